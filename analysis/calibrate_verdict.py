@@ -1,14 +1,20 @@
 """How often does the verdict claim what is not so, and how often does it see what is?
 
-Strategies that are the same in distribution must be told apart in at most 5 % of studies: simulated
-ones (normal, heavy tails, 95 % ties, rare disasters; problems of one space alike) and real runs of
-one strategy under several names. Shapes are pairs of two strategies whose means are known: one that
-is better in most runs must not be called best where its mean is not lower, and two must not be
-called the same where their means differ by the margin. Finished settings are stored in ``--out``,
-from where the same command goes on.
+Each setting simulates studies of strategies whose laws are known. The script asks the verdict for
+all its claims (`surrogate_nas.study.verdict.claims_of`) and counts the studies in which any is
+false:
 
-.venv/bin/python analysis/calibrate_verdict.py --out results/calibrate-verdict.jsonl [--what shapes]
-    [--repeats 4000] [--seed 0] [--most-problems 32] [--runs FOLDER]
+- "decided: A" is false unless A has the lower mean and is better in most runs: P(A < B) > P(A > B).
+- "A is better in most runs" is false unless P(A < B) > P(A > B).
+- "B has the lower mean" (`split`) is false unless B has the lower mean.
+- "practically the same" is false if the means differ by the margin or more.
+- "A reaches the target first" is always false here, since all have the same law of times.
+- "A also leads on other problems" is false unless A is better in most runs.
+
+Finished settings are stored in ``--out``. Repeat the command to resume.
+
+.venv/bin/python analysis/calibrate_verdict.py --out results/calibrate-verdict.jsonl
+    [--what claims] [--repeats 2000] [--seed 0] [--k 2] [--runs FOLDER]
 """
 
 from __future__ import annotations
@@ -18,7 +24,9 @@ import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,8 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.study.decision import MARGIN, Statement, decide
+from surrogate_nas.study.verdict import claims_of
 
-Draw = Callable[[np.random.Generator, int, int, int], NDArray[np.float64]]
+Values = NDArray[np.float64]
+Draw = Callable[[np.random.Generator, int, int, int], Values]
 """Values of k strategies on m problems in r runs, shape ``(k, m, r)``, lower is better."""
 
 
@@ -64,49 +74,71 @@ NULLS: dict[str, Draw] = {
     "disasters": disasters,
 }
 
-OneRun = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]
-"""Regrets of the runs of one strategy, of a shape ``(m, r)``."""
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """The distribution of the regrets of one strategy.
+
+    Attributes:
+        draw: Values of a shape ``(m, r)``.
+        mean: Their mean.
+    """
+
+    draw: Callable[[np.random.Generator, tuple[int, ...]], Values]
+    mean: float
 
 
-def fails(share: float, otherwise: float = 0.0) -> OneRun:
-    """A share of the runs ends at 1, the others at a number."""
-    return lambda rng, shape: np.where(rng.random(shape) < share, 1.0, otherwise)
+def fails(share: float, otherwise: float = 0.0, worst: float = 1.0) -> Law:
+    """A share of the runs ends at the worst, the others at a number."""
+    mean = share * worst + (1 - share) * otherwise
+    return Law(lambda rng, shape: np.where(rng.random(shape) < share, worst, otherwise), mean)
 
 
-def steady(value: float) -> OneRun:
+def steady(value: float) -> Law:
     """Every run ends at about a number."""
-    return lambda rng, shape: value * (1 + 0.001 * rng.normal(size=shape))
+    return Law(lambda rng, shape: value * (1 + 0.001 * rng.normal(size=shape)), value)
 
 
-def gaussian(mean: float) -> OneRun:
+def gaussian(mean: float) -> Law:
     """Normal, of standard deviation 1."""
-    return lambda rng, shape: rng.normal(mean, 1.0, size=shape)
+    return Law(lambda rng, shape: rng.normal(mean, 1.0, size=shape), mean)
 
 
-def exponential(mean: float) -> OneRun:
+def exponential(mean: float) -> Law:
     """Exponential."""
-    return lambda rng, shape: rng.exponential(mean, size=shape)
+    return Law(lambda rng, shape: rng.exponential(mean, size=shape), mean)
 
 
-def lognormal(mean: float, sigma: float = 1.0) -> OneRun:
+def lognormal(mean: float, sigma: float = 1.0) -> Law:
     """Lognormal; the mean is of the numbers, sigma of their logarithms."""
-    return lambda rng, shape: rng.lognormal(np.log(mean) - sigma**2 / 2, sigma, size=shape)
+    centre = np.log(mean) - sigma**2 / 2
+    return Law(lambda rng, shape: rng.lognormal(centre, sigma, size=shape), mean)
 
 
-def differs(share: float, most: float) -> OneRun:
+def differs(share: float, most: float) -> Law:
     """A share of the runs ends above 0, by up to a number."""
-    return lambda rng, shape: np.where(rng.random(shape) < share, most * rng.random(shape), 0.0)
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Values:
+        return np.where(rng.random(shape) < share, most * rng.random(shape), 0.0)
+
+    return Law(draw, share * most / 2)
 
 
-SHAPES: dict[str, dict[str, tuple[OneRun, OneRun]]] = {
-    # the first is better in most runs, and its mean is not lower: to decide for it is false
+SHAPES: dict[str, dict[str, tuple[Law, Law]]] = {
+    # the first is better in most runs, and its mean is not lower
     "not lower": {
-        "0, in 20 % 1 / .1": (fails(0.2), steady(0.1)),
+        "0, in 5 % 1 / .025": (fails(0.05), steady(0.025)),
         "0, in 10 % 1 / .05": (fails(0.1), steady(0.05)),
-        "0, in 20 % 1 / .2": (fails(0.2), steady(0.2)),
+        "0, in 20 % 1 / .1": (fails(0.2), steady(0.1)),
         "0, in 5 % 1 / .05": (fails(0.05), steady(0.05)),
+        "0, in 10 % 1 / .1": (fails(0.1), steady(0.1)),
+        "0, in 20 % 1 / .2": (fails(0.2), steady(0.2)),
         "exponential / even": (exponential(0.2), steady(0.2)),
         "lognormal / even": (lognormal(0.2), steady(0.2)),
+    },
+    "far out": {  # likewise, beyond what so few runs can show
+        "0, in 4 % 1 / .04": (fails(0.04), steady(0.04)),
+        "lognormal 1.5 / even": (lognormal(0.2, 1.5), steady(0.2)),
     },
     "lower": {  # the first is lower in the mean: power
         "normal, .35 sd": (gaussian(0.0), gaussian(0.35 * 2**0.5)),
@@ -118,8 +150,8 @@ SHAPES: dict[str, dict[str, tuple[OneRun, OneRun]]] = {
     "beyond": {  # the means differ by the margin or more: to call them the same is false
         "5 % fail outright": (steady(0.0), fails(0.05)),
         "7 % fail outright": (steady(0.0), fails(0.07)),
-        "10 % fail outright": (steady(0.0), fails(0.1)),
-        "20 % at .3": (steady(0.0), lambda rng, shape: 0.3 * fails(0.2)(rng, shape)),
+        "20 % at .3": (steady(0.0), fails(0.2, worst=0.3)),
+        "6 % fail outright / 6 % at .02": (fails(0.06), fails(0.06, worst=0.02)),
     },
     "alike": {  # the means differ by far less than the margin: power
         "equal": (steady(0.0), steady(0.0)),
@@ -128,25 +160,52 @@ SHAPES: dict[str, dict[str, tuple[OneRun, OneRun]]] = {
         "each fails in 2 %": (fails(0.02), fails(0.02)),
     },
 }
-SIZES = ((1, 10), (1, 20), (1, 40), (4, 10), (4, 20), (15, 6), (1, 80), (12, 10))
+SIZES = ((1, 10), (1, 20), (4, 10), (4, 20), (15, 6))
 """Problems and runs of each."""
+_SAMPLE = 200_000
+_TIMED = 2
+"""So many problems have a known optimum, so that speed is compared there."""
+_NEVER = 0.3
+"""The share of runs that do not reach the target."""
 
 
-def shapes() -> Iterator[dict[str, Any]]:
+@cache
+def better(one: Law, other: Law) -> int:
+    """1 if the first is better in most runs, -1 if the second is, 0 if neither."""
+    if one is other:
+        return 0
+    rng = np.random.default_rng(0)
+    signs = np.sign(other.draw(rng, (_SAMPLE,)) - one.draw(rng, (_SAMPLE,)))
+    share = float(signs.mean())
+    return 0 if abs(share) < 0.01 else int(np.sign(share))
+
+
+def lower(one: Law, other: Law) -> int:
+    """1 if the first has the lower mean, -1 if the second has, 0 if neither."""
+    difference = other.mean - one.mean
+    return 0 if abs(difference) < 1e-9 else int(np.sign(difference))
+
+
+def claims() -> Iterator[dict[str, Any]]:
+    """The settings of the table of false claims and of power."""
+    yield from shapes("not lower")
+    yield from identical(2)
+    yield from identical(3)
+    yield from identical(8)
+    for group in ("lower", "beyond", "far out", "alike"):
+        yield from shapes(group)
+
+
+def identical(k: int) -> Iterator[dict[str, Any]]:
+    """Settings of so many identical strategies."""
+    for data, (m, r) in itertools.product(NULLS, SIZES):
+        yield {"what": "same", "data": data, "k": k, "m": m, "r": r}
+
+
+def shapes(group: str) -> Iterator[dict[str, Any]]:
     """Settings of two strategies of known means."""
-    for group, pairs in SHAPES.items():
-        for shape in pairs:
-            for m, r in SIZES:
-                yield {"what": "shape", "group": group, "shape": shape, "k": 2, "m": m, "r": r}
-
-
-def nulls() -> Iterator[dict[str, Any]]:
-    """Settings of identical strategies."""
-    for data in NULLS:
-        for k in (2, 3, 8):
-            for m in (1, 2, 3, 4, 8, 32):
-                for r in (5, 10, 20):
-                    yield {"what": "same", "data": data, "k": k, "m": m, "r": r}
+    for shape, (m, r) in itertools.product(SHAPES[group], SIZES):
+        yield {"what": "shape", "group": group, "shape": shape, "k": 2, "m": m, "r": r}
 
 
 def others() -> Iterator[dict[str, Any]]:
@@ -158,12 +217,12 @@ def others() -> Iterator[dict[str, Any]]:
                 yield {"what": "one better", "k": 8, "m": m, "r": r, "shift": shift}
                 yield {"what": "one better", "k": 2, "m": m, "r": r, "shift": shift}
     for spaces in (6, 8, 12):
-        for alike in (0.0, 0.5, 0.8):
-            yield {"what": "spaces", "k": 2, "spaces": spaces, "alike": alike, "r": 10}
-            yield {"what": "spaces", "k": 8, "spaces": spaces, "alike": alike, "r": 10}
+        for correlation in (0.0, 0.5, 0.8):
+            yield {"what": "spaces", "k": 2, "spaces": spaces, "correlation": correlation, "r": 10}
+            yield {"what": "spaces", "k": 8, "spaces": spaces, "correlation": correlation, "r": 10}
 
 
-_COUNTED = ("alike", "wrong", "decided wrong")
+_COUNTED = ("false", "alike", "right", "speed")
 
 
 def told(setting: dict[str, Any], repeats: int, seed: int) -> dict[str, float]:
@@ -171,45 +230,74 @@ def told(setting: dict[str, Any], repeats: int, seed: int) -> dict[str, float]:
     rng = np.random.default_rng([seed, repeats, *json.dumps(setting, sort_keys=True).encode()])
     counts: Counter[str] = Counter()
     for _ in range(repeats):
-        values, spaces, best = drawn(setting, rng)
-        found = decide({str(i): list(of) for i, of in enumerate(values)}, spaces)
-        apart = {int(rival.name) for rival in found.worse}
-        leader = int(found.leader)
-        # A claim is false if the leader is no better than the one that it is told apart from.
-        counts["wrong"] += bool(apart & best) if leader in best else bool(apart)
-        counts["decided"] += found.decided
-        counts["decided wrong"] += found.decided and (len(best) > 1 or leader not in best)
-        counts["alike"] += (
-            any(rival.alike for rival in found.rivals) or (found.same_bound or 1) <= MARGIN
+        values, spaces, laws = drawn(setting, rng)
+        timed = values[:, :_TIMED].shape
+        times = np.where(rng.random(timed) < _NEVER, 201, rng.integers(1, 101, timed))
+        found = claims_of(
+            {str(i): list(of) for i, of in enumerate(values)},
+            {str(i): list(of.astype(float)) for i, of in enumerate(times)},
+            spaces,
         )
-        counts.update({rival.statement for rival in found.open})
+        end, speed, elsewhere = found.end, found.speed, found.elsewhere
+        assert speed is not None
+        lead = laws[int(end.leader)]
+        is_false = bool(speed.worse)
+        for rival in end.rivals:
+            rival_law = laws[int(rival.name)]
+            if setting["what"] == "spaces":  # these problems do differ, others do not
+                continue
+            in_runs, in_mean = better(lead, rival_law), lower(lead, rival_law)
+            if rival.statement in ("decided", "most runs", "split"):
+                is_false |= in_runs <= 0
+            is_false |= rival.statement == "decided" and in_mean <= 0
+            is_false |= rival.statement == "split" and in_mean >= 0
+            is_false |= rival.alike and abs(lead.mean - rival_law.mean) >= MARGIN
+        if elsewhere is not None:
+            other_lead = laws[int(elsewhere.leader)]
+            is_false |= any(better(other_lead, laws[int(r.name)]) <= 0 for r in elsewhere.worse)
+        counts["false"] += is_false
+        counts["speed"] += bool(speed.worse)
+        counts["right"] += end.decided and end.leader == "0"
+        counts["alike"] += any(rival.alike for rival in end.rivals) or bool(
+            end.same_bound is not None and end.same_bound <= MARGIN
+        )
+        counts.update({rival.statement for rival in end.rivals})
     return {name: counts[name] / repeats for name in (*get_args(Statement), *_COUNTED)}
 
 
 def drawn(
     setting: dict[str, Any], rng: np.random.Generator
-) -> tuple[NDArray[np.float64], list[str] | None, set[int]]:
-    """A study: regrets ``(k, m, r)``, the spaces of its problems if they count, and who is best."""
+) -> tuple[Values, list[str], Sequence[Law]]:
+    """A study: regrets ``(k, m, r)``, the space of each problem, and the law of each strategy."""
     k = setting["k"]
     r = setting["r"]
     what = setting["what"]
-    if what == "same":
-        return NULLS[setting["data"]](rng, k, setting["m"], r), None, set(range(k))
-    if what == "shape":
-        pair = SHAPES[setting["group"]][setting["shape"]]
-        values = np.stack([one(rng, (setting["m"], r)) for one in pair])
-        return values, None, {1} if setting["group"] == "not lower" else {0}
     if what == "spaces":
         spaces = [str(s) for s in range(setting["spaces"]) for _ in range(1 + s % 4)]
         own = rng.normal(size=(k, setting["spaces"], 1))
         each = rng.normal(size=(k, len(spaces), 1))
-        share = setting["alike"]
+        share = setting["correlation"]
         effect = np.sqrt(share) * own[:, [int(s) for s in spaces]] + np.sqrt(1 - share) * each
-        return effect + rng.normal(size=(k, len(spaces), r)), spaces, set(range(k))
-    values = rng.normal(size=(k, setting["m"], r))
+        return effect + rng.normal(size=(k, len(spaces), r)), spaces, [_ALIKE] * k
+    m = setting["m"]
+    spaces = [str(problem // 2) for problem in range(m)]
+    if what == "same":
+        return NULLS[setting["data"]](rng, k, m, r), spaces, [_ALIKE] * k
+    if what == "shape":
+        pair = SHAPES[setting["group"]][setting["shape"]]
+        return np.stack([law.draw(rng, (m, r)) for law in pair]), spaces, pair
     best = 2 if what == "two best" else 1
-    values[best:] += setting["shift"]
-    return values, None, set(range(best))
+    laws = [_ALIKE] * best + [_shifted(setting["shift"])] * (k - best)
+    return np.stack([law.draw(rng, (m, r)) for law in laws]), spaces, laws
+
+
+_ALIKE = gaussian(0.0)
+"""The law of strategies that are the same."""
+
+
+@cache
+def _shifted(mean: float) -> Law:
+    return gaussian(mean)
 
 
 def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
@@ -260,12 +348,10 @@ def main() -> None:
     """Make what is missing, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/calibrate-verdict.jsonl"))
-    parser.add_argument("--repeats", type=int, default=4000)
+    parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0, help="the root of all randomness")
     parser.add_argument("--what", choices=[*PARTS], help="only these settings")
-    parser.add_argument(
-        "--most-problems", type=int, default=32, help="leave out settings of more problems"
-    )
+    parser.add_argument("--k", type=int, help="only settings of so many strategies")
     parser.add_argument(
         "--runs", type=Path, help="a folder of snas compare with many runs of its strategies"
     )
@@ -278,7 +364,7 @@ def main() -> None:
     )
     chosen = [given.what] if given.what else [*PARTS]
     settings = [setting for part in chosen for setting in PARTS[part]()]
-    settings = [setting for setting in settings if setting.get("m", 1) <= given.most_problems]
+    settings = [setting for setting in settings if given.k in (None, setting["k"])]
     asked = {"repeats": given.repeats, "seed": given.seed}
     for n, setting in enumerate(settings):
         wanted = setting | asked
@@ -293,65 +379,32 @@ def main() -> None:
     lines = [
         line for line in lines if asked.items() <= line.items() or line["what"].startswith("real")
     ]
-    print("\n".join([*table_of_nulls(lines), "", *table_of_shapes(lines)]))
+    print("\n".join(tables_of(lines)))
     for line in lines:
         if line["what"] not in ("same", "shape"):
             print(json.dumps(line))
 
 
-PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
-    "shapes": shapes,
-    "nulls": nulls,
-    "others": others,
-}
+PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"claims": claims, "others": others}
 
 
-def table_of_nulls(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """In how many of a hundred studies identical strategies are told apart, by problems and
-    runs.
-    """
-    same = [line for line in lines if line["what"] == "same"]
-    problems = sorted({line["m"] for line in same})
-    if same:
-        yield (
-            "| k, data | "
-            + " | ".join(f"m = {m}" for m in problems)
-            + " |\n|---|"
-            + "---|" * len(problems)
-        )
-    for data, k in itertools.product(NULLS, (2, 3, 8)):
-        row = [line for line in same if line["data"] == data and line["k"] == k]
-        cells = [
-            " / ".join(f"{100 * line['wrong']:.1f}" for line in row if line["m"] == m)
-            for m in problems
-        ]
-        if row:
-            yield f"| {k} {data} | " + " | ".join(cells) + " |"
-
-
-def table_of_shapes(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """Of each pair how often it is decided for the first, and how often the two are called the
-    same, in %.
-    """
-    found = [line for line in lines if line["what"] == "shape"]
-    if found:
-        yield (
-            "| shape | "
-            + " | ".join(f"{m} × {r}" for m, r in SIZES)
-            + " |\n|---|"
-            + "---|" * len(SIZES)
-        )
-    for group, pairs in SHAPES.items():
-        key = {"not lower": "decided wrong", "lower": "decided"}.get(group, "alike")
-        for shape in pairs:
-            row = [line for line in found if line["shape"] == shape and line["group"] == group]
-            by_size = {(line["m"], line["r"]): f"{100 * line[key]:.1f}" for line in row}
-            if row:
-                yield (
-                    f"| {group}: {shape} | "
-                    + " | ".join(by_size.get(size, "") for size in SIZES)
-                    + " |"
-                )
+def tables_of(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Studies with a false claim, and the power of claims that are true, in %."""
+    heads = [f"{m} × {r}" for m, r in SIZES]
+    for title, key, wanted in (
+        ("any false claim", "false", ("not lower", "far out", "same", "beyond", "lower", "alike")),
+        ("decided for the better", "right", ("lower",)),
+        ("practically the same", "alike", ("alike",)),
+    ):
+        yield f"| {title} | " + " | ".join(heads) + " |\n|---|" + "---|" * len(heads)
+        rows: dict[str, dict[tuple[int, int], str]] = {}
+        for line in lines:
+            if line.get("group", line["what"]) in wanted and line["what"] in ("same", "shape"):
+                name = line.get("shape") or f"{line['k']} identical, {line['data']}"
+                rows.setdefault(name, {})[line["m"], line["r"]] = f"{100 * line[key]:.1f}"
+        for name, row in rows.items():
+            yield f"| {name} | " + " | ".join(row.get(size, "") for size in SIZES) + " |"
+        yield ""
 
 
 if __name__ == "__main__":

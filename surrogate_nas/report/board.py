@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,7 +39,6 @@ from surrogate_nas.report.reading import (
 from surrogate_nas.report.style import styles
 
 _PAGE = "index.html"
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -150,14 +148,13 @@ def _section(entry: _Entry) -> Section:
         [
             *(with_marks(sentence, marks) for sentence in leading),
             Table(
-                [Column("strategy"), Column("group"), Column("regret", "mean"), Column("runs")],
+                [Column("strategy"), Column("leading"), Column("regret", "mean"), Column("runs")],
                 _strategies(result),
                 texts=2,
             ),
             note(
-                "Strategies that share a letter do not differ significantly. Normalised regret at"
-                " the end, over all problems: 0 the optimum, 1 what random sampling is expected to"
-                " find."
+                "Leading: not significantly worse than the leader. Normalised regret at the end,"
+                " over all problems: 0 the optimum, 1 what random sampling is expected to find."
             ),
             Table(
                 [
@@ -177,60 +174,18 @@ def _section(entry: _Entry) -> Section:
 
 
 def _strategies(result: StudyResult) -> list[list[Content]]:
-    """A row a strategy, in the order of the verdict, with the letters of its groups."""
-    groups = groups_of(result)
+    """A row a strategy, in the order of the verdict."""
+    end = None if result.verdict is None else result.verdict.end
+    leading = result.strategies if end is None else end.leaders
     marks = styles(result.strategies)
     rows: list[list[Content]] = []
     for name in result.standings:
         means = [float(np.mean(problem.at(name))) for problem in result.problems]
         runs = sum(len(problem.traces[name]) for problem in result.problems)
         mean = fixed(float(np.mean(means)), 3) if means else "–"
-        rows.append([strategy(name, marks[name]), groups[name], mean, str(runs)])
+        is_leading = "yes" if name in leading else ""
+        rows.append([strategy(name, marks[name]), is_leading, mean, str(runs)])
     return rows
-
-
-def groups_of(result: StudyResult) -> dict[str, str]:
-    """Letters by strategy: two share one just where they do not differ significantly.
-
-    Piepho, "An Algorithm for a Letter-Based Representation of All-Pairwise Comparisons", Journal of
-    Computational and Graphical Statistics 2004.
-
-    Args:
-        result: What was judged.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> sorted(groups_of(sn.compare("fashion", ["random", "evolution"], runs=2, budget=12)))
-        ['evolution', 'random']
-    """
-    names = list(result.standings)
-    groups = [set(names)]
-    for one, other in combinations(names, 2):
-        if other not in result.standings[one]:
-            groups = _split(groups, one, other)
-    groups.sort(key=lambda group: sorted(map(names.index, group)))
-    letters = dict.fromkeys(names, "")
-    for n, group in enumerate(groups):
-        for name in group:
-            letters[name] += _letter(n)
-    return letters
-
-
-def _split(groups: list[set[str]], one: str, other: str) -> list[set[str]]:
-    """Groups of which none has both of two strategies; none is a part of another."""
-    kept = [group for group in groups if not {one, other} <= group]
-    for group in groups:
-        if {one, other} <= group:
-            for part in (group - {other}, group - {one}):
-                if not any(part <= further for further in kept):
-                    kept.append(part)
-    return kept
-
-
-def _letter(n: int) -> str:
-    """The letter of a group; behind z each has a number."""
-    more, place = divmod(n, len(_LETTERS))
-    return f"{_LETTERS[place]}{more or ''}"
 
 
 def _problems(result: StudyResult) -> list[list[Content]]:

@@ -125,12 +125,10 @@ class StudyResult:
         return self.title if self.folder is None else self.folder.absolute().name
 
     @cached_property
-    def standings(self) -> dict[str, tuple[str, ...]]:
-        """The strategies in the verdict's order, each with those after it that do not differ
-        significantly.
-        """
+    def standings(self) -> list[str]:
+        """The strategies in the verdict's order."""
         if self.verdict is None or self.verdict.end is None:
-            return {name: () for name in self.strategies}
+            return list(self.strategies)
         return standings(ends_of(self.strategies, self.problems))
 
     def report(self, folder: str | Path) -> Path:

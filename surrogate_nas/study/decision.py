@@ -10,12 +10,18 @@ then with the farther ones (a step-up procedure; for the best against the closes
 Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
 
 Ranks ignore the size of a difference: a strategy that is slightly better in most runs and fails in
-the others wins by ranks. Therefore the mean counts too: a rival is significantly worse only if the
-95 % interval of the mean difference, corrected for skewness (Hall, "On the Removal of Skewness by
-Transformation", JRSS B 1992), also lies above 0. Two strategies are practically the same if few
-runs differ and the mean difference is bounded (Stringer's bound; Bickel, "Inference and Auditing:
-The Stringer Bound", International Statistical Review 1992). For claims about similar problems, each
-space gives one number, since tables of one space are not independent.
+the others wins by ranks. A rival that is worse by ranks is called significantly worse only if its
+mean is higher, too. The p-value of the mean is corrected for skewness (Hall, "On the Removal of
+Skewness by Transformation", JRSS B 1992). It is also at least twice the probability that failures
+that could reverse the mean happen in none of the runs, so few runs support no statement on means.
+Two strategies are practically the same if few runs differ and the mean difference is bounded
+(Stringer's bound; Bickel, "Inference and Auditing: The Stringer Bound", International Statistical
+Review 1992). For claims about similar problems, each space gives one number, since tables of one
+space are not independent.
+
+All claims of a study share one level (`judge`). Ranks are tested first. Means are compared only
+where ranks differ significantly, and other problems only where these ones are decided, so both
+need no further share of the level.
 
 Error rate and power of this procedure: ``python analysis/calibrate_verdict.py``.
 
@@ -27,7 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from statistics import NormalDist
 from typing import Literal, NamedTuple
@@ -41,6 +47,10 @@ from surrogate_nas.core.levels import LEVEL, POWER
 Values = NDArray[np.float64]
 """Shape ``(runs,)`` of one problem, or one number a space."""
 
+END_LEVEL = 0.7 * LEVEL
+"""The share of the level of a study for how runs end, here and on other problems."""
+MINOR_LEVEL = 0.15 * LEVEL
+"""The share for speed, and the share for baselines."""
 FEWEST_SPACES = 6
 """With fewer, no flip of signs is rarer than 5 %."""
 ALIKE = 0.01
@@ -69,16 +79,13 @@ needed.
 _SMALL_P = 0.2
 _LARGE_P = 0.5
 """Between these p-values the number of runs that are needed cannot be told."""
-_STEPS = 100_000
-"""Steps in all that differences are rounded to, where the signs of their mean are flipped."""
 
-Statement = Literal["decided", "most runs", "split", "mean", "same", "equal", "open"]
+Statement = Literal["decided", "most runs", "split", "same", "equal", "open"]
 """What is said of a leader and a rival:
 
-- ``decided``: the leader is better by signed ranks and in the mean.
-- ``most runs``: it is better by signed ranks, but the mean difference may be 0.
-- ``split``: it is better by signed ranks, but the rival has the lower mean.
-- ``mean``: signed ranks do not tell them apart, but one has the lower mean.
+- ``decided``: the leader is better in most runs (by signed ranks) and has the lower mean.
+- ``most runs``: it is better in most runs, but the mean difference may be 0.
+- ``split``: it is better in most runs, but the rival has the lower mean.
 - ``same``: they are practically the same.
 - ``equal``: they are equal in every run, but these are too few to call them the same.
 - ``open``: none of these.
@@ -99,9 +106,10 @@ def signed_ranks(differences: Values) -> NDArray[np.int64]:
     """
     sizes = np.round(differences, _DIGITS)
     sizes[np.isnan(sizes)] = 0.0
-    _, place, counts = np.unique(np.abs(sizes), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((2 * last - counts + 1)[place.reshape(-1)] * np.sign(sizes), dtype=np.int64)
+    rising = np.sort(np.abs(sizes))
+    below = np.searchsorted(rising, np.abs(sizes), "left")
+    up_to = np.searchsorted(rising, np.abs(sizes), "right")
+    return np.asarray((below + up_to + 1) * np.sign(sizes), dtype=np.int64)
 
 
 def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
@@ -127,17 +135,23 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
     if len(steps) > _EXACT:
         return math.erfc(total / math.sqrt(2 * float((steps.astype(np.float64) ** 2).sum())))
     unit = reduce(math.gcd, steps.tolist())
-    steps //= unit
-    # The share of all signs by the sum of those that are positive: sum of signed = 2 * positive -
-    # all.
-    share = np.zeros(int(steps.sum()) + 1)
+    tail = _tail(tuple(np.sort(steps // unit).tolist()))
+    needed = (total // unit + len(tail) - 1) // 2
+    return float(min(1.0, 2.0 * tail[needed]))
+
+
+@lru_cache(maxsize=256)
+def _tail(steps: tuple[int, ...]) -> Values:
+    """The share of all signs by the least sum of the steps that are positive, shape
+    ``(sum + 1,)``. Ranks without ties have the same steps in all studies of a size.
+    """
+    share = np.zeros(sum(steps) + 1)
     share[0], reach = 1.0, 0
-    for step in np.sort(steps).tolist():
+    for step in steps:
         share[: reach + step + 1] *= 0.5
         share[step : reach + step + 1] += share[: reach + 1].copy()
         reach += step
-    needed = (total // unit + int(steps.sum())) // 2
-    return float(min(1.0, 2.0 * share[needed:].sum()))
+    return np.asarray(np.cumsum(share[::-1])[::-1])
 
 
 class Needed(NamedTuple):
@@ -171,11 +185,12 @@ class Rival:
         apart: Whether it is significantly worse than the leader, at the level for all claims
             together (``decided``).
         p: Of the signed ranks: exact, two-sided; 1 where the other is not worse.
-        p_mean: Of the mean difference, two-sided; None where only ranks are asked, 1 where runs are
-            too few.
+        p_mean: Of the mean difference, two-sided, with failures that may not have shown; None where
+            only ranks are asked, 1 where runs are too few.
         difference: The other's mean minus the leader's, problems weighing equally; None where only
             ranks are asked.
-        interval: The 95 % interval of the mean difference; None with fewer than three pairs.
+        interval: The 95 % interval of the mean difference, widened to contain 0 where nothing is
+            claimed about means; None with fewer than three pairs.
         bound: The upper 95 % bound of the mean size of a difference; None but for regrets.
         wins: Pairs of runs (of spaces) in which the leader is better.
         ties: Those without a difference.
@@ -229,7 +244,7 @@ class Decision:
         equal: By rival the further strategies that are equal to it in every run.
         same_bound: How far, at 95 %, the means of these and of the leader may lie apart; None
             without any.
-        level: How often a claim may be false.
+        level: The probability, at most, that any of its claims is false.
         units: What was paired: runs of each problem, or spaces.
         pairs: How many were paired in all.
     """
@@ -283,6 +298,8 @@ def decide(
     spaces: Sequence[str] | None = None,
     *,
     ranks_only: bool = False,
+    level: float = END_LEVEL,
+    after: Decision | None = None,
 ) -> Decision:
     """Decide which strategy is best on these problems, where only seeds vary, or on similar ones.
 
@@ -293,6 +310,9 @@ def decide(
         spaces: Per problem its space, to decide about problems of spaces that were not tried; with
             fewer than `FEWEST_SPACES` no result can.
         ranks_only: Leave the mean out, as of times, which have none where a target was not reached.
+        level: The probability, at most, that any claim is false.
+        after: An earlier decision. Unless it is decided, this one claims nothing, so that both
+            share one level.
 
     Raises:
         UserError: No strategy is given, or strategies have different problems.
@@ -328,19 +348,36 @@ def decide(
 
     lead = values[leader]
     others = [name for name in names if name != leader]
-    differences = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
-    p_values = {name: flip_p(of.ranks) for name, of in differences.items()}
-    order = sorted(differences, key=lambda name: -p_values[name])
-    first = next(
-        (n for n, name in enumerate(order) if p_values[name] <= LEVEL / _tests(n)), len(order)
-    )
     kind: Kind = "ranks" if ranks_only else "regrets" if spaces is None else "spaces"
+    differences = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
+    worst = {name: _worst(lead, values[name]) for name in others}
+    pairs_with = {name: _rival(name, differences[name], kind, worst[name]) for name in others}
+    better = set[str]()
+    apart = set[str]()
+    if after is None or after.decided:
+        better = _passing({name: rival.p for name, rival in pairs_with.items()}, level)
+        apart = _passing({name: rival.p_both for name, rival in pairs_with.items()}, level)
     rivals = []
-    for place, name in enumerate(order):
-        worst = _worst(lead, values[name])
-        passes = place >= first
-        level = LEVEL / _tests(place)
-        rivals.append(_rival(name, differences[name], p_values[name], passes, level, kind, worst))
+    order = sorted(pairs_with.values(), key=lambda rival: (-rival.p_both, -rival.p))
+    for place, rival in enumerate(order):
+        name = rival.name
+        statement = _statement(rival, name in better, name in apart, level / len(others))
+        interval = rival.interval
+        if interval is not None and statement not in ("decided", "split"):
+            interval = min(interval[0], 0.0), max(interval[1], 0.0)
+        needed = None
+        if statement != "decided" and not rival.alike and not ranks_only:
+            wanted = level / _tests(place)
+            needed = _needed(differences[name], kind, worst[name], rival.p, wanted)
+        rivals.append(
+            replace(
+                rival,
+                statement=statement,
+                apart=name in apart,
+                interval=interval,
+                needed=needed,
+            )
+        )
 
     runs = max(len(run) for of in values.values() for run in of)
     pairs = sum(map(len, lead)) if spaces is None else len(set(spaces))
@@ -353,7 +390,7 @@ def decide(
         same=tuple(twins[leader]),
         equal={name: twins[name] for name in others},
         same_bound=same_bound,
-        level=LEVEL,
+        level=level,
         units=runs if spaces is None else len(set(spaces)),
         pairs=pairs,
     )
@@ -544,24 +581,19 @@ def _student_p(difference: float, error: float, freedom: float) -> float:
     return 2 * float(stdtr(freedom, -abs(difference) / error))
 
 
-def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ...]]:
-    """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on, each
-    at the whole level.
-
-    Returns:
-        With each strategy those after it that do not differ from it significantly.
+def standings(values: Mapping[str, Sequence[Values]]) -> list[str]:
+    """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on.
 
     Example:
         >>> low, high = np.arange(8.0), np.arange(8.0) + 9
         >>> standings({"worse": [high + 1], "a": [low], "bad": [high], "same": [low]})
-        {'a': ('same',), 'same': (), 'bad': (), 'worse': ()}
+        ['a', 'same', 'bad', 'worse']
     """
     rest = dict(values)
-    order = dict[str, tuple[str, ...]]()
+    order = list[str]()
     while rest:
-        decision = decide(rest)
-        order[decision.leader] = decision.leaders[1:]
-        del rest[decision.leader]
+        order.append(decide(rest).leader)
+        del rest[order[-1]]
     return order
 
 
@@ -607,16 +639,6 @@ class MeanDifference:
     error: float = 0.0
     freedom: float = 0.0
 
-    @property
-    def sign(self) -> int:
-        """1 where the interval lies above 0, -1 where it lies below, 0 where it holds 0 or is not
-        there.
-        """
-        if self.interval is None:
-            return 0
-        low, high = self.interval
-        return int(low > 0) - int(high < 0)
-
 
 def mean_difference(differences: Sequence[Values]) -> MeanDifference:
     """The mean of paired differences with the interval of Hall (1992), which needs no resampling.
@@ -636,18 +658,22 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
     from scipy.special import stdtr, stdtrit
 
     samples = _samples(differences)
-    difference = float(np.mean([sample.mean() for sample in samples]))
-    if min(map(len, samples)) < _FEWEST_RUNS:
+    sizes = np.array([len(sample) for sample in samples])
+    counts = sizes.astype(np.float64)
+    starts = np.cumsum(sizes) - sizes
+    every = np.concatenate(samples)
+    means = np.add.reduceat(every, starts) / counts
+    difference = float(means.mean())
+    if sizes.min() < _FEWEST_RUNS:
         return MeanDifference(difference, None, 1.0)
-    counts = np.array([float(len(sample)) for sample in samples])
-    centred = [sample - sample.mean() for sample in samples]
-    variances = np.array([(part**2).sum() for part in centred]) / ((counts - 1) * counts)
+    centred = every - np.repeat(means, sizes)
+    variances = np.add.reduceat(centred**2, starts) / ((counts - 1) * counts)
     error = float(np.sqrt(variances.sum())) / len(samples)
     if error <= 10.0**-_DIGITS:
         is_nothing = abs(difference) <= 10.0**-_DIGITS
         return MeanDifference(difference, (difference, difference), 1.0 if is_nothing else 0.0)
     freedom = float(variances.sum() ** 2 / (variances**2 / (counts - 1)).sum())
-    cubes = np.array([(part**3).sum() for part in centred]) / ((counts - 1) * (counts - 2) * counts)
+    cubes = np.add.reduceat(centred**3, starts) / ((counts - 1) * (counts - 2) * counts)
     skewness = float(cubes.sum()) / (len(samples) * error) ** 3
     quantile = float(stdtrit(freedom, 1 - LEVEL / 2))
     low = difference - error * _corrected(quantile, skewness)
@@ -674,18 +700,28 @@ def _corrected(quantile: float, skewness: float) -> float:
     return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
 
 
-def _mean_flip_p(differences: Sequence[Values]) -> float:
-    """The share of all flips of signs that give a mean as far from 0.
+def runs_for_mean(difference: float, worst: float = 1.0, level: float = END_LEVEL) -> int:
+    """The fewest pairs of runs after which a mean difference can be significant. After fewer,
+    failures that could reverse it may not have shown.
 
-    Differences are rounded to steps, for which the test is exact as it is for any numbers.
+    Args:
+        difference: Mean difference, above 0.
+        worst: How bad a failure can be.
+        level: The level of the claim.
+
+    Example:
+        >>> runs_for_mean(0.3), runs_for_mean(0.1), runs_for_mean(0.05)
+        (11, 38, 77)
     """
-    samples = [sample / max(len(sample), 1) for sample in _samples(differences)]
-    largest = max(float(np.abs(sample).max(initial=0.0)) for sample in samples)
-    if not largest:
-        return 1.0
-    resolution = min(max(_STEPS // sum(map(len, samples)), 50), 1000)
-    steps = [np.rint(sample / largest * resolution).astype(np.int64) for sample in samples]
-    return min(flip_p(steps), flip_p([-part for part in steps]))
+    unseen = min(difference / worst, 1 - 10.0**-_DIGITS)
+    return math.ceil(math.log(level / 2) / math.log1p(-unseen))
+
+
+def _unseen_p(difference: float, worst: float, runs: int) -> float:
+    """Twice the probability that no failure shows in so many runs, if failures are just frequent
+    enough to reverse the mean difference.
+    """
+    return float(min(2 * (1 - min(abs(difference) / worst, 1.0)) ** runs, 1.0))
 
 
 def mean_bound(differences: Values, worst: float) -> float:
@@ -727,22 +763,27 @@ def _upper_shares(n: int) -> Values:
     return np.append(betaincinv(counts + 1, n - counts, 1 - LEVEL), 1.0)
 
 
-def detectable(differences: Sequence[Values]) -> float | None:
+def detectable(one: Sequence[Values], other: Sequence[Values]) -> float | None:
     """The mean difference that so many runs decide with the probability `POWER`; None where they
     cannot decide.
 
     Args:
-        differences: Per problem the paired differences, whose spread about their means is taken.
+        one: Per problem the runs of one strategy, shape ``(runs,)``.
+        other: Those of the other. The spread of the paired differences about their means counts.
 
     Returns:
-        In the unit of the differences.
+        In the unit of the runs.
     """
     from scipy.special import stdtrit
 
+    differences = paired(one, other)
     mean = mean_difference(differences)
-    if 2.0 ** (1 - sum(map(len, differences))) > LEVEL or not mean.error:
+    runs = sum(map(len, differences))
+    if 2.0 ** (1 - runs) > END_LEVEL or not mean.error:
         return None
-    return mean.error * (float(stdtrit(mean.freedom, 1 - LEVEL / 2)) + _NORMAL.inv_cdf(POWER))
+    by_chance = float(stdtrit(mean.freedom, 1 - END_LEVEL / 2))
+    unseen = _worst(one, other) * (1 - (END_LEVEL / 2) ** (1 / runs))
+    return float(max(mean.error * by_chance, unseen) + mean.error * _NORMAL.inv_cdf(POWER))
 
 
 def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
@@ -751,8 +792,10 @@ def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
     for name, of in values.items():
         for other, same in classes.items():
             if all(
-                len(a) == len(b) and not signed_ranks(a - b).any()
-                for a, b in zip(of, values[other], strict=True)
+                len(a) == len(b) and not np.round(difference, _DIGITS).any()
+                for a, b, difference in zip(
+                    of, values[other], paired(of, values[other]), strict=True
+                )
             ):
                 same.append(name)
                 break
@@ -786,6 +829,17 @@ def _weighted(differences: Sequence[Values]) -> list[NDArray[np.int64]]:
     whole = math.lcm(*lengths)
     whole = whole if whole <= 5_000 else 1_000
     return [r * max(round(whole / (len(r) + 1)), 1) for r in ranks]
+
+
+def _passing(p_values: Mapping[str, float], level: float) -> set[str]:
+    """The rivals that pass a step-up test: the closest is tested at the whole level, and whoever
+    passes carries all with smaller p-values.
+    """
+    order = sorted(p_values, key=lambda name: -p_values[name])
+    for place, name in enumerate(order):
+        if p_values[name] <= level / _tests(place):
+            return set(order[place:])
+    return set()
 
 
 def _tests(before: int) -> int:
@@ -850,96 +904,90 @@ def _worst(*strategies: Sequence[Values]) -> float:
     return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)
 
 
-def _rival(
-    name: str,
-    differences: _Differences,
-    p: float,
-    passes: bool,
-    level: float,
-    kind: Kind,
-    worst: float,
-) -> Rival:
-    """The leader against another strategy, given whether the signed ranks are significant."""
+def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Rival:
+    """The leader against another strategy, before anything is claimed."""
     signs = differences.signs
     mean = None if kind == "ranks" else mean_difference(differences.means)
-    interval = None if mean is None else mean.interval
-    sign = int(passes) if mean is None else mean.sign
+    p_mean = None if mean is None else mean.p
     bound = None
     alike = False
-    if kind == "regrets":
-        bound = mean_bound(np.concatenate(differences.means), worst)
+    if mean is not None and kind == "regrets":
+        every = np.concatenate(differences.means)
+        p_mean = max(mean.p, _unseen_p(mean.difference, worst, len(every)))
+        bound = mean_bound(every, worst)
         far = int((np.abs(signs) > ALIKE).sum())
         alike = bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
-    if (
-        mean is not None
-        and sign
-        and not passes
-        and max(mean.p, _mean_flip_p(differences.means)) > level
-    ):
-        sign = 0
-        assert interval is not None
-        interval = min(interval[0], 0.0), max(interval[1], 0.0)
-    statement = _statement(passes, sign, alike, is_equal=kind == "regrets" and not signs.any())
-    needed = None
-    if mean is not None and mean.difference > 0 and not alike and statement != "decided":
-        problems = len(differences.means) if kind == "regrets" else 1
-        needed = _needed(max(p, mean.p), signs, problems, level)
     return Rival(
         name=name,
-        statement=statement,
-        apart=statement == "decided",
-        p=p,
-        p_mean=None if mean is None else mean.p,
+        statement="equal" if kind == "regrets" and not signs.any() else "open",
+        apart=False,
+        p=flip_p(differences.ranks),
+        p_mean=p_mean,
         difference=None if mean is None else mean.difference,
-        interval=interval,
+        interval=None if mean is None else mean.interval,
         bound=bound,
         wins=int((signs > 0).sum()),
         ties=int((signs == 0).sum()),
         losses=int((signs < 0).sum()),
         alike=alike,
         largest=float(np.abs(signs).max(initial=0.0)),
-        needed=needed,
+        needed=None,
     )
 
 
-def _statement(
-    passes: bool,
-    sign: int,
-    alike: bool,
-    *,
-    is_equal: bool,
-) -> Statement:
-    """What is said where signed ranks pass or do not, and the mean difference is above 0, below 0,
-    or neither.
+def _statement(rival: Rival, better: bool, apart: bool, level: float) -> Statement:
+    """The statement on a leader and a rival.
+
+    Args:
+        rival: The rival, before anything is claimed.
+        better: Whether the leader is significantly better by signed ranks.
+        apart: Whether it is so by signed ranks and in the mean.
+        level: Level of a claim that the rival has the lower mean.
     """
-    if passes:
-        return "decided" if sign > 0 else "split" if sign < 0 else "most runs"
-    if alike:
-        return "same"
-    if is_equal:
-        return "equal"
-    return "mean" if sign else "open"
+    if apart:
+        return "decided"
+    if better:
+        is_lower = rival.difference is not None and rival.difference < 0
+        is_split = is_lower and rival.p_mean is not None and rival.p_mean <= level
+        return "split" if is_split else "most runs"
+    return "same" if rival.alike else rival.statement
 
 
 def _needed(
-    p: float,
-    signs: Values,
-    problems: int,
-    level: float,
+    differences: _Differences, kind: Kind, worst: float, p: float, level: float
 ) -> Needed | None:
     """Runs a problem that would decide with the probability `POWER` if the true difference is the
     observed one.
 
-    Where p is small the number is right to a factor of two in three of four studies, where it is
-    large only a lower bound can be told, and between these nothing.
+    Where p is small the number is right to a factor of two in three of four studies. Where p is
+    large only a lower bound is known. Between these there is no number, unless failures that may
+    not have shown give a lower bound.
     """
-    if int((signs != 0).sum()) < _FEWEST_DIFFERING:
+    mean = mean_difference(differences.means)
+    pairs = len(differences.signs)
+    if int((differences.signs != 0).sum()) < _FEWEST_DIFFERING or mean.difference <= 0:
         return None
-    runs = len(signs) / problems
+    problems = len(differences.means) if kind == "regrets" else 1
+    runs = pairs / problems
     # One more than were made, and as many as can pass at all: n pairs have a p-value of at least 2
     # / 2**n.
     fewest = max(math.floor(runs) + 1, math.ceil((1 + math.log2(1 / level)) / problems))
-    return _needed_runs(p, runs, level, fewest)
+    if kind == "spaces":
+        return _needed_runs(max(p, mean.p), runs, level, fewest)
+    shown = math.ceil(runs_for_mean(mean.difference, worst, level) / problems)
+    fewest = max(fewest, shown)
+    needed = _needed_runs(max(p, mean.p), runs, level, fewest)
+    if needed is None:
+        return Needed(fewest, None) if shown > runs else None
+    if needed.about is None:
+        return needed
+    # Failures that n runs do not exclude have a share of about demand / n, and the mean errs by
+    # about slack / sqrt(n). The difference must be larger than both together.
+    demand = worst * math.log(2 / level)
+    slack = _NORMAL.inv_cdf(POWER) * mean.error * math.sqrt(pairs)
+    root = math.sqrt(slack**2 + 4 * demand * mean.difference) - slack
+    about = max(math.ceil((2 * demand / root) ** 2 / problems), needed.about)
+    return Needed(max(math.ceil(about / 2), fewest), 2 * about)
 
 
 def _needed_runs(
@@ -949,7 +997,7 @@ def _needed_runs(
     fewest: int,
 ) -> Needed | None:
     """What a p-value of so many runs says of the number of runs that would decide."""
-    observed = _NORMAL.inv_cdf(1 - p / 2)
+    observed = -_NORMAL.inv_cdf(max(p, 1e-300) / 2)
     wanted = _NORMAL.inv_cdf(1 - level / 2) + _NORMAL.inv_cdf(POWER)
     if p <= _SMALL_P:
         about = max(math.ceil(runs * (wanted / observed) ** 2), fewest)

@@ -4,7 +4,8 @@ A pilot on the tables shows how the final regrets of a strategy spread. A study 
 strategies whose runs both spread so, the second one's worse by the difference that is asked about,
 and judged by the verdict's own procedure (`surrogate_nas.study.decision`); the share of studies
 that are decided is the power. Of several strategies the one whose runs spread most is taken. The
-shift is the same for all runs: a difference that comes from a few failed runs needs more.
+shift is the same for all runs: a difference that comes from a few failed runs needs more. A small
+difference needs so many runs that failures that could reverse it would have shown.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from surrogate_nas.core.numbers import plural, share
 from surrogate_nas.core.stability import unstable
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.api import run_suite
-from surrogate_nas.study.decision import Values, decide
+from surrogate_nas.study.decision import END_LEVEL, Values, decide, runs_for_mean
 from surrogate_nas.study.problem import Entry, Problem, Suite, read_suite
 from surrogate_nas.study.runner import Progress
 from surrogate_nas.study.suite import SuiteResult
@@ -270,9 +271,10 @@ def _needed(
     seed: int,
 ) -> Needed:
     """The smallest number of runs whose studies are decided with the probability `POWER`."""
-    fewest = max(math.ceil((1 + math.log2(1 / LEVEL)) / len(regrets)), 1)
-    wanted = _NORMAL.inv_cdf(1 - LEVEL / 2) + _NORMAL.inv_cdf(POWER)
-    guess = math.ceil(_variance(regrets) * (wanted / difference) ** 2)
+    fewest = math.ceil(runs_for_mean(min(difference, 1.0)) / len(regrets))
+    fewest = max(fewest, math.ceil((1 + math.log2(1 / END_LEVEL)) / len(regrets)))
+    wanted = _NORMAL.inv_cdf(1 - END_LEVEL / 2) + _NORMAL.inv_cdf(POWER)
+    guess = max(math.ceil(_variance(regrets) * (wanted / difference) ** 2), fewest)
     needed = None
     if guess <= 2 * MOST_RUNS:
         suffices = partial(_suffices, regrets, difference, seed)
@@ -361,6 +363,6 @@ def _error(power: float, signal: float, scales: Values) -> float:
         scales: Of other pilots' standard errors.
     """
     simulated = power * (1 - power) / _STUDIES
-    threshold = _NORMAL.inv_cdf(1 - LEVEL / 2)
+    threshold = _NORMAL.inv_cdf(1 - END_LEVEL / 2)
     others = [_NORMAL.cdf(signal / scale - threshold) for scale in scales.tolist() if scale > 0]
     return math.sqrt(simulated + float(np.var(others)))

@@ -1,18 +1,19 @@
 """The verdict in plain words: which strategy leads, how certain that is, and what would change it.
 
 One procedure (`surrogate_nas.study.decision`) computes it once, over the runs of one problem or of
-many; terminal, JSON, notebook, pages and tables print the same verdict. It makes up to three claims
-at a level of 5 % each: which strategy ends with the lowest regret, which one does so on other
-problems of the same kind, and which one is the first within a hundredth of the optimum. That target
-is fixed beforehand and counted where the optimum is known. A run counts with the cell that it ends
-with, also where its search saw drawn seeds.
+many; terminal, JSON, notebook, pages and tables print the same verdict. It claims which strategy
+ends with the lowest regret, which one does so on other problems of the same kind, which one is the
+first within a hundredth of the optimum, and how a strategy differs from its baselines. In at most
+5 % of studies any of these claims is false. The target is fixed beforehand and counted where the
+optimum is known. A run counts with the cell that it ends with, also where its search saw drawn
+seeds. All that is said beyond these claims describes the runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from surrogate_nas.study.decision import (
     ALIKE,
     FEWEST_SPACES,
     MARGIN,
+    MINOR_LEVEL,
     Decision,
     Rival,
     Statement,
@@ -45,6 +47,64 @@ _SHARE_NAMED = 0.05
 """A smaller share of runs that end with an initial cell is not worth a sentence."""
 _LEAST_DETECTABLE = 0.001
 """Smaller differences of normalised regret have no practical meaning."""
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """The unit of all differences and means of a verdict: that of the table beside it.
+
+    Attributes:
+        name: The name, as in "mean score".
+        scale: By what a normalised regret is multiplied.
+        means: Of each strategy, in this unit.
+    """
+
+    name: str
+    scale: float
+    means: Mapping[str, float]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> _Unit:
+        """Scores where there is one problem, else normalised regrets."""
+        problems = evidence.problems
+        if evidence.figures:
+            reference = problems[0].reference
+            at = {name: float(problems[0].at(name).mean()) for name in evidence.names}
+            in_scores = {name: reference.optimum + reference.scale * at[name] for name in at}
+            return cls("score", reference.scale, in_scores)
+        means = means_of(evidence.names, problems).mean(axis=0)
+        return cls("normalised regret", 1.0, dict(zip(evidence.names, means.tolist(), strict=True)))
+
+    def size(self, value: float) -> str:
+        """A normalised regret in this unit, with two significant digits."""
+        if self.scale == 1.0 and 0 < value < _LEAST_DETECTABLE:
+            return f"less than {_LEAST_DETECTABLE:g}"
+        return f"{value * self.scale:.2g}"
+
+    def mean(self, difference: float, interval: tuple[float, float] | None) -> str:
+        """A difference with its interval, if the differences are not all equal."""
+        width = 0.0 if interval is None else interval[1] - interval[0]
+        if interval is None or width <= 0 or max(map(abs, interval)) < _LEAST_DETECTABLE:
+            return self.size(difference)
+        width *= self.scale
+        decimals = min(max(1 - int(np.floor(np.log10(width))), 2), 6)
+        low, high = (fixed(end * self.scale, decimals) for end in interval)
+        return f"{fixed(difference * self.scale, decimals)}, 95 % CI {low} to {high}"
+
+    def lower_by(self, rival: Rival) -> str:
+        """By how much the leader's mean is lower than a rival's, or higher; empty for ranks."""
+        if rival.difference is None or rival.interval is None:
+            return ""
+        if rival.difference >= 0:
+            return f"mean {self.name} lower by {self.mean(rival.difference, rival.interval)}"
+        low, high = rival.interval
+        return f"mean {self.name} higher by {self.mean(-rival.difference, (-high, -low))}"
+
+    def both_means(self, one: str, other: str) -> tuple[str, str]:
+        """The means of two strategies, with as many decimals as tell them apart."""
+        pair = [self.means[one], self.means[other]]
+        decimals = decimals_for(pair)
+        return fixed(pair[0], decimals), fixed(pair[1], decimals)
 
 
 def joined(names: Sequence[str]) -> str:
@@ -107,8 +167,8 @@ class ControlPair:
 
     Attributes:
         name: The strategy.
-        p: Exact, two-sided, of the signed ranks of paired runs; after Holm's correction over the
-            controls of the strategy.
+        p: Exact, two-sided, of the signed ranks of paired runs; after Holm's correction over all
+            pairs of the study.
         better: Pairs in which it ends better than the control.
         ties: Those without a difference.
         worse: Those in which it ends worse.
@@ -136,7 +196,8 @@ class Verdict:
         statement: What holds between the leader and the closest rival that is not significantly
             worse, or where all are worse the closest; one of
             `surrogate_nas.study.decision.Statement`. None without a rival.
-        level: How often each of the claims (`end`, `speed`, `elsewhere`) may be false.
+        level: In what share of studies any claim may be false: `end`, `speed`, `elsewhere`,
+            `blinded` and `controls` together.
         sentences: All this in words, the most important first.
         runs_needed: How many runs a problem would decide a difference as observed, from low to
             high; high is None where only a lower bound is known. None where it is decided, or where
@@ -168,6 +229,10 @@ class Verdict:
     blinded: list[ControlPair]
     controls: list[ControlPair]
     leading: int
+
+    def __str__(self) -> str:
+        """The sentences, one a line."""
+        return "\n".join(self.sentences)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as ``--json`` prints it."""
@@ -259,29 +324,25 @@ def verdict_of(evidence: Evidence) -> Verdict:
     if not all(len(runs) for of in ends.values() for runs in of):
         sentences = ["No run was finished by all strategies, so none can be compared."]
         return _undecided([*sentences, *_incomplete(evidence)], names)
-    end = decide(ends)
     timed = [p for p in problems if p.reference.exact]
-    speed = None
-    if timed:
-        times = {name: [_reached(p, name, names) for p in timed] for name in names}
-        speed = decide(times, ranks_only=True)
+    times = {name: [_reached(p, name, names) for p in timed] for name in names if timed}
     spaces = [p.space for p in problems]
-    elsewhere = decide(ends, spaces) if len(set(spaces)) >= FEWEST_SPACES else None
-    pairs = controlled(ends)
+    end, speed, elsewhere, pairs = claims_of(ends, times, spaces)
+    unit = _Unit.of(evidence)
     leading = [
-        *_end_sentences(end, len(problems)),
+        *_end_sentences(end, len(problems), unit),
         *_versions(evidence),
         *_control_sentences(pairs),
         *([] if speed is None else _speed_sentences(speed, timed)),
-        _elsewhere_sentence(elsewhere, len(problems), len(set(spaces))),
+        *_elsewhere_sentences(elsewhere, len(problems), len(set(spaces)), unit),
     ]
     sentences = [
         *leading,
-        *_detectable_sentences(end, ends),
+        *_detectable_sentences(end, ends, unit),
         *(evidence.figures[name] for name in evidence.figures if name == end.leader),
-        *_noise_sentences(end, problems),
+        *_noise_sentences(end, problems, unit),
         *_answer_sentences(names, problems),
-        *_changes(ends, problems, end),
+        *_changes(evidence.names, problems),
         *_incomplete(evidence),
     ]
     closest = _closest(end)
@@ -315,18 +376,53 @@ def _needed(decision: Decision) -> list[int | None] | None:
     return None if closest is None or closest.needed is None else list(closest.needed)
 
 
+class Claims(NamedTuple):
+    """All claims of a study. Any of them is false in at most a share `LEVEL` of studies.
+
+    Attributes:
+        end: Which strategy ends with the lowest regret.
+        speed: Which is first within `TARGET` of the optimum; None if no optimum is known.
+        elsewhere: Which ends best on other problems; None where there are too few spaces.
+        controls: Each strategy against its baselines.
+    """
+
+    end: Decision
+    speed: Decision | None
+    elsewhere: Decision | None
+    controls: list[ControlPair]
+
+
+def claims_of(
+    ends: Mapping[str, Sequence[Values]],
+    times: Mapping[str, Sequence[Values]],
+    spaces: Sequence[str],
+) -> Claims:
+    """Decide all that a study claims.
+
+    How runs end has the level `END_LEVEL`, which is passed on to other problems if it is decided on
+    these. Speed and baselines have `MINOR_LEVEL` each.
+
+    Args:
+        ends: Per strategy and problem the regrets of the runs, as `ends_of` returns them.
+        times: Per strategy and problem with a known optimum the time to reach it; or empty.
+        spaces: The search space of each problem.
+    """
+    end = decide(ends)
+    is_wide = len(set(spaces)) >= FEWEST_SPACES
+    elsewhere = decide(ends, spaces, after=end) if is_wide else None
+    speed = decide(times, ranks_only=True, level=MINOR_LEVEL) if times else None
+    return Claims(end, speed, elsewhere, controlled(ends))
+
+
 def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
     """Every strategy against those controls of it that were run too.
 
     Args:
         ends: How runs end, as `ends_of` gives it.
     """
-    pairs = []
-    for name in ends:
-        mine = [_against(name, one, ends) for one in controls_of(name) if one in ends]
-        corrected = holm([pair.p for pair in mine])
-        pairs += [replace(pair, p=float(p)) for pair, p in zip(mine, corrected, strict=True)]
-    return pairs
+    pairs = [_against(name, one, ends) for name in ends for one in controls_of(name) if one in ends]
+    corrected = holm([pair.p for pair in pairs])
+    return [replace(pair, p=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
 
 
 def _against(name: str, control: str, ends: Mapping[str, Sequence[Values]]) -> ControlPair:
@@ -345,8 +441,8 @@ def _control_sentences(pairs: Sequence[ControlPair]) -> Iterator[str]:
             continue
         what = controls_of(pair.name)[pair.control]
         text = f"{pair.name} against its control ({what}): {_pairs_counted(pair)}"
-        if pair.p > LEVEL:
-            yield f"{text}; it is not told apart from it."
+        if pair.p > MINOR_LEVEL:
+            yield f"{text}; no significant difference."
         elif pair.better > pair.worse:
             yield f"{text}; it is better."
         else:
@@ -364,7 +460,7 @@ def _pairs_counted(pair: ControlPair) -> str:
 def _blind_sentence(pair: ControlPair) -> str:
     """What the names are worth to a strategy."""
     text = f"{pair.name} against itself with hidden names: {_pairs_counted(pair)}"
-    if pair.p > LEVEL:
+    if pair.p > MINOR_LEVEL:
         return f"{text}; no effect of the names was found."
     if pair.better > pair.worse:
         return f"{text}; part of its success comes from reading names."
@@ -393,31 +489,6 @@ def _p(p: float) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def _size(value: float) -> str:
-    """A size with two significant digits, or "less than 0.001"."""
-    return "less than 0.001" if 0 < value < _LEAST_DETECTABLE else f"{value:.2g}"
-
-
-def _mean(difference: float, interval: tuple[float, float] | None) -> str:
-    """A difference with its interval, if the differences are not all equal."""
-    width = 0.0 if interval is None else interval[1] - interval[0]
-    if interval is None or width <= 0 or max(map(abs, interval)) < _LEAST_DETECTABLE:
-        return _size(difference)
-    decimals = min(max(1 - int(np.floor(np.log10(width))), 2), 6)
-    low, high = (fixed(end, decimals) for end in interval)
-    return f"{fixed(difference, decimals)} [{low}, {high}]"
-
-
-def _lower_by(rival: Rival) -> str:
-    """By how much the leader's mean is lower than a rival's, or higher."""
-    if rival.difference is None or rival.interval is None:
-        return ""
-    if rival.difference >= 0:
-        return f"mean lower by {_mean(rival.difference, rival.interval)}"
-    low, high = rival.interval
-    return f"mean higher by {_mean(-rival.difference, (-high, -low))}"
-
-
 def _counts(rival: Rival, noun: str = "paired run") -> str:
     """In how many pairs the leader is better than a rival, and how certain that is."""
     text = f"better in {rival.wins} of {plural(rival.pairs, noun)}"
@@ -425,49 +496,60 @@ def _counts(rival: Rival, noun: str = "paired run") -> str:
         text += f", equal in {rival.ties}"
     if rival.losses:
         text += f", worse in {rival.losses}"
-    return "; ".join(filter(None, (text, _p(rival.p), _lower_by(rival))))
+    return f"{text}; {_p(rival.p)}"
 
 
-def _end_sentences(end: Decision, problems: int) -> list[str]:
+def _counts_and_mean(rival: Rival, unit: _Unit, noun: str = "paired run") -> str:
+    return "; ".join(filter(None, (_counts(rival, noun), unit.lower_by(rival))))
+
+
+def _end_sentences(end: Decision, problems: int, unit: _Unit) -> list[str]:
     """Which strategy ends with the lowest regret, how certain that is, and what would settle it."""
     scope = "On this problem" if problems == 1 else f"On these {problems} problems"
     if not end.rivals:
-        return [f"{scope}, {_equal_clause(end)}."]
+        return [f"{scope}, {_equal_clause(end, unit)}."]
     if not end.open:
-        return [_winner_sentence(scope, end), *_unseen_sentences(end.pairs)]
+        return [_winner_sentence(scope, end, unit), *_unseen_sentences(end.pairs)]
     closest = end.open[0]
-    return [_tie_sentence(scope, end), _CLOSEST[closest.statement](end.leader, closest)]
+    return [
+        *_tie_sentences(scope, end, unit),
+        _CLOSEST[closest.statement](end.leader, closest, unit),
+        *_needed_sentences(closest, "run"),
+    ]
 
 
-def _equal_clause(end: Decision) -> str:
+def _equal_clause(end: Decision, unit: _Unit) -> str:
     """The leader and its equals, and whether that makes them practically the same."""
     assert end.same_bound is not None
     text = f"{joined([end.leader, *end.same])} are equal in {_all_pairs(end.pairs)}"
     if end.same_bound <= MARGIN:
-        return (
-            f"{text}: practically the same, as their means differ by at most"
-            f" {_size(end.same_bound)} (at 95 %)"
-        )
-    return f"{text}, {_too_few(end.same_bound, end.pairs)}"
+        return f"{text}: practically the same{_at_most(end.same_bound, unit)}"
+    return f"{text}, {_too_few(end.same_bound, end.pairs, unit)}"
+
+
+def _at_most(bound: float, unit: _Unit) -> str:
+    return f", as the mean {unit.name} differs by at most {unit.size(bound)} (95 % bound)"
 
 
 def _all_pairs(runs: int) -> str:
     return "their only paired run" if runs == 1 else f"all {plural(runs, 'paired run')}"
 
 
-def _too_few(bound: float, runs: int) -> str:
+def _too_few(bound: float, runs: int, unit: _Unit) -> str:
     """What so many runs without a difference leave open."""
     from scipy.special import betaincinv
 
     # the bound is the share that may be unseen, at the worst
     worst = bound / float(betaincinv(1, runs, 1 - LEVEL))
     return (
-        f"too few to call them the same: at 95 %, their means may differ by {_size(bound)}, and "
-        f"{runs_for_same(max(worst, 1.0))} such runs would exclude a difference above {MARGIN:g}"
+        "too few to call them the same: the mean"
+        f" {unit.name} may differ by {unit.size(bound)} (95 % bound), and"
+        f" {runs_for_same(max(worst, 1.0))} such runs would exclude a difference above"
+        f" {unit.size(MARGIN)}"
     )
 
 
-def _winner_sentence(scope: str, end: Decision) -> str:
+def _winner_sentence(scope: str, end: Decision, unit: _Unit) -> str:
     closest, *others = end.rivals
     if end.same:
         text = (
@@ -476,16 +558,11 @@ def _winner_sentence(scope: str, end: Decision) -> str:
         )
     else:
         text = f"{scope}, {end.leader} ends with the lowest regret: "
-    text += f"significantly better than {closest.name} ({_counts(closest)})"
+    text += f"significantly better than {closest.name} ({_counts_and_mean(closest, unit)})"
     if others:
         text += f", and than {_few([rival.name for rival in others])}"
     if closest.alike:
-        assert closest.bound is not None
-        text += (
-            f"; but {end.leader} and {closest.name} are practically the same, as their means differ"
-            " by at most "
-        )
-        text += f"{_size(closest.bound)} (at 95 %)"
+        text += f"; but {end.leader} and {closest.name} are{_same_clause(closest, unit)}"
     return f"{text}."
 
 
@@ -500,131 +577,122 @@ def _unseen_sentences(runs: int) -> list[str]:
     ]
 
 
-def _tie_sentence(scope: str, end: Decision) -> str:
+def _tie_sentences(scope: str, end: Decision, unit: _Unit) -> list[str]:
     if all(rival.statement in ("open", "same", "equal") for rival in end.open):
         text = f"{scope}, the final regrets of {_few(end.leaders)} do not differ significantly"
     else:
         text = f"{scope}, it is undecided which of {_few(end.leaders)} is best"
     if end.same:
         text += f" ({joined([end.leader, *end.same])} are equal in every run)"
-    if end.worse:
-        verb = "is" if len(end.worse) == 1 else "are"
-        text += (
-            f"; {_few([rival.name for rival in end.worse])} {verb} significantly worse"
-            f" ({_p(end.worse[0].p)})"
-        )
-    return f"{text}."
-
-
-def _open_sentence(leader: str, rival: Rival) -> str:
-    return (
-        f"The closest rival of {leader} is {rival.name}"
-        f" ({_counts(rival)}){_needed_clause(rival, 'run')}."
+    if not end.worse:
+        return [f"{text}."]
+    worse = [rival.name for rival in end.worse]
+    verb = "is" if len(worse) == 1 else "are"
+    text += (
+        f"; {_few(worse)} {verb} significantly worse than {end.leader}"
+        f" by ranks ({_p(end.worse[0].p)}) and in the mean"
     )
+    lowest = min(worse, key=unit.means.__getitem__)
+    highest = max((rival.name for rival in end.open), key=unit.means.__getitem__)
+    if unit.means[lowest] >= unit.means[highest]:
+        return [f"{text}."]
+    low, high = unit.both_means(lowest, highest)
+    return [
+        f"{text}.",
+        f"By ranks of paired runs, {lowest} is worse than {end.leader} more consistently than"
+        f" {highest} is, although the mean {unit.name} of {lowest} ({low}) is lower than that of"
+        f" {highest} ({high}).",
+    ]
 
 
-def _most_runs_sentence(leader: str, rival: Rival) -> str:
-    text = f"{leader} is better than {rival.name} in most runs ({_counts(rival)}), but "
+def _open_sentence(leader: str, rival: Rival, unit: _Unit) -> str:
+    text = f"{leader} is not significantly better than {rival.name}"
+    return f"{text} ({_counts_and_mean(rival, unit)})."
+
+
+def _most_runs_sentence(leader: str, rival: Rival, unit: _Unit) -> str:
+    text = f"{leader} is better than {rival.name} in most runs ({_counts(rival)}), but"
     if rival.alike:
-        return f"{text}{_same_clause(rival)}."
-    return f"{text}the means do not differ significantly{_needed_clause(rival, 'run')}."
-
-
-def _split_sentence(leader: str, rival: Rival) -> str:
-    assert rival.difference is not None and rival.interval is not None
-    lower = _mean(-rival.difference, (-rival.interval[1], -rival.interval[0]))
-    counted = f"{rival.wins} of {rival.pairs}; {_p(rival.p)}"
+        return f"{text} the two are{_same_clause(rival, unit)}."
+    unseen = share(1 - LEVEL ** (1 / rival.pairs))
     return (
-        f"{leader} is better than {rival.name} in most runs ({counted}), but {rival.name} is better"
-        f" in the mean, by {lower}: some runs of {leader} fail badly, and which one is best depends"
-        " on what a failure costs."
+        f"{text} it is not decided which has the lower mean ({leader}: {unit.lower_by(rival)}; a"
+        f" failure in up to {unseen} of the runs may not have shown)."
     )
 
 
-def _mean_sentence(leader: str, rival: Rival) -> str:
+def _split_sentence(leader: str, rival: Rival, unit: _Unit) -> str:
     assert rival.difference is not None and rival.interval is not None
-    better, worse, (low, high) = leader, rival.name, rival.interval
-    if rival.difference < 0:
-        better, worse, (low, high) = worse, better, (-high, -low)
-    counted = (
-        f"better in {rival.wins} of {plural(rival.pairs, 'paired run')}, equal in {rival.ties},"
-        " worse in "
-    )
-    counted += f"{rival.losses}; {_p(rival.p)}"
+    lower = unit.mean(-rival.difference, (-rival.interval[1], -rival.interval[0]))
     return (
-        f"Run by run, {leader} and {rival.name} do not differ significantly ({counted}), but the"
-        f" mean of {better} is lower by {_mean(abs(rival.difference), (low, high))}, as {worse} is"
-        " far worse in a few runs."
+        f"{leader} is better than {rival.name} in most runs ({_counts(rival)}), but the mean"
+        f" {unit.name} of {rival.name} is lower by {lower}: some runs of {leader} fail badly, and"
+        " which one is best depends on what a failure costs."
     )
 
 
-def _same_sentence(leader: str, rival: Rival) -> str:
-    assert rival.bound is not None
+def _same_sentence(leader: str, rival: Rival, unit: _Unit) -> str:
     n_different = rival.wins + rival.losses
     differ = "differs" if n_different == 1 else "differ"
     return (
-        f"{leader} and {rival.name} are practically the same: {n_different} of"
-        f" {plural(rival.pairs, 'paired run')} {differ}, none by more than {_size(rival.largest)},"
-        f" and their means differ by at most {_size(rival.bound)} (at 95 %)."
+        f"{leader} and {rival.name} are{_same_clause(rival, unit)} and {n_different} of"
+        f" {plural(rival.pairs, 'paired run')} {differ}, by at most {unit.size(rival.largest)}."
     )
 
 
-def _same_clause(rival: Rival) -> str:
+def _same_clause(rival: Rival, unit: _Unit) -> str:
     assert rival.bound is not None
-    return (
-        f"the two are practically the same, as their means differ by at most {_size(rival.bound)}"
-        " (at 95 %)"
-    )
+    return f" practically the same{_at_most(rival.bound, unit)}"
 
 
-def _equal_sentence(leader: str, rival: Rival) -> str:
+def _equal_sentence(leader: str, rival: Rival, unit: _Unit) -> str:
     assert rival.bound is not None
     text = f"{leader} and {rival.name} are equal in {_all_pairs(rival.pairs)}"
-    return f"{text}, {_too_few(rival.bound, rival.pairs)}."
+    return f"{text}, {_too_few(rival.bound, rival.pairs, unit)}."
 
 
-_CLOSEST: Mapping[Statement, Callable[[str, Rival], str]] = {
+_CLOSEST: Mapping[Statement, Callable[[str, Rival, _Unit], str]] = {
     "open": _open_sentence,
     "most runs": _most_runs_sentence,
     "split": _split_sentence,
-    "mean": _mean_sentence,
     "same": _same_sentence,
     "equal": _equal_sentence,
 }
 """The sentence on the leader and the closest rival that is not significantly worse."""
 
 
-def _needed_clause(rival: Rival, noun: str) -> str:
-    """How many runs per problem, or spaces, would decide; empty if it cannot be estimated."""
+def _needed_sentences(rival: Rival, noun: str) -> list[str]:
+    """How many runs per problem, or spaces, would decide; nothing if it cannot be estimated."""
     per = f"{noun}s per problem" if noun == "run" else f"{noun}s"
     needed = rival.needed
     if needed is None:
-        return ""
+        return []
     if needed.about is None:
-        return (
-            f"; to decide would take at least {needed.low:,} {per}, and these runs do not show how"
-            " many more"
-        )
-    return (
-        f"; if the true difference equals the observed one, about {needed.about:,} {per} (half or"
-        f" twice as many) would show it with {share(POWER)} power"
-    )
+        return [
+            f"To decide would take at least {needed.low:,} {per}, and these {noun}s do not show how"
+            " many more."
+        ]
+    return [
+        f"If the true difference equals the observed one, about {needed.about:,} {per} (half or"
+        f" twice as many) would show it with {share(POWER)} power."
+    ]
 
 
-def _detectable_sentences(end: Decision, ends: Mapping[str, Sequence[Values]]) -> list[str]:
-    """What difference these runs could have shown; nothing if most pairs tie.
-
-    Where most pairs tie, the spread is that of a few runs.
+def _detectable_sentences(
+    end: Decision, ends: Mapping[str, Sequence[Values]], unit: _Unit
+) -> list[str]:
+    """The difference that these runs could have shown. Where most pairs tie, the spread is that of
+    a few runs, so nothing is said.
     """
     if not end.open:
         return []
     closest = end.open[0]
-    seen = detectable(paired(ends[end.leader], ends[closest.name]))
-    if seen is None or seen < _LEAST_DETECTABLE or 2 * closest.ties > closest.pairs:
+    seen = detectable(ends[end.leader], ends[closest.name])
+    if seen is None or 2 * closest.ties > closest.pairs:
         return []
     return [
-        f"These {closest.pairs} paired runs could have shown a mean difference of {_size(seen)}"
-        f" between {end.leader} and {closest.name} with {share(POWER)} power."
+        f"These {closest.pairs} paired runs could have shown a difference of {unit.size(seen)} in"
+        f" the mean {unit.name} of {end.leader} and {closest.name} with {share(POWER)} power."
     ]
 
 
@@ -646,8 +714,8 @@ def _speed_sentences(speed: Decision, problems: Sequence[ProblemResult]) -> list
             ]
         follows = _spent(closest.name, problems) or "not within the budget"
         return [
-            f"{speed.leader} is the first to come within {near}: {leader} in the median,"
-            f" {closest.name} {follows} ({_p(closest.p)})."
+            f"In most runs, {speed.leader} is the first to come within {near}: {leader} in the"
+            f" median, {closest.name} {follows} ({_p(closest.p)})."
         ]
     medians = {name: _spent(name, problems) for name in speed.leaders}
     if not any(medians.values()):
@@ -693,7 +761,9 @@ def _reached_share(name: str, problems: Sequence[ProblemResult]) -> float:
     return float(np.isfinite(np.concatenate([p.runtimes(name, TARGET) for p in problems])).mean())
 
 
-def _elsewhere_sentence(elsewhere: Decision | None, problems: int, spaces: int) -> str:
+def _elsewhere_sentences(
+    elsewhere: Decision | None, problems: int, spaces: int, unit: _Unit
+) -> list[str]:
     """What is known of other problems of the kind, where a space counts once."""
     if elsewhere is None:
         if problems == 1:
@@ -702,42 +772,41 @@ def _elsewhere_sentence(elsewhere: Decision | None, problems: int, spaces: int) 
             text = f"These {problems} problems share one search space"
         else:
             text = f"These {problems} problems have {spaces} search spaces"
-        return f"{text}; at least {FEWEST_SPACES} spaces are needed to generalise."
+        return [f"{text}; at least {FEWEST_SPACES} spaces are needed to generalise."]
     where = "On other problems of this kind"
-    if not elsewhere.rivals:
-        return f"{where}, no difference between the strategies is to be expected."
     closest = _closest(elsewhere)
-    assert closest is not None
-    counted = f"{closest.name}: {_counts(closest, 'space')}"
+    if closest is None:
+        return [f"{where}, no difference between the strategies is to be expected."]
+    counted = _counts_and_mean(closest, unit, "space")
+    counted = f"{elsewhere.leader} against {closest.name}: {counted}"
     if not elsewhere.open:
         who = joined([elsewhere.leader, *elsewhere.same])
         verb = "leads" if len(elsewhere.leaders) == 1 else "lead"
-        return f"{where}, {who} also {verb} ({counted})."
-    text = f"{where}, it is undecided which of {_few(elsewhere.leaders)} is best ({counted})"
-    return f"{text}{_needed_clause(closest, 'space')}."
+        return [f"{where}, {who} also {verb} in most spaces ({counted})."]
+    return [
+        f"{where}, it is undecided which of {_few(elsewhere.leaders)} is best ({counted}).",
+        *_needed_sentences(closest, "space"),
+    ]
 
 
-def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
+def _noise_sentences(end: Decision, problems: Sequence[ProblemResult], unit: _Unit) -> list[str]:
     """Whether retraining a cell changes its regret more than the closest strategies differ."""
     known = _noise_and_gaps(end, problems)
     closest = _closest(end)
     if not known or closest is None:
         return []
     larger = sum(noise > gap for noise, gap in known)
-    noise, gap = np.median(known, axis=0).tolist()
-    how, count = ("larger", larger) if larger else ("smaller", len(known))
-    where = (
-        f"on {count} of {len(known)} problems"
-        if count < len(known)
-        else f"on all {len(known)} problems"
-    )
     if len(known) == 1:
-        where = "on this problem"
-    if len(known) < len(problems):
-        where += " with several training seeds"
+        ((noise, gap),) = known
+        where = "On this problem" if len(problems) == 1 else "On the problem with training seeds"
+        return [
+            f"{where}, training noise ({unit.size(noise)} in {unit.name}) is"
+            f" {'larger' if larger else 'smaller'} than the difference between the means of"
+            f" {end.leader} and {closest.name} ({unit.size(gap)})."
+        ]
     return [
-        f"Training noise ({_size(noise)}) is {how} than the difference between {end.leader} and"
-        f" {closest.name} ({_size(gap)}) {where}."
+        f"On {larger} of {len(known)} problems with several training seeds, training noise is"
+        f" larger than the difference between the means of {end.leader} and {closest.name}."
     ]
 
 
@@ -806,9 +875,7 @@ def _holds(
             )
         )
     else:
-        holds.append(
-            Holds("cells trained again", "Unknown", "the tables hold one training of each cell")
-        )
+        holds.append(Holds("cells trained again", "Unknown", "each cell has one training"))
     if elsewhere is None:
         why = (
             f"{plural(len(evidence.problems), 'problem')} of {plural(spaces, 'space')};"
@@ -840,84 +907,63 @@ def _seeds_why(end: Decision, closest: Rival) -> str:
 _NOT_DECIDED: Mapping[Statement, str] = {
     "most runs": "better in most runs, not in the mean",
     "split": "better in most runs, worse in the mean",
-    "mean": "by the mean alone",
     "same": "practically the same",
     "equal": "equal in every run",
 }
 
 
 def _with_less(evidence: Evidence, end: Decision) -> Holds:
-    """Which strategy leads after half and a quarter of the budget."""
-    leading = {}
-    for fraction in (0.5, 0.25):
-        regrets = {
-            name: [p.paired(p.at(name, fraction), name, evidence.names) for p in evidence.problems]
-            for name in evidence.names
-        }
-        leading[fraction] = decide(regrets)
-    is_same = [{*early.leaders} <= {*end.leaders} for early in leading.values()]
-    half, quarter = (_few(leading[f].leaders) for f in (0.5, 0.25))
-    answer = "Yes" if all(is_same) else "Partly" if any(is_same) else "No"
-    why = f"leading after half of it: {half}; after a quarter: {quarter}"
-    return Holds("less budget", answer, why)
+    """Which strategy has the lowest mean after half and a quarter of the budget."""
+    half, quarter = (_lowest(evidence.names, evidence.problems, part) for part in (0.5, 0.25))
+    why = f"lowest mean regret after half of it: {half}; after a quarter: {quarter}"
+    if not end.decided:
+        return Holds("less budget", "Unknown", f"undecided with all of it; {why}")
+    n_same = (half, quarter).count(end.leader)
+    return Holds("less budget", ("No", "Partly", "Yes")[n_same], why)
 
 
-def _changes(
-    ends: Mapping[str, Sequence[Values]],
-    problems: Sequence[ProblemResult],
-    end: Decision,
-) -> list[str]:
-    """Which strategy leads with L alone, with λR and under limits, and whether λ changes it."""
+def _lowest(names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0) -> str:
+    """The strategies with the lowest mean regret."""
+    means = means_of(names, problems, fraction).mean(axis=0)
+    is_lowest = np.isclose(means, means.min(), rtol=0, atol=1e-12)
+    return _few([name for name, is_it in zip(names, is_lowest, strict=True) if is_it])
 
-    def among(chosen: Sequence[int]) -> tuple[str, ...]:
-        return decide({name: [of[place] for place in chosen] for name, of in ends.items()}).leaders
 
+def _changes(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
+    """Which strategy has the lowest mean with L alone, with λR and under limits, and by λ."""
     sentences = []
     kinds = {
-        "L alone": [
-            i for i, p in enumerate(problems) if p.weight == 0 and not p.problem.subject_to
-        ],
-        "L + λR": [i for i, p in enumerate(problems) if p.weight > 0],
-        "a limit": [i for i, p in enumerate(problems) if p.problem.subject_to],
+        "L alone": [p for p in problems if p.weight == 0 and not p.problem.subject_to],
+        "L + λR": [p for p in problems if p.weight > 0],
+        "a limit": [p for p in problems if p.problem.subject_to],
     }
-    leaders_by_kind = {kind: among(chosen) for kind, chosen in kinds.items() if chosen}
-    if len(leaders_by_kind) > 1:
-        if all({*leaders} == {*end.leaders} for leaders in leaders_by_kind.values()):
-            kinds_in_words = joined([f"with {kind}" for kind in leaders_by_kind])
-            sentences.append(f"The result is the same {kinds_in_words}.")
-        else:
-            by_kind = [f"with {kind}, {_leading(who)}" for kind, who in leaders_by_kind.items()]
-            sentences.append(f"By kind of objective: {'; '.join(by_kind)}.")
-    by_table: dict[tuple[str, ...], dict[float, tuple[str, ...]]] = {}
-    for place, result in enumerate(problems):
+    by_kind = {kind: _lowest(names, chosen) for kind, chosen in kinds.items() if chosen}
+    if len(by_kind) > 1:
+        listed = "; ".join(f"with {kind}, {who}" for kind, who in by_kind.items())
+        sentences.append(f"Lowest mean regret by kind of objective: {listed}.")
+    by_table: dict[tuple[str, ...], dict[float, str]] = {}
+    for result in problems:
         problem = result.problem
         if not problem.subject_to:
             table = problem.benchmark, result.loss, problem.seed_policy or "mean", result.unit
-            by_table.setdefault(table, {})[result.weight] = among([place])
+            by_table.setdefault(table, {})[result.weight] = _lowest(names, [result])
     several = {
         f"{table}, {loss}": best for (table, loss, *_), best in by_table.items() if len(best) > 1
     }
-    changing = {
-        table: best
-        for table, best in several.items()
-        if not set.intersection(*map(set, best.values()))
-    }
+    changing = {table: best for table, best in several.items() if len(set(best.values())) > 1}
     if several:
         tables = plural(len(several), "table")
-        text = f"The leader depends on λ on {len(changing)} of {tables} with several λ"
+        text = (
+            f"The strategy with the lowest mean regret depends on λ on {len(changing)} of {tables}"
+            " with several λ"
+        )
         shown = [
             f"{table}: "
-            + ", ".join(
-                f"at λ = {weight:g} {_leading(who)}" for weight, who in sorted(best.items())
-            )
+            + ", ".join(f"{who} at λ = {weight:g}" for weight, who in sorted(best.items()))
             for table, best in changing.items()
         ]
         sentences.append(f"{text} ({'; '.join(shown)})." if shown else f"{text}.")
     return sentences
-
-
-def _leading(leaders: Sequence[str]) -> str:
-    return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} are undecided"
 
 
 def _versions(evidence: Evidence) -> list[str]:

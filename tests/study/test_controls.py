@@ -98,4 +98,4 @@ def test_a_comparison_with_controls_says_so(
     said = (tmp_path / "verdict.txt").read_text()
     assert "against its control (no history, the best of as many cells)" in said
     assert "against its control (random mutation without selection)" in said
-    assert said.count("it is not told apart from it") == 2
+    assert said.count("no significant difference") == 2

@@ -5,7 +5,7 @@ verdict.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,8 +38,6 @@ names.
 """
 _BESIDE = 5
 """So many problems stand beside the names; more stand below them."""
-_TITLE_CHARACTER = 6.9
-"""Pixels of a character of a panel's title, on average."""
 _LONGEST = 22
 _JOINED = 122.0
 """Pixels of what stands above bars."""
@@ -137,7 +135,10 @@ def ranking_of(study: Study) -> Ranking | None:
     ]
     timed = [problem for problem in problems if problem.reference.exact]
     entries = []
-    for name, same in order.items():
+    end = None if study.result.verdict is None else study.result.verdict.end
+    for name in order:
+        is_leader = end is not None and name == end.leader
+        open_with = end.leaders[1:] if end is not None and is_leader else ()
         on = []
         for problem, unit, means in zip(problems, units, drawn, strict=True):
             runs = problem.at(name) * unit
@@ -152,7 +153,7 @@ def ranking_of(study: Study) -> Ranking | None:
             np.empty(0) if several else on[0].runs,
         )
         entries.append(
-            Entry(name, study.styles[name], over_all, on, *_spent(timed, name, several), same)
+            Entry(name, study.styles[name], over_all, on, *_spent(timed, name, several), open_with)
         )
     return Ranking(entries, problems, units, several, study.result.kind == "front")
 
@@ -208,8 +209,8 @@ def _caption(ranking: Ranking) -> str:
     )
     if any(entry.alike for entry in ranking.entries):
         text += (
-            " Vertical bars join strategies that do not differ significantly: the first bar is the"
-            " verdict, each further one the verdict without the strategies above it."
+            " The vertical bar joins the leader with the strategies that are not significantly"
+            " worse."
         )
     if any(
         trace.failure or trace.found_nothing
@@ -234,8 +235,8 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
         178.0 if not slim else 150.0,
     )
     names = max(names, _JOINED - 8.0)
-    lanes = _lanes(ranking.entries)
-    left = names + 7 * (1 + max(lanes.values(), default=-1)) + 10
+    last = _last_open(ranking.entries)
+    left = names + (17 if last else 10)
     below = [] if is_beside or not ranking.several else _small(ranking, slim)
     columns = 2 if slim else 6
     high = _HEAD + row * n + _FOOT
@@ -247,7 +248,7 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
         right = left + (250 if is_beside else 420)
     else:
         right = width - (132 if ranking.timed else 56)
-    _draw_names(canvas, ranking, row, names, lanes)
+    _draw_names(canvas, ranking, row, names, last)
     every = ", all problems" if len(ranking.problems) > 1 and not slim else ""
     title = "Hypervolume missed" if ranking.front else f"Final regret{every}"
     noise = None if ranking.several else ranking.problems[0].noise
@@ -260,9 +261,9 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     )
     _draw_numbers(canvas, ranking, row, right, slim)
     if ranking.several and not slim:
-        leading = max((last for first, last in lanes if not first), default=0) + 1
-        if leading < n and not any(first < leading <= last for first, last in lanes):
-            canvas.line([(0, _HEAD + row * leading), (width, _HEAD + row * leading)], colour="axis")
+        if last + 1 < n:
+            below_bar = _HEAD + row * (last + 1)
+            canvas.line([(0, below_bar), (width, below_bar)], colour="axis")
     if is_beside:
         _draw_beside(canvas, ranking, right + 56, width, row)
     elif ranking.several and not slim and ranking.timed:
@@ -276,21 +277,9 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     return canvas
 
 
-def _lanes(entries: Sequence[Entry]) -> dict[tuple[int, int], int]:
-    """Which rows a bar joins, from the first to the last, and in which lane it stands; none within
-    another.
-    """
-    place = {entry.name: i for i, entry in enumerate(entries)}
-    bars: list[tuple[int, int]] = []
-    for i, entry in enumerate(entries):
-        last = max((place[name] for name in entry.alike), default=i)
-        if last > i and not (bars and bars[-1][1] >= last):
-            bars.append((i, last))
-    lanes: dict[tuple[int, int], int] = {}
-    for bar in bars:
-        taken = {lane for (_, last), lane in lanes.items() if last >= bar[0]}
-        lanes[bar] = next(lane for lane in range(len(bars)) if lane not in taken)
-    return lanes
+def _last_open(entries: Sequence[Entry]) -> int:
+    """The row of the last strategy that is not significantly worse than the leader, from 0."""
+    return max(i for i, entry in enumerate(entries) if not i or entry.name in entries[0].alike)
 
 
 def _draw_names(
@@ -298,7 +287,7 @@ def _draw_names(
     ranking: Ranking,
     row: float,
     x: float,
-    lanes: Mapping[tuple[int, int], int],
+    last: int,
 ) -> None:
     for i, entry in enumerate(ranking.entries):
         y = _HEAD + row * (i + 0.5)
@@ -313,27 +302,19 @@ def _draw_names(
                 colour="ink",
                 bold=True,
             )
-    for (first, last), lane in lanes.items():
-        at = x + 6 + 7 * lane
-        joined = {ranking.entries[first].name, *ranking.entries[first].alike}
-        top = _HEAD + row * first + 5
-        bottom = _HEAD + row * (last + 1) - 5
-        rows = range(first, last + 1)
-        if all(ranking.entries[i].name in joined for i in rows):
-            canvas.line([(at, top), (at, bottom)], colour="ink", width=2)
-            continue
-        # thin beside rows that it does not join
-        canvas.line([(at, top), (at, bottom)], colour="axis", width=1)
-        members = [i for i in rows if ranking.entries[i].name in joined]
-        canvas.line(
-            *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
-            colour="ink",
-            width=2,
-        )
-    if lanes:
-        canvas.text(
-            x + 10 + 7 * max(lanes.values()), _HEAD - 10, "joined: not decided", align="right"
-        )
+    if not last:
+        return
+    at = x + 6
+    joined = {ranking.entries[0].name, *ranking.entries[0].alike}
+    # thin beside rows that it does not join
+    canvas.line([(at, _HEAD + 5), (at, _HEAD + row * (last + 1) - 5)], colour="axis", width=1)
+    members = [i for i, entry in enumerate(ranking.entries) if entry.name in joined]
+    canvas.line(
+        *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
+        colour="ink",
+        width=2,
+    )
+    canvas.text(x + 10, _HEAD - 10, "joined: not decided", align="right")
 
 
 def _grey(problem: ProblemResult) -> str:
@@ -493,7 +474,7 @@ def _draw_beside(
     room = (right - x - (46 if ranking.timed else 0)) / count
     for i, problem in enumerate(ranking.problems):
         scale = Scale(0.0, _edge_of(ranking, i), x + room * i, x + room * (i + 1) - 30)
-        title = plain(problem.name, int(room / _TITLE_CHARACTER))
+        title = plain(problem.name, int((room - 8) / 8.2))
         sub = "" if i else _grey(problem)
         spots = [entry.on[i] for entry in ranking.entries]
         _draw_panel(canvas, scale, _HEAD, row, spots, ranking, problem.noise, title, sub, size=8.5)
@@ -613,7 +594,7 @@ def _draw_small(
         for e in ranking.entries
     ]
     scale = Scale(0.0, _edge_of(ranking, panel), start, end)
-    title = plain(problem.name, int(width / _TITLE_CHARACTER))
+    title = plain(problem.name, int(width / 7.6))
     _draw_panel(
         canvas,
         scale,

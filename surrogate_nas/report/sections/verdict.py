@@ -22,7 +22,6 @@ _STATEMENTS: Mapping[Statement, str] = {
     "decided": "significantly worse",
     "most runs": "worse in most runs, mean not decided",
     "split": "worse in most runs, better in the mean",
-    "mean": "not decided by runs, by the mean",
     "same": "practically the same",
     "equal": "equal, too few runs",
     "open": "not decided",
@@ -51,9 +50,7 @@ def differences(study: Study) -> Section | None:
     verdict = study.result.verdict
     if verdict is None:
         return None
-    # the leading ones stand at the top of the page
-    further = verdict.sentences[verdict.leading :]
-    more = [with_marks(sentence, study.styles) for sentence in further]
+    more = [with_marks(blocks, study.styles) for blocks in verdict.sentences]
     blocks = [Block("items", more)] if more else []
     if verdict.end is None:
         return Section("Further findings", blocks, folded=True) if blocks else None
@@ -84,7 +81,7 @@ def differences(study: Study) -> Section | None:
         Column("strategy"),
         Column(f"{end.leader}", "better / equal / worse"),
         Column("end", "p"),
-        Column("end", "mean regret above"),
+        Column("end", "mean normalised regret above"),
         Column("end", "verdict"),
         Column("speed", "p"),
         Column("speed", "verdict"),
@@ -97,10 +94,11 @@ def differences(study: Study) -> Section | None:
     text = (
         f"Paired runs of {end.leader} and each other strategy, the closest rival first: exact"
         " two-sided p-values of signed ranks under random signs, and the mean difference with its"
-        " 95 % interval (Hall 1992). A rival is significantly worse if the ranks show it for this"
-        " rival or a closer one, and its interval lies above 0. Each claim (end, speed, other"
-        f" problems) is wrong in at most {end.level:.0%} of studies, over all rivals"
-        f" together.{first}"
+        " 95 % interval (Hall 1992), widened to contain 0 where nothing is claimed about means. A"
+        " rival is significantly worse if ranks and mean show it for this rival or a closer one."
+        " The mean counts as shown only if failures that could reverse it would have shown in so"
+        " many runs. Any claim (end, speed, baselines, other problems, all rivals) is false in at"
+        f" most {verdict.level:.0%} of studies.{first}"
     )
     return Section(
         "Which strategies differ, and further findings",
