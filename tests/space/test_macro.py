@@ -5,7 +5,9 @@ strategy on it.
 from __future__ import annotations
 
 import pickle
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -170,16 +172,9 @@ def test_the_live_benchmark_is_of_this_space(bench: sn.Benchmark, tmp_path: Path
     answer = bench.query(SPACE[3], "valid_loss")
     thawed = pickle.loads(pickle.dumps(bench))
     assert thawed.space is SPACE and thawed.query(SPACE[3], "valid_loss") == answer
-    assert (
-        len(
-            [
-                line
-                for file in (tmp_path / "live").iterdir()
-                for line in file.read_text().splitlines()
-            ]
-        )
-        == 1
-    )
+    (file,) = (tmp_path / "live").iterdir()
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT count(*) FROM answers").fetchone() == (1,)
 
 
 def test_its_name_follows_the_task() -> None:
