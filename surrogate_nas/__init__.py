@@ -87,6 +87,7 @@ if TYPE_CHECKING:
 
     from surrogate_nas.benchmarks import load
     from surrogate_nas.benchmarks.computed import Computed
+    from surrogate_nas.benchmarks.declared import Metric
     from surrogate_nas.benchmarks.training import Training
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.objective import (
@@ -110,6 +111,7 @@ _ROOMS = {
     "ChoiceSpace": "space",
     "Computed": "benchmarks.computed",
     "EnumerableChoiceSpace": "space",
+    "Metric": "benchmarks.declared",
     "Objective": "objective",
     "Request": "space.trial",
     "Strategy": "strategies",
@@ -136,6 +138,7 @@ __all__ = [
     "ChoiceSpace",
     "Computed",
     "EnumerableChoiceSpace",
+    "Metric",
     "Objective",
     "Request",
     "Strategy",

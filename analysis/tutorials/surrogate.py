@@ -42,7 +42,7 @@ everything = sn.load("fashion")
 trained = drawn_cells(everything.space, 200, seed=0)
 with (FOLDER / "trained.csv").open("w", newline="") as file:
     lines = csv.writer(file)
-    lines.writerow(["cell", "valid_error[5]"])
+    lines.writerow(["cell", "valid_error[5] (%)"])
     lines.writerows([cell, float(everything.query(cell, "valid_error"))] for cell in trained)
 print(*(FOLDER / "trained.csv").read_text().splitlines()[:3], sep="\n")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Metric, by_use
+from surrogate_nas.core.metrics import Metric, by_use, undeclared_units
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.base import cell_at
@@ -244,6 +244,7 @@ class Benchmark(ABC):
         hands_on: Whether a training may start from the checkpoint of another cell (`handed`).
         longest_seconds: The most that an evaluation in a process of its own may take, or None.
         longest_silence: The most between two signs of life of it, or None.
+        open_units: Errors and accuracies whose unit is neither declared nor shown by a value.
 
     Example:
         >>> import surrogate_nas as sn
@@ -293,6 +294,7 @@ class Benchmark(ABC):
     hands_on: bool = False
     longest_seconds: float | None = None
     longest_silence: float | None = None
+    open_units: frozenset[str] = frozenset()
 
     @property
     def begins_at_random(self) -> bool:
@@ -430,6 +432,45 @@ class Benchmark(ABC):
             values: By metric, as an expression writes it.
         """
         return
+
+    def check_value(self, question: Question, value: float) -> None:
+        """Check a value that a caller has measured.
+
+        Args:
+            question: A resolved question.
+            value: In the metric's unit.
+
+        Raises:
+            UserError: The metric cannot have this value, or its unit is not known.
+        """
+        metric = self.metric(question.metric)
+        if outside := metric.outside(value):
+            raise UserError(f"{question} is {value:g}, {outside}.")
+        self.check_unit(metric.name, value)
+
+    def check_unit(self, metric: str, value: float) -> None:
+        """Check that a value shows the unit of a metric, where nothing has shown it before.
+
+        Args:
+            metric: Its name.
+            value: One of its values.
+
+        Raises:
+            UserError: The value may be a fraction or in %.
+        """
+        if metric not in self.open_units:
+            return
+        if value <= 1 and not self.shows_percent(metric):
+            raise undeclared_units([metric])
+        self.open_units -= {metric}
+
+    def shows_percent(self, metric: str) -> bool:  # noqa: ARG002 - users' benchmarks know values
+        """Return whether a value above 1 is known of a metric whose unit is not declared.
+
+        Args:
+            metric: Its name.
+        """
+        return False
 
     def continued(
         self,

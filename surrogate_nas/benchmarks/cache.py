@@ -33,6 +33,7 @@ _MAKE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value BLOB NO
 _ADD = "INSERT OR IGNORE INTO answers VALUES (?, ?)"
 _FIND = "SELECT value FROM answers WHERE key = ?"
 _DROP = "DELETE FROM answers WHERE key = ? AND CAST(value AS BLOB) = ?"
+_ALL = "SELECT value FROM answers"
 _LAST = "SELECT value FROM answers WHERE key > ? AND key < ? ORDER BY rowid DESC LIMIT 1"
 _DAMAGES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
@@ -127,6 +128,22 @@ class AnswerCache:
         with suppress(*_DAMAGES):
             return int(_unsealed(last[0][0])[2])
         return None
+
+    def exceeds(self, metric: str, limit: float) -> bool:
+        """Return whether any answer has a larger value of a metric.
+
+        Args:
+            metric: Its name.
+            limit: The value, in the metric's unit.
+        """
+        if not self.path.exists() and not self._old.exists():
+            return False
+        with self._opened() as database:
+            for (value,) in database.execute(_ALL):
+                with suppress(*_DAMAGES):
+                    if _unsealed(value)[3].get(metric, limit) > limit:
+                        return True
+        return False
 
     def _drop(self, database: sqlite3.Connection, key: Key, value: object) -> None:
         sys.stderr.write(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -26,27 +26,28 @@ from surrogate_nas.benchmarks.base import (
     Question,
     Values,
 )
+from surrogate_nas.benchmarks.declared import (
+    Function,
+    Metric,
+    declared,
+    differences,
+    with_open_units,
+    worst_of,
+)
 from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.core.arguments import check_names, checked
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
-from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.source import digest_of_function
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
 
-Function = Callable[[Cell], float]
-"""What a user's function says of a cell: one number."""
-
 _SAMPLED = 64
 _SAMPLE_SEED = 0
 """How many random cells the median of a cost that is dear is taken over."""
-WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
-"""What no error and no quality (in %), and no loss, is worse than: infeasible cells rank behind all
-these.
-"""
 _DEARER = 1e3
 """How many times the largest of the sample no cell is thought to cost."""
 
@@ -54,9 +55,10 @@ _DEARER = 1e3
 class Computed(Benchmark):
     """Values from functions of a cell, each called once per cell and process; a query costs one.
 
-    What a metric is follows from its name: ``…_error`` and ``…_accuracy`` are in %, ``…_loss`` is a
-    loss, ``latency@…`` in ms; ``test_…`` is only reported and never searched on; everything else is
-    a cost. Functions must be deterministic.
+    The name of a metric says what it is: ``…_error``, ``…_accuracy`` (larger is better) or
+    ``…_loss``, ``latency@…`` in ms; ``test_…`` is only reported and never searched on. An error or
+    an accuracy is in % or a fraction: `surrogate_nas.Metric` declares which, and the direction of
+    a metric whose name says none. Functions must be deterministic.
 
     Example:
         >>> from surrogate_nas.space import EnumerableChoiceSpace
@@ -74,7 +76,7 @@ class Computed(Benchmark):
     def __init__(
         self,
         space: Space,
-        metrics: Mapping[str, Function],
+        metrics: Mapping[str, Function | Metric],
         *,
         name: str = "",
         title: str = "",
@@ -85,7 +87,8 @@ class Computed(Benchmark):
 
         Args:
             space: Whose cells are asked about.
-            metrics: By metric a function from a cell to a finite number.
+            metrics: By metric a function from a cell to a finite number, alone or in a
+                `surrogate_nas.Metric` that declares its unit and its direction.
             name: The benchmark's name; the space's if left out.
             title: One line saying what it holds.
             network: The macro architecture behind the space's own sizes, where it has any.
@@ -95,19 +98,17 @@ class Computed(Benchmark):
                 which make regret known. Others are never called for that.
 
         Raises:
-            UserError: There is no space or no metric, or what is given for one is no function; or
-                `cheap` names none of them.
+            UserError: There is no space or no metric, or what is given for one is no function; a
+                declaration contradicts the metric's name; or `cheap` names none of them.
         """
         if not isinstance(space, Space):
             raise UserError(
                 "A benchmark needs a space, such as a surrogate_nas.ChoiceSpace, not"
                 f" {space!r:.80}."
             )
-        if (
-            not isinstance(metrics, Mapping)
-            or not metrics
-            or not all(map(callable, metrics.values()))
-        ):
+        own = declared(metrics, "metrics") if isinstance(metrics, Mapping) else {}
+        functions = {name: one.function for name, one in own.items() if one.function is not None}
+        if not own or len(functions) < len(own):
             raise UserError(
                 "A computed benchmark needs a mapping of metrics to functions of a cell, at least"
                 " one."
@@ -118,10 +119,12 @@ class Computed(Benchmark):
         self.title = title or f"computed metrics of {space.name}"
         self.source = "computed by the user's functions"
         self.licence = self.citation = "the user's own"
-        self._functions = dict(metrics)
+        self._own = own
+        self._functions = functions
+        self.open_units = with_open_units(own)
         self._dear = self._functions.keys() - _named(cheap, self._functions)
-        own = (metric_named(metric, source=self.source) for metric in metrics)
-        self.metrics = (*own, *sizes_of(space, metrics))
+        described = (one.named(metric, source=self.source) for metric, one in own.items())
+        self.metrics = (*described, *sizes_of(space, own))
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self.one_by_one = bool(self._dear)
@@ -129,14 +132,15 @@ class Computed(Benchmark):
         self._columns: dict[str, Values] = {}
         self._cached: dict[tuple[str, str], float] = {}
 
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+    def __reduce__(self) -> tuple[object, ...]:
         from surrogate_nas.benchmarks import load
 
+        shown = {"open_units": self.open_units}
         if self.address:  # the file is read again, so that its functions need not be picklable
-            return load, (self.address,)
+            return load, (self.address,), shown
         cheap = sorted(self._functions.keys() - self._dear)
-        arguments = self.space, self._functions, self.name, self.title, self.network, cheap
-        return _computed, (*arguments, self.fingerprint if self._dear else None)
+        arguments = self.space, self._own, self.name, self.title, self.network, cheap
+        return _computed, (*arguments, self.fingerprint if self._dear else None), shown
 
     @cached_property
     def fingerprint(self) -> str:
@@ -150,6 +154,8 @@ class Computed(Benchmark):
                 else self._reference_values(metric)
             )
             total.update(metric.encode() + content)
+        if changed := differences(self._own):
+            total.update(json_digest(changed).encode())
         return total.hexdigest()
 
     def _reference_values(self, metric: str) -> bytes:
@@ -179,7 +185,7 @@ class Computed(Benchmark):
         if not self.is_dear(metric.name):
             return super().scale(question, seed)
         if metric.is_loss:
-            return 1.0, WORST[metric.quantity]
+            return 1.0, worst_of(metric)
         new = sum((metric.name, cell.text) not in self._cached for cell in self._sample)
         if new:
             sys.stderr.write(
@@ -193,6 +199,21 @@ class Computed(Benchmark):
         """Take the values of dear functions for a cell from a stored run of another process."""
         for metric in self._dear & values.keys():
             self._cached.setdefault((metric, cell), values[metric])
+            if values[metric] > 1:
+                self.open_units -= {metric}
+
+    def shows_percent(self, metric: str) -> bool:
+        """Return whether a value of a function that returns at once exceeds 1.
+
+        Args:
+            metric: Its name.
+        """
+        if self.is_dear(metric):
+            return False
+        self.open_units -= {metric}  # while the sample is computed
+        values = self._values(metric, self.space.reference_sample)
+        self.open_units |= {metric}
+        return bool((values > 1).any())
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         if metric not in self._functions:
@@ -222,11 +243,15 @@ class Computed(Benchmark):
             raise self._failed(
                 metric, f"fails for {cell}: {type(error).__name__}{detail}"
             ) from error
-        worst = WORST.get(self._by_name[metric].quantity, math.inf)
+        described = self._by_name[metric]
+        worst = worst_of(described)
         if not math.isfinite(value):
             raise self._failed(metric, f"is {value} for {cell}; it must be a finite number")
+        if outside := described.outside(value):
+            raise self._failed(metric, f"is {value:g} for {cell}, {outside}")
         if metric in self._dear and (value < worst if worst < 0 else value > worst):
             raise self._failed(metric, f"is {value:g} for {cell}; nothing is worse than {worst:g}")
+        self.check_unit(metric, value)
         return value
 
     def _failed(self, metric: str, what: str) -> UserError:
@@ -293,7 +318,7 @@ def _named(cheap: object, functions: Mapping[str, Function]) -> Iterable[str]:
 
 def _computed(
     space: Space,
-    metrics: Mapping[str, Function],
+    metrics: Mapping[str, Metric],
     name: str,
     title: str,
     network: Network,

@@ -75,6 +75,7 @@ class JoinedBenchmark(Benchmark):
         self._files = files
         self.joined = (*base.joined, *(file.absolute() for file in files))
         self.name = base.name
+        self.open_units = base.open_units
         self.space = base.space
         self.cost = base.cost
         self.objective = base.objective
@@ -283,6 +284,18 @@ class JoinedBenchmark(Benchmark):
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
         """Let the base take what was answered of a cell before."""
         self.base.recall(cell, values)
+
+    def check_value(self, question: Question, value: float) -> None:
+        """Check a value that a caller has measured, as the metric's owner does.
+
+        Args:
+            question: A resolved question.
+            value: In the metric's unit.
+
+        Raises:
+            UserError: The metric cannot have this value, or its unit is not known.
+        """
+        self._owner(question.metric).check_value(question, value)
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
         """Median and worst value of a metric over the space.

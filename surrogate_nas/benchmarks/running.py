@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from numbers import Integral, Real
 from pathlib import Path
@@ -26,8 +26,10 @@ from typing import Any
 
 from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
+from surrogate_nas.benchmarks.declared import worst_of
 from surrogate_nas.core.errors import Cause, EvaluationError, UserError, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
+from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import threads
 from surrogate_nas.runtime.failure import one_line, shown
@@ -109,13 +111,14 @@ class RunningTrial:
         device: str,
         n_threads: int,
         options: Mapping[str, str],
-        metrics: Mapping[str, float],
+        metrics: Mapping[str, Metric],
         place: TrainingFolder,
         folder: Path,
+        open_units: Collection[str] = (),
         start_cell: Cell | None = None,
         start_folder: Path | None = None,
     ) -> None:
-        """Prepare it; `metrics` are the worst value of each by name, infinite where none is."""
+        """Prepare it; `open_units` are metrics whose unit neither a user nor a value has shown."""
         self.epochs = epochs
         self.longest = longest
         self.start = held.epochs
@@ -127,11 +130,12 @@ class RunningTrial:
         self.threads = n_threads
         self.options = options
         self.curve: dict[int, Trained] = {}
-        self.wrong: WrongReport | None = None
+        self.wrong: WrongReport | UserError | None = None
         self.is_whole = True
         self._name = held.curve
         self._before = held.seconds
         self._metrics = metrics
+        self._open_units = {*open_units}
         self._place = place
         self._owner = os.getpid()
         on_cpu = device.partition(":")[0] == "cpu"
@@ -162,6 +166,10 @@ class RunningTrial:
 
         Returns:
             Whether to go on. False where the training shall end now, which loses nothing.
+
+        Raises:
+            WrongReport: The report is no result; the training has failed.
+            UserError: A value may be a fraction or in %, and nothing says which.
         """
         if os.getpid() != self._owner:
             raise RuntimeError("report() belongs to the process in which the training began")
@@ -170,7 +178,7 @@ class RunningTrial:
                 raise self.wrong
             number = self._checked_epoch(epoch)
             values = self._checked_values(number, metrics)
-        except WrongReport as error:
+        except (WrongReport, UserError) as error:
             self.wrong = error  # also where the user's function catches it
             raise
         self.curve[number] = Trained(values, self._before + self.seconds, self._name)
@@ -200,10 +208,14 @@ class RunningTrial:
                 raise WrongReport(str(unknown("reported metric", name, self._metrics)).rstrip("."))
         if missing := [name for name in self._metrics if name not in metrics]:
             raise WrongReport(f"it reported no {', '.join(missing)} for epoch {epoch}")
-        return {
-            name: _checked_value(name, epoch, metrics[name], worst)
-            for name, worst in self._metrics.items()
+        values = {
+            name: _checked_value(metric, epoch, metrics[name])
+            for name, metric in self._metrics.items()
         }
+        self._open_units -= {name for name, value in values.items() if value > 1}
+        if unclear := [name for name in values if name in self._open_units]:
+            raise undeclared_units(unclear)
+        return values
 
     def _write(self, epoch: int, values: Mapping[str, float]) -> None:
         line = json.dumps({"epoch": epoch, "seconds": self.curve[epoch].seconds, "metrics": values})
@@ -211,7 +223,8 @@ class RunningTrial:
             file.write(f"{line}\n")
 
 
-def _checked_value(name: str, epoch: int, value: object, worst: float) -> float:
+def _checked_value(metric: Metric, epoch: int, value: object) -> float:
+    name = metric.name
     scalar = getattr(value, "item", None)  # of an array or a tensor with one element
     with suppress(Exception):
         value = scalar() if callable(scalar) else value
@@ -223,6 +236,9 @@ def _checked_value(name: str, epoch: int, value: object, worst: float) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise WrongReport(f"it reported {name} = {number} for epoch {epoch}, no finite number")
+    if outside := metric.outside(number):
+        raise WrongReport(f"it reported {name} = {number:g} for epoch {epoch}, {outside}")
+    worst = worst_of(metric)
     if number < worst if worst < 0 else number > worst:
         raise WrongReport(
             f"it reported {name} = {number:g} for epoch {epoch}; nothing is worse than {worst:g}"
@@ -258,6 +274,8 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
     except BaseException as error:  # a user's code may raise any, such as GeneratorExit
         if is_interrupt(error):
             raise
+        if isinstance(trial.wrong, UserError):  # of all trainings, so it ends the search
+            raise trial.wrong from error
         raise failure(error, trial, log) from error
     finally:
         shorten(log)

@@ -14,6 +14,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values, lengths_of
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import PERCENT
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.tables import (
@@ -265,6 +266,21 @@ class TableBenchmark(Benchmark):
             row, column = np.argwhere(np.isnan(values))[0]
             raise self._missing(cells[row], questions[column], seed)
         return Measurement(values, self._spent(questions, seed)[index])
+
+    def check_value(self, question: Question, value: float) -> None:
+        """Check a value that a caller has measured.
+
+        Raises:
+            UserError: The metric cannot have this value, or it is a fraction of a metric in %.
+        """
+        super().check_value(question, value)
+        metric = self.metric(question.metric)
+        is_small = metric.is_share and metric.unit == PERCENT and value <= 1
+        if is_small and np.nanmin(self._column(question, "mean")) > 1:
+            raise UserError(
+                f"{question} of {self.name} is in %, and no cell has 1 or less: give"
+                f" {100 * value:g} where {value:g} is a fraction."
+            )
 
     def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
         """What the trainings cost that some questions read, of every cell."""

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +36,14 @@ from surrogate_nas.benchmarks.base import (
 )
 from surrogate_nas.benchmarks.cache import AnswerCache, Key, Trained
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder, drop_beyond
-from surrogate_nas.benchmarks.computed import WORST, Function
+from surrogate_nas.benchmarks.declared import (
+    Function,
+    declared,
+    differences,
+    with_open_units,
+    worst_of,
+)
+from surrogate_nas.benchmarks.declared import Metric as Declared
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.benchmarks.running import (
     CommandTraining,
@@ -46,10 +54,10 @@ from surrogate_nas.benchmarks.running import (
     run,
     say_that_it_lives,
 )
-from surrogate_nas.core.arguments import check_names, check_number, check_size, check_whole, checked
+from surrogate_nas.core.arguments import check_number, check_size, check_whole, checked
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
-from surrogate_nas.core.metrics import Metric, metric_named
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.source import digest_of_function, with_imports
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import holder, home, locked
@@ -82,7 +90,10 @@ _OVERHEAD = 1.0
 class Training(Benchmark):
     """Trains cells by a user's function or command; a query costs the seconds of its training.
 
-    What a metric is follows from its name, as for `surrogate_nas.Computed`. On a CPU the seconds
+    The name of a metric says what it is, as for `surrogate_nas.Computed`. An error or an accuracy
+    is in % or a fraction: `surrogate_nas.Metric` declares which. Where nothing is declared, the
+    first value above 1 shows that it is in %, and a value of 1 or less that comes before ends the
+    search at once, before it is stored. On a CPU the seconds
     are the processor's, those of child processes included, so that other load costs nothing; on
     another device they pass on the clock. Epochs are points of one training: looking after fewer
     and going on later costs as much as going there at once, if the function saves checkpoints.
@@ -116,10 +127,10 @@ class Training(Benchmark):
         space: Space,
         train: Train | None = None,
         *,
-        metrics: Sequence[str],
+        metrics: Sequence[str] | Mapping[str, Declared],
         epochs: int,
         command: str = "",
-        known: Mapping[str, Function] | None = None,
+        known: Mapping[str, Function | Declared] | None = None,
         typical: Mapping[str, float] | None = None,
         stochastic: bool = True,
         seeds: int = 1,
@@ -138,7 +149,8 @@ class Training(Benchmark):
         Args:
             space: Whose cells are trained.
             train: Called with a cell and a `RunningTrial`, which it reports every epoch to.
-            metrics: What it reports after every epoch.
+            metrics: What it reports after every epoch: names, or by name a `surrogate_nas.Metric`
+                that declares the unit and the direction.
             epochs: The length of a training.
             command: In place of `train`: what is started for every training, without a shell.
                 ``{cell}``, ``{epochs}``, ``{start}``, ``{longest}``, ``{seed}``, ``{folder}``,
@@ -209,10 +221,15 @@ class Training(Benchmark):
         self._cost = cost
         self._checkpoints = checkpoints
         self._most_bytes = check_size("The size of all checkpoints", checkpoints)
-        self._known = _functions(known)
-        self._reported = self._named(metrics)
+        self._own = declared(metrics, "metrics")
+        self._own_known = _with_functions(known)
+        self.open_units = with_open_units(self._own)
+        self._known = {
+            name: one.function for name, one in self._own_known.items() if one.function is not None
+        }
+        self._reported = self._named()
         self._typical = self._divisors(typical or {})
-        own = [metric_named(each, source=self.source) for each in self._known]
+        own = [one.named(name, source=self.source) for name, one in self._own_known.items()]
         taken = {*self._reported, *self._known}
         records = [] if SECONDS in taken else [self._seconds()]
         self.metrics = (*self._reported.values(), *own, *sizes_of(space, taken), *records)
@@ -226,23 +243,26 @@ class Training(Benchmark):
     def _on_cpu(self) -> bool:
         return self.device.partition(":")[0] == "cpu"
 
-    def _named(self, names: object) -> dict[str, Metric]:
+    def _named(self) -> dict[str, Metric]:
         """The reported metrics by name, each after every epoch."""
-        listed = check_names("metrics", names)
-        if not listed:
+        if not self._own:
             raise UserError("A training needs a metric that it reports, such as 'valid_error'.")
-        if twice := sorted(name for name in {*listed} if (*listed, *self._known).count(name) > 1):
-            raise UserError(f"{twice[0]} is there twice; a metric is reported or known, once.")
         every = tuple(range(1, self.epochs + 1))
         metrics = {}
-        for name in listed:
-            plain = metric_named(name, source=self.source, description="as the training reports it")
+        for name, one in self._own.items():
+            if name in self._known:
+                raise UserError(f"{name} is there twice; a metric is reported or known, once.")
+            if one.function is not None:
+                raise UserError(
+                    f"{name} is reported by the training, so it takes no function; a metric that"
+                    " follows from the cell stands in `known`."
+                )
+            plain = one.named(name, source=self.source, description="as the training reports it")
             if plain.quantity == "proxy":
                 raise UserError(
                     f"{name} names a score without training; a training reports others."
                 )
-            entries = {**vars(plain), "epochs": every}
-            metrics[name] = Metric(**entries)
+            metrics[name] = replace(plain, epochs=every)
         return metrics
 
     def _seconds(self) -> Metric:
@@ -278,10 +298,10 @@ class Training(Benchmark):
         if self.address:  # the file is read again, so that its functions need not be picklable
             return _opened_again, (self.address, self.fingerprint, self._n_seeds)
         settings = {
-            "metrics": list(self._reported),
+            "metrics": self._own,
             "epochs": self.epochs,
             "command": self._command,
-            "known": self._known,
+            "known": self._own_known,
             "typical": self._typical,
             "stochastic": self.stochastic,
             "seeds": self._n_seeds,
@@ -312,6 +332,8 @@ class Training(Benchmark):
             "known": {name: digest_of_function(one) for name, one in self._known.items()},
             "code": self._code(),
         }
+        if changed := differences({**self._own, **self._own_known}):
+            settings["declared"] = changed
         return json_digest(settings)
 
     def _code(self) -> Any:
@@ -533,7 +555,8 @@ class Training(Benchmark):
             device=self.device,
             n_threads=self.threads,
             options=_options(self.space, cell),
-            metrics={name: self._worst(name) for name in self._reported},
+            metrics=self._reported,
+            open_units={name for name in self.open_units if not self.shows_percent(name)},
             place=place,
             folder=folder,
             start_cell=handed,
@@ -561,8 +584,13 @@ class Training(Benchmark):
         except (OSError, UserError) as error:
             raise failure(error, trial, place.log) from error
 
-    def _worst(self, metric: str) -> float:
-        return WORST.get(self._by_name[metric].quantity, math.inf)
+    def shows_percent(self, metric: str) -> bool:
+        """Return whether a stored training reported a value above 1.
+
+        Args:
+            metric: Its name.
+        """
+        return self.cache.exceeds(metric, 1.0)
 
     def continued(
         self,
@@ -624,7 +652,7 @@ class Training(Benchmark):
         if not self.is_dear(metric.name):
             return super().scale(question, seed)
         if metric.is_loss:
-            return 1.0, WORST[metric.quantity]
+            return 1.0, worst_of(metric)
         if metric.name not in self._typical:
             raise UserError(
                 f"{metric.name} is known after a training only, so nobody knows its median over the"
@@ -698,12 +726,14 @@ def _limit(name: str, seconds: float | None) -> float | None:
     return None if seconds is None else check_number(name, seconds, above=True)
 
 
-def _functions(known: object) -> dict[str, Function]:
+def _with_functions(known: object) -> dict[str, Declared]:
+    """The metrics that follow from the cell, each with its function."""
     if known is None:
         return {}
-    if not isinstance(known, Mapping) or not all(map(callable, known.values())):
+    own = declared(known, "known") if isinstance(known, Mapping) else {}
+    if not isinstance(known, Mapping) or not all(callable(one.function) for one in own.values()):
         raise UserError("known is a mapping of metrics to functions of a cell that return at once.")
-    return {str(name): function for name, function in known.items()}
+    return own
 
 
 def _positions(space: Space) -> Sequence[str]:

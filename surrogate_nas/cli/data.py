@@ -17,6 +17,7 @@ from surrogate_nas.core.metrics import by_use, metric_named
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks.doctor import Examination, Finding
     from surrogate_nas.tables import Table
+    from surrogate_nas.tables.sources.spreadsheet import Declared
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
@@ -25,6 +26,18 @@ _DEFAULT_SPACE = "nb201"
 """Of an imported CSV file whose space is not named."""
 _PAGE = 80
 """Columns that what was found is written in."""
+
+
+UnitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="The unit of a metric, such as valid_error=fraction or valid_error=%; repeatable."
+    ),
+]
+DirectionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Whether a metric is to be small or large, such as val_acc=max; repeatable."),
+]
 
 
 class Importable(StrEnum):
@@ -134,10 +147,16 @@ def _show_benchmark(entry: dict[str, Any]) -> None:
         key=lambda m: by_use(replace(metric_named(m["name"]), kind=m["kind"], split=m["split"])),
     )
     rows = [
-        (m["name"], m["unit"] or None, m["kind"], ", ".join(map(str, m["epochs"])) or None)
+        (
+            m["name"],
+            m["unit"] or None,
+            m["direction"],
+            m["kind"],
+            ", ".join(map(str, m["epochs"])) or None,
+        )
         for m in metrics
     ]
-    show_table(("metric", "unit", "kind", "epochs"), rows, cut="epochs")
+    show_table(("metric", "unit", "better", "kind", "epochs"), rows, cut="epochs")
     for word in ("source", "licence", "citation", "banner"):
         if entry[word]:
             typer.echo(f"{word.capitalize()}: {entry[word]}")
@@ -339,13 +358,16 @@ def import_(
             help="For optuna: a name for each objective, such as valid_error,latency@mine."
         ),
     ] = None,
+    unit: UnitOption = None,
+    direction: DirectionOption = None,
     json: JsonOption = False,
 ) -> None:
     """Import official files, a CSV file, or an Optuna study.
 
     Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as
     data-full.json has them; one's own has a column cell (or one for every choice) and columns of
-    metrics.
+    metrics. An error or an accuracy is in % or a fraction: a column's name says which,
+    'valid_error (fraction)', or --unit does.
 
     \b
     Examples:
@@ -354,6 +376,7 @@ def import_(
       snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
       snas data import nb101 data-full.json
       snas data import csv mine.csv --name mine
+      snas data import csv mine.csv --unit valid_error=fraction --direction val_f1=max
       snas import optuna study.log --metric valid_error
       snas import optuna sqlite:///study.db --study first
     """
@@ -366,6 +389,9 @@ def import_(
     started = time.perf_counter()
     if kind is not Importable.optuna and (study is not None or metric is not None):
         raise UserError("--study and --metric are for optuna.")
+    declared = _declared(unit, direction)
+    if kind is Importable.optuna and direction is not None:
+        raise UserError("--direction is for csv; a study says what it minimises.")
     if kind is Importable.optuna:
         names = [] if metric is None else [one.strip() for one in metric.split(",")]
         own = None if space is None else register(space)
@@ -376,6 +402,7 @@ def import_(
             study=study,
             metrics=names,
             space=own,
+            declared=declared,
         )
         _imported(kind.value, [of_study.table], list(of_study.files), started, json)
         for line in of_study.notes:
@@ -389,12 +416,21 @@ def import_(
             else f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
         )
         cells = register(space or _DEFAULT_SPACE)
-        tables = [spreadsheet.read(path, name or path.stem, reserved(), cells, advice=advice)]
+        table = spreadsheet.read(
+            path,
+            name or path.stem,
+            reserved(),
+            cells,
+            advice=advice,
+            declared=declared,
+        )
+        tables = [table]
         _imported(kind.value, tables, [path], started, json)
         return
-    if name is not None or space is not None:
+    if not all(option is None for option in (name, space, unit, direction)):
         raise UserError(
-            f"--name and --space are for csv and optuna; the tables of {kind.value} have their own."
+            "--name, --space, --unit and --direction are for csv and optuna; the tables of"
+            f" {kind.value} have their own."
         )
     read: Callable[..., Any] = nb101.imported if kind is Importable.nb101 else nats.read
     if kind is Importable.nb201_pth:
@@ -404,6 +440,35 @@ def import_(
         tables = read(path, progress)
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     _imported(kind.value, tables, files, started, json)
+
+
+def _declared(units: list[str] | None, directions: list[str] | None) -> Declared:
+    """The units and directions that options declare."""
+    from surrogate_nas.core.errors import UserError
+    from surrogate_nas.core.metrics import DIRECTIONS
+    from surrogate_nas.tables.sources.spreadsheet import Declared
+
+    for text in directions or ():
+        if text.rpartition("=")[2] not in DIRECTIONS:
+            raise UserError(f"--direction is NAME=min or NAME=max, not {text!r:.80}.")
+    return Declared(
+        _pairs("--unit", "valid_error=fraction", units),
+        _pairs("--direction", "val_acc=max", directions),
+    )
+
+
+def _pairs(option: str, example: str, texts: list[str] | None) -> dict[str, Any]:
+    """What NAME=VALUE options give, by name."""
+    from surrogate_nas.core.errors import UserError
+
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not name or not value or pairs.setdefault(name, value) != value:
+            raise UserError(
+                f"{option} is NAME=VALUE, once a metric, such as {example}; not {text!r:.80}."
+            )
+    return pairs
 
 
 def _imported(
@@ -476,6 +541,8 @@ def doctor(
             help="For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201]."
         ),
     ] = None,
+    unit: UnitOption = None,
+    direction: DirectionOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what a table's columns are worth, before a search.
@@ -487,9 +554,9 @@ def doctor(
     Examples:
       snas data doctor fashion
       snas data doctor nb201-cifar10 --json
-      snas data doctor mine.csv --space mine.py:SPACE
+      snas data doctor mine.csv --space mine.py:SPACE --unit valid_error=fraction
     """
-    examination = _examined(name, space)
+    examination = _examined(name, space, _declared(unit, direction))
 
     def show() -> None:
         typer.echo(examination.headline)
@@ -499,16 +566,19 @@ def doctor(
     emit(examination.to_json(), json, show)
 
 
-def _examined(name: str, space: str | None) -> Examination:
+def _examined(name: str, space: str | None, declared: Declared) -> Examination:
     from surrogate_nas.benchmarks import load
     from surrogate_nas.benchmarks.doctor import examine, examine_file, is_file
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.space import register
 
     if is_file(name):
-        return examine_file(Path(name), register(space or _DEFAULT_SPACE))
-    if space is not None:
-        raise UserError(f"--space is for a CSV or Parquet file; the benchmark {name} has its own.")
+        return examine_file(Path(name), register(space or _DEFAULT_SPACE), declared)
+    if space is not None or any(declared):
+        raise UserError(
+            "--space, --unit and --direction are for a CSV or Parquet file; the benchmark"
+            f" {name} has its own."
+        )
     return examine(load(name))
 
 

@@ -4,17 +4,31 @@ direction.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from surrogate_nas.core.errors import UserError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
 Kind = Literal["search", "final", "record"]
 """Searched on, only reported, or a record of what an answer costs."""
-Quantity = Literal["error", "loss", "quality", "cost", "structure", "proxy"]
+Quantity = Literal["error", "loss", "quality", "cost", "structure", "proxy", "undeclared"]
 """What a metric tells; its direction and its part in an objective follow from it."""
+Direction = Literal["min", "max"]
+"""Whether a smaller or a larger value is better."""
+DIRECTIONS: tuple[Direction, ...] = ("min", "max")
+FRACTION = "fraction"
+PERCENT = "%"
+_FULL = {PERCENT: 100.0, FRACTION: 1.0}
+"""The largest error and the largest accuracy, by unit."""
+_ROUNDING = 1e-6
+"""How far beyond its range a value may lie by rounding, as a share of the range."""
 LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
 """The quantities that tell how well a network does its task, so that L can be made of them."""
 
@@ -25,14 +39,15 @@ class Metric:
 
     Attributes:
         name: Such as ``valid_error`` or ``latency@raspi4``.
-        unit: Such as ``%``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a count and for
-            a fraction.
+        unit: Such as ``%``, ``fraction``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a
+            count.
         kind: ``search`` metrics may enter an objective; ``final`` ones (test results) are only
             reported; ``record`` ones (training and evaluation seconds) say what an answer costs.
-        quantity: ``error`` (%), ``loss`` (in its own unit) and ``quality`` (accuracy and mIoU in %,
-            SSIM as a fraction, which may be negative; larger is better) tell how well the task is
-            done, ``cost`` and ``structure`` regularise, ``proxy`` is a score without training, of
-            which larger promises more.
+        quantity: ``error`` (% or a fraction), ``loss`` (in its own unit) and ``quality`` (accuracy
+            and mIoU in % or as a fraction, SSIM without a unit, which may be negative; larger is
+            better) tell how well the task is done, ``cost`` and ``structure`` regularise, ``proxy``
+            is a score without training, of which larger promises more. ``undeclared`` has no known
+            direction, so that it may be limited, but is no term of an objective.
         epochs: The training runs that it is held for; empty where training does not matter.
         split: The data it was measured on, or empty.
         description: One line, with what a reader must know.
@@ -87,14 +102,53 @@ class Metric:
         """
         return float(values.min() if self.larger_is_better else values.max())
 
+    @property
+    def is_share(self) -> bool:
+        """Whether it is an error or a quality in % or as a fraction."""
+        return self.quantity in ("error", "quality") and self.unit in _FULL
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest value that it can have, in its unit."""
+        if self.is_share:
+            return 0.0, _FULL[self.unit]
+        is_physical = self.quantity == "cost" and self.unit in _NEVER_NEGATIVE
+        return (0.0 if is_physical else -math.inf), math.inf
+
+    def outside(self, value: float) -> str:
+        """Say that a value is none of this metric.
+
+        Args:
+            value: In the metric's unit.
+
+        Returns:
+            Words that follow the value; empty where it is within `limits`.
+
+        Example:
+            >>> (
+            ...     metric_named("valid_error").outside(120.0),
+            ...     metric_named("valid_loss").outside(120.0),
+            ... )
+            ('outside 0 to 100 %', '')
+        """
+        low, high = self.limits
+        slack = _ROUNDING * high if self.is_share else 0.0
+        if low - slack <= value <= high + slack:
+            return ""
+        if math.isfinite(high):
+            unit = f" {self.unit}" if self.unit == PERCENT else f" (a {self.unit})"
+            return f"outside {low:g} to {high:g}{unit}"
+        return f"below {low:g} {self.unit}"
+
     def describe(self) -> dict[str, Any]:
         """The metric's entry in ``snas benchmarks --json``; ``direction`` says whether smaller or
-        larger is better.
+        larger is better, or that it is undeclared.
         """
+        direction = "larger" if self.larger_is_better else "smaller"
         return {
             "name": self.name,
             "unit": self.unit,
-            "direction": "larger" if self.larger_is_better else "smaller",
+            "direction": "undeclared" if self.quantity == "undeclared" else direction,
             "epochs": list(self.epochs),
             "kind": self.kind,
             "split": self.split,
@@ -114,30 +168,56 @@ def by_use(metric: Metric) -> int:
     if metric.kind != "search":
         return 5 if metric.kind == "final" else 7
     of_loss = int(metric.split == "train" or metric.name.startswith("train_"))
-    return of_loss if metric.is_loss else {"cost": 2, "structure": 3, "proxy": 6}[metric.quantity]
+    return of_loss if metric.is_loss else _USE[metric.quantity]
 
 
+_USE = {"cost": 2, "structure": 3, "undeclared": 4, "proxy": 6}
 _QUANTITIES: dict[str, Quantity] = {
     "error": "error",
     "loss": "loss",
     "accuracy": "quality",
     "proxy": "proxy",
 }
+"""By the last word of a name."""
 _COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
+_COSTS = frozenset(
+    "cost depth energy flops latency macs memory parameters params seconds size time weights"
+    " width".split()
+)
+"""The first or the last word of a name whose metric is a cost."""
+_NEVER_NEGATIVE = frozenset(
+    "ns us µs ms s min h mJ J kJ mWh Wh kWh mW W kB KB MB GB B M G g kg parameters".split()
+)
+"""Units of costs that cannot be below 0."""
 
 
-def metric_named(name: str, *, description: str = "", source: str = "") -> Metric:
-    """What a metric of a user's own is, by its name.
+def metric_named(
+    name: str,
+    *,
+    unit: str = "",
+    direction: Direction | None = None,
+    description: str = "",
+    source: str = "",
+) -> Metric:
+    """Describe a user's metric by its name and by what the user declares.
 
-    ``…_error`` is in %, and so is ``…_accuracy``, a quality: larger is better; ``…_loss`` is a loss
-    in a unit of its own; ``test_…`` is only reported and never searched on; ``latency@…`` is in ms,
-    ``energy@…`` in mJ, ``memory@…`` in MB; ``…_proxy`` is a score without training: larger promises
-    more; everything else is a cost without unit.
+    ``…_error`` is in %, and so is ``…_accuracy``, a quality: larger is better; either may be
+    declared as a fraction. ``…_loss`` is a loss in a unit of its own; ``test_…`` is only reported
+    and never searched on; ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in MB;
+    ``…_proxy`` is a score without training: larger promises more. A name that begins or ends with a
+    word such as ``params``, ``size`` or ``seconds`` is a cost without unit. The direction of every
+    other metric is undeclared, unless it is given.
 
     Args:
         name: Such as ``valid_error`` or ``latency@mine``.
+        unit: The declared unit; that of the name if left out.
+        direction: The declared direction; ``max`` makes a quality, ``min`` a cost, of a name that
+            says neither.
         description: One line, with what a reader must know.
         source: Where the numbers come from.
+
+    Raises:
+        UserError: The unit or the direction contradicts the name.
 
     Example:
         >>> [
@@ -147,18 +227,60 @@ def metric_named(name: str, *, description: str = "", source: str = "") -> Metri
         ['%', 'ms', 'MB', '']
         >>> metric_named("test_error").kind  # never searched on
         'final'
+        >>> metric_named("val_acc").quantity
+        'undeclared'
+        >>> metric_named("val_acc", unit="fraction", direction="max").quantity
+        'quality'
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
     what, _, _ = name.partition("@")
-    quantity = _QUANTITIES.get(what.rpartition("_")[2], "cost")
-    unit = "%" if quantity in ("error", "quality") else _COST_UNITS.get(what, "")
-    return Metric(
+    words = what.split("_")
+    is_cost = bool(_COSTS & {words[0], words[-1]})
+    quantity = _QUANTITIES.get(words[-1], "cost" if is_cost else "undeclared")
+    if quantity == "undeclared" and direction is not None:
+        quantity = "quality" if direction == "max" else "cost"
+    usual = PERCENT if quantity == "error" or words[-1] == "accuracy" else _COST_UNITS.get(what, "")
+    if usual == PERCENT and unit not in ("", *_FULL):
+        raise UserError(f"{name} is in {unit}; an error or an accuracy is in % or a fraction.")
+    metric = Metric(
         name,
-        unit,
+        unit or usual,
         kind,
         quantity,
         description=description,
         source=source,
+    )
+    if direction is not None and metric.larger_is_better is not (direction == "max"):
+        right = "minimised" if direction == "max" else "maximised"
+        raise UserError(f"{name} is {right} by its name; rename it, or leave its direction out.")
+    return metric
+
+
+def undeclared_units(names: Sequence[str], ways: str = "") -> UserError:
+    """Build the error for errors and accuracies that may be fractions or in %.
+
+    Args:
+        names: The metrics whose values are all 1 or less.
+        ways: How a user declares the unit; in Python if left out.
+    """
+    in_python = f"{{{names[0]!r}: sn.Metric(unit='fraction')}} or sn.Metric(unit='%')"
+    return UserError(
+        f"No value of {', '.join(names)} exceeds 1, so it may be a fraction or in %. Declare its"
+        f" unit: {ways or in_python}."
+    )
+
+
+def undeclared_direction(name: str, benchmark: str) -> UserError:
+    """Build the error for a metric of which nobody has said whether larger is better.
+
+    Args:
+        name: The metric.
+        benchmark: Whose it is.
+    """
+    return UserError(
+        f"{name} of {benchmark} has no declared direction, so it is no term of an objective."
+        f" Declare it: sn.Metric(direction='max') or 'min' in Python; for a file, import it again"
+        f" with --direction {name}=max or min."
     )
 
 

@@ -25,6 +25,7 @@ from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import undeclared_direction
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.reference import split_outside
 from surrogate_nas.objective.expression import (
@@ -259,6 +260,8 @@ class Objective:
     def _bind(self, term: Term, part: int) -> BoundTerm:
         question = self._ask(term.metric, term.epochs)
         metric = self.benchmark.metric(term.metric)
+        if metric.quantity == "undeclared":
+            raise undeclared_direction(metric.name, self.benchmark.name)
         median, worst = self.benchmark.scale(question, self.seed)
         divisor, meaning = (
             loss_divisor(metric) if metric.is_loss else (median, self._median_of(question))
@@ -522,8 +525,9 @@ class Objective:
             names: tuple[str, ...] = ()
             for metric in self.benchmark.metrics:
                 whole = metric.n_cells < 0 or metric.n_cells >= self.benchmark.space.size
+                has_direction = metric.quantity != "undeclared"
                 searched = metric.kind == "search" and epochs in metric.epochs and whole
-                if searched and self._holds(epochs, (*names, metric.name)):
+                if searched and has_direction and self._holds(epochs, (*names, metric.name)):
                     names = (*names, metric.name)
             by_epochs[epochs] = names
         return by_epochs

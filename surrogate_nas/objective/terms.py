@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import ROUNDING
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import FRACTION, Metric
 
 _PERCENT = 100.0
 _NOTHING = 1e-100
@@ -26,7 +26,7 @@ class BoundTerm:
     Attributes:
         name: The metric as an expression writes it, epochs resolved.
         weight: The factor, λ for a regulariser.
-        divisor: What a value is divided by: 100 for what is in % of L, 1 for the rest of L, else
+        divisor: What a value is divided by: 100 for what is in % in L, 1 for the rest of L, else
             the median over the space.
         divisor_meaning: The divisor in words.
         unit: The metric's unit.
@@ -75,7 +75,8 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
     if metric.larger_is_better:
         return (_PERCENT, "1 − fraction, from %") if metric.unit == "%" else (1.0, "1 − fraction")
     if metric.quantity == "error":
-        return _PERCENT, "% to a fraction"
+        is_fraction = metric.unit == FRACTION
+        return (1.0, "a fraction") if is_fraction else (_PERCENT, "% to a fraction")
     return 1.0, f"in {metric.unit}" if metric.unit else "as it is"
 
 

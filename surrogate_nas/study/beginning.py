@@ -261,10 +261,29 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
             read.append((cell, epochs, _values(objective, cell, epochs, entry)))
         except UserError as error:
             raise _at(path, number, error) from error
+    _check_units(objective, path, [(epochs, values) for _, epochs, values in read])
     return tuple(
         _trial(objective, place - len(read), cell, epochs, values)
         for place, (cell, epochs, values) in enumerate(read)
     )
+
+
+def _check_units(
+    objective: Objective,
+    path: Path,
+    rows: Sequence[tuple[int | None, Mapping[str, float]]],
+) -> None:
+    """Check that values are in the units of their metrics, the largest first."""
+    given = [
+        (values[str(question)], question)
+        for epochs, values in rows
+        for question in objective.questions(epochs)
+    ]
+    for value, question in sorted(given, reverse=True, key=lambda pair: pair[0]):
+        try:
+            objective.benchmark.check_value(question, value)
+        except UserError as error:
+            raise UserError(f"{printable(path)}: {error}") from error
 
 
 def _check_header(objective: Objective, header: Sequence[str], path: Path) -> None:

@@ -280,6 +280,7 @@ class Ledger:
                     " reason)."
                 )
             row.append(check_number(f"{question} of {cell}", value, -math.inf))
+            self.objective.benchmark.check_value(question, row[-1])
         return self.answered(asked, row, cost, None)
 
     def _free(self, question: Question, cell: Cell) -> float:

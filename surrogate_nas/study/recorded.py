@@ -154,6 +154,8 @@ def _metric(question: Question, term: Mapping[str, Any] | None) -> Metric:
             quantity = "quality"
         elif term.get("is_loss") and not usual.is_loss:
             quantity = "loss"
+        elif quantity == "undeclared":  # a folder of before directions were declared
+            quantity = "cost"
     epochs = () if question.epochs is None else (question.epochs,)
     return Metric(question.metric, unit, "search", quantity, epochs)
 

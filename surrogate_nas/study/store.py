@@ -180,15 +180,16 @@ class Store:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds no run but failed ones, so that nothing is lost where another comparison
-        takes its place.
+        """Whether it holds no trial but those of failed runs, so that nothing is lost where another
+        comparison takes its place.
         """
         stored = self.read()
         for name in stored["strategies"]:
             for number in numbers_of(stored):
                 watch = self.watch(name, number)
                 watch.refresh()
-                if watch.is_begun and not (watch.end and watch.end["failure"]):
+                has_trials = watch.finished or watch.damage
+                if has_trials and not (watch.end and watch.end["failure"]):
                     return False
         return True
 

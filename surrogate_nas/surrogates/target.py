@@ -81,7 +81,7 @@ def fit_target(values: Floats, quantity: Quantity) -> Target:
         values: Shape ``(n,)``, finite, not all equal.
         quantity: What kind of number it is.
     """
-    if quantity in ("quality", "structure", "proxy"):
+    if quantity in ("quality", "structure", "proxy", "undeclared"):
         return Target(0.0, 0.0, float(values.mean()), float(values.std()))
     lowest = float(values.min())
     middle = float(np.median(values))

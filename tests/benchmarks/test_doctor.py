@@ -406,7 +406,7 @@ def test_command_on_a_benchmark_a_file_and_on_nonsense(snas: Snas, tmp_path: Pat
     assert told["findings"][0]["columns"] == ["latency@me"] and told["cells"] == len(SPACE)
     for arguments, says in (
         (("live:digits",), "is no table"),
-        (("fashion", "--space", "nb201"), "--space is for a CSV or Parquet file"),
+        (("fashion", "--space", "nb201"), "--space, --unit and --direction are for a CSV"),
         ((tmp_path / "none.csv",), "There is no file"),
         (("fashoin",), "fashion"),
     ):

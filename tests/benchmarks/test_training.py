@@ -113,7 +113,7 @@ def test_a_trial_says_what_the_training_shall_do() -> None:
     def train(_cell: sn.Cell, trial: RunningTrial) -> None:
         seen.update(vars(trial), options=dict(trial.options))
         for epoch in range(1, trial.epochs + 1):
-            trial.report(epoch, valid_error=1.0)
+            trial.report(epoch, valid_error=2.0)
 
     asked(training(train, threads=2), 4, seed=5)
     assert (seen["seed"], seen["epochs"], seen["longest"], seen["start"]) == (5, 4, 9, 0)
@@ -529,7 +529,8 @@ FAILING = [
     (reports(valid_error="12"), "broken", "it reported valid_error = '12' for epoch 1, no number"),
     (reports(valid_error=[1.0, 2.0]), "broken", "valid_error = [1.0, 2.0] for epoch 1, no number"),
     (reports(valid_error=None), "broken", "it reported valid_error = None for epoch 1, no number"),
-    (reports(valid_error=2e3), "broken", "= 2000 for epoch 1; nothing is worse than 1000"),
+    (reports(valid_error=120), "broken", "= 120 for epoch 1, outside 0 to 100 %"),
+    (reports(valid_error=-3), "broken", "= -3 for epoch 1, outside 0 to 100 %"),
     (reports(), "broken", "it reported no valid_error for epoch 1"),
     (reports(valid_error=1.0, valid_eror=2.0), "broken", "reported metric 'valid_eror'"),
 ]
@@ -596,7 +597,7 @@ def test_all_output_goes_to_its_file(capfd: pytest.CaptureFixture[str]) -> None:
         sys.stderr.write("from the other stream\n")
         ctypes.CDLL(None).puts(b"from C")
         subprocess.run(["echo", "from a child"], check=True)
-        reports(valid_error=1.0)(cell, trial)
+        reports(valid_error=2.0)(cell, trial)
 
     bench = training(talks)
     sys.stdout.write("before\n")
@@ -626,11 +627,11 @@ def test_the_seconds_of_children_are_charged() -> None:
             [sys.executable, "-c", f"{busy}; input()"], stdin=subprocess.PIPE
         )
         subprocess.run([sys.executable, "-c", busy], check=True)
-        reports(valid_error=1.0)(cell, trial)
+        reports(valid_error=2.0)(cell, trial)
         running.communicate(b"\n")
 
     def idle(cell: sn.Cell, trial: RunningTrial) -> None:
-        reports(valid_error=1.0)(cell, trial)
+        reports(valid_error=2.0)(cell, trial)
 
     assert asked(training(outside), 9)[1] > 0.02 + asked(training(idle), 9)[1]
 

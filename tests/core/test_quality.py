@@ -147,7 +147,7 @@ def test_directions_and_names() -> None:
     assert (accuracy.unit, accuracy.quantity, accuracy.larger_is_better) == ("%", "quality", True)
     assert (
         metric_named("robust_error@pgd-1").quantity == "error"
-        and metric_named("my_quality").quantity == "cost"
+        and metric_named("my_quality").quantity == "undeclared"
     )
     values = np.array([1.0, 2.0])
     assert accuracy.worst(values) == 1 and metric_named("valid_error").worst(values) == 2

@@ -40,7 +40,7 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
         "valid_loss": ("", "search", "loss", (12,), 1),
         "latency@mine": ("ms", "search", "cost", (), 2),
         "test_error": ("%", "final", "error", (), 1),
-        "channels": ("", "search", "cost", (), 2),
+        "channels": ("", "search", "undeclared", (), 2),
         "valid_accuracy": ("%", "search", "quality", (), 1),
     }
     assert table.objective == "valid_error" and table.cost == "queries"
@@ -87,7 +87,10 @@ def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None
         (f"cell\n{CELLS[0]}\n", "at least one of a metric"),
         (f"cell,valid_error\n{CELLS[0]},ten\n", "row 1: valid_error is 'ten', no number"),
         (f"cell,valid_error\n{CELLS[0]},inf\n", "row 1: valid_error is inf, not finite"),
-        (f"cell,valid_error\n{CELLS[0]},1\n{CELLS[0]},2\n", "row 2: the cell of row 1 again"),
+        (
+            f"cell,valid_error\n{CELLS[0]},1\n{CELLS[0]},2\n",
+            f"row 2: the cell of row 1 again, {CELLS[0]}",
+        ),
         (f"cell,valid_error\n{CELLS[0]},1\n|none~0|,2\n", "row 2: Malformed cell"),
         (f"cell,valid error\n{CELLS[0]},1\n", "names no metric"),
         (f"cell,params\n{CELLS[0]},1\n", "follows from the cell alone"),
@@ -100,12 +103,22 @@ def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None
         (f"cell,valid_error,valid_error\n{CELLS[0]},1,2\n", "has the column valid_error twice"),
         (f"cell,cell,valid_error\n{CELLS[0]},{CELLS[0]},2\n", "needs a column 'cell'"),
         (f"cell,a_loss[1] (nats),a_loss[2]\n{CELLS[0]},1,2\n", "gives a_loss in two units"),
-        (f"cell,valid_error (nats)\n{CELLS[0]},1\n", "errors are in %"),
+        (
+            f"cell,valid_error (nats)\n{CELLS[0]},1\n",
+            "in nats; an error or an accuracy is in % or a fraction",
+        ),
         (f"cell,a_loss (<b>)\n{CELLS[0]},1\n", "names no metric"),
         (f'cell,valid_error\n"{CELLS[0]},1\n', "Cannot read"),
+        ("cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626, "row 2: the cell of row 1 again"),
+        (f"cell,valid_error\n{CELLS[0]},140\n", "row 1: valid_error is 140, outside 0 to 100 %"),
+        (f"cell,valid_accuracy\n{CELLS[0]},-2\n", "valid_accuracy is -2, outside 0 to 100 %"),
+        (f"cell,e_error (fraction)\n{CELLS[0]},3\n", "e_error is 3, outside 0 to 1 (a fraction)"),
+        (f"cell,latency@mine\n{CELLS[0]},-3\n", "row 1: latency@mine is -3, below 0 ms"),
+        (f"cell,valid_error (%; max)\n{CELLS[0]},3\n", "valid_error is minimised by its name"),
         (
-            "cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626,
-            "more rows than the space nb201 has cells",
+            f"cell,valid_error,test_error\n{CELLS[0]},.03,1\n{CELLS[1]},.14,.2\n",
+            "No value of valid_error, test_error exceeds 1, so it may be a fraction or in %."
+            " Declare its unit: --unit valid_error=fraction or --unit valid_error=%",
         ),
         ("cell," + ",".join(f"m{i}" for i in range(1001)) + "\n", "1,002 columns"),
         ("cell,valid_error\n" + "x" * 1_000_001, "a line has 1,000,000 characters or more"),
@@ -118,10 +131,79 @@ def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas)
     assert says in str(caught.value)
     refused = snas("data", "import", "csv", path, "--name", "mine")
     assert refused.code == 2 and says in refused.err and len(refused.err.strip().splitlines()) == 1
-    of_the_space = "Malformed cell" in refused.err or "more rows than the space" in refused.err
+    of_the_space = "Malformed cell" in refused.err
     assert ("--space names another space" in refused.err) == of_the_space
     named = snas("data", "import", "csv", path, "--name", "mine", "--space", "nb201")
     assert named.code == 2 and "--space" not in named.err
+
+
+SMALL = """
+import surrogate_nas as sn
+
+SPACE = sn.EnumerableChoiceSpace("m", {"w": (1, 2, 3, 4)})
+"""
+
+
+def small(folder: Path) -> tuple[str, list[str]]:
+    """A space of four cells as an option, and its cells."""
+    file = written(folder, SMALL, "small.py")
+    return f"{file}:SPACE", [f"m(w={width})" for width in range(1, 5)]
+
+
+def test_a_unit_is_declared_and_never_guessed(tmp_path: Path, snas: Snas) -> None:
+    space, cells = small(tmp_path)
+    errors = [0.14, 0.1, 0.05, 0.03]
+    rows = [f"{cell},{error},{9 * error}" for cell, error in zip(cells, errors, strict=True)]
+    plain = written(tmp_path, "\n".join(["cell,valid_error,latency@mine", *rows]), "a.csv")
+    header = "cell,valid_error (fraction),latency@mine"
+    named = written(tmp_path, "\n".join([header, *rows]), "b.csv")
+    made = "data", "import", "csv"
+    for command in (made, ("data", "doctor")):
+        refused = snas(*command, plain, "--space", space)
+        assert refused.code == 2 and "--unit valid_error=fraction" in refused.err
+        assert len(refused.err.strip().splitlines()) == 1
+    unit = "--unit", "valid_error=fraction"
+    assert snas("data", "doctor", plain, "--space", space, *unit).code == 0
+    assert snas(*made, plain, "--space", space, *unit).code == 0
+    assert snas(*made, named, "--space", space).code == 0
+    for name in ("a", "b"):
+        bench = sn.load(name)
+        answer = bench.query(cells[0], "valid_error")
+        assert (float(answer), answer.unit) == (0.14, "fraction")
+        # the best cell, not the cheapest one with 14 % error
+        run = sn.search(bench, "random_sampling", "valid_error + 0.01*latency@mine", budget=4)
+        assert str(run.incumbent.cell) == cells[3]
+        assert run.incumbent.loss == 0.03
+    # a value of 0.03 % stays one where it is declared
+    said = snas(*made, plain, "--name", "c", "--unit", "valid_error=%", "--space", space)
+    assert said.code == 0 and "if these are fractions" in " ".join(said.err.split())
+    assert sn.load("c").metric("valid_error").unit == "%"
+    wrong = snas(*made, plain, "--unit", "valid_eror=fraction", "--space", space)
+    assert wrong.code == 2 and "Did you mean 'valid_error'?" in wrong.err
+    contrary = snas(*made, named, "--unit", "valid_error=%", "--name", "d", "--space", space)
+    assert contrary.code == 2 and "in fraction, and --unit in %" in contrary.err
+
+
+def test_a_column_without_a_direction_is_no_term(tmp_path: Path, snas: Snas) -> None:
+    space, cells = small(tmp_path)
+    rows = [f"{cell},{9 - i},{90 + i}" for i, cell in enumerate(cells)]
+    path = written(tmp_path, "\n".join(["cell,valid_error,val_acc", *rows]))
+    for number, more in enumerate(((), ("--unit", "val_acc=%", "--direction", "val_acc=max"))):
+        name = "--name", f"acc-{number}", "--space", space
+        assert snas("data", "import", "csv", path, *name, *more).code == 0
+    assert sn.load("acc-0").metric("val_acc").describe()["direction"] == "undeclared"
+    refused = snas("search", "acc-0", "--objective", "valid_error + 0.1*val_acc", "--budget", 3)
+    assert refused.code == 2 and "--direction val_acc=max" in refused.err
+    shown = [snas("benchmarks", f"acc-{number}").out for number in (0, 1)]
+    lines = [next(line for line in text.splitlines() if "val_acc" in line) for text in shown]
+    assert "undeclared" in lines[0] and "larger" in lines[1] and "%" in lines[1]
+    declared = sn.load("acc-1").metric("val_acc")
+    assert (declared.unit, declared.quantity) == ("%", "quality")
+    path.write_text(path.read_text().replace("val_acc", "val_acc (%; max)"))
+    assert snas("data", "import", "csv", path, "--name", "acc-2", "--space", space).code == 0
+    assert sn.load("acc-2").metric("val_acc") == declared.__class__(
+        **{**vars(declared), "description": "column val_acc (%; max) of mine.csv"}
+    )
 
 
 def test_a_loss_has_the_unit_that_its_header_gives(tmp_path: Path) -> None:
@@ -249,7 +331,7 @@ def test_a_name_that_no_file_has_is_one_line(
 
 
 def test_a_path_of_other_bytes_is_imported(snas: Snas, tmp_path: Path) -> None:
-    path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},1\n", "\udcff.csv")
+    path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},2\n", "\udcff.csv")
     assert snas("data", "import", "csv", path, "--name", "bytes").code == 0
     assert sn.load("bytes").source.endswith("\\udcff.csv")
     refused = snas("data", "import", "csv", path)
@@ -271,6 +353,6 @@ def test_names_and_files_that_cannot_be(tmp_path: Path, snas: Snas) -> None:
         assert refused.code == 2 and says in refused.err
     assert "There is no file" in snas("data", "import", "csv", tmp_path / "none.csv").err
     assert (
-        "--name and --space are for csv"
+        "--name, --space, --unit and --direction are for csv"
         in snas("data", "import", "nats", tmp_path, "--name", "x").err
     )

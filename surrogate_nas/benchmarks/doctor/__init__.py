@@ -23,6 +23,7 @@ from surrogate_nas.benchmarks.doctor.columns import (
     predictability,
     sentinels,
     too_few,
+    undeclared,
     unrelated,
 )
 from surrogate_nas.benchmarks.doctor.findings import LEVELS, Examination, Finding
@@ -49,6 +50,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     too_few,
     sentinels,
     mixed_units,
+    undeclared,
     duplicates,
     repeated,
     peaked,
@@ -100,10 +102,17 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
     return Examination(table.name, len(case.space), case.n_with_values, columns, findings)
 
 
-def examine_file(path: Path, space: Space) -> Examination:
+def examine_file(
+    path: Path,
+    space: Space,
+    declared: spreadsheet.Declared = spreadsheet.NOTHING_DECLARED,
+) -> Examination:
     """Examine a CSV or Parquet file before it is imported.
 
-    See `surrogate_nas.tables.sources.spreadsheet`.
+    Args:
+        path: The file, as `surrogate_nas.tables.sources.spreadsheet` describes it.
+        space: The space of its cells.
+        declared: Units and directions that its columns do not name.
 
     Raises:
         UserError: An import would refuse the file, for another reason than a cell that it has
@@ -121,7 +130,7 @@ def examine_file(path: Path, space: Space) -> Examination:
         latency@mine: is 7 for every cell: nothing to search on
     """
     repeats: list[spreadsheet.Repeat] = []
-    table = spreadsheet.read(path, "file", frozenset(), space, repeats=repeats)
+    table = spreadsheet.read(path, "file", frozenset(), space, repeats=repeats, declared=declared)
     table.name = path.name
     return examine(table, repeats)
 

@@ -17,6 +17,7 @@ from surrogate_nas.benchmarks.doctor.case import (
     Column,
 )
 from surrogate_nas.benchmarks.doctor.findings import Finding, Level, percent, short, span
+from surrogate_nas.core.metrics import PERCENT
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.tables import Values
 
@@ -243,6 +244,25 @@ def _best_repair(
     if best < max(abs(before) + least_gain, taus[closest] - _REPAIR_LOSS):
         return None
     return next(repair for repair in repairs if abs(repair.tau_after) >= best - _SAME_TAU)
+
+
+def undeclared(case: Case) -> Iterator[Finding]:
+    """Columns in % that may be fractions, and columns without a direction."""
+    fractions = [c for c in case.measured if c.metric.is_share and c.metric.unit == PERCENT]
+    for column in fractions:
+        if column.finite.max() <= 1:
+            text = (
+                "is in %, and no value exceeds 1: if these are fractions, import it again with"
+                f" --unit {column.metric.name}=fraction"
+            )
+            yield Finding("warning", "unit", (column.name,), text)
+    for column in case.measured:
+        if column.metric.quantity == "undeclared":
+            text = (
+                "has no declared direction, so no objective takes it: import it again with"
+                f" --direction {column.metric.name}=min or max"
+            )
+            yield Finding("warning", "direction", (column.name,), text)
 
 
 def too_few(case: Case) -> Iterator[Finding]:

@@ -6,12 +6,14 @@ The column ``cell`` has each cell as its space prints it, such as
 space, named after it, with the chosen option.
 
 A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs),
-``latency@mine``, with a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it
-is follows from the name: ``…_error`` and ``…_accuracy`` (larger is better) are in %, ``latency@…``
-in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no unit unless it is given, as nobody else
-knows whether it is a cross-entropy or a squared error; ``test_…`` is only reported and never
-searched; every other number counts as a cost without unit. A cell may appear once; a metric's empty
-entries are cells without a value.
+``latency@mine``, with a unit behind it, and a direction behind a semicolon: ``valid_loss[12]
+(nats)``, ``val_acc (fraction; max)``. What it is follows from the name: ``…_error`` and
+``…_accuracy`` (larger is better) are in % or a fraction, ``latency@…`` in ms, ``energy@…`` in mJ,
+``memory@…`` in MB; a loss has no unit unless it is given, as nobody else knows whether it is a
+cross-entropy or a squared error; ``test_…`` is only reported and never searched; names such as
+``params`` and ``size`` are costs. No objective takes a column of another name whose direction is
+not declared. An error or an accuracy without a unit is in % where a value exceeds 1; otherwise the
+file is refused. A cell may appear once; a metric's empty entries are cells without a value.
 """
 
 from __future__ import annotations
@@ -19,18 +21,24 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError, reason_of
-from surrogate_nas.core.metrics import Metric, metric_named
+from surrogate_nas.core.errors import UserError, reason_of, unknown
+from surrogate_nas.core.metrics import (
+    PERCENT,
+    Direction,
+    Metric,
+    metric_named,
+    undeclared_units,
+)
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, Space, choices_of, listed
 from surrogate_nas.space.network import Network
@@ -115,10 +123,9 @@ def _parquet(path: Path) -> Iterator[list[str]]:
 CELL_COLUMN = "cell"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
 _COLUMN = re.compile(
-    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?( *\((?P<unit>[\w%·/^*"
-    r" .-]{1,40})\))?"
+    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?"
+    r"( *\((?P<unit>[\w%·/^* .-]{1,40})([;,] *(?P<direction>min|max))?\))?"
 )
-_PLURALS = {"error": "errors", "quality": "accuracies"}
 _LONGEST_NAME = 100
 _MOST_VALUES = 50_000_000
 """Of all columns; 400 MB."""
@@ -132,6 +139,57 @@ class _Column(NamedTuple):
     metric: Metric
     epochs: int | None
     values: NDArray[np.float64]
+
+
+class Declared(NamedTuple):
+    """What a user declares of columns beside their names.
+
+    Attributes:
+        units: By metric, such as ``{"valid_error": "fraction"}``.
+        directions: By metric ``min`` or ``max``.
+    """
+
+    units: Mapping[str, str] = {}
+    directions: Mapping[str, Direction] = {}
+
+    def check(self, names: Collection[str]) -> None:
+        """Refuse declarations of metrics that are not there.
+
+        Args:
+            names: Those that are.
+
+        Raises:
+            UserError: A declared metric is none of them.
+        """
+        for name in (*self.units, *self.directions):
+            if name not in names:
+                raise unknown("metric of the file", name, names)
+
+    def check_shown(self, columns: Mapping[str, Sequence[NDArray[np.float64]]]) -> None:
+        """Refuse errors and accuracies without a unit none of whose values exceeds 1.
+
+        Args:
+            columns: The values of each metric whose unit is not declared.
+
+        Raises:
+            UserError: They may be fractions or in %.
+        """
+        unclear = []
+        for name, values in columns.items():
+            known = np.concatenate([one[np.isfinite(one)] for one in values])
+            is_share = metric_named(name).unit == PERCENT and name not in self.units
+            if is_share and len(known) and known.max() <= 1:
+                unclear.append(name)
+        if unclear:
+            first = unclear[0]
+            raise undeclared_units(
+                unclear,
+                f"--unit {first}=fraction or --unit {first}=%, or in a column's name,"
+                f" {first} (fraction)",
+            )
+
+
+NOTHING_DECLARED = Declared()
 
 
 class Repeat(NamedTuple):
@@ -162,13 +220,14 @@ def read(
     *,
     advice: str = "",
     repeats: list[Repeat] | None = None,
+    declared: Declared = NOTHING_DECLARED,
 ) -> Table:
     """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that
     the file has.
 
     `advice` is what a message about a cell that is not of the space ends with, where the space is
     a default. A cell may appear once; where a list is given, further rows of a cell are
-    put into it instead of refused.
+    put into it instead of refused. `declared` are units and directions that no column names.
     """
     check_name(name, taken)
     rows = read_rows(path)
@@ -180,7 +239,7 @@ def read(
         else listed(space)
     )
     try:
-        columns = _columns(naming.others(header), path, cells)
+        columns, with_unit = _columns(naming.others(header), path, cells, declared)
     except UserError:
         if advice:  # the names of metrics are wrong in one space and right in another
             naming.check_first(path, space, advice)
@@ -189,12 +248,14 @@ def read(
     rows_read = _Rows(cells, repeats)
     for n_rows, row in enumerate(rows, 1):
         if n_rows > len(cells) and cells is space and repeats is None:
-            raise UserError(
-                f"{printable(path)} has more rows than the space {space.name} has cells"
-                f" ({len(cells):,}); each may appear once.{advice}"
-            )
+            rows_read.check(path, advice)  # at least one row repeats another
         rows_read.add(n_rows, partial(naming.cell, space, row), naming.others(row), columns)
     rows_read.check(path, advice)
+    by_metric: dict[str, list[NDArray[np.float64]]] = {}
+    for column in columns:
+        if column.metric.name not in with_unit:
+            by_metric.setdefault(column.metric.name, []).append(column.values)
+    declared.check_shown(by_metric)
     return _table(path, name, cells, columns, n_rows)
 
 
@@ -331,31 +392,48 @@ def _table(
     return table
 
 
-def _columns(header: list[str], path: Path, space: Enumerable) -> list[_Column]:
-    """The columns that a header names, without values."""
+def _columns(
+    header: list[str],
+    path: Path,
+    space: Enumerable,
+    declared: Declared,
+) -> tuple[list[_Column], set[str]]:
+    """The columns that a header names, without values, and the metrics that declare a unit."""
     if len(header) * len(space) > _MOST_VALUES:
         raise UserError(
             f"{printable(path)} has {len(header):,} columns, too many for {len(space):,} cells."
         )
     columns: list[_Column] = []
+    with_unit = set()
     for entry in header:
-        metric, epochs = _metric(entry, path, space)
+        metric, epochs, has_unit = _metric(entry, path, space, declared)
         for other in columns:
             if (other.metric.name, other.epochs) == (metric.name, epochs):
                 raise UserError(f"{printable(path)} has the column {entry} twice.")
             if other.metric.name == metric.name and other.metric.unit != metric.unit:
                 raise UserError(f"{printable(path)} gives {metric.name} in two units.")
+            if other.metric.name == metric.name and other.metric.quantity != metric.quantity:
+                raise UserError(f"{printable(path)} gives {metric.name} in two directions.")
         columns.append(_Column(metric, epochs, np.full(len(space), np.nan)))
-    return columns
+        if has_unit:
+            with_unit.add(metric.name)
+    declared.check({column.metric.name for column in columns})
+    return columns, with_unit
 
 
-def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | None]:
-    """The metric that a column's name means, and its epochs."""
+def _metric(
+    column: str,
+    path: Path,
+    space: Enumerable,
+    declared: Declared,
+) -> tuple[Metric, int | None, bool]:
+    """The metric that a column's name means, its epochs, and whether its unit is declared."""
     match = _COLUMN.fullmatch(column)
     if match is None:
         raise UserError(
             f"{printable(path)} has a column {printable(repr(column)):.100}, which names no metric;"
-            " right are valid_error, valid_loss[12], valid_loss[12] (nats) or latency@mine."
+            " right are valid_error, valid_loss[12], valid_loss[12] (nats), val_acc (%; max) or"
+            " latency@mine."
         )
     name = match["metric"]
     if name in space.analytic:
@@ -364,18 +442,33 @@ def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | N
             " out or rename it."
         )
     described = f"column {printable(column)} of {printable(path.name)}"
-    metric = metric_named(name, description=described, source=printable(path))
+    unit = declared.units.get(name, "")
+    direction = declared.directions.get(name)
     if match["unit"]:
         given = printable(match["unit"].strip())
-        if metric.unit == "%" and given != "%":
+        if unit not in ("", given):
+            raise UserError(f"{printable(path)} gives {name} in {given}, and --unit in {unit}.")
+        unit = given
+    if match["direction"]:
+        if direction not in (None, match["direction"]):
             raise UserError(
-                f"{printable(path)} gives {name} in {given}; {_PLURALS[metric.quantity]} are in %,"
-                " from 0 to 100."
+                f"{printable(path)} declares {match['direction']} for {name}, and --direction"
+                f" {direction}."
             )
-        metric = replace(metric, unit=given)
+        direction = cast(Direction, match["direction"])
+    try:
+        metric = metric_named(
+            name,
+            unit=unit,
+            direction=direction,
+            description=described,
+            source=printable(path),
+        )
+    except UserError as error:
+        raise UserError(f"{printable(path)}: {error}") from error
     if metric.quantity == "loss" and not metric.unit:
         metric = replace(metric, description=f"{described}, in a unit that is not given")
-    return metric, int(match["epochs"]) if match["epochs"] else None
+    return metric, int(match["epochs"]) if match["epochs"] else None, bool(unit)
 
 
 class _Rows:
@@ -399,7 +492,7 @@ class _Rows:
         """Put a row's numbers where they belong."""
         index = self._index(row, named)
         numbers = [
-            self._number(row, c.metric.name, entry.strip())
+            self._number(row, c.metric, entry.strip())
             for c, entry in zip(columns, entries, strict=True)
         ]
         if index is not None and self._repeats is not None and self._first_row[index] != row:
@@ -418,19 +511,21 @@ class _Rows:
             return None
         first = self._first_row.setdefault(cell.index, row)
         if first != row and self._repeats is None:
-            self._note(f"row {row}: the cell of row {first} again")
+            self._note(f"row {row}: the cell of row {first} again, {printable(cell.text):.120}")
         return cell.index
 
-    def _number(self, row: int, metric: str, entry: str) -> float:
+    def _number(self, row: int, metric: Metric, entry: str) -> float:
         if entry.lower() in _MISSING:
             return np.nan
         try:
             number = float(entry if entry.isascii() and "_" not in entry else "")
         except ValueError:
-            self._note(f"row {row}: {metric} is {printable(repr(entry)):.80}, no number")
+            self._note(f"row {row}: {metric.name} is {printable(repr(entry)):.80}, no number")
             return np.nan
         if not np.isfinite(number):
-            self._note(f"row {row}: {metric} is {entry}, not finite")
+            self._note(f"row {row}: {metric.name} is {entry}, not finite")
+        elif outside := metric.outside(number):
+            self._note(f"row {row}: {metric.name} is {entry}, {outside}")
         return number
 
     def _note(self, wrong: str) -> None:

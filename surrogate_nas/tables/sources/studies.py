@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
-from surrogate_nas.core.metrics import Metric, metric_named
+from surrogate_nas.core.metrics import Metric, Quantity, metric_named
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import (
@@ -40,7 +41,12 @@ from surrogate_nas.space import (
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.frame import means_by_cell
-from surrogate_nas.tables.sources.spreadsheet import MOST_COLUMNS, check_name
+from surrogate_nas.tables.sources.spreadsheet import (
+    MOST_COLUMNS,
+    NOTHING_DECLARED,
+    Declared,
+    check_name,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -76,6 +82,7 @@ def read_study(
     study: str | None = None,
     metrics: Sequence[str] = (),
     space: Space | None = None,
+    declared: Declared = NOTHING_DECLARED,
 ) -> Imported:
     """Read a study into a table.
 
@@ -87,10 +94,11 @@ def read_study(
         study: Which study, where the storage holds several.
         metrics: A name for each objective; the study's own names, or ``value``, if empty.
         space: The space of the cells; the study's parameters and their options if None.
+        declared: Units of its objectives.
 
     Raises:
-        UserError: There is no such study, it cannot be read, or its parameters are no choices of
-            the space.
+        UserError: There is no such study, it cannot be read, its parameters are no choices of
+            the space, or the unit of an objective is not known.
     """
     need(f"Reading {printable(place)}", "optuna")
     source_study, files = _opened(place, study)
@@ -126,7 +134,7 @@ def read_study(
         banner=table_space.notice if isinstance(table_space, Sampled) else "",
     )
     places = np.array([table_space.cell(cell).index for cell in cells])
-    named = _named(source_study, metrics, source)
+    named = _named(source_study, metrics, source, declared)
     curve = _steps(finished)
     if curve is None and any(trial.intermediate_values for trial in finished):
         notes.append(
@@ -140,6 +148,7 @@ def read_study(
         for step, n_epochs in curve.items():
             values = [trial.intermediate_values[step] for trial in finished]
             results.append((named[0], n_epochs, values))
+    _check_values(results, source, declared)
     for metric, epochs, values in results:
         means, counts = means_by_cell(np.array(values), places, len(table_space))
         table.add(metric, epochs, means, counts)
@@ -147,6 +156,21 @@ def read_study(
     table.objective = losses[0] if losses else ""
     table.epochs = "runs" if curve is None else "curve"
     return Imported(table, notes, files)
+
+
+def _check_values(
+    results: Sequence[tuple[Metric, int | None, list[float]]],
+    source: str,
+    declared: Declared,
+) -> None:
+    """Refuse values outside their metric's range, or in a unit that nothing shows."""
+    by_metric: dict[str, list[NDArray[np.float64]]] = {}
+    for metric, _, values in results:
+        by_metric.setdefault(metric.name, []).append(np.array(values))
+        for value in (min(values), max(values)):
+            if outside := metric.outside(value):
+                raise UserError(f"{metric.name} of the {source} is {value:g}, {outside}.")
+    declared.check_shown(by_metric)
 
 
 @contextmanager
@@ -316,7 +340,9 @@ def _listed(space: ChoiceSpace, cells: Sequence[Cell], *, own: bool) -> Enumerab
     return Sampled(space, choices_of(different))
 
 
-def _named(study: optuna.Study, names: Sequence[str], source: str) -> list[Metric]:
+def _named(
+    study: optuna.Study, names: Sequence[str], source: str, declared: Declared
+) -> list[Metric]:
     """What the objectives of a study are: a loss or a cost is minimised, a quality or a proxy
     maximised.
     """
@@ -326,14 +352,23 @@ def _named(study: optuna.Study, names: Sequence[str], source: str) -> list[Metri
     given = list(
         names or study.metric_names or (["value"] if n == 1 else [f"value_{i}" for i in range(n)])
     )
+    declared.check(given)
     metrics = []
     for number, (name, direction) in enumerate(zip(given, study.directions, strict=True)):
         check_name(name, frozenset(), what="A metric")
-        metric = metric_named(name, description=f"objective {number} of the study", source=source)
-        is_plain = metric.quantity == "cost" and not metric.unit
+        metric = metric_named(
+            name,
+            unit=declared.units.get(name, ""),
+            description=f"objective {number} of the study",
+            source=source,
+        )
+        is_plain = metric.quantity == "undeclared" or (
+            metric.quantity == "cost" and not metric.unit
+        )
         larger = direction.name == "MAXIMIZE"
-        if is_plain and (larger or number == 0):
-            metric = replace(metric, quantity="quality" if larger else "loss")
+        if is_plain:
+            minimised: Quantity = "loss" if number == 0 else "cost"
+            metric = replace(metric, quantity="quality" if larger else minimised)
         if metric.larger_is_better is not larger:
             right = "valid_accuracy" if larger else "valid_error or valid_loss"
             raise UserError(
