@@ -343,7 +343,8 @@ def test_a_command_is_told_the_folder_that_it_starts_from() -> None:
         ' lines=$(wc -l < $1/state); echo "{\\"epoch\\": 1, \\"valid_error\\": $lines}"\''
         " sh {folder} {start_folder}"
     )
-    bench = Training(space, command=command, metrics=[LOSS], epochs=1)
+    percent = {LOSS: sn.Metric(unit="%")}
+    bench = Training(space, command=command, metrics=percent, epochs=1)
     first, second = space.at((0,)), space.at((1,))
     assert bench.query(first, LOSS) == 1.0
     view = bench.handed(Start(first, 1))

@@ -39,7 +39,8 @@ def train(cell, trial):
         trial.report(epoch, valid_error=50 / epoch + luck, test_error=luck)
 
 
-MINE = sn.Training(SPACE, train, metrics=["valid_error", "test_error"], epochs=3, seeds=3)
+PERCENT = {"valid_error": sn.Metric(unit="%"), "test_error": sn.Metric(unit="%")}
+MINE = sn.Training(SPACE, train, metrics=PERCENT, epochs=3, seeds=3)
 ONE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=3, name="one")
 """
 

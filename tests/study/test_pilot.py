@@ -110,7 +110,7 @@ def test_what_is_wrong_is_told_in_a_line(
 )
 def test_a_benchmark_that_cannot_tell_is_refused(metric: str, cheap: bool, says: str) -> None:
     space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
-    bench = sn.Computed(space, {metric: lambda _: 1.0}, cheap=cheap)
+    bench = sn.Computed(space, {metric: lambda _: 2.0}, cheap=cheap)
     with pytest.raises(UserError, match=says):
         of_benchmark(bench)
 
