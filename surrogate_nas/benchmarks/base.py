@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric, by_use, undeclared_units
 from surrogate_nas.core.notebook import html_table
@@ -570,6 +571,11 @@ class Benchmark(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A digest of everything that its answers depend on."""
+
+    @property
+    def files(self) -> FilesRead | None:
+        """The files that a user's functions read; None for a benchmark without such functions."""
+        return None
 
     @property
     def contents(self) -> Contents:

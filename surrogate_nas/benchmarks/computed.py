@@ -13,6 +13,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 
 import numpy as np
@@ -35,12 +36,14 @@ from surrogate_nas.benchmarks.declared import (
     worst_of,
 )
 from surrogate_nas.benchmarks.proxies import sizes_of
+from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.core.arguments import check_names, checked
+from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.source import digest_of_function
+from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
@@ -71,6 +74,7 @@ class Computed(Benchmark):
     cost = "queries"
     charge = "An evaluation is charged one query."
     banner = ""
+    imported: Opened | None = None
 
     @checked
     def __init__(
@@ -133,30 +137,39 @@ class Computed(Benchmark):
         self._cached: dict[tuple[str, str], float] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        from surrogate_nas.benchmarks import load
-
         shown = {"open_units": self.open_units}
         if self.address:  # the file is read again, so that its functions need not be picklable
-            return load, (self.address,), shown
+            arguments = self.address, self.fingerprint if self._dear else ""
+            return opened_again, arguments, shown
         cheap = sorted(self._functions.keys() - self._dear)
-        arguments = self.space, self._own, self.name, self.title, self.network, cheap
-        return _computed, (*arguments, self.fingerprint if self._dear else None), shown
+        files = self.files if self._dear else None
+        own = self.space, self._own, self.name, self.title, self.network, cheap, files
+        return _computed, own, shown
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the space, of cheap metrics over a sample, and of dear functions' source."""
+        """A digest of the space, of cheap metrics over a sample, and of dear functions: their
+        source, the values that they take from around them, and the files that they read.
+        """
+        return self.files.fingerprint
+
+    @cached_property
+    def files(self) -> FilesRead:
+        """The files in the folder of the functions that dear ones read."""
         total = hashlib.sha256(f"computed {self.name} {self.space.definition}".encode())
         for metric in sorted(self._functions):
             is_dear = metric in self._dear
             content = (
-                digest_of_function(self._functions[metric]).encode()
+                digest_of_function(self._functions[metric], self).encode()
                 if is_dear
                 else self._reference_values(metric)
             )
             total.update(metric.encode() + content)
         if changed := differences(self._own):
             total.update(json_digest(changed).encode())
-        return total.hexdigest()
+        folder = folder_of(next(iter(self._functions.values())))
+        imported = self.imported if self._dear else None
+        return FilesRead(folder, total.hexdigest(), imported)
 
     def _reference_values(self, metric: str) -> bytes:
         return self._values(metric, self.space.reference_sample).tobytes()
@@ -233,16 +246,8 @@ class Computed(Benchmark):
                 dear, so that a search goes on without this cell.
             UserError: The same of one that returns at once.
         """
-        try:
-            with staying():
-                value = float(self._functions[metric](cell))
-        except BaseException as error:  # a user's code may raise any, such as GeneratorExit
-            if is_interrupt(error):
-                raise
-            detail = f": {error}" if str(error) else ""
-            raise self._failed(
-                metric, f"fails for {cell}: {type(error).__name__}{detail}"
-            ) from error
+        with self.files.heard() if metric in self._dear else nullcontext():
+            value = self._returned(metric, cell)
         described = self._by_name[metric]
         worst = worst_of(described)
         if not math.isfinite(value):
@@ -253,6 +258,18 @@ class Computed(Benchmark):
             raise self._failed(metric, f"is {value:g} for {cell}; nothing is worse than {worst:g}")
         self.check_unit(metric, value)
         return value
+
+    def _returned(self, metric: str, cell: Cell) -> float:
+        try:
+            with staying():
+                return float(self._functions[metric](cell))
+        except BaseException as error:  # a user's code may raise any, such as GeneratorExit
+            if is_interrupt(error):
+                raise
+            detail = f": {error}" if str(error) else ""
+            raise self._failed(
+                metric, f"fails for {cell}: {type(error).__name__}{detail}"
+            ) from error
 
     def _failed(self, metric: str, what: str) -> UserError:
         line = f"{metric} of {self.name} {what}"
@@ -323,7 +340,7 @@ def _computed(
     title: str,
     network: Network,
     cheap: Sequence[str],
-    fingerprint: str | None,
+    files: FilesRead | None,
 ) -> Computed:
     """The same in another process, where the source of functions may not be found."""
     benchmark = Computed(
@@ -334,6 +351,33 @@ def _computed(
         network=network,
         cheap=cheap,
     )
-    if fingerprint is not None:
-        benchmark.__dict__["fingerprint"] = fingerprint
+    if files is not None:
+        benchmark.__dict__["files"] = files
     return benchmark
+
+
+def opened_again(address: str, fingerprint: str) -> Benchmark:
+    """Open a benchmark in another process from a file that is as it was.
+
+    Args:
+        address: Of the benchmark.
+        fingerprint: Of the benchmark; empty if it may have changed.
+
+    Raises:
+        UserError: It is another benchmark by now.
+    """
+    from surrogate_nas.benchmarks import load
+
+    benchmark = load(address)
+    if fingerprint not in ("", benchmark.fingerprint):
+        raise changed_meanwhile(address)
+    return benchmark
+
+
+def changed_meanwhile(address: str) -> UserError:
+    """Return the error of a benchmark that is another one by now."""
+    return UserError(
+        f"{address} was edited while its cells are trained: its source, a value that it takes from"
+        " around it, or a file that it reads. Give the same command again to use the new one. A"
+        " value that differs from process to process, such as a time, belongs into the function."
+    )

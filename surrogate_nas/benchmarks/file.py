@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.resolvers import Resolver
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.plugin import absolute, check_file, import_file
 from surrogate_nas.core.source import with_imports
+from surrogate_nas.files.opened import heard
 
 TABLE_SUFFIX = ".h5"
 """A name that ends so is the path of a table."""
@@ -45,7 +47,8 @@ class File(Resolver):
         file = Path(path)
         check_file(file, "benchmark")
         key = file.absolute(), attribute, tuple(with_imports(file).items())
-        if key not in _opened:
+        files = getattr(_opened.get(key), "files", None)
+        if key not in _opened or (isinstance(files, FilesRead) and files.are_stale):
             _opened[key] = _taken(file, attribute)
         return _opened[key]
 
@@ -57,12 +60,15 @@ answered.
 
 
 def _taken(file: Path, attribute: str) -> Benchmark:
-    benchmark = getattr(import_file(file, "benchmark"), attribute, None)
+    with heard(file.absolute().parent) as opened:
+        benchmark = getattr(import_file(file, "benchmark"), attribute, None)
     if not isinstance(benchmark, Benchmark):
         raise UserError(
             f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed or"
             " surrogate_nas.Training."
         )
+    if hasattr(benchmark, "imported"):
+        benchmark.imported = opened
     kind = type(benchmark)
     if kind.__reduce__ is object.__reduce__:  # a class of the file, which cannot be imported
         copyreg.pickle(kind, _opened_elsewhere)

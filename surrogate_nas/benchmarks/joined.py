@@ -12,6 +12,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Free, Measurement, Question, Values
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -164,6 +165,11 @@ class JoinedBenchmark(Benchmark):
     def network(self) -> Network:  # type: ignore[override]
         """The base's; metrics measured on another network say so in their description."""
         return self.base.network
+
+    @property
+    def files(self) -> FilesRead | None:
+        """The files that functions of the base read."""
+        return self.base.files
 
     @property
     def fingerprint(self) -> str:

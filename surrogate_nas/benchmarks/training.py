@@ -36,6 +36,7 @@ from surrogate_nas.benchmarks.base import (
 )
 from surrogate_nas.benchmarks.cache import AnswerCache, Key, Trained
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder, drop_beyond
+from surrogate_nas.benchmarks.computed import changed_meanwhile, opened_again
 from surrogate_nas.benchmarks.declared import (
     Function,
     declared,
@@ -45,6 +46,7 @@ from surrogate_nas.benchmarks.declared import (
 )
 from surrogate_nas.benchmarks.declared import Metric as Declared
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
+from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.benchmarks.running import (
     CommandTraining,
     RunningTrial,
@@ -55,12 +57,14 @@ from surrogate_nas.benchmarks.running import (
     say_that_it_lives,
 )
 from surrogate_nas.core.arguments import check_number, check_size, check_whole, checked
+from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.source import digest_of_function, with_imports
+from surrogate_nas.core.source import with_imports
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import holder, home, locked
+from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
@@ -119,6 +123,7 @@ class Training(Benchmark):
     runs_apart = True
     keeps_answers = True
     hands_on = True
+    imported: Opened | None = None
     _start: Start | None = None
 
     @checked
@@ -315,11 +320,18 @@ class Training(Benchmark):
             "title": self.title,
             "network": self.network,
         }
-        return _elsewhere, (self.space, self._train, settings, self.fingerprint)
+        return _elsewhere, (self.space, self._train, settings, self.files)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the space, the settings, and the source of functions or of a command."""
+        """A digest of the space, the settings, and the source of functions or of a command, with
+        the values that functions take from around them, and the files that they read.
+        """
+        return self.files.fingerprint
+
+    @cached_property
+    def files(self) -> FilesRead:
+        """The files in the folder of its functions that they read."""
         settings = {
             "name": self.name,
             "space": self.space.definition,
@@ -329,16 +341,16 @@ class Training(Benchmark):
             "device": self.device,
             "threads": self.threads,
             "typical": self._typical,
-            "known": {name: digest_of_function(one) for name, one in self._known.items()},
+            "known": {name: digest_of_function(one, self) for name, one in self._known.items()},
             "code": self._code(),
         }
         if changed := differences({**self._own, **self._own_known}):
             settings["declared"] = changed
-        return json_digest(settings)
+        return FilesRead(folder_of(self._doing), json_digest(settings), self.imported)
 
     def _code(self) -> Any:
         if self._train is not None:
-            return digest_of_function(self._train)
+            return digest_of_function(self._train, self)
         assert isinstance(self._doing, CommandTraining)
         return [self._doing.words, [_content(file) for file in self._doing.files]]
 
@@ -465,7 +477,9 @@ class Training(Benchmark):
     def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
         """Metrics that follow from cells, shape ``(n,)``."""
         if metric in self._known:
-            return np.array([self._known_value(metric, cell) for cell in cells], dtype=np.float64)
+            with self.files.heard():
+                values = [self._known_value(metric, cell) for cell in cells]
+            return np.array(values, dtype=np.float64)
         return Formula(self.space, metric, self.network)(cells)
 
     def _known_value(self, metric: str, cell: Cell) -> float:
@@ -519,7 +533,8 @@ class Training(Benchmark):
         held = place.resumable(missing[0])
         trial = self._begun(place, held, cell, missing[-1], seed)
         try:
-            run(self._doing, cell, trial, place.log)
+            with self.files.heard():
+                run(self._doing, cell, trial, place.log)
             self._keep(place, cell, trial, seed)
         finally:
             place.discard()
@@ -770,15 +785,9 @@ def _made_with() -> dict[str, str]:
 
 def _opened_again(address: str, fingerprint: str, seeds: int) -> Benchmark:
     """The same in another process, from a file that is as it was."""
-    from surrogate_nas.benchmarks import load
-
-    benchmark = load(address)
-    is_same = isinstance(benchmark, Training) and benchmark._n_seeds == seeds
-    if not is_same or benchmark.fingerprint != fingerprint:
-        raise UserError(
-            f"{address} was edited while its cells are trained; give the same command again to"
-            " train by the new one."
-        )
+    benchmark = opened_again(address, fingerprint)
+    if not isinstance(benchmark, Training) or benchmark._n_seeds != seeds:
+        raise changed_meanwhile(address)
     return benchmark
 
 
@@ -786,9 +795,9 @@ def _elsewhere(
     space: Space,
     train: Train | None,
     settings: dict[str, Any],
-    fingerprint: str,
+    files: FilesRead,
 ) -> Training:
     """The same in another process, where the source of functions may not be found."""
     benchmark = Training(space, train, **settings)
-    benchmark.__dict__["fingerprint"] = fingerprint
+    benchmark.__dict__["files"] = files
     return benchmark

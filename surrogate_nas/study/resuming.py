@@ -75,6 +75,9 @@ def as_begun(objective: Objective, stored: Mapping[str, Any], folder: Path) -> O
     Raises:
         UserError: What is here holds other numbers; the line says which.
     """
+    if changed := _changed_files(objective.benchmark, stored.get("read") or {}):
+        what = f"{objective.benchmark.name} reads {_listed(changed)}, changed since"
+        raise UserError(f"{folder} cannot go on: {what}; {ELSEWHERE}")
     data = stored.get("data") or {}
     runs: Contents = data.get("runs", {})
     for part in _parts(objective, data):
@@ -106,6 +109,12 @@ def _parts(objective: Objective, data: Mapping[str, Any]) -> Iterator[Objective]
     for taken in [recorded] if data else _earlier(benchmark):
         with suppress(UserError):  # a part that does not hold what is read
             yield objective.on(benchmark.only(taken))
+
+
+def _changed_files(benchmark: Benchmark, before: Mapping[str, str]) -> list[str]:
+    """The names of the files that a user's functions read and that hold something else by now."""
+    now = {} if benchmark.files is None else benchmark.files.now(before)
+    return [name for name in sorted(before) if now.get(name, before[name]) != before[name]]
 
 
 def _runs(contents: Contents) -> list[Run]:

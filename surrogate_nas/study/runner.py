@@ -319,7 +319,14 @@ class Part:
             reference = recordable(experiment.objective, experiment.budget)
             description = experiment.describe() | {"reference": reference}
             self.store.begin(description, experiment.sources, experiment.folders)
+        self._keep_read()
         self.count_versions()
+
+    def _keep_read(self) -> None:
+        """Note in the folder what files the benchmark's functions have read."""
+        files = self.experiment.objective.benchmark.files
+        if self.store is not None and files is not None:
+            self.store.keep("read", files.now())
 
     def count_versions(self, *, ended: bool = False) -> None:
         """Note the version of every strategy of a user's, with what its runs read where they have
@@ -341,6 +348,7 @@ class Part:
         if self.store is not None:
             read = {name: self.store.files_of(name) for name in self.experiment.folders}
             self.store.keep("files", {name: files for name, files in read.items() if files})
+        self._keep_read()
         self.count_versions(ended=True)
 
     def in_order(self, results: Mapping[Key, Any]) -> list[Any]:

@@ -130,8 +130,7 @@ class Store:
             still_read = self._files_still_read(stored, digests, folders or {})
             if still_read:
                 merged["files"] = still_read
-            if "versions" in stored:
-                merged["versions"] = stored["versions"]
+            merged |= {name: stored[name] for name in ("versions", "read") if name in stored}
             digests = before | digests
             added = [name for name in experiment["strategies"] if name not in stored["strategies"]]
             merged.pop(NUMBERS, None)
@@ -254,8 +253,8 @@ class Store:
         return merged_files(runs)
 
     def keep(self, name: str, known: Mapping[str, Any]) -> None:
-        """Write into the description what is known of users' strategies, by label; `name`:
-        ``files``, ``versions``.
+        """Write into the description what is known of users' strategies by label, or of the files
+        that the benchmark reads; `name`: ``files``, ``versions``, ``read``.
         """
         description = self.read()
         before = description.get(name, {})

@@ -265,6 +265,7 @@ _FIELDS: dict[str, Any] = {option.name: _stored_type(option) for option in STORE
     "provenance": dict[str, Any],
     "sources": dict[str, Texts] | None,
     "files": dict[str, Texts] | None,
+    "read": Texts | None,
     "versions": dict[str, Annotated[int, Meta(ge=1, le=MOST)]] | None,
     "extensions": list[dict[str, Any]],
     "data": _Data | None,

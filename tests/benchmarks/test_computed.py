@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.core.source import digest_of_function
+from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.objective import Objective
 from surrogate_nas.study.api import read_comparison
 from tests.conftest import Snas

@@ -7,6 +7,7 @@ this uses the parts of pip that find a file.
 
 import shutil
 import sys
+from typing import Any
 
 
 def main(package: str, name: str, place: str) -> None:
@@ -14,7 +15,7 @@ def main(package: str, name: str, place: str) -> None:
     from pip._internal.commands import create_command
     from pip._internal.utils.misc import redact_auth_from_url
 
-    command = create_command("download")
+    command: Any = create_command("download")
     options, _ = command.parse_args([])
     with command.main_context():
         session = command.get_default_session(options)

@@ -1,0 +1,173 @@
+"""The files that a user's functions read in their own folder belong to their code.
+
+What they read is known once they have read it. So a record in the data directory says of each
+version of the code which files it has read, and what these held at first. A benchmark whose files
+hold something else by now is another benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.core.digests import json_check, json_digest
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.plugin import origin
+from surrogate_nas.files import home, locked, write_whole
+from surrogate_nas.files.opened import Opened, digest_of, heard, state_of
+
+
+class FilesRead:
+    """The files that one version of the code has read.
+
+    Attributes:
+        folder: The user's own, with all folders below it.
+        at_start: The digests of the files that had changed when the benchmark was opened.
+    """
+
+    def __init__(self, folder: Path, code: str, imported: Opened | None = None) -> None:
+        """Name the folder and the code.
+
+        Args:
+            folder: The user's own.
+            code: A digest of the code and of all values that it takes from around it.
+            imported: What was opened while the code was imported.
+        """
+        self.folder = folder if imported is None else imported.folder
+        self._code = code
+        self.at_start = self._changed()
+        if imported is not None:
+            self.note(imported)
+            self.at_start = self._changed()
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the code and of what has changed in the files since it read them first."""
+        return json_digest([self._code, self.at_start]) if self.at_start else self._code
+
+    @property
+    def are_stale(self) -> bool:
+        """Whether a file has changed since the benchmark was opened."""
+        return self._changed() != self.at_start
+
+    @property
+    def _path(self) -> Path:
+        return home() / "read" / f"{self._code}.json"
+
+    def _stored(self) -> dict[str, Any]:
+        """What each file held at first, and the names of those that the code writes."""
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            if content.pop("check") != json_check(content):
+                raise ValueError
+        except FileNotFoundError:
+            return {"first": {}, "written": []}
+        except (OSError, ValueError, LookupError, AttributeError) as error:
+            raise UserError(
+                f"{self._path} is damaged. Delete it, and the results in other folders that were"
+                " made with these files, if the files have changed since."
+            ) from error
+        return dict(content)
+
+    def _digest(self, name: str, first: Mapping[str, Any]) -> str:
+        """The digest of a file now."""
+        state = state_of(self.folder / name)
+        digest, *before = first.get(name, [""])
+        return digest if before == list(state) else digest_of(self.folder / name, state)
+
+    def now(self, names: Iterable[str] = ()) -> dict[str, str]:
+        """Return the digests of all files that the code has read, by name.
+
+        Args:
+            names: Further files.
+        """
+        stored = self._stored()
+        read = {*stored["first"], *names} - {*stored["written"]}
+        return {name: self._digest(name, stored["first"]) for name in sorted(read)}
+
+    def _changed(self) -> dict[str, str]:
+        """The digests of those that have changed since the code read them first."""
+        first = self._stored()["first"]
+        return {name: digest for name, digest in self.now().items() if digest != first[name][0]}
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen to the user's code, and note what it reads.
+
+        Raises:
+            UserError: A file has changed since the benchmark was opened.
+        """
+        try:
+            with heard(self.folder) as opened:
+                yield
+        finally:
+            self.note(opened)
+
+    def note(self, opened: Opened) -> None:
+        """Note what the code has read and written.
+
+        Raises:
+            UserError: A file has changed since the benchmark was opened.
+        """
+        if not opened.read and not opened.written:
+            return
+        stored = self._stored()
+        if self._add(opened, stored):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self._path):
+                stored = self._stored()
+                self._add(opened, stored)
+                write_whole(self._path, json.dumps({**stored, "check": json_check(stored)}))
+
+    def _add(self, opened: Opened, stored: dict[str, Any]) -> bool:
+        """Add to the record what is not in it; answer whether there was anything."""
+        first, written = stored["first"], {*stored["written"]} | opened.written
+        is_new = len(written) > len(stored["written"])
+        stored["written"] = sorted(written)
+        for name in written & first.keys():
+            del first[name]
+        for name, state in sorted(opened.read.items()):
+            path = self.folder / name
+            if name in written or path.is_dir():
+                continue
+            if name not in first:
+                new = state if state.size or state.written else state_of(path)
+                # the code's own, written past Python's reports
+                if opened.begun <= new.written <= time.time_ns():
+                    continue
+                first[name] = [digest_of(path, state), *state]
+                is_new = True
+            right = self.at_start.get(name, first[name][0])
+            if state != state_of(path) or self._digest(name, first) != right:
+                raise UserError(
+                    f"{path} changed while the benchmark was in use, and results of two versions"
+                    " are never mixed. Repeat the command, with another --out if it has one. What"
+                    " a training itself writes belongs into its folder."
+                )
+        return is_new
+
+
+def folder_of(function: object) -> Path:
+    """Return the folder of the file that defines a function or its class, or the working directory.
+
+    Example:
+        >>> folder_of(folder_of).name
+        'benchmarks'
+    """
+    kind = function if hasattr(function, "__module__") else type(function)
+    imported = origin(kind.__module__)
+    if imported is not None:
+        return imported[0].parent
+    folder = _folder_of_module(kind.__module__)
+    script = _folder_of_module("__main__")
+    return script if folder.is_relative_to(script) else folder
+
+
+def _folder_of_module(name: str) -> Path:
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return Path.cwd() if file is None else Path(file).absolute().parent

@@ -1,0 +1,365 @@
+"""The values that a user's function takes from around it, as a digest.
+
+These are its defaults, what it closes over, the globals that it names, the attributes of its
+object, and the same of every function and class of the user's own that it reaches so. A digest
+follows from what values hold. The order of a set, an address, or whether two equal lists are one
+object play no part. Code of installed libraries counts by its name.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import dis
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING
+from functools import cache, cached_property
+from hashlib import sha256
+from operator import itemgetter
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any
+from weakref import ReferenceType
+
+from surrogate_nas.core.digests import json_digest
+from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.core.source import is_own, source_of
+
+_PROTOCOL = 4
+"""Of pickling."""
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
+_COMPILED = (BuiltinFunctionType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType)
+_SLOTS = (GetSetDescriptorType, MemberDescriptorType)
+_CACHED = type(cache(len))
+_FILLED = (list, set, dict, deque)
+_FILLING = {"add", "append", "appendleft", "extend", "update"}
+"""Methods that add to a container and return nothing of it."""
+_GENERATED = "<string>"
+"""The file of the methods that `dataclasses` makes."""
+_OWN_DIGESTS = ("definition", "fingerprint")
+"""The attributes by which spaces and benchmarks are told apart."""
+
+
+def digest_of_function(function: Callable[..., Any], owner: object = None) -> str:
+    """Compute a digest of a user's function: its source, and the values that it takes from around.
+
+    A list, set or dictionary that the code only adds to, such as a log, is left out.
+
+    Args:
+        function: Anything that can be called.
+        owner: The object that the digest is part of, which the function may name.
+
+    Raises:
+        UserError: It takes a value that has no digest, such as a lock or an open file.
+
+    Example:
+        >>> def times(factor):
+        ...     return lambda value: factor["by"] * value
+        >>> factors = {"by": 2}, {"by": 2}, {"by": 3}
+        >>> twice, again, thrice = map(digest_of_function, map(times, factors))
+        >>> twice == again, twice == thrice
+        (True, False)
+    """
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    try:
+        return _Values(owner, name).digest(function)
+    except RecursionError as error:
+        raise UserError(f"{name} takes a value that is nested too deeply for a digest.") from error
+
+
+class _Values:
+    """Digests of values."""
+
+    def __init__(self, owner: object, *names: str) -> None:
+        self._owner = owner
+        self._names = list(names)
+        """The names on the way to what is being read."""
+        self._open: dict[int, object] = {}
+        """The objects that are being read by address, outermost first."""
+        self._known: dict[int, tuple[object, str]] = {}
+        """Digests by address, with the object, so that no other takes its address."""
+        self._sources: dict[str, str] = {}
+
+    def _apart(self) -> _Values:
+        """A reader that has read nothing but sources."""
+        other = _Values(self._owner, *self._names)
+        other._sources = self._sources
+        return other
+
+    def _source(self, kind: type | FunctionType) -> str:
+        """A digest of the file of a function or class, or of what is known of it without one."""
+        has_file = hasattr(sys.modules.get(kind.__module__), "__file__")
+        key = kind.__module__ if has_file else f"{kind.__module__} {kind.__qualname__}"
+        if key not in self._sources:
+            self._sources[key] = json_digest(dict(source_of(kind)))
+        return self._sources[key]
+
+    def digest(self, value: object) -> str:
+        """Compute the digest of a value."""
+        address = id(value)
+        if address in self._open:
+            return f"the object at {list(self._open).index(address)}"
+        if address not in self._known:
+            self._open[address] = value
+            total = sha256(type(value).__qualname__.encode())
+            for part in self._parts(value):
+                total.update(b"\0" + part.encode(errors="surrogatepass"))
+            del self._open[address]
+            self._known[address] = value, total.hexdigest()
+        return self._known[address][1]
+
+    def _named(self, name: str, value: object) -> str:
+        self._names.append(name)
+        digest = self.digest(value)
+        self._names.pop()
+        return f"{name} {digest}"
+
+    def _parts(self, value: Any) -> Iterator[str]:
+        """Yield texts that tell a value from others of its type."""
+        kind = type(value)
+        if kind in _PLAIN:
+            yield repr(value)
+        elif value is self._owner or isinstance(value, ReferenceType):
+            return
+        elif kind.__module__ == "numpy" and hasattr(value, "tobytes") and not value.dtype.hasobject:
+            yield f"{value.dtype} {value.shape} {sha256(value.tobytes()).hexdigest()}"
+        elif kind in (list, tuple):
+            yield from map(self.digest, value)
+        elif kind in (set, frozenset):
+            # what two elements share is read for each, so that their order plays no part
+            yield from sorted(self._apart().digest(element) for element in value)
+        elif kind in (dict, MappingProxyType):
+            yield from self._of_items(value)
+        elif isinstance(value, type):
+            yield from self._of_class(value)
+        elif isinstance(value, ModuleType):
+            yield value.__name__
+        else:
+            yield from self._of_code(value)
+
+    def _of_items(self, items: Mapping[Any, Any]) -> Iterator[str]:
+        """Yield the items of a mapping, in their order if it is an `OrderedDict`."""
+        keys = [(self.digest(key), key) for key in items]
+        if not isinstance(items, OrderedDict):
+            keys.sort(key=itemgetter(0))
+        for digest, key in keys:
+            yield digest
+            yield (
+                self._named(f"{key}", items[key])
+                if isinstance(key, str)
+                else self.digest(items[key])
+            )
+
+    def _of_code(self, value: Any) -> Iterator[str]:
+        """Yield the parts of what is called, or of an object."""
+        if isinstance(value, FunctionType):
+            yield from self._of_function(value)
+        elif isinstance(value, MethodType):
+            yield self.digest(value.__func__)
+            yield self.digest(value.__self__)
+        elif isinstance(value, _COMPILED):
+            yield value.__qualname__
+            yield self.digest(getattr(value, "__self__", None))
+        elif isinstance(value, _CACHED):
+            yield self.digest(value.__wrapped__)
+        else:
+            yield from self._of_object(value)
+
+    def _of_function(self, function: FunctionType) -> Iterator[str]:
+        code = function.__code__
+        yield f"{function.__qualname__} {_place(code)}"
+        yield self.digest(function.__defaults__)
+        yield self.digest(function.__kwdefaults__)
+        cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+        around = {name: content for name, cell in cells for content in _content(cell)}
+        if is_own(code.co_filename):
+            yield self._source(function)
+            yield self.digest(vars(function))
+            names = sorted(set(_names(code)))
+            named = function.__globals__
+            around |= {name: named[name] for name in names if name in named and name not in around}
+            for module in filter(_is_own_module, around.values()):
+                yield from self._of_module(module, names)
+        else:
+            yield function.__module__
+        for name, value in sorted(around.items()):
+            if not (isinstance(value, _FILLED) and _is_only_filled(name, [code])):
+                yield self._named(name, value)
+
+    def _of_module(self, module: ModuleType, names: Iterable[str]) -> Iterator[str]:
+        """Yield the values of the user's own module that code which has these names may read."""
+        for name in names:
+            value = vars(module).get(name)
+            if isinstance(value, ModuleType):
+                if _is_own_module(value) and value is not module:
+                    yield from self._of_module(value, names)
+            elif name in vars(module):
+                yield self._named(f"{module.__name__}.{name}", value)
+
+    def _of_class(self, kind: type) -> Iterator[str]:
+        yield kind.__module__ if _is_library(kind) else ""
+        if _is_library(kind):
+            return
+        yield self._source(kind)
+        yield self.digest(kind.__bases__)
+        for name, value in _attributes(kind):
+            yield self._named(f"{kind.__qualname__}.{name}", value)
+
+    def _of_object(self, value: Any) -> Iterator[str]:
+        """Yield the parts of an object, as it would be pickled."""
+        kind = type(value)
+        yield self.digest(kind)
+        if any(base.__module__.startswith("surrogate_nas.") for base in kind.__mro__):
+            for name in _OWN_DIGESTS:
+                if isinstance(digest := getattr(value, name, None), str):
+                    yield digest
+                    return
+        try:
+            reduced = _reduced(value)
+        except Exception as error:
+            raise UserError(self._refusal(kind, error)) from error
+        if isinstance(reduced, str):
+            yield reduced
+            return
+        make, arguments, state, elements, items = (*reduced, None, None, None)[:5]
+        yield self.digest(make)
+        yield self.digest(arguments)
+        yield from self._of_state(kind, state)
+        yield self.digest(None if elements is None else list(elements))
+        if items is not None:
+            ordered = OrderedDict(items)
+            yield from self._of_items(ordered if isinstance(value, OrderedDict) else dict(ordered))
+
+    def _of_state(self, kind: type, state: Any) -> Iterator[str]:
+        """Yield the attributes of an object but those that its class fills as it goes."""
+        if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):  # slots
+            state = {**(state[0] or {}), **state[1]}
+        if not isinstance(state, dict):
+            yield self.digest(state)
+            return
+        bases = [base for base in kind.__mro__ if not _is_library(base)]
+        own = [value for base in bases for _, value in _attributes(base)]
+        codes = [value.__code__ for value in own if isinstance(value, FunctionType)]
+        for name, value in sorted(state.items(), key=str):
+            is_log = isinstance(value, _FILLED) and _is_only_filled(name, codes)
+            if not is_log and not isinstance(getattr(kind, str(name), None), cached_property):
+                yield self._named(str(name), value)
+
+    def _refusal(self, kind: type, error: Exception) -> str:
+        function, *names = self._names
+        what = f"{'.'.join(names)}, a {kind.__qualname__}," if names else f"a {kind.__qualname__}"
+        return (
+            f"{function} takes {what} from around it, whose content has no digest"
+            f" ({in_a_line(error)}), so a change of it would not be noticed. Make it inside"
+            " the function."
+        )
+
+
+def _reduced(value: Any) -> Any:
+    """What an object would be pickled as."""
+    kind = type(value)
+    if kind in copyreg.dispatch_table:
+        return copyreg.dispatch_table[kind](value)
+    is_tensor = hasattr(kind, "detach") and hasattr(kind, "dtype")
+    return (_array(value) if is_tensor else value).__reduce_ex__(_PROTOCOL)
+
+
+def _array(tensor: Any) -> Any:
+    """The values of a tensor for NumPy."""
+    plain = tensor.detach().cpu()
+    try:
+        return plain.numpy()
+    except TypeError:  # bfloat16
+        return plain.float().numpy()
+
+
+def _attributes(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the functions and the values of a class by name, without what Python adds."""
+    for name, value in sorted(vars(kind).items()):
+        is_pythons = name.startswith(("__", "_abc_"))
+        for part in _behind(value):
+            if isinstance(part, FunctionType):
+                if part.__code__.co_filename != _GENERATED:
+                    yield name, part
+            elif not is_pythons and not isinstance(part, _SLOTS):
+                yield name, part
+    for field in vars(kind).get("__dataclass_fields__", {}).values():
+        if field.default_factory is not MISSING:
+            yield field.name, field.default_factory
+
+
+def _behind(attribute: Any) -> list[Any]:
+    """The functions of a class's method or property; a value itself."""
+    if isinstance(attribute, staticmethod | classmethod):
+        return [attribute.__func__]
+    if isinstance(attribute, property):
+        functions = attribute.fget, attribute.fset, attribute.fdel
+        return [function for function in functions if function is not None]
+    return [attribute.func] if isinstance(attribute, cached_property) else [attribute]
+
+
+def _is_library(kind: type) -> bool:
+    """Whether a class is of Python or of an installed package."""
+    if kind.__module__ == "__main__":
+        return False
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return file is None or not is_own(file)
+
+
+def _is_own_module(value: object) -> bool:
+    file = getattr(value, "__file__", None) if isinstance(value, ModuleType) else None
+    return file is not None and is_own(file)
+
+
+def _place(code: CodeType) -> str:
+    """Where in its file a function stands, as two of one name stand in two places."""
+    columns = [column for _, _, column, _ in code.co_positions() if column]
+    return f"{code.co_firstlineno}:{min(columns, default=0)}"
+
+
+def _content(cell: Any) -> Iterator[Any]:
+    try:
+        yield cell.cell_contents
+    except ValueError:  # a function that names itself before it is there
+        return
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function, or one in it, looks up outside itself."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _is_only_filled(name: str, codes: Iterable[CodeType]) -> bool:
+    """Whether code names a container only to add to it."""
+    uses = [use for code in codes for use in _uses(name, code)]
+    return bool(uses) and all(use in _FILLING for use in uses)
+
+
+def _uses(name: str, code: CodeType) -> Iterator[str]:
+    """Yield the attribute that is taken where code loads a name; empty for another use."""
+    steps = [
+        step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "PUSH_NULL")
+    ]
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        is_load = step.opname.startswith("LOAD_") and step.opname != "LOAD_CLOSURE"
+        if is_load and step.argval == name and following is not None:
+            is_attribute = following.opname in ("LOAD_METHOD", "LOAD_ATTR")
+            yield following.argval if is_attribute else ""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _uses(name, constant)

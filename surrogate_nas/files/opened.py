@@ -1,0 +1,170 @@
+"""Which files below a folder a piece of code opens: Python reports every opening to a hook.
+
+Processes that the code forks are heard too. What a library opens by itself, as HDF5 and SQLite do,
+is not, nor what other programs open. Files of installed packages, of the data directory and of
+hidden folders do not count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
+from hashlib import file_digest
+from importlib.util import source_from_cache
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
+
+from surrogate_nas.files.home import home
+
+MISSING = "missing"
+"""The digest of a file that is not there."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+_WRITING = os.O_WRONLY | os.O_RDWR
+
+
+class State(NamedTuple):
+    """A version of a file, as far as it is known without reading; all 0 where there is none.
+
+    Attributes:
+        size: Bytes.
+        written: When its content changed, in ns.
+        changed: When its content, name or mode changed, in ns.
+        number: Of its place on the disk.
+    """
+
+    size: int = 0
+    written: int = 0
+    changed: int = 0
+    number: int = 0
+
+
+def state_of(file: str | Path) -> State:
+    """Return the present version of a file."""
+    try:
+        status = os.stat(file)
+    except (OSError, ValueError):
+        return State()
+    return State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def digest_of(file: str | Path, state: State) -> str:
+    """Return the sha256 of a version of a file, which is read once a process."""
+    return MISSING if state == State() else _digest(file, state)
+
+
+@lru_cache(maxsize=100_000)
+def _digest(file: str | Path, state: State) -> str:  # noqa: ARG001 - another version is read
+    try:
+        with open(file, "rb") as content:
+            return file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return MISSING
+
+
+class Opened:
+    """The files below a folder that code opens.
+
+    Attributes:
+        folder: The folder.
+        read: The version of each file that was opened for reading, by its name in the folder.
+        written: The names of files that were opened for writing or replaced.
+        begun: When the code began, in ns, by the clock of files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Begin to listen to this thread, and to those that it starts."""
+        self.folder = folder
+        self.read: dict[str, State] = {}
+        self.written: set[str] = set()
+        self._roots = {
+            os.path.join(os.path.abspath(folder), ""),
+            os.path.join(folder.resolve(), ""),
+        }
+        aside = (sys.prefix, sys.base_prefix, home(), _PACKAGE)
+        self._aside = [os.path.join(os.path.realpath(path), "") for path in aside]
+        self._process = os.getpid()
+        here = threading.get_ident()
+        self._others = {thread.ident for thread in threading.enumerate()} - {here}
+        self._forked = TemporaryFile(buffering=0)
+        self.begun = os.fstat(self._forked.fileno()).st_mtime_ns
+
+    def note(self, path: Any, *, is_written: bool) -> None:
+        """Note that a path is opened."""
+        if isinstance(path, int) or threading.get_ident() in self._others:
+            return
+        path = os.fsdecode(path)
+        if path.endswith(".pyc"):
+            path = "" if is_written else source_from_cache(path)
+        name = self._name(path) if path else ""
+        if not name:
+            return
+        if os.getpid() != self._process:
+            self._forked.write(json.dumps([name, is_written]).encode() + b"\n")
+        elif is_written:
+            self.written.add(name)
+        else:
+            self.read.setdefault(name, state_of(path))
+
+    def _name(self, path: str) -> str:
+        """The name in the folder; empty where it does not count."""
+        parent, last = os.path.split(os.path.abspath(path))
+        for whole in {os.path.join(parent, last), os.path.join(os.path.realpath(parent), last)}:
+            for root in self._roots:
+                if whole.startswith(root) and not any(map(whole.startswith, self._aside)):
+                    inside = whole[len(root) :]
+                    is_hidden = any(part.startswith(".") for part in inside.split(os.sep)[:-1])
+                    return "" if is_hidden else inside
+        return ""
+
+    def close(self) -> None:
+        """Take what forked processes opened."""
+        self._forked.seek(0)
+        for line in self._forked.read().splitlines():
+            with suppress(ValueError):
+                name, is_written = json.loads(line)
+                if is_written:
+                    self.written.add(name)
+                else:
+                    self.read.setdefault(name, state_of(self.folder / name))
+        self._forked.close()
+
+
+_listening: list[Opened] = []
+
+
+@contextmanager
+def heard(folder: Path) -> Iterator[Opened]:
+    """Listen to what is opened below a folder.
+
+    Yields:
+        The files, which are complete after the end.
+    """
+    _install()
+    opened = Opened(folder)
+    _listening.append(opened)
+    try:
+        yield opened
+    finally:
+        _listening.remove(opened)
+        opened.close()
+
+
+@cache
+def _install() -> None:
+    """Add the hook, which stays, as Python has no way to remove one."""
+    sys.addaudithook(_hear)
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _listening or event not in ("open", "os.rename"):
+        return
+    with suppress(Exception):  # an error here would fail the opening
+        is_written = event == "os.rename" or bool(arguments[2] & _WRITING)
+        for opened in tuple(_listening):
+            opened.note(arguments[event == "os.rename"], is_written=is_written)
