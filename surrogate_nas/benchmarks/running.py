@@ -297,7 +297,10 @@ def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationE
 
 def _last_line(error: BaseException) -> str:
     try:
-        return traceback.format_exception_only(error)[-1].strip()
+        described = traceback.TracebackException(type(error), error, None)
+        notes = list(map(str, getattr(described, "__notes__", None) or ()))
+        described.__notes__ = []  # they would come last
+        return " ".join([list(described.format_exception_only())[-1].strip(), *notes])
     except Exception:  # noqa: BLE001 - a user's exception can raise when printed
         return type(error).__name__
 

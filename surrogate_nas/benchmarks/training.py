@@ -63,7 +63,7 @@ from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.source import with_imports
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files import holder, home, locked
+from surrogate_nas.files import HeldError, home, locked
 from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
@@ -83,8 +83,6 @@ MOST_SEEDS = 1000
 """Seeds of a cell; those beyond a million confirm the winner of a search."""
 _SHORT = 16
 _WAIT_SECONDS = 0.05
-_MOST_UNSEEN = 20
-"""How often a lock without a holder is tried again: one that is just taken names none yet."""
 _UNSEEN = 0.05
 """After how large a share of what checkpoints may take all are looked at."""
 _OVERHEAD = 1.0
@@ -721,18 +719,14 @@ def _value(trained: Trained, metric: str) -> float:
 def _alone(folder: Path, what: str) -> Iterator[None]:
     """Hold a training's folder; while another process trains there, this one says that it lives."""
     with ExitStack() as stack:
-        unseen = 0
-        while True:
+        is_held = False
+        while not is_held:
             try:
                 stack.enter_context(locked(folder, what=what, wait=False))
-                break
-            except UserError as error:
-                unseen = unseen + 1 if holder(folder) is None else 0
-                # a training that asks for itself, or a folder that cannot be locked
-                if unseen > _MOST_UNSEEN or str(error).endswith("already."):
-                    raise
-            say_that_it_lives()
-            time.sleep(_WAIT_SECONDS)
+                is_held = True
+            except HeldError:
+                say_that_it_lives()
+                time.sleep(_WAIT_SECONDS)
         yield
 
 

@@ -301,7 +301,7 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     for banner in (comparison.objective.warning, comparison.objective.benchmark.banner):
         if banner:
             note(banner)
-    note_more(comparison.verdict, folder / VERDICT)
+    note_more(comparison.verdict, folder / VERDICT, comparison.missing)
     for line in written:
         note(line)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines, TimeLeft, duration
 
 if TYPE_CHECKING:
@@ -109,8 +110,16 @@ def show_verdict(verdict: Verdict) -> None:
         say(sentence)
 
 
-def note_more(verdict: Verdict, file: Path) -> None:
-    """Say where the sentences are that `show_verdict` leaves out."""
+def note_more(verdict: Verdict, file: Path, missing: int) -> None:
+    """Say how many runs the verdict lacks, and where the sentences are that `show_verdict` leaves
+    out.
+    """
+    if missing:
+        verb = "has" if missing == 1 else "have"
+        note(
+            f"{plural(missing, 'run')} {verb} not ended, so the verdict is of the others: repeat"
+            " the command that began them."
+        )
     if len(verdict.sentences) > verdict.leading:
         note(f"All of the verdict: {file}")
 

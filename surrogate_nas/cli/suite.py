@@ -160,6 +160,6 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
             else ""
         )
         note(f"{failures[0]}{more}")
-    note_more(result.verdict, folder / VERDICT)
+    note_more(result.verdict, folder / VERDICT, result.missing)
     for line in written:
         note(line)

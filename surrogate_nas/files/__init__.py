@@ -2,12 +2,13 @@
 
 from surrogate_nas.files.home import HOME_VARIABLE, home, shipped, table_path
 from surrogate_nas.files.journal import Journal
-from surrogate_nas.files.locks import Holder, holder, locked
+from surrogate_nas.files.locks import HeldError, Holder, holder, locked
 from surrogate_nas.files.progress import ProgressLines
 from surrogate_nas.files.replacing import replacing, write_whole
 
 __all__ = [
     "HOME_VARIABLE",
+    "HeldError",
     "Holder",
     "Journal",
     "ProgressLines",

@@ -2,8 +2,9 @@
 
 Each line is sealed by a short digest of itself and of the seal before it, so an altered, lost,
 moved or foreign line shows. A last line that a crash left torn is dropped. One process writes at a
-time; a second one waits. Lines reach the disk in groups: a crash, even a power cut, can lose only
-the lines of the last fifth of a second, never those before a ``commit``. The first line of a
+time; a second one waits. Lines reach the disk in groups, by a thread where no further line follows:
+a crash, even a power cut, can lose only the lines of the last fifth of a second, never those before
+a ``commit``. The first line of a
 journal describes the work; neither another work's file nor a damaged one is ever continued.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -152,6 +154,9 @@ class Chain:
         self.path = path
         self._waiting: list[bytes] = []
         self._broken = False
+        self._late: OSError | None = None
+        self._guard = threading.RLock()
+        self._timer: threading.Timer | None = None
         with ExitStack() as stack:
             stack.enter_context(locked(path))
             self._is_new = not path.exists()
@@ -170,7 +175,7 @@ class Chain:
             self._open = stack.pop_all()
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Add a line; it reaches the disk with the next ones, or at once if the last did long ago.
+        """Add a line; it reaches the disk within a fifth of a second.
 
         Raises:
             OSError: The disk is full.
@@ -183,14 +188,20 @@ class Chain:
         Raises:
             OSError: The disk is full.
         """
-        if self._broken:
-            raise OSError(errno.EIO, "an earlier write failed")
-        for entry in entries:
-            body = _encode(entry).encode()
-            self._seal = _sealed(self._seal, body)
-            self._waiting.append(_with_seal(body, self._seal))
-        if time.monotonic() - self._committed >= GROUP_SECONDS:
-            self.commit()
+        with self._guard:
+            self._raise_late()
+            if self._broken:
+                raise OSError(errno.EIO, "an earlier write failed")
+            for entry in entries:
+                body = _encode(entry).encode()
+                self._seal = _sealed(self._seal, body)
+                self._waiting.append(_with_seal(body, self._seal))
+            if time.monotonic() - self._committed >= GROUP_SECONDS:
+                self.commit()
+            elif self._timer is None:
+                self._timer = threading.Timer(GROUP_SECONDS, self._commit_late)
+                self._timer.daemon = True
+                self._timer.start()
 
     def commit(self) -> None:
         """Wait until every line is on the disk.
@@ -198,21 +209,38 @@ class Chain:
         Raises:
             OSError: The disk is full.
         """
-        content = b"".join(self._waiting)
-        self._waiting = []
-        length = len(content)
-        if not content:
-            return
-        try:
-            while content:
-                content = content[os.write(self._file, content) :]
-            sync(self._file)
-        except OSError:
-            self._broken = True
-            os.ftruncate(self._file, self._length)
-            raise
-        self._length += length
-        self._committed = time.monotonic()
+        with self._guard:
+            self._raise_late()
+            content = b"".join(self._waiting)
+            self._waiting = []
+            length = len(content)
+            if not content:
+                return
+            try:
+                while content:
+                    content = content[os.write(self._file, content) :]
+                sync(self._file)
+            except OSError:
+                self._broken = True
+                os.ftruncate(self._file, self._length)
+                raise
+            self._length += length
+            self._committed = time.monotonic()
+
+    def _commit_late(self) -> None:
+        """Commit lines that no further line has followed; the next call raises what fails."""
+        with self._guard:
+            self._timer = None
+            try:
+                self.commit()
+            except OSError as error:
+                self._late = error
+
+    def _raise_late(self) -> None:
+        error = self._late
+        self._late = None
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         """Commit, unless that failed before, and let the file go.
@@ -220,8 +248,8 @@ class Chain:
         Raises:
             OSError: The disk is full.
         """
-        with self._open:
-            if not self._broken:
+        with self._open, self._guard:
+            if self._late or not self._broken:
                 self.commit()
                 if self._is_new:
                     sync_path(self.path.parent)
@@ -335,7 +363,7 @@ class Journal:
         return UserError(f"{self.path} is damaged ({error}). Delete it to begin anew.")
 
     def append(self, entry: Any) -> None:
-        """Add a line, which is safe on the disk a fifth of a second later or after closing.
+        """Add a line, which is on the disk a fifth of a second later.
 
         Args:
             entry: Anything that JSON can hold.

@@ -41,6 +41,10 @@ apart.
 _guard = threading.Lock()
 
 
+class HeldError(UserError):
+    """Another process, or another thread of this one, holds a lock."""
+
+
 class Holder(NamedTuple):
     """Who holds a lock.
 
@@ -107,8 +111,8 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
         wait: Whether to wait for another holder, saying once on standard error who that is.
 
     Raises:
-        UserError: Another holds it and `wait` is false, this thread holds it already, or its folder
-            cannot be written.
+        HeldError: Another holds it and `wait` is false.
+        UserError: This thread holds it already, or its folder cannot be written.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -158,7 +162,7 @@ def _acquire(file: Path, what: str, wait: bool) -> int:
         if isinstance(lock_or_holder, int):
             return lock_or_holder
         if not wait:
-            raise UserError(
+            raise HeldError(
                 f"{lock_or_holder} is writing {what}. Wait for its end, or choose another place."
             )
         if not is_reported and time.monotonic() - started > _PATIENCE_SECONDS:

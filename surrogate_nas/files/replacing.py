@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
 
 from surrogate_nas.core.errors import UserError
 
@@ -42,15 +42,10 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(
-            dir=path.parent,
-            prefix=f".{path.name}-",
-            suffix=".part",
-            delete=False,
-        ) as file:
-            temporary = Path(file.name)
+        part = path.with_name(f".{path.name}-{token_hex(4)}.part")
+        part.open("xb").close()  # the system gives it the permissions of any new file
+        temporary = part
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         if lasting:
             sync_path(temporary)
         os.replace(temporary, path)
@@ -85,13 +80,6 @@ def write_whole(path: Path, content: str | bytes, *, lasting: bool = True) -> Pa
     with replacing(path, lasting=lasting) as temporary:
         temporary.write_bytes(content)
     return path
-
-
-def _umask() -> int:
-    """The process's mask of permissions, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def sync(descriptor: int) -> None:

@@ -185,8 +185,7 @@ class Objective:
         self.terms = [
             self._bind(term, number)
             for number, part in enumerate(objectives)
-            for term in part.terms
-            if term.metric != DIVERSITY
+            for term in self._merged(part)
         ]
         if not any(term.is_loss for term in self.terms):
             losses = sorted(m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss)
@@ -256,6 +255,19 @@ class Objective:
             cell: The cell.
         """
         return draw.number(self.trained_seeds, cell) if self.trained_seeds else self.seed
+
+    def _merged(self, part: Expression) -> list[Term]:
+        """The terms of an objective without diversity; two that the benchmark answers alike, such
+        as ``params`` and ``params[1]``, are one.
+        """
+        merged: dict[Question, Term] = {}
+        for term in part.terms:
+            if term.metric == DIVERSITY:
+                continue
+            question = self.benchmark.question(term.metric, term.epochs)
+            before = merged.get(question, replace(term, weight=0.0))
+            merged[question] = replace(before, weight=before.weight + term.weight)
+        return list(merged.values())
 
     def _bind(self, term: Term, part: int) -> BoundTerm:
         question = self._ask(term.metric, term.epochs)

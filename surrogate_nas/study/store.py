@@ -53,6 +53,9 @@ NUMBERS = "numbers"
 """The numbers of the runs of each strategy, where they do not count from 0: a search has one."""
 VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
+_LONGEST_NAME = 215
+"""Characters of a label in a file's name; 255 with a run's number and what is added for a while."""
+_DIGITS = 16
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
 _GROWING = {"strategies", "runs", NUMBERS, "budget"}
 _MOVING = {"objective", "benchmark", "address", "with", "data", "reference"}
@@ -147,6 +150,7 @@ class Store:
             if grown != {key: stored.get(key) for key in _GROWING} or now != last or changed:
                 grown = {key: value for key, value in grown.items() if value is not None} | changed
                 merged["extensions"] = [*stored["extensions"], {**grown, "provenance": now}]
+        _check_names(merged["strategies"])
         if digests:
             merged["sources"] = digests
         for label, texts in own.items():
@@ -416,8 +420,29 @@ def confirmed_name(strategy: str, run: int) -> str:
 
 
 def as_file_name(strategy: str) -> str:
-    """A strategy's label as it stands in a file's name."""
-    return quote(strategy, safe=_SAFE)
+    """Return a strategy's label as it stands in a file's name; the digest of a long one ends it.
+
+    Example:
+        >>> as_file_name("mine.py:Own"), len(as_file_name("x" * 300))
+        ('mine.py%3AOwn', 215)
+    """
+    name = quote(strategy, safe=_SAFE)
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = sha256(strategy.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{name[: _LONGEST_NAME - _DIGITS - 1]}-{digest}"
+
+
+def _check_names(labels: Sequence[str]) -> None:
+    """Refuse strategies whose files would be one where file names ignore case."""
+    before: dict[str, str] = {}
+    for label in labels:
+        other = before.setdefault(as_file_name(label).casefold(), label)
+        if other != label:
+            raise UserError(
+                f"The strategies {other} and {label} differ only in upper and lower case, so they"
+                " cannot be in one folder: rename one, or use another folder for it."
+            )
 
 
 def numbers_of(description: Mapping[str, Any]) -> Sequence[int]:

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import pickle
+import platform
 import signal
 import subprocess
 import sys
@@ -423,6 +424,32 @@ def test_one_process_waits_for_another_s_training_and_says_that_it_lives(
     assert len(signs) > 3 and trained.starts == [0]
 
 
+def test_a_holder_whose_process_number_nobody_here_knows_is_waited_for(
+    bench: Training, trained: Trained
+) -> None:
+    folder = bench.folder_of(CELL)
+    folder.mkdir(parents=True)
+    code = (
+        "import sys; from pathlib import Path; from surrogate_nas.files import locked\n"
+        "with locked(Path(sys.argv[1])):\n"
+        "    print('held', flush=True); input()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdin=pipe, stdout=pipe, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdin is not None
+        other.stdout.readline()
+        # as from another container with this host name, whose process numbers are its own
+        signed = {"pid": 2**22 + 1, "host": platform.node(), "since": ""}
+        (folder / ".lock").write_text(json.dumps(signed))
+        release = threading.Timer(3, other.stdin.close)
+        release.start()
+        assert asked(bench, 2)[0] == [28.0]
+        release.join()
+    assert trained.starts == [0]
+
+
 def test_a_training_that_asks_for_itself_is_one_line() -> None:
     def asks(_cell: sn.Cell, _trial: RunningTrial) -> None:
         bench.query(CELL, LOSS, epochs=3)
@@ -486,6 +513,12 @@ def prints(_cell: sn.Cell, _trial: RunningTrial) -> None:
     raise ValueError("printed enough")
 
 
+def notes(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    error = ValueError("no data")
+    error.add_note("fold 3")
+    raise error
+
+
 def memory(_cell: sn.Cell, _trial: RunningTrial) -> None:
     raise MemoryError
 
@@ -521,6 +554,7 @@ FAILING = [
     (too_many, "broken", "it reported epoch 10 after 9, where 9 epochs were asked for"),
     (swallows, "broken", "it reported valid_error = nan for epoch 1, no finite number"),
     (prints, "broken", "ValueError: printed enough"),
+    (notes, "broken", "ValueError: no data fold 3"),
     (memory, "resources", "MemoryError"),
     (memory_of_a_device, "resources", "OutOfMemoryError: tried to allocate 20 GiB"),
     (full_disk, "broken", "OSError: [Errno 28] No space left on device"),

@@ -795,6 +795,16 @@ def test_how_to_get_what_is_not_here_is_never_cut(
         )
 
 
+def test_a_verdict_on_a_folder_that_was_cut_says_so(snas: Snas, tmp_path: Path) -> None:
+    command = ["compare", "fashion", "--strategies", "random,evolution", "--budget", 12]
+    whole = snas(*command, "--runs", 3, "--out", tmp_path)
+    assert whole.code == 0 and "not ended" not in whole.err
+    file = tmp_path / "runs" / "evolution-2.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    (tmp_path / "runs" / "random-2.jsonl").unlink()
+    assert "2 runs have not ended, so the verdict is of the others" in snas("report", tmp_path).err
+
+
 def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path: Path) -> None:
     compared = snas(
         "compare",

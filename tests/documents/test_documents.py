@@ -341,6 +341,13 @@ def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str],
     assert all(f"`{name}`" in abilities.table(cost) for name in (*STRATEGIES, *ONE_SHOT))
 
 
+def test_the_intervals_of_families_are_those_of_the_archive(scripts: Callable[[str], Any]) -> None:
+    families = scripts("families")
+    shown = scripts("marked").held(TOP / "analysis" / "families.md", "analysis/families.py")
+    assert shown == families.table() and shown.count("\n") == 17
+    assert families.mean([0.1, 0.2, 0.3]) == ".20 [−.05, .45]"
+
+
 def test_only_a_strategy_without_a_time_is_timed(scripts: Callable[[str], Any]) -> None:
     abilities = scripts("abilities")
     figures = json.loads(abilities.FIGURES.read_text())

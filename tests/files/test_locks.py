@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import locked
+from surrogate_nas.files import HeldError, locked
 
 HOLDER = """
 import sys
@@ -53,7 +53,7 @@ def test_a_second_process_is_refused_in_one_line_that_names_the_first(
     holder = hold(path)
     assert says(holder) == "held"
     with pytest.raises(
-        UserError, match=rf"process {holder.pid} on \S+ \(since 20.*\) is writing the book"
+        HeldError, match=rf"process {holder.pid} on \S+ \(since 20.*\) is writing the book"
     ):
         with locked(path, what="the book", wait=False):
             pass
@@ -107,8 +107,10 @@ def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path: Path
             order.append("second")
 
     with locked(path):
-        with pytest.raises(UserError, match="This process is writing .* already"), locked(path):
-            pass
+        with pytest.raises(UserError, match="This process is writing .* already") as refused:
+            with locked(path):
+                pass
+        assert not isinstance(refused.value, HeldError)
         thread = threading.Thread(target=second)
         thread.start()
         waits.wait()

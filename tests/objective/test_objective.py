@@ -157,6 +157,13 @@ def test_printing_and_parsing_is_a_round_trip(expression: Expression) -> None:
         assert parse(text) == expression
 
 
+@pytest.mark.parametrize("text", ["valid_error + 0*params + 1e-3*params[1]", "valid_error[5]"])
+def test_printing_a_bound_objective_and_parsing_is_a_round_trip(text: str) -> None:
+    bound = Objective(text, "fashion")
+    again = Objective(str(bound), "fashion")
+    assert (str(again), again.fingerprint) == (str(bound), bound.fingerprint)
+
+
 def test_built_in_python_equals_text() -> None:
     built = (
         sn.loss("valid_error", epochs=12)

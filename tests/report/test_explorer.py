@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
+import surrogate_nas as sn
 from surrogate_nas.report import (
     write_explorer,
     write_report,
@@ -23,7 +24,7 @@ from surrogate_nas.report import (
 from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, select_cells
 from surrogate_nas.report.reading import undominated
-from surrogate_nas.space import NB201, SPACES, space_named
+from surrogate_nas.space import NB201, SPACES, Cell, space_named
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
@@ -59,6 +60,9 @@ MOVE = """(time) => {
 }"""
 PANEL = """() => Object.fromEntries([...document.querySelectorAll("#cell dt")].map(
   (name) => [name.textContent, name.nextElementSibling.textContent]))"""
+TICKS = """() => [...document.querySelectorAll("#plane g text[text-anchor=end]")].map(
+  (one) => Number(one.textContent.replaceAll(",", ""))).filter(Number.isFinite)"""
+"""The numbers of the upright axis."""
 COLUMN = (
     "(place) => [...document.querySelectorAll('#table tbody tr')].map((row) =>"
     " row.cells[place].textContent)"
@@ -638,3 +642,32 @@ def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None
     space.draw(figure, cell)
     texts = [mark.text for mark in sketch.marks if isinstance(mark, Text)]
     assert [text.get_text() for text in figure.axes[0].texts] == texts
+
+
+def test_one_failed_cell_squeezes_no_others_and_every_cell_is_told(
+    tab: Tab, tmp_path: Path
+) -> None:
+    options = {name * 8: (1, 2, 3) for name in "abcd"}
+    space = sn.EnumerableChoiceSpace("wide", options)
+    failed = str(space[0])
+
+    def loss(cell: Cell) -> float:
+        return 1e6 if str(cell) == failed else 2.0 + sum(cell.choices)
+
+    mine = sn.Computed(space, {"valid_loss": loss, "size": lambda cell: 1.0 + cell.choices[0]})
+    settings = {"runs": 1, "budget": 60, "first_cells": 60, "folder": tmp_path}
+    found = compare(mine, ["random"], "valid_loss + 0.1*size", **settings)
+    assert any(str(trial.cell) == failed for run in found.runs for trial in run.trials)
+    path = write_explorer(found, tmp_path)
+    assert path is not None
+    opened(tab, path)
+    assert max(tab.evaluate(TICKS)) < 20
+    # all of a cell's text is there, although it begins as that of others
+    assert tab.evaluate(
+        "[...document.querySelectorAll('#table td code')].every((c) => c.scrollWidth <="
+        " c.clientWidth)"
+    )
+    tab.locator("#table tbody tr").first.click()
+    panel, plane = tab.locator("#cell").bounding_box(), tab.locator("#plane").bounding_box()
+    assert panel is not None and plane is not None
+    assert panel["x"] == plane["x"] and panel["y"] > plane["y"] + plane["height"]

@@ -43,6 +43,49 @@ def finished(
     return store, run, store.path("evolution", 1).read_bytes()
 
 
+LABELS = """
+from surrogate_nas.strategies.random import RandomSearch
+
+class Own(RandomSearch):
+    pass
+
+class own(RandomSearch):
+    pass
+
+class {}(RandomSearch):
+    pass
+"""
+
+
+def test_a_label_of_any_length_is_a_file_name(tmp_path: Path, analog: TableBenchmark) -> None:
+    longest = "L" * 300
+    (tmp_path / "mine.py").write_text(LABELS.format(longest))
+    folder = tmp_path / "out"
+    named = f"{tmp_path / 'mine.py'}:{longest}"
+    found = compare(analog, [named], runs=2, budget=LINES, folder=folder)
+    (label,) = found.strategies
+    assert longest in label
+    read = read_comparison(folder)
+    assert [len(run.trials) for run in read.runs] == [LINES, LINES]
+    names = [path.name for path in folder.rglob("*")]
+    assert all(len(os.fsencode(name)) < 256 for name in names)
+
+
+def test_labels_that_differ_only_in_case_are_refused_before_anything_is_made(
+    tmp_path: Path, analog: TableBenchmark
+) -> None:
+    (tmp_path / "mine.py").write_text(LABELS.format("Other"))
+    own, other = (f"{tmp_path / 'mine.py'}:{name}" for name in ("Own", "own"))
+    folder = tmp_path / "out"
+    with pytest.raises(UserError, match="differ only in upper and lower case"):
+        compare(analog, [own, other], runs=1, budget=LINES, folder=folder)
+    assert not (folder / "runs").exists()
+    compare(analog, [own], runs=1, budget=LINES, folder=folder)
+    with pytest.raises(UserError, match="differ only in upper and lower case"):
+        compare(analog, [other], runs=1, budget=LINES, folder=folder)
+    assert len(read_comparison(folder).runs) == 1
+
+
 def flipped(content: bytes, rng: random.Random) -> bytes:
     place = rng.randrange(len(content) * 8)
     damaged = bytearray(content)

@@ -148,11 +148,13 @@ def suite_provenance(study: Study) -> Section | None:
         ("root seed", str(result.suite.seed)),
     ]
     rows += [(name.replace("_", " "), str(value)) for name, value in result.suite.options.items()]
+    papers = []
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
-        rows += _benchmark(name)
-    rows += [
-        ("to cite", paper) for paper in _cited(papers_of_strategies(result.strategies).values())
-    ]
+        data, cited = _benchmark(name)
+        rows += data
+        papers += cited
+    papers += papers_of_strategies(result.strategies).values()
+    rows += [("to cite", paper) for paper in _cited(papers)]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
     further = Paragraph(
         [
@@ -186,17 +188,15 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Table:
     )
 
 
-def _benchmark(name: str) -> list[tuple[str, str]]:
-    """Where a benchmark's data comes from; nothing where it is no longer here."""
+def _benchmark(name: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The source of a benchmark's data and its papers; nothing where it is no longer here."""
     try:
         benchmark = load(name)
     except UserError:
-        return []
+        return [], []
     source = f"{name}: {benchmark.title}. Source: {benchmark.source}. Licence: {benchmark.licence}."
-    return [
-        ("data", source),
-        ("to cite", f"{benchmark.citation}; {benchmark.space.citation}".strip("; ")),
-    ]
+    papers = f"{benchmark.citation}; {benchmark.space.citation}".split("; ")
+    return [("data", source)], papers
 
 
 def _cited(papers: Iterable[str]) -> list[str]:

@@ -38,6 +38,8 @@ names.
 """
 _BESIDE = 5
 """So many problems stand beside the names; more stand below them."""
+_TITLE_CHARACTER = 6.9
+"""Pixels of a character of a panel's title, on average."""
 _LONGEST = 22
 _JOINED = 122.0
 """Pixels of what stands above bars."""
@@ -474,7 +476,7 @@ def _draw_beside(
     room = (right - x - (46 if ranking.timed else 0)) / count
     for i, problem in enumerate(ranking.problems):
         scale = Scale(0.0, _edge_of(ranking, i), x + room * i, x + room * (i + 1) - 30)
-        title = plain(problem.name, int((room - 8) / 8.2))
+        title = plain(problem.name, int(room / _TITLE_CHARACTER))
         sub = "" if i else _grey(problem)
         spots = [entry.on[i] for entry in ranking.entries]
         _draw_panel(canvas, scale, _HEAD, row, spots, ranking, problem.noise, title, sub, size=8.5)
@@ -594,7 +596,7 @@ def _draw_small(
         for e in ranking.entries
     ]
     scale = Scale(0.0, _edge_of(ranking, panel), start, end)
-    title = plain(problem.name, int(width / 7.6))
+    title = plain(problem.name, int(width / _TITLE_CHARACTER))
     _draw_panel(
         canvas,
         scale,

@@ -50,7 +50,9 @@ def differences(study: Study) -> Section | None:
     verdict = study.result.verdict
     if verdict is None:
         return None
-    more = [with_marks(blocks, study.styles) for blocks in verdict.sentences]
+    # the leading ones stand at the top of the page
+    further = verdict.sentences[verdict.leading :]
+    more = [with_marks(sentence, study.styles) for sentence in further]
     blocks = [Block("items", more)] if more else []
     if verdict.end is None:
         return Section("Further findings", blocks, folded=True) if blocks else None

@@ -14,6 +14,7 @@
   const LONGEST_STEP = 0.1;       // seconds that one frame moves it by at most, however late the frame is
   const SHARE_SHOWN = 0.75;       // of the cells, best first, that the first frame has room for
   const MOST_SHOWN = 0.995;       // of numbers that no cell which cannot learn stretches
+  const FAR = 50;                 // from the median, in distances between it and the least: beyond, a cell has failed
   const STRETCHED = 1.5;          // times that the whole front may enlarge that frame; more is told in words
   const ARRAYS = { f8: Float64Array, f4: Float32Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array,
                    i1: Int8Array, i2: Int16Array, i4: Int32Array };
@@ -513,7 +514,10 @@
       else if (frame === "found" && ends.length) values = numbers(problem.single ? ends : ends.concat(this.frontCells()));
       else if (frame === "chosen" && selecting()) values = numbers(problem.all.filter(chosen));
       else {
-        const all = numbers(problem.feasibleCells), last = problem.table && column.cut ? quantile(all, SHARE_SHOWN) : quantile(all, MOST_SHOWN);
+        const all = numbers(problem.feasibleCells), [least, middle] = [quantile(all, 0), quantile(all, 0.5)];
+        const far = middle > least ? bend(middle) + FAR * (bend(middle) - bend(least)) : Infinity;
+        const most = quantile(all.filter((value) => bend(value) <= far), MOST_SHOWN);
+        const last = problem.table && column.cut ? quantile(all, SHARE_SHOWN) : most;
         values = all.filter((value) => value <= last).concat(numbers(ends));
         const whole = values.concat(numbers(this.frontCells()));
         const span = (some) => bend(quantile(some, 1)) - bend(quantile(some, 0));

@@ -1,0 +1,69 @@
+"""Replacing files whole: with the permissions of any new file, and nobody else's in between."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import replacing, write_whole
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o007], ids=oct)
+def mask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    pause = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield int(request.param)
+    sys.setswitchinterval(pause)
+    os.umask(before)
+
+
+def permissions(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_file_gets_the_permissions_of_any_new_file(tmp_path: Path, mask: int) -> None:
+    for _ in range(2):
+        assert permissions(write_whole(tmp_path / "new.txt", "x")) == 0o666 & ~mask
+    with replacing(tmp_path / "other.txt") as temporary:
+        assert permissions(temporary) & mask == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.txt", "other.txt"]
+
+
+def test_other_threads_make_files_by_the_same_mask(tmp_path: Path, mask: int) -> None:
+    ended = threading.Event()
+    found: set[int] = set()
+
+    def make() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            path = tmp_path / f"other-{number}"
+            path.touch()
+            found.add(permissions(path))
+            path.unlink()
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    for number in range(2000):
+        write_whole(tmp_path / "mine", str(number), lasting=False)
+    ended.set()
+    thread.join()
+    assert found == {0o666 & ~mask}
+
+
+def test_what_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / ("x" * 300), tmp_path / "folder"):
+        with pytest.raises(UserError, match="Cannot write .* Nothing was changed there"):
+            write_whole(path, "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
