@@ -177,8 +177,11 @@ class Training(Benchmark):
             checkpoints: The most that checkpoints may take on the disk, such as ``10GB``; beyond,
                 those are removed that have all epochs, then those that were not used for longest. A
                 cell without one is trained anew, and charged.
-            longest: The most seconds that a training may take in a search; None for no limit.
-            silence: The most seconds between two reports of a training in a search.
+            longest: The most seconds that a training may take in a search, by the wall clock. Other
+                load counts, so leave room for it. None for no limit: a training that hangs then
+                holds its worker for ever, unless `silence` ends it.
+            silence: The most seconds between two reports of a training in a search, by the wall
+                clock; None for no limit.
             name: The benchmark's name; the space's if left out.
             title: One line saying what it trains.
             network: The macro architecture behind the space's own sizes, where it has any.

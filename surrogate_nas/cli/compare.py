@@ -37,6 +37,7 @@ from surrogate_nas.cli.output import (
     note,
     note_absent,
     note_more,
+    note_unasked,
     progress_bar,
     say,
     seconds,
@@ -301,6 +302,9 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     for banner in (comparison.objective.warning, comparison.objective.benchmark.banner):
         if banner:
             note(banner)
+    note_unasked(comparison.description["budget"]["cells"], comparison.description["first_cells"])
+    if comparison.objective.benchmark.keeps_answers and len(comparison.strategies) > 1:
+        note("Real seconds: a training that several strategies asked for counts for the first one.")
     note_more(comparison.verdict, folder / VERDICT, comparison.missing)
     for line in written:
         note(line)

@@ -124,6 +124,15 @@ def note_more(verdict: Verdict, file: Path, missing: int) -> None:
         note(f"All of the verdict: {file}")
 
 
+def note_unasked(budget: int | None, initial: int) -> None:
+    """Say that no strategy was asked, where the budget pays for initial cells only."""
+    if budget is not None and budget <= initial:
+        note(
+            f"The budget of {plural(budget, 'cell')} paid only for initial cells drawn at random"
+            f" ({initial}), so no strategy was asked."
+        )
+
+
 def seconds(value: float) -> str:
     """A duration (or a count of queries) with three significant digits, or in whole seconds."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"

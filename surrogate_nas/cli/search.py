@@ -33,6 +33,7 @@ from surrogate_nas.cli.output import (
     in_a_line,
     note,
     note_absent,
+    note_unasked,
     progress_bar,
     say,
     seconds,
@@ -124,7 +125,7 @@ def search(
       snas search live:digits evolution --budget 60 --confirm 3x5 --against-cell 11
     """
     from surrogate_nas.study.api import search as run_search
-    from surrogate_nas.study.beginning import read_beginning
+    from surrogate_nas.study.beginning import read_beginning, usual_first_cells
     from surrogate_nas.study.confirm import checked_shape
     from surrogate_nas.study.confirm import confirm as confirm_best
     from surrogate_nas.study.options import Options, of_a_search, trainings_in_flight
@@ -189,6 +190,18 @@ def search(
     if bound.warning:
         note(bound.warning)
     note_absent(bench, [content["best"]["final"]])
+    drawn = usual_first_cells(bound.benchmark) if random_first is None else random_first
+    note_unasked(budget, drawn)
+    note(_where(out, bound))
+
+
+def _where(out: Path | None, bound: Objective) -> str:
+    """Say where the run is stored and how its report is written, or that it is not stored."""
+    if out is None:
+        return "This run is not stored: with --out DIR it is, and can be resumed and reported."
+    address = bound.benchmark.address
+    named = f" --bench {address}" if ".py:" in address else ""
+    return f"Stored in {out}. Its report: snas report {out}{named}"
 
 
 _MOST_FINAL = 8

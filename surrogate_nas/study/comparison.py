@@ -811,7 +811,7 @@ def shared_cells(comparison: Comparison) -> int:
 
 
 def best_in_words(comparison: Comparison) -> str:
-    """The best cell of all runs, with its error where L is one, and its main final metric."""
+    """Name the best cell of all runs, with its error where L is one, and its main final metric."""
     objective = comparison.objective
     if objective.parts > 1:
         return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
@@ -837,5 +837,6 @@ def best_in_words(comparison: Comparison) -> str:
         by += ", as one of the random cells that all strategies begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""
     return (
-        f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{place}; evaluated by {by}."
+        f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{place}; it is"
+        f" {best.trial.cell}, evaluated by {by}."
     )

@@ -247,8 +247,9 @@ class Options:
             ),
             flag="--order",
             help=(
-                "How trainings are told: clock, the same on any machine (usual where strategies"
-                " are compared), or finished, as they come (usual in a search)."
+                "How trainings are told: clock, the same on any machine unless the budget is in"
+                " seconds (usual where strategies are compared), or finished, as they come (usual"
+                " in a search)."
             ),
         ),
     ] = None

@@ -210,8 +210,8 @@ class Experiment(Options):
         return replace(run, known=self.beginning.known)
 
     def announce(self, runs: int, best: int) -> None:
-        """Say on standard error how often a user's functions will be called, and where no cell can
-        keep the limits.
+        """Say on standard error how often a user's functions will be called, where no cell can keep
+        the limits, or a training may hang.
 
         Args:
             runs: How many runs are made.
@@ -233,6 +233,11 @@ class Experiment(Options):
         if late:
             sentences.append(
                 f"{', '.join(late)}: computed at the end for at most {plural(best, 'cell')}."
+            )
+        if benchmark.runs_apart and not (benchmark.longest_seconds or benchmark.longest_silence):
+            sentences.append(
+                "A training that hangs is never ended: set longest= or silence= (in seconds) to end"
+                " it."
             )
         if judging := announcement(self.objective, runs):
             sentences.append(judging)

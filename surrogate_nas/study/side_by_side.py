@@ -7,6 +7,8 @@ which only the cell and its epochs decide: so the run is the same whatever the s
 and how fast. In the order of *finishing* they are told as they come: no slot waits for another, and
 the run is a race, which its record replays.
 
+A budget in seconds is the exception: charges are measured, so they decide in which trial it ends.
+
 The times of a run in the order of the clock are those of as many workers as it has trainings in
 flight, each taking what the training was charged, told in that order.
 """

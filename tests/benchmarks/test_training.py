@@ -1027,6 +1027,21 @@ def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
     assert_one_clear_line(snas("search", "mine.py:OTHER"), "surrogate_nas.Training")
 
 
+@pytest.mark.parametrize("limits", [{}, {"longest": 60.0}, {"silence": 60.0}])
+def test_a_training_that_may_hang_is_announced(
+    tmp_path: Path, limits: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sn.search(training(Trained(tmp_path / "notes"), **limits), "random", LOSS, budget=1)
+    assert ("A training that hangs is never ended" in capsys.readouterr().err) == (not limits)
+
+
+def test_real_seconds_of_shared_trainings_are_explained(snas: Snas, here: Path) -> None:
+    (here / "mine.py").write_text(FILE.replace("len_of", "lambda cell: 1.0"))
+    command = ["compare", "mine.py:MINE", "--runs", 1, "--budget", 3, "--out", here / "out"]
+    said = "a training that several strategies asked for counts for the first one"
+    assert said in snas(*command, "--strategies", "random,evolution").err
+
+
 def test_the_best_cells_of_a_search_are_confirmed_in_slots_against_ones_own(tmp_path: Path) -> None:
     bench = training(Trained(tmp_path / "notes"))
     run = sn.search(

@@ -795,6 +795,27 @@ def test_how_to_get_what_is_not_here_is_never_cut(
         )
 
 
+def test_a_search_says_where_it_is_stored_or_that_it_is_not(snas: Snas, tmp_path: Path) -> None:
+    command = ["search", "fashion", "random", "--budget", 12]
+    assert "This run is not stored: with --out DIR" in snas(*command).err
+    stored = snas(*command, "--out", tmp_path / "out")
+    assert f"Stored in {tmp_path / 'out'}. Its report: snas report {tmp_path / 'out'}" in stored.err
+
+
+def test_a_budget_that_asks_no_strategy_is_said(snas: Snas) -> None:
+    said = "paid only for initial cells drawn at random (10), so no strategy was asked"
+    assert said in snas("search", "fashion", "bo", "--budget", 5).err
+    assert said not in snas("search", "fashion", "bo", "--budget", 11).err
+
+
+def test_the_best_cell_of_all_is_named(snas: Snas, tmp_path: Path) -> None:
+    command = ["compare", "fashion", "--strategies", "random,evolution", "--runs", 2]
+    found = snas(*command, "--budget", 12, "--out", tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    best = min((one["best"] for one in summary["strategies"]), key=lambda one: one["score"])
+    assert f"it is {best['cell']}, evaluated by" in " ".join(found.out.split())
+
+
 def test_a_verdict_on_a_folder_that_was_cut_says_so(snas: Snas, tmp_path: Path) -> None:
     command = ["compare", "fashion", "--strategies", "random,evolution", "--budget", 12]
     whole = snas(*command, "--runs", 3, "--out", tmp_path)
