@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks import reopen
+from surrogate_nas.benchmarks import reopen, runs_code
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.formats import RELEASE
@@ -306,6 +306,8 @@ def _wrong_in(part: _Part) -> Iterator[str]:
         raise UserError(f"its options do not fit its benchmark: {error}") from error
     if described["fingerprint"] == (earlier := part.objective.table_fingerprint):
         expected["fingerprint"] = expected["objective"]["fingerprint"] = earlier
+    if runs_code(described["address"]):
+        expected["address"] = described["address"]  # its file may lie elsewhere than it did
     expected[BEGINNING] = part.beginning.stored()
     expected["reference"] = recordable(part.objective, part.budget)
     for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):

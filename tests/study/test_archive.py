@@ -567,6 +567,13 @@ def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(
     assert "would run code; name it yourself if you trust it" in found.absent[0]
     found = snas("archive", "verify", tmp_path / "a.zip", "--bench", name, "--json").json
     assert found["valid"] and found["replayed"] == 1
+    # on another machine the file lies elsewhere
+    (tmp_path / "own.py").rename(tmp_path / "theirs.py")
+    moved = f"{tmp_path / 'theirs.py'}:BENCH"
+    assert verify(tmp_path / "a.zip", benchmark=moved).valid
+    (tmp_path / "edited.py").write_text(FUNCTION.replace("9.0", "8.0"))
+    edited = verify(tmp_path / "a.zip", benchmark=f"{tmp_path / 'edited.py'}:BENCH")
+    assert edited.valid is False
 
 
 # The file itself
