@@ -172,15 +172,6 @@ def report(
             help="Look every score up again in its table, not the best of each run alone.",
         ),
     ] = False,
-    for_help: Annotated[
-        Path | None,
-        typer.Option(
-            help=(
-                "Write instead what a maintainer needs to see into this file: versions, settings,"
-                " sizes and failures, without paths, data and names of your own."
-            )
-        ),
-    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write the pages of a stored comparison or suite again.
@@ -192,19 +183,10 @@ def report(
     Examples:
       snas report results/compare
       snas report results/compare-fashion --verify
-      snas report results/compare --for-help help.json
     """
     from surrogate_nas.study.api import read_comparison
     from surrogate_nas.study.store import PLAN
 
-    if for_help is not None:
-        from surrogate_nas.report.for_help import write_for_help
-
-        written = write_for_help(folder, for_help, benchmark=bench)
-        content = {"out": str(written), "bytes": written.stat().st_size}
-        emit(content, json, lambda: say(f"For help: {written}"))
-        note("Read it before you send it: paths, data and names of your own are left out.")
-        return
     if not (folder / PLAN).is_file():
         _finish(read_comparison(folder, benchmark=bench, verify=verify), folder, json)
         return

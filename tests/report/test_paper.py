@@ -1,6 +1,4 @@
-"""What a paper says of its experiments: no wrong entry, every text of a user's escaped, every paper
-with one key.
-"""
+"""The export of a paper: no wrong entry, every text of a user escaped, every paper with one key."""
 
 from __future__ import annotations
 
@@ -14,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report import checklists
-from surrogate_nas.report.checklists import UNKNOWN, Facts, Item, best_practices, neurips
 from surrogate_nas.report.export.paper import markdown, write_paper
 from surrogate_nas.report.reading import results_of
 from surrogate_nas.study.api import compare, read_comparison, run_suite
@@ -70,132 +66,18 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def answers(facts: Facts) -> dict[str, Item]:
-    return {item.title: item for item in (*best_practices(facts), *neurips(facts))}
-
-
-def test_the_lists_have_their_numbers(made: Comparison) -> None:
-    facts = Facts(made)
-    assert [item.number for item in best_practices(facts)] == [*range(1, 15)]
-    assert [item.number for item in neurips(facts)] == [*range(1, 17)]
-
-
-def test_answers_are_those_of_the_folder(made: Comparison) -> None:
-    told = {title: item.answer for title, item in answers(Facts(made)).items()}
-    assert told["Random baselines"].says == "Yes"
-    assert told["Several runs"].says == "Yes" and "2 of each strategy" in told["Several runs"].why
-    assert "12 evaluations" in told["Same protocol"].why
-    assert "test_error, test_loss" in told["Same protocol"].why
-    assert told["Ablation"].says == "In part"
-    assert "evolution and evolution(population=5)" in told["Ablation"].why
-    assert told["Method code"].says == "In part" and "Mine: mine.py" in told["Method code"].why
-    assert "evolution(population=5)" in told["Tuning"].why and "Mine 1" in told["Tuning"].why
-    assert told["Tabular or surrogate"].says == "Yes"
-    assert told["Language models"].says == told["Ethics"].says == UNKNOWN
-    n = sum(len(run.trials) for run in made.runs)
-    assert f"{len(made.runs)} runs, {n} evaluations" in told["Compute"].why
-    for part in ("python", "numpy", "platform"):
-        assert str(made.description["provenance"][part]) in told["Details"].why
-
-
-@pytest.mark.parametrize("which", ["folder", "suite"])
-def test_every_place_is_in_the_folder(which: str, request: pytest.FixtureRequest) -> None:
-    folder = request.getfixturevalue(which)
-    n = 0
-    for item in answers(Facts(results_of(folder))).values():
-        for place in filter(None, item.answer.where.split("; ")):
-            pattern, _, fields = place.partition(": ")
-            (file, *_) = folder.glob(pattern)
-            n += 1
-            if file.name == "experiment.json":
-                held = json.loads(file.read_text())
-                for field in filter(None, fields.split(", ")):
-                    name, _, part = field.partition(".")
-                    assert held[name] is not None and (not part or part in held[name]), field
-    assert n > 20
-
-
-def test_answers_change_with_what_was_run(made: Comparison) -> None:
-    one = [run for run in made.runs if run.run == 0 and run.strategy.startswith("evolution")]
-    names = list(dict.fromkeys(run.strategy for run in one))
-    description = {
-        name: value for name, value in made.description.items() if name not in ("reference",)
-    } | {"strategies": names, "runs": 1, "hidden": True}
-    newer = description["provenance"] | {"numpy": "0.1"}
-    description["extensions"] = [{"provenance": newer}]
-    told = answers(Facts(Comparison(made.objective, description, one)))
-    assert told["Random baselines"].answer.says == "No"
-    assert told["Several runs"].answer.says == told["Significance"].answer.says == "No"
-    assert told["Method code"].answer.says == "Yes"
-    assert "withheld too: params" in told["Same protocol"].answer.why
-    assert "which version made which run" in told["Reproducibility"].answer.why
-    assert "2 sets of versions" in told["Confounders"].answer.why
-    assert "0.1" in told["Details"].answer.why
-    assert told["Language models"].answer.says == "Does not apply"
-    assert not any(item.answer.where for item in told.values()), "nothing is stored"
-
-
-def test_a_program_and_a_library_are_not_of_this_package(made: Comparison) -> None:
-    labels = ["external(command='ask')", "optuna:TPESampler", "random"]
-    runs = [replace(made.runs_of("random")[0], strategy=label) for label in labels]
-    description = {**made.description, "strategies": labels, "sources": {}, "versions": {}}
-    told = answers(Facts(Comparison(made.objective, description, runs)))
-    code = told["Method code"].answer
-    assert code.says == "In part" and "random: part of surrogate_nas" in code.why
-    assert "optuna:TPESampler: of other libraries" in code.why
-    assert "external(command='ask'): of code that is not in this folder" in code.why
-    assert told["Code as it is"].answer.says == told["Language models"].answer.says == UNKNOWN
-    assert "Whether external(command='ask') asks" in told["Language models"].answer.why
-    assert told["Reproducibility"].answer.says == "In part"
-
-
-def test_unequal_budgets_and_missing_runs_are_told(made: Comparison) -> None:
-    first, *others = made.runs
-    short = replace(made, runs=[replace(first, budget_cells=5), *others[:-1]])
-    protocol = answers(Facts(short))["Same protocol"].answer
-    assert protocol.says == "In part"
-    assert "another budget" in protocol.why and "Not there yet: 1 run." in protocol.why
-
-
-@pytest.mark.parametrize(
-    ("origin", "code", "tabular"),
-    [
-        ("surrogate", "Does not apply", "Yes"),
-        ("live", "In part", "No"),
-        ("own", UNKNOWN, UNKNOWN),
-    ],
-)
-def test_what_trained_is_told(
-    made: Comparison, monkeypatch: pytest.MonkeyPatch, origin: str, code: str, tabular: str
-) -> None:
-    monkeypatch.setattr(checklists, "_origin", lambda _: origin)
-    told = answers(Facts(made))
-    assert told["Training code"].answer.says == code
-    assert told["Tabular or surrogate"].answer.says == tabular
-    assert ("training code" in told["Reproducibility"].answer.why) == (origin == "own")
-
-
 def test_of_a_table_that_is_not_here_no_more_is_said(made: Comparison, tmp_path: Path) -> None:
     absent = UserError("It is not here.")
     objective = recorded_objective(made.description, made.objective.benchmark, absent)
     away = replace(made, objective=objective)
-    told = answers(Facts(away))
-    assert told["Training code"].answer.says == told["Tabular or surrogate"].answer.says == UNKNOWN
-    assert "test_error, test_loss" in told["Same protocol"].answer.why
-    assert told["Licences"].answer.says == "In part"
     files = {file.name: file for file in write_paper(away, tmp_path)}
     assert "Licence: not known from this folder." in files["data.md"].read_text()
-
-
-def test_problems_with_other_final_metrics_are_told_apart(suite: Path) -> None:
-    told = answers(Facts(results_of(suite)))["Same protocol"].answer.why
-    assert "plain: test_error, test_loss; other: none." in told
 
 
 def test_a_comparison_is_written_in_both_forms(folder: Path, tmp_path: Path) -> None:
     files = {file.name: file for file in write_paper(folder, tmp_path)}
     texts = {name: files[name].read_text() for name in files if files[name].suffix != ".pdf"}
-    for name in ("results", "data", "checklists"):
+    for name in ("results", "data"):
         assert balanced(texts[f"{name}.tex"]), name
         assert texts[f"{name}.md"].startswith("# ")
     keys = re.findall(r"@misc\{(\S+),", texts["references.bib"])
@@ -238,8 +120,8 @@ def test_texts_of_users_stay_texts(made: Comparison, tmp_path: Path) -> None:
         if file.suffix in (".tex", ".md", ".bib")
     }
     assert all(balanced(files[name]) for name in files if name.endswith(".tex"))
-    assert escaped(HOSTILE) in files["checklists.tex"] and "U+5B57" in escaped(HOSTILE)
-    assert markdown(HOSTILE) in files["checklists.md"]
+    assert escaped(HOSTILE) in files["data.tex"] and "U+5B57" in escaped(HOSTILE)
+    assert markdown(HOSTILE) in files["data.md"]
     assert r"\_\{\}\~" in markdown(HOSTILE) and r"\<\>\[x\]\`\*" in markdown(HOSTILE)
     assert HOSTILE not in "".join(files.values())
     assert "@article" not in files["references.bib"]
@@ -251,8 +133,8 @@ def test_nothing_begun_is_one_clear_line(made: Comparison, tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_says_what_is_left(snas: Snas, folder: Path, tmp_path: Path) -> None:
+def test_the_command_says_how_to_compile(snas: Snas, folder: Path, tmp_path: Path) -> None:
     outcome = snas("export", "paper", folder, "--out", tmp_path / "out", "--json")
-    assert outcome.code == 0 and str(tmp_path / "out" / "checklists.md") in outcome.err
+    assert outcome.code == 0 and str(tmp_path / "out" / "paper.tex") in outcome.err
     assert read_comparison(folder).missing == 0
     assert str(tmp_path / "out" / "paper.tex") in json.loads(outcome.out)["files"]

@@ -1,13 +1,11 @@
-"""What a paper says of its experiments: results, two checklists, a data statement and BibTeX, as
-Markdown and as LaTeX.
-
-`surrogate_nas.report.checklists` answers the questions from the folder.
-"""
+"""The experiments of a paper: results, a data statement and BibTeX, as Markdown and LaTeX."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +18,6 @@ from surrogate_nas.report.bibliography import (
     citations_of_data,
     papers_of_strategies,
 )
-from surrogate_nas.report.checklists import Facts, Item, best_practices, neurips
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.export.figures import pictures, rendered
 from surrogate_nas.report.export.latex import write_latex
@@ -29,8 +26,10 @@ from surrogate_nas.report.reading import (
     Comparison,
     Rows,
     Source,
+    StudyResult,
     SuiteResult,
     escaped,
+    joined,
     results_of,
 )
 from surrogate_nas.report.sections.conventions import conventions
@@ -42,10 +41,6 @@ _LIKE_A_LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")
 _ADDRESS = re.compile(r"https?://[\w./~+-]*\w")
 _MOST_FIGURES = 2
 """Of the first page; ``snas export figures`` draws all."""
-_BEST_PRACTICES = (
-    'Lindauer & Hutter, "Best Practices for Scientific Research on Neural Architecture Search",'
-    " JMLR 2020"
-)
 _MAIN = r"""% pdflatex paper, bibtex paper, pdflatex paper, pdflatex paper
 \documentclass{article}
 \usepackage[T1]{fontenc}
@@ -55,7 +50,6 @@ _MAIN = r"""% pdflatex paper, bibtex paper, pdflatex paper, pdflatex paper
 \begin{document}
 \input{results}
 \input{data}
-\input{checklists}
 \bibliographystyle{plain}
 \bibliography{references}
 \end{document}
@@ -134,32 +128,6 @@ class _Bullets(NamedTuple):
         return "\n".join([r"\begin{itemize}", *items, r"\end{itemize}"])
 
 
-class _Questions(NamedTuple):
-    """A checklist."""
-
-    items: Sequence[Item]
-
-    def markdown(self) -> str:
-        lines = []
-        for item in self.items:
-            says, why, where = map(markdown, item.answer)
-            asked = f"**{item.number}. {markdown(item.title)}.** {markdown(item.question)}"
-            found = f" *In the folder: {where}.*" if where else ""
-            lines += [f"- {asked}", f"  - **{says}.** {why}{found}"]
-        return "\n".join(lines)
-
-    def latex(self) -> str:
-        lines = [r"\begin{description}"]
-        for item in self.items:
-            says, why, where = map(_latex, item.answer)
-            found = rf" \emph{{In the folder: {where}.}}" if where else ""
-            lines += [
-                rf"\item[{item.number}. {escaped(item.title)}.] {escaped(item.question)}",
-                rf"\textbf{{{says}.}} {why}{found}",
-            ]
-        return "\n".join([*lines, r"\end{description}"])
-
-
 class _Table(NamedTuple):
     """Rows in Markdown; in LaTeX a file that has them."""
 
@@ -204,9 +172,10 @@ def _shown(value: Any) -> str:
 
 
 def write_paper(source: Source, out: str | Path) -> list[Path]:
-    """Write ``results``, ``data`` and ``checklists`` as ``.md`` and ``.tex``, ``paper.tex`` which
-    has all of them, ``references.bib``, and the tables and figures; each file is whole or as it was
-    before.
+    """Write ``results`` and ``data`` as ``.md`` and ``.tex``, ``paper.tex`` which includes both,
+    ``references.bib``, and the tables and figures.
+
+    Each file is replaced as a whole.
 
     Args:
         source: A results folder, or a comparison.
@@ -221,13 +190,13 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
         >>> made = sn.compare("fashion", ["random"], "valid_loss", runs=2, budget=12)
         >>> with TemporaryDirectory() as folder:
         ...     names = [file.name for file in write_paper(made, folder)]
-        >>> "checklists.md" in names, "references.bib" in names, names[-1]
+        >>> "data.md" in names, "references.bib" in names, names[-1]
         (True, True, 'paper.tex')
     """
     result = results_of(source)
     out = Path(out)
-    facts = Facts(result)
-    if not facts.comparisons:
+    study = _Study(result)
+    if not study.comparisons:
         raise UserError("There is no finished run to tell of; give the folder of the results.")
     written = write_latex(result, out / "tables")
     figures = []
@@ -238,11 +207,10 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
             path = out / "figures" / f"{picture.name}.{suffix}"
             written.append(write_whole(path, files[suffix]))
     papers = Bibliography()
-    without = [name for name, paper in _papers(facts).items() if not papers.cite(paper)]
+    without = [name for name, paper in study.papers.items() if not papers.cite(paper)]
     parts: dict[str, list[_Block]] = {
-        "results": [*_results(facts), *figures],
-        "data": _data(facts, papers),
-        "checklists": _checklists(facts, papers),
+        "results": [*_results(study), *figures],
+        "data": _data(study, papers),
     }
     for name, blocks in parts.items():
         text = "\n\n".join(block.markdown() for block in blocks)
@@ -253,25 +221,68 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
     return [*written, write_whole(out / "paper.tex", _MAIN)]
 
 
-def _papers(facts: Facts) -> dict[str, str]:
-    """The citation of each strategy; empty where it has none."""
-    return papers_of_strategies(facts.labels, facts.own)
+@dataclass(frozen=True)
+class _Study:
+    """A result, and the strategies of its finished runs."""
+
+    result: StudyResult
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """The comparisons with a finished run."""
+        return [
+            comparison for comparison in self.result.comparisons.values() if comparison.strategies
+        ]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Every strategy with a finished run."""
+        names = (name for comparison in self.comparisons for name in comparison.strategies)
+        return list(dict.fromkeys(names))
+
+    @cached_property
+    def own(self) -> dict[str, list[str]]:
+        """The source files of the user's strategies, by label."""
+        files: dict[str, list[str]] = {}
+        for comparison in self.comparisons:
+            for label, digests in (comparison.description.get("sources") or {}).items():
+                if label in self.labels:
+                    files[label] = sorted(digests)
+        return files
+
+    @property
+    def papers(self) -> dict[str, str]:
+        """The citation of each strategy; empty where it has none."""
+        return papers_of_strategies(self.labels, self.own)
+
+    @property
+    def release(self) -> str:
+        """The releases of this package that made the runs."""
+        descriptions = [comparison.description for comparison in self.comparisons]
+        entries = (
+            entry
+            for description in descriptions
+            for entry in (description, *description.get("extensions", ()))
+        )
+        provenances = [entry.get("provenance") or {} for entry in entries]
+        releases = dict.fromkeys(str(made.get("surrogate_nas", "?")) for made in provenances)
+        return f"surrogate_nas {joined(list(releases))}"
 
 
-def _results(facts: Facts) -> list[_Block]:
+def _results(study: _Study) -> list[_Block]:
     """The verdict, the main table, and what every number rests on."""
-    result = facts.result
+    result = study.result
     blocks: list[_Block] = [_Heading("Results")]
     if sentences := result.sentences:
         blocks.append(_Bullets([_Text(sentence) for sentence in sentences]))
     if isinstance(result, SuiteResult) and result.problems:
         blocks.append(_Table(TABLES["strategies"](result), "regret"))
     else:
-        for comparison in facts.comparisons:
+        for comparison in study.comparisons:
             place = f"{comparison.problem}/" if comparison.problem else ""
             rows = [comparison.columns | row for row in comparison.summary_rows()]
             blocks.append(_Table(rows, f"{place}summary"))
-    blocks += [_Heading("Setting", 2), _Bullets(_settings(facts.comparisons))]
+    blocks += [_Heading("Setting", 2), _Bullets(_settings(study.comparisons))]
     return blocks
 
 
@@ -301,10 +312,10 @@ def _setting(comparison: Comparison) -> list[str]:
     return [asked, fingerprint, f"Root seed {description['seed']}.", *conventions(comparison)]
 
 
-def _data(facts: Facts, papers: Bibliography) -> list[_Block]:
+def _data(study: _Study, papers: Bibliography) -> list[_Block]:
     """Where data and code come from, under which licences, and whom to cite."""
     blocks: list[_Block] = [_Heading("Data and code availability")]
-    tables = {one.title: one for one in facts.comparisons}
+    tables = {one.title: one for one in study.comparisons}
     for name, comparison in tables.items():
         benchmark = comparison.objective.benchmark
         keys = [key for key in map(papers.cite, citations_of_data(comparison)) if key]
@@ -317,18 +328,18 @@ def _data(facts: Facts, papers: Bibliography) -> list[_Block]:
                 list(dict.fromkeys(keys)),
             )
         )
-    release = papers.take(Paper(("surrogate_nas developers",), "surrogate_nas", facts.release, ""))
+    release = papers.take(Paper(("surrogate_nas developers",), "surrogate_nas", study.release, ""))
     blocks.append(
-        _Text(f"All runs were made by {facts.release}, under the MIT licence.", [release])
+        _Text(f"All runs were made by {study.release}, under the MIT licence.", [release])
     )
-    cited = {name: papers.cite(paper) for name, paper in _papers(facts).items()}
+    cited = {name: papers.cite(paper) for name, paper in study.papers.items()}
     if known := [_Text(name, [key]) for name, key in cited.items() if key]:
         blocks.append(_Bullets(known))
     if without := [name for name, key in cited.items() if not key]:
         blocks.append(
             _Text(f"Strategies without a paper that is known here: {', '.join(without)}.")
         )
-    for name, files in facts.own.items():
+    for name, files in study.own.items():
         where = f"Its code ({', '.join(files)}) is in sources/ of the results"
         blocks.append(_Text(f"{name} is no strategy of this package. {where}."))
     return blocks
@@ -355,26 +366,8 @@ def _addresses(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(places))
 
 
-def _checklists(facts: Facts, papers: Bibliography) -> list[_Block]:
-    """Both lists, and what is left to the authors."""
-    yours = (
-        "Answered from the folder of the results. What it does not know is yours to answer, and"
-        " what it says is yours to check."
-    )
-    return [
-        _Heading("Checklists"),
-        _Text(yours),
-        _Heading("NAS best practices", 2),
-        _Text("The 14 practices by their numbers.", [papers.cite(_BEST_PRACTICES)]),
-        _Questions(best_practices(facts)),
-        _Heading("NeurIPS paper checklist", 2),
-        _Text("The 16 questions of 2025 by their numbers."),
-        _Questions(neurips(facts)),
-    ]
-
-
 EXPORT = Format(
     write_paper,
     "paper",
-    "Read {out}/checklists.md line by line: what the folder does not know is yours to answer.",
+    "Compile {out}/paper.tex: pdflatex paper, bibtex paper, pdflatex paper twice.",
 )
