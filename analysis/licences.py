@@ -48,10 +48,6 @@ NOTES = {
         "Weak copyleft: imported as a library that the user can exchange; its own code stays under"
         " LGPL."
     ),
-    "orjson": (
-        "Weak copyleft by file: changes to its own files stay under MPL-2.0. Comes with trackio,"
-        " used as it is."
-    ),
     "pycountry": "Weak copyleft: its data and catalogues are read from the installed package.",
     "tqdm": "Weak copyleft by file: changes to its own files stay under MPL-2.0. Used as it is.",
 }

@@ -193,7 +193,7 @@ def test_every_extra_is_known_by_its_libraries() -> None:
     assert command("torch") == "pip install 'surrogate_nas[train]'"
     assert command("nas-bench-201") == "pip install 'surrogate_nas[official]'"
     together = Requirement(PROJECT["optional-dependencies"]["all"][0]).extras
-    assert together == set(EXTRAS) - {"trackio"}, "trackio wants an older pillow than the rest"
+    assert together == set(EXTRAS)
 
 
 def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra() -> None:

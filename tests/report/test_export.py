@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -403,34 +401,10 @@ def test_mlflow_reads_what_the_comparison_says(
     assert str(tmp_path).encode() not in file.read_bytes()
 
 
-@pytest.mark.skipif(
-    find_spec("trackio") is None,
-    reason="trackio is an extra that dev has not: it wants an older pillow",
-)
-def test_trackio_reads_what_the_comparison_says(
-    folder: Path,
-    made: Comparison,
-    tmp_path: Path,
-) -> None:
-    (file,) = EXPORTS["trackio"].write(folder, tmp_path / "trackio")
-    with sqlite3.connect(file) as held:
-        rows = held.execute(
-            "SELECT step, metrics FROM metrics WHERE run_name = 'random / run 1' ORDER BY step"
-        ).fetchall()
-        (config,) = held.execute(
-            "SELECT config FROM configs WHERE run_name = 'random / run 1'"
-        ).fetchone()
-    run = made.runs_of("random")[1]
-    assert [json.loads(told)["score"] for _, told in rows[:-1]] == run.scores.tolist()
-    assert json.loads(rows[-1][1])["found/score"] == made.score(run)
-    assert json.loads(config)["objective"] == str(made.objective)
-
-
 @pytest.mark.parametrize(
     ("name", "missing", "extra"),
     [
         ("mlflow", "alembic", "mlflow"),
-        ("trackio", "trackio", "trackio"),
         ("optuna", "optuna", "bridges"),
     ],
 )
