@@ -20,7 +20,6 @@ from analysis.answer.orders import KIND, NAMES, Crossed, Judged, draws, spread_o
 from analysis.answer.tables import WEAK, Values
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.space import DEFAULT_SPACE
-from surrogate_nas.study.advice import OF_INTEREST
 from surrogate_nas.study.orders import ONE_QUANTITY
 from surrogate_nas.study.statistics import holm
 
@@ -34,6 +33,8 @@ TITLES = {
     KIND: "matched less unmatched kind",
 }
 """All but the last less the validation measure at the end."""
+OF_INTEREST = 0.05
+"""A smaller difference of τ is of no interest."""
 TWO_LEVEL = 10_000
 _SMALL = 1e-12
 

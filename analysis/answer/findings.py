@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.answer import contrasts as rules
-from analysis.answer.advice import advice
 from analysis.answer.controls import REPEATS, controls
 from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
@@ -103,7 +102,6 @@ def find(
         "tolerance": tolerances([one.table for one in usual]),
         "controls": controlled,
         "worth": rules.worth(part),
-        "advice": advice(judged),
         "classes": pd.concat([_classes(table, classes) for table in tables], ignore_index=True),
         "trainings": made,
     }

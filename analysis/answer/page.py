@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,6 @@ from textwrap import fill
 
 import pandas as pd
 
-from analysis.answer.advice import scores
 from analysis.answer.contrasts import LENGTHS, OF_INTEREST, TITLES, of_length, outcome
 from analysis.answer.findings import Findings
 from analysis.answer.orders import CEILING, KIND, PARAMS, RANDOM
@@ -258,7 +256,7 @@ def _sections(found: Findings) -> list[Section]:
     if _line(found, "train") is None:
         return [_deviations(found), *words]
     made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
-    made += [_levels(found), _outside(found), _within(found), _tolerance(found), _advice(found)]
+    made += [_levels(found), _outside(found), _within(found), _tolerance(found)]
     made += [_losses(found), _controls(found), _tasks(found), _beside(found)]
     return [*made, *words]
 
@@ -537,29 +535,6 @@ def _within(found: Findings) -> Section:
     if len(found.epochs):
         blocks.insert(0, _listed(found.epochs, columns, 2))
     return Section("Which epoch of a run, and other papers", blocks, half=True)
-
-
-def _advice(found: Findings) -> Section:
-    blocks: list[str | Paragraph] = []
-    for score in scores(found.advice):
-        given = "and half of its own classes" if score.piloted else "alone"
-        text = (
-            f"By the other sources {given}, {score.known} of {score.sources} sources were advised"
-            " another signal than the validation measure at the end, or an earlier one."
-        )
-        if score.gain is not None:
-            low, high = score.interval or (math.nan, math.nan)
-            text += (
-                f" Its τ was at least as high on {score.hits} of them, at most"
-                f" {number(OF_INTEREST)} lower on {score.close}; the mean difference is"
-                f" {number(score.gain)} {interval(low, high)}."
-            )
-        blocks.append(f"{text} In the mean of all sources it takes {score.run:.0%} of a run.")
-    text = (
-        "snas advise says this of a task or of a pilot; a source's own advice is made without it,"
-        " and with a pilot judged on its other classes. Exploratory. data/advice.csv"
-    )
-    return Section("Advice for a source that was not seen", [*blocks, note(text)], half=True)
 
 
 def _controls(found: Findings) -> Section:

@@ -19,7 +19,6 @@ import typer
 from typer.core import TyperGroup
 
 from surrogate_nas.cli import (
-    advise,
     archive,
     baseline,
     compare,
@@ -50,7 +49,6 @@ PANELS = {
         "compare",
         "suite",
         "plan",
-        "advise",
         "lambda-path",
         "search",
         "play",
@@ -129,7 +127,6 @@ for _command in (
     export.export,
     suite.suite,
     plan.plan,
-    advise.advise,
     lambda_path.lambda_path,
     new.check,
     paper.paper,

@@ -30,7 +30,7 @@ from analysis.answer.searching import (
 from analysis.marked import held
 from surrogate_nas.files import home
 from surrogate_nas.tables import read_compact
-from tests.answer.independent import Line, differing, files, rows, summed
+from tests.answer.independent import Line, differing, files, rows
 from tests.answer.simulated import effects, write_simulated
 from tests.browser import chromium
 
@@ -42,7 +42,7 @@ SHIPPED = README.parent / "data/losses"
 FILES = {
     *("contrasts", "besides", "pilot", "sources", "signals", "kinds", "losses", "moderator"),
     *("left_out", "second_space", "optima", "short_runs", "replications", "outside", "epochs"),
-    *("variance", "gains", "switches", "tolerance", "worth", "advice", "trainings"),
+    *("variance", "gains", "switches", "tolerance", "worth", "trainings"),
 }
 """Of the page, whose numbers are computed again."""
 
@@ -159,13 +159,6 @@ def test_the_page_prints_what_is_recomputed(again: dict[str, list[Line]], page: 
         assert f"a search ends {estimate(own)} standard deviations of a seed" in text
     for own in again["variance"]:
         assert f"{own['share']:.0%}" in text
-    for piloted in (False, True):
-        own = summed(again["advice"], piloted=piloted)
-        assert f"{own['known']} of {own['sources']} sources were advised another" in text
-        assert f"it takes {own['run']:.0%} of a run" in text
-        if "gain" in own:
-            assert f"on {own['hits']} of them" in text and f"lower on {own['close']};" in text
-            assert f"the mean difference is {estimate(own, 'gain', '')}" in text
 
 
 def line(difference: float, low: float, high: float, *, decided: bool) -> pd.Series:

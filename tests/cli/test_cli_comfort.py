@@ -56,7 +56,6 @@ COMMANDS = [
     ["losses"],
     ["table-losses"],
     ["proxies"],
-    ["advise"],
     ["baseline"],
     ["new", "strategy"],
     ["new", "task"],
