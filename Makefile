@@ -108,7 +108,7 @@ lists: $(SETUP)  ## write what is read from elsewhere: data/catalogue.json (SOUR
 	$(BIN)/python analysis/licences.py
 
 croissant: $(SETUP)  ## write the metadata (data/*.croissant.json) and the lists of tables after a table of data/ has changed
-	$(BIN)/python analysis/croissant.py
+	$(BIN)/python -m analysis.croissant
 	$(BIN)/python analysis/data_tables.py
 
 dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13

@@ -6,6 +6,7 @@ has the worst value of its column (protocol, "The order of work").
 
 from __future__ import annotations
 
+import csv
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -24,10 +25,10 @@ from surrogate_nas.benchmarks.building.losses.trainings import DIVERGED
 from surrogate_nas.benchmarks.building.plan import Plan
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import shipped
 from surrogate_nas.space import DEFAULT_SPACE
 from surrogate_nas.study.orders import filled
 from surrogate_nas.tables import MemoryTable
-from surrogate_nas.tables.croissant import data_sources
 from surrogate_nas.training import task_named
 from surrogate_nas.training.losses import fitting
 
@@ -36,6 +37,14 @@ Time = int | str
 Key = tuple[str, str, Time]
 """Split, quantity and time of a column."""
 
+
+@lru_cache(maxsize=1)
+def data_sources() -> dict[str, dict[str, str]]:
+    """The data of each task: source, the package or address it is read from, licence, note."""
+    with shipped("sources.csv").open(newline="", encoding="utf-8") as file:
+        return {task: row for row in csv.DictReader(file) for task in row["tasks"].split()}
+
+
 TESTED = range(50, 150)
 PILOT = range(50)
 """Places in the random order of classes: of the tests, and of those that had been looked at."""
@@ -43,6 +52,7 @@ TIMES = (10, 20, 50, 100)
 LATE, MEAN = "late", "mean"
 """Shares of a run in per cent; the mean over its last fifth, and over the whole run."""
 DIGITS = "scikit-learn's digits"
+
 SOURCES = {task: row["source"] for task, row in data_sources().items()}
 """The source of every task's data, which is the unit of inference (additions of 28 November)."""
 WEAK = ("languages", "cartpole")

@@ -51,9 +51,6 @@ def table(
     beside: Annotated[
         str | None, typer.Option(help="A table of the same space whose order to compare.")
     ] = None,
-    croissant: Annotated[
-        bool, typer.Option("--croissant", help="Describe it in NAME.croissant.json beside it.")
-    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Train every cell of a space: a benchmark.
@@ -65,7 +62,7 @@ def table(
     Examples:
       snas table digits --workers 2
       snas table digits --space macro
-      snas table mine.py:MINE --workers 2 --out mine.h5 --croissant
+      snas table mine.py:MINE --workers 2 --out mine.h5
     """
     from surrogate_nas.benchmarks.building.make import make_table
     from surrogate_nas.space import register
@@ -115,20 +112,7 @@ def table(
         "seconds": time.perf_counter() - started,
         **card,
     }
-    if croissant:
-        content["croissant"] = _described(path)
     emit(content, json, lambda: show_table(("", str(path)), list(content.items())))
-
-
-def _described(table: Path) -> str:
-    """Write a table's Croissant metadata beside it, and say what is left to the user."""
-    from surrogate_nas.tables.croissant import ENDING, write_croissant
-
-    path = table.with_suffix(ENDING)
-    lacking = write_croissant([table], path)
-    if lacking:
-        note(f"{path} lacks what only you can say: {', '.join(lacking)}.")
-    return str(path)
 
 
 _USUAL = 2
