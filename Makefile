@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 FIRST := .venv/.first
 SETUP := .venv/.made
-PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard surrogate_nas/papers/*.py)))))
+PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard analysis/papers/*.py)))))
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
@@ -56,9 +56,9 @@ suite: $(SETUP)  ## compare strategies on 32 problems over eighteen spaces and w
 
 ## Published comparisons, our numbers beside theirs
 
-paper-%: $(SETUP)  ## redo a published comparison, our numbers beside it (goes on): $(PAPERS)
+paper-%: $(SETUP)  ## repeat a published comparison, our numbers beside it (resumes): $(PAPERS)
 	@[ $* = oneshot ] || $(MAKE) data
-	$(BIN)/snas paper $* --workers $(WORKERS)
+	$(BIN)/python -m analysis.papers $* --workers $(WORKERS)
 
 ## The study of losses
 

@@ -42,10 +42,9 @@ plan.representatives = card.representatives = lambda space: few
 app.main()
 """
 PREDICTORS = """
-from surrogate_nas.cli import app
-from surrogate_nas.papers import predictors
+from analysis.papers import __main__, predictors
 predictors.SIZES, predictors.MODELS = (46, 78), ("ridge", "gp")
-app.main()
+__main__.main()
 """
 
 
@@ -269,7 +268,6 @@ WORKS = {
             sys.executable,
             "-c",
             PREDICTORS,
-            "paper",
             "predictors",
             "--runs",
             "1",

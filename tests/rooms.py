@@ -14,7 +14,6 @@ ROOMS = [
     "study",
     "contract",
     "report",
-    "papers",
     "cli",
     "__main__",
 ]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from analysis.answer.tables import Key, Table, Values
-from surrogate_nas.study.orders import NOISE, ONE_QUANTITY, others, signs
+from analysis.orders import NOISE, ONE_QUANTITY, others, signs
 
 RESAMPLES = 1000
 HALVES = 400

@@ -20,9 +20,9 @@ from scipy import stats
 from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, by_source, combine
 from analysis.answer.orders import CONTRASTED, KIND, others
 from analysis.answer.tables import Key, Values
+from analysis.orders import signs
+from analysis.signals import marks_of
 from surrogate_nas.benchmarks import Benchmark, load, tables
-from surrogate_nas.study.orders import signs
-from surrogate_nas.study.signals import marks_of
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC
 from surrogate_nas.tables.sources import lcdb, tabm

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.orders import filled
 from surrogate_nas.benchmarks.building import losses
 from surrogate_nas.benchmarks.building.losses.pairs import pair_of
 from surrogate_nas.benchmarks.building.losses.trainings import DIVERGED
@@ -27,7 +28,6 @@ from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import shipped
 from surrogate_nas.space import DEFAULT_SPACE
-from surrogate_nas.study.orders import filled
 from surrogate_nas.tables import MemoryTable
 from surrogate_nas.training import task_named
 from surrogate_nas.training.losses import fitting

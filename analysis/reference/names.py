@@ -207,7 +207,7 @@ class Registry:
 @cache
 def registries() -> list[Registry]:
     """Every registry, in the order of the rooms."""
-    from surrogate_nas import papers, space, strategies, surrogates
+    from surrogate_nas import space, strategies, surrogates
     from surrogate_nas.training import TASKS, proxies
     from surrogate_nas.training.losses import LOSSES
     from surrogate_nas.training.metrics import METRICS
@@ -237,12 +237,6 @@ def registries() -> list[Registry]:
         ),
         ("strategies", "One-shot strategies", "strategies:ONE_SHOT", strategies.ONE_SHOT),
         ("strategies", "Bridges to other libraries", "strategies:BRIDGES", strategies.BRIDGES),
-        (
-            "papers",
-            "Papers",
-            "papers:PAPERS",
-            {n: f"{p.__module__}:{p.__name__}" for n, p in papers.PAPERS.items()},
-        ),
     ]
     return [Registry(f"{PACKAGE}.{room}", *rest) for room, *rest in held]
 

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.papers import PAPERS, reproduce
+from analysis.papers import PAPERS, reproduce
 from surrogate_nas.study.statistics import summarise
 
 FOLDER = Path("results/tutorials/paper")
@@ -23,7 +23,8 @@ FOLDER.mkdir(parents=True)
 # %% [markdown]
 # ## 1. Which papers can be repeated
 #
-# `snas paper NAME` repeats a published comparison and shows our numbers next to the published ones.
+# `python -m analysis.papers NAME` repeats a published comparison and shows our numbers next to
+# the published ones.
 
 # %%
 print(", ".join(PAPERS))
@@ -43,7 +44,7 @@ assert "landscape" in PAPERS
 # ## 2. Repeat it
 #
 # We use 200 local searches instead of 1,000. In a shell the command is
-# `snas paper landscape --runs 200`.
+# `python -m analysis.papers landscape --runs 200`.
 
 # %%
 result = reproduce("landscape", folder=FOLDER, runs=200)
@@ -207,8 +208,9 @@ figure.savefig(FOLDER / "convention.png", dpi=120)
 # %% [markdown]
 # ## What to try next
 #
-# - Run `snas paper landscape` with all 1,000 runs, and use `table.md` in its folder for the
+# - Run `make paper-landscape` with all 1,000 runs, and use `table.md` in its folder for the
 #   appendix of your own paper.
-# - Run `make data`, then `snas paper nb201 --runs 20`: table 5 of the NAS-Bench-201 paper,
+# - Run `make data`, then `python -m analysis.papers nb201 --runs 20`: table 5 of the
+#   NAS-Bench-201 paper,
 #   published and ours.
 # - Add your own strategy (`analysis/tutorials/strategy.py`) as a fifth line of section 4.

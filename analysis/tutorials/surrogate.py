@@ -202,6 +202,6 @@ assert truth[chosen].mean() < 18.5 < 20 < truth[drawn].mean()
 # - Add the twenty to the CSV file and fit again.
 #   `sn.search("fashion", "guided(model=xgboost)", budget=100)` is that loop with one cell at a
 #   time; `bo`, `bananas` and `npenas` are similar.
-# - Use 50 cells instead of 150: which model loses most? `snas paper predictors` draws such curves.
+# - Use 50 cells instead of 150: which model loses most? `make paper-predictors` draws such curves.
 # - A model of your own is a file:
 #   `snas fit mine --target valid_error --train 150 --model FILE.py:Class`.

@@ -70,8 +70,8 @@ def judge(
 ) -> None:
     """Judge surrogates on several tables.
 
-    All learn from the same cells, beside −parameters and published numbers: the first loss of a
-    table's default objective.
+    All learn the first loss of a table's default objective from the same cells, and are compared
+    with −parameters.
 
     \b
     Examples:
@@ -83,7 +83,6 @@ def judge(
     import sys
 
     from surrogate_nas.benchmarks import default
-    from surrogate_nas.papers.predictors import protocol
     from surrogate_nas.report.surrogates import write_surrogates
     from surrogate_nas.study.store import Store
     from surrogate_nas.study.surrogates import judge_surrogates
@@ -99,7 +98,6 @@ def judge(
             seed=seed,
             workers=workers_or_usual(workers, engine, _WORKERS),
             engine=engine,
-            published=protocol(),
             progress=progress,
         )
     Store(folder).write_json("summary.json", result.to_json())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, fixed, plural, quantity
+from surrogate_nas.core.numbers import NOTHING, plural, quantity
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import (
@@ -96,7 +96,7 @@ def _section(result: SurrogateResult, table: JudgedTable) -> Section:
     drawn = partial(_picture, fits, result.models)
     picture = Picture(f"surrogates-{table.name}", caption, drawn, WIDE)
     words = Paragraph([" ".join([*about, *table.notes])])
-    return Section(table.name, [words, Figures([picture]), _numbers(table, fits), note(_NOTE)])
+    return Section(table.name, [words, Figures([picture]), _numbers(fits), note(_NOTE)])
 
 
 def _picture(fits: Sequence[JudgedFit], models: Sequence[str], width: float) -> Canvas:
@@ -127,7 +127,7 @@ def _picture(fits: Sequence[JudgedFit], models: Sequence[str], width: float) -> 
     return chart(curves, styles(models), panel, width, height=_HEIGHT)
 
 
-def _numbers(table: JudgedTable, fits: Sequence[JudgedFit]) -> Table:
+def _numbers(fits: Sequence[JudgedFit]) -> Table:
     """A row a model and number of training cells, those of −parameters first."""
     heads = [
         Column("surrogate"),
@@ -138,8 +138,6 @@ def _numbers(table: JudgedTable, fits: Sequence[JudgedFit]) -> Table:
         Column("coverage", "of the 90 % interval"),
         Column("seconds", "fit, ask 1,000"),
     ]
-    if table.published:
-        heads.append(Column("τ, published protocol", "and the best published"))
     rows: list[list[Content]] = []
     for n in dict.fromkeys(fit.n_train for fit in fits):
         own = [fit for fit in fits if fit.n_train == n]
@@ -158,10 +156,6 @@ def _numbers(table: JudgedTable, fits: Sequence[JudgedFit]) -> Table:
                 _text(fit.coverage90),
                 f"{quantity(fit.fit_seconds)}, {quantity(fit.ask_seconds)}",
             ]
-            if table.published:
-                best = fit.best_published
-                known = "" if best is None else f" ({best[1]} {fixed(best[0], 3)})"
-                row.append(f"{_text(fit.published)}{known}")
             rows.append(row)
     return Table(heads, rows)
 

@@ -6,10 +6,8 @@ learned from is compared with the mean over the seeds, and the 90 % interval wit
 values, whose noise it must hold. A draw gives all models the same cells; intervals are Student's
 over the draws (`surrogate_nas.study.decision.decide_few`).
 
-The sizes are those of the published comparison on NAS-Bench-201 (see
-`surrogate_nas.papers.predictors`): 78, 156 and 469 cells. Published numbers stand beside ours only
-where the protocol is theirs: the validation error of one training is learned, and τ is with the
-test error of all cells.
+The sizes are those of the published comparison on NAS-Bench-201 (White et al., "How Powerful are
+Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 and 469 cells.
 """
 
 from __future__ import annotations
@@ -52,20 +50,6 @@ _LARGEST_SEED = 2**32 - 1
 Values = NDArray[np.float64]
 
 
-class Protocol(NamedTuple):
-    """A published comparison on one table.
-
-    Attributes:
-        learned: What its predictors learn.
-        tested: What τ is with, over all cells of the table.
-        best: By number of training cells, the best published τ and whose it is.
-    """
-
-    learned: Question
-    tested: Question
-    best: Mapping[int, tuple[float, str]]
-
-
 class _Job(NamedTuple):
     table: str
     model: str
@@ -82,7 +66,6 @@ class _Fit(NamedTuple):
     gain: float  # τ minus that of −parameters
     parameters: float
     parameters_top_quarter: float
-    published: float  # τ by the published protocol
     fit_seconds: float
     ask_seconds: float  # Of a thousand cells
 
@@ -137,7 +120,6 @@ class JudgedTable:
         seeds: The training seeds of that value; none where it is a single one.
         split: ``random``, or ``grouped`` by functional class.
         sizes: The numbers of training cells that it has enough cells for.
-        published: The published comparison on it, or None.
         notes: What a reader must know.
     """
 
@@ -148,7 +130,6 @@ class JudgedTable:
     seeds: tuple[int, ...]
     split: SplitKind
     sizes: tuple[int, ...]
-    published: Protocol | None
     notes: tuple[str, ...]
 
     @property
@@ -179,7 +160,6 @@ _MEANS = {
     "gain": (-2.0, 2.0),
     "parameters": _TAU,
     "parameters_top_quarter": _TAU,
-    "published": _TAU,
 }
 """What is averaged over the draws, each with the range that its interval is cut to."""
 
@@ -199,8 +179,6 @@ class JudgedFit:
             parameters.
         parameters: τ of −parameters.
         parameters_top_quarter: The same over the best quarter.
-        published: Its τ by the published protocol, or None.
-        best_published: The best published one and whose it is, or None.
         fit_seconds: Of a fit with its calibration, the mean.
         ask_seconds: Of predicting a thousand cells.
     """
@@ -214,8 +192,6 @@ class JudgedFit:
     gain: Mean | None
     parameters: Mean | None
     parameters_top_quarter: Mean | None
-    published: Mean | None
-    best_published: tuple[float, str] | None
     fit_seconds: float
     ask_seconds: float
 
@@ -238,10 +214,8 @@ class JudgedFit:
         for name in _MEANS:
             mean = getattr(self, name)
             content[name] = None if mean is None else mean.to_json()
-        best = self.best_published
         return content | {
             "better_than_parameters": self.better,
-            "best_published": None if best is None else {"kendall": best[0], "method": best[1]},
             "fit_seconds": self.fit_seconds,
             "ask_seconds": self.ask_seconds,
         }
@@ -274,8 +248,8 @@ class SurrogateResult:
 
     @property
     def sentences(self) -> list[str]:
-        """What was found: the best on each table, who is no better than −parameters, what the
-        intervals hold, and the best published numbers.
+        """What was found: the best on each table, which are no better than −parameters, and the
+        coverage of the intervals.
         """
         said = []
         for table in self.tables:
@@ -320,17 +294,6 @@ def _about(table: JudgedTable, fits: Sequence[JudgedFit]) -> list[str]:
     if weak:
         listed = [f"{model} from {joined(sizes)} cells" for model, sizes in weak.items()]
         said.append(f"{table.name}: no better than {PARAMETERS}: {', '.join(listed)}.")
-    beside = []
-    for n, (best_tau, method) in (table.published.best if table.published else {}).items():
-        ours = [fit for fit in fits if fit.n_train == n and fit.published is not None]
-        if ours:
-            first = max(ours, key=lambda fit: fit.published.mean)  # type: ignore[union-attr]
-            beside.append(
-                f"from {n} cells {first.model} {first.published}, the best published is"
-                f" {method}'s {best_tau:g}"
-            )
-    if beside:
-        said.append(f"{table.name}, by the published protocol: {'; '.join(beside)}.")
     return said
 
 
@@ -344,7 +307,6 @@ def judge_surrogates(
     seed: int = 0,
     workers: int | None = None,
     engine: str = "processes",
-    published: Mapping[str, Protocol] | None = None,
     progress: Progress | None = None,
 ) -> SurrogateResult:
     """Judge surrogates on tables, all from the same drawn cells.
@@ -357,7 +319,6 @@ def judge_surrogates(
         seed: The root of all randomness.
         workers: How many jobs at once, or None.
         engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
-        published: By table the published comparison on it.
         progress: Called with (fits done, fits in all).
 
     Raises:
@@ -379,7 +340,7 @@ def judge_surrogates(
             raise UserError(f"To judge takes at least one {what}.")
     sizes = sorted(set(sizes))
     classes = {model: model_class(model) for model in models}
-    judged = [_table(name, sizes, (published or {}).get(name)) for name in dict.fromkeys(tables)]
+    judged = [_table(name, sizes) for name in dict.fromkeys(tables)]
     keys = [
         (table.name, model, n)
         for table in judged
@@ -393,10 +354,7 @@ def judge_surrogates(
     by_name = {table.name: table for table in judged}
     call = partial(_fit, seed=seed, tables=by_name)
     answers = _answers(run_jobs(call, jobs, workers=workers, engine=engine), len(jobs), progress)
-    fits = [
-        _judged(by_name[key[0]], key, [answers[_Job(*key, draw)] for draw in range(draws)])
-        for key in keys
-    ]
+    fits = [_judged(key, [answers[_Job(*key, draw)] for draw in range(draws)]) for key in keys]
     return SurrogateResult(
         models=tuple(classes),
         tables=tuple(judged),
@@ -424,7 +382,7 @@ def _answers(
     return answers
 
 
-def _table(name: str, sizes: Sequence[int], protocol: Protocol | None) -> JudgedTable:
+def _table(name: str, sizes: Sequence[int]) -> JudgedTable:
     """What is learned of a table, and what it has enough cells for."""
     bench = load(name)
     if not bench.has_columns or not isinstance(bench.space, Enumerable):
@@ -443,13 +401,6 @@ def _table(name: str, sizes: Sequence[int], protocol: Protocol | None) -> Judged
     held = {one.name: one for one in bench.metrics}
     if _PARAMS not in held:
         notes.append(f"It holds no parameters, so nothing is compared with {PARAMETERS}.")
-    if protocol is not None and (
-        question != protocol.learned
-        or protocol.tested.metric not in held
-        or protocol.tested.epochs not in held[protocol.tested.metric].epochs
-    ):
-        notes.append(f"Published numbers need its {protocol.tested}, which is not here.")
-        protocol = None
     grouped = any(one.name == CLASS_METRIC for one in bench.metrics)
     return JudgedTable(
         name=name,
@@ -459,7 +410,6 @@ def _table(name: str, sizes: Sequence[int], protocol: Protocol | None) -> Judged
         seeds=seeds,
         split="grouped" if grouped else "random",
         sizes=fitting,
-        published=protocol,
         notes=tuple(notes),
     )
 
@@ -486,18 +436,17 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, JudgedTable]) -> _Fit:
     split = split_cells(bench.space, learned, job.n_train, table.split, drawn)
     test = split.test[np.isfinite(truth[split.test])][:_TESTED]
     cells = listed(bench.space)
-    asked = np.arange(len(cells)) if table.published else test
 
     model = make_model(job.model, metric.quantity, seed=drawn)
     started = time.perf_counter()
     model.fit([cells[int(i)] for i in split.train], learned[split.train], bench.space)
     fitted = time.perf_counter()
-    prediction = model.predict([cells[int(i)] for i in asked])
+    prediction = model.predict([cells[int(i)] for i in test])
     seconds = time.perf_counter() - fitted
 
     mean = np.full(len(cells), np.nan)
     std = np.full(len(cells), np.nan)
-    mean[asked], std[asked] = prediction
+    mean[test], std[test] = prediction
     there = test[np.isfinite(noisy[test])]
     covered = np.abs(noisy[there] - mean[there]) <= Z90 * std[there]
     ours = _order(metric.minimised(truth[test]), metric.minimised(mean[test]))
@@ -510,9 +459,8 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, JudgedTable]) -> _Fit:
         gain=ours[0] - base[0],
         parameters=base[0],
         parameters_top_quarter=base[1],
-        published=_by_protocol(bench, table.published, mean),
         fit_seconds=fitted - started,
-        ask_seconds=1000 * seconds / max(len(asked), 1),
+        ask_seconds=1000 * seconds / max(len(test), 1),
     )
 
 
@@ -522,24 +470,13 @@ def _order(truth: Values, predicted: Values) -> tuple[float, float]:
     return tuple(float(np.nan_to_num(found[name])) for name in ("kendall", "kendall_top_quarter"))  # type: ignore[return-value]
 
 
-def _by_protocol(bench: Benchmark, protocol: Protocol | None, mean: Values) -> float:
-    """τ with the test of all cells, training cells included."""
-    if protocol is None:
-        return np.nan
-    tested = bench.metric(protocol.tested.metric)
-    learned = bench.metric(protocol.learned.metric)
-    truth = tested.minimised(bench.column(*protocol.tested))
-    return _order(truth, learned.minimised(mean))[0]
-
-
-def _judged(table: JudgedTable, key: tuple[str, str, int], fits: Sequence[_Fit]) -> JudgedFit:
+def _judged(key: tuple[str, str, int], fits: Sequence[_Fit]) -> JudgedFit:
     """The means over the draws."""
     columns = {name: np.array([getattr(fit, name) for fit in fits]) for name in _Fit._fields}
     means: dict[str, Any] = {name: Mean.of(columns[name], *ends) for name, ends in _MEANS.items()}
     return JudgedFit(
         *key,
         **means,
-        best_published=table.published.best.get(key[2]) if table.published else None,
         fit_seconds=float(columns["fit_seconds"].mean()),
         ask_seconds=float(columns["ask_seconds"].mean()),
     )

@@ -720,8 +720,6 @@ def test_verify_fails_when_a_table_is_wrong(
         (["compare", "--seed", "-3"], "at least 0"),
         (["report", "no-such-folder"], "holds no comparison"),
         (["check", "none"], "Unknown strategy"),
-        (["paper", "nothing"], "Unknown paper"),
-        (["paper", "nb201", "--runs", "0"], "at least 1 run"),
         (["data", "fetch", "nb102"], "nb102"),
         (["nonsense"], "nonsense"),
         (["train", CELL, "--task", "digit"], "Did you mean 'digits'"),

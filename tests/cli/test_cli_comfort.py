@@ -37,7 +37,6 @@ COMMANDS = [
     ["compare"],
     ["report"],
     ["check"],
-    ["paper"],
     ["train"],
     ["measure"],
     ["fit"],

@@ -43,7 +43,6 @@ NAMES: list[list[object]] = [
     ["suite", "starter", "--strategies", "random,{}"],
     ["check", "{}"],
     ["check", "{}.py:Class"],
-    ["paper", "{}"],
     ["train", "{}", *TINY],
     ["train", CELL, "--task", "{}"],
     ["train", CELL, "--task", "{}.py:TASK"],
@@ -84,7 +83,6 @@ WRITTEN: list[list[object]] = [
     ["measure", "--cells", 2, *TINY, "--out", "{}"],
     ["fit", ANALOG, *FIT, "--out", "{}"],
     ["new", "strategy", "Good", "--folder", "{}"],
-    ["paper", "predictors", "--out", "{}"],
 ]
 """Commands that write where they are told; a folder of any bytes is one."""
 

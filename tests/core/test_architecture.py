@@ -286,12 +286,12 @@ def test_every_public_name_opens() -> None:
 
 
 def test_nothing_outside_a_space_s_folder_names_it() -> None:
-    """The front door, the sources and papers that are about it, and the contract's default spaces
+    """The front door, the sources that are about it, and the contract's default spaces
     do.
     """
     modules = {place.partition(":")[0] for place in SPACES.places.values()}
     for path in FILES:
-        if room(path) in ("space", "tables", "papers", "contract"):
+        if room(path) in ("space", "tables", "contract"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(

@@ -19,7 +19,7 @@ import pytest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry, described_at, places_in, subclass_of
 from surrogate_nas.report.export import EXPORTS
-from surrogate_nas.runtime.engines import ENGINES
+from surrogate_nas.runtime.engines import ENGINES, run_jobs
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies import OURS
 from surrogate_nas.surrogates.base import MODELS
@@ -192,3 +192,51 @@ def test_a_description_is_the_first_sentence_of_a_docstring(registry: Registry[A
         _, found, rest = paragraph.partition(f"{thing['description']}.")
         assert thing["description"] and found, f"{module}: {thing['description']}"
         assert not rest or re.match(r" [A-Z]", rest), f"{module} goes on: {rest}"
+
+
+THEIRS = """
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from surrogate_nas.report.export import Format
+
+def pool(place, workers):
+    return ThreadPoolExecutor(workers)
+
+def write(source, out):
+    Path(out).write_text("written")
+    return [Path(out)]
+
+form = Format(write, "theirs.txt", "Read {out}")
+needy = Format(write, "theirs.txt", "Read {out}", needs=("no_such_library",))
+"""
+
+
+def test_engines_and_exports_are_found_in_files_and_packages(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "theirs_of_engines.py"
+    file.write_text(THEIRS)
+    monkeypatch.syspath_prepend(tmp_path)
+    points = {"engines": "pool", "exports": "form"}
+    monkeypatch.setattr(
+        "surrogate_nas.core.registry.entry_points",
+        lambda *, group: [
+            EntryPoint(name, f"theirs_of_engines:{name}", group)
+            for kind, name in points.items()
+            if group.endswith(kind)
+        ],
+    )
+    for registry, name in ((ENGINES, "pool"), (EXPORTS, "form")):
+        for told in (name, f"{file}:{name}"):
+            registry.expect(told)
+            assert registry.find(told) is not None
+        with pytest.raises(UserError, match=f"Unknown {registry.what} 'nothing'. Known: "):
+            registry.find("nothing")
+        with pytest.raises(UserError, match=f"defines no {name}s"):
+            registry.find(f"{file}:{name}s")
+    with pytest.raises(UserError, match="needs no_such_library: pip install"):
+        EXPORTS.find(f"{file}:needy")
+    assert sorted(
+        done.result for done in run_jobs(abs, [-1, 2], workers=2, engine=f"{file}:pool")
+    ) == [1, 2]

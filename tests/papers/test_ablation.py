@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.papers import ablation, reproduce
+from analysis.papers import ablation, reproduce
 
 
 def test_differences_are_of_paired_runs_within_problems() -> None:

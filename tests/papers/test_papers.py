@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.files import table_path
-from surrogate_nas.papers import nb101, predictors, reproduce
-from surrogate_nas.papers.common.paper import Work
-from surrogate_nas.papers.common.searches import (
+from analysis.papers import nb101, predictors, reproduce
+from analysis.papers.common.paper import Work
+from analysis.papers.common.searches import (
     Search,
     against_published,
     against_runs,
     run_searches,
 )
+from surrogate_nas.files import table_path
 from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nb101 as nb101_source

@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import replace
-from importlib.metadata import EntryPoint
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,9 @@ from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers import PAPERS, PaperResult, caps, landscape, losses, reproduce, transfer
-from surrogate_nas.papers.common.paper import Row, Summary, published
-from surrogate_nas.papers.common.ranks import (
+from analysis.papers import PAPERS, PaperResult, caps, landscape, losses, reproduce, transfer
+from analysis.papers.common.paper import Row, Summary, published
+from analysis.papers.common.ranks import (
     MEASURES,
     WITHIN,
     agreement,
@@ -30,15 +28,14 @@ from surrogate_nas.papers.common.ranks import (
     ceiling,
     within,
 )
-from surrogate_nas.papers.landscape import DESCENTS
-from surrogate_nas.papers.losses import SINGLE, Finding, advice, families, summary
-from surrogate_nas.report.export import EXPORTS
-from surrogate_nas.runtime.engines import ENGINES, run_jobs
+from analysis.papers.landscape import DESCENTS
+from analysis.papers.losses import SINGLE, Finding, advice, families, summary
+from analysis.signals import goal_of
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import space_named
 from surrogate_nas.space.registry import SPACES
-from surrogate_nas.study.signals import goal_of
 from surrogate_nas.surrogates.evaluation import kendall
-from tests.conftest import Snas
 
 QUARTER = "kendall_best_quarter"
 
@@ -183,70 +180,18 @@ def test_a_table_shows_ceilings_and_seconds_only_where_there_are_some() -> None:
     )
 
 
-def test_every_paper_is_named_by_the_command(snas: Snas) -> None:
-    told = snas("paper", "--help").out
-    assert all(name in told for name in PAPERS) and {"nb201", "nats", "losses"} <= {*PAPERS}
-    assert all(paper.__name__ == name and paper.__doc__ for name, paper in PAPERS.items())
+def test_every_paper_is_a_function_of_its_file() -> None:
+    assert {"nb201", "nats", "losses"} <= {*PAPERS}
+    for name in PAPERS:
+        paper = getattr(import_module(f"analysis.papers.{name}"), name)
+        assert paper.__name__ == name and paper.__doc__
 
 
-THEIRS = '''
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from surrogate_nas.papers.common.paper import published
-from surrogate_nas.report.export import Format
-
-def pool(place, workers):
-    return ThreadPoolExecutor(workers)
-
-def paper(work):
-    """One number."""
-    (told,) = published("paper", Path(__file__).parent).values()
-    return work.result("Theirs", [told.row(ours=2.0)], [])
-
-def write(source, out):
-    Path(out).write_text("written")
-    return [Path(out)]
-
-form = Format(write, "theirs.txt", "Read {out}")
-needy = Format(write, "theirs.txt", "Read {out}", needs=("no_such_library",))
-'''
-
-
-def test_engines_papers_and_exports_are_found_in_files_and_packages(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snas: Snas,
-) -> None:
-    file = tmp_path / "theirs_of_papers.py"
-    file.write_text(THEIRS)
-    (tmp_path / "published.csv").write_text(
-        "paper,method,dataset,metric,value,std,mark,source,note\npaper,m,d,k,1.5,,C,s,\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    points = {"engines": "pool", "papers": "paper", "exports": "form"}
-    monkeypatch.setattr(
-        "surrogate_nas.core.registry.entry_points",
-        lambda *, group: [
-            EntryPoint(name, f"theirs_of_papers:{name}", group)
-            for kind, name in points.items()
-            if group.endswith(kind)
-        ],
-    )
-    for registry, name in ((ENGINES, "pool"), (PAPERS, "paper"), (EXPORTS, "form")):
-        for told in (name, f"{file}:{name}"):
-            registry.expect(told)
-            assert registry.find(told) is not None
-        with pytest.raises(UserError, match=f"Unknown {registry.what} 'nothing'. Known: "):
-            registry.find("nothing")
-        with pytest.raises(UserError, match=f"defines no {name}s"):
-            registry.find(f"{file}:{name}s")
-    with pytest.raises(UserError, match="needs no_such_library: pip install"):
-        EXPORTS.find(f"{file}:needy")
-    assert sorted(
-        done.result for done in run_jobs(abs, [-1, 2], workers=2, engine=f"{file}:pool")
-    ) == [1, 2]
-    made = snas("paper", f"{file}:paper", "--out", tmp_path / "out", "--json").json
-    assert (made["rows"][0]["published"], made["rows"][0]["ours"]) == (1.5, 2.0)
+def test_an_unknown_paper_and_no_runs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Unknown paper 'nb202'. Did you mean 'nb201'"):
+        reproduce("nb202", folder=tmp_path)
+    with pytest.raises(UserError, match="at least 1 run"):
+        reproduce("nb201", folder=tmp_path, runs=0)
 
 
 def test_every_published_figure_has_a_paper_a_source_and_a_mark() -> None:

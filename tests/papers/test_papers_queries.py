@@ -5,19 +5,19 @@ other.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas import papers
+from analysis import papers
+from analysis.papers import PaperResult, overview, queries, reproduce
+from analysis.papers.__main__ import main
+from analysis.papers.common.paper import Row, Work
+from analysis.papers.queries import Plan
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import Registry
-from surrogate_nas.papers import PaperResult, queries, reproduce
-from surrogate_nas.papers.common.paper import Row, Work
-from surrogate_nas.papers.queries import Plan
-from tests.conftest import Snas
 
 
 def test_tables_without_test_errors_tell_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,28 +115,21 @@ def small(_: Work) -> PaperResult:
     )
 
 
-def absent(_: Work) -> PaperResult:
-    raise UserError("nb201 is not here.")
-
-
-def papers_of(**named: str) -> Registry[papers.Paper]:
-    """Papers that are functions of this file."""
-    return Registry(
-        "paper", lambda found, _: found, {name: f"{__name__}:{own}" for name, own in named.items()}
-    )  # type: ignore[arg-type, return-value]
-
-
-def test_all_papers_go_on_after_one_that_fails(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_all_papers_are_made_although_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(papers, "PAPERS", papers_of(first="small", second="absent", third="small"))
-    told = snas("paper", "all", "--out", tmp_path, "--json")
-    assert (
-        told.code == 2
-        and "1 of 3 were not made; second: nb201 is not here." in told.err.splitlines()[-1]
-    )
+    def redo(name: str, folder: Path) -> PaperResult:
+        if name == "second":
+            raise UserError("nb201 is not here.")
+        result = small(Work(folder))
+        result.write(folder)
+        return result
+
+    monkeypatch.setattr(papers, "PAPERS", ["first", "second", "third"])
+    lines: list[str] = []
+    result = overview(redo, tmp_path, lines.append)
+    assert "second: nb201 is not here." in lines
+    assert [paper.name for paper in result.failed] == ["second"]
     third = {
         "name": "third",
         "rows": 4,
@@ -146,12 +139,9 @@ def test_all_papers_go_on_after_one_that_fails(
         "seconds": 0.1,
         "failure": "",
     }
-    assert told.json["papers"][2] == third
-    assert json.loads((tmp_path / "papers.json").read_text()) == told.json
+    assert result.to_json()["papers"][2] == third
+    assert json.loads((tmp_path / "papers.json").read_text()) == result.to_json()
     assert (tmp_path / "paper-third" / "table.md").is_file()
-    monkeypatch.setattr(papers, "PAPERS", papers_of(first="small"))
-    whole = snas("paper", "all", "--out", tmp_path)
-    assert whole.code == 0 and "no tolerance stated" in whole.out
 
 
 def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
@@ -161,3 +151,11 @@ def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
     ends = np.array([queries._median_interval(own) for own in drawn])
     inside = (ends[:, 0] <= np.log(2)) & (np.log(2) <= ends[:, 1])
     assert 0.95 <= inside.mean() <= 0.97
+
+
+def test_the_command_refuses_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["papers", "nb202"])
+    assert main() == 2
+    assert capsys.readouterr().err.startswith("Unknown paper 'nb202'. Did you mean 'nb201'?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.papers.common.pictures import (
+from analysis.papers.common.pictures import (
     Bars,
     Item,
     Level,

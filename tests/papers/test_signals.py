@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from surrogate_nas.benchmarks import load
-from surrogate_nas.files import HOME_VARIABLE, shipped, table_path
-from surrogate_nas.papers.common.signals import (
+from analysis.papers.common.signals import (
     MARKS,
     Signals,
     signals_of,
     summary,
     words,
 )
+from surrogate_nas.benchmarks import load
+from surrogate_nas.files import HOME_VARIABLE, shipped, table_path
 from surrogate_nas.tables import read_compact, write_compact, write_table
 from surrogate_nas.tables.sources import fetching, graphgym
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
+from analysis.papers import pareto, reproduce
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective, parse
-from surrogate_nas.papers import pareto, reproduce
 from surrogate_nas.report.sections.fronts import attained
 from surrogate_nas.space import Cell, ChoiceSpace
 from surrogate_nas.space.trial import Trial

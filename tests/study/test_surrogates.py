@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surrogate_nas.benchmarks import Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.surrogates import Protocol, SurrogateResult, judge_surrogates
+from surrogate_nas.study.surrogates import SurrogateResult, judge_surrogates
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
@@ -77,11 +76,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def judged(other: str, known: str) -> SurrogateResult:
     constant = other.replace(":Other", ":Constant")
-    best = {20: (0.5, "Theirs"), 50: (0.6, "Theirs")}
-    protocol = Protocol(Question("valid_error", 200), Question("test_error", 200), best)
-    return judge_surrogates(
-        [other, constant], [known], sizes=[40, 20], draws=3, published={known: protocol}
-    )
+    return judge_surrogates([other, constant], [known], sizes=[40, 20], draws=3)
 
 
 def test_a_seed_is_learned_and_the_interval_is_held_against_another_one(
@@ -107,23 +102,6 @@ def test_parameters_are_judged_on_the_same_cells(judged: SurrogateResult, other:
         assert fit.parameters.mean == pytest.approx(expected, abs=0.03)
         assert fit.gain.mean == pytest.approx(fit.kendall.mean - fit.parameters.mean)
         assert fit.better == (fit.model == other or expected < -0.05)
-
-
-def test_the_published_number_stands_beside_the_same_protocol_only(
-    judged: SurrogateResult, other: str, known: str, tmp_path: Path
-) -> None:
-    first, constant, *_ = judged.fits
-    assert first.published is not None and first.published.mean == pytest.approx(1.0)
-    assert first.best_published == (0.5, "Theirs") and judged.fits[2].best_published is None
-    assert constant.published is not None and constant.published.mean == 0.0
-    assert any("the best published is Theirs's 0.5" in line for line in judged.sentences)
-    untested = table(tmp_path / "untested.h5", TRUTH, tested=False)
-    for name, learned in ((untested, "valid_error"), (known, "valid_loss")):
-        protocol = Protocol(Question(learned, 200), Question("test_error", 200), {20: (0.5, "T")})
-        found = judge_surrogates([other], [name], sizes=[20], draws=2, published={name: protocol})
-        assert found.fits[0].published is None and found.fits[0].best_published is None
-        assert any("Published numbers need" in note for note in found.tables[0].notes)
-        assert not any("published protocol" in line for line in found.sentences)
 
 
 def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:

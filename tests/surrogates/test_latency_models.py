@@ -12,13 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.papers import PaperResult, reproduce
-from surrogate_nas.papers import latency as paper
-from surrogate_nas.papers.common.paper import published
-from surrogate_nas.papers.latency import (
+from analysis.papers import PaperResult, reproduce
+from analysis.papers import latency as paper
+from analysis.papers.common.paper import published
+from analysis.papers.latency import (
     HELP_POOL,
     UNSEEN,
     Setting,
@@ -27,6 +24,9 @@ from surrogate_nas.papers.latency import (
     score,
     split,
 )
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.four_nodes import edge_live
 from surrogate_nas.space.nb201.encodings import operation_counts

@@ -16,9 +16,9 @@ from scipy.stats import kendalltau
 from torch import Tensor
 from torch.nn.functional import margin_ranking_loss, mse_loss
 
+from analysis.papers.predictors import Fit, Score, differences, findings
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.predictors import Fit, Score, differences, findings
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.surrogates import gnn, make_model
 from surrogate_nas.surrogates.base import Prediction

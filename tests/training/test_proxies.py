@@ -17,14 +17,14 @@ from scipy.stats import rankdata
 from torch import nn
 
 import surrogate_nas as sn
+from analysis.papers.common.paper import published
+from analysis.papers.common.ranks import WITHIN
+from analysis.papers.proxies import SIZES, TOGETHER, study
 from surrogate_nas.benchmarks import TableBenchmark, load, proxies
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.files import shipped
-from surrogate_nas.papers.common.paper import published
-from surrogate_nas.papers.common.ranks import WITHIN
-from surrogate_nas.papers.proxies import SIZES, TOGETHER, study
 from surrogate_nas.space import NB201, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation

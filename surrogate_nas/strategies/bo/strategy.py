@@ -66,7 +66,7 @@ class BayesianOptimisation(Strategy):
     question maximises the expected improvement of hypervolume.
 
     What it consists of can be exchanged, part by part, to see what each is worth
-    (``snas paper ablation``).
+    (``make paper-ablation``).
 
     Example:
         >>> import surrogate_nas as sn

@@ -3,7 +3,7 @@
 Lee et al., "HELP: Hardware-adaptive Efficient Latency Prediction for NAS via Meta-Learning",
 NeurIPS 2021, the table of NAS on unseen devices: MetaD2A, a generator that was pre-trained on other
 data sets, with HELP's ten latency samples; CIFAR-100's test accuracy under 15 limits. Ours starts
-from nothing on the accuracy side: the latency surrogate (`surrogate_nas.papers.latency`) predicts
+from nothing on the accuracy side: the latency surrogate (`analysis.papers.latency`) predicts
 the whole space from ten random cells on the device, and Bayesian optimisation looks validation
 errors up under the predicted limit. The true latency then judges the answer. A second, checked
 answer measures its candidates, best first, until one keeps the limit; these are further latency
@@ -21,9 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.papers.common.paper import (
+from analysis.papers.common.paper import (
     PaperResult,
     Published,
     Row,
@@ -31,9 +29,11 @@ from surrogate_nas.papers.common.paper import (
     Work,
     published,
 )
-from surrogate_nas.papers.common.pictures import COLOURS, Item, Note, Panel, Series, picture
-from surrogate_nas.papers.common.ranks import Values
-from surrogate_nas.papers.latency import HELP_POOL, known_devices, split
+from analysis.papers.common.pictures import COLOURS, Item, Note, Panel, Series, picture
+from analysis.papers.common.ranks import Values
+from analysis.papers.latency import HELP_POOL, known_devices, split
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.computed import Computed
 from surrogate_nas.space import listed
 from surrogate_nas.study.api import search
 from surrogate_nas.surrogates.latency import Latency

@@ -23,14 +23,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published
-from surrogate_nas.papers.common.pictures import Item, Level, Note, Panel, Series, picture
-from surrogate_nas.papers.common.ranks import Values, within
-from surrogate_nas.papers.common.searches import DATA_SETS
+from analysis.papers.common.paper import PaperResult, Row, Summary, Work, published
+from analysis.papers.common.pictures import Item, Level, Note, Panel, Series, picture
+from analysis.papers.common.ranks import Values, within
+from analysis.papers.common.searches import DATA_SETS
+from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.space import listed
 from surrogate_nas.study.statistics import holm, signed_rank
-from surrogate_nas.study.surrogates import Protocol
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import kendall, scores_of, split_cells
 from surrogate_nas.surrogates.losses import LOSSES
@@ -321,13 +320,6 @@ def best_published() -> dict[int, tuple[float, str]]:
         if n and entry.metric.startswith("kendall@") and entry.mark != "?":
             best[n] = max(best.get(n, (0.0, "")), (entry.value or 0.0, entry.method))
     return best
-
-
-def protocol() -> dict[str, Protocol]:
-    """The published protocol by the name of its table, for `snas surrogate judge`."""
-    learned = Question("valid_error", 200)
-    tested = Question("test_error", 200)
-    return {DATA_SETS[DATA_SET]: Protocol(learned, tested, best_published())}
 
 
 def _summary(rows: Sequence[Row]) -> Summary:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from analysis.papers.common.paper import PaperResult, Row, Work, published
 from surrogate_nas.benchmarks import load
-from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import kendall, split_cells

@@ -4,7 +4,7 @@ Agreement is Kendall's τ: over all cells, over the best, and among cells of equ
 τ over a whole space mostly says that bad cells differ from good ones; a search ends among the best
 quarter. And a mere count of operations ranks well over a space, but not within equal counts.
 
-A candidate is every loss, error and quality besides the goal (`surrogate_nas.study.signals`), after
+A candidate is every loss, error and quality besides the goal (`analysis.signals`), after
 every number of epochs in the table; its mean over seeds and, if the table has them, single seeds;
 and of a training loss with a curve three sums (Ru et al., "Speedy Performance Estimation for Neural
 Architecture Search", NeurIPS 2021): TSE over all epochs so far, TSE-E over the last two of them,
@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.signals import Goal, measure_of, seeds_of, split_of
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.study.signals import Goal, measure_of, seeds_of, split_of
 from surrogate_nas.surrogates.evaluation import kendall
 
 Values = NDArray[np.float64]

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate_nas.benchmarks import load, tables
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work
-from surrogate_nas.papers.common.pictures import Map, Panel, in_rows, picture
-from surrogate_nas.papers.common.ranks import (
+from analysis.papers.common.paper import PaperResult, Row, Summary, Work
+from analysis.papers.common.pictures import Map, Panel, in_rows, picture
+from analysis.papers.common.ranks import (
     Values,
     absent_tables,
     best,
     ceiling,
 )
-from surrogate_nas.study.signals import Goal, goal_of, own_loss, seeds_of
+from analysis.signals import Goal, goal_of, own_loss, seeds_of
+from surrogate_nas.benchmarks import load, tables
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.surrogates.evaluation import kendall
 
 if TYPE_CHECKING:

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import (
+from analysis.papers.common.paper import (
     PaperResult,
     Row,
     Work,
     published,
     published_fields,
 )
-from surrogate_nas.papers.common.pictures import COLOURS, Panel, Series, Violins, picture
-from surrogate_nas.papers.common.ranks import SHARES, Indices, Values, best, ceiling
-from surrogate_nas.papers.common.searches import DATA_SETS
+from analysis.papers.common.pictures import COLOURS, Panel, Series, Violins, picture
+from analysis.papers.common.ranks import SHARES, Indices, Values, best, ceiling
+from analysis.papers.common.searches import DATA_SETS
+from surrogate_nas.benchmarks import Benchmark, Question, load
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Enumerable, listed
 
 if TYPE_CHECKING:

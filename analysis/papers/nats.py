@@ -1,14 +1,14 @@
 """The NATS-Bench paper's search on each data set (Dong et al., TPAMI 2021): topology space.
 
-The reward of `surrogate_nas.papers.nb201`, but a search on each data set, for 20,000, 40,000 and
+The reward of `analysis.papers.nb201`, but a search on each data set, for 20,000, 40,000 and
 120,000 simulated seconds; results of the two are never mixed. Finished runs are stored in
 ``runs.jsonl``.
 """
 
 from __future__ import annotations
 
-from surrogate_nas.papers.common.paper import PaperResult, Work
-from surrogate_nas.papers.common.searches import (
+from analysis.papers.common.paper import PaperResult, Work
+from analysis.papers.common.searches import (
     DENSITY,
     NOISE_NOTE,
     OURS,

@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate_nas.benchmarks import Benchmark, load, tables
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import (
+from analysis.papers.common.paper import (
     PaperResult,
     Row,
     Summary,
     Work,
     published_fields,
 )
-from surrogate_nas.papers.common.pictures import Map, Panel, picture
-from surrogate_nas.papers.common.ranks import (
+from analysis.papers.common.pictures import Map, Panel, picture
+from analysis.papers.common.ranks import (
     MEASURES,
     TITLES,
     WITHIN,
     Values,
     agreement,
 )
-from surrogate_nas.study.signals import Goal, goal_of
+from analysis.signals import Goal, goal_of
+from surrogate_nas.benchmarks import Benchmark, load, tables
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables.sources.nb201.extracts import zen_scores
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ProxyFinding:
     table: str  # The benchmark
     proxy: str  # The metric, one of `SIZES`, or `TOGETHER`
     goal: str  # What is finally wanted, as rows show it
-    taus: dict[str, float]  # τ by every one of `surrogate_nas.papers.common.ranks.MEASURES`
+    taus: dict[str, float]  # τ by every one of `analysis.papers.common.ranks.MEASURES`
     rho: float  # Spearman's ρ over all cells
     with_naslib: float  # The same with NASLib's values of the same proxy; NaN where there are none
 

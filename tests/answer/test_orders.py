@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from surrogate_nas.study.orders import filled, parts, signs
+from analysis.orders import filled, parts, signs
 
 
 @pytest.mark.parametrize("seed", range(2))

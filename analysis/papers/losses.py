@@ -4,7 +4,7 @@ Tables of losses, where every loss trained the same cells, are studied on a page
 (``make answer`` in the repository, by ``analysis/losses_protocol.md``); here they are tables like
 all others, in what their signals tell along a run.
 
-The paper reports a candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the
+The paper reports a candidate's τ with the goal (`analysis.papers.common.ranks`) over the
 space, its better half, its best quarter, and among cells with equally many operations with weights;
 the final value of the cell that it ranks first; what it costs; and for every τ its ceiling, the τ
 of two training seeds on the same cells.
@@ -19,11 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks import Benchmark, load, tables
-from surrogate_nas.benchmarks.losses import TRAINED, Losses
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, spread
-from surrogate_nas.papers.common.pictures import (
+from analysis.papers.common.paper import PaperResult, Row, Summary, Work, spread
+from analysis.papers.common.pictures import (
     COLOURS,
     STYLES,
     Item,
@@ -32,7 +29,7 @@ from surrogate_nas.papers.common.pictures import (
     Series,
     picture,
 )
-from surrogate_nas.papers.common.ranks import (
+from analysis.papers.common.ranks import (
     MEASURES,
     ROLES,
     TITLES,
@@ -45,10 +42,13 @@ from surrogate_nas.papers.common.ranks import (
     itself,
     mean_of,
 )
-from surrogate_nas.papers.common.signals import Signals, signals_of
-from surrogate_nas.papers.common.signals import summary as signals_table
-from surrogate_nas.papers.common.signals import words as signals_in_words
-from surrogate_nas.study.signals import Goal, goal_of, measure_of, seeds_of
+from analysis.papers.common.signals import Signals, signals_of
+from analysis.papers.common.signals import summary as signals_table
+from analysis.papers.common.signals import words as signals_in_words
+from analysis.signals import Goal, goal_of, measure_of, seeds_of
+from surrogate_nas.benchmarks import Benchmark, load, tables
+from surrogate_nas.benchmarks.losses import TRAINED, Losses
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,7 +147,7 @@ class Finding:
     measure: str  # What that measures, whatever the split: the kind of task
     candidate: str  # The loss, with its epochs
     family: str  # What is measured on which split, over all tables
-    # The same beside what is wanted (`surrogate_nas.papers.common.ranks.ROLES`), or empty
+    # The same beside what is wanted (`analysis.papers.common.ranks.ROLES`), or empty
     role: str
     final: bool  # Whether a search may not see it
     # Whether the goal was measured on test data, and not on validation data for want of a test

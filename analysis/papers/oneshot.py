@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.papers.common.paper import PaperResult, Row, Summary, Work, published, spread
+from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published, spread
-from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot

@@ -3,7 +3,7 @@
 A signal is the training loss, the validation loss, or the validation measure of the goal, after
 about a tenth, a fifth, half and all of a run. Its τ with the goal has an interval over cells, and
 so has the difference of two signals on the same cells, both by what each cell adds to τ
-(`surrogate_nas.study.orders`).
+(`analysis.orders`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.benchmarks.losses import TRAINED
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
-from surrogate_nas.papers.common.paper import Summary
-from surrogate_nas.papers.common.ranks import Indices, Values, best, ceiling, mean_of
-from surrogate_nas.study.orders import parts, signs
-from surrogate_nas.study.signals import (
+from analysis.orders import parts, signs
+from analysis.papers.common.paper import Summary
+from analysis.papers.common.ranks import Indices, Values, best, ceiling, mean_of
+from analysis.signals import (
     MARKS,
     SIGNALS,
     Goal,
@@ -31,6 +27,10 @@ from surrogate_nas.study.signals import (
     seeds_of,
     signal_metrics,
 )
+from surrogate_nas.benchmarks import Benchmark, Question, load
+from surrogate_nas.benchmarks.losses import TRAINED
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Seed
 

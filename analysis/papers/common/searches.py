@@ -1,8 +1,8 @@
 """Searches within simulated seconds: what each run had found and when, and the rows of it.
 
 The papers' conventions: no shared initial cells, and what would end after the budget does not
-count. The two protocols on NAS-Bench-201 (`surrogate_nas.papers.nb201`,
-`surrogate_nas.papers.nats`) report the best validated cell by its test accuracy after 200 epochs,
+count. The two protocols on NAS-Bench-201 (`analysis.papers.nb201`,
+`analysis.papers.nats`) report the best validated cell by its test accuracy after 200 epochs,
 mean of seeds.
 
 The study's runner makes the runs. Of each, only the trajectory is stored: 2 kB instead of the 42 kB
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from analysis.papers.common.paper import Row, Work, joined, published, published_fields
+from analysis.papers.common.pictures import Level, Note, Panel, mean_curves, picture
+from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.common.paper import Row, Work, joined, published, published_fields
-from surrogate_nas.papers.common.pictures import Level, Note, Panel, mean_curves, picture
-from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 

@@ -19,10 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.papers.common.paper import PaperResult, Row, Work, joined, published
-from surrogate_nas.papers.common.searches import (
+from analysis.papers.common.paper import PaperResult, Row, Work, joined, published
+from analysis.papers.common.searches import (
     BO,
     DATA_SETS,
     DENSITY,
@@ -45,6 +43,8 @@ from surrogate_nas.papers.common.searches import (
     run_methods,
     verdict,
 )
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.computed import Computed
 from surrogate_nas.study.api import search
 
 _METHODS = (

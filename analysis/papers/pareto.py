@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from analysis.papers.common.paper import PaperResult, Row, Summary, Work
+from analysis.papers.common.pictures import Panel, in_rows, mean_curves, picture
+from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work
-from surrogate_nas.papers.common.pictures import Panel, in_rows, mean_curves, picture
-from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.scale import Frame, frame_of, vectors_of

@@ -1,12 +1,13 @@
 """A redone paper: its rows beside the published ones, its tables and pictures.
 
-A paper is one file of `surrogate_nas.papers` and its rows of ``published.csv``. Its function takes
+A paper is one file of `analysis.papers` and its rows of ``published.csv``. Its function takes
 a `Work`, which runs its jobs, and returns a `PaperResult`.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +16,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.version import __version__
+from surrogate_nas.files import Journal, replacing, write_whole
+from surrogate_nas.runtime.engines import raise_lost, run_jobs
+
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 J = TypeVar("J")
 K = TypeVar("K", bound=tuple[Any, ...])
@@ -48,11 +54,9 @@ class Published(NamedTuple):
 
 
 @cache
-def published(
-    paper: str, folder: Path = Path(__file__).parents[1]
-) -> Mapping[tuple[str, str, str], Published]:
+def published(paper: str) -> Mapping[tuple[str, str, str], Published]:
     """The published numbers of a paper by method, data set and metric, in the order of the file."""
-    text = (folder / "published.csv").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[1] / "published.csv").read_text(encoding="utf-8")
     rows = {}
     for line in csv.DictReader(text.splitlines()):
         if line.pop("paper") != paper:
@@ -175,8 +179,6 @@ def _with_std(mean: float | None, std: float | None) -> str:
 
 def spread(values: NDArray[np.float64] | Sequence[float]) -> float | None:
     """The standard deviation over runs; None for a single run."""
-    import numpy as np
-
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
@@ -244,7 +246,7 @@ class PaperResult:
         return [table for table in tables if table is not None]
 
     def to_json(self) -> dict[str, Any]:
-        """The table as ``snas paper --json`` prints it."""
+        """The table as ``python -m analysis.papers NAME --json`` prints it."""
         content: dict[str, Any] = {
             "title": self.title,
             "rows": [asdict(row) for row in self.rows],
@@ -287,15 +289,16 @@ class PaperResult:
 
     def write(self, folder: Path) -> None:
         """Write ``rows.json``, ``table.md`` and the pictures into a folder."""
-        from surrogate_nas.files import replacing
-        from surrogate_nas.study.store import Store
-
         for name, figure in self.pictures.items():
             with replacing(folder / name) as temporary:
                 figure.savefig(temporary, format="png", dpi=150)
-        store = Store(folder)
-        store.write_json("rows.json", self.to_json())
-        store.write_text("table.md", self.to_markdown())
+        write_json(folder / "rows.json", self.to_json())
+        write_whole(folder / "table.md", self.to_markdown())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file as a whole."""
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def _tenths(value: float | None) -> float | None:
@@ -376,10 +379,6 @@ class Work:
         Raises:
             UserError: The file is damaged or of other settings, or a job was lost.
         """
-        from surrogate_nas.core.version import __version__
-        from surrogate_nas.files import Journal
-        from surrogate_nas.runtime.engines import raise_lost, run_jobs
-
         path = self.folder / file if file else None
         with Journal(path, {"version": __version__, **(settings or {})}) as journal:
             try:

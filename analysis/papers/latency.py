@@ -25,9 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published
-from surrogate_nas.papers.common.pictures import (
+from analysis.papers.common.paper import PaperResult, Row, Work, published
+from analysis.papers.common.pictures import (
     COLOURS,
     Bars,
     Item,
@@ -36,7 +35,8 @@ from surrogate_nas.papers.common.pictures import (
     Series,
     picture,
 )
-from surrogate_nas.papers.common.ranks import Indices, Values
+from analysis.papers.common.ranks import Indices, Values
+from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90

@@ -26,11 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.base import SeedPolicy
-from surrogate_nas.core.numbers import share
-from surrogate_nas.objective import Objective
-from surrogate_nas.papers.common.paper import (
+from analysis.papers.common.paper import (
     PaperResult,
     Row,
     Summary,
@@ -39,9 +35,13 @@ from surrogate_nas.papers.common.paper import (
     published,
     published_fields,
 )
-from surrogate_nas.papers.common.pictures import Item, Level, Note, Panel, Series, pen, picture
-from surrogate_nas.papers.common.ranks import Values
-from surrogate_nas.papers.common.searches import DATA_SETS
+from analysis.papers.common.pictures import Item, Level, Note, Panel, Series, pen, picture
+from analysis.papers.common.ranks import Values
+from analysis.papers.common.searches import DATA_SETS
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.base import SeedPolicy
+from surrogate_nas.core.numbers import share
+from surrogate_nas.objective import Objective
 from surrogate_nas.space import listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.api import search

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from analysis.papers.common.paper import PaperResult, Row, Summary, Work, joined
+from analysis.papers.common.pictures import COLOURS, Level, Panel, Series, picture
+from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, joined
-from surrogate_nas.papers.common.pictures import COLOURS, Level, Panel, Series, picture
-from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.api import search
 from surrogate_nas.study.problem import bind
