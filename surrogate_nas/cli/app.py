@@ -20,7 +20,6 @@ from typer.core import TyperGroup
 
 from surrogate_nas.cli import (
     archive,
-    baseline,
     compare,
     data,
     export,
@@ -51,7 +50,6 @@ PANELS = {
         "lambda-path",
         "search",
         "play",
-        "baseline",
     ),
     "Read what was found": ("report", "serve", "export", "archive"),
     "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
@@ -134,7 +132,6 @@ for _command in (
     table.table,
     table.table_losses,
     table.proxies,
-    baseline.baseline,
     serve.serve,
 ):
     app.command()(_command)

@@ -41,7 +41,7 @@ def write_report(result: StudyResult, folder: Path, *, command: str = "") -> Pat
         ('report.html', True)
     """
     from surrogate_nas.report.page import Page
-    from surrogate_nas.report.reading import Study, SuiteResult, read_baselines, write_tables
+    from surrogate_nas.report.reading import Study, SuiteResult, write_tables
 
     if isinstance(result, SuiteResult):
         write_tables(result, folder / "tables")
@@ -50,6 +50,5 @@ def write_report(result: StudyResult, folder: Path, *, command: str = "") -> Pat
         command=command,
         explorer=beside(folder),
         numbers=_NUMBERS if (folder / _NUMBERS).is_file() else "",
-        baselines=read_baselines(folder),
     )
     return Page(study).write(folder)

@@ -4,14 +4,11 @@ in one place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import Journal
 from surrogate_nas.report.style import Style, styles
 from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
 from surrogate_nas.study.archive import INDEX, Archive, create, file_of, index_of, unpack
@@ -55,8 +52,6 @@ from surrogate_nas.study.tables import (
 from surrogate_nas.study.verdict import TARGET, Verdict, joined
 
 __all__ = [
-    "BASELINES",
-    "BASELINE_SETTINGS",
     "BEST_SHOWN",
     "INDEX",
     "MARKED",
@@ -111,7 +106,6 @@ __all__ = [
     "kind_of",
     "nondominated",
     "provenance",
-    "read_baselines",
     "read_running",
     "results_of",
     "shared_cells",
@@ -127,26 +121,6 @@ __all__ = [
 ]
 
 
-BASELINES = "baselines"
-"""The folder of other systems' results within a comparison's."""
-BASELINE_SETTINGS = {"what": "a baseline", "version": 1}
-
-
-def read_baselines(folder: Path) -> list[dict[str, Any]]:
-    """What ``snas baseline`` stored of other systems, by their names.
-
-    Raises:
-        UserError: A file is damaged.
-    """
-    baselines = []
-    for path in sorted((folder / BASELINES).glob("*.jsonl")):
-        entries = Journal.read(path, BASELINE_SETTINGS)
-        if len(entries) != 1:
-            raise UserError(f"{path} is damaged. Delete it and run snas baseline again.")
-        baselines += entries
-    return baselines
-
-
 @dataclass(frozen=True, eq=False)
 class Study:
     """What a page is about: a result, and what stands beside it.
@@ -156,14 +130,12 @@ class Study:
         command: The command that made it, or empty.
         explorer: The file of the explorer beside the page, or empty.
         numbers: The file of its numbers beside the page, or empty.
-        baselines: Systems of others on the same task.
     """
 
     result: StudyResult
     command: str = ""
     explorer: str = ""
     numbers: str = ""
-    baselines: Sequence[dict[str, Any]] = ()
 
     @property
     def comparison(self) -> Comparison:

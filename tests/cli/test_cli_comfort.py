@@ -55,7 +55,6 @@ COMMANDS = [
     ["losses"],
     ["table-losses"],
     ["proxies"],
-    ["baseline"],
     ["new", "strategy"],
     ["new", "task"],
     ["new", "loss"],

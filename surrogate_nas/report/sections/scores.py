@@ -5,8 +5,6 @@ the paired tests.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -25,9 +23,7 @@ from surrogate_nas.core.numbers import (
 from surrogate_nas.report.markup import (
     Column,
     Content,
-    Paragraph,
     Section,
-    Span,
     Table,
     note,
     section,
@@ -210,48 +206,6 @@ def _noise_note(comparison: Comparison) -> str:
         f" average over the {plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at"
         " least ten); regrets that differ by less say little."
     )
-
-
-@section(50, "comparison", "front")
-def baselines(study: Study) -> Section | None:
-    """Systems from elsewhere beside our strategies: the system's network first, then what each
-    strategy found.
-    """
-    if not study.baselines or not study.comparison.strategies:
-        return None
-    blocks: list[str | Table | Paragraph] = []
-    for one in study.baselines:
-        unit = one["unit"] or "1"
-        heads = [
-            Column("found by"),
-            Column(f"valid {one['measure']}", unit),
-            Column(f"test {one['measure']}", unit),
-            Column("parameters"),
-            Column("latency", "ms"),
-            Column("networks trained"),
-            Column("spent", "s"),
-            Column("network"),
-        ]
-        rows = [_network(network, study.styles) for network in one["found"]]
-        limit = f"{one['limit']:g} seconds for each"
-        blocks.append(f"{one['versions']} on {one['task']}, {limit}, seed {one['seed']}.")
-        blocks += [Table(heads, rows), note(one["note"])]
-    return Section("Systems from elsewhere", blocks)
-
-
-def _network(network: Mapping[str, Any], styles: Mapping[str, Style]) -> list[Content]:
-    """A row of the table of systems."""
-    name = network["by"]
-    return [
-        strategy(name, styles[name]) if name in styles else Span(name, "strong"),
-        fixed(network["valid"], 3),
-        fixed(network["test"], 3),
-        f"{network['parameters']:,}",
-        fixed(network["latency_ms"], 3),
-        f"{network['networks']:,}",
-        fixed(network["seconds"], 0),
-        Span(network["architecture"], "code"),
-    ]
 
 
 @section(95, "comparison", "front")

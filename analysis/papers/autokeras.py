@@ -1,4 +1,4 @@
-"""The command that runs AutoKeras on a live task for as long as each of our strategies.
+"""AutoKeras on a live task, for as many seconds as each of our strategies.
 
 Jin, Chollet, Song & Hu, "AutoKeras: An AutoML Library for Deep Learning", JMLR 24 (2023): Keras 3
 on PyTorch, in one thread. Its image search begins with a small convolutional network, ResNet50 and
@@ -17,34 +17,30 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from importlib.metadata import version
 from statistics import median_low
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+import numpy as np
+from numpy.typing import NDArray
 
-from surrogate_nas.cli.options import StrategiesOption, names, results_folder
-from surrogate_nas.cli.output import (
-    JsonOption,
-    emit,
-    note,
-    progress_bar,
-    seconds,
-    show_table,
-    write_pages,
-)
-from surrogate_nas.core.errors import UserError, unknown
+from analysis.papers.common.paper import PaperResult, Row, Work
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import need
+from surrogate_nas.runtime.engines import run_apart
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.strategies import DEFAULTS
+from surrogate_nas.study.api import compare
+from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.run import Run
+from surrogate_nas.training import Task, task_named
+from surrogate_nas.training.hardware.latency import Protocol, time_inference
+from surrogate_nas.training.metrics.base import Predictions
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from surrogate_nas.space import Cell, Space
-    from surrogate_nas.study.comparison import Comparison
-    from surrogate_nas.study.run import Run
-    from surrogate_nas.training.tasks import Task
-
-_AUTOKERAS = "autokeras"
-_KINDS = ("classification", "regression")
+TASK = "digits"
+SECONDS = 120.0
+SEED = 0
+AUTOKERAS = "autokeras"
 _BLOCKS = {
     "resnet": ("ResNetBlock", "res_net_block_1"),
     "xception": ("XceptionBlock", "xception_block_1"),
@@ -52,27 +48,27 @@ _BLOCKS = {
 }
 _ROUNDS = 10
 _MOST_NETWORKS = 10_000
-_NOTE = (
-    "AutoKeras's seconds are processor time of one thread, its thinking included; a strategy's are"
-    " those that its trainings took, its own thinking not counted. Every network was chosen by the"
-    " validation split; latencies were measured in turn, one example at a time. AutoKeras starts"
-    " from no weights of elsewhere; one search, seed {seed}."
+_NOTES = (
+    "AutoKeras's seconds are processor time of one thread, its own computations included. The"
+    " seconds of a strategy are those of its trainings alone.",
+    "Every network was chosen by the validation split. Latencies were measured in turn, one example"
+    " at a time. AutoKeras starts without pretrained weights. Its numbers come from one search.",
 )
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network that AutoKeras or a strategy chose by the validation split, in plain numbers.
+    """A network that AutoKeras or a strategy chose by the validation split.
 
     Attributes:
         by: ``autokeras``, or the strategy's name.
-        architecture: Its settings in AutoKeras's words, or our cell.
+        architecture: AutoKeras's settings, or our cell.
         valid: The task's first metric on the validation split.
-        test: The same on the test split, which no search saw.
-        parameters: Trained numbers.
+        test: The same on the test split, which no search used.
+        parameters: The number of trained parameters.
         latency_ms: Median milliseconds of one inference of one example, one thread of a CPU.
-        networks: How many networks were trained.
-        seconds: What was spent.
+        networks: The number of networks that were trained.
+        seconds: The seconds spent.
     """
 
     by: str
@@ -87,152 +83,69 @@ class Network:
 
 @dataclass(frozen=True)
 class Search:
-    """What AutoKeras searches, and our cells that are timed in turn with its network."""
+    """The task that AutoKeras searches, and our cells that are timed in turn with its network."""
 
     task: Task
     seconds: float
-    seed: int
     space: Space
     cells: Sequence[Cell]
 
 
-def baseline(
-    system: Annotated[str, typer.Argument(help="autokeras.")],
-    task: Annotated[
-        str, typer.Option(help="A task of classification or regression, or file.py:TASK.")
-    ] = "digits",
-    limit: Annotated[
-        float, typer.Option("--seconds", help="What the system, and every run, may spend.")
-    ] = 120.0,
-    strategies: StrategiesOption = None,
-    runs: Annotated[
-        int, typer.Option(help="Seeds per strategy; the run of median score is shown.")
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
-    workers: Annotated[
-        int, typer.Option(help="Processes for our strategies; the system runs alone.")
-    ] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where results and the report go; results/baseline-SYSTEM-TASK if left out."
-        ),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Run AutoKeras on the task of our strategies.
+def autokeras(work: Work) -> PaperResult:
+    """Compare AutoKeras with our strategies: one run each, 120 seconds, the same data and splits.
 
-    It has the same data, splits and seconds; one report shows both.
-
-    \b
-    Examples:
-      snas baseline autokeras --task digits --seconds 120 --workers 2
-      snas baseline autokeras --task fashion --seconds 600 --strategies bo,evolution
+    Args:
+        work: The folder, how many runs, and where.
     """
-    from surrogate_nas.strategies import DEFAULTS
-    from surrogate_nas.study.api import compare
-    from surrogate_nas.training import task_named
-
-    if system != _AUTOKERAS:
-        raise unknown("baseline", system, [_AUTOKERAS])
-    learned = task_named(task)
-    _check(learned)
-    metric = learned.measured[0].name
-    folder = results_folder(out, "comparison", "baseline", system, task)
-    with progress_bar("runs") as progress:
-        comparison = compare(
-            f"live:{task}",
-            names(strategies) or DEFAULTS,
-            f"valid_{metric}",
-            runs=runs,
-            budget_seconds=limit,
-            seed=seed,
-            workers=workers,
-            folder=folder,
-            progress=progress,
-        )
-    if not comparison.strategies:
-        raise UserError(f"{limit:g} seconds do not pay for one training of {task}; give more.")
-    content = _stored(folder, learned, limit, seed, comparison.strategies)
-    if content is None:
-        content = _searched(comparison, learned, limit, seed)
-        _store(folder, content)
-    written = write_pages(comparison, comparison.to_json(), folder)
-    emit(content, json, lambda: _show(content))
-    note(content["note"])
-    for line in written:
-        note(line)
-
-
-def _check(task: Task) -> None:
-    """Refuse a task that AutoKeras has no head for, or a machine without AutoKeras."""
-    from surrogate_nas.core.extras import need
-
-    if task.kind not in _KINDS:
-        raise UserError(
-            f"AutoKeras answers tasks of {' and '.join(_KINDS)}; {task.name} is one of {task.kind}."
-        )
-    need("The baseline autokeras", "autokeras", "keras", "torch")
+    need("The comparison with AutoKeras", AUTOKERAS, "keras", "torch")
+    task = task_named(TASK)
+    metric = task.measured[0].name
+    comparison = compare(
+        f"live:{TASK}",
+        DEFAULTS,
+        f"valid_{metric}",
+        runs=work.runs or 1,
+        budget_seconds=SECONDS,
+        seed=SEED,
+        workers=work.workers,
+        folder=work.folder / "comparison",
+        progress=work.progress,
+    )
+    jobs = {AUTOKERAS: comparison}
+    settings = {"task": task.digest, "seconds": SECONDS, "seed": SEED}
+    content = work.results(_searched, jobs, "autokeras.jsonl", settings)[AUTOKERAS]
+    rows = []
+    for network in content["networks"]:
+        for name in ("valid", "test", "parameters", "latency_ms"):
+            shown = f"{name}_{metric}" if name in ("valid", "test") else name
+            row = Row(
+                network["by"],
+                TASK,
+                shown,
+                ours=network[name],
+                evaluations=network["networks"],
+                seconds=network["seconds"],
+                verdict=network["architecture"] if name == "valid" else "",
+            )
+            rows.append(row)
+    title = f"AutoKeras and our strategies, {SECONDS:g} s each ({content['versions']})"
+    return work.result(title, rows, _NOTES)
 
 
-def _stored(
-    folder: Path,
-    task: Task,
-    limit: float,
-    seed: int,
-    strategies: Sequence[str],
-) -> dict[str, Any] | None:
-    """The stored search of this task, seconds, seed and strategies; None where there is none."""
-    from surrogate_nas.report.reading import read_baselines
-
-    for content in read_baselines(folder):
-        asked = content["system"], content["digest"], content["limit"], content["seed"]
-        others = [network["by"] for network in content["found"][1:]]
-        if asked == (_AUTOKERAS, task.digest, limit, seed) and others == list(strategies):
-            return content
-    return None
-
-
-def _store(folder: Path, content: dict[str, Any]) -> None:
-    from surrogate_nas.files import Journal, replacing
-    from surrogate_nas.report.reading import BASELINE_SETTINGS, BASELINES
-
-    path = folder / BASELINES / f"{_AUTOKERAS}.jsonl"
-    with replacing(path) as temporary, Journal(temporary, BASELINE_SETTINGS) as journal:
-        journal.append(content)
-
-
-def _searched(
-    comparison: Comparison,
-    task: Task,
-    limit: float,
-    seed: int,
-) -> dict[str, Any]:
-    """Search with AutoKeras; its network and those of our median runs as the folder stores them."""
-    from surrogate_nas.runtime.engines import run_apart
-
+def _searched(comparison: Comparison) -> dict[str, Any]:
+    """Search with AutoKeras; its network and those of our median runs."""
+    task = task_named(TASK)
     chosen = [_median_run(comparison, name) for name in comparison.strategies]
     cells = [comparison.answer(run).cell for run in chosen]
-    search = Search(task, limit, seed, comparison.objective.benchmark.space, cells)
+    search = Search(task, SECONDS, comparison.objective.benchmark.space, cells)
     # a process of its own, as Keras reads its backend from the environment once
     (outcome,) = run_apart(run_autokeras, [search], 1)
     theirs, sizes, versions = outcome.result
-    metric = task.measured[0]
+    metric = task.measured[0].name
     networks = [theirs]
     for run, (parameters, latency_ms) in zip(chosen, sizes, strict=True):
-        networks.append(_ours(comparison, run, metric.name, parameters, latency_ms))
-    return {
-        "system": _AUTOKERAS,
-        "versions": versions,
-        "digest": task.digest,
-        "task": task.name,
-        "measure": metric.name,
-        "unit": metric.unit,
-        "limit": limit,
-        "seed": seed,
-        "note": _NOTE.format(seed=seed),
-        "found": [asdict(network) for network in networks],
-    }
+        networks.append(_ours(comparison, run, metric, parameters, latency_ms))
+    return {"versions": versions, "networks": [asdict(network) for network in networks]}
 
 
 def _median_run(comparison: Comparison, strategy: str) -> Run:
@@ -265,42 +178,13 @@ def _ours(
     )
 
 
-def _show(content: dict[str, Any]) -> None:
-    metric = content["measure"]
-    heads = (
-        "found by",
-        f"valid {metric}",
-        f"test {metric}",
-        "parameters",
-        "ms",
-        "networks",
-        "spent",
-    )
-    rows = [
-        (
-            network["by"],
-            f"{network['valid']:.4g}",
-            f"{network['test']:.4g}",
-            f"{network['parameters']:,}",
-            f"{network['latency_ms']:.3g}",
-            network["networks"],
-            seconds(network["seconds"]),
-        )
-        for network in content["found"]
-    ]
-    title = f"{content['task']}: {content['limit']:g} s each ({content['versions']})"
-    show_table(heads, rows, title=title)
-
-
 def run_autokeras(search: Search) -> tuple[Network, list[tuple[int, float]], str]:
     """Search with AutoKeras; its network, parameters and latency of every cell, and versions."""
-    from importlib.metadata import version
-
     os.environ.update(KERAS_BACKEND="torch", TF_CPP_MIN_LOG_LEVEL="3")
     warnings.simplefilter("ignore")
     import keras
 
-    keras.utils.set_random_seed(search.seed)
+    keras.utils.set_random_seed(SEED)
     task = search.task
     arrays = {
         split: (_as_keras(examples.inputs), examples.targets)
@@ -324,14 +208,14 @@ def run_autokeras(search: Search) -> tuple[Network, list[tuple[int, float]], str
         n_trained = sum(trial.score is not None for trial in trials)
         if not n_trained:
             raise UserError(
-                f"AutoKeras finished no epoch of a network within {search.seconds:g} s; give it"
-                " more."
+                f"AutoKeras finished no epoch of a network within"
+                f" {search.seconds:g} s; give it more."
             )
         network = model.tuner.get_best_models()[0]
         settings = model.tuner.oracle.get_best_trials()[0].hyperparameters.values
     (parameters, latency_ms), *sizes = _sizes(search, network)
     theirs = Network(
-        by=_AUTOKERAS,
+        by=AUTOKERAS,
         architecture=", ".join(
             f"{name.rpartition('/')[2]}={value}" for name, value in settings.items()
         ),
@@ -354,7 +238,7 @@ def _clock(end: float) -> Any:
     """A callback that ends the training of a network when the time is up, and then the search."""
     import keras
 
-    class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    class Clock(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's names
             if time.process_time() > end:
                 self.model.stop_training = True
@@ -382,7 +266,7 @@ def _model(search: Search, folder: str) -> Any:
                 untrained[name] = False
         first_settings.append(untrained)
 
-    class Tuner(greedy.Greedy):  # type: ignore[misc]
+    class Tuner(greedy.Greedy):
         def __init__(self, **settings: Any) -> None:
             super().__init__(initial_hps=first_settings, **settings)
 
@@ -396,7 +280,7 @@ def _model(search: Search, folder: str) -> Any:
     base = ak.ClassificationHead if is_class else ak.RegressionHead
     name = "classification_head_1" if is_class else "regression_head_1"
 
-    class Head(base):  # type: ignore[misc, valid-type]
+    class Head(base):
         """Its shape comes as NumPy integers, which Keras refuses since 3.14."""
 
         def build(self, hp: Any, inputs: Any = None) -> Any:
@@ -413,7 +297,7 @@ def _model(search: Search, folder: str) -> Any:
         max_trials=_MOST_NETWORKS,
         directory=folder,
         overwrite=True,
-        seed=search.seed,
+        seed=SEED,
     )
 
 
@@ -421,13 +305,13 @@ def _image_block() -> Any:
     """AutoKeras's block for images, whose networks begin untrained, at the size of the images."""
     import autokeras as ak
 
-    class Images(ak.ImageBlock):  # type: ignore[misc]
+    class Images(ak.ImageBlock):
         def _build_block(self, hp: Any, node: Any, block_type: str) -> Any:
             if block_type not in _BLOCKS:
                 return super()._build_block(hp, node, block_type)
             kind, name = _BLOCKS[block_type]
 
-            class Small(getattr(ak, kind)):  # type: ignore[misc]
+            class Small(getattr(ak, kind)):
                 def build(self, hp: Any, inputs: Any = None) -> Any:
                     hp.Fixed("imagenet_size", False)
                     return super().build(hp, inputs)
@@ -445,9 +329,6 @@ def _metric(
     targets: NDArray[Any],
 ) -> float:
     """The task's first metric of a Keras network, as our own networks are judged."""
-    import numpy as np
-
-    from surrogate_nas.training.metrics.base import Predictions
 
     def outputs_of(examples: Any) -> Any:
         outputs = network.predict(np.asarray(examples), verbose=0)
@@ -462,10 +343,7 @@ def _metric(
 
 def _sizes(search: Search, network: Any) -> list[tuple[int, float]]:
     """Trained numbers and median latency (ms) of the network and of every cell, timed in turn."""
-    import numpy as np
     import torch
-
-    from surrogate_nas.training.hardware.latency import Protocol, time_inference
 
     protocol = Protocol(rounds=_ROUNDS)
     frame = search.task.network()
@@ -485,6 +363,4 @@ def _sizes(search: Search, network: Any) -> list[tuple[int, float]]:
 
 def _as_keras(inputs: NDArray[Any]) -> NDArray[Any]:
     """Images as shape ``(n, height, width, channels)``; signals as rows of numbers."""
-    import numpy as np
-
     return np.moveaxis(inputs, 1, -1) if inputs.shape[2] > 1 else inputs.reshape(len(inputs), -1)
