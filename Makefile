@@ -118,10 +118,8 @@ dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Pyth
 
 archive-%: $(SETUP)  ## run a suite, starter or another, and seal it in data/archives/ (goes on)
 	$(BIN)/snas suite $* --workers $(WORKERS) --out results/suite-$*
-	$(BIN)/snas archive create results/suite-$* results/$*.zip --by 'surrogate_nas developers' \
+	$(BIN)/snas archive create results/suite-$* data/archives/$*.zip --by 'surrogate_nas developers' \
 	    --note 'make archive-$*' --licence MIT
-	$(BIN)/snas archive publish $(filter-out data/archives/$*.zip,$(wildcard data/archives/*.zip)) \
-	    results/$*.zip --out data/archives
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (hours; goes on)
 	$(ONE_THREAD) $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)

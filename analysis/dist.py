@@ -95,7 +95,7 @@ def digests(folder: Path) -> dict[str, str]:
     """The sha256 of every file of data that is shipped, by its name under data/."""
     files = [*folder.glob("*.json"), *folder.glob("*.h5"), *(folder / "losses").glob("*")]
     files.append(folder / "sources.csv")
-    files += [*(folder / "archives").glob("*.json"), *(folder / "archives").glob("*.zip")]
+    files += [*(folder / "archives").glob("*.zip")]
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files

@@ -1,4 +1,4 @@
-"""Commands about archives: sealing results in one file, verifying one, and a board of several."""
+"""Commands about archives: sealing results in one file, and verifying one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import Annotated
 
 import typer
 
-from surrogate_nas.cli.options import IndexOption
 from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
 
-app = typer.Typer(
-    no_args_is_help=True, help="Seal results in one file, verify one, publish several."
-)
+app = typer.Typer(no_args_is_help=True, help="Seal results in one file, or verify one.")
 
 NOT_CHECKED = 3
 """The exit code of a verification that lacks a table."""
@@ -66,7 +63,8 @@ def create(
 @app.command()
 def verify(
     what: Annotated[
-        str, typer.Argument(metavar="FILE|URL|NAME", help="An archive, or a name of an index.")
+        str,
+        typer.Argument(metavar="FILE|URL|NAME", help="An archive, or a shipped one's name."),
     ],
     replay: Annotated[
         str, typer.Option(help="Which runs are made again: a share of each strategy's, or all.")
@@ -74,7 +72,6 @@ def verify(
     bench: Annotated[
         str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")
     ] = None,
-    index: IndexOption = "",
     json: JsonOption = False,
 ) -> None:
     """Check an archive and make runs of it again.
@@ -95,7 +92,7 @@ def verify(
     if replay not in ("share", "all"):
         raise UserError(f"--replay is share or all, not {replay!r:.40}.")
     with TemporaryDirectory() as folder, progress_bar("runs made again") as progress:
-        path = archive.file_of(what, Path(folder), index=index)
+        path = archive.file_of(what, Path(folder))
         found = verify_file(path, replay_all=replay == "all", benchmark=bench, progress=progress)
     content = found.to_json()
     lists = ("problems", "absent", "notes")
@@ -115,34 +112,3 @@ def verify(
     if found.absent:
         note("Not checked here: this machine lacks what the lines above name.")
         raise typer.Exit(NOT_CHECKED)
-
-
-@app.command()
-def publish(
-    places: Annotated[
-        list[str],
-        typer.Argument(metavar="DIR|FILE|URL|NAME...", help="Folders of results, or archives."),
-    ],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
-    by: ByOption = "",
-    licence: LicenceOption = "",
-    index: IndexOption = "",
-    json: JsonOption = False,
-) -> None:
-    """Write a board: one page of several archives.
-
-    It opens offline, and the archives lie beside it. Folders are sealed first; --by and --licence
-    are theirs. The folder has an index, so that others name its archives in --against.
-
-    \b
-    Examples:
-      snas archive publish starter.zip results/mine --out board
-      snas compare --against mine --index board/index.json
-    """
-    from surrogate_nas.report.board import publish as publish_board
-
-    page, entries = publish_board(places, out, by=by, licence=licence, index=index)
-    content = {"page": str(page), "archives": entries}
-    rows = [(entry["name"], entry["address"], entry["bytes"]) for entry in entries]
-    emit(content, json, lambda: show_table(("archive", "file", "bytes"), rows))
-    note(f"Board: {page}")

@@ -18,7 +18,6 @@ from surrogate_nas.cli.options import (
     BudgetSecondsOption,
     ControlsOption,
     EngineOption,
-    IndexOption,
     ObjectiveOption,
     StrategiesOption,
     SubjectToOption,
@@ -80,7 +79,6 @@ def compare(
     ] = None,
     with_: WithOption = None,
     against: AgainstOption = None,
-    index: IndexOption = "",
     serve: ServeOption = False,
     json: JsonOption = False,
     **options: Any,
@@ -109,7 +107,7 @@ def compare(
     from surrogate_nas.study.places import is_of_objective
 
     if len(given := bench or [default()]) > 1:
-        with opened(against or (), index=index) as earlier:
+        with opened(against or ()) as earlier:
             _judge_together([*map(Path, given), *earlier], out, json)
         return
     name = given[0]
@@ -118,7 +116,7 @@ def compare(
     if controls:
         entered = with_controls(entered, bound.benchmark.space)
     folder = results_folder(out, "comparison", "compare", name, is_own=is_of_objective(bound))
-    with opened(against or (), index=index, objective=bound) as earlier:
+    with opened(against or (), objective=bound) as earlier:
         with shown(folder, serve), progress_bar("runs") as bar:
             counts = (0, 0)
 

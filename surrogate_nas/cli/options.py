@@ -131,13 +131,9 @@ AgainstOption = Annotated[
         metavar="FOLDER|FILE|URL|NAME",
         help=(
             "Earlier results of the same problems, judged with these: a folder, an archive, or the"
-            " name of one in an index."
+            " name of a shipped archive."
         ),
     ),
-]
-IndexOption = Annotated[
-    str,
-    typer.Option(metavar="FILE|URL", help="An index of archives beside that of the project."),
 ]
 WorkersOption = Annotated[
     int | None,

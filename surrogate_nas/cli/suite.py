@@ -14,7 +14,6 @@ from surrogate_nas.cli.options import (
     AgainstOption,
     BlindOption,
     EngineOption,
-    IndexOption,
     StrategiesOption,
     WorkersOption,
     entering,
@@ -74,7 +73,6 @@ def suite(
         ),
     ] = None,
     against: AgainstOption = None,
-    index: IndexOption = "",
     serve: ServeOption = False,
     json: JsonOption = False,
     **options: Any,
@@ -99,7 +97,7 @@ def suite(
     chosen = asked.entered(entered, runs)
     chosen = chosen if seed is None else replace(chosen, seed=seed)
     folder = results_folder(out, "suite", "suite", chosen.name, is_own=is_of_suite(chosen))
-    with opened(against or (), index=index) as earlier:
+    with opened(against or ()) as earlier:
         for other in earlier:
             if kind_of(other) != "suite":
                 raise UserError(f"{other} holds no results of snas suite.")

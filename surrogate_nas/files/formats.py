@@ -47,7 +47,6 @@ FORMATS = {
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
     "comparison": Format("comparison", 2, "Run the comparison again in another folder."),
     "archive": Format("archive of results", 1, "Seal its folder again with snas archive create."),
-    "archives": Format("index of archives", 1, "Write it again with snas archive publish."),
     "journal": Format(
         "journal of long work", 1, "Finish that work with the release that began it, or delete it."
     ),

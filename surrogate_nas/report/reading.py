@@ -11,7 +11,6 @@ from pathlib import Path
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.style import Style, styles
 from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
-from surrogate_nas.study.archive import INDEX, Archive, create, file_of, index_of, unpack
 from surrogate_nas.study.comparison import (
     STEP,
     Comparison,
@@ -53,7 +52,6 @@ from surrogate_nas.study.verdict import TARGET, Verdict, joined
 
 __all__ = [
     "BEST_SHOWN",
-    "INDEX",
     "MARKED",
     "PLAN",
     "PROBLEMS",
@@ -63,7 +61,6 @@ __all__ = [
     "TABLES",
     "TARGET",
     "Anytime",
-    "Archive",
     "Comparison",
     "FoundCell",
     "InFlight",
@@ -92,15 +89,12 @@ __all__ = [
     "best_cells",
     "best_of",
     "bold",
-    "create",
     "diagnose",
     "ends",
     "escaped",
     "expected_runtime",
-    "file_of",
     "final_metrics",
     "final_questions",
-    "index_of",
     "interval",
     "joined",
     "kind_of",
@@ -113,7 +107,6 @@ __all__ = [
     "tabular",
     "trivial_cells",
     "undominated",
-    "unpack",
     "value_of",
     "values_of",
     "write_tables",

@@ -5,8 +5,6 @@ file; then a suite's ``plan.json``, and of each problem ``experiment.json``, the
 known of users' strategies. Runs stand there without their seals, which follow from what they are
 sealed with and are made again where an archive is unpacked. The digest of an archive is that of its
 ``archive.json``, and so of every byte that results are read from.
-
-An index names archives with address, size, sha256 and licence. One comes with the project.
 """
 
 from __future__ import annotations
@@ -19,15 +17,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 from surrogate_nas.benchmarks import reopen
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.files import home, shipped
+from surrogate_nas.files import shipped
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.files.journal import sealed, unsealed
 from surrogate_nas.files.regular import read_regular
@@ -48,10 +46,7 @@ from surrogate_nas.tables.sources.fetching import download
 
 MANIFEST = "archive.json"
 """The first file of an archive, and of a folder that one was unpacked into."""
-INDEX = "index.json"
-"""An index beside its archives."""
 _RUNS = "runs"
-_LARGEST_INDEX = 1_000_000
 _LONGEST = 1000
 """Characters of what a maker says."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -387,61 +382,14 @@ def origin_of(folder: Path) -> Archive | None:
     return _parsed(path, read_regular(path)) if path.is_file() else None
 
 
-def read_index(index: str | Path = "") -> dict[str, dict[str, Any]]:
-    """The archives of the project's index, and of a further one, by name.
-
-    Args:
-        index: A file or a web address; empty for none.
-
-    Returns:
-        Of each its ``name``, ``address``, ``sha256``, ``bytes`` and ``licence``.
-
-    Raises:
-        UserError: It cannot be read, or is no index.
+def shipped_archives() -> dict[str, Path]:
+    """The files of the archives that come with the project, by name.
 
     Example:
-        >>> all(entry["name"] == name for name, entry in read_index().items())
-        True
+        >>> sorted(shipped_archives())
+        ['families', 'starter']
     """
-    own = str(shipped(f"archives/{INDEX}"))
-    return _entries_of(own) | (_entries_of(str(index)) if index else {})
-
-
-def _entries_of(place: str) -> dict[str, dict[str, Any]]:
-    from msgspec import to_builtins
-
-    from surrogate_nas.study.stored import IndexFile, checked_as
-
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / INDEX
-        if _is_address(place):
-            download(place, file, _LARGEST_INDEX)
-        else:
-            file = Path(place)
-        try:
-            written = read_regular(file)
-        except OSError as error:
-            raise UserError(f"Cannot read {place}: {error.strerror or error}.") from error
-    said = _checked_json(place, "archives", written)
-    try:
-        content = checked_as(IndexFile, said)
-    except ValueError as error:
-        raise UserError(f"{place} is no index of archives: {error}.") from error
-    base = place if _is_address(place) else f"{Path(place).absolute().parent}/"
-    entries = {}
-    for entry in map(to_builtins, content.archives):
-        entry["address"] = _joined(base, entry["address"])
-        entries[entry["name"]] = entry
-    return entries
-
-
-def _joined(base: str, address: str) -> str:
-    """An address that stands in an index: one of the web, or one beside it."""
-    if _is_address(address):
-        return address
-    if PurePosixPath(address).name != address:
-        raise UserError(f"{address!r:.120} is neither an address nor a file beside its index.")
-    return urljoin(base, address) if _is_address(base) else f"{base}{address}"
+    return {path.stem: path for path in shipped("archives").glob("*.zip")}
 
 
 def _is_address(place: str) -> bool:
@@ -452,19 +400,16 @@ def _is_address(place: str) -> bool:
 def opened(
     places: Iterable[str | Path],
     *,
-    index: str | Path = "",
     objective: Objective | None = None,
 ) -> Iterator[list[Path]]:
     """Folders of results, those of archives unpacked for as long as the block lasts.
 
     Args:
-        places: Folders, files or web addresses of archives, or names of an index.
-        index: A further index.
+        places: Folders, files or web addresses of archives, or names of `shipped_archives`.
         objective: Of a problem; of an archive of a suite that problem's folder is taken.
 
     Raises:
-        UserError: There is no such place, or an archive cannot be read, is not that of its index,
-            or has no such problem.
+        UserError: There is no such place, or an archive cannot be read or has no such problem.
     """
     with ExitStack() as stack:
         folders = []
@@ -476,7 +421,7 @@ def opened(
             if temporary is None:
                 made = stack.enter_context(TemporaryDirectory(prefix="snas-archive-"))
                 temporary = Path(made)
-            path = file_of(place, temporary, index=index)
+            path = file_of(place, temporary)
             folder = temporary / str(number)
             try:
                 archive = unpack(path, folder)
@@ -507,16 +452,15 @@ def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
     raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(found)}.")
 
 
-def file_of(place: str, folder: Path, *, index: str | Path = "") -> Path:
+def file_of(place: str, folder: Path) -> Path:
     """The file of an archive, fetched where need be.
 
     Args:
-        place: A file, a web address, or a name of an index.
-        folder: Where what has no digest that it must have is fetched to.
-        index: A further index.
+        place: A file, a web address, or a name of `shipped_archives`.
+        folder: Where an archive of the web is written.
 
     Raises:
-        UserError: There is none, it cannot be fetched, or is not that of its index.
+        UserError: There is no such archive, or it cannot be fetched.
     """
     if _is_address(place):
         path = folder / "fetched.zip"
@@ -524,35 +468,7 @@ def file_of(place: str, folder: Path, *, index: str | Path = "") -> Path:
         return path
     if os.path.isfile(place):
         return Path(place)
-    known = read_index(index)
+    known = shipped_archives()
     if place not in known:
         raise unknown("archive", place, [*known, "a folder, a file or an address"])
-    return _fetched(known[place])
-
-
-def _fetched(entry: Mapping[str, Any]) -> Path:
-    """The archive of an index, from the home folder where it was fetched before."""
-    address = entry["address"]
-    path = Path(address)
-    if _is_address(address):
-        path = home() / "archives" / f"{entry['sha256']}.zip"
-        if not path.is_file():
-            download(address, path, entry["bytes"])
-    try:
-        digest = sha256(read_regular(path)).hexdigest()
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-    if digest != entry["sha256"]:
-        if _is_address(address):
-            path.unlink()
-        raise UserError(f"{address} was altered: its sha256 is not {entry['sha256']}.")
-    return path
-
-
-def index_of(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The text of an index.
-
-    Args:
-        entries: As `read_index` gives them.
-    """
-    return json.dumps({**stamp("archives"), "archives": list(entries)}, indent=1) + "\n"
+    return known[place]

@@ -216,24 +216,6 @@ class ManifestFile(Struct, forbid_unknown_fields=True):
     files: dict[str, _ArchivedFile]
 
 
-class ListedArchive(Struct, forbid_unknown_fields=True):
-    """An archive in an index (`surrogate_nas.study.archive.read_index`)."""
-
-    name: _ArchiveName
-    address: _Line
-    sha256: _Digest
-    bytes: Count
-    licence: _Line
-
-
-class IndexFile(Struct, forbid_unknown_fields=True):
-    """An index of archives."""
-
-    version: int
-    written_by: _Line
-    archives: list[ListedArchive]
-
-
 def _stored_type(option: Option) -> Any:
     """The type of an option in a folder; null where the folder is older than the option."""
     stored: Any = None

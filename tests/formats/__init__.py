@@ -27,7 +27,7 @@ from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
 from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.study.api import read_comparison
-from surrogate_nas.study.archive import create, index_of, read_index, unpack
+from surrogate_nas.study.archive import create, unpack
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.tables import (
@@ -191,22 +191,6 @@ def _read_archive(path: Path) -> Any:
         return {"by": archive.by, "digest": archive.digest, "runs": _read_comparison(Path(folder))}
 
 
-def _write_index(path: Path) -> None:
-    entry = {
-        "name": "sealed",
-        "address": "archive.zip",
-        "sha256": "0" * 64,
-        "bytes": 1000,
-        "licence": "MIT",
-    }
-    path.write_text(index_of([entry]))
-
-
-def _read_index(path: Path) -> Any:
-    entry = read_index(path)["sealed"]
-    return {**entry, "address": Path(entry["address"]).name}
-
-
 def _write_journal(path: Path) -> None:
     with Journal(path, SETTINGS, {"card": {"cores": 2}}) as journal:
         journal.append({"class": 11, "metrics": [1.5, None]})
@@ -284,7 +268,6 @@ FILES = {
     ),
     "suite": Kind("comparison", _write_suite, _read_suite),
     "archive.zip": Kind("archive", _write_archive, _read_archive),
-    "index.json": Kind("archives", _write_index, _read_index),
     "journal.jsonl": Kind("journal", _write_journal, _read_journal),
     "answers.sqlite": Kind("answers", _write_answers, _read_answers),
     "space.json": Kind("space", _write_space, _read_space),
