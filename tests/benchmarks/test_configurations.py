@@ -278,7 +278,9 @@ def test_a_value_that_holds_itself_has_a_digest() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [threading.Lock(), (one for one in "ab"), open(os.devnull)], ids=repr
+    "value",
+    [threading.Lock(), (letter for letter in "ab"), open(os.devnull)],
+    ids=["a lock", "a generator", "an open file"],
 )
 def test_what_has_no_digest_is_refused(value: Any) -> None:
     space = sn.ChoiceSpace("s", {"a": (1, 2), "b": (1, 2)})
