@@ -63,6 +63,20 @@ PANEL = """() => Object.fromEntries([...document.querySelectorAll("#cell dt")].m
 TICKS = """() => [...document.querySelectorAll("#plane g text[text-anchor=end]")].map(
   (one) => Number(one.textContent.replaceAll(",", ""))).filter(Number.isFinite)"""
 """The numbers of the upright axis."""
+CROSSED = """() => {
+  const front = document.querySelector("[data-front]"), long = front.getTotalLength();
+  const met = (text) => {
+    const { x, y, width, height } = text.getBBox();
+    const turned = text.getScreenCTM().inverse().multiply(front.getScreenCTM());
+    for (let far = 0; far <= long; far++) {
+      const at = front.getPointAtLength(far).matrixTransform(turned);
+      if (at.x > x && at.x < x + width && at.y > y && at.y < y + height) return true;
+    }
+  };
+  const texts = [...document.querySelectorAll("[data-layer=levels] text")];
+  return [texts.length, texts.filter(met).map((text) => text.textContent)];
+}"""
+"""How many labels of equal scores there are, and those that the line of the front crosses."""
 COLUMN = (
     "(place) => [...document.querySelectorAll('#table tbody tr')].map((row) =>"
     " row.cells[place].textContent)"
@@ -479,6 +493,13 @@ def _runs_that_met(comparison: Comparison, strategy: str, cell: str) -> int:
     return sum(
         any(str(trial.cell) == cell for trial in run.trials) for run in comparison.runs_of(strategy)
     )
+
+
+@pytest.mark.parametrize("frame", ["found", "all"])
+def test_the_front_crosses_no_label_of_equal_scores(whole: Tab, frame: str) -> None:
+    whole.evaluate(SET, ["frame", frame])
+    labels, crossed = whole.evaluate(CROSSED)
+    assert labels >= 3 and not crossed
 
 
 def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:

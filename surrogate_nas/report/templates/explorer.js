@@ -457,6 +457,9 @@
     return found;
   }
 
+  /* Whether two boxes, each its left, top, width and height, share a place. */
+  const overlap = ([x, y, width, height], [u, v, w, h]) => x < u + w && x + width > u && y < v + h && y + height > v;
+
   /* Ticks as text, all with the decimals that the finest needs. */
   function labels(values, log) {
     const step = values.length > 1 && !log ? values[1] - values[0] : 0;
@@ -637,22 +640,32 @@
       const names = labels(wanted, false).map((text, i) => [wanted[i], i ? text : `score ${text}`]);
       if (optimum !== null) names.unshift([optimum, this.size[0] < NARROW ? "optimum" : `optimum, ${apart()(optimum)}`]);
       if (flat) names.splice(optimum === null ? 0 : 1);
-      const [right, ground] = [this.size[0] - this.right, this.size[1] - this.bottom];
+      const [right, ground] = [this.size[0] - this.right, this.size[1] - this.bottom], front = [];
+      this.block(this.corners(), front, 1);
+      const best = optimum === null ? null : this.place(problem.optimum);
+      if (best) front.push([best[0] - 10, best[1] - 10, 20, 20, 1]);
       for (const [score, name] of names) {
         const points = Array.from({ length: 61 }, (_, i) => {
           const px = this.left + ((right - this.left) * i) / 60;
           return [px, this.y.at(flat ? score : score - this.x.back(px))];
         }).filter(([, py]) => Number.isFinite(py));
         layer.append(drawn("path", { d: `M${points.map((point) => point.map((one) => one.toFixed(1)).join(" ")).join("L")}`, fill: "none", stroke: "var(--axis)", "stroke-dasharray": "1.5 3.5", "data-score": score }));
-        const last = flat ? Math.ceil((6.2 * name.length + 8) / ((right - this.left) / 60)) : points.findLastIndex(([px, py]) => py <= ground - 12 && px <= right - 12 && py > this.top);
-        if (last < 1 || last >= points.length) continue;
-        const [[ax, ay], [bx, by]] = [points[last - 1], points[last]], angle = (Math.atan2(by - ay, bx - ax) * 180) / Math.PI;
-        const text = drawn("text", { transform: `translate(${bx} ${by}) rotate(${angle})`, "text-anchor": "end", dy: -4, fill: "var(--quiet)", class: "cased" });
+        const long = 6.2 * name.length;
+        const written = (last, side) => {          // a text that ends at a point, above its line or below it, and what it covers
+          const [[ax, ay], [bx, by]] = [points[last - 1], points[last]], turn = Math.atan2(by - ay, bx - ax), [ux, uy] = [Math.cos(turn), Math.sin(turn)];
+          const boxes = Array.from({ length: Math.ceil(long / 5) + 1 }, (_, i) => [bx - 5 * i * ux + 8 * side * uy - 7, by - 5 * i * uy - 8 * side * ux - 7, 14, 14, 0.7]);
+          return { look: { transform: `translate(${bx} ${by}) rotate(${(turn * 180) / Math.PI})`, dy: side > 0 ? -4 : 12 }, boxes };
+        };
+        const last = flat ? Math.ceil((long + 8) / ((right - this.left) / 60)) : points.findLastIndex(([px, py]) => py <= ground - 12 && px <= right - 12 && py > this.top);
+        if (last < 1 || last >= points.length || points[last][1] < this.top + 60 && !flat) continue;
+        const ends = flat ? [last] : Array.from({ length: last }, (_, i) => last - i);
+        const free = ({ boxes }) => !boxes.some((box) => front.some((other) => overlap(box, other))) && boxes.at(-1)[0] > this.left && boxes.at(-1)[1] > this.top && boxes[0][1] + 14 < ground;
+        const found = [1, -1].flatMap((side) => ends.map((end) => written(end, side))).find(free) ?? (flat && written(last, 1));
+        if (!found) continue;
+        const text = drawn("text", { ...found.look, "text-anchor": "end", fill: "var(--quiet)", class: "cased" });
         text.textContent = name;
-        if (by < this.top + 60 && !flat) continue;
         this.layers.levels.append(text);
-        const long = 6.2 * name.length, [ux, uy] = [(bx - ax) / Math.hypot(bx - ax, by - ay), (by - ay) / Math.hypot(bx - ax, by - ay)];
-        for (let far = 0; far < long; far += 5) this.blocked.push([bx - ux * far + uy * 8 - 5, by - uy * far - ux * 8 - 5, 10, 10, 0.7]);
+        this.blocked.push(...found.boxes);
       }
     },
 
@@ -668,14 +681,22 @@
       if (!line || problem.columns.filter((column) => column.group === "score").length > 2 && !problem.single) {
         for (const [x, y] of places) layer.append(drawn("circle", { cx: x, cy: y, r: 2.2, fill: "none", stroke: "var(--ink)" }));
       }
-      if (this.trading()) {
-        const corners = this.stair(front).map((cell) => this.place(cell)).filter(Boolean).flatMap(([x, y], i, all) => (i ? [[x, all[i - 1][1]], [x, y]] : [[x, y]]));
-        this.block(corners, this.blocked, 0.12);
-      }
+      this.block(this.corners(), this.blocked, 0.12);
       if (line && places.length) {
         const [x, y] = places.sort((a, b) => b[0] - a[0])[0];
         this.frontLabel = [Math.min(x + 40, this.size[0] - this.right - 6), y];
       }
+    },
+
+    /* The corners of the front's line, with its ends at the edges; none where it is no line. */
+    corners() {
+      if (!this.trading()) return [];
+      const places = this.stair(this.frontCells()).map((cell) => this.place(cell)).filter(Boolean);
+      if (!places.length) return [];
+      const within = places.flatMap(([x, y], i) => (i ? [[x, places[i - 1][1]], [x, y]] : [[x, y]]));
+      const near = (value, from, to) => Math.min(Math.max(value, from - 20), to + 20);          // parts far outside the frame are short
+      return [[places[0][0], this.top], ...within, [this.size[0], places.at(-1)[1]]]
+        .map(([x, y]) => [near(x, this.left, this.size[0] - this.right), near(y, this.top, this.size[1] - this.bottom)]);
     },
 
     /* A staircase through cells from left to right, drawn on to the edges. */
@@ -765,7 +786,7 @@
       for (const [left, top] of candidates) {
         const out = left < 2 || left + width > this.size[0] - 2 || top < this.top - 4 || top + height > this.size[1] - this.bottom;
         let cost = out ? 100 : left < this.left ? 3 : 0;
-        for (const [u, v, w, h, price] of taken) if (left < u + w && left + width > u && top < v + h && top + height > v) cost += price;
+        for (const other of taken) if (overlap([left, top, width, height], other)) cost += other[4];
         cost += 0.01 * Math.hypot(left + width / 2 - x, top + height / 2 - y);
         if (!best || cost < best.cost - 1e-9) best = { left, top, cost };
       }
