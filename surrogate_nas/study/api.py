@@ -39,7 +39,16 @@ from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, rea
 from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.resuming import as_begun, resumed
 from surrogate_nas.study.run import Run
-from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress, Within, execute
+from surrogate_nas.study.runner import (
+    NOTHING_PAID,
+    Experiment,
+    Key,
+    Part,
+    Progress,
+    Within,
+    execute,
+    finished_before,
+)
 from surrogate_nas.study.running import Watcher
 from surrogate_nas.study.search import Watch
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, numbers_of, provenance
@@ -153,7 +162,6 @@ def search(
         first_cells=random_first,
         **options,
     )
-    experiment.announce(1, best=1)
     run = _searched(experiment, seed, place, callback, engine, watcher)
     if run.failure:
         raise UserError(run.failure)
@@ -184,11 +192,15 @@ def _searched(
     """A run of an experiment's only strategy, in memory or stored in a folder."""
     (entry,) = experiment.entries
     if folder is None:
+        experiment.announce(1, best=1)
         return experiment.one(entry, number, watch=watch, engine=engine, watcher=watcher)
     part = Part("", experiment, Store(folder))
     with ExitStack() as stack:
         part.begin(stack)
-        run = experiment.one(entry, number, part.store, watch, engine, watcher)
+        run = finished_before(part, Key("", entry.label, number))
+        experiment.announce(int(run is None), best=1)
+        if run is None:
+            run = experiment.one(entry, number, part.store, watch, engine, watcher)
         part.end()
     return run
 

@@ -214,7 +214,7 @@ class Experiment(Options):
         the limits, or a training may hang.
 
         Args:
-            runs: How many runs are made.
+            runs: How many runs are made; 0 where a folder holds all of them.
             best: For how many of the cells that are found final metrics are computed, at most.
         """
         benchmark = self.objective.benchmark
@@ -225,7 +225,7 @@ class Experiment(Options):
         late = [name for name in finals if benchmark.is_dear(name)]
         most = min(n for n in (budget.cells, budget.seconds) if n is not None)
         sentences = []
-        if dear:
+        if dear and runs:
             whole = f" in each run, {int(most) * runs:,} in all" if runs > 1 else ""
             sentences.append(
                 f"{', '.join(dear)}: computed for at most {plural(int(most), 'cell')}{whole}."
@@ -234,12 +234,13 @@ class Experiment(Options):
             sentences.append(
                 f"{', '.join(late)}: computed at the end for at most {plural(best, 'cell')}."
             )
-        if benchmark.runs_apart and not (benchmark.longest_seconds or benchmark.longest_silence):
+        is_endless = not (benchmark.longest_seconds or benchmark.longest_silence)
+        if benchmark.runs_apart and is_endless and runs:
             sentences.append(
                 "A training that hangs is never ended: set longest= or silence= (in seconds) to end"
                 " it."
             )
-        if judging := announcement(self.objective, runs):
+        if runs and (judging := announcement(self.objective, runs)):
             sentences.append(judging)
         if self.objective.unreachable:
             sentences.append(self.objective.unreachable)
@@ -417,8 +418,6 @@ def execute(
     for part in parts:
         part.experiment.check_budget()
         part.experiment.check_strategies()
-        runs = sum(key.problem == part.name for key, _ in jobs)
-        part.experiment.announce(runs, len(part.experiment.strategies) + BEST_SHOWN)
     results: dict[Key, Any] = {}
     with ExitStack() as stack:
         for part in parts:
@@ -429,12 +428,13 @@ def execute(
             results = {
                 key: run
                 for key, _ in jobs
-                if (run := _finished_before(by_name[key.problem], key)) is not None
+                if (run := finished_before(by_name[key.problem], key)) is not None
             }
+        todo = [job for job in jobs if job[0] not in results]
+        _announce(parts, todo)
         if progress:
             progress(len(results), len(jobs))
         here = within if stays_here(engine, workers) else None
-        todo = [job for job in jobs if job[0] not in results]
         shared = _shared(parts, min(workers or 1, len(todo)), stack)
         for outcome in run_jobs(
             partial(_do, by_name, keep, here, slots, shared),
@@ -492,7 +492,14 @@ def _jobs(parts: Sequence[Part]) -> list[_Job]:
     return jobs
 
 
-def _finished_before(part: Part, key: Key) -> Run | None:
+def _announce(parts: Sequence[Part], todo: Sequence[_Job]) -> None:
+    """Say for each part what its runs call that are made now."""
+    for part in parts:
+        runs = sum(key.problem == part.name for key, _ in todo)
+        part.experiment.announce(runs, len(part.experiment.strategies) + BEST_SHOWN)
+
+
+def finished_before(part: Part, key: Key) -> Run | None:
     """A run that a folder holds and that need not go on."""
     run = part.experiment.stored_run(key.strategy, key.number, part.store)
     return run if run is not None and part.experiment.is_whole(run) else None

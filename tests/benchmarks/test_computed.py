@@ -145,6 +145,30 @@ def test_a_limit_needs_no_median(calls: Calls) -> None:
     assert best.feasible and all(trial.score > worst for trial in run.trials if not trial.feasible)
 
 
+@pytest.mark.parametrize("compared", [False, True])
+def test_runs_that_a_folder_holds_are_announced_no_more(
+    compared: bool,
+    calls: Calls,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    bench = calls.bench()
+
+    def said(runs: int) -> str:
+        if compared:
+            sn.compare(bench, ["random"], "valid_error", runs=runs, budget=12, folder=tmp_path)
+        else:
+            sn.search(bench, "random", "valid_error", budget=12, folder=tmp_path)
+        return capsys.readouterr().err
+
+    runs = 3 if compared else 1
+    whole = " in each run, 36 in all" if compared else ""
+    assert f"valid_error: computed for at most 12 cells{whole}." in said(runs)
+    assert "computed for" not in said(runs)
+    if compared:
+        assert "at most 12 cells in each run, 24 in all." in said(runs + 2)
+
+
 def test_a_comparison_calls_as_often_as_it_said_with_its_report(
     calls: Calls,
     capsys: pytest.CaptureFixture[str],
