@@ -89,14 +89,9 @@ def check_version(
     if type(version) is not int or version < format_.version:
         raise UserError(f"{of} {format_.version}. {format_.older}")
     written = str(release) if _RELEASE_TEXT.fullmatch(str(release)) else ""
-    wanted = (
-        f"pip install 'surrogate_nas>={written}'"
-        if written
-        else "pip install --upgrade surrogate_nas"
-    )
     by = (
         f" A newer release wrote it{f', {written}' if written else ''}; this is {this_release()}:"
-        f" {wanted}."
+        " update the clone (git pull) and run pip install . in it."
     )
     raise UserError(f"{of} {format_.version}.{by}")
 
