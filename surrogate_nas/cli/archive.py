@@ -91,7 +91,7 @@ def verify(
 
     if replay not in ("share", "all"):
         raise UserError(f"--replay is share or all, not {replay!r:.40}.")
-    with TemporaryDirectory() as folder, progress_bar("runs made again") as progress:
+    with TemporaryDirectory() as folder, progress_bar("verifying") as progress:
         path = archive.file_of(what, Path(folder))
         found = verify_file(path, replay_all=replay == "all", benchmark=bench, progress=progress)
     content = found.to_json()

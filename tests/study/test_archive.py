@@ -22,6 +22,8 @@ import pytest
 
 import surrogate_nas as sn
 from analysis.attack import FLAGS, compared, flagged, resealed, rewritten, unfit_flags
+from surrogate_nas.cli import archive as archive_command
+from surrogate_nas.cli.output import progress_bar
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.zipped import write_zip
 from surrogate_nas.report.live.progress import Plan, ProblemProgress
@@ -573,6 +575,18 @@ def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(
     (tmp_path / "edited.py").write_text(FUNCTION.replace("9.0", "8.0"))
     edited = verify(tmp_path / "a.zip", benchmark=f"{tmp_path / 'edited.py'}:BENCH")
     assert edited.valid is False
+
+
+def test_progress_without_a_replay_is_that_of_a_verification(
+    tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_command, "progress_bar", partial(progress_bar, every=0.001))
+    (tmp_path / "own.py").write_text(FUNCTION)
+    name = f"{tmp_path / 'own.py'}:BENCH"
+    sn.compare(name, ["random"], runs=1, budget=12, folder=tmp_path / "out")
+    create(tmp_path / "out", tmp_path / "a.zip")
+    told = snas("archive", "verify", tmp_path / "a.zip").err
+    assert "verifying, 0 s" in told and "made again, 0 s" not in told
 
 
 # The file itself
