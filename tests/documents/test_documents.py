@@ -198,6 +198,14 @@ def test_the_text_for_language_models_keeps_its_convention() -> None:
     assert lines and all(re.fullmatch(r"- \[[^\]]+\]\([^)]+\): .+", line) for line in lines)
 
 
+def test_the_text_for_language_models_names_every_page_of_the_guide() -> None:
+    rows = re.findall(r"^\| (.+) \| \[(.+)\]\((.+)\) \|$", read("analysis/guide/README.md"), re.M)
+    lines = read("llms.txt").splitlines()
+    assert all(f"- [{title}](analysis/guide/{page}): {want}" in lines for want, title, page in rows)
+    pages = {path.name for path in (TOP / "analysis" / "guide").iterdir()}
+    assert {page for *_, page in rows} == pages - {"README.md"}
+
+
 def test_every_block_of_code_says_its_language() -> None:
     for path in texts():
         text = path.read_text(encoding="utf-8")
