@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.core.levels import LEVEL
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import controls_of, external, label
+from surrogate_nas.study.decision import MINOR_LEVEL
 from surrogate_nas.study.verdict import ControlPair, controlled
 
 EXPRESSION = "valid_error"
@@ -98,7 +98,7 @@ def foretold(made: Sequence[Mapping[str, Any]], control: str, runs: int, seed: i
     for _ in range(_STUDIES_OF_POWER):
         drawn = pool[:, rng.integers(pool.shape[1], size=runs)]
         pairs = controlled({name: [drawn[place]] for place, name in enumerate(names)})
-        told += any(pair.control == control and pair.p <= LEVEL for pair in pairs)
+        told += any(pair.control == control and pair.p <= MINOR_LEVEL for pair in pairs)
     return told / _STUDIES_OF_POWER
 
 
@@ -133,11 +133,11 @@ def main() -> None:
 
             key = f"{how} {asked.seed + number} {asked.runs} {asked.budget}"
             made.append(stored(asked.out, key, make))
-    none = [min(one["p"].values()) > LEVEL for one in found["ignores"]]
+    none = [min(one["p"].values()) > MINOR_LEVEL for one in found["ignores"]]
     print(f"ignores: told apart from no control in {np.mean(none):.1%} of {len(none)} studies")
     alone = label("external(command=learns,history=False,protocol=2)")
     half = len(found["learns"]) // 2
-    told = [one["p"][alone] <= LEVEL for one in found["learns"][half:]]
+    told = [one["p"][alone] <= MINOR_LEVEL for one in found["learns"][half:]]
     power = foretold(found["learns"][:half], alone, asked.runs, asked.seed)
     print(
         f"learns: told apart from the best of N in {np.mean(told):.1%} of {len(told)} studies;"
