@@ -62,7 +62,6 @@ COMMANDS = [
     ["new", "training"],
     ["archive", "create"],
     ["archive", "verify"],
-    ["archive", "publish"],
     ["surrogate", "judge"],
 ]
 

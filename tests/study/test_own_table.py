@@ -28,7 +28,7 @@ SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2)})
 
 
 def train(cell, trial):
-    if cell.text in HERE.joinpath("broken").read_text().split("\\n"):
+    if cell.text in HERE.parent.joinpath("control", "broken").read_text().split("\\n"):
         raise ValueError("it diverged")
     for epoch in range(trial.start + 1, trial.epochs + 1):
         with HERE.joinpath("notes").open("a") as file:
@@ -77,7 +77,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(FILE)
-    (tmp_path / "broken").touch()
+    (tmp_path.parent / "control").mkdir(exist_ok=True)
+    (tmp_path.parent / "control" / "broken").write_text("")
     return tmp_path
 
 
@@ -133,7 +134,7 @@ def test_what_a_search_has_trained_is_not_trained_for_a_table(snas: Snas, here: 
 
 
 def test_a_failed_training_has_no_value_and_its_reason_is_told(snas: Snas, here: Path) -> None:
-    (here / "broken").write_text(CELL)
+    (here.parent / "control" / "broken").write_text(CELL)
     made = snas("table", "mine.py:MINE", "--out", "mine.h5", "--json")
     assert made.code == 0
     assert made.json["failures"] == [{"cell": CELL, "seed": 0, "reason": "ValueError: it diverged"}]
@@ -147,7 +148,7 @@ def test_a_failed_training_has_no_value_and_its_reason_is_told(snas: Snas, here:
         table.query(CELL, "valid_error")
     assert_one_clear_line(snas("search", "mine.h5"), "for 5 of 6 cells only")
     trained = noted(here)
-    (here / "broken").write_text("")
+    (here.parent / "control" / "broken").write_text("")
     assert snas("table", "mine.py:MINE", "--out", "mine.h5").code == 0  # tries that one again
     assert noted(here) - trained == {f"{CELL} {epoch} 0": 1 for epoch in (1, 2, 3)}
     assert snas("search", "mine.h5", "--budget", 6).code == 0
@@ -155,7 +156,7 @@ def test_a_failed_training_has_no_value_and_its_reason_is_told(snas: Snas, here:
 
 def test_one_seed_that_failed_leaves_the_mean_over_the_others(snas: Snas, here: Path) -> None:
     snas("table", "mine.py:MINE", "--out", "mine.h5")
-    (here / "broken").write_text(CELL)
+    (here.parent / "control" / "broken").write_text(CELL)
     snas("table", "mine.py:MINE", "--out", "mine.h5", "--seeds", 2)
     table = sn.load("mine.h5")
     assert isinstance(table, TableBenchmark)
@@ -168,19 +169,21 @@ def test_what_fails_alike_from_the_first_is_a_mistake_and_makes_no_table(
     snas: Snas,
     here: Path,
 ) -> None:
-    (here / "broken").write_text(
+    (here.parent / "control" / "broken").write_text(
         "\n".join(f"net(width={w}, depth={d})" for w in (8, 16, 32) for d in (1, 2))
     )
     made = snas("table", "mine.py:MINE", "--out", "mine.h5")
     assert made.code == 2 and made.out == "" and not (here / "mine.h5").exists()
     assert "The first 3 trainings failed alike" in made.err.splitlines()[-1]
-    (here / "broken").write_text("")
+    (here.parent / "control" / "broken").write_text("")
     assert snas("table", "mine.py:MINE", "--out", "mine.h5").code == 0
     assert len(noted(here)) == 18
 
 
 def test_a_killed_command_goes_on_and_trains_nothing_again(here: Path) -> None:
-    (here / "broken").write_text("net(width=8, depth=2)")  # a failure is stored too
+    (here.parent / "control" / "broken").write_text(
+        "net(width=8, depth=2)"
+    )  # a failure is stored too
     code = (
         "import os, sys; from pathlib import Path; from surrogate_nas.cli import main\n"
         "Path('kill').write_text(str(os.getpid())) if sys.argv.pop() == 'kill' else None\n"
