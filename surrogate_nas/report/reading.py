@@ -12,7 +12,6 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.style import Style, styles
 from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
 from surrogate_nas.study.comparison import (
-    STEP,
     Comparison,
     FoundCell,
     Kind,
@@ -29,13 +28,13 @@ from surrogate_nas.study.decision import Rival, Statement
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import BEST_SHOWN, STORED
+from surrogate_nas.study.options import BEST_SHOWN
 from surrogate_nas.study.run import Run, RunWatch
 from surrogate_nas.study.running import InFlight, Running
 from surrogate_nas.study.running_file import read_running
-from surrogate_nas.study.scale import Noise, nondominated, undominated
+from surrogate_nas.study.scale import nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
-from surrogate_nas.study.store import PLAN, PROBLEMS, Store, as_file_name, numbers_of, provenance
+from surrogate_nas.study.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import (
     TABLES,
@@ -48,7 +47,7 @@ from surrogate_nas.study.tables import (
     tabular,
     write_tables,
 )
-from surrogate_nas.study.verdict import TARGET, Verdict, joined
+from surrogate_nas.study.verdict import TARGET, joined
 
 __all__ = [
     "BEST_SHOWN",
@@ -56,8 +55,6 @@ __all__ = [
     "PLAN",
     "PROBLEMS",
     "RESAMPLES",
-    "STEP",
-    "STORED",
     "TABLES",
     "TARGET",
     "Anytime",
@@ -67,7 +64,6 @@ __all__ = [
     "Kind",
     "LambdaPath",
     "Ledger",
-    "Noise",
     "ProblemResult",
     "Resampling",
     "Rival",
@@ -82,9 +78,7 @@ __all__ = [
     "StudyResult",
     "SuiteResult",
     "Values",
-    "Verdict",
     "as_csv",
-    "as_file_name",
     "as_latex",
     "best_cells",
     "best_of",
