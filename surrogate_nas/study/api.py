@@ -546,7 +546,7 @@ def stored_objective(
         return as_begun(objective, description, folder)
     except UserError as error:
         if not recorded:
-            raise
+            raise type(error)(f"{folder}: {error}") from error
         return recorded_objective(description, opened, error)
 
 

@@ -49,7 +49,11 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
     # of another question the store says what differs
     if not asks_the_same(stored, objective):
         return objective
-    begun = as_begun(objective, stored, folder)
+    try:
+        begun = as_begun(objective, stored, folder)
+    except UserError as error:
+        line = f"{folder} cannot go on: {error}; {ELSEWHERE}"
+        raise type(error)(line) from error
     if begun.fingerprint != stored["fingerprint"]:  # which covers the whole table
         begun = begun.on(begun.benchmark)
         begun.begun_as = stored["fingerprint"]
@@ -76,8 +80,7 @@ def as_begun(objective: Objective, stored: Mapping[str, Any], folder: Path) -> O
         UserError: What is here holds other numbers; the line says which.
     """
     if changed := _changed_files(objective.benchmark, stored.get("read") or {}):
-        what = f"{objective.benchmark.name} reads {_listed(changed)}, changed since"
-        raise UserError(f"{folder} cannot go on: {what}; {ELSEWHERE}")
+        raise UserError(f"{objective.benchmark.name} reads {_listed(changed)}, changed since")
     data = stored.get("data") or {}
     runs: Contents = data.get("runs", {})
     for part in _parts(objective, data):
@@ -92,9 +95,8 @@ def as_begun(objective: Objective, stored: Mapping[str, Any], folder: Path) -> O
         line = f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. "
         line = (line + benchmark.more).strip(" .")
         lacks = AbsentError if benchmark.more else UserError
-        raise lacks(f"{folder} cannot go on: {line}; {ELSEWHERE}")
-    line = _difference(objective, stored, folder, changed)
-    raise UserError(f"{folder} cannot go on: {line}; {ELSEWHERE}")
+        raise lacks(line)
+    raise UserError(_difference(objective, stored, folder, changed))
 
 
 def _parts(objective: Objective, data: Mapping[str, Any]) -> Iterator[Objective]:

@@ -308,6 +308,8 @@ def _wrong_in(part: _Part) -> Iterator[str]:
         expected["fingerprint"] = expected["objective"]["fingerprint"] = earlier
     if runs_code(described["address"]):
         expected["address"] = described["address"]  # its file may lie elsewhere than it did
+    if part.objective.benchmark.files is not None and "read" in described:
+        expected["read"] = described["read"]  # compared with the files here as it was opened
     expected[BEGINNING] = part.beginning.stored()
     expected["reference"] = recordable(part.objective, part.budget)
     for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):

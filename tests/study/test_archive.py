@@ -25,6 +25,7 @@ from analysis.attack import FLAGS, compared, flagged, resealed, rewritten, unfit
 from surrogate_nas.cli import archive as archive_command
 from surrogate_nas.cli.output import progress_bar
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.zipped import write_zip
 from surrogate_nas.report.live.progress import Plan, ProblemProgress
 from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
@@ -587,6 +588,46 @@ def test_progress_without_a_replay_is_that_of_a_verification(
     create(tmp_path / "out", tmp_path / "a.zip")
     told = snas("archive", "verify", tmp_path / "a.zip").err
     assert "verifying, 0 s" in told and "made again, 0 s" not in told
+
+
+TRAINED = """
+from pathlib import Path
+
+import surrogate_nas as sn
+
+SPACE = sn.ChoiceSpace("own", {"width": (1, 2, 3)})
+
+
+def train(cell, trial):
+    scale = float(Path("scale.txt").read_text())
+    trial.report(1, valid_error=scale * (1 + sum(cell.choices)))
+
+
+BENCH = sn.Training(SPACE, train, metrics={"valid_error": sn.Metric(unit="%")}, epochs=1)
+"""
+
+
+def test_a_training_that_read_files_verifies_in_another_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    mine.mkdir()
+    (mine / "own.py").write_text(TRAINED)
+    (mine / "scale.txt").write_text("2")
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.chdir(mine)
+    sn.search(f"{mine / 'own.py'}:BENCH", "random", budget=2, folder=tmp_path / "out")
+    assert "scale.txt" in Store(tmp_path / "out").read()["read"]
+    create(tmp_path / "out", tmp_path / "a.zip")
+    shutil.copytree(mine, theirs)
+    monkeypatch.chdir(theirs)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "other"))
+    name = f"{theirs / 'own.py'}:BENCH"
+    found = verify(tmp_path / "a.zip", benchmark=name)
+    assert found.valid and not found.problems
+    (theirs / "scale.txt").write_text("3")
+    (problem,) = verify(tmp_path / "a.zip", benchmark=name).problems
+    assert problem.endswith("own reads scale.txt, changed since")
 
 
 # The file itself
