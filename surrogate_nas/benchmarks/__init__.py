@@ -116,7 +116,15 @@ def reopen(
 
 
 def runs_code(address: str) -> bool:
-    """Tell whether opening a benchmark by its address runs a file of a user's."""
+    """Tell whether opening a benchmark by its address runs a file of a user's.
+
+    Args:
+        address: A `Benchmark.address`.
+
+    Example:
+        >>> runs_code("fashion"), runs_code("mine.py:MINE")
+        (False, True)
+    """
     try:
         return resolver_of(address).runs_code(address)
     except UserError:

@@ -10,7 +10,20 @@ _INTERRUPTED = 130
 
 
 def main() -> NoReturn:
-    """Run a command; Ctrl-C while its code is imported ends with one line, as it does later."""
+    """Run a command; Ctrl-C while its code is imported ends with one line, as it does later.
+
+    Example:
+        >>> import contextlib, io
+        >>> sys.argv, before = ["snas", "path", "--json"], sys.argv
+        >>> with (
+        ...     contextlib.redirect_stdout(io.StringIO()) as printed,
+        ...     contextlib.suppress(SystemExit),
+        ... ):
+        ...     main()
+        >>> sys.argv = before
+        >>> printed.getvalue()[:9]
+        '{"path": '
+    """
     try:
         from surrogate_nas.cli import app
     except KeyboardInterrupt:

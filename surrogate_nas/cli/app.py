@@ -182,18 +182,6 @@ def main() -> NoReturn:
 
     SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished
     is kept. Its exit code is then 128 and the signal's number.
-
-    Example:
-        >>> import contextlib
-        >>> sys.argv, before = ["snas", "path", "--json"], sys.argv
-        >>> with (
-        ...     contextlib.redirect_stdout(io.StringIO()) as printed,
-        ...     contextlib.suppress(SystemExit),
-        ... ):
-        ...     main()
-        >>> sys.argv = before
-        >>> printed.getvalue()[:9]
-        '{"path": '
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path can hold bytes that are no text

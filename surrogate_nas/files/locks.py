@@ -42,7 +42,23 @@ _guard = threading.Lock()
 
 
 class HeldError(UserError):
-    """Another process, or another thread of this one, holds a lock."""
+    """Another process, or another thread of this one, holds a lock.
+
+    Example:
+        >>> from threading import Thread
+        >>> from tempfile import TemporaryDirectory
+        >>> def claim(folder):
+        ...     try:
+        ...         with locked(Path(folder), what="the results", wait=False):
+        ...             pass
+        ...     except HeldError:
+        ...         print("held by another thread")
+        >>> with TemporaryDirectory() as folder, locked(Path(folder), what="the results"):
+        ...     other = Thread(target=claim, args=[folder])
+        ...     other.start()
+        ...     other.join()
+        held by another thread
+    """
 
 
 class Holder(NamedTuple):

@@ -223,7 +223,7 @@ def test_each_is_refused_in_one_line(said: dict[str, Any]) -> None:
         ("record-100 MB of zeros.pickle.pbz2", "unpacks to more than 64 MB"),
         ("record-cut off.pickle.pbz2", "cut off"),
         ("zip-100 MB of zeros.pt", "unpacks to more than 64 MB"),
-        ("rows-many.csv", "more rows than the space"),
+        ("rows-many.csv", "row 2: the cell of row 1 again"),
         ("pickle-tuples in tuples as a key", "1,000,000 tuples"),
     ],
 )
