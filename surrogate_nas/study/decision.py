@@ -318,7 +318,7 @@ def decide(
         UserError: No strategy is given, or strategies have different problems.
 
     Example:
-        >>> better, worse = np.arange(8.0), np.arange(8.0) + 1
+        >>> better, worse = np.arange(8.0) / 100, np.arange(8.0) / 100 + 1
         >>> found = decide({"a": [better], "b": [worse], "c": [worse]})
         >>> found.leader, found.decided, [(rival.name, rival.p) for rival in found.rivals]
         ('a', True, [('b', 0.0078125)])
@@ -711,7 +711,7 @@ def runs_for_mean(difference: float, worst: float = 1.0, level: float = END_LEVE
 
     Example:
         >>> runs_for_mean(0.3), runs_for_mean(0.1), runs_for_mean(0.05)
-        (11, 38, 77)
+        (12, 39, 79)
     """
     unseen = min(difference / worst, 1 - 10.0**-_DIGITS)
     return math.ceil(math.log(level / 2) / math.log1p(-unseen))
