@@ -63,6 +63,9 @@ class Computed(Benchmark):
     an accuracy is in % or a fraction: `surrogate_nas.Metric` declares which, and the direction of
     a metric whose name says none. Functions must be deterministic.
 
+    Attributes:
+        imported: The files that were opened when the user's file was imported, or None.
+
     Example:
         >>> from surrogate_nas.space import EnumerableChoiceSpace
         >>> space = EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})

@@ -111,6 +111,9 @@ class FilesRead:
     def note(self, opened: Opened) -> None:
         """Note what the code has read and written.
 
+        Args:
+            opened: The files that it opened.
+
         Raises:
             UserError: A file has changed since the benchmark was opened.
         """

@@ -100,6 +100,9 @@ class Training(Benchmark):
     another device they pass on the clock. Epochs are points of one training: looking after fewer
     and going on later costs as much as going there at once, if the function saves checkpoints.
 
+    Attributes:
+        imported: The files that were opened when the user's file was imported, or None.
+
     Example:
         >>> import surrogate_nas as sn
         >>> space = sn.ChoiceSpace("mlp", {"width": ("16", "64"), "depth": ("1", "2", "3")})

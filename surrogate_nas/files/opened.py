@@ -95,7 +95,12 @@ class Opened:
         self.begun = os.fstat(self._forked.fileno()).st_mtime_ns
 
     def note(self, path: Any, *, is_written: bool) -> None:
-        """Note that a path is opened."""
+        """Note that a path is opened.
+
+        Args:
+            path: As `open` takes it.
+            is_written: Whether it is opened for writing.
+        """
         if isinstance(path, int) or threading.get_ident() in self._others:
             return
         path = os.fsdecode(path)

@@ -19,9 +19,9 @@ Two strategies are practically the same if few runs differ and the mean differen
 Review 1992). For claims about similar problems, each space gives one number, since tables of one
 space are not independent.
 
-All claims of a study share one level (`judge`). Ranks are tested first. Means are compared only
-where ranks differ significantly, and other problems only where these ones are decided, so both
-need no further share of the level.
+All claims of a study share one level (`surrogate_nas.study.verdict.claims_of`). Ranks are tested
+first. Means are compared only where ranks differ significantly, and other problems only where these
+ones are decided, so both need no further share of the level.
 
 Error rate and power of this procedure: ``python analysis/calibrate_verdict.py``.
 

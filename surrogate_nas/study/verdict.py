@@ -399,8 +399,8 @@ def claims_of(
 ) -> Claims:
     """Decide all that a study claims.
 
-    How runs end has the level `END_LEVEL`, which is passed on to other problems if it is decided on
-    these. Speed and baselines have `MINOR_LEVEL` each.
+    How runs end has the level `surrogate_nas.study.decision.END_LEVEL`, which is passed on to other
+    problems if it is decided on these. Speed and baselines have `MINOR_LEVEL` each.
 
     Args:
         ends: Per strategy and problem the regrets of the runs, as `ends_of` returns them.

@@ -2,7 +2,7 @@
 how well it trains.
 
 `score` gives all of `PROXIES` for one cell. For each of them a larger value promises more; how far
-the promise holds is for `make paper-proxies` to say. Only live operations are built: isomorphic
+the promise holds is for ``make paper-proxies`` to say. Only live operations are built: isomorphic
 cells have the same scores.
 """
 
