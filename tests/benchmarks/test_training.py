@@ -13,8 +13,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -395,6 +395,24 @@ def test_a_report_is_a_sign_of_life(
     assert len(signs) == 5
 
 
+@contextmanager
+def locked_elsewhere(folder: Path) -> Iterator[Callable[[], None]]:
+    """A folder that another process has locked; yields what ends that process."""
+    folder.mkdir(parents=True)
+    code = (
+        "import sys; from pathlib import Path; from surrogate_nas.files import locked\n"
+        "with locked(Path(sys.argv[1])):\n"
+        "    print('held', flush=True); input()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdin=pipe, stdout=pipe, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdin is not None
+        other.stdout.readline()
+        yield other.stdin.close
+
+
 def test_one_process_waits_for_another_s_training_and_says_that_it_lives(
     bench: Training,
     trained: Trained,
@@ -405,19 +423,8 @@ def test_one_process_waits_for_another_s_training_and_says_that_it_lives(
     signs: list[int] = []
     monkeypatch.setattr(worker, "alive", lambda: signs.append(1), raising=False)
     folder = bench.folder_of(CELL)
-    folder.mkdir(parents=True)
-    code = (
-        "import sys; from pathlib import Path; from surrogate_nas.files import locked\n"
-        "with locked(Path(sys.argv[1])):\n"
-        "    print('held', flush=True); input()\n"
-    )
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)], stdin=pipe, stdout=pipe, text=True
-    ) as other:
-        assert other.stdout is not None and other.stdin is not None
-        other.stdout.readline()
-        release = threading.Timer(0.5, other.stdin.close)
+    with locked_elsewhere(folder) as end:
+        release = threading.Timer(0.5, end)
         release.start()
         asked(bench, 2)
         release.join()
@@ -428,22 +435,11 @@ def test_a_holder_whose_process_number_nobody_here_knows_is_waited_for(
     bench: Training, trained: Trained
 ) -> None:
     folder = bench.folder_of(CELL)
-    folder.mkdir(parents=True)
-    code = (
-        "import sys; from pathlib import Path; from surrogate_nas.files import locked\n"
-        "with locked(Path(sys.argv[1])):\n"
-        "    print('held', flush=True); input()\n"
-    )
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)], stdin=pipe, stdout=pipe, text=True
-    ) as other:
-        assert other.stdout is not None and other.stdin is not None
-        other.stdout.readline()
+    with locked_elsewhere(folder) as end:
         # as from another container with this host name, whose process numbers are its own
         signed = {"pid": 2**22 + 1, "host": platform.node(), "since": ""}
         (folder / ".lock").write_text(json.dumps(signed))
-        release = threading.Timer(3, other.stdin.close)
+        release = threading.Timer(3, end)
         release.start()
         assert asked(bench, 2)[0] == [28.0]
         release.join()
