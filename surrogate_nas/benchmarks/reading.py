@@ -159,8 +159,9 @@ def folder_of(function: object) -> Path:
     """Return the folder of the file that defines a function or its class, or the working directory.
 
     Example:
-        >>> folder_of(folder_of).name
-        'benchmarks'
+        >>> import json
+        >>> folder_of(json.dumps).name
+        'json'
     """
     kind = function if hasattr(function, "__module__") else type(function)
     imported = origin(kind.__module__)
