@@ -264,38 +264,6 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     return agreement
 
 
-def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
-    """How well the mean of the cells isomorphic to a cell predicts it: about what no model can
-    beat.
-
-    Args:
-        values: Shape ``(len(space),)``, NaN where a cell has none; smaller is better
-            (`Metric.minimised`).
-
-    Returns:
-        τ by the names of `BANDS`, over the cells of each band that have isomorphic ones.
-    """
-    values = _column_of(space, len(space), values)
-    space = listed(space)
-    measured = np.flatnonzero(np.isfinite(values))
-    if space.classes is None:
-        raise UserError(
-            f"The space {space.name} has no functional classes, so no cells are known to be"
-            " isomorphic."
-        )
-    classes = space.classes[measured]
-    truth = values[measured]
-    counts = np.bincount(classes)
-    sums = np.bincount(classes, weights=truth)
-    has_others = counts[classes] > 1
-    others = (sums[classes] - truth) / np.maximum(counts[classes] - 1, 1)
-    ceiling = {}
-    for name, share in BANDS.items():
-        part = has_others & (truth <= np.quantile(truth, share))
-        ceiling[name] = bands(truth[part], others[part])["kendall"]
-    return ceiling
-
-
 def _cells_of(
     space: Space,
     cells: Sequence[Cell],

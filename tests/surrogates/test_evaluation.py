@@ -13,7 +13,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.base import Prediction
-from surrogate_nas.surrogates.evaluation import evaluate, noise_ceiling, scores_of, split_cells
+from surrogate_nas.surrogates.evaluation import evaluate, scores_of, split_cells
 
 
 @pytest.mark.parametrize("kind", ["random", "grouped"])
@@ -90,13 +90,6 @@ def test_a_quick_booster_beats_the_first_try(real: TableBenchmark) -> None:
         evaluate(model, real.space, values, split_cells(real.space, values, 1563)).scores["kendall"]
         > 0.91
     )
-
-
-def test_the_ceiling_of_real_data_is_the_published_one(real: TableBenchmark, space: NB201) -> None:
-    found = noise_ceiling(space, real.column("valid_error", 200))
-    assert found["kendall"] == pytest.approx(0.944, abs=0.002)
-    assert found["kendall_top_half"] == pytest.approx(0.86, abs=0.01)
-    assert found["kendall_top_quarter"] == pytest.approx(0.75, abs=0.015)
 
 
 def test_a_surrogate_of_a_surrogate_orders_as_it_does(real: TableBenchmark) -> None:

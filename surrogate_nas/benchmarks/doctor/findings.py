@@ -22,7 +22,7 @@ class Finding:
 
     Attributes:
         level: ``alarm``, ``warning`` or ``note``.
-        kind: What was found, in a word: ``unrelated``, ``units``, ``multiple`` …
+        kind: What was found, in a word: ``constant``, ``leak``, ``missing`` …
         columns: Which columns it is about, as ``valid_error[12]``; empty where about the whole
             table.
         text: What was found, in a sentence.
@@ -44,10 +44,6 @@ class Finding:
         named = ", ".join(self.columns[:_NAMED]) + (f" and {more} more" if more > 0 else "")
         return f"{named}: {self.text}" if named else self.text
 
-    def to_json(self) -> dict[str, Any]:
-        """The finding as a JSON object."""
-        return {**asdict(self), "columns": list(self.columns), "numbers": dict(self.numbers)}
-
 
 @dataclass(frozen=True)
 class Examination:
@@ -57,9 +53,8 @@ class Examination:
         name: The table's.
         n_cells: How many cells its space has.
         n_with_values: How many of these have a value in some column.
-        columns: Of every column that was looked at its name, kind, unit, share of cells with a
-            value, number of different values, and R² and τ of a forest out of fold (None where
-            there is none).
+        columns: The name, kind, unit, share of cells with a value, and number of different values
+            of every column.
         findings: What matters most first.
     """
 
@@ -90,7 +85,7 @@ class Examination:
             "cells": self.n_cells,
             "cells_with_values": self.n_with_values,
             "columns": [dict(column) for column in self.columns],
-            "findings": [finding.to_json() for finding in self.findings],
+            "findings": [asdict(finding) for finding in self.findings],
         }
 
 
@@ -98,13 +93,6 @@ def short(value: float) -> str:
     """A number between -1 and 1 as tables of correlations have it: .87."""
     text = f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def span(values: Sequence[float]) -> str:
-    """The smallest and the largest number of some: .2 to .87."""
-    low = short(min(values))
-    high = short(max(values))
-    return low if low == high else f"{low} to {high}"
 
 
 def percent(share: float) -> str:

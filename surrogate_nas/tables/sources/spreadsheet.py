@@ -192,15 +192,6 @@ class Declared(NamedTuple):
 NOTHING_DECLARED = Declared()
 
 
-class Repeat(NamedTuple):
-    """A row whose cell an earlier row has: its place in the table, and the row's numbers by metric
-    and epochs.
-    """
-
-    place: int
-    values: Mapping[tuple[str, int | None], float]
-
-
 def check_name(name: str, taken: frozenset[str], *, what: str = "A benchmark") -> None:
     """Refuse a name of a user's that is no word, or another benchmark's."""
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
@@ -219,15 +210,13 @@ def read(
     space: Space,
     *,
     advice: str = "",
-    repeats: list[Repeat] | None = None,
     declared: Declared = NOTHING_DECLARED,
 ) -> Table:
     """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that
     the file has.
 
     `advice` is what a message about a cell that is not of the space ends with, where the space is
-    a default. A cell may appear once; where a list is given, further rows of a cell are
-    put into it instead of refused. `declared` are units and directions that no column names.
+    a default. A cell may appear once. `declared` are units and directions that no column names.
     """
     check_name(name, taken)
     rows = read_rows(path)
@@ -245,9 +234,9 @@ def read(
             naming.check_first(path, space, advice)
         raise
     n_rows = 0
-    rows_read = _Rows(cells, repeats)
+    rows_read = _Rows(cells)
     for n_rows, row in enumerate(rows, 1):
-        if n_rows > len(cells) and cells is space and repeats is None:
+        if n_rows > len(cells) and cells is space:
             rows_read.check(path, advice)  # at least one row repeats another
         rows_read.add(n_rows, partial(naming.cell, space, row), naming.others(row), columns)
     rows_read.check(path, advice)
@@ -474,9 +463,8 @@ def _metric(
 class _Rows:
     """What the rows hold, and what is wrong with them; the first row of data is row 1."""
 
-    def __init__(self, space: Enumerable, repeats: list[Repeat] | None) -> None:
+    def __init__(self, space: Enumerable) -> None:
         self._space = space
-        self._repeats = repeats
         self._first_row: dict[int, int] = {}
         self._wrong: list[str] = []
         self._foreign = False
@@ -495,10 +483,7 @@ class _Rows:
             self._number(row, c.metric, entry.strip())
             for c, entry in zip(columns, entries, strict=True)
         ]
-        if index is not None and self._repeats is not None and self._first_row[index] != row:
-            keys = ((column.metric.name, column.epochs) for column in columns)
-            self._repeats.append(Repeat(index, dict(zip(keys, numbers, strict=True))))
-        elif index is not None:
+        if index is not None:
             for column, number in zip(columns, numbers, strict=True):
                 column.values[index] = number
 
@@ -510,7 +495,7 @@ class _Rows:
             self._note(f"row {row}: {printable(str(error).rstrip('.'))}")
             return None
         first = self._first_row.setdefault(cell.index, row)
-        if first != row and self._repeats is None:
+        if first != row:
             self._note(f"row {row}: the cell of row {first} again, {printable(cell.text):.120}")
         return cell.index
 
