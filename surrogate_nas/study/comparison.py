@@ -51,7 +51,7 @@ from surrogate_nas.study.statistics import (
     paired_tests,
     summarise,
 )
-from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, figures_of, joined, verdict_of
+from surrogate_nas.study.verdict import Evidence, Figures, Verdict, ends_of, joined, verdict_of
 
 if TYPE_CHECKING:
     import pandas
@@ -253,8 +253,6 @@ class Comparison(StudyResult):
         """Up to which regret the optimum counts as found."""
         if self.objective.parts > 1:
             return ROUNDING
-        if self.objective.recorded is not None:
-            return float(self.objective.recorded.get("score_rounding", 0.0))
         scores = self.objective.over_space()
         return 0.0 if scores is None else scores.rounding
 
@@ -446,18 +444,10 @@ class Comparison(StudyResult):
     @cached_property
     def verdict(self) -> Verdict:
         """Which strategy is best, which is fastest, and whether that is significant."""
-        summaries = {
-            name: summary for name in self.strategies if (summary := self.summary(name)) is not None
-        }
         figures = {
-            name: figures_of(
-                name,
-                summary,
-                len(self.runs_of(name)),
-                len(self.feasible_runs_of(name)),
-                list(summaries.values()),
-            )
-            for name, summary in summaries.items()
+            name: Figures(summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)))
+            for name in self.strategies
+            if (summary := self.summary(name)) is not None
         }
         problem = self.problem_result
         return verdict_of(
@@ -466,7 +456,6 @@ class Comparison(StudyResult):
                 problems=[problem],
                 accounts=accounts_of(self.strategies, [problem]),
                 figures=figures,
-                skipped=0,
                 versions=self.description.get("versions") or {},
                 seed=self.description.get("seed", 0),
             )

@@ -170,7 +170,6 @@ class SuiteResult(StudyResult):
                 names=self.strategies,
                 problems=self.problems,
                 accounts=self.accounts,
-                figures={},
                 skipped=len(self.skipped),
                 versions=self.versions,
                 seed=self.suite.seed,

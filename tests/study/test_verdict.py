@@ -13,7 +13,7 @@ from surrogate_nas.study.api import compare
 from surrogate_nas.study.decision import MINOR_LEVEL, decide
 from surrogate_nas.study.statistics import Summary
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.verdict import Verdict, claims_of, figures_of
+from surrogate_nas.study.verdict import Evidence, Figures, Verdict, claims_of, verdict_of
 from tests.golden import studies
 from tests.results import made, steps
 
@@ -253,16 +253,32 @@ def test_one_run_has_no_interval_anywhere() -> None:
     assert "[" not in " ".join(result.verdict.sentences)
 
 
-def test_a_score_without_an_interval_says_from_how_many_runs_it_is() -> None:
-    summary = Summary(mean=0.25, std=0.0, iqm=0.25, ci95=None)
-    assert (
-        figures_of("bo", summary, 1, 1, [summary])
-        == "The final score of bo is 0.2500, from one run."
-    )
-    said = figures_of("bo", summary, 4, 1, [summary])
-    assert (
-        said == "The final score of bo is 0.2500, from the 1 of 4 runs that found a feasible cell."
-    )
+@pytest.mark.parametrize(
+    ("runs", "feasible", "interval", "said"),
+    [
+        (1, 1, None, "The final score of bo is 0.2500, from one run."),
+        (
+            4,
+            1,
+            None,
+            "The final score of bo is 0.2500, from the 1 of 4 runs that found a feasible cell.",
+        ),
+        (
+            4,
+            4,
+            (0.2, 0.3),
+            "The mean final score of bo is 0.250 (95 % interval 0.200 to 0.300, IQM 0.250, 4"
+            " runs).",
+        ),
+    ],
+)
+def test_a_score_says_from_how_many_runs_it_is(
+    runs: int, feasible: int, interval: tuple[float, float] | None, said: str
+) -> None:
+    result = made({"p": {"bo": steps(0.0)}})
+    figures = Figures(Summary(mean=0.25, std=0.0, iqm=0.25, ci95=interval), runs, feasible)
+    verdict = verdict_of(Evidence(["bo"], result.problems, result.accounts, {"bo": figures}))
+    assert said in verdict.sentences
 
 
 @pytest.mark.parametrize(("names", "who"), [("ab", "Neither"), ("abc", "None of")])
