@@ -146,9 +146,6 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     emit(content, json, show)
     for line in result.merged:
         note(in_a_line(line))
-    for problem in result.problems:
-        if problem.remark:
-            note(f"{problem.name}: {problem.remark}")
     for skipped in result.skipped:
         note(f"Not run: {skipped.problem.name}: {skipped.reason}")
     if failures := content["failures"]:

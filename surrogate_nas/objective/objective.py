@@ -97,8 +97,6 @@ class Objective:
             None.
         bounds, diversity_weight: For each objective a score that no feasible cell exceeds; the
             weight of diversity.
-        recorded: What a folder of results says of the space's scores, where the table itself cannot
-            be read; else None.
         begun_as: The fingerprint that an earlier release wrote into the folder that goes on, or
             empty.
 
@@ -109,7 +107,6 @@ class Objective:
         [100.0, 344346.0]
     """
 
-    recorded: Mapping[str, Any] | None = None
     begun_as: str = ""
 
     @checked

@@ -238,8 +238,5 @@ def _of_suite(study: Study) -> Header:
     if result.skipped:
         not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
         boxes.append(Notice("Not run:", items=not_run, bad=False))
-    remarks = [f"{one.name}: {one.remark}" for one in result.problems if one.remark]
-    if remarks:
-        boxes.append(Notice("Mind the data.", items=remarks, bad=False))
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
     return Header(result.suite.title, result.suite.title, line, boxes, *_verdict_content(study))

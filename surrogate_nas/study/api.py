@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ from surrogate_nas.study.options import (
     unusual,
 )
 from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_plan, read_suite
-from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.resuming import as_begun, resumed
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import (
@@ -458,10 +457,6 @@ def read_comparison(
     """Read a stored comparison, finished or not; where its benchmark is a table, every best score
     is looked up again.
 
-    Results are read without their table too, where that cannot be opened or holds other numbers by
-    now: then what the folder records of it is used, nothing is looked up again, and the benchmark's
-    ``banner`` says what is left out.
-
     Args:
         against: Further such folders, of the same problem; their runs stand beside the first one's
             as if made with them. A strategy that did different things in two folders has the
@@ -474,9 +469,8 @@ def read_comparison(
         made: What was just made in the folder; its runs are not read, nor its benchmark opened.
 
     Raises:
-        UserError: There is none, it is damaged, or its benchmark contradicts a score; or another
-            folder is of another problem; or scores are to be verified and the benchmark cannot be
-            opened or holds other numbers by now.
+        UserError: There is none, it is damaged, or its benchmark contradicts a score, cannot be
+            opened or holds other numbers by now; or another folder is of another problem.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -505,7 +499,7 @@ def read_comparison(
     store = Store(folder)
     description = store.read()
     if made is None:
-        objective = stored_objective(folder, description, benchmark, recorded=not verify)
+        objective = stored_objective(folder, description, benchmark)
         in_memory = {}
     else:
         objective = made.objective
@@ -526,28 +520,17 @@ def read_comparison(
     return Comparison(objective, description, stored)
 
 
-def stored_objective(
-    folder: Path,
-    description: dict[str, Any],
-    benchmark: str | None,
-    *,
-    recorded: bool,
-) -> Objective:
-    """A folder's objective: on its table, or as recorded in the folder where that cannot be read or
-    is another one.
-    """
+def stored_objective(folder: Path, description: dict[str, Any], benchmark: str | None) -> Objective:
+    """A folder's objective, on that part of its table that the folder was begun with."""
     named = () if benchmark is None else (benchmark,)
     stored = description["objective"]
-    opened: Benchmark | None = None
     try:
         opened = reopen(description["address"], with_=description.get("with", ()), named=named)
         read = vars(ObjectiveOptions.read(stored))
         objective = Objective(stored["expression"], opened, seed=stored["seed"], **read)
-        return as_begun(objective, description, folder)
+        return as_begun(objective, description)
     except UserError as error:
-        if not recorded:
-            raise type(error)(f"{folder}: {error}") from error
-        return recorded_objective(description, opened, error)
+        raise type(error)(f"{folder}: {error}") from error
 
 
 def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
@@ -592,13 +575,14 @@ def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns
     for problem in suite.problems:
         place = folder / PROBLEMS / problem.name
         if any((place / "runs").glob("*.jsonl")):
-            comparison = read_comparison(
-                place,
-                benchmark=benchmark,
-                unfinished=True,
-                verify=verify,
-            )
-            comparisons[problem.name] = _entered(comparison, suite, problem.name)
+            with suppress(AbsentError):  # as a problem that is not run
+                comparison = read_comparison(
+                    place,
+                    benchmark=benchmark,
+                    unfinished=True,
+                    verify=verify,
+                )
+                comparisons[problem.name] = _entered(comparison, suite, problem.name)
     if not any(comparison.strategies for comparison in comparisons.values()):
         raise UserError(f"{folder} holds no finished run yet.")
     return suite, comparisons

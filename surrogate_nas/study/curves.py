@@ -103,7 +103,6 @@ class ProblemResult:
             regret: differences below it say nothing about the next training; None where the table
             does not tell.
         traces: Per strategy its runs by number, those that failed included.
-        remark: What a reader must know of how its results were read, or empty.
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
@@ -126,7 +125,6 @@ class ProblemResult:
     reference: Reference
     noise: float | None
     traces: Mapping[str, Sequence[Trace]]
-    remark: str = ""
 
     @classmethod
     def of(
@@ -170,7 +168,6 @@ class ProblemResult:
             traces={
                 name: [trace for trace in traces if trace.strategy == name] for name in strategies
             },
-            remark="" if objective.recorded is None else objective.benchmark.banner,
         )
 
     @property

@@ -113,11 +113,8 @@ class LambdaPath(StudyResult):
 
     @cached_property
     def problems(self) -> list[ProblemResult]:
-        """The runs at each λ in a few numbers; none where the table is not here."""
-        comparisons = [step.comparison for step in self.steps]
-        if any(comparison.objective.recorded is not None for comparison in comparisons):
-            return []
-        return [comparison.problem_result for comparison in comparisons]
+        """The runs at each λ in a few numbers."""
+        return [step.comparison.problem_result for step in self.steps]
 
     @property
     def missing(self) -> int:
@@ -409,7 +406,7 @@ def steps_in(folder: Path) -> dict[float, Path]:
 
 
 def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:
-    """Read a stored path as far as it was made, with or without its table.
+    """Read a stored path as far as it was made.
 
     Its expression is that of the largest λ.
 

@@ -31,10 +31,10 @@ from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
 from surrogate_nas.study.beginning import BEGINNING, NOTHING, Beginning
 from surrogate_nas.study.judging import announcement
 from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options, trainings_in_flight
-from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
 from surrogate_nas.study.running import Watcher
 from surrogate_nas.study.sandbox import introduce, rehearse
+from surrogate_nas.study.scale import recordable
 from surrogate_nas.study.search import Watch, first_cells, make_run
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store, numbered

@@ -20,12 +20,14 @@ run that has found nothing yet counts as one random feasible cell, and nothing c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import listed
@@ -121,10 +123,6 @@ def frame_of(
     fenced: bool = True,
 ) -> Frame | None:
     """The frame of a comparison; None where no cell is feasible."""
-    if objective.recorded and "front" in objective.recorded:
-        recorded = objective.recorded
-        utopia, span, front = (np.array(recorded[name]) for name in ("utopia", "span", "front"))
-        return Frame(utopia, span, front, recorded["volume"], exact=True)
     scores = objective.over_space()
     if scores is None:
         points = np.array([trial.scores for trial in trials if trial.feasible])
@@ -178,9 +176,6 @@ def noise_of(objective: Objective) -> Noise | None:
     """The noise of an objective on its table; None of several, with history, or where no cell has
     two seeds.
     """
-    if objective.recorded is not None:
-        recorded = objective.recorded.get("noise")
-        return None if recorded is None else Noise(**recorded)
     scores = objective.over_space() if objective.parts == 1 else None
     seeds = None if scores is None else objective.single_seeds()
     if scores is None or seeds is None:
@@ -254,11 +249,6 @@ def reference_of(
     """Take the scale from the table, or where none tells from what every run had found at the
     checkpoints.
     """
-    if objective.recorded and "scale" in objective.recorded:
-        numbers = {
-            name: objective.recorded[name] for name in ("optimum", "start", "scale", "rounding")
-        }
-        return Reference(random=np.array(objective.recorded["random"]), exact=True, **numbers)
     scores = objective.over_space() if objective.parts == 1 else None
     if scores is None or not scores.feasible.any():
         return _from_runs(objective, curves)
@@ -326,3 +316,33 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     return np.array(
         [reported[0] + (np.exp(n * missed) * steps).sum() if n else start for n in drawn]
     )
+
+
+_MOST_POINTS = 20_000
+"""Checkpoints of a budget, or points of a front, that a folder records."""
+
+
+def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
+    """What follows from all cells of a table, as a folder records it; None where there is no table,
+    or it would be too much.
+    """
+    benchmark = objective.benchmark
+    is_table = benchmark.contents or isinstance(benchmark, TableBenchmark)
+    scores = objective.over_space() if is_table else None
+    if scores is None or not scores.feasible.any() or (budget.cells or 0) > _MOST_POINTS:
+        return None
+    if objective.parts > 1:
+        frame = frame_of(objective)
+        if frame is None or len(frame.front) > _MOST_POINTS:
+            return None
+        content = {name: np.asarray(value).tolist() for name, value in vars(frame).items()}
+    else:
+        reference = reference_of(objective, budget, [])
+        noise = noise_of(objective)
+        content = asdict(reference) | {
+            "random": reference.random.tolist(),
+            "score_rounding": scores.rounding,
+            "noise": None if noise is None else asdict(noise),
+        }
+    del content["exact"]
+    return content

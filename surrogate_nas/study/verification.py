@@ -41,9 +41,9 @@ from surrogate_nas.study.confirm import confirm
 from surrogate_nas.study.ledger import check_run, contradiction
 from surrogate_nas.study.options import STORED, Budget, ObjectiveOptions, Options
 from surrogate_nas.study.problem import SUITES, Problem, Suite, read_plan, read_suite
-from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import Experiment
+from surrogate_nas.study.scale import recordable
 from surrogate_nas.study.search import first_cells, make_run
 from surrogate_nas.study.store import (
     DESCRIPTION,
@@ -253,7 +253,7 @@ def _part(
         reopen(description["address"], with_=description["with"], named=named)
     except UserError as error:
         raise AbsentError(str(error)) from error
-    objective = stored_objective(store.folder, description, benchmark, recorded=False)
+    objective = stored_objective(store.folder, description, benchmark)
     beginning = Beginning.read(objective, description.get(BEGINNING))
     return _Part(place, store, runs, description, objective, beginning)
 

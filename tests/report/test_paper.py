@@ -17,7 +17,6 @@ from surrogate_nas.report.reading import results_of
 from surrogate_nas.study.api import compare, read_comparison, run_suite
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.problem import Entry, Problem, Suite
-from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.tables import escaped
 from tests.conftest import Snas
 from tests.results import balanced
@@ -64,14 +63,6 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     run_suite(Suite("two", "Two", problems, [Entry("local_search", 2)]), place)
     return place
-
-
-def test_of_a_table_that_is_not_here_no_more_is_said(made: Comparison, tmp_path: Path) -> None:
-    absent = UserError("It is not here.")
-    objective = recorded_objective(made.description, made.objective.benchmark, absent)
-    away = replace(made, objective=objective)
-    files = {file.name: file for file in write_paper(away, tmp_path)}
-    assert "Licence: not known from this folder." in files["data.md"].read_text()
 
 
 def test_a_comparison_is_written_in_both_forms(folder: Path, tmp_path: Path) -> None:

@@ -82,13 +82,7 @@ def _trivial(comparison: Comparison) -> Table | None:
     is_dear = any(
         objective.benchmark.is_dear(question.metric) for question in objective.questions()
     )
-    if (
-        not cells
-        or objective.parts > 1
-        or objective.has_history
-        or objective.recorded is not None
-        or is_dear
-    ):
+    if not cells or objective.parts > 1 or objective.has_history or is_dear:
         return None
     scores = objective.look_up(list(cells.values()))[1]
     optimum = comparison.optimum
