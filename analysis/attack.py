@@ -184,7 +184,6 @@ FLAGS: dict[str, Sequence[Any]] = {
     "simulated_workers": (2, 12),
     "in_flight": (1, 12),
     "order": ("clock", "finished"),
-    "stopping": ("median",),
     "memory_each": ("4GB",),
     "target": (1e9,),
     "sources": ({"random": {"a.py": EMPTY}}, {"nobody": {"a.py": EMPTY}}),

@@ -68,7 +68,6 @@ class TrainingFolder:
         path: The folder.
         log: What the training prints.
         reports: A line for every epoch that it reports.
-        stop: A file that asks it to stop, wherever it comes from.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +75,6 @@ class TrainingFolder:
         self.path = path
         self.log = path / "log.txt"
         self.reports = path / "reports.jsonl"
-        self.stop = path / "stop"
 
     def held(self) -> Held:
         """Return the checkpoint of the last training that came to its end; an empty one if it is
@@ -132,7 +130,6 @@ class TrainingFolder:
             The folder that the user's function works in: a copy of the checkpoint, or empty.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        self.stop.unlink(missing_ok=True)
         self._remove_all_but(held.checkpoint)
         shutil.rmtree(self.path / _START_NEW, ignore_errors=True)
         working = self.path / _NEW

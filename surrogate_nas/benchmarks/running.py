@@ -50,25 +50,6 @@ _one_at_a_time = threading.RLock()
 """The standard streams belong to the whole process."""
 
 
-class StoppedError(EvaluationError):
-    """A training ended early because it was asked to; what it reported until then is kept, and is
-    answered without a training.
-
-    Attributes:
-        epochs: How many epochs it had reported.
-    """
-
-    epochs = 0
-
-    @classmethod
-    def of(cls, trial: RunningTrial) -> StoppedError:
-        """Say how far a training came."""
-        reason = f"it was stopped after {trial.done} of {trial.epochs} epochs"
-        error = cls(reason, "broken", max(trial.seconds, 0.0))
-        error.epochs = trial.done
-        return error
-
-
 class WrongReport(Exception):
     """A training reported what is no result, or ended without one.
 
@@ -131,7 +112,6 @@ class RunningTrial:
         self.options = options
         self.curve: dict[int, Trained] = {}
         self.wrong: WrongReport | UserError | None = None
-        self.is_whole = True
         self._name = held.curve
         self._before = held.seconds
         self._metrics = metrics
@@ -152,20 +132,12 @@ class RunningTrial:
         """What it took so far, earlier pieces of the same training left out."""
         return self._clock() - self._began
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether it was asked to end early."""
-        return self._place.stop.exists()
-
-    def report(self, epoch: int, **metrics: float) -> bool:
-        """Tell what the network reaches after an epoch; save a checkpoint before.
+    def report(self, epoch: int, **metrics: float) -> None:
+        """Report what the network reaches after an epoch; save a checkpoint before.
 
         Args:
             epoch: Every epoch once, in turn, from `start` + 1 to `epochs`.
             **metrics: All metrics of the benchmark by name, in their own units.
-
-        Returns:
-            Whether to go on. False where the training shall end now, which loses nothing.
 
         Raises:
             WrongReport: The report is no result; the training has failed.
@@ -185,7 +157,6 @@ class RunningTrial:
         self._write(number, values)
         shorten(self._place.log)
         say_that_it_lives()
-        return not self.is_stopped
 
     def _checked_epoch(self, epoch: object) -> int:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool):
@@ -262,14 +233,13 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
 
     Raises:
         EvaluationError: It fails.
-        StoppedError: It ended early because it was asked to.
     """
     try:
         with _printed_to(log), threads(trial.threads), staying():
             train(cell, trial)
         if trial.wrong is not None:
             raise trial.wrong
-        if trial.done < trial.epochs and not trial.is_stopped:
+        if trial.done < trial.epochs:
             raise WrongReport(f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}")
     except BaseException as error:  # a user's code may raise any, such as GeneratorExit
         if is_interrupt(error):
@@ -417,11 +387,6 @@ class CommandTraining:
         while not how:
             line = command.line(_LOOK_SECONDS) if command.is_open else b""
             self._take(line, trial, output)
-            if trial.is_stopped:
-                how = command.end(_PATIENCE_SECONDS)
-                # killed while it saved, maybe
-                trial.is_whole = how == _WELL
-                return
             if not line:
                 how = command.ended(0.0 if command.is_open else _LOOK_SECONDS)
         while line := command.line(_LAST_SECONDS):

@@ -50,7 +50,6 @@ from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.benchmarks.running import (
     CommandTraining,
     RunningTrial,
-    StoppedError,
     Train,
     failure,
     run,
@@ -109,8 +108,7 @@ class Training(Benchmark):
         >>> def train(cell, trial):
         ...     for epoch in range(trial.start + 1, trial.epochs + 1):
         ...         error = 40 / epoch + int(trial.options["depth"])
-        ...         if not trial.report(epoch, valid_error=error):
-        ...             break
+        ...         trial.report(epoch, valid_error=error)
         >>> bench = Training(space, train, metrics=["valid_error"], epochs=9)
         >>> bench.query("mlp(width=16, depth=2)", "valid_error", epochs=4)
         12.0
@@ -379,8 +377,6 @@ class Training(Benchmark):
     def folder_of(self, cell: Cell, seed: int = 0) -> Path:
         """The folder of a training: its checkpoint, ``log.txt`` and ``reports.jsonl``.
 
-        A file ``stop`` in it lets the training's next report answer that it shall end.
-
         Args:
             cell: A cell of `space`.
             seed: The training's seed.
@@ -542,8 +538,6 @@ class Training(Benchmark):
             self._keep(place, cell, trial, seed)
         finally:
             place.discard()
-        if trial.done < trial.epochs:
-            raise StoppedError.of(trial)
 
     def _begun(
         self,
@@ -597,9 +591,8 @@ class Training(Benchmark):
         }
         try:
             self.cache.add_all(answers, _made_with())
-            if trial.is_whole and trial.curve:
-                last = trial.curve[trial.done]
-                place.keep(trial.done, last.seconds, last.curve)
+            last = trial.curve[trial.done]
+            place.keep(trial.done, last.seconds, last.curve)
         except (OSError, UserError) as error:
             raise failure(error, trial, place.log) from error
 

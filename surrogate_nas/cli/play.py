@@ -348,7 +348,6 @@ _OF_WORKERS = (
     "in_flight",
     "order",
     "at_end",
-    "stopping",
     "gpus",
     "per_gpu",
     "gpus_each",

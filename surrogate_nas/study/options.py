@@ -264,21 +264,6 @@ class Options:
             help="Running trainings at the end of the budget: finish and count, or stop.",
         ),
     ] = "finish"
-    stopping: Annotated[
-        Literal["median"] | None,
-        OptionSpec(
-            text=(
-                "What ends a running training that looks hopeless: ``median``, where its best score"
-                " is worse than the median of the others' averages so far; None for nothing. A"
-                " training that is stopped has failed, and is charged for what it took."
-            ),
-            flag="--stopping",
-            help=(
-                "End trainings of your own that look hopeless: median, by the scores that they"
-                " report. Only as they finish, not in the order of a clock."
-            ),
-        ),
-    ] = None
     gpus: Annotated[
         str | None,
         OptionSpec(
@@ -406,7 +391,6 @@ class Options:
             or bool(self.devices)
             or self.threads_each > 1
             or self.memory_each is not None
-            or self.stopping is not None
         )
 
     @property
@@ -527,16 +511,6 @@ def trainings_in_flight(
     if given.simulated_workers > 1:
         raise UserError("Workers are simulated or real: give --simulated-workers or --parallel.")
     order = given.order or "clock"
-    if given.stopping is not None and not benchmark.runs_apart:
-        raise UserError(
-            f"{benchmark.name} reports nothing while it trains; --stopping is for trainings of your"
-            " own (surrogate_nas.Training)."
-        )
-    if given.stopping is not None and order == "clock":
-        raise UserError(
-            "What looks hopeless depends on how fast trainings run: --stopping needs --order"
-            " finished."
-        )
     if given.in_flight is not None:
         return given.in_flight, order
     is_ahead = order == "clock" and given.parallel > 1
@@ -552,7 +526,7 @@ def of_a_search(options: Mapping[str, Any]) -> dict[str, Any]:
         ({'parallel': 2, 'order': 'finished'}, {'parallel': 2, 'order': 'clock'})
     """
     given = Options(**options)
-    is_race = given.parallel > 1 or bool(given.devices) or given.stopping is not None
+    is_race = given.parallel > 1 or bool(given.devices)
     if given.order is None and is_race:
         return {**options, "order": "finished"}
     return dict(options)

@@ -75,8 +75,6 @@ class Experiment(Options):
         super().__post_init__()
         if self.devices and self.parallel == 1:
             object.__setattr__(self, "parallel", len(self.devices))
-        if self.stopping is not None and self.objective.parts > 1:
-            raise UserError("Trainings are stopped by one objective (--stopping), not by several.")
         in_flight, order = trainings_in_flight(self, self.objective.benchmark)
         object.__setattr__(self, "in_flight", in_flight)
         object.__setattr__(self, "order", order)

@@ -42,7 +42,6 @@ from surrogate_nas.study.side_by_side import (
     Workers,
 )
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
-from surrogate_nas.study.stopping import MedianRule
 from surrogate_nas.study.store import Store, as_file_name
 from surrogate_nas.study.trainings import Trainings
 
@@ -55,8 +54,6 @@ _MOST_DRAWS = 1000
 STRETCH = 10
 """Trials under one set of weights."""
 _AUGMENTATION = 0.05
-_STOPPED = "it was stopped after"
-"""How the reason of a training begins that looked hopeless."""
 _SAME_SPEED = 0.1
 """Slots whose speed differs by no more than this share count as one machine."""
 ALIKE = 3
@@ -245,8 +242,6 @@ def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
     reasons = set()
     for cell, failure in failures:
         reason, _, _ = failure.partition("; its output is in ")
-        if reason.startswith(_STOPPED):
-            return False
         reasons.add(reason.replace(cell, ""))
     return len(reasons) == 1
 
@@ -453,24 +448,14 @@ class _Search:
             self.objective, self.ledger.draw, options, self.engine, self.now(), self.shared
         )
         stack.enter_context(closing(trainings))
-        stops = options.at_end == "stop"
-        if options.order == "clock":
-            return InClockOrder(
-                self.ledger,
-                options.in_flight,
-                self._limit,
-                trainings=trainings,
-                log=self.log,
-                stops=stops,
-            )
-        return InOrderOfFinishing(
+        ordered = InClockOrder if options.order == "clock" else InOrderOfFinishing
+        return ordered(
             self.ledger,
             options.in_flight,
             self._limit,
             trainings=trainings,
             log=self.log,
-            stops=stops,
-            rule=None if options.stopping is None else MedianRule(self.objective),
+            stops=options.at_end == "stop",
         )
 
     def _let_work(self, strategy: Sandboxed, clock: float) -> None:

@@ -22,7 +22,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrogate_nas.benchmarks import Benchmark
@@ -32,12 +31,9 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Start, Trial
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.study.run import RunLog
-from surrogate_nas.study.stopping import MedianRule
 from surrogate_nas.study.trainings import Answer, Job, Trainings
 from surrogate_nas.tables import Seed
 
-_LOOK_SECONDS = 0.5
-"""How often is looked whether a running training is hopeless."""
 SLOWEST = "slowest, share of the fastest"
 """Among the numbers that are told of slots."""
 
@@ -452,21 +448,6 @@ class InOrderOfFinishing(TrainingWorkers):
     _ended: Answer
     _begin: float = math.nan
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        count: int,
-        limit: float,
-        *,
-        trainings: Trainings,
-        log: RunLog | None,
-        stops: bool,
-        rule: MedianRule | None,
-    ) -> None:
-        """Begin with nothing in flight; the rule stops trainings that look hopeless."""
-        super().__init__(ledger, count, limit, trainings=trainings, log=log, stops=stops)
-        self._rule = rule
-
     def _now(self) -> float:
         if self._entry() is not None:  # a stored run is replayed in no time
             return self.clock
@@ -486,37 +467,14 @@ class InOrderOfFinishing(TrainingWorkers):
             ending = next((one for one in fitting if _starts_as(one, entry)), fitting[0])
         else:
             self._submit()
-            found = self._first()
+            found = self._trainings.first(self._limit - self._now() if self._stops else math.inf)
             if found is None:
                 self.drop()
                 return []
             number, self._ended = found
             ending = next(one for one in self._running if one.number == number)
-            self._note(ending, self._ended)
         self._remove(ending)
         return [ending]
-
-    def _first(self) -> tuple[int, Answer] | None:
-        """The training that ends first; None where the run is ended before."""
-        while True:
-            patience = self._limit - self._now() if self._stops else math.inf
-            found = self._trainings.first(min(patience, _LOOK_SECONDS))
-            if found is not None or patience <= 0:
-                return found
-            if self._rule is not None:
-                running = ((cell_of(one.asked), self._reports(one)) for one in self._running)
-                self._rule.look([(cell, path) for cell, path in running if path is not None])
-
-    def _note(self, training: _Training, answer: Answer) -> None:
-        """Let the rule know a training that came to its end."""
-        path = self._reports(training)
-        if self._rule is not None and path is not None and not isinstance(answer, EvaluationError):
-            self._rule.ended(cell_of(training.asked), path)
-
-    def _reports(self, training: _Training) -> Path | None:
-        """Where a training reports its epochs."""
-        cell = cell_of(training.asked)
-        return self._benchmark(training.start).reports_of(cell, self._seed(cell))
 
     @property
     def _by_number(self) -> list[_Training]:

@@ -517,6 +517,8 @@ def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
             and (before := stored.get(key, usual.get(key))) != wanted[key]
         ):
             return f"{key} {before}, now {wanted[key]}"
+    if stored.get("stopping") is not None:
+        return "it stops trainings early by a rule that this release does not have"
     if stored.get(BEGINNING) != wanted.get(BEGINNING):
         return "it begins with other first or known cells"
     return ""

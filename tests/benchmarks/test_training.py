@@ -24,7 +24,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.benchmarks.checkpoints import TrainingFolder
-from surrogate_nas.benchmarks.running import LOG_BYTES, RunningTrial, StoppedError
+from surrogate_nas.benchmarks.running import LOG_BYTES, RunningTrial
 from surrogate_nas.benchmarks.training import Training
 from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.objective import Objective
@@ -69,10 +69,7 @@ class Trained:
             sum(range(20_000))
             if self.saves:
                 state.write_text(str(epoch))
-            if not trial.report(
-                epoch, valid_error=50 / epoch + sum(cell.choices) + trial.seed % 90 / 9
-            ):
-                break
+            trial.report(epoch, valid_error=50 / epoch + sum(cell.choices) + trial.seed % 90 / 9)
 
 
 @pytest.fixture
@@ -362,25 +359,6 @@ def test_a_curve_is_there_while_it_is_trained() -> None:
     assert seen[-1][3]["metrics"] == {"valid_error": 12.5, "train_loss": 0.25}
     seconds = [line["seconds"] for line in seen[-1]]
     assert seconds == sorted(seconds) and seconds[0] > 0
-
-
-def test_it_is_asked_to_stop_by_a_file_and_goes_on_later(trained: Trained) -> None:
-    stops = True
-
-    def train(cell: sn.Cell, trial: RunningTrial) -> None:
-        if stops:
-            TrainingFolder(bench.folder_of(cell)).stop.touch()
-        trained(cell, trial)
-
-    bench = training(train)
-    with pytest.raises(StoppedError, match="it was stopped after 1 of 9 epochs") as stopped:
-        asked(bench, 9)
-    again = pickle.loads(pickle.dumps(stopped.value))
-    assert (again.epochs, again.cause, str(again)) == (1, "broken", str(stopped.value))
-    assert asked(bench, 1)[0] == [53.0]
-    stops = False
-    asked(bench, 9)
-    assert trained.starts == [0, 1] and len(trained.epochs) == 9
 
 
 def test_a_report_is_a_sign_of_life(
@@ -855,38 +833,6 @@ def test_no_shell_reads_a_command(here: Path) -> None:
     assert f"{CELL};ls" in said and "$(touch shell)" in said and not (here / "shell").exists()
 
 
-POLITE = """
-import json, signal, sys, time
-from pathlib import Path
-def end(*_):
-    Path("ended-well").touch()
-    sys.exit(0)
-signal.signal(signal.SIGTERM, end)
-print(json.dumps({"epoch": 1, "valid_error": 3.0}))
-Path(sys.argv[1], "state.txt").write_text("1")
-Path(sys.argv[1]).parent.joinpath("stop").touch()
-time.sleep(600)
-"""
-
-
-def test_a_command_is_ended_politely(here: Path) -> None:
-    (here / "polite.py").write_text(POLITE)
-    bench = command(f"{sys.executable} polite.py {{folder}}")
-    with pytest.raises(StoppedError, match="stopped after 1 of 9"):
-        asked(bench, 9)
-    assert (here / "ended-well").exists()
-    assert TrainingFolder(bench.folder_of(CELL)).held().epochs == 1
-
-
-def test_the_checkpoint_of_a_killed_command_is_not_used(here: Path) -> None:
-    rude = POLITE.replace("signal.signal(signal.SIGTERM, end)", "")
-    (here / "rude.py").write_text(rude)
-    bench = command(f"{sys.executable} rude.py {{folder}}")
-    with pytest.raises(StoppedError):
-        asked(bench, 9)
-    assert TrainingFolder(bench.folder_of(CELL)).held().epochs == 0
-
-
 LONELY = """
 import sys
 import surrogate_nas as sn
@@ -988,8 +934,7 @@ SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate":
 def train(cell, trial):
     for epoch in range(trial.start + 1, trial.epochs + 1):
         (trial.folder / "state").write_text(str(epoch))
-        if not trial.report(epoch, valid_error=50 / epoch + sum(cell.choices)):
-            break
+        trial.report(epoch, valid_error=50 / epoch + sum(cell.choices))
 
 
 MINE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9, known={"params": len_of})
