@@ -22,7 +22,6 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.base import cell_at
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.trial import Start
 from surrogate_nas.tables import Contents, Run, Seed
 
 SeedPolicy = Literal["mean", "draw"]
@@ -242,7 +241,6 @@ class Benchmark(ABC):
             may crash or hang.
         keeps_answers: Whether what was evaluated once, by any process, is not evaluated again.
         knows_costs: Whether `predicted_cost` is what an evaluation will be charged.
-        hands_on: Whether a training may start from the checkpoint of another cell (`handed`).
         longest_seconds: The most that an evaluation in a process of its own may take, or None.
         longest_silence: The most between two signs of life of it, or None.
         open_units: Errors and accuracies whose unit is neither declared nor shown by a value.
@@ -292,7 +290,6 @@ class Benchmark(ABC):
     runs_apart: bool = False
     keeps_answers: bool = False
     knows_costs: bool = False
-    hands_on: bool = False
     longest_seconds: float | None = None
     longest_silence: float | None = None
     open_units: frozenset[str] = frozenset()
@@ -497,41 +494,6 @@ class Benchmark(ABC):
         raise UserError(
             f"Every number of epochs of {self.name} is a run of its own; none continues another."
         )
-
-    def handed(self, start: Start) -> Benchmark:
-        """The same benchmark as if all of its trainings started from one checkpoint.
-
-        Args:
-            start: From which training.
-
-        Raises:
-            UserError: It keeps no checkpoints.
-        """
-        raise UserError(
-            f"{self.name} keeps no checkpoints, so no training of it starts from {start.cell}."
-        )
-
-    def secure(self, cell: Cell, questions: Sequence[Question], seed: Seed) -> bool:  # noqa: ARG002 - most keep none
-        """Hold the checkpoint that a training starts from until `release`, whatever is removed.
-
-        Args:
-            cell: What will be trained.
-            questions: What will be asked of it.
-            seed: The training seed.
-
-        Returns:
-            Whether the checkpoint is there, or the answer needs none any more.
-        """
-        return True
-
-    def release(self, cell: Cell, seed: Seed) -> None:  # noqa: ARG002 - most keep none
-        """Let the checkpoint go that `secure` held.
-
-        Args:
-            cell: What was trained.
-            seed: The training seed.
-        """
-        return
 
     def free(self, question: Question, seed: Seed) -> Free | None:
         """A metric that needs no training as a function of cells, without a benchmark; else None.

@@ -30,8 +30,6 @@ _CHECK = "check"
 _NEW = "checkpoint.new"
 _GONE = "checkpoint-gone"
 _KEPT = "checkpoint-"
-_START = "start"
-_START_NEW = "start.new"
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,6 @@ class TrainingFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._remove_all_but(held.checkpoint)
-        shutil.rmtree(self.path / _START_NEW, ignore_errors=True)
         working = self.path / _NEW
         if held.checkpoint:
             shutil.copytree(self.path / held.checkpoint, working)
@@ -142,44 +139,6 @@ class TrainingFolder:
             self.log.unlink(missing_ok=True)
         self._keep_reports(held.epochs)
         return working
-
-    def hold(self, source: TrainingFolder, epochs: int) -> bool:
-        """Hold the checkpoint of another training, which may then be removed there.
-
-        Args:
-            source: The other training.
-            epochs: How many epochs its checkpoint must hold.
-
-        Returns:
-            Whether it is held.
-        """
-        if (self.path / _START).is_dir():
-            return True
-        held = source.held()
-        if held.epochs != epochs or not held.checkpoint:
-            return False
-        part = self.path / f"{_START}.{os.getpid()}.part"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source.path / held.checkpoint, part, copy_function=_linked)
-            part.rename(self.path / _START)
-        except OSError:  # another process has just removed it
-            shutil.rmtree(part, ignore_errors=True)
-            return (self.path / _START).is_dir()
-        with suppress(OSError):
-            os.utime(source.path / _DONE)
-        return True
-
-    def start(self) -> Path | None:
-        """A copy of the checkpoint that is held, for the user's function; None without one."""
-        if not (self.path / _START).is_dir():
-            return None
-        shutil.copytree(self.path / _START, self.path / _START_NEW)
-        return self.path / _START_NEW
-
-    def let_go(self) -> None:
-        """Hold the checkpoint of another training no longer."""
-        shutil.rmtree(self.path / _START, ignore_errors=True)
 
     def _keep_reports(self, epochs: int) -> None:
         """Drop what a training reported after the checkpoint that it continues from."""
@@ -204,7 +163,6 @@ class TrainingFolder:
     def discard(self) -> None:
         """Remove what a training wrote that did not come to its end."""
         shutil.rmtree(self.path / _NEW, ignore_errors=True)
-        shutil.rmtree(self.path / _START_NEW, ignore_errors=True)
 
     def drop(self) -> None:
         """Remove the checkpoint; the cell is trained anew when it is asked for more epochs."""
@@ -235,14 +193,6 @@ def _sealed(checkpoint: Path) -> dict[str, tuple[int, str]]:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 files[path.relative_to(checkpoint).as_posix()] = file.tell(), digest
     return files
-
-
-def _linked(source: str, target: str) -> None:
-    """A file under a second name, without a copy where the disk allows it."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _epoch(line: bytes) -> int:

@@ -72,9 +72,6 @@ class RunningTrial:
             training may be continued to them.
         start: How many epochs the checkpoint in `folder` holds; 0 to begin anew.
         folder: Where it writes its checkpoint, and finds the one that it goes on from.
-        start_cell: Where the strategy names another cell to start from (`Request.start`) and
-            `start` is 0, that cell; else None.
-        start_folder: A copy of that cell's checkpoint, whose weights it may begin with; else None.
         seed: What its randomness follows from.
         device: Such as ``cpu`` or ``cuda:0``.
         threads: How many threads its arithmetic may use.
@@ -96,16 +93,12 @@ class RunningTrial:
         place: TrainingFolder,
         folder: Path,
         open_units: Collection[str] = (),
-        start_cell: Cell | None = None,
-        start_folder: Path | None = None,
     ) -> None:
         """Prepare it; `open_units` are metrics whose unit neither a user nor a value has shown."""
         self.epochs = epochs
         self.longest = longest
         self.start = held.epochs
         self.folder = folder
-        self.start_cell = start_cell
-        self.start_folder = start_folder
         self.seed = seed
         self.device = device
         self.threads = n_threads
@@ -372,7 +365,6 @@ class CommandTraining:
         from surrogate_nas.runtime.printing import Printing
 
         values = {"cell": cell.text} | {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
-        values |= {name: "" for name in _OF_A_START if values[name] is None}
         values |= {name: option for name, option in trial.options.items() if name not in values}
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
         log = trial._place.log
@@ -406,11 +398,7 @@ class CommandTraining:
             trial.report(**report)
 
 
-_OF_A_START = ("start_cell", "start_folder")
-_OF_A_TRIAL = (
-    *("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads"),
-    *_OF_A_START,
-)
+_OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
 """The placeholders of every command."""
 _WELL = "ended with exit code 0"
 

@@ -67,7 +67,6 @@ from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
-from surrogate_nas.space.trial import Start
 from surrogate_nas.tables import Seed
 
 Cost = Callable[[Cell, int], float]
@@ -121,9 +120,7 @@ class Training(Benchmark):
     one_curve = True
     runs_apart = True
     keeps_answers = True
-    hands_on = True
     imported: Opened | None = None
-    _start: Start | None = None
 
     @checked
     def __init__(
@@ -158,8 +155,7 @@ class Training(Benchmark):
             epochs: The length of a training.
             command: In place of `train`: what is started for every training, without a shell.
                 ``{cell}``, ``{epochs}``, ``{start}``, ``{longest}``, ``{seed}``, ``{folder}``,
-                ``{start_cell}``, ``{start_folder}``, ``{device}``, ``{threads}`` and the space's
-                positions stand for their values; the two of a start are empty without one. It
+                ``{device}``, ``{threads}`` and the space's positions stand for their values. It
                 prints a line such as ``{"epoch": 1, "valid_error": 12.5}`` after every epoch.
             known: Metrics that follow from the cell, such as its number of parameters: by name a
                 function of a cell that returns at once.
@@ -244,7 +240,8 @@ class Training(Benchmark):
         self.objective = losses[0] if losses else ""
         self._asked: dict[str, int] = {}
         self._cache: AnswerCache | None = None
-        self._unseen = _Unseen()
+        self._unseen_bytes = math.inf
+        """Bytes of checkpoints since all were looked at."""
 
     @property
     def _on_cpu(self) -> bool:
@@ -381,49 +378,8 @@ class Training(Benchmark):
             cell: A cell of `space`.
             seed: The training's seed.
         """
-        return self._folder(self._text(cell), seed)
-
-    def _folder(self, text: str, seed: int) -> Path:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
+        digest = hashlib.sha256(cell.text.encode()).hexdigest()[:_SHORT]
         return self.folder / f"{digest}-{self._seed(seed)}"
-
-    def _text(self, cell: Cell) -> str:
-        """What a training is known by beside its epochs and its seed: the cell, and its start."""
-        return _named(cell, "" if self._start is None else self._start.digest)
-
-    def handed(self, start: Start) -> Training:
-        """The same benchmark as if all of its trainings started from one checkpoint.
-
-        Args:
-            start: From which training, of the same seed.
-        """
-        self.cache  # noqa: B018 - both have one
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other._asked = {}
-        other._start = start
-        return other
-
-    def secure(self, cell: Cell, questions: Sequence[Question], seed: Seed) -> bool:
-        """Hold the checkpoint that a training starts from until `release`, whatever is removed.
-
-        Returns:
-            Whether it is there, or the answer needs none any more, since it is stored, or goes on
-            from a checkpoint of its own.
-        """
-        start = self._start
-        number = self._seed(seed)
-        epochs = lengths_of(questions)
-        if start is None or not self._found(cell, epochs, number)[1]:
-            return True
-        place = TrainingFolder(self.folder_of(cell, number))
-        source = TrainingFolder(self._folder(_named(start.cell, start.origin), number))
-        return place.hold(source, start.epochs) or bool(place.held().checkpoint)
-
-    def release(self, cell: Cell, seed: Seed) -> None:
-        """Let the checkpoint go that `secure` held."""
-        if self._start is not None:
-            TrainingFolder(self.folder_of(cell, self._seed(seed))).let_go()
 
     def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
         """The file in which a training of a cell reports its epochs while it runs."""
@@ -493,7 +449,7 @@ class Training(Benchmark):
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
         """The answers of a cell after some epochs, trained as far as they are not here."""
-        self._asked[self._text(cell)] = seed
+        self._asked[cell.text] = seed
         curve, missing = self._found(cell, epochs, seed)
         if not missing:
             return curve
@@ -507,18 +463,17 @@ class Training(Benchmark):
             if missing:
                 self._continue(place, cell, missing, seed)
                 curve, _ = self._found(cell, epochs, seed)
-        self._unseen.bytes += place.held().bytes
-        if self._unseen.bytes > self._most_bytes * _UNSEEN:  # to look at all takes time
+        self._unseen_bytes += place.held().bytes
+        if self._unseen_bytes > self._most_bytes * _UNSEEN:  # to look at all takes time
             drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
-            self._unseen.bytes = 0.0
+            self._unseen_bytes = 0.0
         return curve
 
     def _found(
         self, cell: Cell, epochs: Sequence[int], seed: int
     ) -> tuple[dict[int, Trained], list[int]]:
         """The answers that are here, and the epochs of the others."""
-        text = self._text(cell)
-        found = {each: self.cache.find((text, each, seed)) for each in epochs}
+        found = {each: self.cache.find((cell.text, each, seed)) for each in epochs}
         missing = [each for each in epochs if found[each] is None]
         return {each: one for each, one in found.items() if one is not None}, missing
 
@@ -547,19 +502,10 @@ class Training(Benchmark):
         epochs: int,
         seed: int,
     ) -> RunningTrial:
-        handed = start_folder = None
         try:
             folder = place.begin(held)
-            if self._start is not None and not held.epochs:
-                handed = self.space.cell(self._start.cell.text)
-                start_folder = place.start()
         except (OSError, UserError) as error:
             raise EvaluationError(f"{place.path} cannot be written: {error}") from error
-        if handed is not None and start_folder is None:
-            place.discard()
-            raise EvaluationError(
-                f"the checkpoint of {handed}, which it was to start from, has gone"
-            )
         return RunningTrial(
             held=held,
             epochs=epochs,
@@ -572,8 +518,6 @@ class Training(Benchmark):
             open_units={name for name in self.open_units if not self.shows_percent(name)},
             place=place,
             folder=folder,
-            start_cell=handed,
-            start_folder=start_folder,
         )
 
     def _keep(
@@ -587,7 +531,7 @@ class Training(Benchmark):
         at most.
         """
         answers: dict[Key, Trained] = {
-            (self._text(cell), epoch, seed): one for epoch, one in trial.curve.items()
+            (cell.text, epoch, seed): one for epoch, one in trial.curve.items()
         }
         try:
             self.cache.add_all(answers, _made_with())
@@ -621,7 +565,7 @@ class Training(Benchmark):
         if seed == "mean":
             each = range(self._n_seeds)
             return sum(self.continued(cell, since, epochs, seed=one) for one in each)
-        text = self._text(cell)
+        text = cell.text
         if seed is None:
             seed = self._asked.get(text)
         if seed is None:  # another process trained it
@@ -696,17 +640,6 @@ class Training(Benchmark):
                 f"cost of {self.name} fails for {cell}: {type(error).__name__}: {error}."
             ) from error
         return check_number(f"The cost of {cell}", value)
-
-
-class _Unseen:
-    """Bytes of checkpoints since all were looked at, shared by all views of a benchmark."""
-
-    bytes = math.inf
-
-
-def _named(cell: Cell, origin: str) -> str:
-    """What a training is known by: the cell, and the digest of what it started from, if any."""
-    return f"{cell.text} from {origin}" if origin else cell.text
 
 
 def _value(trained: Trained, metric: str) -> float:

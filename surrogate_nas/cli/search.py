@@ -282,7 +282,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
             "seen_score": run.incumbent.score,
             "feasible": True,
             "metrics": dict(best.values),
-            "final": final_metrics(bound, best.cell, best.start),
+            "final": final_metrics(bound, best.cell),
         }
     return {
         "best": answer,
@@ -296,7 +296,6 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
                 "feasible": trial.feasible,
                 "cost_seconds": trial.cost_seconds,
                 **({"failure": trial.failure} if trial.failure else {}),
-                **({} if trial.start is None else {"start": str(trial.start.cell)}),
             }
             for trial in run.trials
         ],

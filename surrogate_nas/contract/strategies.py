@@ -467,7 +467,7 @@ def _request(asked: Cell | Request, epochs: Sequence[int]) -> Request:
 
 
 def _synthetic(index: int, request: Request, last: int) -> Trial:
-    cell, epochs, read, _ = request
+    cell, epochs, read = request
     missing = (1 - epochs / last) * (sum(cell.choices) % 3) / 10
     score = synthetic(cell) + missing
     values = {

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from surrogate_nas.space import Cell
-
-
-class Start(NamedTuple):
-    """From which training another one was handed its weights.
-
-    Attributes:
-        cell: The cell that was trained before.
-        epochs: For how many epochs.
-        origin: The `digest` of what that training itself started from; empty where it began anew.
-    """
-
-    cell: Cell
-    epochs: int
-    origin: str = ""
-
-    @property
-    def digest(self) -> str:
-        """What tells trainings that start from here from those that start elsewhere."""
-        content = json.dumps([self.cell.text, self.epochs, self.origin])
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 class Request(NamedTuple):
@@ -39,11 +17,6 @@ class Request(NamedTuple):
         epochs: The length of the training run, one of the strategy's `epochs`.
         read: Further search metrics after that run that `Trial.values` shall hold, such as
             ``train_loss``.
-        start: Another cell, from whose checkpoint the training starts, as in population based
-            training and network morphism: as its latest training that the strategy was told left
-            it. Only where cells are trained by a user's function or command
-            (`surrogate_nas.Training`), which is given the checkpoint. Its epochs are counted from
-            the start. Where the checkpoint has gone it is trained anew, and `Trial.start` is None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -61,7 +34,6 @@ class Request(NamedTuple):
     cell: Cell
     epochs: int
     read: tuple[str, ...] = ()
-    start: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +60,6 @@ class Trial:
         failure: Why the evaluation failed, such as ``out of memory``; empty where it did not. A
             failed trial has no values, ranks after all feasible ones and is never the best; models
             leave it out.
-        start: The training whose weights it began with (`Request.start`); None where it began anew.
 
     Example:
         >>> import surrogate_nas as sn
@@ -112,4 +83,3 @@ class Trial:
     finished: float = 0.0
     scores: tuple[float, ...] = ()
     failure: str = ""
-    start: Start | None = None

@@ -18,7 +18,6 @@ from surrogate_nas.core.arguments import check_name, check_number, check_whole, 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
-from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
@@ -167,11 +166,6 @@ class AskTell:
             while (seconds := self._strategy.work()) is not None:
                 self._ledger.owed += seconds
             asked = self._strategy.ask(n)
-            if any(isinstance(one, Request) and one.start is not None for one in asked):
-                raise StrategyError(
-                    "it requested a training that starts from another cell; in a loop of your own"
-                    " no checkpoint is kept here to start from"
-                )
         self.pending += asked
         self._journal.append({"ask": n, "asked": [_written(one) for one in asked]})
         return asked

@@ -23,7 +23,7 @@ from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Start, Trial
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.answers import USAGE
 from surrogate_nas.study.confirmation import Confirmation
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
@@ -618,7 +618,7 @@ class Comparison(StudyResult):
         return {
             "cell": str(best.cell),
             "score": best.score,
-            "final": final_metrics(self.objective, best.cell, best.start),
+            "final": final_metrics(self.objective, best.cell),
         }
 
 
@@ -644,18 +644,13 @@ def _usage_json(runs: Sequence[Run]) -> dict[str, Any]:
     return {USAGE: usage} if usage else {}
 
 
-def final_metrics(
-    objective: Objective,
-    cell: Cell,
-    start: Start | None = None,
-) -> dict[str, float | None]:
+def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never
     for a search.
 
     Args:
         objective: The objective; a final metric that its study searches on is none here.
         cell: The cell.
-        start: The training whose weights it began with, if any.
 
     Example:
         >>> import surrogate_nas as sn
@@ -664,8 +659,8 @@ def final_metrics(
         ['test_error', 'test_loss']
     """
     try:
-        final = _from(objective.benchmark, start).final(cell)
-    except EvaluationError:  # one of its seeds failed, or the checkpoint that it began with is gone
+        final = objective.benchmark.final(cell)
+    except EvaluationError:  # one of its seeds failed
         finals = [metric.name for metric in objective.benchmark.metrics if metric.kind == "final"]
         final = dict.fromkeys(finals)
     return {name: value for name, value in final.items() if name not in objective.search_on_final}
@@ -768,18 +763,8 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
 
 
 def value_of(benchmark: Benchmark, question: Question, trial: Trial) -> float:
-    """One metric of an evaluated cell, with the weights that it began with; NaN where it is
-    missing.
-    """
-    own = _from(benchmark, trial.start)
-    return float(values_of(own, question, [trial.cell])[0])
-
-
-def _from(benchmark: Benchmark, start: Start | None) -> Benchmark:
-    """What trains from another training's checkpoint, if one is named; itself where it is only
-    recorded.
-    """
-    return benchmark if start is None or not benchmark.hands_on else benchmark.handed(start)
+    """One metric of an evaluated cell; NaN where it is missing."""
+    return float(values_of(benchmark, question, [trial.cell])[0])
 
 
 def _measured(benchmark: Benchmark, question: Question, cell: Cell) -> float:

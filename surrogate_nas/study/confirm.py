@@ -41,8 +41,6 @@ _MOST = 1_000
 """Cells, and seeds."""
 _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
 
-_NO_WEIGHTS = "it began with the weights of another cell, which fresh seeds lack"
-
 Told = Callable[[int, int], object]
 """Is told (trainings done, trainings in all)."""
 
@@ -240,7 +238,6 @@ class _Trainings:
         self._draw = Draw(root, run.run)
         self._n = seeds
         self._asked = {trial.cell for trial in run.trials}
-        self._handed = {trial.cell for trial in run.answers if trial.start is not None}
         self._seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
         self._held = None if _trains_any_seed(objective) else objective.single_seeds()
         self._done = 0
@@ -283,7 +280,7 @@ class _Trainings:
         self._common = sorted(set.intersection(*map(set, fresh))) if fresh else []
         if self._slots is not None:
             for cell in cells:
-                for seed in () if cell in self._handed else self._seeds(cell):
+                for seed in self._seeds(cell):
                     self._numbers[cell, seed] = len(self._numbers)
                     job = Job(cell, self._questions, seed)
                     self._slots.begin(self._numbers[cell, seed], job)
@@ -297,8 +294,6 @@ class _Trainings:
         """A cell with its scores by fresh seeds, or why there are none."""
         seen = self._seen.get(cell)
         done = self._done
-        if cell in self._handed:
-            return ConfirmedCell(cell, seen, failure=_NO_WEIGHTS)
         try:
             seeds = self._seeds(cell)
             values = np.array([self._trained(cell, seed) for seed in seeds])

@@ -24,7 +24,7 @@ from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Start, Trial
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.study.run import Run
 
 _ARCHIVE_SIZE = 10
@@ -53,7 +53,6 @@ class Outcome(NamedTuple):
         scores: Of several objectives, each one's.
         cost: What it is charged.
         failure: Why it failed, or empty.
-        start: The training whose weights it began with, or None.
     """
 
     cell: Cell
@@ -67,7 +66,6 @@ class Outcome(NamedTuple):
     scores: tuple[float, ...]
     cost: float
     failure: str = ""
-    start: Start | None = None
 
 
 class Ledger:
@@ -91,10 +89,8 @@ class Ledger:
         self._one_by_one = objective.benchmark.one_by_one
         self._one_curve = objective.benchmark.one_curve
         self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
-        self._trained: dict[tuple[Cell, str], int] = {}
-        """For how many epochs, by cell and what its training started from."""
-        self._latest: dict[Cell, Start] = {}
-        """What a training would start from that is handed a cell's weights."""
+        self._trained: dict[Cell, int] = {}
+        """For how many epochs each cell was trained."""
 
     def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
         """Evaluate cells in order; where answers are made when asked for, no sooner than each is
@@ -125,7 +121,6 @@ class Ledger:
         questions = None
         cells = cast(list[Cell], asked)
         if isinstance(first, Request):
-            self.start_of(first)
             cells = [first.cell]
             epochs = first.epochs
             questions = self.questions(first)
@@ -155,54 +150,25 @@ class Ledger:
         """The length of the training that is asked for."""
         return asked.epochs if isinstance(asked, Request) else self.objective.epochs
 
-    def start_of(self, asked: Asked) -> Start | None:
-        """The training whose weights an evaluation begins with; None where it begins anew.
-
-        Raises:
-            StrategyError: There are no checkpoints to start from, or none of that cell.
-        """
-        if not isinstance(asked, Request) or asked.start is None:
-            return None
-        benchmark = self.objective.benchmark
-        what = f"it requested a training that starts from {asked.start}"
-        if not benchmark.hands_on:
-            raise StrategyError(
-                f"{what}, and {benchmark.name} keeps no checkpoints: leave out start"
-            )
-        if not isinstance(self.objective.seed, int):
-            raise StrategyError(
-                f"{what}, and {benchmark.name} has several seeds, each with weights of its own:"
-                " search it with one (seeds=1)"
-            )
-        start = self._latest.get(asked.start)
-        if start is None:
-            raise StrategyError(f"{what}, of which it was told no training that succeeded")
-        return start
-
-    def trained_for(self, asked: Asked, start: Start | None = None) -> int | None:
-        """The epochs after which training a cell on begins; None where it begins anew.
-
-        Args:
-            asked: What is asked for.
-            start: The training whose weights it began with.
-        """
+    def trained_for(self, asked: Asked) -> int | None:
+        """The epochs after which training a cell on begins; None where it begins anew."""
         if not self._one_curve:
             return None
-        since = self._trained.get((cell_of(asked), _origin(start)))
+        since = self._trained.get(cell_of(asked))
         epochs = self.epochs_of(asked)
         return None if since is None or epochs is None or epochs <= since else since
 
-    def predicted_cost(self, asked: Asked, start: Start | None = None) -> float:
+    def predicted_cost(self, asked: Asked) -> float:
         """What an evaluation will cost, roughly (`Benchmark.predicted_cost`)."""
         benchmark = self.objective.benchmark
         cell = cell_of(asked)
         epochs = self.epochs_of(asked)
         whole = benchmark.predicted_cost(cell, epochs)
-        since = self.trained_for(asked, start)
+        since = self.trained_for(asked)
         if since is None:
             return whole
         if benchmark.knows_costs and epochs is not None:
-            return self._continuing(cell, since, epochs, start)
+            return self._continuing(cell, since, epochs)
         return max(whole - benchmark.predicted_cost(cell, since), 0.0)
 
     def answered(
@@ -211,7 +177,6 @@ class Ledger:
         values: Sequence[float],
         cost: float,
         since: int | None,
-        start: Start | None = None,
     ) -> Outcome:
         """An evaluation that was made elsewhere, of what `questions` gave for it.
 
@@ -220,11 +185,10 @@ class Ledger:
             values: In natural units.
             cost: Of the whole training.
             since: The epochs after which it went on, which are not charged again.
-            start: The training whose weights it began with.
         """
         epochs = self.epochs_of(asked)
         if since is not None and epochs is not None:
-            cost = self._continuing(cell_of(asked), since, epochs, start)
+            cost = self._continuing(cell_of(asked), since, epochs)
         is_request = isinstance(asked, Request)
         names = [str(question) for question in self.questions(asked)] if is_request else self._names
         (outcome,) = self._outcomes(
@@ -235,20 +199,15 @@ class Ledger:
             np.array([cost]),
             is_new=True,
         )
-        return outcome._replace(start=start)
+        return outcome
 
-    def recorded(
-        self,
-        asked: Asked,
-        entry: Mapping[str, Any],
-        start: Start | None = None,
-    ) -> Outcome:
+    def recorded(self, asked: Asked, entry: Mapping[str, Any]) -> Outcome:
         """An evaluation as a stored line of its run tells it."""
         cost = entry["cost_seconds"]
         if entry.get("failure"):
-            return self.failed(asked, entry["failure"], 0.0)._replace(cost=cost, start=start)
+            return self.failed(asked, entry["failure"], 0.0)._replace(cost=cost)
         values = [entry["values"][str(question)] for question in self.questions(asked)]
-        return self.answered(asked, values, cost, None, start)._replace(cost=cost)
+        return self.answered(asked, values, cost, None)._replace(cost=cost)
 
     def given(self, asked: Asked, values: Mapping[str, float], cost: float) -> Outcome:
         """An evaluation that somebody else made, which costs what is told.
@@ -363,18 +322,12 @@ class Ledger:
 
     def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
         """The charge where epochs are points of one curve: training on costs the difference."""
-        since = self._trained.get((cell, _origin(None)))
+        since = self._trained.get(cell)
         if epochs is None or since is None or epochs <= since:
             return cost
         return self._continuing(cell, since, epochs)
 
-    def _continuing(
-        self,
-        cell: Cell,
-        since: int,
-        epochs: int,
-        start: Start | None = None,
-    ) -> float:
+    def _continuing(self, cell: Cell, since: int, epochs: int) -> float:
         """The cost of training a cell on."""
         asked = [
             question.metric
@@ -382,9 +335,6 @@ class Ledger:
             if question.epochs is not None
         ]
         benchmark = self.objective.benchmark
-        if start is not None:
-            seed = self.objective.seed
-            return benchmark.handed(start).continued(cell, since, epochs, asked, seed=seed)
         if not self.objective.trained_seeds:
             return benchmark.continued(cell, since, epochs, asked)
         seed = self.objective.seed_of(self.draw, cell)
@@ -417,23 +367,13 @@ class Ledger:
             finished=started + outcome.cost if finished is None else finished,
             scores=outcome.scores,
             failure=outcome.failure,
-            start=outcome.start,
         )
         if self._one_curve and outcome.epochs is not None and not outcome.failure:
-            self._note_training(outcome.cell, outcome.epochs, outcome.start)
+            before = self._trained.get(outcome.cell, 0)
+            self._trained[outcome.cell] = max(outcome.epochs, before)
         self.evaluations += 1
         self.cost += outcome.cost
         return trial
-
-    def _note_training(self, cell: Cell, epochs: int, start: Start | None) -> None:
-        """Note how far a cell was trained, and that others may start from there."""
-        key = cell, _origin(start)
-        self._trained[key] = max(epochs, self._trained.get(key, 0))
-        self._latest[cell] = Start(cell, self._trained[key], key[1])
-
-
-def _origin(start: Start | None) -> str:
-    return "" if start is None else start.digest
 
 
 def _is_finite(value: Real) -> bool:

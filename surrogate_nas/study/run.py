@@ -24,7 +24,7 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.regular import open_regular, read_regular
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Start, Trial
+from surrogate_nas.space.trial import Trial
 
 if TYPE_CHECKING:
     import pandas
@@ -185,10 +185,6 @@ def trial_entry(trial: Trial) -> dict[str, Any]:
     entry["values"] = dict(trial.values)
     if not trial.failure:
         del entry["failure"]
-    if trial.start is None:
-        del entry["start"]
-    else:
-        entry["start"] = [trial.start.cell.text, trial.start.epochs, trial.start.origin]
     return entry
 
 
@@ -331,9 +327,6 @@ def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> T
     line = checked_as(TrialLine, entry)
     values = {name: getattr(line, name) for name in _TRIAL_FIELDS}
     values["cell"] = cell(line.cell)
-    if line.start is not None:
-        text, epochs, origin = line.start
-        values["start"] = Start(cell(text), epochs, origin)
     if values["cell"].text != line.cell or line.index != number:
         raise DamagedError(f"trial {number} is not where or what it should be")
     if math.isfinite(line.loss + line.penalty) == bool(line.failure):

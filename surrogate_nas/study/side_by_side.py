@@ -17,18 +17,15 @@ from __future__ import annotations
 
 import heapq
 import math
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.core.errors import EvaluationError, UserError
-from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Start, Trial
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.trainings import Answer, Job, Trainings
@@ -141,7 +138,6 @@ class _Training(NamedTuple):
         predicted: Its predicted cost.
         since: The epochs after which it goes on, or None.
         asked: What was asked for.
-        start: The training whose weights it begins with, or None.
     """
 
     end: float
@@ -151,7 +147,6 @@ class _Training(NamedTuple):
     predicted: float
     since: int | None
     asked: Asked
-    start: Start | None = None
 
 
 class TrainingWorkers(Workers):
@@ -185,8 +180,6 @@ class TrainingWorkers(Workers):
         self._running: list[_Training] = []
         self._waiting: list[_Training] = []
         """Begun while a stored run is replayed: it may tell what they gave."""
-        self._secured: set[int] = set()
-        """For which a checkpoint is held that they start from."""
 
     @property
     def in_flight(self) -> int:
@@ -200,16 +193,15 @@ class TrainingWorkers(Workers):
             now = self._now()
             owed = self._ledger.owed
             started = now if owed else max(now, self._ready)
-            start = self._start_of(one)
-            predicted = self._ledger.predicted_cost(one, start)
+            predicted = self._ledger.predicted_cost(one)
             least = predicted if benchmark.knows_costs else 0.0
             if started >= self._limit or started + owed + least > self._limit:
                 self.is_over = True
                 return
             self._ledger.owed = 0.0
             end = self._predicted_now() + (started - now) + owed + predicted
-            since = self._ledger.trained_for(one, start)
-            training = _Training(end, self._begun, started, owed, predicted, since, one, start)
+            since = self._ledger.trained_for(one)
+            training = _Training(end, self._begun, started, owed, predicted, since, one)
             self._begun += 1
             heapq.heappush(self._running, training)
             self._waiting.append(training)
@@ -219,9 +211,7 @@ class TrainingWorkers(Workers):
         """Hand trainings to slots, once nothing more is known of the stored run."""
         if self._entry() is not None:
             return
-        # before any of them begins, which may train on what another starts from
-        waiting = [self._secure(training) for training in self._waiting]
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, []
         for training in waiting:
             cell = cell_of(training.asked)
             self._trainings.now.add(
@@ -229,69 +219,31 @@ class TrainingWorkers(Workers):
                 cell,
                 self._ledger.epochs_of(training.asked),
                 training.predicted,
-                partial(self._benchmark(training.start).reports_of, cell, self._seed(cell)),
+                partial(self._ledger.objective.benchmark.reports_of, cell, self._seed(cell)),
             )
             questions = self._ledger.questions(training.asked)
-            self._trainings.begin(training.number, Job(cell, questions, None, training.start))
-
-    def _start_of(self, asked: Asked) -> Start | None:
-        """The training whose weights an evaluation begins with.
-
-        Raises:
-            StrategyError: There is none, or it is being trained further, which replaces its
-                checkpoint.
-        """
-        start = self._ledger.start_of(asked)
-        if start is None:
-            return None
-        for one in self._running:
-            origin = "" if one.start is None else one.start.digest
-            is_it = (cell_of(one.asked), origin) == (start.cell, start.origin)
-            if is_it and (self._ledger.epochs_of(one.asked) or 0) > start.epochs:
-                raise StrategyError(
-                    f"it requested a training that starts from {start.cell}, which is in training:"
-                    " ask for it once that is told"
-                )
-        return start
-
-    def _secure(self, training: _Training) -> _Training:
-        """See that a training can start from its checkpoint; else it begins anew, which is told."""
-        start = training.start
-        if start is None:
-            return training
-        cell = cell_of(training.asked)
-        questions = self._ledger.questions(training.asked)
-        if self._benchmark(start).secure(cell, questions, self._seed(cell)):
-            self._secured.add(training.number)
-            return training
-        sys.stderr.write(
-            f"{cell}: the checkpoint of {start.cell} has gone, so it is trained anew.\n"
-        )
-        since = self._ledger.trained_for(training.asked)
-        anew = training._replace(start=None, since=since)
-        self._running[self._running.index(training)] = anew  # it ends as it would have
-        return anew
-
-    def _release(self, training: _Training) -> None:
-        """Let the checkpoint go that a training started from."""
-        if training.number in self._secured:
-            self._secured.discard(training.number)
-            cell = cell_of(training.asked)
-            self._benchmark(training.start).release(cell, self._seed(cell))
-
-    def _benchmark(self, start: Start | None) -> Benchmark:
-        """What trains, from another training's checkpoint if one is named."""
-        benchmark = self._ledger.objective.benchmark
-        return benchmark if start is None else benchmark.handed(start)
+            self._trainings.begin(training.number, Job(cell, questions))
 
     def _seed(self, cell: Cell) -> Seed:
         """The seed that the run sees of a cell."""
         return self._ledger.objective.seed_of(self._ledger.draw, cell)
 
     def _entry(self) -> Mapping[str, Any] | None:
-        """The stored line of the trial that is told next, if there is one."""
+        """The stored line of the trial that is told next, if there is one.
+
+        Raises:
+            UserError: Its training started from the weights of another cell.
+        """
         told = self._ledger.evaluations
-        return None if self._log is None or told >= self._log.known else self._log.entry(told)
+        if self._log is None or told >= self._log.known:
+            return None
+        entry = self._log.entry(told)
+        if "start" in entry:
+            raise UserError(
+                f"{self._log.path} cannot be resumed: trial {told} started from the weights of"
+                " another cell, which this release does not do. Name another folder."
+            )
+        return entry
 
     def next(self) -> list[Trial]:
         """What is told next; together what ends together where costs are known beforehand."""
@@ -312,21 +264,18 @@ class TrainingWorkers(Workers):
                 raise self._other_history()
             self._waiting.remove(training)
             self._set_clock(training, entry["finished"])
-            start = training.start if entry.get("start") else None
-            outcome = self._ledger.recorded(training.asked, entry, start)
+            outcome = self._ledger.recorded(training.asked, entry)
             return self._ledger.trial(outcome, entry["started"], entry["finished"])
         self._submit()
         answer = self._answer(training)
         charged = training.owed
         if isinstance(answer, EvaluationError):
-            failed = self._ledger.failed(training.asked, str(answer), answer.cost)
-            outcome = failed._replace(start=training.start)
+            outcome = self._ledger.failed(training.asked, str(answer), answer.cost)
         else:
             outcome = self._ledger.answered(
-                training.asked, answer.values, answer.cost, training.since, training.start
+                training.asked, answer.values, answer.cost, training.since
             )
             charged += answer.cost_before
-        self._release(training)
         outcome = outcome._replace(cost=outcome.cost + charged)
         finished = self._finished(training, outcome.cost)
         if finished > self._limit:
@@ -340,8 +289,7 @@ class TrainingWorkers(Workers):
     def _is_of(self, training: _Training, entry: Mapping[str, Any]) -> bool:
         cell = cell_of(training.asked).text
         epochs = self._ledger.epochs_of(training.asked)
-        is_start = "start" not in entry or _starts_as(training, entry)  # it may have begun anew
-        return is_start and (cell, epochs) == (entry["cell"], entry["epochs"])
+        return (cell, epochs) == (entry["cell"], entry["epochs"])
 
     def _other_history(self) -> UserError:
         assert self._log is not None
@@ -372,8 +320,6 @@ class TrainingWorkers(Workers):
     def drop(self) -> None:
         """Forget what is in flight; it is ended when the slots are closed."""
         self.is_over = True
-        for training in self._running:
-            self._release(training)
         self._running.clear()
         self._waiting.clear()
 
@@ -400,13 +346,6 @@ class TrainingWorkers(Workers):
     @abstractmethod
     def _set_clock(self, training: _Training, finished: float) -> None:
         """Set the clocks to the end of a training."""
-
-
-def _starts_as(training: _Training, entry: Mapping[str, Any]) -> bool:
-    """Whether a training starts from what a stored line tells."""
-    start = training.start
-    written = None if start is None else [start.cell.text, start.epochs, start.origin]
-    return entry.get("start") == written
 
 
 class InClockOrder(TrainingWorkers):
@@ -461,10 +400,11 @@ class InOrderOfFinishing(TrainingWorkers):
     def _ending(self) -> list[_Training]:
         entry = self._entry()
         if entry is not None:
-            fitting = [one for one in self._by_number if self._is_of(one, entry)]
-            if not fitting:
+            by_number = sorted(self._running, key=lambda training: training.number)
+            fitting = (training for training in by_number if self._is_of(training, entry))
+            ending = next(fitting, None)
+            if ending is None:
                 raise self._other_history()
-            ending = next((one for one in fitting if _starts_as(one, entry)), fitting[0])
         else:
             self._submit()
             found = self._trainings.first(self._limit - self._now() if self._stops else math.inf)
@@ -475,10 +415,6 @@ class InOrderOfFinishing(TrainingWorkers):
             ending = next(one for one in self._running if one.number == number)
         self._remove(ending)
         return [ending]
-
-    @property
-    def _by_number(self) -> list[_Training]:
-        return sorted(self._running, key=lambda one: one.number)
 
     def _answer(self, training: _Training) -> Answer:  # noqa: ARG002 - it is the one that came
         return self._ended

@@ -61,6 +61,7 @@ class TrialLine(Struct, forbid_unknown_fields=True):
     scores: tuple[Finite, ...]
     failure: str = ""
     start: tuple[str, Epochs, str] | None = None
+    """Where its weights came from, in a run of a release that handed them on."""
 
 
 class JudgedLine(Struct, forbid_unknown_fields=True):

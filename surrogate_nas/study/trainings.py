@@ -33,7 +33,6 @@ from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import Outcome, Slots
 from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Start
 from surrogate_nas.study.options import Options
 from surrogate_nas.study.running import Now
 
@@ -53,13 +52,11 @@ class Job(NamedTuple):
         cell: What is trained.
         questions: What is read of it.
         seed: The training seed; None for what the run sees.
-        start: From which training its weights come; None where it begins anew.
     """
 
     cell: Cell
     questions: Sequence[Question]
     seed: int | None = None
-    start: Start | None = None
 
 
 class Trained(NamedTuple):
@@ -313,11 +310,7 @@ def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
     """Train a cell, in a slot."""
     reference = reference_seconds()
     try:
-        if job.start is not None:
-            handed = objective.benchmark.handed(job.start)
-            seed = objective.seed_of(draw, job.cell)
-            values, cost = handed.measure([job.cell], job.questions, seed)
-        elif job.seed is None:
+        if job.seed is None:
             values, cost = objective.seen(draw, [job.cell], job.questions)
         else:
             values, cost = objective.benchmark.measure([job.cell], job.questions, job.seed)

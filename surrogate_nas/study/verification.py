@@ -454,8 +454,6 @@ def _unfit_flag(part: _Part, run: Run) -> str:
     for trial in run.trials:
         if trial.failure and objective.benchmark.has_columns:
             return f"trial {trial.index} failed, and a look-up in a table cannot fail."
-        if trial.start is not None and not objective.benchmark.hands_on:
-            return f"trial {trial.index} starts from another training, which a table cannot."
     return ""
 
 

@@ -18,6 +18,7 @@ from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
+from surrogate_nas.files.journal import Chain, read_chain
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.study.api import read_comparison
@@ -402,3 +403,51 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
     assert (
         at_once["strategies"] == parted["strategies"] and at_once["problems"] == parted["problems"]
     )
+
+
+@pytest.mark.parametrize("rule", [None, "median"])
+def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(
+    rule: str | None, tmp_path: Path
+) -> None:
+    made = sn.compare("fashion", ["random"], "valid_error", runs=1, budget=3, folder=tmp_path)
+    store = Store(tmp_path)
+    content = {**store.read(), "stopping": rule}
+    store.write_json("experiment.json", {**content, "check": json_check(content)})
+    assert read_comparison(tmp_path).runs == made.runs
+    asked: dict[str, Any] = {"objective": "valid_error", "runs": 2, "budget": 3, "folder": tmp_path}
+    if rule is None:
+        assert len(sn.compare("fashion", ["random"], **asked).runs) == 2
+    else:
+        with pytest.raises(UserError, match="it stops trainings early by a rule that this release"):
+            sn.compare("fashion", ["random"], **asked)
+
+
+def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    asked: dict[str, Any] = {"budget": 3, "folder": tmp_path / "out"}
+    made = sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)
+    store = Store(tmp_path / "out")
+    path, root = store.path("random", 0), store.root_of("random", 0)
+    entries = [link.entry for link in read_chain(path.read_bytes(), root)]
+    entries[1]["start"] = [entries[0]["cell"], 2, ""]
+    for kept in (entries, entries[:2]):
+        path.unlink()
+        chain = Chain(path, root)
+        chain.append_all(kept)
+        chain.close()
+        if kept is entries:
+            assert read_comparison(tmp_path / "out").runs[0].trials == made.trials
+    with pytest.raises(UserError, match="trial 1 started from the weights of another cell"):
+        sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)
+
+
+MINE = """
+import surrogate_nas as sn
+
+def train(cell, trial):
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        trial.report(epoch, valid_error=50 / epoch + sum(cell.choices))
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3)})
+MINE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=2)
+"""

@@ -140,7 +140,6 @@ def _trials_of(result: StudyResult) -> Rows:
                     "started": trial.started,
                     "finished": trial.finished,
                     **failure,
-                    **({} if trial.start is None else {"start": trial.start.cell.text}),
                     **trial.values,
                 }
             )

@@ -128,8 +128,7 @@ class Blinded(Wrapped):
     def _revealed(self, one: Cell | Request) -> Cell | Request:
         if isinstance(one, Request):
             read = tuple(map(self._names.reveal, one.read))
-            start = None if one.start is None else self._space.reveal(one.start)
-            return Request(self._space.reveal(one.cell), one.epochs, read, start)
+            return Request(self._space.reveal(one.cell), one.epochs, read)
         return self._space.reveal(one)
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -138,8 +137,5 @@ class Blinded(Wrapped):
         for trial in trials:
             cell = self._space.hide(trial.cell)
             values = {self._names.hide(name): value for name, value in trial.values.items()}
-            start = trial.start
-            if start is not None:
-                start = start._replace(cell=self._space.hide(start.cell))
-            disguised.append(replace(trial, cell=cell, values=values, start=start))
+            disguised.append(replace(trial, cell=cell, values=values))
         self._inside.tell(disguised)

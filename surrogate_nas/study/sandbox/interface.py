@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.failure import StrategyError, shown
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Start, Trial
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
 
 _LARGEST_BATCH = 10**6
@@ -133,43 +133,24 @@ def _own(
         raise StrategyError(
             f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {choices}."
         )
-    start = asked.start
-    if start is not None:
-        if not isinstance(start, Cell) or start not in space:
-            raise StrategyError(
-                f"ask({n}) returned a request that starts from {shown(start)}, which is no cell of"
-                f" {space.name}."
-            )
-        start = space.cell(start)
-    return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)), start)
+    return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
 
 
 def trials_to_rows(trials: Sequence[Trial]) -> list[tuple[Any, ...]]:
     """Write trials as plain tuples, which reach another process in less time than objects do."""
     rows = []
     for trial in trials:
-        index, cell, *rest, start = _fields_of(trial)
-        if start is not None:
-            before = start.cell
-            start = (before.choices, before.text, before.index, start.epochs, start.origin)
-        rows.append((index, cell.choices, cell.text, cell.index, *rest, start))
+        index, cell, *rest = _fields_of(trial)
+        rows.append((index, cell.choices, cell.text, cell.index, *rest))
     return rows
 
 
 def trials_from_rows(rows: Sequence[tuple[Any, ...]]) -> list[Trial]:
     """Read what `trials_to_rows` wrote."""
     return [
-        Trial(index, Cell(choices, text, place), *(*rest[:-1], _start(rest[-1])))
+        Trial(index, Cell(choices, text, place), *rest)
         for index, choices, text, place, *rest in rows
     ]
-
-
-def _start(row: tuple[Any, ...] | None) -> Start | None:
-    """What a trial started from, of its row."""
-    if row is None:
-        return None
-    choices, text, place, epochs, origin = row
-    return Start(Cell(tuple(choices), text, place), epochs, origin)
 
 
 def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
@@ -178,9 +159,7 @@ def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
 
 
 def _written(request: Request) -> list[Any]:
-    """A request as a list, with a fourth entry where it starts from another cell."""
-    start = [] if request.start is None else [request.start.text]
-    return [request.cell.text, request.epochs, list(request.read), *start]
+    return [request.cell.text, request.epochs, list(request.read)]
 
 
 def cells_from_json(
@@ -202,11 +181,9 @@ def _from_json(one: Any, space: Space, epochs: Sequence[int]) -> Cell | Request:
     match one:
         case str():
             return _looked_up(one, space)
-        case [str() as text, int() as asked, list() as read, *rest]:
-            if asked in epochs and all(isinstance(name, str) for name in (*read, *rest)):
-                if len(rest) <= 1:
-                    start = _looked_up(rest[0], space) if rest else None
-                    return Request(_looked_up(text, space), asked, tuple(read), start)
+        case [str() as text, int() as asked, list() as read]:
+            if asked in epochs and all(isinstance(name, str) for name in read):
+                return Request(_looked_up(text, space), asked, tuple(read))
     raise StrategyError(f"its process sent {shown(one)} instead of a cell.")
 
 
