@@ -27,7 +27,6 @@ from surrogate_nas.core.reference import parse_reference
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
     from surrogate_nas.benchmarks.base import Question, Values
-    from surrogate_nas.core.metrics import Metric
     from surrogate_nas.space import Cell
     from surrogate_nas.study.surrogates import JudgedFit, SurrogateResult
     from surrogate_nas.surrogates.evaluation import Holdout
@@ -260,7 +259,8 @@ def fit(
     if not stored:
         note(f"{model} was tested, not stored: a file must not name code.")
         return
-    note(f"Model: {out}. Next: snas predict {out} CELL, or {_comparison(benchmark, metric, out)}")
+    use = f"snas compare surrogate:{out}" if metric.is_loss else f"snas compare BENCH --with {out}"
+    note(f"Model: {out}. Next: snas predict {out} CELL, or {use}")
 
 
 def _from_columns(
@@ -304,23 +304,6 @@ def _by_queries(
             values[i] = benchmark.query(cell, question.metric, epochs=question.epochs)
             progress(i + 1, len(cells))
     return cells, values, parts
-
-
-def _comparison(benchmark: Benchmark, metric: Metric, file: Path) -> str:
-    """How to compare strategies with what was learned: alone, or joined to a loss."""
-    from surrogate_nas.benchmarks import default, load
-
-    if metric.is_loss:
-        return f"snas compare surrogate:{file}"
-    other = load(default())
-    if other.space == benchmark.space and metric.name not in {
-        known.name for known in other.metrics
-    }:
-        return f"snas compare {default()} --with {file}"
-    return (
-        f"snas compare BENCH --with {file}, where BENCH is of the same space and has a loss, but no"
-        f" {metric.name}"
-    )
 
 
 def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:

@@ -13,20 +13,20 @@ Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import Benchmark, Question, load
+from surrogate_nas.benchmarks import Question, load
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import fixed, share
 from surrogate_nas.objective import parse
-from surrogate_nas.runtime.engines import Outcome, raise_lost, run_jobs
+from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.study.decision import decide_few
 from surrogate_nas.study.runner import Progress
@@ -57,20 +57,8 @@ class _Job(NamedTuple):
     draw: int
 
 
-class _Fit(NamedTuple):
-    """How one fit did; NaN where there is nothing to compare with."""
-
-    kendall: float
-    kendall_top_quarter: float
-    coverage90: float
-    gain: float  # τ minus that of −parameters
-    parameters: float
-    parameters_top_quarter: float
-    fit_seconds: float
-    ask_seconds: float  # Of a thousand cells
-
-
-class Mean(NamedTuple):
+@dataclass(frozen=True)
+class Mean:
     """A mean over the draws.
 
     Attributes:
@@ -102,10 +90,6 @@ class Mean(NamedTuple):
         if self.ci95 is None:
             return fixed(self.mean, 3)
         return f"{fixed(self.mean, 3)} [{', '.join(fixed(end, 3) for end in self.ci95)}]"
-
-    def to_json(self) -> dict[str, Any]:
-        """The mean as a JSON object."""
-        return {"mean": self.mean, "ci95": None if self.ci95 is None else list(self.ci95)}
 
 
 @dataclass(frozen=True)
@@ -206,19 +190,7 @@ class JudgedFit:
 
     def to_json(self) -> dict[str, Any]:
         """The fit as a JSON object."""
-        content: dict[str, Any] = {
-            "table": self.table,
-            "model": self.model,
-            "n_train": self.n_train,
-        }
-        for name in _MEANS:
-            mean = getattr(self, name)
-            content[name] = None if mean is None else mean.to_json()
-        return content | {
-            "better_than_parameters": self.better,
-            "fit_seconds": self.fit_seconds,
-            "ask_seconds": self.ask_seconds,
-        }
+        return {**asdict(self), "better_than_parameters": self.better}
 
 
 @dataclass(frozen=True)
@@ -353,7 +325,15 @@ def judge_surrogates(
     jobs = [_Job(*key, draw) for key in keys for draw in range(draws)]
     by_name = {table.name: table for table in judged}
     call = partial(_fit, seed=seed, tables=by_name)
-    answers = _answers(run_jobs(call, jobs, workers=workers, engine=engine), len(jobs), progress)
+    answers: dict[_Job, dict[str, float]] = {}
+    outcomes = []
+    for outcome in run_jobs(call, jobs, workers=workers, engine=engine):
+        outcomes.append(outcome)
+        if not outcome.failure:
+            answers[outcome.job] = outcome.result
+            if progress:
+                progress(len(answers), len(jobs))
+    raise_lost([outcome for outcome in outcomes if outcome.failure])
     fits = [_judged(key, [answers[_Job(*key, draw)] for draw in range(draws)]) for key in keys]
     return SurrogateResult(
         models=tuple(classes),
@@ -365,29 +345,13 @@ def judge_surrogates(
     )
 
 
-def _answers(
-    outcomes: Iterable[Outcome[_Job, _Fit]], total: int, progress: Progress | None
-) -> dict[_Job, _Fit]:
-    """The fits by job; a worker that was lost is said when all others are done."""
-    answers: dict[_Job, _Fit] = {}
-    lost = []
-    for outcome in outcomes:
-        if outcome.failure:
-            lost.append(outcome)
-            continue
-        answers[outcome.job] = outcome.result
-        if progress:
-            progress(len(answers), total)
-    raise_lost(lost)
-    return answers
-
-
 def _table(name: str, sizes: Sequence[int]) -> JudgedTable:
     """What is learned of a table, and what it has enough cells for."""
     bench = load(name)
     if not bench.has_columns or not isinstance(bench.space, Enumerable):
         raise UserError(f"Surrogates are judged on tables, and {name} has no whole columns.")
-    question = _learned_of(bench)
+    losses = [term for term in parse(bench.objective).terms if bench.metric(term.metric).is_loss]
+    question = bench.question(losses[0].metric, losses[0].epochs)
     seeds = bench.seeds(question)
     seeds = seeds if len(seeds) > 1 else ()
     read: Sequence[Seed] = seeds or ("mean",)
@@ -398,85 +362,71 @@ def _table(name: str, sizes: Sequence[int]) -> JudgedTable:
         notes.append(f"{enough:,} cells are too few to learn from {' or '.join(missing)}.")
     if not seeds:
         notes.append("One value a cell: what a second training would say is not known.")
-    held = {one.name: one for one in bench.metrics}
+    held = {metric.name for metric in bench.metrics}
     if _PARAMS not in held:
         notes.append(f"It holds no parameters, so nothing is compared with {PARAMETERS}.")
-    grouped = any(one.name == CLASS_METRIC for one in bench.metrics)
     return JudgedTable(
         name=name,
         space=bench.space.name,
         question=question,
         cells=enough,
         seeds=seeds,
-        split="grouped" if grouped else "random",
+        split="grouped" if CLASS_METRIC in held else "random",
         sizes=fitting,
         notes=tuple(notes),
     )
 
 
-def _learned_of(bench: Benchmark) -> Question:
-    """The first loss of a table's default objective."""
-    terms = parse(bench.objective).terms
-    first = next(term for term in terms if bench.metric(term.metric).is_loss)
-    return bench.question(first.metric, first.epochs)
-
-
-def _fit(job: _Job, seed: int, tables: Mapping[str, JudgedTable]) -> _Fit:
-    """Make one fit and compare it."""
+def _fit(job: _Job, seed: int, tables: Mapping[str, JudgedTable]) -> dict[str, float]:
+    """Make one fit and compare it; NaN where there is nothing to compare with."""
     table = tables[job.table]
     bench = load(job.table)
-    assert isinstance(bench.space, Enumerable)
+    cells = listed(bench.space)
     metric = bench.metric(table.question.metric)
     seeds: Sequence[Seed] = table.seeds or ("mean",)
-    first, second = (seeds[(job.draw + i) % len(seeds)] for i in range(2))
-    learned = bench.column(*table.question, seed=first)
-    noisy = bench.column(*table.question, seed=second)
+    learned, noisy = (
+        bench.column(*table.question, seed=seeds[(job.draw + i) % len(seeds)]) for i in range(2)
+    )
     truth = bench.column(*table.question, seed="mean")
     drawn = int(np.random.SeedSequence([seed, job.draw]).generate_state(1)[0])
-    split = split_cells(bench.space, learned, job.n_train, table.split, drawn)
+    split = split_cells(cells, learned, job.n_train, table.split, drawn)
     test = split.test[np.isfinite(truth[split.test])][:_TESTED]
-    cells = listed(bench.space)
 
     model = make_model(job.model, metric.quantity, seed=drawn)
     started = time.perf_counter()
     model.fit([cells[int(i)] for i in split.train], learned[split.train], bench.space)
     fitted = time.perf_counter()
-    prediction = model.predict([cells[int(i)] for i in test])
-    seconds = time.perf_counter() - fitted
+    mean, std = model.predict([cells[int(i)] for i in test])
+    asked = time.perf_counter()
 
-    mean = np.full(len(cells), np.nan)
-    std = np.full(len(cells), np.nan)
-    mean[test], std[test] = prediction
-    there = test[np.isfinite(noisy[test])]
-    covered = np.abs(noisy[there] - mean[there]) <= Z90 * std[there]
-    ours = _order(metric.minimised(truth[test]), metric.minimised(mean[test]))
+    covered = np.abs(noisy[test] - mean) <= Z90 * std
+    covered = covered[np.isfinite(noisy[test])]
+    tau, top_quarter = _order(metric.minimised(truth[test]), metric.minimised(mean))
     base = (np.nan, np.nan)
-    if any(one.name == _PARAMS for one in bench.metrics):
+    if any(known.name == _PARAMS for known in bench.metrics):
         base = _order(metric.minimised(truth[test]), -bench.column(_PARAMS)[test])
-    return _Fit(
-        *ours,
-        coverage90=float(covered.mean()) if len(there) else np.nan,
-        gain=ours[0] - base[0],
-        parameters=base[0],
-        parameters_top_quarter=base[1],
-        fit_seconds=fitted - started,
-        ask_seconds=1000 * seconds / max(len(test), 1),
-    )
+    return {
+        "kendall": tau,
+        "kendall_top_quarter": top_quarter,
+        "coverage90": float(covered.mean()) if len(covered) else np.nan,
+        "gain": tau - base[0],
+        "parameters": base[0],
+        "parameters_top_quarter": base[1],
+        "fit_seconds": fitted - started,
+        "ask_seconds": 1000 * (asked - fitted) / max(len(test), 1),
+    }
 
 
 def _order(truth: Values, predicted: Values) -> tuple[float, float]:
     """τ over all and over the best quarter; what orders nothing has 0."""
     found = bands(truth, predicted)
-    return tuple(float(np.nan_to_num(found[name])) for name in ("kendall", "kendall_top_quarter"))  # type: ignore[return-value]
+    tau, top_quarter = np.nan_to_num([found["kendall"], found["kendall_top_quarter"]]).tolist()
+    return tau, top_quarter
 
 
-def _judged(key: tuple[str, str, int], fits: Sequence[_Fit]) -> JudgedFit:
+def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> JudgedFit:
     """The means over the draws."""
-    columns = {name: np.array([getattr(fit, name) for fit in fits]) for name in _Fit._fields}
-    means: dict[str, Any] = {name: Mean.of(columns[name], *ends) for name, ends in _MEANS.items()}
-    return JudgedFit(
-        *key,
-        **means,
-        fit_seconds=float(columns["fit_seconds"].mean()),
-        ask_seconds=float(columns["ask_seconds"].mean()),
-    )
+    columns = {name: np.array([fit[name] for fit in fits]) for name in fits[0]}
+    values: dict[str, Any] = {name: float(column.mean()) for name, column in columns.items()}
+    values |= {name: Mean.of(columns[name], *ends) for name, ends in _MEANS.items()}
+    return JudgedFit(*key, **values)
