@@ -21,10 +21,10 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from analysis.attack import CONFIGURATIONS, configured
 from surrogate_nas import benchmarks
 from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.files.opened import heard
+from tests.configurations import CONFIGURATIONS, configured
 from tests.conftest import Snas, assert_one_clear_line
 
 

@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 import surrogate_nas as sn
-from analysis.attack import FLAGS, compared, flagged, resealed, rewritten, unfit_flags
 from surrogate_nas.cli import archive as archive_command
 from surrogate_nas.cli.output import Progress, progress_bar
 from surrogate_nas.core.errors import UserError
@@ -42,6 +41,7 @@ from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.study.store import Store
 from surrogate_nas.study.verification import SHARE, Verification, verify
 from tests.conftest import Snas
+from tests.forging import FLAGS, compared, flagged, resealed, rewritten, unfit_flags
 from tests.formats import FOLDER, tiny_home
 
 CELLS = 20

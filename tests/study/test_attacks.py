@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 import surrogate_nas as sn
-from analysis.attack import (
+from surrogate_nas.benchmarks import available, load
+from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.files import holder, locked
+from surrogate_nas.report.live.page import Pages
+from surrogate_nas.report.live.router import Router
+from surrogate_nas.study.api import read_comparison, run_suite
+from surrogate_nas.study.store import Store
+from tests.conftest import Snas
+from tests.forging import (
     DESCRIPTIONS,
     LINES,
     LOCKS,
@@ -23,14 +31,6 @@ from analysis.attack import (
     resealed,
     rewritten,
 )
-from surrogate_nas.benchmarks import available, load
-from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.files import holder, locked
-from surrogate_nas.report.live.page import Pages
-from surrogate_nas.report.live.router import Router
-from surrogate_nas.study.api import read_comparison, run_suite
-from surrogate_nas.study.store import Store
-from tests.conftest import Snas
 
 
 @pytest.fixture(scope="module")
