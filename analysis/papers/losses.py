@@ -13,7 +13,7 @@ of two training seeds on the same cells.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,8 @@ import numpy as np
 
 from analysis.papers.common.paper import PaperResult, Row, Summary, Work, spread
 from analysis.papers.common.pictures import (
-    COLOURS,
-    STYLES,
-    Item,
     Map,
     Panel,
-    Series,
     picture,
 )
 from analysis.papers.common.ranks import (
@@ -69,10 +65,7 @@ ACROSS = ", one seed for another's goal"
 """The same where it is judged by the goal of another training, whose noise it does not share."""
 _EARLY = 0.5
 """A candidate that costs at most so much of a whole training run is an early one."""
-_CLOSE = 0.02
-"""Two mean τ that differ less count as equal."""
 _SEEDS = "two seeds\nagree"
-_MOST_CURVES = 6
 _WANTED = ROLES[-2]
 _COLUMNS = (*ROLES, f"{_WANTED}{SINGLE}")
 _NOTES = [
@@ -128,7 +121,7 @@ def losses(work: Work) -> PaperResult:
         "findings": {"along_runs": [one.to_json() for one in signals]},
         "pictures": {"losses.png": _picture(findings)},
     }
-    notes = [_PAGE, *signals_in_words(signals), *advice(findings), *_NOTES, *problems]
+    notes = [_PAGE, *signals_in_words(signals), *_NOTES, *problems]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(
             f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses"
@@ -427,105 +420,10 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
-def advice(findings: Sequence[Finding]) -> list[str]:
-    """The answer in plain words, a paragraph a kind of task."""
-    groups = [family for family in families(findings) if family.findings[0].seeds is None]
-    kinds = dict.fromkeys(family.measure for family in groups)
-    across = {
-        (f.table, f.candidate.removesuffix(ACROSS)): f
-        for f in findings
-        if f.candidate.endswith(ACROSS)
-    }
-    return [
-        " ".join(_paragraph([family for family in groups if family.measure == kind], across))
-        for kind in kinds
-    ]
-
-
-def _paragraph(
-    groups: Sequence[Family], across: Mapping[tuple[str, str], Finding]
-) -> Iterator[str]:
-    tested = {finding.table: finding.tested for family in groups for finding in family.findings}
-    without = len(tested) - sum(tested.values())
-    untested = f", {without} without a test, so validation stands for it" if without else ""
-    yield (
-        f"For the best {groups[0].measure.replace('_', ' ')}"
-        f" ({_count(len(tested), 'table')}{untested})."
-    )
-    for early, when in (
-        (False, "After whole runs"),
-        (True, f"For at most {_EARLY:.0%} of the cost of a run"),
-    ):
-        held = [family for family in groups if family.early == early]
-        if not held:
-            continue
-        on = len({finding.table for family in held for finding in family.findings})
-        first = next((family for family in held if 2 * len(family.findings) >= on), held[0])
-        yield (
-            f"{when} search on {first.name} (held by {len(first.findings)} of {on}, the best L on"
-            f" {first.leads}):"
-        )
-        yield (
-            f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)},"
-            f" {first.tau('kendall'):.3f} over all cells;"
-        )
-        yield from _of_another_training(first, across)
-        yield f"{first.better:.2%} of cells are better than the one that it likes best."
-        others = [family for family in held if family is not first]
-        ahead = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind < first.behind - _CLOSE]
-        near = [f.name for f in others if abs(f.behind - first.behind) <= _CLOSE]
-        far = [f"{f.name} ({f.behind:.3f})" for f in others if f.behind > first.behind + _CLOSE]
-        yield f"It lies {first.behind:.3f} behind the best L of a table."
-        if ahead:
-            yield f"Less behind where they are held: {'; '.join(ahead)}."
-        if near:
-            yield f"About as good: {'; '.join(near)}."
-        if far:
-            yield f"Further behind: {'; '.join(far)}."
-
-
-def _of_another_training(
-    family: Family, across: Mapping[tuple[str, str], Finding]
-) -> Iterator[str]:
-    """What is left where the goal is that of another training."""
-    pairs = [
-        (f, across[f.table, f.candidate])
-        for f in family.findings
-        if (f.table, f.candidate) in across
-    ]
-    if pairs:
-        same, other = (
-            mean(finding.taus["kendall"] for finding in held) for held in zip(*pairs, strict=True)
-        )
-        yield (
-            f"with another training's goal, whose noise it does not share, {other:.3f} instead of"
-            f" {same:.3f} ({_count(len(pairs), 'table')});"
-        )
-
-
-def _ceiling_of(family: Family) -> str:
-    n = sum(bool(finding.ceiling) for finding in family.findings)
-    return (
-        f" (two seeds agree with {family.ceiling:.3f} there, {_count(n, 'table')})"
-        if n
-        else " (no ceiling known)"
-    )
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
 def _picture(findings: Sequence[Finding]) -> Figure:
-    """A map of τ after whole runs, and τ by cost where runs may end early."""
+    """A map of τ after whole runs."""
     tau_map, n_rows, n_columns = _map(findings)
-    panels = [tau_map]
-    widths = [4.0 + 0.75 * n_columns]
-    early = {f.table for f in findings if f.early and not f.final}
-    if early:
-        panels.append(_costs([f for f in findings if f.table in early]))
-        widths.append(5.0)
-    return picture([panels], 1.5 + sum(widths), max(3.5 + 0.24 * n_rows, 5.0), widths=widths)
+    return picture([[tau_map]], 5.5 + 0.75 * n_columns, max(3.5 + 0.24 * n_rows, 5.0))
 
 
 def _map(findings: Sequence[Finding]) -> tuple[Panel, int, int]:
@@ -557,48 +455,3 @@ def _map(findings: Sequence[Finding]) -> tuple[Panel, int, int]:
     )
     panel = Panel([Map(values, names, [*roles, _SEEDS], framed)], title, grid="")
     return panel, len(goals), len(roles)
-
-
-def _by_count(names: Sequence[str]) -> list[str]:
-    """Each name once, the most frequent first."""
-    return sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
-
-
-def _costs(findings: Sequence[Finding]) -> Panel:
-    """τ in the best quarter over what a loss costs, a line a table and family."""
-    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for finding in findings:
-        if not finding.final and finding.seeds is None:
-            point = 100 * finding.share, finding.taus[DECIDES]
-            curves.setdefault((finding.table, finding.family), []).append(point)
-    names = _by_count([family for _, family in curves])[:_MOST_CURVES]
-    tables = list(dict.fromkeys(table for table, _ in curves))
-    items: list[Item] = []
-    for (table, family), points in curves.items():
-        if family not in names or len(points) < 2:
-            continue
-        shares, taus = np.array(sorted(points)).T
-        style = {
-            "color": COLOURS[names.index(family)],
-            "linestyle": STYLES[tables.index(table) % 4],
-            "marker": "o",
-            "markersize": 4,
-        }
-        items.append(
-            Series(
-                shares,
-                taus,
-                label=f"{family}, {table}",
-                style=style,
-            )
-        )
-    return Panel(
-        items,
-        title="What is known early",
-        legend="best",
-        axes={
-            "xscale": "log",
-            "xlabel": "cost of knowing it, in % of a whole run",
-            "ylabel": "τ, best quarter",
-        },
-    )

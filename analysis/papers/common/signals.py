@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis.orders import parts, signs
 from analysis.papers.common.paper import Summary
-from analysis.papers.common.ranks import Indices, Values, best, ceiling, mean_of
+from analysis.papers.common.ranks import Values, best, ceiling, mean_of
 from analysis.signals import (
     MARKS,
     SIGNALS,
@@ -40,7 +40,6 @@ _PAIRED = 1500
 _REPEATED = 200
 """With so many cells of several trainings, or half of all, another training's goal is the judge."""
 _FEWEST = 30
-_FEWEST_TABLES = 6
 _SURE = 1.959964
 _SEED = 20
 _LIVE = "tasks trained here"
@@ -81,8 +80,6 @@ class Signals:
         held: By signal and mark how well it orders.
         ahead: The training loss's τ minus that of the better validation signal, at the end.
         ahead_error: Its standard error over cells, which the two share.
-        gap: How far the validation loss is above the training loss at the end, as a share of their
-            sum; the median.
         ceiling: τ of two seeds of the goal; None where the table has no seeds.
     """
 
@@ -95,7 +92,6 @@ class Signals:
     held: Mapping[str, Mapping[float, Agreement]]
     ahead: float
     ahead_error: float
-    gap: float | None
     ceiling: float | None
 
     @property
@@ -190,7 +186,6 @@ def signals_of(name: str) -> Signals | None:
         held=agreements,
         ahead=taus["train loss"] - taus[better],
         ahead_error=_error(difference),
-        gap=_gap(columns, cells),
         ceiling=ceiling(seeds, goal.values, None).get("kendall"),
     )
 
@@ -203,16 +198,6 @@ def _first_seed(bench: Benchmark, metrics: Mapping[str, Metric], goal: Goal) -> 
             if first not in bench.seeds(question):
                 return None
     return first
-
-
-def _gap(columns: Columns, cells: Indices) -> float | None:
-    """The relative gap between validation and training loss at the end; the median over cells."""
-    if "valid loss" not in columns:
-        return None
-    train = columns["train loss"][1.0][1][cells]
-    valid = columns["valid loss"][1.0][1][cells]
-    total = np.abs(train) + np.abs(valid)
-    return float(np.median((valid - train) / np.where(total > 0, total, np.nan)))
 
 
 def _taus_text(signals: Signals, signal: str) -> str:
@@ -264,7 +249,7 @@ def summary(tables: Sequence[Signals]) -> Summary:
 
 
 def words(tables: Sequence[Signals]) -> list[str]:
-    """Which signal is better, family by family, and whether the gap of the losses predicts it."""
+    """Which signal is better, family by family."""
     if not tables:
         return []
     families: dict[str, list[Signals]] = {}
@@ -274,67 +259,16 @@ def words(tables: Sequence[Signals]) -> list[str]:
     by_family = []
     for family, own in sorted(families.items()):
         by_family.append(f"{family} {' / '.join(map(str, _leads(own)))}")
-    sentences = [
+    return [
         f"At the end of a run, on {len(tables)} tables of {len(families)} spaces: the training loss"
         f" orders cells better than every validation signal on {training}, worse than one on"
         f" {validation}, and on {neither} the interval of the difference includes 0 (cells are what"
         " varies; one training each, where the table has no seeds).",
         f"By space (training / validation / neither): {'; '.join(by_family)}.",
     ]
-    differences = [_early_difference(one) for one in tables]
-    compared = [value for value in differences if math.isfinite(value)]
-    if compared:
-        n_ahead = sum(value > 0 for value in compared)
-        sentences.append(
-            f"After a tenth of a run the training loss is ahead on {n_ahead} of the"
-            f" {len(compared)} tables that have it there."
-        )
-    return sentences + _moderated(families)
 
 
 def _leads(tables: Sequence[Signals]) -> list[int]:
     """On how many tables training leads, validation, or neither."""
     leaders = [one.leader for one in tables]
     return [leaders.count(name) for name in ("training", "validation", "neither")]
-
-
-def _early_difference(signals: Signals) -> float:
-    """τ of the training loss after a tenth of a run minus that of the better validation signal."""
-    mark = MARKS[0]
-    taus = []
-    for signal in SIGNALS[1:]:
-        by_mark = signals.held.get(signal, {})
-        if mark in by_mark:
-            taus.append(by_mark[mark].tau)
-    training = signals.held["train loss"]
-    if mark not in training or not taus:
-        return math.nan
-    return training[mark].tau - max(taus)
-
-
-def _moderated(families: Mapping[str, Sequence[Signals]]) -> list[str]:
-    """Spearman's ρ over tables between the gap of the losses and the lead of training."""
-    from scipy.stats import spearmanr
-
-    rhos = []
-    texts = []
-    for family, tables in sorted(families.items()):
-        pairs = []
-        for one in tables:
-            if one.gap is not None and math.isfinite(one.ahead):
-                pairs.append((one.gap, one.ahead))
-        if len(pairs) >= _FEWEST_TABLES:
-            gaps, leads = np.array(pairs).T
-            rho = float(spearmanr(gaps, leads).statistic)
-            rhos.append(rho)
-            texts.append(f"{rho:+.2f} over {len(pairs)} tables of {family}")
-    if not rhos:
-        return []
-    both_signs = len({rho > 0 for rho in rhos}) > 1
-    end = "few tables: a hypothesis, no finding"
-    if both_signs:
-        end = "it has both signs, so it predicts nothing yet"
-    return [
-        "The gap between validation and training loss as a sign of who leads: Spearman's ρ"
-        f" {', '.join(texts)}; {end}."
-    ]
