@@ -122,13 +122,13 @@ archive-%: $(SETUP)  ## run a suite, starter or another, and seal it in data/arc
 	    --note 'make archive-$*' --licence MIT
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (hours; goes on)
-	$(ONE_THREAD) $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
+	$(ONE_THREAD) $(BIN)/python -m analysis.building.fashion --workers $(WORKERS)
 
 table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/losses/ (12 hours of a core; goes on)
-	$(ONE_THREAD) nice -n 19 $(BIN)/snas table-losses --design protocol --hours 12 --out data/losses --workers $(WORKERS)
+	$(ONE_THREAD) nice -n 19 $(BIN)/python -m analysis.answer.tables --workers $(WORKERS)
 
 proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (269 s of a processor when it was made; goes on)
-	$(ONE_THREAD) $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
+	$(ONE_THREAD) $(BIN)/python -m analysis.building.proxies --workers $(WORKERS)
 
 clean:  ## remove everything that was made, .venv and results included
 	rm -rf .venv results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

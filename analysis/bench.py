@@ -307,48 +307,6 @@ print(1e3 * (opened - started), 1e3 * (queried - opened), resource.getrusage(res
         yield f"{name}: memory", memory, "MB"
 
 
-@measurement
-def serving(
-    folder: Path = Path("results/serving"),
-    runs: int = 100,
-    cells: int = 150,
-    looks: int = 20,
-) -> Figures:
-    """What a look of `snas serve` at a comparison costs: the first, later ones, and later ones
-    while a run grows.
-    """
-    from surrogate_nas.report.live.page import Pages
-    from surrogate_nas.report.live.router import Router
-
-    strategies = [
-        "random",
-        "random_sampling",
-        "local_search",
-        "first_improvement",
-        "iterated_local_search",
-        "nsga2",
-    ]
-    strategies += ["evolution", "evolution(population=20)", "evolution(population=5)", "reinforce"]
-    sn.compare("fashion", strategies, runs=runs, budget=cells, workers=2, folder=folder)
-    pages = Pages(Router(folder), patience_seconds=600.0)
-    yield "the first look", seconds(lambda: pages.page("")), "s"
-    yield (
-        "a later one",
-        1e3 * statistics.median(seconds(lambda: pages.page("")) for _ in range(looks)),
-        "ms",
-    )
-    file = folder / "runs" / "random-0.jsonl"
-    growing = []
-    lines = file.read_bytes().splitlines(keepends=True)
-    try:
-        for i in range(looks):
-            file.write_bytes(b"".join(lines[: len(lines) - looks + i]))
-            growing.append(seconds(lambda: pages.page("")))
-    finally:
-        file.write_bytes(b"".join(lines))
-    yield "a later one while a run grows", 1e3 * statistics.median(growing), "ms"
-
-
 def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
     """Train one cell as a tutorial would: PyTorch's layers, its optimiser and its batches."""
     import torch
@@ -453,59 +411,6 @@ for line in sys.stdin:
     numbers = repr((curve.values, curve.finals))
     print(curve.seconds, hashlib.sha256(numbers.encode()).hexdigest(), flush=True)
 """
-
-
-@measurement
-def processors(
-    names: str = "native,haswell,x86-64-v2",
-    tasks: str = "digits,fashion,text",
-    cells: int = 4,
-    repeats: int = 3,
-) -> Figures:
-    """Does a training give the same bits where it is compiled for other processors, and how long
-    does it take?
-    """
-    from surrogate_nas.training import TASKS
-    from surrogate_nas.training.fast.compiled import CPU_VARIABLE
-
-    started = {}
-    for name in names.split(","):
-        surroundings = os.environ | {CPU_VARIABLE: name, "OMP_NUM_THREADS": "1"}
-        code = [sys.executable, "-c", _ON_A_PROCESSOR]
-        started[name] = subprocess.Popen(
-            code, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def answer(name: str, task: str, cell: int, epochs: int) -> tuple[float, str]:
-        child = started[name]
-        assert child.stdin and child.stdout
-        print(task, cell, epochs, file=child.stdin, flush=True)
-        spent, numbers = child.stdout.readline().split()
-        return float(spent), numbers
-
-    drawn = np.random.default_rng(1).choice(len(sn.nb201()), cells, replace=False).tolist()
-    first = next(iter(started))
-    for task in tasks.split(","):
-        epochs = min(TASKS[task].schedule.epochs, 5)
-        shortest = {name: np.full(cells, np.inf) for name in started}
-        same = dict.fromkeys(started, 0)
-        for name in started:
-            answer(name, task, drawn[0], 1)
-        for turn in range(repeats):
-            for place, cell in enumerate(drawn):
-                made = {name: answer(name, task, cell, epochs) for name in started}
-                for name, (spent, numbers) in made.items():
-                    shortest[name][place] = min(shortest[name][place], spent)
-                    same[name] += turn == 0 and numbers == made[first][1]
-        for name, times in shortest.items():
-            yield f"{task}: {name}, trainings with the bits of {first}", same[name], f"of {cells}"
-            yield (
-                f"{task}: {name}",
-                times.sum() / shortest[first].sum(),
-                f"times as long as {first}",
-            )
-    for child in started.values():
-        child.kill()
 
 
 @measurement
@@ -680,95 +585,6 @@ def stores(runs: str = "100,1000", cells: int = 25) -> Figures:
                 sum(file.stat().st_size for file in (out / "runs").iterdir()) / 1e6,
                 "MB",
             )
-
-
-@measurement
-def page(folders: list[Path], starts: int = 5) -> Figures:
-    """What explorers weigh, and how soon they show something in Chromium without a screen."""
-    from surrogate_nas.report.explorer import EXPLORER
-
-    sys.path.append(str(Path(__file__).parents[1]))
-    from tests.browser import chromium
-
-    marks = ("first-contentful-paint", "table", "all")
-    with chromium() as browser:
-        for folder in folders:
-            path = folder / EXPLORER
-            seen = []
-            for _ in range(starts):
-                context = browser.new_context(viewport={"width": 1280, "height": 900})
-                tab = context.new_page()
-                tab.goto(path.resolve().as_uri())
-                tab.wait_for_selector("body[data-ready=all]", state="attached", timeout=120_000)
-                seen.append(
-                    [
-                        tab.evaluate(f"performance.getEntriesByName('{mark}')[0].startTime")
-                        for mark in marks
-                    ]
-                )
-                context.close()
-            yield f"{path}", path.stat().st_size / 1e6, "MB"
-            for mark, found in zip(
-                ("first paint", "table", "all cells drawn"), zip(*seen, strict=True), strict=True
-            ):
-                yield f"{path}: {mark}", statistics.median(found), "ms"
-
-
-@measurement
-def libraries(install: bool = False) -> Figures:
-    """What each library costs: MB with what only it brings, seconds to import and, if asked for, to
-    install.
-    """
-    from importlib.metadata import packages_distributions
-
-    from requirements import BASE, OF_USERS, closure, direct, installed
-
-    held = installed()
-    base = closure(direct(BASE), held)
-    modules = {
-        one.lower().replace("_", "-"): name
-        for name, found in packages_distributions().items()
-        for one in found
-    }
-    bare = min(command_seconds(sys.executable, "-c", "") for _ in range(3))
-
-    def megabytes(names: set[str]) -> float:
-        places = (Path(str(path.locate())) for name in names for path in held[name].files or [])
-        return sum(place.stat().st_size for place in places if place.is_file()) / 1e6
-
-    for extra in (BASE, *(extra for extra in OF_USERS if direct(extra) <= held.keys())):
-        names = sorted(direct(extra))
-        for name in names:
-            only = closure([name], held) - (
-                closure(set(names) - {name}, held) if extra == BASE else base
-            )
-            yield f"{extra}: {name} {held[name].version}", megabytes({name}), "MB"
-            yield f"{extra}: {name} with what only it brings ({len(only)})", megabytes(only), "MB"
-            try:
-                code = (sys.executable, "-c", f"import {modules.get(name, name)}")
-                yield (
-                    f"{extra}: {name}: import",
-                    min(command_seconds(*code) for _ in range(3)) - bare,
-                    "s",
-                )
-            except subprocess.CalledProcessError:
-                pass
-            if install and only:
-                wanted = [f"{held[one].name}=={held[one].version}" for one in only]
-                with TemporaryDirectory() as folder:
-                    pip = (
-                        sys.executable,
-                        "-m",
-                        "pip",
-                        "install",
-                        "--quiet",
-                        "--no-deps",
-                        "--target",
-                        folder,
-                    )
-                    yield f"{extra}: {name}: install", command_seconds(*pip, *wanted), "s"
-        whole = closure(names, held) - (set() if extra == BASE else base)
-        yield f"{extra}: all ({len(whole)})", megabytes(whole), "MB"
 
 
 if __name__ == "__main__":

@@ -27,20 +27,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.building.losses.agreement import agreement
-from surrogate_nas.benchmarks.building.losses.pairs import MOST_EXAMPLES
-from surrogate_nas.benchmarks.building.losses.rounds import seconds_each
-from surrogate_nas.benchmarks.building.plan import Job, Plan, describe, journal_path
-from surrogate_nas.benchmarks.building.train import train_classes
+from analysis.answer.agreement import agreement
+from analysis.answer.tables import seconds_each
+from analysis.building.jobs import Job, Plan, trained
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import Journal, replacing
+from surrogate_nas.files import replacing
 from surrogate_nas.training import TASKS, Task, task_named
 
 LENGTHS = (1, 2, 4, 8)
@@ -48,6 +45,8 @@ CLASSES = 60
 SEEDS = 2
 FEWEST = 10
 """Classes of two seeds from which something is said."""
+MOST_EXAMPLES = 10_000
+"""A task of more training examples takes part only where it is named: its cells take minutes."""
 ENOUGH = 0.5
 """τ of two seeds from which a task tells cells apart."""
 HEADS = (
@@ -78,19 +77,6 @@ def plan_of(name: str, length: int, classes: int) -> Plan:
         classes: How many.
     """
     return Plan(name, task_named(name).schedule.epochs * length, SEEDS, classes, classes)
-
-
-def held_by(plan: Plan) -> Entries:
-    """What was trained of a plan by now.
-
-    Args:
-        plan: The plan.
-    """
-    path = journal_path(plan)
-    if not path.is_file():
-        return {}
-    found = {Job(*entry["job"]): entry for entry in Journal.read(path, describe(plan))}
-    return {job: found[job] for job in plan.jobs() if job in found}
 
 
 def row_of(
@@ -207,21 +193,8 @@ def calibrated(
                 plan = plan_of(name, length, options.classes)
                 if not options.tasks and len(task.data["train"].targets) > MOST_EXAMPLES:
                     raise UserError("its cells take minutes; name it to train it.")
-                if not options.read:
-                    began = time.monotonic()
-                    train_classes(
-                        plan,
-                        journal_path(plan),
-                        workers=options.workers,
-                        progress=lambda done, of, what=f"{name} ×{length}": print(
-                            f"\r{what}: {done}/{of}   ", end="", file=sys.stderr, flush=True
-                        ),
-                    )
-                    print(
-                        f"\r{name} ×{length}: {time.monotonic() - began:.0f} s      ",
-                        file=sys.stderr,
-                    )
-                found = row_of(task, length, plan, held_by(plan))
+                entries = plan.entries() if options.read else trained(plan, options.workers)
+                found = row_of(task, length, plan, entries)
             except UserError as error:
                 print(f"{name} ×{length} is left out: {error}", file=sys.stderr)
                 continue

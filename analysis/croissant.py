@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from analysis.answer.tables import data_sources
+from analysis.answer.reading import data_sources
 from surrogate_nas.files import hdf5, write_whole
 from surrogate_nas.files.formats import this_release
 from surrogate_nas.tables import compact

@@ -34,13 +34,6 @@ PATIENCE = 5.0
 """Seconds after which whatever is left of a killed command is an orphan."""
 MARK = "SURROGATE_NAS_TORTURE"
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
-TABLE = """
-from surrogate_nas.cli import app
-from surrogate_nas.benchmarks.building import card, plan
-few = plan.representatives(plan.space_named(plan.DEFAULT_SPACE))[:24]
-plan.representatives = card.representatives = lambda space: few
-app.main()
-"""
 PREDICTORS = """
 from analysis.papers import __main__, predictors
 predictors.SIZES, predictors.MODELS = (46, 78), ("ridge", "gp")
@@ -247,15 +240,11 @@ WORKS = {
     "suite": Work(lambda folder: [*COMMAND, *SUITE, "--out", str(folder / "out")], judged),
     "table": Work(
         lambda folder: [
-            sys.executable,
-            "-c",
-            TABLE,
+            *COMMAND,
             "table",
             f"{ROOT / 'tests' / 'tiny_task.py'}:TINY",
-            "--seeds",
-            "1",
-            "--latencies",
-            "0",
+            "--space",
+            "macro",
             "--workers",
             "2",
             "--out",

@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.answer.contrasts import FEWEST, OF_INTEREST, by_source, combine, decide, of_sources
 from analysis.answer.orders import CONTRASTED, KIND, NAMES, Judged
-from analysis.answer.tables import Values
+from analysis.answer.reading import Values
 from analysis.orders import others, parts, signs
 
 REPEATS = 400

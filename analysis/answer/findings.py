@@ -14,9 +14,9 @@ from analysis.answer import contrasts as rules
 from analysis.answer.controls import REPEATS, controls
 from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
+from analysis.answer.reading import PILOT, SOURCES, TESTED, Table, designed, places_in, read_tables
 from analysis.answer.replications import lacking, replications
 from analysis.answer.searching import read_searches, store_of
-from analysis.answer.tables import PILOT, SOURCES, TESTED, Table, designed, places_in, read_tables
 from analysis.answer.tolerance import tolerances
 from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError

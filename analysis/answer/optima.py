@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from analysis.answer.orders import CONTRASTED, others, spread_of_seeds
-from analysis.answer.tables import read_tables
+from analysis.answer.reading import read_tables
 
 TASKS = ("digits", "rotation")
 """Those that the protocol trains all classes of."""

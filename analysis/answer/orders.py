@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from analysis.answer.tables import Key, Table, Values
+from analysis.answer.reading import Key, Table, Values
 from analysis.orders import NOISE, ONE_QUANTITY, others, signs
 
 RESAMPLES = 1000

@@ -13,9 +13,9 @@ from analysis.answer.contrasts import LENGTHS, OF_INTEREST, TITLES, of_length, o
 from analysis.answer.findings import Findings
 from analysis.answer.orders import CEILING, KIND, PARAMS, RANDOM
 from analysis.answer.pictures import bars, forest, kinds
+from analysis.answer.reading import TESTED, WEAK
 from analysis.answer.replications import FAMILIES, PLAIN, agrees
 from analysis.answer.searching import LAMBDAS, STRATEGIES
-from analysis.answer.tables import TESTED, WEAK
 from analysis.answer.text import (
     BIBTEX,
     DEVIATIONS,

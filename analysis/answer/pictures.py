@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.answer.contrasts import OF_INTEREST, TITLES
 from analysis.answer.orders import CEILING, PARAMS
-from analysis.answer.tables import TIMES
+from analysis.answer.reading import TIMES
 from surrogate_nas.report.picture import WIDE, Canvas, Picture, Scale, text_width
 from surrogate_nas.report.style import Style, styles
 

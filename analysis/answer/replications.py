@@ -19,7 +19,7 @@ from scipy import stats
 
 from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, by_source, combine
 from analysis.answer.orders import CONTRASTED, KIND, others
-from analysis.answer.tables import Key, Values
+from analysis.answer.reading import Key, Values
 from analysis.orders import signs
 from analysis.signals import marks_of
 from surrogate_nas.benchmarks import Benchmark, load, tables

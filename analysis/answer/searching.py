@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 import surrogate_nas as sn
 from analysis.answer.orders import others, spread_of_seeds
-from analysis.answer.tables import SOURCES, Table, Values, read_tables
+from analysis.answer.reading import SOURCES, Table, Values, read_tables
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.answer.orders import others, spread_of_seeds
-from analysis.answer.tables import Table, Values
+from analysis.answer.reading import Table, Values
 from analysis.answer.variance import of_seeds, over_sources
 from surrogate_nas.objective.tolerance import spread
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.answer.contrasts import FEWEST, combine
+from analysis.answer.reading import Values
 from analysis.answer.searching import LAMBDAS, SIGNALS, SWITCH, SWITCHED, cube
-from analysis.answer.tables import Values
 
 FACTORS = ("signal", "strategy", "λ")
 TOGETHER, SEED = "together", "seed"

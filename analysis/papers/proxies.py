@@ -71,7 +71,7 @@ def proxies(work: Work) -> PaperResult:
     for own in work.results(study, {name: name for name in names}).values():
         findings += own
     if not findings:
-        raise UserError("No table that is here has cells with proxies; snas proxies makes some.")
+        raise UserError("No table that is here has cells with proxies.")
     return work.result(
         "What is a zero-cost proxy worth?",
         [row for finding in findings for row in _rows(finding)],

@@ -1,6 +1,6 @@
 """Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``.
 
-They are made by `surrogate_nas.benchmarks.building.losses`.
+The project's are made by `make table-losses` in a clone.
 
 Of a task, about a thousand functional classes were trained with every loss that fits it, each a
 training of its own: ``valid_error@focal[3]`` is what the third epoch of training by the focal loss
@@ -309,7 +309,7 @@ class Losses(Resolver):
         """Open a table: one that was made here before a shipped one."""
         path = _path(name)
         if not path.is_file():
-            raise AbsentError(f"{name} is not here yet: run snas table-losses --tasks {path.stem}.")
+            raise AbsentError(f"{name} is not here: the tables of losses come with the package.")
         kind = LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark
         return open_table(path, kind)
 

@@ -40,7 +40,7 @@ from surrogate_nas.tables.sources.fetching import (
 )
 
 FASHION = "fashion"
-"""The table that the project made and ships (`surrogate_nas.benchmarks.building`)."""
+"""The table that the project made and ships."""
 
 
 _IMPORTED = Family("imported", "tables that you imported")

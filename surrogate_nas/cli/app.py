@@ -60,9 +60,7 @@ PANELS = {
         "fit",
         "predict",
         "surrogate",
-        "proxies",
         "table",
-        "table-losses",
     ),
 }
 """Commands by heading; others come last."""
@@ -130,8 +128,6 @@ for _command in (
     surrogates.fit,
     surrogates.predict,
     table.table,
-    table.table_losses,
-    table.proxies,
     serve.serve,
 ):
     app.command()(_command)

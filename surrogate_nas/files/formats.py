@@ -43,7 +43,7 @@ FORMATS = {
     "table": Format(
         "table", 2, "Make it anew with snas data fetch, snas data import or snas table."
     ),
-    "compact": Format("compact table", 1, "Make it anew with snas table-losses."),
+    "compact": Format("compact table", 1, "Make it again with make table-losses."),
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
     "comparison": Format("comparison", 2, "Run the comparison again in another folder."),
     "archive": Format("archive of results", 1, "Seal its folder again with snas archive create."),

@@ -1,6 +1,6 @@
 """Spaces: their cells, isomorphism, and the encodings for models."""
 
-from surrogate_nas.space.base import Enumerable, Space, drawn_cells, listed
+from surrogate_nas.space.base import Enumerable, Space, drawn_cells, first_of_class, listed
 from surrogate_nas.space.cell import Cell, choices_of
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
@@ -29,6 +29,7 @@ __all__ = [
     "cell_named",
     "choices_of",
     "drawn_cells",
+    "first_of_class",
     "listed",
     "macro",
     "nb201",

@@ -557,6 +557,23 @@ def listed(space: Space) -> Enumerable:
     return space
 
 
+def first_of_class(space: Enumerable) -> NDArray[np.intp]:
+    """The index of the first cell of every cell's functional class, shape ``(len(space),)``.
+
+    Args:
+        space: Any space whose cells are listed; without classes every cell stands for itself.
+
+    Example:
+        >>> from surrogate_nas.space import macro, nb201
+        >>> len(set(first_of_class(nb201()))), len(set(first_of_class(macro())))
+        (5044, 36)
+    """
+    if space.classes is None:
+        return np.arange(len(space))
+    _, first, number = np.unique(space.classes, return_index=True, return_inverse=True)
+    return first[number]
+
+
 def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
     """Number identities by their first appearance, shape ``(n,)``."""
     seen: dict[object, int] = {}

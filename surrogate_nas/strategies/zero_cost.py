@@ -9,7 +9,7 @@ them weighted; then a Gaussian process over the proxies, and those of `bo` over 
 which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its
 ranking.
 
-The proxies are those of `Strategy.known`, computed once for a whole space (`snas proxies`). Where
+The proxies are those of `Strategy.known`, computed once for a whole space. Where
 none are known, as in most spaces, or where what is known is withheld, there is nothing to be guided
 by: it asks what `bo` asks.
 """

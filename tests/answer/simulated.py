@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.building.plan import Plan
+from analysis.building.jobs import class_order
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import DEFAULT_SPACE, Sampled, listed, space_named
 from surrogate_nas.space.network import Network
@@ -68,8 +68,8 @@ def _table(
     of: str,
 ) -> Table:
     space = listed(space_named(of))
-    jobs = Plan("", 1, 1, 0, None, of).jobs()
-    cells = sorted(jobs[place].cell for place in classes)
+    order = class_order(of)
+    cells = sorted(order[place] for place in classes)
     n = len(cells)
     card = {"task": task, "length": length, "judged_by": "valid_error"}
     objective = f"valid_loss@{losses[0]} + 0.1*params"

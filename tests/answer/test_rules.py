@@ -31,7 +31,7 @@ from analysis.answer.orders import (
     regret_resampled,
     spread_of_seeds,
 )
-from analysis.answer.tables import DIGITS, SOURCES, Table, designed, read_tables
+from analysis.answer.reading import DIGITS, SOURCES, Table, designed, read_tables
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.decision import mean_difference
 from tests.answer.simulated import effects, write_simulated

@@ -4,54 +4,43 @@ predicted says so.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
-import surrogate_nas as sn
+from analysis.answer.design import read_design
+from analysis.answer.tables import train_rounds, write_tables
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.building.losses.agreement import agreement
-from surrogate_nas.benchmarks.building.losses.pairs import Pair, pairs_of
-from surrogate_nas.benchmarks.building.losses.rounds import (
-    ROUND,
-    Forecast,
-    rounds,
-    run_of,
-    train_rounds,
-)
-from surrogate_nas.benchmarks.building.losses.trainings import in_journal
-from surrogate_nas.benchmarks.building.losses.write import write_losses
-from surrogate_nas.benchmarks.building.plan import Job, Plan, describe, journal_path
 from surrogate_nas.benchmarks.losses import FilledBenchmark, FilledTable, LossesBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import HOME_VARIABLE, Journal, home
+from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, read_compact, write_compact
-from surrogate_nas.training import train
 from tests.conftest import Snas
 
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 LOSSES = ("focal", "brier")
-FEW = {"classes": 14, "noisy_classes": 11}
+DESIGN = f"""
+[[steps]]
+tasks = ["{TASK}"]
+losses = "all"
+classes = 14
+seeds = 1
 
-
-def pairs(**changed: int) -> list[Pair]:
-    return pairs_of([TASK], LOSSES, **{**FEW, **changed})
+[[steps]]
+tasks = ["{TASK}"]
+losses = "all"
+classes = 11
+seeds = 2
+"""
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +49,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = os.environ.get(HOME_VARIABLE, "")
     folder = tmp_path_factory.mktemp("losses")
     os.environ[HOME_VARIABLE] = str(folder)
-    assert train_rounds([pair.plan for pair in pairs()]) == {}
-    write_losses(pairs(), folder / "losses")
+    (folder / "design.toml").write_text(DESIGN)
+    pairs = [pair for pair in read_design(folder / "design.toml") if pair.loss in LOSSES]
+    assert train_rounds([pair.plan for pair in pairs]) == {}
+    write_tables(pairs, folder / "losses")
     yield folder
     os.environ[HOME_VARIABLE] = before
 
@@ -82,136 +73,13 @@ def filled(made: Path) -> FilledBenchmark:
     return bench
 
 
-def content(pairs: list[Pair]) -> dict[str, dict[Job, dict[str, object]]]:
-    """All that was trained, without what a clock said."""
-    clocks = ("seconds", "made")
-    return {
-        pair.loss: {
-            job: {name: value for name, value in sorted(entry.items()) if not name.endswith(clocks)}
-            for job, entry in in_journal(pair).items()
-        }
-        for pair in pairs
-    }
-
-
-def test_rounds_bring_all_pairs_forward_together() -> None:
-    plans = [Plan(name, 3, 2, 75, 125) for name in ("digits?loss=focal", "digits?loss=brier")]
-    order = [job.cell for job in plans[0].jobs() if job.seed == 0]
-    made = list(rounds(plans, lambda _: 7))
-    steps = list(dict.fromkeys((of, order.index(jobs[0].cell) // ROUND) for of, jobs in made))
-    one, two = map(run_of, plans)
-    assert steps == [(one, 0), (two, 0), (one, 1), (two, 1), (one, 2), (two, 2)]
-    assert {len(batch.jobs) for batch in made} == {7, 100 % 7, 75 % 7, 25 % 7}
-    for plan in plans:
-        jobs = [job for batch in made if batch.plan == run_of(plan) for job in batch.jobs]
-        assert len(jobs) == len(set(jobs)) == 200 and set(jobs) == set(plan.jobs())
-        assert [(job.cell, job.seed) for job in jobs[:4]] == [
-            (cell, seed) for cell in order[:2] for seed in (0, 1)
-        ]
-
-
-def test_it_holds_what_training_gives(exact: LossesBenchmark) -> None:
-    space, first = nb201(), exact.space[0]
+def test_a_table_of_losses_tells_what_each_training_told(exact: LossesBenchmark) -> None:
     assert len(exact.space) == 14 and exact.objective == "valid_loss@focal + 0.1*params"
-    for pair in pairs():
-        for seed in (0, 1):
-            (curve,) = train([space.cell(str(first))], pair.trained, seed=seed, space=space)
-            for name, value in curve.metrics.items():
-                assert exact.column(f"{name}@{pair.loss}", 1, seed)[0] == pytest.approx(
-                    value, rel=2e-3
-                )
-    answer = exact.query(first, "valid_error@brier")
-    assert (
-        answer.n_seeds == 1
-        and answer.unit == "%"
-        and answer == exact.query(first, "valid_error@brier", seed=0)
-    )
+    answer = exact.query(exact.space[0], "valid_error@brier")
+    assert (answer.n_seeds, answer.unit) == (1, "%")
+    assert answer == exact.query(exact.space[0], "valid_error@brier", seed=0)
     assert np.isfinite(exact.column("valid_loss@brier", seed=1)).sum() == 11
     assert exact.banner == "" and exact.metric("test_error@brier").kind == "final"
-
-
-KILLED = """
-import os, signal, sys
-from surrogate_nas.benchmarks.building.losses.pairs import pairs_of
-from surrogate_nas.benchmarks.building.losses.rounds import train_rounds
-plans = [pair.plan for pair in pairs_of([sys.argv[1]], sys.argv[2].split(","), classes=14, noisy_classes=11)]
-train_rounds(plans, workers=2, progress=lambda done, *_: done > 8 and os.kill(os.getpid(), signal.SIGKILL))
-"""  # noqa: E501
-
-
-@pytest.mark.slow
-def test_killed_and_finished_by_another_number_of_workers_it_is_the_same(
-    made: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    whole = content(pairs())
-    assert made.is_dir() and [len(jobs) for jobs in whole.values()] == [47, 47]
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, TASK, ",".join(LOSSES)], env=environment
-    )
-    assert process.returncode == -signal.SIGKILL
-    kept = sum(map(len, content(pairs()).values()))
-    assert 8 < kept < 94  # what was told as done is on the disk
-    told: list[tuple[int, int]] = []
-    plans = [pair.plan for pair in pairs()]
-    assert train_rounds(plans, progress=lambda done, total, _: told.append((done, total))) == {}
-    assert told[0][0] > kept and told[-1] == (94, 94) and content(pairs()) == whole
-
-
-def test_a_table_of_what_there_is_while_another_process_goes_on(
-    made: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    trained = {
-        pair.loss: [entry for job, entry in in_journal(pair).items() if job.seed == 0]
-        for pair in pairs()
-    }
-    assert made.is_dir()
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    with ExitStack() as stack:
-        for pair, held in zip(pairs(), (9, 7), strict=True):
-            journal = stack.enter_context(Journal(journal_path(pair.plan), describe(pair.plan)))
-            for entry in trained[pair.loss][:held]:
-                journal.append(entry)
-            journal.commit()
-        card = write_losses(pairs(), tmp_path / "out")["tiny"]
-        assert card["cells"] == 9 and card["losses"]["focal"]["classes"] == {0: 9, 1: 0, 2: 0, 3: 0}
-        notes: list[str] = []
-        card = write_losses(
-            [*pairs(), *pairs_of([TASK], ["hinge"])], tmp_path / "out", note=notes.append
-        )["tiny"]
-    assert card["cells"] == 9 and "hinge is left out of the table: it has no training" in notes[0]
-    found = read_compact(tmp_path / "out" / "tiny.h5")
-    assert len(found.cells) == 9 and json.loads(found.card) == json.loads(
-        (tmp_path / "out" / "tiny.json").read_text()
-    )
-    held = {
-        loss: int(np.isfinite(found.column(ColumnKey(f"train_loss@{loss}", 1, 0))).sum())
-        for loss in LOSSES
-    }
-    assert held == {"focal": 9, "brier": 7}  # all that was trained, and nothing more
-    shutil.copytree(tmp_path / "out", tmp_path / "losses")
-    run = sn.search("losses-tiny/trained", "random", "valid_loss@focal", budget=9)
-    assert len(run.trials) == 9
-    with pytest.raises(UserError, match="for 7 of 9 cells only; a fair search needs it for all"):
-        sn.search("losses-tiny/trained", "random", "valid_loss@brier", budget=9)
-
-
-def test_a_pair_that_fails_ends_no_other(fresh_home: Path) -> None:
-    file = fresh_home / "broken.py"
-    file.write_text(
-        "from surrogate_nas.training.losses import LOSSES, Loss\n"
-        "def fail(outputs, targets):\n    raise ArithmeticError('no such loss')\n"
-        "BROKEN = Loss('broken', 't', 'u', ('classification',), fail, lambda n: 1.0, 'none')\n"
-    )
-    both = pairs_of([TASK], [f"{file}:BROKEN", "brier"], classes=2, noisy_classes=0)
-    failures = train_rounds([pair.plan for pair in both])
-    assert list(failures) == [both[0].plan.task] and "no such loss" in failures[both[0].plan.task]
-    assert [len(in_journal(pair)) for pair in both] == [0, 2]
 
 
 def test_what_is_predicted_says_so_and_is_no_result(
@@ -275,9 +143,13 @@ def test_every_loss_that_is_read_is_a_training_to_pay(exact: LossesBenchmark) ->
         loss: exact.column(f"train_seconds@{loss}") + exact.column(f"valid_seconds@{loss}")
         for loss in LOSSES
     }
-    assert np.allclose(cost("valid_loss@focal", "valid_error@focal", "params"), seconds["focal"])
     assert np.allclose(
-        cost("valid_loss@focal", "valid_error@brier"), seconds["focal"] + seconds["brier"]
+        cost("valid_loss@focal", "valid_error@focal", "params"),
+        seconds["focal"],
+    )
+    assert np.allclose(
+        cost("valid_loss@focal", "valid_error@brier"),
+        seconds["focal"] + seconds["brier"],
     )
     assert not cost("params").any()
     assert Objective("valid_loss@focal + 0.1*params", exact).questions()[0] == exact.question(
@@ -366,117 +238,20 @@ def test_fifty_pairs_of_a_thousand_classes_take_less_than_six_megabytes(tmp_path
     assert (tmp_path / "table.h5").stat().st_size / 2 < 6e6 / 50
 
 
-def test_two_seeds_agree_as_scipy_says() -> None:
-    rng = np.random.default_rng(3)
-    first = rng.standard_normal(150).round(1)
-    second = (first + rng.standard_normal(150)).round(1)
-    found = agreement(first, second)
-    assert found.tau == pytest.approx(kendalltau(first, second).statistic)
-    assert (
-        found.low < found.tau < found.high
-        and not found.is_noise
-        and found == agreement(first, second)
-    )
-    assert (
-        agreement(first, rng.standard_normal(150)).is_noise
-        and agreement(first, np.zeros(150)).is_noise
-    )
-
-
-def test_the_time_left_is_each_pairs_own_at_this_runs_pace() -> None:
-    now = [0.0]
-    swift = Plan("digits?loss=focal", 3)
-    slow = Plan("digits?loss=brier", 3)
-    pace = Forecast(
-        {swift: [{"processor_seconds": 1.0}], slow: []}, {swift: 3, slow: 2}, lambda: now[0]
-    )
-    assert pace.words() == ""
-    now[0] = 6.0
-    pace.add(
-        swift, [Job(0, 0), Job(1, 0)], [{"processor_seconds": 1.0}, {"processor_seconds": 1.0}]
-    )
-    # 3 s of wall-clock for one of the processor
-    assert pace.seconds_left() == pytest.approx(3.0 * (1 + 2))
-    pace.add(slow, [Job(0, 0)], [{"processor_seconds": 4.0}])
-    assert (pace.done, pace.words()) == (3, "about 5 s left")
-
-
-def test_the_commands(snas: Snas, made: Path) -> None:
-    asked = [
-        "table-losses",
-        "--tasks",
-        TASK,
-        "--losses",
-        "focal,brier",
-        "--classes",
-        14,
-        "--noisy-classes",
-        11,
-    ]
-    card = snas(*asked, "--assemble", "--json").json["tiny"]
-    assert card["judged_by"] == "valid_error" and set(card["losses"]) == set(LOSSES)
-    told = card["losses"]["brier"]["two_seeds"]["valid_loss"]
-    assert (
-        told["classes"] == 11
-        and told["is_noise"] in (True, False)
-        and card["losses"]["brier"]["diverged"] == 0
-    )
-    assert "two seeds" in snas(*asked, "--workers", 1).out
-    assert {"losses-tiny", "losses-tiny/trained"} <= {
-        entry["name"] for entry in snas("benchmarks", "--json").json
-    }
+def test_a_comparison_on_predicted_cells_says_so(snas: Snas, made: Path) -> None:
+    names = {entry["name"] for entry in snas("benchmarks", "--json").json}
+    assert {"losses-tiny", "losses-tiny/trained"} <= names
     (answer,) = snas("query", "losses-tiny", 0, "--metric", "valid_error@brier", "--json").json
     assert answer["n_seeds"] in (0, 1)
     out = made / "compared"
-    told = snas(
-        "compare",
-        "losses-tiny",
-        "--objective",
-        "valid_loss@brier + 0.1*params",
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-        "--budget",
-        8,
-        "--out",
-        out,
-        "--json",
-    )
-    assert (
-        told.json["strategies"][0]["evaluations"] == 8
-        and "was predicted for all others" in told.err
-    )
+    words = ["--strategies", "random", "--runs", 1, "--budget", 8, "--out", out, "--json"]
+    objective = "valid_loss@brier + 0.1*params"
+    compared = snas("compare", "losses-tiny", "--objective", objective, *words)
+    assert compared.json["strategies"][0]["evaluations"] == 8
+    assert "was predicted for all others" in compared.err
     assert "was predicted for all others" in (out / "report.html").read_text()
 
 
-@pytest.mark.usefixtures("fresh_home")
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        (["--tasks", "digts"], "Did you mean 'digits'"),
-        (["--tasks", "digits", "--losses", "focl"], "Did you mean 'focal'"),
-        (["--tasks", "digits", "--losses", "squared"], "nothing to train"),
-        (["--tasks", "digits?loss=focal"], "name the task alone"),
-        (["--tasks", "digits", "--classes", 0], "at least 1"),
-        (["--tasks", "digits", "--workers", 0], "at least 1 worker"),
-        (["--tasks", "digits", "--assemble"], "leave --assemble out"),
-    ],
-)
-def test_what_cannot_be_asked_for(
-    snas: Snas,
-    wrong: list[object],
-    says: str,
-) -> None:
-    told = snas("table-losses", *wrong)
-    assert (
-        told.code == 2
-        and says in told.err
-        and len(told.err.splitlines()) == 1
-        and not (home() / "losses").exists()
-    )
-
-
-def test_a_table_that_is_not_here_says_how_to_make_it() -> None:
-    with pytest.raises(UserError, match="run snas table-losses --tasks nothing"):
+def test_a_table_that_is_not_here_is_one_line() -> None:
+    with pytest.raises(UserError, match="losses-nothing/trained is not here"):
         load("losses-nothing/trained")

@@ -53,8 +53,6 @@ COMMANDS = [
     ["plan"],
     ["lambda-path"],
     ["losses"],
-    ["table-losses"],
-    ["proxies"],
     ["new", "strategy"],
     ["new", "task"],
     ["new", "loss"],

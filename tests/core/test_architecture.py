@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -122,6 +124,95 @@ def test_a_module_imports_only_from_rooms_above_it_and_none_in_circles() -> None
     assert circles({one: others - {one} for one, others in arrows.items()}) == []
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == [{"b", "c"}]
     assert len(ROOMS) <= 20
+
+
+LENT = {
+    "benchmarks.losses",
+    "cli.app",
+    "cli.output",
+    "core.digests",
+    "core.extras",
+    "core.levels",
+    "core.numbers",
+    "core.threads",
+    "files.formats",
+    "files.hdf5",
+    "files.replacing",
+    "objective.supernet_context",
+    "objective.tolerance",
+    "report.export.figures",
+    "report.markup",
+    "report.page",
+    "report.picture",
+    "report.style",
+    "runtime.engines",
+    "space.nb201.encodings",
+    "strategies.oneshot.alphas",
+    "strategies.oneshot.base",
+    "study.confirm",
+    "study.diagnosis",
+    "study.lambda_path",
+    "study.runner",
+    "study.search",
+    "study.store",
+    "surrogates.evaluation",
+    "surrogates.losses",
+    "surrogates.storage",
+    "tables.compact",
+    "tables.file",
+    "tables.sources.base",
+    "tables.sources.fetching",
+    "tables.sources.lcdb",
+    "tables.sources.nb201",
+    "tables.sources.nb201.extracts",
+    "tables.sources.spreadsheet",
+    "tables.sources.tabm",
+    "training.fast.compiled",
+    "training.hardware",
+    "training.hardware.latency",
+    "training.losses",
+    "training.machine",
+    "training.metrics",
+    "training.proxies",
+    "training.proxies.score",
+    "training.supernet",
+    "training.tasks",
+    "training.trainers",
+}
+"""Modules without a page in the reference that the experiments import: plumbing and drawing that
+they share with the package, without a promise. The list shall become shorter.
+"""
+
+
+def test_experiments_use_public_names_and_the_package_uses_none_of_theirs() -> None:
+    """Every imported module is documented or in `LENT`, and no name of the package that begins with
+    an underscore is used.
+    """
+    from analysis.reference.names import homes, modules, pages, source
+
+    lent = set()
+    private = {f"_{word}" for word in "asdict fields replace exit build_block".split()}
+    for path in (PACKAGE.parent / "analysis").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and not node.attr.startswith("__"):
+                own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+                is_private = node.attr.startswith("_") and node.attr not in private
+                assert own or not is_private, f"{path}:{node.lineno} uses {node.attr}"
+            if not isinstance(node, ast.ImportFrom) or str(node.module) not in modules():
+                continue
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                assert "._" not in whole.replace("__version__", ""), f"{path} imports {whole}"
+                is_module = isinstance(getattr(import_module(node.module), name.name), ModuleType)
+                module = whole if is_module else str(node.module)
+                if module not in pages() and (
+                    is_module or source(module, name.name) not in homes()
+                ):
+                    lent.add(module.removeprefix("surrogate_nas."))
+    assert lent <= LENT, f"no page of the reference has {', '.join(lent - LENT)}"
+    for path in FILES:
+        assert "import analysis" not in path.read_text(), path
+        assert "from analysis" not in path.read_text(), path
 
 
 def test_a_strategy_imports_nothing_that_knows_an_answer() -> None:

@@ -11,7 +11,7 @@ import mlcroissant
 import pytest
 
 import surrogate_nas as sn
-from analysis.answer.tables import data_sources
+from analysis.answer.reading import data_sources
 from analysis.croissant import ENDING, croissant_of, documents
 from surrogate_nas.files import shipped
 from surrogate_nas.training import TASKS

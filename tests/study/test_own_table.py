@@ -230,20 +230,39 @@ def test_functions_of_a_cell_make_a_table_that_counts_queries(snas: Snas) -> Non
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["mine.py:NOTHING"], "defines no NOTHING"),
+        (["mine.py:NOTHING"], "NOTHING"),
         (["other.py:MINE"], "There is no benchmark file other.py"),
+        (["digts"], "Did you mean 'digits'"),
+        (["digits", "--space", "macros"], "Did you mean 'macro'"),
+        (["digits", "--epochs", 0], "at least 1"),
         (["mine.py:LARGE"], "The 1,000,000,000 cells of many cannot be listed"),
         (["mine.py:COSTS"], "costs has no loss that a search may see"),
         (["mine.py:MINE", "--epochs", 4], "a whole number from 1 to 3, not 4"),
         (["mine.py:CALLED", "--epochs", 4], "Training plays no part in called"),
         (["mine.py:MINE", "--seeds", 0], "The number of seeds must be"),
-        (["mine.py:MINE", "--latencies", 30], "leave out --latencies"),
         (["mine.py:MINE", "--space", "macro"], "leave out --space"),
         (["mine.py:MINE", "--workers", 0], "There must be at least 1 worker"),
     ],
 )
 def test_what_does_not_fit_is_one_line(snas: Snas, words: list[object], says: str) -> None:
     assert_one_clear_line(snas("table", *words), says)
+
+
+TINY = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
+
+
+def test_a_task_is_trained_once_for_each_functional_class(snas: Snas) -> None:
+    made = snas("table", TINY, "--space", "macro", "--seeds", 2, "--workers", 2, "--json")
+    assert made.code == 0, made.err
+    assert (made.json["trainings"], made.json["failed"]) == (72, 0)
+    table, live = sn.load("trained-tiny-macro"), sn.load(f"live:{TINY}/macro")
+    assert isinstance(table, TableBenchmark) and table.space is live.space
+    cell = live.space[5]
+    for name in ("valid_loss", "test_error"):
+        assert table.query(cell, name, seed=1) == live.query(cell, name, seed=1)
+    assert table.cost == "seconds" and table.query(cell, "train_seconds").value > 0
+    assert table.query(cell, "valid_loss").n_seeds == 2
+    assert snas("search", table.name, "--budget", 5).code == 0
 
 
 SUITE = """

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from analysis import calibrate_tasks
-from surrogate_nas.benchmarks.building.plan import Job, Plan
+from analysis.building.jobs import Job, Plan
 from surrogate_nas.training import task_named
 
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"

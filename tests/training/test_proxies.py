@@ -4,7 +4,6 @@ strategies make of it.
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 from pathlib import Path
@@ -33,7 +32,6 @@ from surrogate_nas.tables import TableFile
 from surrogate_nas.training import task_named
 from surrogate_nas.training.proxies import PROXIES
 from surrogate_nas.training.proxies.score import Watch, jacob_cov, naswot, of_loss, score, synflow
-from tests.conftest import Snas
 
 TASK = f"{Path(__file__).parents[1] / 'tiny_task.py'}:TINY"
 DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
@@ -119,65 +117,6 @@ def test_dead_operations_change_nothing(space: NB201) -> None:
     task = task_named(TASK)
     twin = PATH.replace("|none~0|+", "|nor_conv_3x3~0|+")
     assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
-
-
-@pytest.mark.usefixtures("fresh_home")
-def test_a_table_is_made_goes_on_and_is_joined(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
-    file = tmp_path / "spaces.py"
-    out = tmp_path / "pairs.h5"
-    file.write_text((Path(__file__).parents[1] / "pairs_space.py").read_text())
-    asked = [
-        "proxies",
-        f"{file}:Pairs",
-        "--task",
-        TASK,
-        "--batch",
-        "16",
-        "--out",
-        out,
-        "--workers",
-        "1",
-        "--json",
-    ]
-    first = snas(*asked, "--seeds", "1").json
-    again = snas("proxies", "pairs", *asked[2:], "--seeds", "2").json
-    assert first["classes"] == again["classes"] == 6 and first["kendall_between_seeds"] == {}
-    assert again["kendall_between_seeds"]["snip"] == pytest.approx(1, abs=0.5)
-    bench = load(str(out))
-    task = task_named(TASK)
-    cell = bench.space[5]
-    means = np.mean(
-        [score(cell, bench.space, task, seed=seed, batch=16)["snip"] for seed in (0, 1)]
-    )
-    assert bench.query(cell, "snip@tiny") == pytest.approx(means, rel=1e-6)
-    assert bench.metric("snip@tiny").larger_is_better and bench.metric("snip@tiny").kind == "search"
-    joined = load("live:" + TASK + "/" + bench.space.definition, with_=[out])
-    assert "snip@tiny" in sn.Objective("valid_error", joined).known.proxies
-    assert json.loads(out.with_suffix(".json").read_text())["seeds"] == 2
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        (["nbgraph"], "cannot be built"),
-        (["darts"], "list"),
-        (["macro", "--seeds", "0"], "at least 1"),
-        (["macro", "--task", "digit"], "digits"),
-    ],
-)
-def test_what_cannot_be_computed_is_refused(
-    snas: Snas,
-    tmp_path: Path,
-    asked: list[str],
-    said: str,
-) -> None:
-    found = snas("proxies", *asked, "--out", tmp_path / "p.h5")
-    assert found.code == 2 and said in found.err and not (tmp_path / "p.h5").exists()
 
 
 def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(analog: TableBenchmark) -> None:

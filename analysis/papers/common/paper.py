@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.version import __version__
+from surrogate_nas import __version__
 from surrogate_nas.files import Journal, replacing, write_whole
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 

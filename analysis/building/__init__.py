@@ -1,0 +1,1 @@
+"""The making of the tables that the project ships: trainings, a table of all cells, proxies."""
