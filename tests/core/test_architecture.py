@@ -203,7 +203,8 @@ def test_experiments_use_public_names_and_the_package_uses_none_of_theirs() -> N
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
                 assert "._" not in whole.replace("__version__", ""), f"{path} imports {whole}"
-                is_module = isinstance(getattr(import_module(node.module), name.name), ModuleType)
+                value = getattr(import_module(str(node.module)), name.name, None)
+                is_module = isinstance(value, ModuleType) or (value is None and whole in modules())
                 module = whole if is_module else str(node.module)
                 if module not in pages() and (
                     is_module or source(module, name.name) not in homes()

@@ -10,9 +10,8 @@ from typing import Any
 import mlcroissant
 import pytest
 
-import surrogate_nas as sn
 from analysis.answer.reading import data_sources
-from analysis.croissant import ENDING, croissant_of, documents
+from analysis.croissant import croissant_of, documents
 from surrogate_nas.files import shipped
 from surrogate_nas.training import TASKS
 
@@ -66,22 +65,6 @@ def test_the_metadata_of_shipped_tables_are_valid_and_whole(name: str) -> None:
     columns = rows(dataset, "columns")
     assert len(columns) > 5 and all(row["description"] and row["better"] for row in columns)
     assert metadata.data_limitations and metadata.personal_sensitive_information
-
-
-def test_every_column_of_the_tables_of_losses_is_described_with_its_unit() -> None:
-    described = {
-        (row["metric"], loss, row["unit"], row["kind"], row["split"])
-        for row in rows(opened(SHIPPED[f"losses{ENDING}"][1]), "columns")
-        for loss in row["losses"].split(", ")
-    }
-    for table in ("digits", "gridworld"):
-        metrics = [
-            metric for metric in sn.load(f"losses-{table}/trained").metrics if "@" in metric.name
-        ]
-        assert len(metrics) >= 30
-        for metric in metrics:
-            name = tuple(metric.name.split("@"))
-            assert (*name, metric.unit, metric.kind, metric.split) in described
 
 
 def test_sources_of_data_name_tasks_that_there_are() -> None:

@@ -8,7 +8,6 @@ import json
 import re
 import shlex
 import tomllib
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import typer
 
 import surrogate_nas as sn
 from surrogate_nas.cli.app import app
-from surrogate_nas.cli.options import results_folder
 from surrogate_nas.contract import check
 from surrogate_nas.strategies import DEFAULTS, ONE_SHOT, STRATEGIES
 from surrogate_nas.surrogates import MODELS
@@ -79,44 +77,6 @@ def test_every_command_line_that_is_shown_is_understood(path: Path) -> None:
             found, rest = command(shlex.split(line)[1:])
             assert not hasattr(found, "commands"), line
             found.make_context(found.name, rest)
-
-
-def test_no_two_of_the_shown_commands_share_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of README, guide, Makefile and the commands' own examples, given one after the other."""
-    monkeypatch.chdir(tmp_path)
-    recipes = [
-        line.strip() for line in read("Makefile").splitlines() if line.startswith("\t$(BIN)/snas")
-    ]
-    helps = [COMMANDS.commands[name].help for name in ("compare", "suite", "lambda-path")] + [
-        COMMANDS.help
-    ]
-    lines = [
-        *shell(read("README.md")),
-        *(line for page in GUIDE for line in shell(page.read_text(encoding="utf-8"))),
-        *"\n".join(helps).splitlines(),
-    ]
-    lines += [line.replace("$(BIN)/", "").replace("$(WORKERS)", "2") for line in recipes]
-    written = defaultdict(set)
-    for line in (line.strip() for line in lines):
-        name = next(
-            (
-                name
-                for name in ("compare", "suite", "lambda-path")
-                if line.startswith(f"snas {name} ")
-            ),
-            "",
-        )
-        if name:
-            found, rest = command(shlex.split(re.sub(r"   .*| #.*", "", line))[1:])
-            asked = found.make_context(found.name, rest).params
-            given = asked.get("bench") or asked.get("name") or "fashion"
-            what = "-".join(given) if isinstance(given, list) else given
-            folder = results_folder(asked["out"] and Path(asked["out"]), "", name, what)
-            written[folder].add((name, what, asked.get("objective"), str(asked.get("with_"))))
-    assert len(written) > 15
-    assert {folder: made for folder, made in written.items() if len(made) > 1} == {}
 
 
 @pytest.mark.parametrize("path", USER_TEXTS)
@@ -259,29 +219,6 @@ def test_sizes_and_counts_are_the_same_wherever_they_stand() -> None:
     assert f"compares {('six', 'seven', 'eight')[strategies - 6]} strategies" in measured
 
 
-def test_agreement_of_longer_runs_is_that_of_the_cards() -> None:
-    longer = next(
-        part.text
-        for part in sections(read("analysis/calibration.md"))
-        if part.title == "Longer runs"
-    )
-    rows = re.findall(r"^\| `(\S+)` \| (\d+) \| (\S+) .*\| (\S+) \(", longer, re.M)
-    stored = TOP / "data" / "losses"
-    assert {task for task, *_ in rows} == {
-        path.name.partition("-x")[0] for path in stored.glob("*-x[48].json")
-    }
-    for task, classes, *taus in rows:
-        for length, tau in zip((4, 8), taus, strict=True):
-            card = json.loads((stored / f"{task}-x{length}.json").read_text())
-            (agreement,) = (
-                loss["two_seeds"][card["judged_by"]]
-                for loss in card["losses"].values()
-                if card["judged_by"] in loss["two_seeds"]
-            )
-            assert agreement["classes"] == int(classes), task
-            assert f"{agreement['tau']:.2f}" == f"0{tau}", task
-
-
 @pytest.mark.parametrize("path", USER_TEXTS)
 def test_nothing_is_installed_by_name_from_an_index_that_lacks_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -354,22 +291,6 @@ def test_the_intervals_of_families_are_those_of_the_archive(scripts: Callable[[s
     shown = scripts("marked").held(TOP / "analysis" / "families.md", "analysis/families.py")
     assert shown == families.table() and shown.count("\n") == 17
     assert families.mean([0.1, 0.2, 0.3]) == ".20 [−.05, .45]"
-
-
-def test_only_a_strategy_without_a_time_is_timed(scripts: Callable[[str], Any]) -> None:
-    abilities = scripts("abilities")
-    figures = json.loads(abilities.FIGURES.read_text())
-    assert abilities.timed(figures) == figures
-    of_others = {**figures, "later": {"gone": {"date": "2026-11-29"}}}
-    assert abilities.timed(of_others) == abilities.timed(figures)
-    before = dict(figures["ms_a_step"], gone=1.0)
-    del before["random"]
-    found = abilities.timed({**figures, "ms_a_step": before})
-    cost = found["ms_a_step"]
-    assert list(cost) == list(STRATEGIES) and cost["random"] > 0
-    assert {**cost, "random": figures["ms_a_step"]["random"]} == figures["ms_a_step"]
-    assert set(found["later"]) == {"random", *figures.get("later", {})}
-    assert found["date"] == figures["date"]
 
 
 def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], Any]) -> None:

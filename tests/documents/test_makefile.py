@@ -9,11 +9,9 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
-from surrogate_nas.core.version import __version__
 from tests.documents import TOP
 
 PIP = """#!/bin/sh
@@ -77,34 +75,3 @@ def test_setup_tells_what_pip_does_as_it_does_it(tmp_path: Path, code: int) -> N
         process.communicate()
     assert rest == b"  installing 3 packages\n"
     assert bool(process.returncode) == bool(code) == (not (folder / ".venv" / ".first").exists())
-
-
-BUILD = "from setuptools import build_meta; build_meta.build_editable('.')"
-
-
-def test_an_editable_install_is_a_path_that_type_checkers_follow(tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    project.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "surrogate_nas"):
-        (project / name).symlink_to(TOP / name)
-    run([sys.executable, "-c", BUILD], project)
-    run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], tmp_path)
-    (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
-    (wheel,) = project.glob("*.whl")
-    with ZipFile(wheel) as packed:
-        packed.extractall(site)
-    (tmp_path / "mine.py").write_text("import surrogate_nas as sn\n\nprint(sn.__version__)\n")
-    python = str(tmp_path / "venv/bin/python")
-    assert run([python, "mine.py"], tmp_path).strip() == __version__
-    # what the package itself imports is not of interest here
-    options = ["--follow-imports=skip", "--python-executable", python]
-    checked = run([sys.executable, "-m", "mypy", *options, "mine.py"], tmp_path)
-    assert "no issues found" in checked
-
-
-def run(command: list[str], folder: Path) -> str:
-    """What a command prints, which must succeed without the paths of the tests."""
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    process = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True)
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout

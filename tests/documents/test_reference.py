@@ -29,7 +29,7 @@ from analysis.reference.site import broken
 from tests.rooms import ROOMS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    pass
 
 ROOT = Path(__file__).parents[2]
 BAD = '''
@@ -169,34 +169,6 @@ def test_the_first_page_begins_with_what_a_newcomer_needs(site: Path) -> None:
     places = [text.index(f'id="{name}"') for name in ("start", "methods", "names", "rooms")]
     assert places == sorted(places)
     assert text.count("AskTell") > 3 and "snas check mine.py:Careful" in text
-
-
-@pytest.mark.slow
-def test_the_search_finds_and_leads_there(site: Path, tab: Page) -> None:
-    asked: list[str] = []
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(f"file://{site}/index.html")
-    tab.keyboard.press("/")
-    tab.fill("#search", "objective known")
-    assert tab.locator("#found a").first.inner_text() == "Objective.known"
-    tab.keyboard.press("Enter")
-    tab.wait_for_url("**/objective.html#Objective.known")
-    assert tab.locator("section:target .signature").first.is_visible()
-    tab.fill("#search", "zzz")
-    assert tab.locator("#found").inner_text() == "Nothing found."
-    tab.keyboard.press("Escape")
-    assert tab.locator("#page").is_visible()
-    assert all(url.startswith("file://") for url in asked)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", ["index", "commands", "objective", "strategies"])
-def test_a_page_fits_a_phone(site: Path, browser: Browser, page: str) -> None:
-    tab = browser.new_page(viewport={"width": 390, "height": 844})
-    tab.goto(f"file://{site}/{page}.html")
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    assert not tab.locator("#map ul").first.is_visible()
-    tab.close()
 
 
 def test_a_name_is_at_home_where_it_is_offered() -> None:

@@ -73,18 +73,6 @@ def test_it_is_a_notebook_that_explains_before_it_computes(path: Path) -> None:
 
 
 @pytest.mark.slow
-@OF_ALL
-def test_it_runs_in_a_kernel(path: Path, tmp_path: Path) -> None:
-    from nbconvert.preprocessors import ExecutePreprocessor
-
-    done, _ = ExecutePreprocessor(timeout=600).preprocess(
-        notebook(path), {"metadata": {"path": tmp_path}}
-    )
-    shown = [out for cell in done.cells if cell.cell_type == "code" for out in cell.outputs]
-    assert any("image/png" in out.get("data", {}) for out in shown)
-
-
-@pytest.mark.slow
 def test_the_strategy_works_on_another_space_when_the_name_is_replaced(tmp_path: Path) -> None:
     text = (ROOT / "analysis" / "tutorials" / "strategy.py").read_text(encoding="utf-8")
     assert '"fashion"' in text

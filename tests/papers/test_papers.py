@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 import surrogate_nas as sn
@@ -14,8 +12,6 @@ from analysis.papers import nb101, predictors, reproduce
 from analysis.papers.common.paper import Work
 from analysis.papers.common.searches import (
     Search,
-    against_published,
-    against_runs,
     run_searches,
 )
 from surrogate_nas.files import table_path
@@ -80,21 +76,6 @@ def test_finished_searches_are_kept_and_read_at_any_time(fetched: Path, tmp_path
     assert 20 < runs[0].cells_at(3000.0) == len(runs[0].finished) < 35
 
 
-def test_differences_are_told_with_their_tests() -> None:
-    spread = np.array([94.0, 94.2, 94.4, 94.3])
-    assert against_published(spread, "REA", 93.925) == "+0.30 to REA 93.92", (
-        "they saw one seed: no test is fair"
-    )
-    assert (
-        against_published(np.full(5, 94.36), "RoBoT", 94.36)
-        == "RoBoT 94.36 is reached in every run"
-    )
-    assert (
-        against_published(np.full(5, 93.09), "RoBoT", 94.36) == "-1.27 to RoBoT 94.36 in every run"
-    )
-    assert "p < 0.001" in against_runs(np.arange(40.0), "others", np.arange(40.0) + 100)
-
-
 @pytest.mark.slow
 def test_the_nats_bench_protocol_searches_on_each_data_set(fetched: Path, tmp_path: Path) -> None:
     assert fetched
@@ -143,33 +124,6 @@ def test_predictors_stand_beside_the_published_ones(
     half = rows["gp (ours)", "CIFAR-10", "kendall_top_half@78"].ours
     assert half is not None and half < unseen
     assert (tmp_path / "predictors.png").stat().st_size > 20_000
-
-
-def test_finished_fits_are_kept(
-    fetched: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert fetched
-    monkeypatch.setattr(predictors, "SIZES", (78,))
-    monkeypatch.setattr(predictors, "MODELS", ("ridge",))
-    score = predictors.score
-    fitted = []
-
-    def interrupted(fit: Any) -> Any:
-        if len(fitted) == 4:
-            raise KeyboardInterrupt
-        fitted.append(fit)
-        return score(fit)
-
-    monkeypatch.setattr(predictors, "score", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        reproduce("predictors", folder=tmp_path, runs=2)
-    monkeypatch.setattr(predictors, "score", lambda fit: fitted.append(fit) or score(fit))
-    again = reproduce("predictors", folder=tmp_path, runs=2)
-    assert len(fitted) == len(set(fitted)) == 6
-    assert again.rows == reproduce("predictors", folder=tmp_path, runs=2).rows
-    assert len(fitted) == 6
 
 
 @pytest.mark.slow

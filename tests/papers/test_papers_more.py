@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 import surrogate_nas as sn
-from analysis.papers import PAPERS, PaperResult, caps, landscape, losses, reproduce, transfer
-from analysis.papers.common.paper import Row, Summary, published
+from analysis.papers import PAPERS, caps, landscape, losses, reproduce, transfer
+from analysis.papers.common.paper import published
 from analysis.papers.common.ranks import (
     MEASURES,
     WITHIN,
@@ -38,19 +38,6 @@ from surrogate_nas.space.registry import SPACES
 from surrogate_nas.surrogates.evaluation import kendall
 
 QUARTER = "kendall_best_quarter"
-
-
-def test_tau_leaves_out_what_is_missing_and_says_when_there_is_none() -> None:
-    first = np.array([1.0, 2.0, np.nan, 3.0, 4.0])
-    second = np.array([1.0, 3.0, 0.0, 2.0, np.inf])
-    assert kendall(first, second) == pytest.approx(1 / 3)
-    assert math.isnan(kendall(first[:2], second[:2])) and math.isnan(
-        kendall(np.ones(9), np.arange(9.0))
-    )
-
-
-def test_the_best_are_those_with_the_smallest_values() -> None:
-    assert best(np.array([3.0, np.nan, 1.0, 2.0, 0.5]), 0.5).tolist() == [4, 2]
 
 
 def test_within_groups_pairs_of_different_groups_do_not_count() -> None:
@@ -142,26 +129,6 @@ def test_families_say_how_far_a_loss_is_behind() -> None:
     assert len(summary(findings).rows) == 4
 
 
-def test_a_table_shows_ceilings_and_seconds_only_where_there_are_some() -> None:
-    plain = PaperResult("t", [Row("m", "d", "k", ours=0.5)], 1.0)
-    assert "ceiling" not in plain.to_markdown() and "summary" not in plain.to_json()
-    full = PaperResult(
-        "t",
-        [Row("m", "d", "k", ours=0.5, ceiling=0.61, seconds=7.0)],
-        1.0,
-        (),
-        Summary(("a",), [("x",)]),
-    )
-    assert (
-        "| ceiling |" in full.to_markdown()
-        and "| 0.610 |" in full.to_markdown()
-        and "| 7.0 |" in full.to_markdown()
-    )
-    assert (
-        full.to_json()["summary"] == [{"a": "x"}] and full.to_json()["rows"][0]["ceiling"] == 0.61
-    )
-
-
 def test_every_paper_is_a_function_of_its_file() -> None:
     assert {"nb201", "nats", "losses"} <= {*PAPERS}
     for name in PAPERS:
@@ -213,31 +180,6 @@ def test_sums_of_training_losses_rank_as_computed_by_hand() -> None:
     assert early.seconds > made["train_loss[1]"].seconds and 0.15 < early.share < 0.3
 
 
-def test_losses_of_nas_bench_201_rank_as_known(real: TableBenchmark) -> None:
-    goal = goal_of(real)
-    assert str(goal.question) == "test_error[200]" and goal.title == "test_accuracy"
-    made = {candidate.name: candidate for candidate in candidates_of(real, goal)}
-    known = {
-        "valid_error[200]": (0.894, 0.643, 94.37),
-        "train_loss[200]": (0.837, 0.5695, 94.02),
-        "train_error[200]": (0.822, 0.4775, 94.09),
-        "valid_loss[200]": (0.479, 0.2585, 93.84),
-    }
-    for name, (over_all, in_quarter, reached) in known.items():
-        candidate = made[name]
-        taus = agreement(candidate.values, goal.values, goal.values, None)
-        assert (taus["kendall"], taus[QUARTER]) == pytest.approx(
-            (over_all, in_quarter), abs=1e-3
-        ), name
-        assert goal.shown(goal.values[candidate.values.argmin()]) == pytest.approx(
-            reached, abs=5e-3
-        )
-    assert made["test_loss_25k[200]"].final and not made["train_loss[200]"].final
-    counts = real.column(real.space.complexity)
-    six = counts == 6
-    assert kendall(goal.values[six], made["valid_error[200]"].values[six]) < 0.894
-
-
 def only(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> None:
     """Let a paper see these tables, and one that is not here."""
     entries = [{"name": name, "available": True, "title": ""} for name in names]
@@ -270,17 +212,6 @@ def test_the_paper_on_losses_takes_whatever_is_here(
         note.startswith("Not here: far-away (run snas data fetch far") for note in result.notes
     )
     assert (tmp_path / "losses.png").is_file() and result.summary is not None
-
-
-def test_losses_say_when_nothing_can_be_compared(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(losses, "study", lambda _: ([], "x holds one measure only"))
-    only(monkeypatch, losses, "x")
-    with pytest.raises(
-        UserError, match="No table that is here holds a loss besides what is wanted"
-    ):
-        reproduce("losses", folder=tmp_path)
 
 
 def test_transfer_compares_every_two_tables_of_a_space(
@@ -348,11 +279,6 @@ def test_the_landscape_is_as_known(
     assert steepest.published == 127 and steepest.runs == 30 and 60 < (steepest.ours or 0) < 190
 
 
-def test_the_landscape_needs_seeds(small: TableBenchmark) -> None:
-    with pytest.raises(UserError, match="does not hold valid_error\\[200\\] for two seeds"):
-        landscape.surface_of("small", small)
-
-
 def test_a_search_under_a_limit_is_held_against_the_truth(
     fetched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,31 +297,3 @@ def test_a_search_under_a_limit_is_held_against_the_truth(
         assert (answer.kept == answer.cell) == (truth[answer.cell] <= 18) == (answer.measured == 1)
     exact = {row.method: row.ours for row in caps._exact_rows(cap)}
     assert exact["exact optimum"] == pytest.approx(71.83, abs=5e-3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "picture"), [("landscape", 30_000), ("losses", 30_000), ("transfer", 30_000)]
-)
-def test_the_papers_run_over_all_that_is_here(
-    fetched: Path,
-    tmp_path: Path,
-    name: str,
-    picture: int,
-) -> None:
-    assert fetched
-    result = reproduce(name, folder=tmp_path, workers=2)
-    assert len(result.rows) > 30 and (tmp_path / f"{name}.png").stat().st_size > picture
-
-
-@pytest.mark.slow
-def test_all_limits_are_searched_under_and_finished_searches_kept(
-    fetched: Path, tmp_path: Path
-) -> None:
-    assert fetched
-    result = reproduce("caps", folder=tmp_path, runs=1, workers=2)
-    mean = {(r.method, r.metric): r for r in result.rows if r.dataset == "mean of 15 limits"}
-    assert mean["exact optimum", "test_accuracy"].ours == pytest.approx(72.05, abs=0.01)
-    assert mean["ours, 100 look-ups, checked", "violations"].ours == 0
-    assert (mean["ours, 100 look-ups", "test_accuracy"].ours or 0) > 69.5
-    assert reproduce("caps", folder=tmp_path, runs=1).rows == result.rows

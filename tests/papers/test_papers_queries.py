@@ -20,15 +20,6 @@ from analysis.papers.queries import Plan
 from surrogate_nas.core.errors import UserError
 
 
-def test_tables_without_test_errors_tell_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "load", lambda _: sn.load("analog-cifar10"))
-    assert not list(queries._test_rows())
-    monkeypatch.setattr(queries, "load", lambda _: sn.load("fashion"))
-    monkeypatch.setattr(queries, "_EPOCHS", 5)
-    monkeypatch.setattr(queries, "_errors", lambda _: sn.load("fashion").column("valid_error"))
-    assert len(list(queries._test_rows())) == 3
-
-
 def test_medians_stand_beside_the_published_counts(
     fetched: Path,
     tmp_path: Path,
@@ -142,15 +133,6 @@ def test_all_papers_are_made_although_one_fails(
     assert result.to_json()["papers"][2] == third
     assert json.loads((tmp_path / "papers.json").read_text()) == result.to_json()
     assert (tmp_path / "paper-third" / "table.md").is_file()
-
-
-def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
-    assert queries._median_interval(np.arange(1.0, 41.0)) == (14, 27)
-    assert queries._median_interval(np.array([3.0, 9.0])) == (3, 9)
-    drawn = np.random.default_rng(0).exponential(size=(4000, 40))
-    ends = np.array([queries._median_interval(own) for own in drawn])
-    inside = (ends[:, 0] <= np.log(2)) & (np.log(2) <= ends[:, 1])
-    assert 0.95 <= inside.mean() <= 0.97
 
 
 def test_the_command_refuses_with_one_line(

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
@@ -18,9 +14,6 @@ from analysis.papers.common.signals import (
     words,
 )
 from surrogate_nas.benchmarks import load
-from surrogate_nas.files import HOME_VARIABLE, shipped, table_path
-from surrogate_nas.tables import read_compact, write_compact, write_table
-from surrogate_nas.tables.sources import fetching, graphgym
 
 
 def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
@@ -47,22 +40,6 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
         found.held["train loss"][1.0].tau
         - max(found.held[what][1.0].tau for what in ("valid loss", "valid measure"))
     )
-
-
-def test_means_over_epochs_are_not_taken_for_the_measure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = read_compact(shipped("losses/gridworld.h5")).table
-    usual = table.objective.partition("@")[2].partition(" ")[0]
-    loss, late = f"valid_loss@{usual}", f"valid_loss_late@{usual}"
-    for key in [key for key in table.columns if key.metric == loss]:
-        table.columns[key._replace(metric=late)] = table.columns[key]
-    table.metrics = {late: replace(table.metrics[loss], name=late), **table.metrics}
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    write_compact(table, tmp_path / "losses" / "late.h5")
-    found, before = signals_of("losses-late/trained"), signals_of("losses-gridworld/trained")
-    assert found is not None and before is not None
-    assert found.goal == before.goal == f"test_return@{usual}"
 
 
 def made(
@@ -109,36 +86,3 @@ def test_the_line_of_a_table_shows_every_mark() -> None:
         "neither",
     )
     assert summary([found]).rows[0][4].startswith("· ."), "a tenth of five epochs is not held"
-
-
-def test_the_line_of_every_graphgym_task_is_that_of_its_raw_files(
-    mirror: Path, own_home: Path
-) -> None:
-    assert own_home.is_dir()
-    fetching.fetch("graphgym")
-    (folder,) = mirror.glob("snap-stanford/GraphGym/*/run/results/design_v2_grid_round2/agg")
-    train, valid = (pd.read_csv(folder / f"{split}.csv") for split in ("train", "val"))
-    raw = []
-    for _, rows in valid.groupby(["dataset", "task", "trans", "feature", "label"], dropna=False):
-        alike = train.loc[rows.index]
-        raw.append(
-            tuple(
-                kendalltau(losses, -rows["accuracy"], nan_policy="omit").statistic
-                for losses in (alike["loss"], rows["loss"])
-            )
-        )
-    names = [
-        name
-        for name in graphgym.NAMES
-        if not name.startswith(("graphgym-link", "graphgym-wide", "graphgym-ogb"))
-    ]
-    for name in names:
-        write_table(graphgym.read(name), table_path(name))
-    found = [signals_of(name) for name in names]
-    ours = [
-        (one.held["train loss"][1.0].tau, one.held["valid loss"][1.0].tau)
-        for one in found
-        if one is not None
-    ]
-    assert len(ours) == len(raw) == 32
-    assert np.array(sorted(ours)) == pytest.approx(np.array(sorted(raw)), abs=1e-9)
