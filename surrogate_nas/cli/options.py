@@ -12,7 +12,7 @@ import typer
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
-from surrogate_nas.study.options import FLAGS, USUAL_CELLS, ObjectiveOptions, Option
+from surrogate_nas.study.options import OPTIONS, USUAL_CELLS, ObjectiveOptions, Option
 
 if TYPE_CHECKING:
     from surrogate_nas.objective import Objective
@@ -166,11 +166,11 @@ def run_options(
     signature = inspect.signature(command, eval_str=True)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
     flags = []
-    for option in (*more, *FLAGS):
-        if option.name not in without:
-            spec = option.spec
-            flag = typer.Option(spec.flag, help=spec.help or spec.text)
-            flags.append(option.parameter(Annotated[spec.flag_type or option.type, flag]))
+    for option in (*more, *OPTIONS):
+        if option.name not in (*without, "seed", "first_cells"):
+            is_plain = option.type != str | Sequence[str]
+            flag = typer.Option(option.flag, help=option.help)
+            flags.append(option.parameter(Annotated[option.type if is_plain else list[str], flag]))
     place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
     parameters = [
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY)

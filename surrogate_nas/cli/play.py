@@ -342,7 +342,7 @@ def play(
 
 
 _OF_WORKERS = (
-    "call_limit_seconds",
+    "call_limit",
     "simulated_workers",
     "parallel",
     "in_flight",

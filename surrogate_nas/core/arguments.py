@@ -1,25 +1,28 @@
-"""What public functions are given: a wrong kind is one line that names the argument, what came and
-what would be right.
+"""Checks of what public functions are given: a wrong value is one line that names the argument, the
+value and what would be right.
 
-`checked` and `check_fields` check plain types as the signature itself writes them: texts, numbers,
-paths, yes or no; `check_whole`, `check_number` and the like check one value and its range. A number
-of NumPy's becomes Python's own, so that whatever is stored can be written as JSON.
+`checked` checks plain types as the signature itself writes them: texts, numbers, paths, yes or no.
+`check_struct` does the same for a `msgspec.Struct`, with the ranges of its fields. `check_whole`,
+`check_number` and the like check one value and its range. A number of NumPy's becomes Python's own,
+so that whatever is stored can be written as JSON.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from difflib import get_close_matches
-from functools import cache, lru_cache, partial, wraps
+from functools import cache, partial, wraps
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
 from typing import (
+    TYPE_CHECKING,
     Any,
     Literal,
     ParamSpec,
@@ -32,49 +35,11 @@ from typing import (
 
 from surrogate_nas.core.errors import UserError
 
+if TYPE_CHECKING:
+    from msgspec import Struct
+
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-Accept = Callable[[object], object]
-"""Gives a value, a number as one of Python's own; raises `TypeError` for another type."""
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError
-    return int(value)
-
-
-def _number(value: object) -> float | int:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError
-    return int(value) if isinstance(value, Integral) else float(value)
-
-
-def _instance_of(*kinds: type) -> Accept:
-    def accept(value: object) -> object:
-        if not isinstance(value, kinds):
-            raise TypeError
-        return value
-
-    return accept
-
-
-def _one_of(words: tuple[object, ...]) -> Accept:
-    def accept(value: object) -> object:
-        if not isinstance(value, str) or value not in words:
-            raise TypeError
-        return value
-
-    return accept
-
-
-def _function(value: object) -> object:
-    if not callable(value):
-        raise TypeError
-    return value
-
 
 _LARGEST = 2**63 - 1
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -202,14 +167,16 @@ def check_names(what: str, value: object) -> tuple[str, ...]:
     raise UserError(f"{what} must be a list of names, not {value!r:.80}.")
 
 
-_PLAIN_TYPES: dict[object, tuple[Accept, str]] = {
-    NoneType: (_instance_of(NoneType), "None"),
-    bool: (_instance_of(bool), "True or False"),
-    str: (_instance_of(str), "a text"),
-    int: (_whole, "a whole number"),
-    float: (_number, "a number"),
-    Path: (_instance_of(PathLike, str), "a path"),
+_PLAIN_TYPES: dict[object, tuple[tuple[Any, ...], str]] = {
+    NoneType: ((NoneType,), "None"),
+    bool: ((bool,), "True or False"),
+    str: ((str,), "a text"),
+    int: ((Integral,), "a whole number"),
+    float: ((Real,), "a number"),
+    Path: ((PathLike, str), "a path"),
+    collections.abc.Callable: ((collections.abc.Callable,), "a function"),
 }
+"""By annotation the classes of its values, and a name for messages."""
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
@@ -220,23 +187,6 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
         ((<class 'int'>, <class 'NoneType'>), (<class 'int'>,))
     """
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-
-
-@lru_cache(maxsize=256)
-def _rules(kind: Any) -> tuple[tuple[Accept, str], ...]:
-    """How the alternatives of a type are checked; empty where one of them is no plain type."""
-    rules: list[tuple[Accept, str]] = []
-    for member in alternatives(kind):
-        if get_origin(member) is Callable:
-            rules.append((_function, "a function"))
-        elif get_origin(member) is Literal:
-            words = get_args(member)
-            rules.append((_one_of(words), " or ".join(repr(word) for word in words)))
-        elif member in _PLAIN_TYPES:
-            rules.append(_PLAIN_TYPES[member])
-        else:
-            return ()
-    return tuple(rules)
 
 
 def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
@@ -271,16 +221,28 @@ def check_argument(name: str, value: object, kind: Any) -> object:
             ...
         surrogate_nas.core.errors.UserError: runs is a whole number, not 'three'.
     """
-    rules = _rules(kind)
-    for accept, _ in rules:
-        try:
-            return accept(value)
-        except TypeError:
-            continue
-    if not rules:
+    right = []
+    for member in alternatives(kind):
+        if get_origin(member) is Literal:
+            words = get_args(member)
+            fits = isinstance(value, str) and value in words
+            right += [repr(word) for word in words]
+        elif (plain := get_origin(member) or member) in _PLAIN_TYPES:
+            classes, name_of_type = _PLAIN_TYPES[plain]
+            fits = isinstance(value, classes) and isinstance(value, bool) <= (bool in classes)
+            right.append(name_of_type)
+        else:
+            return value
+        if fits:
+            return _as_own(value)
+    raise UserError(f"{name} is {' or '.join(right)}, not {_shown(value)}.")
+
+
+def _as_own(value: object) -> object:
+    """A number of NumPy's as one of Python's own; anything else unchanged."""
+    if isinstance(value, bool) or not isinstance(value, Real):
         return value
-    right = " or ".join(text for _, text in rules)
-    raise UserError(f"{name} is {right}, not {value!r:.80}.")
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
@@ -342,28 +304,52 @@ def _misnamed(
     )
 
 
-def check_fields(instance: Any) -> None:
-    """Check the fields of a dataclass against their plain types.
+def check_struct(instance: Struct) -> None:
+    """Check the fields of a struct against their types and ranges.
 
     Example:
-        >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True)
-        ... class Plan:
-        ...     runs: int
+        >>> from typing import Annotated
+        >>> from msgspec import Meta, Struct
+        >>> class Plan(Struct, frozen=True):
+        ...     runs: Annotated[int, Meta(ge=1)]
         ...
         ...     def __post_init__(self) -> None:
-        ...         check_fields(self)
-        >>> Plan(runs=2.5)
+        ...         check_struct(self)
+        >>> Plan(runs=0)
         Traceback (most recent call last):
             ...
-        surrogate_nas.core.errors.UserError: runs is a whole number, not 2.5.
+        surrogate_nas.core.errors.UserError: runs must be a whole number >= 1, not 0.
     """
-    types = _field_types(instance.__class__)
-    for field in fields(instance):
-        value = check_argument(field.name, getattr(instance, field.name), types[field.name])
-        object.__setattr__(instance, field.name, value)
+    from msgspec import ValidationError, convert
+    from msgspec.structs import force_setattr
+
+    for name, (plain, whole) in _field_types(type(instance)).items():
+        value = check_argument(name, getattr(instance, name), plain)
+        try:
+            convert(value, whole)
+        except ValidationError as error:
+            right = re.split(" - at |, got |Expected ", str(error))[1]
+            for word, text in _IN_WORDS.items():
+                right = right.replace(word, text)
+            raise UserError(f"{name} must be {right}, not {_shown(value)}.") from error
+        force_setattr(instance, name, value)
 
 
-@lru_cache(maxsize=32)
-def _field_types(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+_IN_WORDS = {
+    "`": "",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "array": "a list",
+    f">= -{sys.float_info.max}": "that is finite",
+    f"<= {sys.float_info.max}": "that is finite",
+    "|": "or",
+}
+
+
+@cache
+def _field_types(kind: type) -> dict[str, tuple[Any, Any]]:
+    """The types of a struct's fields by name, without and with their ranges."""
+    plain = get_type_hints(kind)
+    whole = get_type_hints(kind, include_extras=True)
+    return {name: (plain[name], whole[name]) for name in plain}

@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole, checked
@@ -172,7 +174,7 @@ def search(
             run,
             *shape,
             against=against_cell,
-            options=experiment,
+            options=experiment.options,
             engine=engine,
             store=None if place is None else Store(place),
         )
@@ -526,7 +528,7 @@ def stored_objective(folder: Path, description: dict[str, Any], benchmark: str |
     stored = description["objective"]
     try:
         opened = reopen(description["address"], with_=description.get("with", ()), named=named)
-        read = vars(ObjectiveOptions.read(stored))
+        read = structs.asdict(ObjectiveOptions.read(stored))
         objective = Objective(stored["expression"], opened, seed=stored["seed"], **read)
         return as_begun(objective, description)
     except UserError as error:

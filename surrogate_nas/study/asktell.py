@@ -59,7 +59,7 @@ class AskTell:
         seed: int = 0,
         first: int = 10,
         hidden: bool = False,
-        call_limit_seconds: float = CALL_LIMIT_SECONDS,
+        call_limit: float = CALL_LIMIT_SECONDS,
         out: Path | None = None,
     ) -> None:
         """Make the strategy, and go on where a loop in the same folder ended.
@@ -70,7 +70,7 @@ class AskTell:
             seed: The number of the run.
             first: How many random cells are asked for before the strategy's own.
             hidden: Whether the strategy is denied what is known for free.
-            call_limit_seconds: The longest that one `ask` or `tell` may take.
+            call_limit: The longest that one `ask` or `tell` may take.
             out: A folder that keeps what is asked and told, at the latest when `tell` returns.
 
         Raises:
@@ -80,7 +80,7 @@ class AskTell:
         if not isinstance(objective, Objective):
             raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
         check_whole("A seed", seed)
-        options = Options(first_cells=first, hidden=hidden, call_limit_seconds=call_limit_seconds)
+        options = Options(first_cells=first, hidden=hidden, call_limit=call_limit)
         self.objective = objective
         self.trials = list[Trial]()
         self.pending = list[Asked]()
@@ -94,7 +94,7 @@ class AskTell:
             sandboxed,
             entry,
             self._space,
-            limit=call_limit_seconds,
+            limit=call_limit,
             settings=settings,
         )
         root = strategy_seed(options.seed, seed)

@@ -16,7 +16,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.archive import origin_of
 from surrogate_nas.study.beginning import BEGINNING
 from surrogate_nas.study.comparison import MERGED, Comparison
-from surrogate_nas.study.options import STORED
+from surrogate_nas.study.options import USUAL
 from surrogate_nas.study.problem import Entry, Suite
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.store import NUMBERS, numbered, numbers_of
@@ -119,7 +119,7 @@ def _differs(one: Comparison, other: Comparison) -> str:
         return f"its evaluations are charged {otherwise}"
     if one.description.get(BEGINNING) != other.description.get(BEGINNING):
         return "it begins with other first or known cells"
-    for name in ("budget", *(option.name for option in STORED)):
+    for name in ("budget", *USUAL):
         if one.description.get(name) != other.description.get(name):
             its, mine = (_in_words(comparison.description.get(name)) for comparison in (other, one))
             return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"

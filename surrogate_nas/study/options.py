@@ -1,35 +1,26 @@
 """The options of a run and its budget.
 
-The type, range, text and flag of an option are one field of `Options`. From there follow what
-``sn.search``, ``sn.compare`` and a path over λ take and check, their flags, and what a folder says
-of them and may say (`surrogate_nas.study.stored`).
+A field of `Options` is a keyword of Python, a flag of the command line (``per_gpu`` is
+``--per-gpu``) and an entry of the folder. Its type has its range, and the text below it is its
+help.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    get_args,
-    get_type_hints,
-)
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, get_type_hints
 
-from surrogate_nas.core.arguments import (
-    alternatives,
-    check_fields,
-    check_number,
-    check_size,
-    check_whole,
-)
+from msgspec import Meta, Struct
+from msgspec.structs import asdict, fields, force_setattr
+
+from surrogate_nas.core.arguments import check_size, check_struct
 from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,13 +37,16 @@ MOST = 10**9
 MOST_RUNS = 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
 BEST_SHOWN = 4
-"""How many of the best cells of a study a report shows with their final metrics, beside the best of
-each strategy.
+"""How many of the best cells of a study a report shows with their final metrics, in addition to the
+best of each strategy.
 """
+_LARGEST = sys.float_info.max
+Count = Annotated[int, Meta(ge=1, le=MOST)]
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Above = Annotated[float, Meta(gt=0, le=_LARGEST)]
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """What a run may spend; it ends at whichever comes first.
 
     Attributes:
@@ -61,21 +55,17 @@ class Budget:
             trial that would pass it does not count, as it would not have finished.
     """
 
-    cells: int | None = None
-    seconds: float | None = None
+    cells: Count | None = None
+    seconds: Above | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_struct(self)
         if self.cells is None and self.seconds is None:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
-        if self.cells is not None:
-            check_whole("A budget in cells", self.cells, 1, MOST)
-        if self.seconds is not None:
-            check_number("A budget in simulated seconds", self.seconds, above=True)
 
 
 def budget_of(cells: int | None, seconds: float | None) -> Budget:
-    """What was given, or the usual number of cells where nothing was.
+    """The budget that was given, or the default number of cells.
 
     Example:
         >>> budget_of(None, None).cells, budget_of(None, 3600.0).cells
@@ -84,81 +74,33 @@ def budget_of(cells: int | None, seconds: float | None) -> Budget:
     return Budget(USUAL_CELLS if cells is None and seconds is None else cells, seconds)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OptionSpec:
-    """An option, apart from its type and its default.
+class ObjectiveOptions(Struct, frozen=True, kw_only=True):
+    """The options of an objective besides its expression and its limits."""
 
-    Attributes:
-        text: What it is, as the documentation of Python functions says it.
-        flag: The command line's, or empty.
-        flag_type: The flag's type; None for the field's.
-        help: The flag's help; `text` where it is empty.
-        noun: What a number that is out of range is called; empty where none is.
-        minimum: The smallest number.
-        maximum: The largest, or None.
-        exclusive: Whether the minimum itself is refused.
-        is_stored: Whether results depend on it, so that a folder records it and never mixes two.
-    """
+    seed_policy: Literal["mean", "draw"] | None = None
+    """What searches see: the mean over training seeds, or one drawn seed of each cell (reports use
+    the mean); the objective's own policy if left out."""
+    search_on_final: str | Sequence[str] = ()
+    """Final metrics, such as a robust error, that this study searches on."""
+    tolerance: str | None = None
+    """λ by what R is worth, such as "100% params per 1 valid_error"."""
 
-    text: str
-    flag: str = ""
-    flag_type: Any = None
-    help: str = ""
-    noun: str = ""
-    minimum: float = -math.inf
-    maximum: int | None = None
-    exclusive: bool = False
-    is_stored: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectiveOptions:
-    """What an objective is given beside its expression and limits: which seeds and final metrics
-    searches may see, and what λ is worth; a field is all there is to write for a new one.
-    """
-
-    seed_policy: Annotated[
-        Literal["mean", "draw"] | None,
-        OptionSpec(
-            text=(
-                "``draw`` lets a search see one drawn training seed of each cell, while reports"
-                " read the mean (`Objective.reported`); None for what the objective says."
-            ),
-            flag="--seed-policy",
-            help="What searches see: the seeds' mean, or one drawn (reports use the mean).",
-        ),
-    ] = None
-    search_on_final: Annotated[
-        str | Sequence[str],
-        OptionSpec(
-            text="Final metrics, such as a robust error, that this study searches on.",
-            flag="--search-on-final",
-            flag_type=list[str],
-            help="Final metrics that this study searches on; commas between, or the option again.",
-        ),
-    ] = ()
-    tolerance: Annotated[
-        str | None,
-        OptionSpec(
-            text="λ by what R is worth, as ``100% params per 1 valid_error``; see `Objective`.",
-            flag="--tolerance",
-            help='λ by what R is worth, such as "100% params per 1 valid_error".',
-        ),
-    ] = None
+    def __post_init__(self) -> None:
+        check_struct(self)
 
     @classmethod
     def out_of(cls, options: dict[str, Any]) -> ObjectiveOptions:
-        """Those among some options, which are taken out.
+        """Take the options of an objective out of some options.
 
         Args:
             options: By their names.
         """
-        own = options.keys() & cls.__dataclass_fields__
+        own = options.keys() & {*cls.__struct_fields__}
         return cls(**{name: options.pop(name) for name in own})
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> ObjectiveOptions:
-        """What a folder says of them; an earlier release could not say all.
+        """Read what a folder says of them; an earlier release could not say all.
 
         Args:
             stored: As `Objective.describe` gives it.
@@ -166,210 +108,58 @@ class ObjectiveOptions:
         return cls.out_of({"seed_policy": "mean", **stored})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What every run of a study is given; a field is all there is to write for a new option."""
+_NOT_STORED = {"call_limit", "parallel", "gpus", "per_gpu", "gpus_each", "threads_each"}
+"""Options that change how runs are made and not what they find."""
+_OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads_each", "memory_each")
+"""Options that make sense only where cells are trained in slots."""
 
-    seed: Annotated[
-        int, OptionSpec(text="The root of all randomness.", noun="A seed", minimum=0)
-    ] = 0
-    first_cells: Annotated[
-        int,
-        OptionSpec(
-            text="How many random cells every strategy of a run is told first.",
-            noun="The number of first cells",
-            minimum=0,
-            maximum=MOST,
-        ),
-    ] = FIRST_CELLS
-    call_limit_seconds: Annotated[
-        float,
-        OptionSpec(
-            text="The longest that one `ask` or `tell` may take.",
-            flag="--call-limit",
-            help="The most seconds that a strategy may take to answer once.",
-            noun="The limit of one call (--call-limit, call_limit_seconds)",
-            minimum=0,
-            exclusive=True,
-            is_stored=False,
-        ),
-    ] = CALL_LIMIT_SECONDS
-    simulated_workers: Annotated[
-        int,
-        OptionSpec(
-            text="How many cells are evaluated side by side on the simulated clock.",
-            flag="--simulated-workers",
-            help="Cells evaluated side by side on the simulated clock.",
-            noun="The number of simulated workers",
-            minimum=1,
-            maximum=MOST,
-        ),
-    ] = 1
-    parallel: Annotated[
-        int,
-        OptionSpec(
-            text=(
-                "How many cells are trained at once, each in a slot of the engine; only where cells"
-                " are really trained. Runs that are made side by side share these slots."
-            ),
-            flag="--parallel",
-            help=(
-                "Trainings at once, where cells are really trained; runs side by side (--workers)"
-                " share them."
-            ),
-            noun="The number of trainings at once (--parallel, parallel)",
-            minimum=1,
-            maximum=MOST,
-            is_stored=False,
-        ),
-    ] = 1
-    in_flight: Annotated[
-        int | None,
-        OptionSpec(
-            text=(
-                "How many trainings may be in flight, those that wait for a slot included; None"
-                " for what suits `parallel` and `order`."
-            ),
-            flag="--in-flight",
-            help="Trainings in flight, waiting ones included; by default what suits --parallel.",
-            noun="The number of trainings in flight (--in-flight, in_flight)",
-            minimum=1,
-            maximum=MOST,
-        ),
-    ] = None
-    order: Annotated[
-        Literal["clock", "finished"] | None,
-        OptionSpec(
-            text=(
-                "In which order trainings in flight are told: ``clock`` by predicted costs, the"
-                " same on any machine, or ``finished`` as they come; None for ``finished`` in a"
-                " single search and ``clock`` where strategies are compared."
-            ),
-            flag="--order",
-            help=(
-                "How trainings are told: clock, the same on any machine unless the budget is in"
-                " seconds (usual where strategies are compared), or finished, as they come (usual"
-                " in a search)."
-            ),
-        ),
-    ] = None
-    at_end: Annotated[
-        Literal["finish", "stop"],
-        OptionSpec(
-            text=(
-                "What happens to running trainings at the end of the budget: they are finished and"
-                " counted, or stopped and not counted."
-            ),
-            flag="--at-end",
-            help="Running trainings at the end of the budget: finish and count, or stop.",
-        ),
-    ] = "finish"
-    gpus: Annotated[
-        str | None,
-        OptionSpec(
-            text=(
-                "The GPUs of this machine that trainings at once are spread over, as in ``0,2,3``;"
-                " None for what each slot sees by itself."
-            ),
-            flag="--gpus",
-            help="GPUs that trainings at once are spread over, such as 0,2,3.",
-            is_stored=False,
-        ),
-    ] = None
-    per_gpu: Annotated[
-        int,
-        OptionSpec(
-            text="How many trainings share a GPU.",
-            flag="--per-gpu",
-            help="Trainings that share a GPU.",
-            noun="The number of trainings on a GPU (--per-gpu, per_gpu)",
-            minimum=1,
-            maximum=MOST,
-            is_stored=False,
-        ),
-    ] = 1
-    gpus_each: Annotated[
-        int,
-        OptionSpec(
-            text="How many GPUs a training has.",
-            flag="--gpus-each",
-            help="GPUs that a training has.",
-            noun="The number of GPUs of a training (--gpus-each, gpus_each)",
-            minimum=1,
-            maximum=MOST,
-            is_stored=False,
-        ),
-    ] = 1
-    threads_each: Annotated[
-        int,
-        OptionSpec(
-            text="How many threads of arithmetic a training has, where it is made in a slot.",
-            flag="--threads-each",
-            help="Threads of arithmetic that a training in a slot has.",
-            noun="The number of threads of a training (--threads-each, threads_each)",
-            minimum=1,
-            maximum=MOST,
-            is_stored=False,
-        ),
-    ] = 1
-    memory_each: Annotated[
-        str | None,
-        OptionSpec(
-            text=(
-                "The most memory that a training may take where it is made in a slot, with all that"
-                " it starts, such as ``4GB``: one that takes more has failed for want of memory."
-                " None for no limit."
-            ),
-            flag="--memory-each",
-            help="Memory that a training in a slot may take, such as 4GB.",
-        ),
-    ] = None
-    budget_tokens: Annotated[
-        int | None,
-        OptionSpec(
-            text=(
-                "The most tokens that a program outside may take for its answers in one run, as it"
-                " tells itself; None for no limit. An answer that passes it does not count."
-            ),
-            flag="--budget-tokens",
-            help="The most tokens of a run, as a program outside tells them.",
-            noun="A budget in tokens",
-            minimum=1,
-            maximum=MOST,
-        ),
-    ] = None
-    hidden: Annotated[
-        bool,
-        OptionSpec(
-            text="Whether strategies are denied what is known for free (`Objective.known`).",
-            flag="--hidden",
-            help="Deny strategies what is known for free.",
-        ),
-    ] = False
-    target: Annotated[
-        float | None,
-        OptionSpec(
-            text=(
-                "A run ends when a feasible trial scores this or less, as its search sees it; None"
-                " for never."
-            ),
-            flag="--target",
-            help="A run ends when a feasible cell scores this or less.",
-            noun="A target",
-        ),
-    ] = None
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What every run of a study is given."""
+
+    seed: Annotated[int, Meta(ge=0)] = 0
+    """The root of all randomness."""
+    first_cells: Annotated[int, Meta(ge=0, le=MOST)] = FIRST_CELLS
+    """Random cells that every strategy of a run observes first."""
+    call_limit: Above = CALL_LIMIT_SECONDS
+    """The most seconds that one `ask` or `tell` of a strategy may take."""
+    simulated_workers: Count = 1
+    """Cells that are evaluated side by side on the simulated clock."""
+    parallel: Count = 1
+    """Trainings at once, where cells are really trained; runs that are made side by side share
+    these slots."""
+    in_flight: Count | None = None
+    """Trainings in flight, waiting ones included; by default what suits the number at once."""
+    order: Literal["clock", "finished"] | None = None
+    """The order in which trainings are reported: clock, by predicted costs, which is the same on
+    any machine unless the budget is in seconds (default where strategies are compared), or
+    finished, as they come (default in a single search)."""
+    at_end: Literal["finish", "stop"] = "finish"
+    """Running trainings at the end of the budget: finish and count them, or stop them."""
+    gpus: str | None = None
+    """GPUs that trainings at once are spread over, such as 0,2,3."""
+    per_gpu: Count = 1
+    """Trainings that share a GPU."""
+    gpus_each: Count = 1
+    """GPUs that a training has."""
+    threads_each: Count = 1
+    """Threads of arithmetic that a training in a slot has."""
+    memory_each: str | None = None
+    """Memory that a training in a slot may take with all that it starts, such as 4GB; one that
+    takes more has failed."""
+    budget_tokens: Count | None = None
+    """The most tokens that an external program may report in one run; an answer that passes it does
+    not count."""
+    hidden: bool = False
+    """Deny strategies what is known for free (`Objective.known`)."""
+    target: Finite | None = None
+    """A run ends when a feasible cell scores this or less, as its search sees it."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        for option in OPTIONS:
-            option.check_range(getattr(self, option.name))
+        check_struct(self)
         if self.memory_each is not None:
-            self._check_memory()
-            object.__setattr__(self, "memory_each", "".join(self.memory_each.upper().split()))
-
-    def _check_memory(self) -> int:
-        what = "The memory of a training (--memory-each, memory_each)"
-        return check_size(what, self.memory_each)
+            check_size("memory_each (--memory-each)", self.memory_each)
+            force_setattr(self, "memory_each", "".join(self.memory_each.upper().split()))
 
     @property
     def memory_bytes(self) -> int | None:
@@ -379,19 +169,12 @@ class Options:
             >>> Options(memory_each="1.5 GB").memory_bytes
             1500000000
         """
-        return None if self.memory_each is None else self._check_memory()
+        return None if self.memory_each is None else check_size("memory_each", self.memory_each)
 
     @property
     def asks_for_slots(self) -> bool:
-        """Whether one of them makes sense only where cells are trained in slots."""
-        return (
-            self.parallel > 1
-            or self.in_flight is not None
-            or self.order is not None
-            or bool(self.devices)
-            or self.threads_each > 1
-            or self.memory_each is not None
-        )
+        """Whether an option makes sense only where cells are trained in slots."""
+        return any(getattr(self, name) != getattr(_DEFAULTS, name) for name in _OF_SLOTS)
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -405,8 +188,8 @@ class Options:
         """
         if self.gpus is None:
             return ()
-        named = [one.strip() for one in self.gpus.split(",")]
-        if not all(_GPU.fullmatch(one) for one in named) or len(set(named)) < len(named):
+        named = [gpu.strip() for gpu in self.gpus.split(",")]
+        if not all(_GPU.fullmatch(gpu) for gpu in named) or len(set(named)) < len(named):
             raise UserError(
                 "GPUs are named by their numbers or identifiers, each once and with commas between,"
                 f" such as 0,2,3, not {self.gpus!r:.80}."
@@ -420,8 +203,13 @@ class Options:
         return tuple(shares) * self.per_gpu
 
     def stored(self) -> dict[str, Any]:
-        """What a folder says of them."""
-        return {option.name: getattr(self, option.name) for option in STORED}
+        """What a folder records: results depend on it."""
+        return {name: value for name, value in asdict(self).items() if name not in _NOT_STORED}
+
+
+_DEFAULTS = Options()
+USUAL = _DEFAULTS.stored()
+"""The options that results depend on, by name with their defaults."""
 
 
 class Option(NamedTuple):
@@ -430,7 +218,12 @@ class Option(NamedTuple):
     name: str
     type: Any
     default: Any
-    spec: OptionSpec
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """The flag of the command line."""
+        return f"--{self.name.replace('_', '-')}"
 
     def parameter(self, annotation: Any) -> inspect.Parameter:
         """The keyword parameter of a function that takes it."""
@@ -441,32 +234,28 @@ class Option(NamedTuple):
             annotation=annotation,
         )
 
-    def check_range(self, value: Any) -> None:
-        """Refuse a number that is too small or too large."""
-        spec = self.spec
-        if value is None or not spec.noun:
-            return
-        if float in alternatives(self.type):
-            check_number(spec.noun, value, spec.minimum, above=spec.exclusive)
-        else:
-            check_whole(spec.noun, value, int(spec.minimum), spec.maximum)
+
+def _declared_options(of: type[Struct], source: Mapping[str, ast.AST]) -> tuple[Option, ...]:
+    """The fields of a struct, each with the text below it."""
+    texts = {
+        ast.unparse(node.target): " ".join(ast.literal_eval(text.value).split())
+        for node, text in itertools.pairwise(ast.iter_child_nodes(source[of.__name__]))
+        if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+    types = get_type_hints(of)
+    return tuple(
+        Option(field.name, types[field.name], field.default, texts[field.name])
+        for field in fields(of)
+    )
 
 
-def _declared_options(of: Any) -> tuple[Option, ...]:
-    types = get_type_hints(of, include_extras=True)
-    options = []
-    for field in fields(of):
-        kind, spec = get_args(types[field.name])
-        options.append(Option(field.name, kind, field.default, spec))
-    return tuple(options)
-
-
-OPTIONS = _declared_options(Options)
-OBJECTIVE_OPTIONS = _declared_options(ObjectiveOptions)
-STORED = tuple(option for option in OPTIONS if option.spec.is_stored)
-"""The options that results depend on."""
-FLAGS = tuple(option for option in OPTIONS if option.spec.flag)
-"""Those that the command line takes."""
+_CLASSES = {
+    node.name: node
+    for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ClassDef)
+}
+OPTIONS = _declared_options(Options, _CLASSES)
+OBJECTIVE_OPTIONS = _declared_options(ObjectiveOptions, _CLASSES)
 
 
 def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -476,21 +265,20 @@ def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
         UserError: One is of a wrong type or size.
         TypeError: There is no such option.
     """
-    given = Options(**options)
-    values = {option: getattr(given, option.name) for option in OPTIONS}
-    return {option.name: value for option, value in values.items() if value != option.default}
+    given = asdict(Options(**options))
+    return {o.name: given[o.name] for o in OPTIONS if given[o.name] != o.default}
 
 
 _AHEAD = 1.5
-"""Trainings in flight for each slot, where they are told in the order of a clock: while the one
-that is told next still runs, the other slots have something to do.
+"""Trainings in flight for each slot, where they are reported in the order of a clock: while the
+next one still runs, the other slots have something to do.
 """
 
 
 def trainings_in_flight(
     given: Options, benchmark: Benchmark
 ) -> tuple[int | None, Literal["clock", "finished"] | None]:
-    """How many trainings may be in flight, and the order in which they are told; None and None
+    """How many trainings may be in flight, and the order in which they are reported; None and None
     where nothing is trained in slots.
 
     Args:
@@ -518,8 +306,7 @@ def trainings_in_flight(
 
 
 def of_a_search(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a single search: trainings at once are told as they finish where nothing else is
-    said.
+    """Options of a single search: trainings at once are reported as they finish by default.
 
     Example:
         >>> of_a_search({"parallel": 2}), of_a_search({"parallel": 2, "order": "clock"})
@@ -540,7 +327,7 @@ def takes_options(
     signature and in its documentation.
     """
     taken = [*more, *(option for option in OPTIONS if option.name not in without)]
-    texts = "\n        ".join(f"{option.name}: {option.spec.text}" for option in taken)
+    texts = "\n        ".join(f"{option.name}: {option.help}" for option in taken)
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)

@@ -17,6 +17,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.benchmarks.base import SeedPolicy
 from surrogate_nas.core.arguments import check_whole, checked
@@ -339,7 +341,7 @@ def bind(
             f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}."
         )
     if isinstance(objective, Objective):
-        says_more = subject_to or any(vars(options).values())
+        says_more = subject_to or any(asdict(options).values())
         if says_more or objective.benchmark.fingerprint != opened.fingerprint:
             raise UserError(
                 f"This objective is tied to {objective.benchmark.name} and complete; give its"
@@ -347,4 +349,4 @@ def bind(
             )
         return objective
     expression = opened.objective if objective is None else objective
-    return Objective(expression, opened, subject_to=subject_to, **vars(options))
+    return Objective(expression, opened, subject_to=subject_to, **asdict(options))

@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
@@ -47,51 +49,61 @@ Within = Callable[[str, int, Sequence[Trial]], None]
 NOTHING_PAID = "The budget does not pay for a single evaluation."
 
 
-@dataclass(frozen=True)
-class Experiment(Options):
-    """What is compared on one problem.
+class Experiment:
+    """What is compared on one problem."""
 
-    Attributes:
-        objective: What every strategy minimises.
-        strategies: Names, ``file.py:Class``, or classes.
-        runs: How many seeds.
-        budget: What each run may spend.
-        beginning: What a user begins each run with, beside random first cells.
-        number: The number of the only run, of a search; None where runs count from 0.
-    """
+    def __init__(
+        self,
+        objective: Objective,
+        strategies: Sequence[StrategyLike],
+        runs: int,
+        budget: Budget,
+        beginning: Beginning = NOTHING,
+        number: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Check what is compared; nothing is run.
 
-    objective: Objective
-    strategies: Sequence[StrategyLike]
-    runs: int
-    budget: Budget
-    beginning: Beginning = NOTHING
-    number: int | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
-            raise UserError(
-                f"strategies is a list of names or classes, not {self.strategies!r:.80}."
-            )
-        super().__post_init__()
-        if self.devices and self.parallel == 1:
-            object.__setattr__(self, "parallel", len(self.devices))
-        in_flight, order = trainings_in_flight(self, self.objective.benchmark)
-        object.__setattr__(self, "in_flight", in_flight)
-        object.__setattr__(self, "order", order)
-        check_whole("The number of runs", self.runs, 1, MOST_RUNS)
-        if not self.strategies:
+        Args:
+            objective: What every strategy minimises.
+            strategies: Names, ``file.py:Class``, or classes.
+            runs: How many seeds.
+            budget: What each run may spend.
+            beginning: What a user begins each run with, besides random first cells.
+            number: The number of the only run, of a search; None where runs count from 0.
+            **options: The fields of `Options`.
+        """
+        if isinstance(strategies, str) or not isinstance(strategies, Sequence):
+            raise UserError(f"strategies is a list of names or classes, not {strategies!r:.80}.")
+        given = Options(**options)
+        if given.devices and given.parallel == 1:
+            given = structs.replace(given, parallel=len(given.devices))
+        in_flight, order = trainings_in_flight(given, objective.benchmark)
+        self.options = structs.replace(given, in_flight=in_flight, order=order)
+        self.objective = objective
+        self.strategies = strategies
+        self.runs = runs
+        self.budget = budget
+        self.beginning = beginning
+        self.number = number
+        self.versions: dict[str, int] = {}
+        """How many versions of every strategy of a user's were run on this problem and seeds, as
+        far as counted.
+        """
+        check_whole("The number of runs", runs, 1, MOST_RUNS)
+        if not strategies:
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
-        flags = {entry.label: introduce(entry, self.objective.parts) for entry in self.entries}
+        flags = {entry.label: introduce(entry, objective.parts) for entry in self.entries}
         if any(one.needs_supernet for one in flags.values()):
-            supernet_context_of(self.objective)
+            supernet_context_of(objective)
         for label, one in flags.items():
-            self.beginning.check(
-                self.budget,
+            beginning.check(
+                budget,
                 label,
                 chooses_epochs=one.chooses_epochs,
-                epochs=self.objective.epochs,
+                epochs=objective.epochs,
             )
 
     @cached_property
@@ -109,13 +121,6 @@ class Experiment(Options):
         """The source of every user's strategy, by label, at the time of the first call."""
         sources = {entry.label: sources_of(entry) for entry in self.entries}
         return {name: files for name, files in sources.items() if files}
-
-    @cached_property
-    def versions(self) -> dict[str, int]:
-        """How many versions of every strategy of a user's were run on this problem and seeds, as
-        far as counted.
-        """
-        return {}
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -138,8 +143,8 @@ class Experiment(Options):
             "data": self.objective.describe_data(),
             "strategies": self.labels,
             **numbered(range(self.runs) if self.number is None else [self.number]),
-            "budget": {"cells": self.budget.cells, "seconds": self.budget.seconds},
-            **self.stored(),
+            "budget": structs.asdict(self.budget),
+            **self.options.stored(),
             **({} if beginning is None else {BEGINNING: beginning}),
         }
 
@@ -174,9 +179,11 @@ class Experiment(Options):
         """
         seconds = self.budget.seconds
         benchmark = self.objective.benchmark
-        if seconds is None or not benchmark.has_columns or not self.first_cells:
+        if seconds is None or not benchmark.has_columns or not self.options.first_cells:
             return
-        begins = [first_cells(benchmark.space, 1, self.seed, run)[0] for run in range(self.runs)]
+        begins = [
+            first_cells(benchmark.space, 1, self.options.seed, run)[0] for run in range(self.runs)
+        ]
         if not (self.objective.look_up(begins)[2] <= seconds).any():
             raise UserError(NOTHING_PAID)
 
@@ -187,7 +194,7 @@ class Experiment(Options):
             rehearse(
                 entry,
                 objective.benchmark.space,
-                self.call_limit_seconds,
+                self.options.call_limit,
                 {
                     "epochs": objective.fidelities,
                     "readable": objective.readable,
@@ -271,7 +278,7 @@ class Experiment(Options):
             make_run,
             self.objective,
             self.budget,
-            self,
+            self.options,
             entry,
             number,
             store=store,
@@ -292,11 +299,10 @@ class Experiment(Options):
 
     def is_whole(self, run: Run) -> bool:
         """Whether a run that has ended need not go on, as it must where the budget was raised."""
-        if self.target is not None and any(
-            t.feasible and t.score <= self.target for t in run.answers
-        ):
+        target = self.options.target
+        if target is not None and any(t.feasible and t.score <= target for t in run.answers):
             return True
-        return (run.budget_cells, run.budget_seconds) == (self.budget.cells, self.budget.seconds)
+        return Budget(run.budget_cells, run.budget_seconds) == self.budget
 
 
 @dataclass(frozen=True)
@@ -338,7 +344,7 @@ class Part:
         """
         experiment = self.experiment
         store = self.store
-        problem = experiment.objective.fingerprint, experiment.seed
+        problem = experiment.objective.fingerprint, experiment.options.seed
         for name, folder in experiment.folders.items():
             files = store.files_of(name) if ended and store is not None else None
             experiment.versions[name] = count_version(
@@ -461,7 +467,7 @@ def _engine_of_runs(engine: str, parts: Sequence[Part]) -> str:
 
 def _in_slots(parts: Sequence[Part]) -> list[Experiment]:
     """Those whose cells are trained in slots."""
-    return [part.experiment for part in parts if part.experiment.in_flight is not None]
+    return [part.experiment for part in parts if part.experiment.options.in_flight is not None]
 
 
 def _shared(parts: Sequence[Part], runs: int, stack: ExitStack) -> SharedSlots | None:
@@ -471,8 +477,8 @@ def _shared(parts: Sequence[Part], runs: int, stack: ExitStack) -> SharedSlots |
     trained = _in_slots(parts)
     if runs <= 1 or not trained:
         return None
-    count = max(one.parallel for one in trained)
-    if not any(one.devices for one in trained):
+    count = max(one.options.parallel for one in trained)
+    if not any(one.options.devices for one in trained):
         count = max(count, runs)
     folder = stack.enter_context(TemporaryDirectory(prefix="snas-slots-"))
     return SharedSlots(Path(folder), count)

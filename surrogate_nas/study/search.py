@@ -294,7 +294,7 @@ class _Search:
             sandboxed,
             entry,
             self.space,
-            limit=options.call_limit_seconds,
+            limit=options.call_limit,
             settings=settings_of(self.objective, options.hidden, entry, self._limits(entry)),
             files=files,
         )

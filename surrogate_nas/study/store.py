@@ -34,7 +34,7 @@ from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.study.beginning import BEGINNING
 from surrogate_nas.study.confirmation import Confirmation
-from surrogate_nas.study.options import STORED
+from surrogate_nas.study.options import USUAL
 from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.study.sandbox.files import SEVERAL, Files, digest_of
 from surrogate_nas.study.sandbox.files import merged as merged_files
@@ -510,11 +510,10 @@ def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     if was != now and stored["fingerprint"] != wanted["fingerprint"]:
         return f"it minimises {was}, and now {now} is asked for"
     # what held before a folder could say an option
-    usual = {option.name: option.default for option in STORED}
     for key in wanted:
         if (
             key not in _GROWING | _MOVING | {BEGINNING}
-            and (before := stored.get(key, usual.get(key))) != wanted[key]
+            and (before := stored.get(key, USUAL.get(key))) != wanted[key]
         ):
             return f"{key} {before}, now {wanted[key]}"
     if stored.get("stopping") is not None:

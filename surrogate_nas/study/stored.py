@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct, ValidationError, convert
 
-from surrogate_nas.core.arguments import alternatives
-from surrogate_nas.study.options import MOST, MOST_RUNS, STORED, Option
+from surrogate_nas.study.options import MOST, MOST_RUNS, USUAL, Finite, Options
 from surrogate_nas.study.running import LONGEST_TEXT, MOST_TOLD, State
 
 T = TypeVar("T")
@@ -22,7 +21,6 @@ _LONGEST = 1000
 """Characters of a name that is shown."""
 _LONGEST_PATH = 4096
 
-Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0)]
 Epochs = Annotated[int, Meta(ge=1)]
@@ -217,22 +215,8 @@ class ManifestFile(Struct, forbid_unknown_fields=True):
     files: dict[str, _ArchivedFile]
 
 
-def _stored_type(option: Option) -> Any:
-    """The type of an option in a folder; null where the folder is older than the option."""
-    stored: Any = None
-    for kind in alternatives(option.type):
-        if kind is int:
-            limits = Meta(ge=int(option.spec.minimum), le=MOST)
-            stored = stored | Annotated[int, limits]
-        elif kind is float:
-            limits = Meta(ge=max(option.spec.minimum, -_LARGEST), le=_LARGEST)
-            stored = stored | Annotated[float, limits]
-        else:
-            stored = stored | kind
-    return stored
-
-
-_FIELDS: dict[str, Any] = {option.name: _stored_type(option) for option in STORED} | {
+_OPTIONS = get_type_hints(Options, include_extras=True)
+_FIELDS: dict[str, Any] = {name: _OPTIONS[name] | None for name in USUAL} | {
     "engine": str | None,
     "fingerprint": str,
     "benchmark": str,

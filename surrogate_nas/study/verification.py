@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import reopen, runs_code
 from surrogate_nas.core.errors import AbsentError, UserError
@@ -39,7 +40,7 @@ from surrogate_nas.study.archive import (
 from surrogate_nas.study.beginning import BEGINNING, Beginning
 from surrogate_nas.study.confirm import confirm
 from surrogate_nas.study.ledger import check_run, contradiction
-from surrogate_nas.study.options import STORED, Budget, ObjectiveOptions, Options
+from surrogate_nas.study.options import USUAL, Budget, ObjectiveOptions, Options
 from surrogate_nas.study.problem import SUITES, Problem, Suite, read_plan, read_suite
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import Experiment
@@ -148,7 +149,7 @@ class _Part:
     @property
     def options(self) -> Options:
         described = self.description
-        return Options(**{one.name: described.get(one.name, one.default) for one in STORED})
+        return Options(**{name: described.get(name, usual) for name, usual in USUAL.items()})
 
     @property
     def has_one_worker(self) -> bool:
@@ -298,8 +299,7 @@ def _wrong_in(part: _Part) -> Iterator[str]:
         UserError: It has options that its benchmark cannot have.
     """
     described = dict(part.description)
-    defaults = {option.name: option.default for option in STORED}
-    options = {name: described.setdefault(name, usual) for name, usual in defaults.items()}
+    options = {name: described.setdefault(name, usual) for name, usual in USUAL.items()}
     try:
         expected = Experiment(part.objective, ["random"], 1, part.budget, **options).describe()
     except UserError as error:
@@ -371,7 +371,7 @@ def _wrong_in_plan(part: _Part, suite: Suite | None, problem: Problem | None) ->
     if problem.benchmark not in (described["benchmark"], described["address"]):
         name = described["benchmark"]
         yield f"benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {PLAN}."
-    wanted = {"budget": vars(problem.budget), **asked.stored()}
+    wanted = {"budget": asdict(problem.budget), **asked.options.stored()}
     for name, value in wanted.items():
         if described.get(name, value) != value:
             yield f"{name} is {described[name]!r:.80}, and {value!r:.80} in {PLAN}."

@@ -44,7 +44,7 @@ def run_of(
     limit: float = 60,
 ) -> Run:
     return Experiment(
-        objective, [strategy], run + 1, budget, seed=seed, call_limit_seconds=limit
+        objective, [strategy], run + 1, budget, seed=seed, call_limit=limit
     ).execute()[run]
 
 
@@ -201,9 +201,7 @@ def test_a_failing_strategy_fails_alone_with_one_clear_line(
     tmp_path: Path,
 ) -> None:
     name = broken.__name__
-    made = compare(
-        analog, [broken, "random"], runs=2, budget=20, folder=tmp_path, call_limit_seconds=0.3
-    )
+    made = compare(analog, [broken, "random"], runs=2, budget=20, folder=tmp_path, call_limit=0.3)
     assert [len(r.trials) for r in made.runs_of("random")] == [20, 20]
     assert made.strategies == ["random"]
     assert len(made.failures) == 2

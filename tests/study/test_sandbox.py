@@ -53,9 +53,7 @@ def run_of(
     budget: int = 14,
     limit: float = 60.0,
 ) -> Run:
-    return Experiment(objective, [strategy], 1, Budget(budget), call_limit_seconds=limit).execute()[
-        0
-    ]
+    return Experiment(objective, [strategy], 1, Budget(budget), call_limit=limit).execute()[0]
 
 
 def told(run: Run) -> list[tuple[str, float]]:
@@ -77,7 +75,7 @@ def test_what_a_strategy_does_to_its_process_is_its_own_failure(
         runs=1,
         budget=14,
         folder=tmp_path,
-        call_limit_seconds=limit,
+        call_limit=limit,
     )
     (failure,) = made.failures
     assert failure.startswith(f"Strategy {name} failed in run 0: ") and HARMFUL[harmful] in failure
@@ -481,5 +479,5 @@ def test_the_index_of_a_users_cell_is_never_believed(index: int, space: NB201) -
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, -1, 0, "many", None, True, [1]])
 def test_a_limit_that_is_none_is_refused_by_name(limit: Any, analog: TableBenchmark) -> None:
-    with pytest.raises(UserError, match="call_limit_seconds"):
-        compare(analog, ["random"], runs=1, budget=12, call_limit_seconds=limit)
+    with pytest.raises(UserError, match="call_limit"):
+        compare(analog, ["random"], runs=1, budget=12, call_limit=limit)

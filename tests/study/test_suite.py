@@ -643,7 +643,7 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Sn
     assert snas(*suite, "--hidden", "--simulated-workers", 2, "--call-limit", 60).code == 0
     described = json.loads((tmp_path / "s/problems/fashion/experiment.json").read_text())
     assert (described["hidden"], described["simulated_workers"]) == (True, 2)
-    asked = {"call_limit_seconds": 60.0, "simulated_workers": 2, "hidden": True}
+    asked = {"call_limit": 60.0, "simulated_workers": 2, "hidden": True}
     assert stored_suite(tmp_path / "s").suite.options == asked
     page = (tmp_path / "s/report.html").read_text()
     assert (
