@@ -70,8 +70,8 @@ def _walk(node: Any, name: str) -> Iterator[Command]:
         Parameter(" ".join(typed.split()), " ".join(told.split())) for typed, told in records
     )
     yield Command(name, usage, _markdown(node.help or ""), shown)
-    for called, below in sorted(getattr(node, "commands", {}).items()):
-        yield from _walk(below, f"{name} {called}")
+    for called in sorted(getattr(node, "list_commands", lambda _: ())(context)):
+        yield from _walk(node.get_command(context, called), f"{name} {called}")
 
 
 def _markdown(text: str) -> str:

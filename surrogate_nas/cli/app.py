@@ -1,91 +1,116 @@
-"""The application: its commands, and how every error becomes one line and an exit code."""
+"""The application: its commands, and how every error becomes one line and an exit code.
+
+A command's module is imported when the command is called, so that ``snas --help`` starts quickly.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import _exit as end_process  # also where a user's function runs (`staying`)
+from importlib import import_module
+from os import _exit as end_process
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from surrogate_nas.cli import (
-    archive,
-    compare,
-    data,
-    export,
-    hardware,
-    lambda_path,
-    listing,
-    new,
-    plan,
-    play,
-    query,
-    search,
-    serve,
-    suite,
-    surrogates,
-    table,
-    training,
-)
-from surrogate_nas.cli.output import note
+from surrogate_nas.cli.output import in_a_line, note
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.core.version import __version__
 
 PANELS = {
-    "Compare strategies": (
-        "compare",
-        "suite",
-        "plan",
-        "lambda-path",
-        "search",
-        "play",
-    ),
-    "Read what was found": ("report", "serve", "export", "archive"),
-    "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
-    "Bring your own": ("new", "check", "import"),
-    "Train, measure, learn": (
-        "train",
-        "measure",
-        "fit",
-        "predict",
-        "surrogate",
-        "table",
-    ),
+    "Compare strategies": {
+        "compare": (
+            "compare:compare",
+            "Compare strategies under one objective and write a report.",
+        ),
+        "suite": ("suite:suite", "Compare strategies over many problems. One verdict, one report."),
+        "plan": ("plan:plan", "Say before a study how many runs it needs."),
+        "lambda-path": (
+            "lambda_path:lambda_path",
+            "Compare strategies at every λ of a grid.",
+        ),
+        "search": ("search:search", "Run one strategy once."),
+        "play": ("play:play", "Let an agent or a script make a run."),
+    },
+    "Read what was found": {
+        "report": ("compare:report", "Write the pages of a stored comparison or suite again."),
+        "serve": ("serve:serve", "Show comparisons and suites while they run, in a browser."),
+        "export": ("export:export", "Export results for dashboards, trackers and papers."),
+        "archive": ("archive:app", "Seal results in one file, or verify one."),
+    },
+    "See what there is": {
+        "benchmarks": ("data:benchmarks", "List the benchmarks that are here or can be fetched."),
+        "strategies": (
+            "listing:strategies",
+            "List the search strategies: what each does, and its paper.",
+        ),
+        "losses": ("listing:losses", "List the training losses: unit, fitting tasks, paper."),
+        "query": ("query:query", "Look up metrics of cells."),
+        "data": ("data:app", "Fetch, import and verify benchmark data."),
+        "path": ("data:path", "Print the folder of fetched and imported data."),
+    },
+    "Bring your own": {
+        "new": ("new:new", "Write a first strategy, task, loss, space or training."),
+        "check": ("new:check", "Check the contract of a strategy, a space or a surrogate."),
+        "import": ("data:import_", "Import official files, a CSV file, or an Optuna study."),
+    },
+    "Train, measure, learn": {
+        "train": ("training:train", "Train one cell on a task and print its learning curve."),
+        "measure": (
+            "hardware:measure",
+            "Measure latency, memory and energy of cells on this machine.",
+        ),
+        "fit": (
+            "surrogates:fit",
+            "Learn a metric from some cells. It is tested on the others, and the model is stored.",
+        ),
+        "predict": ("surrogates:predict", "Predict cells with a stored model."),
+        "surrogate": ("surrogates:app", "Judge surrogates, all alike."),
+        "table": ("table:table", "Train every cell of a space: a benchmark."),
+    },
 }
-"""Commands by heading; others come last."""
-
-_OTHERS = "More"
+"""Commands by heading: where each is, and the first line of its help."""
+_COMMANDS = {name: command for panel in PANELS.values() for name, command in panel.items()}
 
 
 class Panels(TyperGroup):
     """Commands under the headings of `PANELS`."""
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
+        """Name the commands; none is imported."""
+        super().__init__(**settings)
+        self.commands = dict.fromkeys(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the interface
+        """Import a command; None where there is none of this name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(f"surrogate_nas.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            command.rich_markup_mode = None
+            return typer.main.get_group(command)
+        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+        alone.command(cmd_name)(command)
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the interface
         """Write the list."""
-        names = self.list_commands(ctx)
-        placed = {name for group in PANELS.values() for name in group}
-        groups = PANELS | {_OTHERS: tuple(name for name in names if name not in placed)}
-        widest = max(map(len, names))
-        for title, group in groups.items():
-            commands = [(name, self.get_command(ctx, name)) for name in group]
-            limit = formatter.width - 6 - widest
-            rows = [
-                (name.ljust(widest), one.get_short_help_str(limit)) for name, one in commands if one
-            ]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
+        widest = max(map(len, _COMMANDS))
+        for title, panel in PANELS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(widest), text) for name, (_, text) in panel.items()]
+                )
 
 
 BAD_INPUT = 2
@@ -104,34 +129,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(data.app, name="data")
-app.add_typer(archive.app, name="archive")
-app.add_typer(new.app, name="new")
-app.add_typer(surrogates.app, name="surrogate")
-for _command in (
-    data.benchmarks,
-    listing.strategies,
-    listing.losses,
-    data.path,
-    query.query,
-    search.search,
-    play.play,
-    compare.compare,
-    compare.report,
-    export.export,
-    suite.suite,
-    plan.plan,
-    lambda_path.lambda_path,
-    new.check,
-    training.train,
-    hardware.measure,
-    surrogates.fit,
-    surrogates.predict,
-    table.table,
-    serve.serve,
-):
-    app.command()(_command)
-app.command("import")(data.import_)
 
 
 def _print_version(as_json: bool) -> None:
@@ -212,7 +209,7 @@ def _run() -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             note(message)
             return BAD_INPUT
-        said = _one_line(message)
+        said = in_a_line(message)
         end = "" if said.endswith(("?", "!")) else "."
         return _refuse(f"{said.rstrip('.')}{end} Try snas --help.")
     except BrokenPipeError:
@@ -240,14 +237,9 @@ def _ended(error: SystemExit) -> int:
 
 
 def _refuse(message: str) -> int:
-    note(f"snas: {_one_line(message)}")
+    line = in_a_line(message)
+    note(f"snas: {line if len(line) <= _LONGEST_LINE else f'{line[:_LONGEST_LINE]}…'}")
     return BAD_INPUT
-
-
-def _one_line(message: str) -> str:
-    line = " ".join(message.split())
-    line = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _place(error: BaseException) -> str:
@@ -263,7 +255,6 @@ def _where(error: OSError) -> str:
     return f": {name if len(name) <= _LONGEST_PATH else name[:_LONGEST_PATH] + '…'}"
 
 
-_AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 4.0
 """How long a command may tidy up; whatever it holds back then is lost, as in a crash, and nothing
 more.
@@ -290,57 +281,32 @@ def ending_signals(received: list[int]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ending = _Ending(received)
+    over = threading.Event()
+
+    def leave() -> None:
+        if not over.wait(_PATIENCE_SECONDS):
+            line, code = farewell(received)
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+            end_process(code)
+
+    def begin(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+        received.append(number)
+        if len(received) == 1:  # a second signal must not end the tidying up
+            threading.Thread(target=leave, daemon=True).start()
+            raise KeyboardInterrupt
+
     numbers = [
         getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
     ]
     usual = [
         n for n in numbers if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)
     ]
-    before = {number: signal.signal(number, ending.begin) for number in usual}
-    sys.unraisablehook = ending.unraisable
+    before = {number: signal.signal(number, begin) for number in usual}
     try:
         yield
     finally:
-        ending.over.set()
-        sys.unraisablehook = ending.hook
+        over.set()
         # what comes while an ended command leaves has been heard before
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if received else handler)
-
-
-class _Ending:
-    """The end of a command, once a signal has come."""
-
-    def __init__(self, received: list[int]) -> None:
-        self.received = received
-        self.over = threading.Event()
-        self.hook = sys.unraisablehook
-        self._uncaught = False
-
-    def begin(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
-        """End the command; a second signal is noted, and must not end the tidying up."""
-        is_first = not self.received
-        self.received.append(number)
-        if is_first:
-            threading.Thread(target=self._leave, daemon=True).start()
-        if is_first or self._uncaught:
-            self._uncaught = False
-            raise KeyboardInterrupt
-
-    def _leave(self) -> None:
-        if not self.over.wait(_PATIENCE_SECONDS):
-            line, code = farewell(self.received)
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
-            end_process(code)
-
-    def unraisable(self, found: Any) -> None:
-        """An interrupt that came while an object was let go, which nothing could catch, comes
-        again.
-        """
-        if self.received and issubclass(found.exc_type, KeyboardInterrupt):
-            self._uncaught = True
-            threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), self.received[0])).start()
-        else:
-            self.hook(found)

@@ -11,6 +11,8 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
+from surrogate_nas.study import archive
+from surrogate_nas.study.verification import verify as verify_file
 
 app = typer.Typer(no_args_is_help=True, help="Seal results in one file, or verify one.")
 
@@ -47,8 +49,6 @@ def create(
       snas archive create results/suite-starter starter.zip
       snas archive create results/mine mine.zip --by "A. Name" --licence CC-BY-4.0
     """
-    from surrogate_nas.study import archive
-
     made = archive.create(folder, out, name=name, by=by, note=how, licence=licence)
     content = {
         "name": made.name,
@@ -86,9 +86,6 @@ def verify(
       snas archive verify starter.zip
       snas archive verify starter.zip --replay all
     """
-    from surrogate_nas.study import archive
-    from surrogate_nas.study.verification import verify as verify_file
-
     if replay not in ("share", "all"):
         raise UserError(f"--replay is share or all, not {replay!r:.40}.")
     with TemporaryDirectory() as folder, progress_bar("verifying") as progress:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from surrogate_nas.benchmarks import default
 from surrogate_nas.cli.options import (
     PROCESSES,
     AgainstOption,
@@ -45,12 +46,18 @@ from surrogate_nas.cli.output import (
     write_pages,
 )
 from surrogate_nas.cli.serve import ServeOption, shown
+from surrogate_nas.cli.suite import finish
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import NO_CELL
+from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, plural
+from surrogate_nas.report.reading import kind_of
+from surrogate_nas.strategies import DEFAULTS
+from surrogate_nas.study.api import compare as run_compare
+from surrogate_nas.study.api import read_comparison, stored_suite
+from surrogate_nas.study.archive import opened
+from surrogate_nas.study.comparison import Comparison, best_in_words
 from surrogate_nas.study.options import OBJECTIVE_OPTIONS
-
-if TYPE_CHECKING:
-    from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.places import is_of_objective
+from surrogate_nas.study.store import PLAN, VERDICT
 
 
 @partial(run_options, more=OBJECTIVE_OPTIONS)
@@ -98,14 +105,6 @@ def compare(
       snas compare results/today results/last-month
       snas compare --strategies mine.py:Mine --out results/beside --against theirs.zip
     """
-    from surrogate_nas.benchmarks import default
-    from surrogate_nas.core.numbers import plural
-    from surrogate_nas.strategies import DEFAULTS
-    from surrogate_nas.study.api import compare as run_compare
-    from surrogate_nas.study.api import read_comparison
-    from surrogate_nas.study.archive import opened
-    from surrogate_nas.study.places import is_of_objective
-
     if len(given := bench or [default()]) > 1:
         with opened(against or ()) as earlier:
             _judge_together([*map(Path, given), *earlier], out, json)
@@ -182,9 +181,6 @@ def report(
       snas report results/compare
       snas report results/compare-fashion --verify
     """
-    from surrogate_nas.study.api import read_comparison
-    from surrogate_nas.study.store import PLAN
-
     if not (folder / PLAN).is_file():
         _finish(read_comparison(folder, benchmark=bench, verify=verify), folder, json)
         return
@@ -195,9 +191,6 @@ def report(
 
 def _judge_together(folders: Sequence[Path], out: Path | None, json: bool) -> None:
     """Judge together what several folders hold."""
-    from surrogate_nas.report.reading import kind_of
-    from surrogate_nas.study.api import read_comparison
-
     kinds = {folder: kind_of(folder) for folder in folders}
     for folder, kind in kinds.items():
         if not kind:
@@ -226,9 +219,6 @@ def _finish_suite(
     against: Sequence[Path] = (),
 ) -> int:
     """Read a suite, write its pages into another folder, print it; how many runs are missing."""
-    from surrogate_nas.cli.suite import finish
-    from surrogate_nas.study.api import stored_suite
-
     stored = stored_suite(
         folder,
         against=against,
@@ -243,9 +233,6 @@ def _finish_suite(
 
 def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     """Write the summary and the pages of a comparison into a folder, and print it."""
-    from surrogate_nas.study.comparison import best_in_words
-    from surrogate_nas.study.store import VERDICT
-
     content = comparison.to_json()
     written = write_pages(comparison, content, folder)
     several = comparison.objective.parts > 1
@@ -292,8 +279,6 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
     """One row per strategy, the best mean first, with as many decimals as tell them apart."""
-    from surrogate_nas.core.numbers import decimals_for, fixed
-
     means = [s["score"]["mean"] for s in strategies if s["score"]["mean"] is not None]
     spreads = [s["score"]["std"] for s in strategies if s["score"]["std"]]
     decimals = decimals_for([*means, *(mean + spread for mean in means for spread in spreads)])

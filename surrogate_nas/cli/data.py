@@ -7,17 +7,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from surrogate_nas.benchmarks import families, load, reserved
+from surrogate_nas.benchmarks.doctor import Examination, Finding, examine, examine_file, is_file
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
-from surrogate_nas.core.metrics import by_use, metric_named
-
-if TYPE_CHECKING:
-    from surrogate_nas.benchmarks.doctor import Examination, Finding
-    from surrogate_nas.tables import Table
-    from surrogate_nas.tables.sources.spreadsheet import Declared
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.core.metrics import DIRECTIONS, by_use, metric_named
+from surrogate_nas.files import home, locked, table_path
+from surrogate_nas.space import Sampled, register, space_named
+from surrogate_nas.tables import Table, write_table
+from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet, studies
+from surrogate_nas.tables.sources.base import SOURCES, declared, package_of, sources
+from surrogate_nas.tables.sources.fetching import fetchable, how_to_get, is_ready
+from surrogate_nas.tables.sources.nb201 import pth
+from surrogate_nas.tables.sources.spreadsheet import Declared
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
@@ -71,8 +78,6 @@ def benchmarks(
       snas benchmarks nb201-cifar10    a line a metric
       snas benchmarks --json           everything of all
     """
-    from surrogate_nas.benchmarks import families, load
-
     chosen = [family for family in families() if what in (None, family["name"])]
     listed = [entry for family in chosen for entry in family["benchmarks"]]
     if what is not None and not chosen:
@@ -86,7 +91,6 @@ def benchmarks(
 
 
 def _families() -> list[str]:
-    from surrogate_nas.benchmarks import families
 
     return [family["name"] for family in families()]
 
@@ -175,8 +179,6 @@ def path(json: JsonOption = False) -> None:
     Examples:
       snas path
     """
-    from surrogate_nas.files import home
-
     emit({"path": str(home())}, json, lambda: typer.echo(home()))
 
 
@@ -196,12 +198,6 @@ def fetch(
       snas data fetch nb201
       snas data fetch all
     """
-    from surrogate_nas.core.errors import unknown
-    from surrogate_nas.core.extras import package_folder
-    from surrogate_nas.files import locked, table_path
-    from surrogate_nas.tables.sources import fetching
-    from surrogate_nas.tables.sources.base import declared, package_of
-
     started = time.perf_counter()
     if name not in ("all", *_fetchable()):
         raise unknown("source of data to fetch", name, ["all", *_fetchable()])
@@ -237,9 +233,6 @@ def _is_complete(source: str) -> bool:
     """Whether what is fetched of a source makes tables, which of some needs a package; says where
     it does not.
     """
-    from surrogate_nas.tables.sources.base import declared
-    from surrogate_nas.tables.sources.fetching import how_to_get, is_ready
-
     complete = is_ready(source) or not declared(source).package
     if not complete:
         note(f"{source} is left out: {how_to_get(source)}.")
@@ -247,7 +240,6 @@ def _is_complete(source: str) -> bool:
 
 
 def _fetchable() -> list[str]:
-    from surrogate_nas.tables.sources.fetching import fetchable
 
     return fetchable()
 
@@ -271,11 +263,6 @@ def list_(
       snas data list nb201
       snas data list --json
     """
-    from surrogate_nas.core.errors import unknown
-    from surrogate_nas.files import table_path
-    from surrogate_nas.tables.sources import fetching
-    from surrogate_nas.tables.sources.base import declared, sources
-
     if name not in (None, *sources()):
         raise unknown("source of data", name, sources())
     listed: list[dict[str, Any]] = []
@@ -380,12 +367,6 @@ def import_(
       snas import optuna study.log --metric valid_error
       snas import optuna sqlite:///study.db --study first
     """
-    from surrogate_nas.benchmarks import reserved
-    from surrogate_nas.core.errors import UserError
-    from surrogate_nas.space import register
-    from surrogate_nas.tables.sources import nats, nb101, spreadsheet, studies
-    from surrogate_nas.tables.sources.nb201 import pth
-
     started = time.perf_counter()
     if kind is not Importable.optuna and (study is not None or metric is not None):
         raise UserError("--study and --metric are for optuna.")
@@ -444,10 +425,6 @@ def import_(
 
 def _declared(units: list[str] | None, directions: list[str] | None) -> Declared:
     """The units and directions that options declare."""
-    from surrogate_nas.core.errors import UserError
-    from surrogate_nas.core.metrics import DIRECTIONS
-    from surrogate_nas.tables.sources.spreadsheet import Declared
-
     for text in directions or ():
         if text.rpartition("=")[2] not in DIRECTIONS:
             raise UserError(f"--direction is NAME=min or NAME=max, not {text!r:.80}.")
@@ -459,8 +436,6 @@ def _declared(units: list[str] | None, directions: list[str] | None) -> Declared
 
 def _pairs(option: str, example: str, texts: list[str] | None) -> dict[str, Any]:
     """What NAME=VALUE options give, by name."""
-    from surrogate_nas.core.errors import UserError
-
     pairs: dict[str, str] = {}
     for text in texts or ():
         name, _, value = (part.strip() for part in text.partition("="))
@@ -481,8 +456,6 @@ def _imported(
     """Write imported tables, and say on standard error what speaks against searching on a
     column.
     """
-    from surrogate_nas.benchmarks.doctor import examine
-
     _report(name, list(map(_written, tables)), files, started, json)
     for table in tables:
         examination = examine(table)
@@ -496,10 +469,6 @@ def _imported(
 
 def _written(table: Table) -> tuple[str, str, int]:
     """Write a table into the home folder; its name, what it holds, and how many columns."""
-    from surrogate_nas.files import table_path
-    from surrogate_nas.space import Sampled, space_named
-    from surrogate_nas.tables import write_table
-
     write_table(table, table_path(table.name))
     if isinstance(space := space_named(table.space), Sampled):
         # those of all are worked out with it and remembered, so that no search begins so
@@ -567,10 +536,6 @@ def doctor(
 
 
 def _examined(name: str, space: str | None, declared: Declared) -> Examination:
-    from surrogate_nas.benchmarks import load
-    from surrogate_nas.benchmarks.doctor import examine, examine_file, is_file
-    from surrogate_nas.core.errors import UserError
-    from surrogate_nas.space import register
 
     if is_file(name):
         return examine_file(Path(name), register(space or _DEFAULT_SPACE), declared)
@@ -613,11 +578,6 @@ def verify(
       snas data verify
       snas data verify nb201
     """
-    from surrogate_nas.core.errors import UserError
-    from surrogate_nas.files import table_path
-    from surrogate_nas.tables.sources import fetching
-    from surrogate_nas.tables.sources.base import SOURCES, declared, sources
-
     started = time.perf_counter()
     whole = [
         source
@@ -649,6 +609,5 @@ def verify(
 
 
 def _sources() -> list[str]:
-    from surrogate_nas.tables.sources.base import sources
 
     return ["all", *sources()]

@@ -11,6 +11,12 @@ import typer
 from surrogate_nas.cli.options import cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import locked
+from surrogate_nas.space import DEFAULT_SPACE, register
+from surrogate_nas.tables import write_table
+from surrogate_nas.training import task_named
+from surrogate_nas.training.hardware import Protocol, draw_cells
+from surrogate_nas.training.hardware import measure as run_measure
 
 
 def measure(
@@ -49,12 +55,6 @@ def measure(
         raise UserError(f"{out} is a folder; name the file to write.")
     if bool(cell) == (cells is not None):
         raise UserError("Name the cells to measure, or say how many random ones with --cells.")
-    from surrogate_nas.files import locked
-    from surrogate_nas.space import DEFAULT_SPACE, register
-    from surrogate_nas.tables import write_table
-    from surrogate_nas.training import task_named
-    from surrogate_nas.training.hardware import Protocol, draw_cells
-    from surrogate_nas.training.hardware import measure as run_measure
 
     found = register(space or DEFAULT_SPACE)
     chosen = cells_named(found, cell or []) if cells is None else draw_cells(cells, seed, found)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
     PROCESSES,
@@ -23,6 +24,14 @@ from surrogate_nas.cli.options import (
     run_options,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
+from surrogate_nas.files import write_whole
+from surrogate_nas.report.export.figures import rendered
+from surrogate_nas.report.page import Page
+from surrogate_nas.report.reading import Study
+from surrogate_nas.strategies import DEFAULTS
+from surrogate_nas.study.lambda_path import lambda_path as run_path
+from surrogate_nas.study.places import is_of_path
+from surrogate_nas.study.store import Store
 
 
 @run_options
@@ -67,16 +76,6 @@ def lambda_path(
       snas lambda-path fashion --lambdas 0,0.1,0.5 --strategies random,bo --runs 5
       snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4"
     """
-    from surrogate_nas.benchmarks import load
-    from surrogate_nas.files import write_whole
-    from surrogate_nas.report.export.figures import rendered
-    from surrogate_nas.report.page import Page
-    from surrogate_nas.report.reading import Study
-    from surrogate_nas.strategies import DEFAULTS
-    from surrogate_nas.study.lambda_path import lambda_path as run_path
-    from surrogate_nas.study.places import is_of_path
-    from surrogate_nas.study.store import Store
-
     opened = load(bench, with_=with_ or ())
     is_own = is_of_path(opened, objective, subject_to)
     folder = results_folder(out, "path over λ", "lambda-path", bench, is_own=is_own)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from surrogate_nas.cli.output import JsonOption, emit, show_table
+from surrogate_nas.strategies import described
+from surrogate_nas.training.losses import LOSSES
 
 
 def strategies(json: JsonOption = False) -> None:
@@ -13,8 +15,6 @@ def strategies(json: JsonOption = False) -> None:
       snas strategies
       snas strategies --json
     """
-    from surrogate_nas.strategies import described
-
     content = described()
     rows = [(s["name"], s["description"], s["paper"] or None) for s in content]
     emit(content, json, lambda: show_table(("strategy", "does", "paper"), rows))
@@ -32,8 +32,6 @@ def losses(json: JsonOption = False) -> None:
       snas losses --json
       snas train 11 --task digits --loss focal
     """
-    from surrogate_nas.training.losses import LOSSES
-
     content = [
         {
             "name": loss.name,

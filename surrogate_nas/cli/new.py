@@ -9,126 +9,79 @@ import keyword
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from surrogate_nas import contract
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.contract import Cause
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
+from surrogate_nas.files import write_whole
 
-if TYPE_CHECKING:
-    from surrogate_nas.contract import Cause
-
-_KINDS_OF_TASK = {"classification": "task", "policy": "policy"}
-"""The template of each."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 64
 _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
+_NEXT = {
+    "strategy": "snas check {}",
+    "task": "snas train 11 --task {}",
+    "policy": "snas train 11 --task {}",
+    "loss": "snas train 11 --task digits --loss {}",
+    "space": "snas check {}; what else it can do stands in it",
+    "training": "snas search {} --strategy asha --budget 30",
+}
+"""By template what a user does with the file."""
 
-app = typer.Typer(
-    no_args_is_help=True, help="Write a first strategy, task, loss, space or training."
-)
-NameArgument = Annotated[
-    str, typer.Argument(help="Its name; the file is named like it, in small letters.")
-]
-KindOption = Annotated[str, typer.Option(help=f"What kind of task: {' or '.join(_KINDS_OF_TASK)}.")]
-FolderOption = Annotated[Path, typer.Option(help="Where to write the file.")]
 
-
-@app.command("strategy")
-def strategy(
-    name: NameArgument,
-    folder: FolderOption = Path(),
+def new(
+    what: Annotated[
+        Literal["strategy", "task", "loss", "space", "training"],
+        typer.Argument(help="What to write."),
+    ],
+    name: Annotated[
+        str, typer.Argument(help="Its name; the file is named like it, in small letters.")
+    ],
+    kind: Annotated[
+        Literal["classification", "policy"], typer.Option(help="For a task: what kind of task.")
+    ] = "classification",
+    folder: Annotated[Path, typer.Option(help="Where to write the file.")] = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Write a strategy of ten lines to start from.
+    """Write a first strategy, task, loss, space or training.
+
+    A strategy has ten lines. A task has a few images, or for policies a small world. A space has 36
+    small networks, with the loop that trains them all into a table. A training learns
+    scikit-learn's digits, reports every epoch and continues from its checkpoint.
 
     \b
     Examples:
       snas new strategy MySearch
       snas check mysearch.py:MySearch
-    """
-    _write("strategy", name, folder, "snas check {}", json)
-
-
-@app.command("task")
-def task(
-    name: NameArgument,
-    kind: KindOption = "classification",
-    folder: FolderOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Write a task that any cell can be trained on at once.
-
-    It has a few images, or for policies a small world.
-
-    \b
-    Examples:
-      snas new task Squares
       snas new task Corridor --kind policy
-      snas train 11 --task squares.py:Squares
-    """
-    if kind not in _KINDS_OF_TASK:
-        raise unknown("kind of a new task", kind, _KINDS_OF_TASK)
-    template = _KINDS_OF_TASK[kind]
-    _write("task", name, folder, "snas train 11 --task {}", json, template=template)
-
-
-@app.command("loss")
-def loss(
-    name: NameArgument,
-    folder: FolderOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Write a loss that any classification can be trained by at once.
-
-    \b
-    Examples:
+      snas train 11 --task corridor.py:Corridor
       snas new loss Robust
-      snas train 11 --task digits --loss robust.py:Robust
-    """
-    _write("loss", name, folder, "snas train 11 --task digits --loss {}", json)
-
-
-@app.command("space")
-def space(
-    name: NameArgument,
-    folder: FolderOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Write a space of 36 small networks. The loop that trains them all into a table comes with it.
-
-    \b
-    Examples:
       snas new space Mlp
-      snas check mlp.py:Mlp
-      python mlp.py
-      snas data import csv mlp.csv --name mlp --space mlp.py:Mlp
-      snas compare mlp --budget 25
-    """
-    _write("space", name, folder, "snas check {}; what else it can do stands in it", json)
-
-
-@app.command("training")
-def training(
-    name: NameArgument,
-    folder: FolderOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Write a training of small PyTorch networks.
-
-    It learns scikit-learn's digits, reports every epoch and goes on from its checkpoint.
-
-    \b
-    Examples:
       snas new training Mine
       snas search mine.py:Mine --strategy asha --budget 30
     """
-    _write("training", name, folder, "snas search {} --strategy asha --budget 30", json)
+    _check_name(name, what)
+    file = folder / f"{name.lower()}.py"
+    if file.exists():
+        raise UserError(f"{file} exists already; choose another name.")
+    template = kind if what == "task" and kind == "policy" else what
+    text = (_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
+    write_whole(file, Template(text).substitute(name=name, file=file.name, table=file.stem))
+    spec = f"{file}:{name}"
+    emit(
+        {"file": str(file), what: spec},
+        json,
+        lambda: typer.echo(f"Wrote {file}. Next: {_NEXT[template].format(spec)}"),
+    )
 
 
 def check(
@@ -151,10 +104,6 @@ def check(
       snas check mysearch.py:MySearch
       snas check mlp.py:Mlp
     """
-    from dataclasses import asdict
-
-    from surrogate_nas import contract
-
     with progress_bar("promises") as progress:
         checks = contract.check(what, progress=progress)
     causes = contract.causes(checks)
@@ -173,31 +122,6 @@ def _show_causes(what: str, n: int, causes: Sequence[Cause]) -> None:
         typer.echo(f"{cause.detail}\n    breaks: {first}{more}")
         if cause.hint:
             typer.echo(f"    hint: {cause.hint}")
-
-
-def _write(
-    kind: str,
-    name: str,
-    folder: Path,
-    then: str,
-    json: bool,
-    *,
-    template: str = "",
-) -> None:
-    from surrogate_nas.files import write_whole
-
-    _check_name(name, kind)
-    file = folder / f"{name.lower()}.py"
-    if file.exists():
-        raise UserError(f"{file} exists already; choose another name.")
-    text = (_TEMPLATES / f"{template or kind}.txt").read_text(encoding="utf-8")
-    write_whole(file, Template(text).substitute(name=name, file=file.name, table=file.stem))
-    spec = f"{file}:{name}"
-    emit(
-        {"file": str(file), kind: spec},
-        json,
-        lambda: typer.echo(f"Wrote {file}. Next: {then.format(spec)}"),
-    )
 
 
 def _check_name(name: str, kind: str) -> None:

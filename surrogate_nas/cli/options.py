@@ -6,17 +6,22 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.resolvers import known as known_benchmarks
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
+from surrogate_nas.objective import Objective
+from surrogate_nas.report.reading import kind_of
+from surrogate_nas.space import Cell, ChoiceSpace, Space
+from surrogate_nas.space.base import cell_written
+from surrogate_nas.strategies import BLIND, controls_of, known, label
 from surrogate_nas.study.options import OPTIONS, USUAL_CELLS, ObjectiveOptions, Option
-
-if TYPE_CHECKING:
-    from surrogate_nas.objective import Objective
-    from surrogate_nas.space import Cell, Space
+from surrogate_nas.study.places import own_place
+from surrogate_nas.study.problem import bind
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -28,13 +33,11 @@ _NO_NAME = re.compile(r"[^\w.]+")
 
 
 def _benchmarks(incomplete: str) -> list[str]:
-    from surrogate_nas.benchmarks.resolvers import known
 
-    return [name for name in known() if name.startswith(incomplete)]
+    return [name for name in known_benchmarks() if name.startswith(incomplete)]
 
 
 def _strategies(incomplete: str) -> list[str]:
-    from surrogate_nas.strategies import known
 
     return [name for name in known() if name.startswith(incomplete)]
 
@@ -188,9 +191,6 @@ def bound_objective(
     options: dict[str, Any],
 ) -> Objective:
     """The objective that a command is given; its own options are taken out of all."""
-    from surrogate_nas.benchmarks import load
-    from surrogate_nas.study.problem import bind
-
     benchmark = load(bench, with_=with_ or ())
     return bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
 
@@ -213,14 +213,10 @@ def results_folder(
         is_own: Whether a folder is of the same question; of another one of the same name the next
             number is taken.
     """
-    from surrogate_nas.report.reading import kind_of
-
     folder = out or Path("results") / "-".join(
         _NO_NAME.sub("-", word).strip("-") for word in (command, *what)
     )
     if out is None and is_own is not None:
-        from surrogate_nas.study.places import own_place
-
         folder = own_place(folder, is_own)
     if (stored := kind_of(folder)) not in ("", kind):
         raise UserError(
@@ -248,8 +244,6 @@ def names(given: Iterable[str] | None) -> list[str]:
 
 def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> list[str]:
     """The strategies of an option, or the usual ones; with `blind` each beside itself blinded."""
-    from surrogate_nas.strategies import BLIND
-
     chosen = names(given) or list(usual)
     if not blind:
         return chosen
@@ -267,9 +261,6 @@ def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
         chosen: The strategies.
         space: Where hidden names are left out as a control if it has no names to hide.
     """
-    from surrogate_nas.space import ChoiceSpace
-    from surrogate_nas.strategies import BLIND, controls_of, label
-
     outside = [controls_of(label(name)) for name in chosen if len(controls_of(label(name))) > 1]
     if not outside:
         raise UserError(
@@ -309,6 +300,4 @@ def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:
     """The cells that texts name: as the field prints them, or their indices in the order of the
     space.
     """
-    from surrogate_nas.space.base import cell_written
-
     return [cell_written(space, text) for text in texts]

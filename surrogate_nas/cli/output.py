@@ -74,11 +74,8 @@ def in_a_line(text: str) -> str:
         >>> in_a_line("no\nroom \x1b[2J")
         'no room \\x1b[2J'
     """
-    shown = []
-    for character in " ".join(text.split()):
-        is_plain = character.isprintable()
-        shown.append(character if is_plain else character.encode("unicode_escape").decode())
-    return "".join(shown)
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def say(message: str) -> None:
@@ -93,15 +90,8 @@ def _wrapped(message: str, stream: TextIO) -> str:
     if not stream.isatty():
         return message
     width = shutil.get_terminal_size().columns
-    lines = []
-    for line in message.split("\n"):
-        lines += textwrap.wrap(
-            line,
-            width,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ) or [""]
-    return "\n".join(lines)
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(textwrap.fill(line, width, **whole) for line in message.split("\n"))
 
 
 def show_verdict(verdict: Verdict) -> None:
@@ -157,7 +147,6 @@ def show_table(
     title: str | None = None,
     spare: Sequence[str] = (),
     cut: str = "",
-    width: int | None = None,
 ) -> None:
     """Print a table for people; numbers are right-aligned, and only long texts are ever folded.
 
@@ -166,73 +155,45 @@ def show_table(
     """
     from rich.console import Console
 
-    width = width or (None if sys.stdout.isatty() else _PIPED_WIDTH)
-    console = Console(
-        markup=False,
-        emoji=False,
-        highlight=False,
-        width=width,
-    )
-    texts = [[_text(value) for value in row] for row in rows]
-    held = list(range(len(columns)))
-    for name in (None, *spare):
-        held = [i for i in held if columns[i] != name]
-        shown = _shortened(texts, columns, held, cut, console.width) if cut else texts
-        table = _table(columns, rows, shown, held, title, folds=not cut)
-        if (
-            _full(shown, columns, held) if cut else console.measure(table).minimum
-        ) <= console.width:
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
+    for missing in range(len(spare) + 1):
+        shown = [i for i, name in enumerate(columns) if name not in spare[:missing]]
+        table = _table(columns, rows, shown, title, cut, console.width)
+        if console.measure(table).minimum <= console.width:
             break
     console.print(table)
-
-
-def _full(texts: list[list[str]], columns: Sequence[str], held: list[int]) -> int:
-    """The width of a table in which nothing is folded."""
-    return sum(max([len(columns[i]), *(len(row[i]) for row in texts)]) + 3 for i in held) + 1
-
-
-def _shortened(
-    texts: list[list[str]],
-    columns: Sequence[str],
-    held: list[int],
-    cut: str,
-    width: int,
-) -> list[list[str]]:
-    """The texts, those of one column as long as the others leave room for."""
-    place = list(columns).index(cut)
-    room = max(_LEAST_CUT, width - _full(texts, columns, [i for i in held if i != place]) - 3)
-    return [
-        [
-            text if i != place or len(text) <= room else f"{text[: room - 1].rstrip()}…"
-            for i, text in enumerate(row)
-        ]
-        for row in texts
-    ]
 
 
 def _table(
     columns: Sequence[str],
     rows: Sequence[Sequence[object]],
-    texts: list[list[str]],
-    held: list[int],
+    shown: Sequence[int],
     title: str | None,
-    folds: bool,
+    cut: str,
+    width: int,
 ) -> Table:
+    """Some columns of a table; the texts of `cut` are as long as the others leave room for."""
     from rich.table import Table
 
+    texts = {i: [_text(row[i]) for row in rows] for i in shown}
+    longest = {i: max(map(len, [columns[i], *texts[i]])) for i in shown}
+    others = sum(longest[i] + 3 for i in shown if columns[i] != cut)
+    room = max(_LEAST_CUT, width - others - 4)
     table = Table(title=title, title_justify="left")
-    for place, i in enumerate(held):
-        numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
-        longest = max((len(row[i]) for row in texts), default=0)
-        foldable = folds and longest > (_LONGEST_WORDS if place else _LONGEST_NAME)
+    for i in shown:
+        is_number = bool(rows) and all(_is_number(row[i]) for row in rows)
+        is_long = longest[i] > (_LONGEST_WORDS if table.columns else _LONGEST_NAME)
         table.add_column(
             columns[i],
-            justify="right" if numeric else "left",
+            justify="right" if is_number else "left",
             overflow="fold",
-            no_wrap=not foldable,
+            no_wrap=bool(cut) or not is_long,
         )
-    for row in texts:
-        table.add_row(*(row[i] for i in held))
+        if columns[i] == cut:
+            texts[i] = [t if len(t) <= room else f"{t[: room - 1].rstrip()}…" for t in texts[i]]
+    for row in zip(*texts.values(), strict=True):
+        table.add_row(*row)
     return table
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from surrogate_nas.benchmarks import default
 from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
     ObjectiveOption,
@@ -19,9 +20,10 @@ from surrogate_nas.cli.options import (
 )
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
-
-if TYPE_CHECKING:
-    from surrogate_nas.study.problem import Problem, Suite
+from surrogate_nas.core.numbers import NOTHING, share
+from surrogate_nas.study.plan import STRATEGIES
+from surrogate_nas.study.plan import plan as planned
+from surrogate_nas.study.problem import SUITES, Problem, Suite, read_suite
 
 _NO_NAME = re.compile(r"[^\w.+-]+")
 """What of a benchmark's name is no part of a problem's."""
@@ -66,10 +68,6 @@ def plan(
       snas plan nb201-cifar10 nb201-cifar100 --strategies bo --difference 0.1
       snas plan starter --runs 10,20,40
     """
-    from surrogate_nas.core.numbers import NOTHING, share
-    from surrogate_nas.study.plan import STRATEGIES
-    from surrogate_nas.study.plan import plan as planned
-
     counts = whole_numbers(runs, "number of runs")
     with progress_bar("runs and differences") as progress:
         found = planned(
@@ -105,9 +103,6 @@ def _problems(
     budget: int,
 ) -> Suite | list[Problem]:
     """A suite as it is named, or a problem on each benchmark."""
-    from surrogate_nas.benchmarks import default
-    from surrogate_nas.study.problem import SUITES, Problem, read_suite
-
     asked = what or [default()]
     suites = [name for name in asked if name in SUITES or name.endswith(".toml")]
     if not suites:

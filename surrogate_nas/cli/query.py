@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.options import BenchmarkArgument, CellsArgument, WithOption, cells_named
 from surrogate_nas.cli.output import JsonOption, emit, show_table
 
@@ -32,8 +33,6 @@ def query(
       snas query nb201-cifar10 0 1 2 --metric valid_error --epochs 12
       snas query fashion 11 --with local.h5 --metric latency@local
     """
-    from surrogate_nas.benchmarks import load
-
     bench_ = load(bench, with_=with_ or ())
     found: list[Any] = bench_.query(
         cells_named(bench_.space, cells),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -35,9 +35,14 @@ from surrogate_nas.cli.output import (
 )
 from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
-
-if TYPE_CHECKING:
-    from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.core.numbers import fixed, plural, share
+from surrogate_nas.report.reading import kind_of
+from surrogate_nas.study.api import run_suite, stored_suite
+from surrogate_nas.study.archive import opened
+from surrogate_nas.study.places import is_of_suite
+from surrogate_nas.study.problem import read_suite
+from surrogate_nas.study.store import VERDICT
+from surrogate_nas.study.suite import SuiteResult
 
 
 @partial(run_options, without=("target",))
@@ -86,12 +91,6 @@ def suite(
       snas suite starter --strategies mine.py:Mine --out results/mine --against theirs.zip
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
-    from surrogate_nas.report.reading import kind_of
-    from surrogate_nas.study.api import run_suite, stored_suite
-    from surrogate_nas.study.archive import opened
-    from surrogate_nas.study.places import is_of_suite
-    from surrogate_nas.study.problem import read_suite
-
     asked = read_suite(name).only(names(problems))
     entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
     chosen = asked.entered(entered, runs)
@@ -112,9 +111,6 @@ def suite(
 
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     """Write what a suite has found, with its pages, and print it."""
-    from surrogate_nas.core.numbers import fixed, plural, share
-    from surrogate_nas.study.store import VERDICT
-
     content = result.summary
     written = write_pages(result, content, folder)
     heads = (

@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
+from surrogate_nas.space import cell_named
+from surrogate_nas.training import task_named
+from surrogate_nas.training import train as run_train
 
 
 def train(
@@ -39,10 +42,6 @@ def train(
       snas train 11 --task fashion --loss focal
       snas train "conv_stack(layers=2, channels=8)" --task rotation
     """
-    from surrogate_nas.space import cell_named
-    from surrogate_nas.training import task_named
-    from surrogate_nas.training import train as run_train
-
     space, found = cell_named(cell)
     learned = task_named(task) if loss is None else task_named(task).with_loss(loss)
     (curve,) = run_train(

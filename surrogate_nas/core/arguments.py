@@ -327,8 +327,8 @@ def check_struct(instance: Struct) -> None:
         value = check_argument(name, getattr(instance, name), plain)
         try:
             convert(value, whole)
-        except ValidationError as error:
-            right = re.split(" - at |, got |Expected ", str(error))[1]
+        except (ValidationError, OverflowError) as error:
+            right = re.split(" - at |, got |Expected ", f"{error}, got ")[1] or "a number"
             for word, text in _IN_WORDS.items():
                 right = right.replace(word, text)
             raise UserError(f"{name} must be {right}, not {_shown(value)}.") from error
@@ -344,6 +344,7 @@ _IN_WORDS = {
     f">= -{sys.float_info.max}": "that is finite",
     f"<= {sys.float_info.max}": "that is finite",
     "|": "or",
+    "null": "None",
 }
 
 

@@ -2,10 +2,10 @@
 
 Each line is sealed by a short digest of itself and of the seal before it, so an altered, lost,
 moved or foreign line shows. A last line that a crash left torn is dropped. One process writes at a
-time; a second one waits. Lines reach the disk in groups, by a thread where no further line follows:
-a crash, even a power cut, can lose only the lines of the last fifth of a second, never those before
-a ``commit``. The first line of a
-journal describes the work; neither another work's file nor a damaged one is ever continued.
+time; a second one waits. A line is in the file when ``append`` returns, so a killed process loses
+none. A power cut can lose those since the last ``commit``, which the file makes by itself every
+fifth of a second as long as lines are added. The first line of a journal describes the work;
+neither another work's file nor a damaged one is ever continued.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -28,8 +27,8 @@ from surrogate_nas.files.regular import read_regular
 from surrogate_nas.files.replacing import sync, sync_path
 
 _ROOT = f"journal {FORMATS['journal'].version}"
-GROUP_SECONDS = 0.2
-"""How long lines may wait in memory for those that follow."""
+_COMMIT_SECONDS = 0.2
+"""How long lines wait for the disk while further ones follow."""
 _SEAL = b', "seal": "'
 _CLOSE = b'"}'
 _DIGITS = 16
@@ -68,18 +67,15 @@ def read_chain(content: bytes, root: str) -> list[Link]:
         raise DamagedError(f"line {len(lines) + 1} goes on after its seal")
     seal = root.encode()
     end = 0
-    bodies = list[bytes]()
-    ends = list[tuple[int, bytes]]()
+    links = []
     for number, line in enumerate(lines, 1):
         body = line[:-_TAIL] + b"}"
         seal = _sealed(seal, body)
         if line[-_TAIL:] != _SEAL + seal + _CLOSE:
-            _entries(bodies)  # what is wrong before is said first
             raise DamagedError(f"line {number} is not as it was written")
         end += len(line) + 1
-        bodies.append(body)
-        ends.append((end, seal))
-    return [Link(entry, *place) for entry, place in zip(_entries(bodies), ends, strict=True)]
+        links.append(Link(_entry(body, number), end, seal))
+    return links
 
 
 def unsealed(content: bytes, root: str) -> bytes:
@@ -116,23 +112,15 @@ def _with_seal(body: bytes, seal: bytes) -> bytes:
     return body[:-1] + _SEAL + seal + _CLOSE + b"\n"
 
 
-def _entries(bodies: list[bytes]) -> list[dict[str, Any]]:
-    """The fields of lines, parsed at once; one by one only to say which of them is none."""
+def _entry(body: bytes, number: int) -> dict[str, Any]:
+    """The fields of a line."""
     try:
-        entries: list[Any] = json.loads(b"[" + b",".join(bodies) + b"]")
-        if len(entries) == len(bodies) and all(isinstance(entry, dict) for entry in entries):
-            return entries
-    except (ValueError, RecursionError):
-        pass
-    entries = []
-    for number, body in enumerate(bodies, 1):
-        try:
-            entries.append(json.loads(body))
-        except (ValueError, RecursionError) as error:
-            raise DamagedError(f"line {number} is no JSON") from error
-        if not isinstance(entries[-1], dict):
-            raise DamagedError(f"line {number} holds no fields")
-    return entries
+        entry = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"line {number} is no JSON") from error
+    if not isinstance(entry, dict):
+        raise DamagedError(f"line {number} holds no fields")
+    return entry
 
 
 class Chain:
@@ -152,11 +140,7 @@ class Chain:
             UserError: It cannot be locked.
         """
         self.path = path
-        self._waiting: list[bytes] = []
         self._broken = False
-        self._late: OSError | None = None
-        self._guard = threading.RLock()
-        self._timer: threading.Timer | None = None
         with ExitStack() as stack:
             stack.enter_context(locked(path))
             self._is_new = not path.exists()
@@ -174,34 +158,31 @@ class Chain:
             self._committed = time.monotonic()
             self._open = stack.pop_all()
 
-    def append(self, entry: dict[str, Any]) -> None:
-        """Add a line; it reaches the disk within a fifth of a second.
-
-        Raises:
-            OSError: The disk is full.
-        """
-        self.append_all([entry])
-
-    def append_all(self, entries: list[dict[str, Any]]) -> None:
+    def append(self, *entries: dict[str, Any]) -> None:
         """Add lines.
 
         Raises:
             OSError: The disk is full.
         """
-        with self._guard:
-            self._raise_late()
-            if self._broken:
-                raise OSError(errno.EIO, "an earlier write failed")
-            for entry in entries:
-                body = _encode(entry).encode()
-                self._seal = _sealed(self._seal, body)
-                self._waiting.append(_with_seal(body, self._seal))
-            if time.monotonic() - self._committed >= GROUP_SECONDS:
-                self.commit()
-            elif self._timer is None:
-                self._timer = threading.Timer(GROUP_SECONDS, self._commit_late)
-                self._timer.daemon = True
-                self._timer.start()
+        if self._broken:
+            raise OSError(errno.EIO, "an earlier write failed")
+        seal = self._seal
+        content = b""
+        for entry in entries:
+            body = _encode(entry).encode()
+            seal = _sealed(seal, body)
+            content += _with_seal(body, seal)
+        length = self._length + len(content)
+        try:
+            while content:
+                content = content[os.write(self._file, content) :]
+        except OSError:
+            self._broken = True
+            os.ftruncate(self._file, self._length)
+            raise
+        self._length, self._seal = length, seal
+        if time.monotonic() - self._committed >= _COMMIT_SECONDS:
+            self.commit()
 
     def commit(self) -> None:
         """Wait until every line is on the disk.
@@ -209,47 +190,17 @@ class Chain:
         Raises:
             OSError: The disk is full.
         """
-        with self._guard:
-            self._raise_late()
-            content = b"".join(self._waiting)
-            self._waiting = []
-            length = len(content)
-            if not content:
-                return
-            try:
-                while content:
-                    content = content[os.write(self._file, content) :]
-                sync(self._file)
-            except OSError:
-                self._broken = True
-                os.ftruncate(self._file, self._length)
-                raise
-            self._length += length
-            self._committed = time.monotonic()
-
-    def _commit_late(self) -> None:
-        """Commit lines that no further line has followed; the next call raises what fails."""
-        with self._guard:
-            self._timer = None
-            try:
-                self.commit()
-            except OSError as error:
-                self._late = error
-
-    def _raise_late(self) -> None:
-        error = self._late
-        self._late = None
-        if error is not None:
-            raise error
+        sync(self._file)
+        self._committed = time.monotonic()
 
     def close(self) -> None:
-        """Commit, unless that failed before, and let the file go.
+        """Commit, unless a write failed before, and let the file go.
 
         Raises:
             OSError: The disk is full.
         """
-        with self._open, self._guard:
-            if self._late or not self._broken:
+        with self._open:
+            if not self._broken:
                 self.commit()
                 if self._is_new:
                     sync_path(self.path.parent)
@@ -300,15 +251,23 @@ class Journal:
         self._chain: Chain | None = None
         if path is None:
             return
-        try:
+        with self._reported("write"):
             check_first_line(path)
             self._chain = Chain(path, _ROOT, self._accept)
             if not self._chain.entries:
                 self._chain.append({**stamp("journal"), **self.header})
+
+    @contextmanager
+    def _reported(self, verb: str) -> Iterator[None]:
+        """Say what is wrong with the file in one line."""
+        try:
+            yield
         except DamagedError as error:
             raise self.damaged(error) from error
         except OSError as error:
-            raise self._cannot_write(error) from error
+            why = error.strerror or error
+            kept = " What was finished is kept." if self._chain else ""
+            raise UserError(f"Cannot {verb} {self.path}: {why}.{kept}") from error
 
     @classmethod
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
@@ -323,15 +282,13 @@ class Journal:
         """
         journal = cls(None, settings)
         journal.path = path
-        try:
+        with journal._reported("read"):
+            try:
+                content = read_regular(path)
+            except FileNotFoundError:
+                return []
             check_first_line(path)
-            journal._accept([link.entry for link in read_chain(read_regular(path), _ROOT)])
-        except FileNotFoundError:
-            return []
-        except DamagedError as error:
-            raise journal.damaged(error) from error
-        except OSError as error:
-            raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+            journal._accept([link.entry for link in read_chain(content, _ROOT)])
         return journal.entries
 
     def _accept(self, lines: list[dict[str, Any]]) -> int:
@@ -372,10 +329,8 @@ class Journal:
             UserError: The disk is full.
         """
         if self._chain is not None:
-            try:
+            with self._reported("write"):
                 self._chain.append({"entry": entry})
-            except OSError as error:
-                raise self._cannot_write(error) from error
         self.entries.append(entry)
 
     def commit(self) -> None:
@@ -385,15 +340,8 @@ class Journal:
             UserError: The disk is full.
         """
         if self._chain is not None:
-            try:
+            with self._reported("write"):
                 self._chain.commit()
-            except OSError as error:
-                raise self._cannot_write(error) from error
-
-    def _cannot_write(self, error: OSError) -> UserError:
-        return UserError(
-            f"Cannot write {self.path}: {error.strerror or error}. What was finished is kept."
-        )
 
     def close(self) -> None:
         """Close the file; where nothing was added to its first line, remove it.
@@ -401,16 +349,12 @@ class Journal:
         Raises:
             UserError: The disk is full.
         """
-        if self._chain is None or self.path is None:
-            return
-        chain = self._chain
-        self._chain = None
-        try:
-            if not self.entries:
-                self.path.unlink(missing_ok=True)
-            chain.close()
-        except OSError as error:
-            raise self._cannot_write(error) from error
+        chain, self._chain = self._chain, None
+        if chain is not None:
+            with self._reported("write"):
+                if not self.entries:
+                    chain.path.unlink(missing_ok=True)
+                chain.close()
 
     def __enter__(self) -> Self:
         return self

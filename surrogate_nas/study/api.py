@@ -82,6 +82,7 @@ def search(
     against_cell: CellLike | None = None,
     callback: Watch | None = None,
     watcher: Watcher | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Run:
     """Run one strategy once; with ten random first cells the same as run number `seed` of a
@@ -117,6 +118,7 @@ def search(
         watcher: While cells are trained in parallel, its ``running`` is called about twice a second
             with what trains now (`surrogate_nas.study.running.Running`), and its ``failed`` with
             the cell and the reason of each training that fails.
+        progress: Called with (trainings done, trainings in all) while cells are confirmed.
         **options: See ``Options``.
 
     Returns:
@@ -174,6 +176,7 @@ def search(
             run,
             *shape,
             against=against_cell,
+            progress=progress,
             options=experiment.options,
             engine=engine,
             store=None if place is None else Store(place),

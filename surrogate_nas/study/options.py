@@ -1,20 +1,16 @@
 """The options of a run and its budget.
 
 A field of `Options` is a keyword of Python, a flag of the command line (``per_gpu`` is
-``--per-gpu``) and an entry of the folder. Its type has its range, and the text below it is its
-help.
+``--per-gpu``) and an entry of the folder. Its type is followed by its help.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
-import itertools
 import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct
@@ -77,13 +73,21 @@ def budget_of(cells: int | None, seconds: float | None) -> Budget:
 class ObjectiveOptions(Struct, frozen=True, kw_only=True):
     """The options of an objective besides its expression and its limits."""
 
-    seed_policy: Literal["mean", "draw"] | None = None
-    """What searches see: the mean over training seeds, or one drawn seed of each cell (reports use
-    the mean); the objective's own policy if left out."""
-    search_on_final: str | Sequence[str] = ()
-    """Final metrics, such as a robust error, that this study searches on."""
-    tolerance: str | None = None
-    """λ by what R is worth, such as "100% params per 1 valid_error"."""
+    seed_policy: Annotated[
+        Literal["mean", "draw"] | None,
+        (
+            "What searches see: the mean over training seeds, or one drawn seed of each cell"
+            " (reports use the mean); the objective's own policy if left out."
+        ),
+    ] = None
+    search_on_final: Annotated[
+        str | Sequence[str],
+        "Final metrics, such as a robust error, that this study searches on.",
+    ] = ()
+    tolerance: Annotated[
+        str | None,
+        'λ by what R is worth, such as "100% params per 1 valid_error".',
+    ] = None
 
     def __post_init__(self) -> None:
         check_struct(self)
@@ -117,43 +121,85 @@ _OF_SLOTS = ("parallel", "in_flight", "order", "gpus", "threads_each", "memory_e
 class Options(Struct, frozen=True, kw_only=True):
     """What every run of a study is given."""
 
-    seed: Annotated[int, Meta(ge=0)] = 0
-    """The root of all randomness."""
-    first_cells: Annotated[int, Meta(ge=0, le=MOST)] = FIRST_CELLS
-    """Random cells that every strategy of a run observes first."""
-    call_limit: Above = CALL_LIMIT_SECONDS
-    """The most seconds that one `ask` or `tell` of a strategy may take."""
-    simulated_workers: Count = 1
-    """Cells that are evaluated side by side on the simulated clock."""
-    parallel: Count = 1
-    """Trainings at once, where cells are really trained; runs that are made side by side share
-    these slots."""
-    in_flight: Count | None = None
-    """Trainings in flight, waiting ones included; by default what suits the number at once."""
-    order: Literal["clock", "finished"] | None = None
-    """The order in which trainings are reported: clock, by predicted costs, which is the same on
-    any machine unless the budget is in seconds (default where strategies are compared), or
-    finished, as they come (default in a single search)."""
-    at_end: Literal["finish", "stop"] = "finish"
-    """Running trainings at the end of the budget: finish and count them, or stop them."""
-    gpus: str | None = None
-    """GPUs that trainings at once are spread over, such as 0,2,3."""
-    per_gpu: Count = 1
-    """Trainings that share a GPU."""
-    gpus_each: Count = 1
-    """GPUs that a training has."""
-    threads_each: Count = 1
-    """Threads of arithmetic that a training in a slot has."""
-    memory_each: str | None = None
-    """Memory that a training in a slot may take with all that it starts, such as 4GB; one that
-    takes more has failed."""
-    budget_tokens: Count | None = None
-    """The most tokens that an external program may report in one run; an answer that passes it does
-    not count."""
-    hidden: bool = False
-    """Deny strategies what is known for free (`Objective.known`)."""
-    target: Finite | None = None
-    """A run ends when a feasible cell scores this or less, as its search sees it."""
+    seed: Annotated[
+        int,
+        Meta(ge=0),
+        "The root of all randomness.",
+    ] = 0
+    first_cells: Annotated[
+        int,
+        Meta(ge=0, le=MOST),
+        "Random cells that every strategy of a run observes first.",
+    ] = FIRST_CELLS
+    call_limit: Annotated[
+        Above,
+        "The most seconds that one `ask` or `tell` of a strategy may take.",
+    ] = CALL_LIMIT_SECONDS
+    simulated_workers: Annotated[
+        Count,
+        "Cells that are evaluated side by side on the simulated clock.",
+    ] = 1
+    parallel: Annotated[
+        Count,
+        (
+            "Trainings at once, where cells are really trained; runs that are made side by side"
+            " share these slots."
+        ),
+    ] = 1
+    in_flight: Annotated[
+        Count | None,
+        "Trainings in flight, waiting ones included; by default what suits the number at once.",
+    ] = None
+    order: Annotated[
+        Literal["clock", "finished"] | None,
+        (
+            "The order in which trainings are reported: clock, by predicted costs, which is the"
+            " same on any machine unless the budget is in seconds (default where strategies are"
+            " compared), or finished, as they come (default in a single search)."
+        ),
+    ] = None
+    at_end: Annotated[
+        Literal["finish", "stop"],
+        "Running trainings at the end of the budget: finish and count them, or stop them.",
+    ] = "finish"
+    gpus: Annotated[
+        str | None,
+        "GPUs that trainings at once are spread over, such as 0,2,3.",
+    ] = None
+    per_gpu: Annotated[
+        Count,
+        "Trainings that share a GPU.",
+    ] = 1
+    gpus_each: Annotated[
+        Count,
+        "GPUs that a training has.",
+    ] = 1
+    threads_each: Annotated[
+        Count,
+        "Threads of arithmetic that a training in a slot has.",
+    ] = 1
+    memory_each: Annotated[
+        str | None,
+        (
+            "Memory that a training in a slot may take with all that it starts, such as 4GB; one"
+            " that takes more has failed."
+        ),
+    ] = None
+    budget_tokens: Annotated[
+        Count | None,
+        (
+            "The most tokens that an external program may report in one run; an answer that"
+            " passes it does not count."
+        ),
+    ] = None
+    hidden: Annotated[
+        bool,
+        "Deny strategies what is known for free (`Objective.known`).",
+    ] = False
+    target: Annotated[
+        Finite | None,
+        "A run ends when a feasible cell scores this or less, as its search sees it.",
+    ] = None
 
     def __post_init__(self) -> None:
         check_struct(self)
@@ -235,27 +281,17 @@ class Option(NamedTuple):
         )
 
 
-def _declared_options(of: type[Struct], source: Mapping[str, ast.AST]) -> tuple[Option, ...]:
-    """The fields of a struct, each with the text below it."""
-    texts = {
-        ast.unparse(node.target): " ".join(ast.literal_eval(text.value).split())
-        for node, text in itertools.pairwise(ast.iter_child_nodes(source[of.__name__]))
-        if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Expr)
-    }
+def _declared_options(of: type[Struct]) -> tuple[Option, ...]:
     types = get_type_hints(of)
+    annotated = get_type_hints(of, include_extras=True)
     return tuple(
-        Option(field.name, types[field.name], field.default, texts[field.name])
+        Option(field.name, types[field.name], field.default, annotated[field.name].__metadata__[-1])
         for field in fields(of)
     )
 
 
-_CLASSES = {
-    node.name: node
-    for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body
-    if isinstance(node, ast.ClassDef)
-}
-OPTIONS = _declared_options(Options, _CLASSES)
-OBJECTIVE_OPTIONS = _declared_options(ObjectiveOptions, _CLASSES)
+OPTIONS = _declared_options(Options)
+OBJECTIVE_OPTIONS = _declared_options(ObjectiveOptions)
 
 
 def unusual(options: Mapping[str, Any]) -> dict[str, Any]:

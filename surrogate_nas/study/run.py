@@ -247,7 +247,7 @@ class RunLog:
                     raise self.other_history()
             entries = entries[len(known) :]
         with _writing(self.path):
-            self._chain.append_all(entries)
+            self._chain.append(*entries)
             if at_once:
                 self._chain.commit()
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import Struct
 
 import surrogate_nas as sn
-from surrogate_nas.core.arguments import check_fields, checked
+from surrogate_nas.core.arguments import check_struct, checked
 from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.options import Budget
 
@@ -146,24 +146,25 @@ def test_a_folder_may_be_text_and_counts_may_be_numpys(tmp_path: Any) -> None:
 
 
 def test_fields_are_checked_too() -> None:
-    @dataclass(frozen=True)
-    class Knob:
+    class Knob(Struct):
         turns: int | None = None
         other: list[int] | None = None
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            check_struct(self)
 
-    assert Knob(np.int64(2), "anything").turns == 2  # type: ignore[arg-type]
+    assert type(Knob(np.int64(2)).turns) is int
     with pytest.raises(sn.UserError, match="turns is a whole number or None, not 'many'"):
         Knob("many")  # type: ignore[arg-type]
+    with pytest.raises(sn.UserError, match="other must be a list or None, not 'anything'"):
+        Knob(2, "anything")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "target", [10**400, -(10**400), 10**5000, float("inf"), float("nan")], ids=list("abcde")
 )
 def test_a_number_that_no_float_holds_is_refused_in_a_line(target: object) -> None:
-    with pytest.raises(sn.UserError, match="^A target must be a finite number, not") as error:
+    with pytest.raises(sn.UserError, match="^target must be a number that is finite, not") as error:
         sn.search(**RUN, strategy="random", target=target)  # type: ignore[arg-type]
     assert len(str(error.value)) < 200 and "\n" not in str(error.value)
     with pytest.raises(sn.UserError, match="^A seed must be a whole number of at least 0, not"):

@@ -24,6 +24,7 @@ from tests.documents import TOP, anchors, blocks, links, prose, read, sections, 
 from tests.rooms import ROOMS
 
 COMMANDS: Any = typer.main.get_command(app)
+COMMANDS.commands = {name: COMMANDS.get_command(None, name) for name in COMMANDS.commands}
 TARGETS = [
     name.replace("%", "[a-z0-9-]+")
     for name in re.findall(r"^([a-z0-9%-]+):", read("Makefile"), re.M)

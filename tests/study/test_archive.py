@@ -152,8 +152,8 @@ def in_every_seal(change: Callable[[dict[str, Any]], None]) -> Change:
         for (label, number), entries in lines.items():
             store.path(label, number).unlink()
             with Store(store.folder).log(label, number) as log:
-                log._chain.append_all(
-                    [{key: v for key, v in one.items() if key != "seal"} for one in entries]
+                log._chain.append(
+                    *[{key: v for key, v in one.items() if key != "seal"} for one in entries]
                 )
 
     return changed
@@ -822,7 +822,7 @@ def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) 
     resealed(Store(folder), lambda content: content.update(strategies=[named]))
     shutil.rmtree(folder / "runs")
     with Store(folder).log(named, 0) as log:
-        log._chain.append_all([{k: v for k, v in one.items() if k != "seal"} for one in lines])
+        log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in lines])
     made = create(folder, tmp_path / "b.zip")
     found = verify(tmp_path / "b.zip", replay_all=True)
     assert made.name == "folder" and found.replayed == 0 and "is not replayed" in found.notes[0]

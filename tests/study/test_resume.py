@@ -32,8 +32,6 @@ CHILD = f"""
 import os, signal, sys
 from pathlib import Path
 import surrogate_nas as sn
-from surrogate_nas.files import journal as chain
-chain.GROUP_SECONDS = 0  # a write for every line
 write, left, torn = os.write, int(sys.argv[2]), int(sys.argv[3])
 def counted(file, content):
     global left

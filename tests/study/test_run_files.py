@@ -137,16 +137,16 @@ def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Pat
     for key in ("score", "finished"):
         other = tmp_path / f"{key}.jsonl"
         chain = Chain(other, "root")
-        chain.append_all(
-            [{"score": 1.0, "finished": 1.0, "feasible": True, "epochs": 12, key: math.inf}]
+        chain.append(
+            *[{"score": 1.0, "finished": 1.0, "feasible": True, "epochs": 12, key: math.inf}]
         )
         chain.close()
         broken = RunWatch(other, "root", 12)
         assert broken.refresh() and broken.damage == "trial 0 is no number" and not broken.best
     ended = tmp_path / "ended.jsonl"
     chain = Chain(ended, "root")
-    chain.append_all(
-        [
+    chain.append(
+        *[
             {
                 "end": 0,
                 "real_seconds": 1.0,

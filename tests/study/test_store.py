@@ -202,7 +202,7 @@ def test_a_run_of_another_seed_strategy_or_comparison_is_not_taken(
 def sealed(path: Path, entries: list[dict[str, Any]], root: str) -> bytes:
     """Entries written as our own code would, whatever they hold."""
     chain = Chain(path, root)
-    chain.append_all(entries)
+    chain.append(*entries)
     chain.close()
     return path.read_bytes()
 
