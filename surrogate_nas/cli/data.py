@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from textwrap import fill
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,7 +22,6 @@ from surrogate_nas.space import Sampled, register, space_named
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet, studies
 from surrogate_nas.tables.sources.base import SOURCES, declared, package_of, sources
-from surrogate_nas.tables.sources.fetching import fetchable, how_to_get, is_ready
 from surrogate_nas.tables.sources.nb201 import pth
 from surrogate_nas.tables.sources.spreadsheet import Declared
 
@@ -47,24 +46,12 @@ DirectionOption = Annotated[
 ]
 
 
-class Importable(StrEnum):
-    """What `snas data import` reads."""
-
-    nats = "nats"
-    nb201_pth = "nb201-pth"
-    nb101 = "nb101"
-    csv = "csv"
-    optuna = "optuna"
-
-
 def benchmarks(
     what: Annotated[
         str | None,
         typer.Argument(
             help="A family, or a benchmark; all in a line a family if left out.",
-            autocompletion=lambda incomplete: [
-                name for name in _families() if name.startswith(incomplete)
-            ],
+            autocompletion=lambda: [family["name"] for family in families()],
         ),
     ] = None,
     json: JsonOption = False,
@@ -90,13 +77,16 @@ def benchmarks(
         emit(listed, json, lambda: _show_family(*chosen))
 
 
-def _families() -> list[str]:
-
-    return [family["name"] for family in families()]
-
-
 def _show_families(families: list[dict[str, Any]]) -> None:
-    rows = [(f["name"], _here(f), f["benchmarks"][0]["name"], f["title"]) for f in families]
+    rows = [
+        (
+            family["name"],
+            f"{sum(e['available'] for e in family['benchmarks'])} of {len(family['benchmarks'])}",
+            family["benchmarks"][0]["name"],
+            family["title"],
+        )
+        for family in families
+    ]
     show_table(
         ("family", "here", "such as", "holds"),
         rows,
@@ -104,14 +94,6 @@ def _show_families(families: list[dict[str, Any]]) -> None:
         spare=("such as",),
     )
     typer.echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
-
-
-def _here(family: dict[str, Any]) -> str:
-    """How many benchmarks of a family can be opened now."""
-    return (
-        f"{sum(entry['available'] for entry in family['benchmarks'])} of"
-        f" {len(family['benchmarks'])}"
-    )
 
 
 def _show_family(family: dict[str, Any]) -> None:
@@ -134,9 +116,6 @@ def _show_family(family: dict[str, Any]) -> None:
     if more := ", ".join(f"/{view}" for view in views if view):
         typer.echo(f"Each also with one of these behind its name: {more}.")
     _tell_how_to_get(shown)
-    for word in ("licence", "citation"):
-        for text in dict.fromkeys(entry[word] for entry in shown if entry[word]):
-            typer.echo(f"{word.capitalize()}: {text}")
     typer.echo("Its metrics: snas benchmarks NAME.")
 
 
@@ -185,7 +164,7 @@ def path(json: JsonOption = False) -> None:
 @app.command()
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="What to fetch, or all.", autocompletion=lambda: _fetchable())
+        str, typer.Argument(help="What to fetch, or all.", autocompletion=fetching.fetchable)
     ] = "nb201",
     json: JsonOption = False,
 ) -> None:
@@ -199,58 +178,35 @@ def fetch(
       snas data fetch all
     """
     started = time.perf_counter()
-    if name not in ("all", *_fetchable()):
-        raise unknown("source of data to fetch", name, ["all", *_fetchable()])
-    wanted = [
-        source
-        for source in _fetchable()
-        if name == source or (name == "all" and _is_complete(source))
-    ]
+    if name not in ("all", *fetching.fetchable()):
+        raise unknown("source of data to fetch", name, ["all", *fetching.fetchable()])
     files: list[Path] = []
     tables: list[tuple[str, str, int]] = []
-    for source in wanted:
-        if declared(source).package:
-            package_folder(package_of(source))  # nothing is fetched where it is missing
-        with progress_bar(f"files of {source}") as progress:
-            files += fetching.fetch(source, progress)
-        tables += [
-            (benchmark, declared(source).title, 0) for benchmark in declared(source).predicts
-        ]
-        if declared(source).lazy:
-            title = declared(source).title
-            tables += [(benchmark, title, 0) for benchmark in declared(source).names]
+    for wanted in fetching.fetchable() if name == "all" else [name]:
+        source = declared(wanted)
+        if name == "all" and source.package and not fetching.is_ready(wanted):
+            note(f"{wanted} is left out: {fetching.how_to_get(wanted)}.")
             continue
-        with progress_bar(f"tables of {source}") as progress:
-            names = declared(source).names
-            for done, benchmark in enumerate(names, 1):
+        if source.package:
+            package_folder(package_of(wanted))  # nothing is fetched where it is missing
+        with progress_bar(f"files of {wanted}") as progress:
+            files += fetching.fetch(wanted, progress)
+        only_read = [*source.predicts, *(source.names if source.lazy else ())]
+        tables += [(benchmark, source.title, 0) for benchmark in only_read]
+        assembled = () if source.lazy else source.names
+        with progress_bar(f"tables of {wanted}") as progress:
+            for done, benchmark in enumerate(assembled, 1):
                 with locked(table_path(benchmark), what=f"the table {benchmark}"):
                     tables.append(_written(fetching.assembled(benchmark)))
-                progress(done, len(names))
+                progress(done, len(assembled))
     _report(name, tables, files, started, json)
-
-
-def _is_complete(source: str) -> bool:
-    """Whether what is fetched of a source makes tables, which of some needs a package; says where
-    it does not.
-    """
-    complete = is_ready(source) or not declared(source).package
-    if not complete:
-        note(f"{source} is left out: {how_to_get(source)}.")
-    return complete
-
-
-def _fetchable() -> list[str]:
-
-    return fetchable()
 
 
 @app.command("list")
 def list_(
     name: Annotated[
         str | None,
-        typer.Argument(
-            help="A source; all in a line each if left out.", autocompletion=lambda: _sources()[1:]
-        ),
+        typer.Argument(help="A source; all in a line each if left out.", autocompletion=sources),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -313,7 +269,9 @@ def _show_source(entry: dict[str, Any]) -> None:
 
 @app.command("import")
 def import_(
-    kind: Annotated[Importable, typer.Argument(help="The format.")],
+    kind: Annotated[
+        Literal["nats", "nb201-pth", "nb101", "csv", "optuna"], typer.Argument(help="The format.")
+    ],
     source: Annotated[
         str,
         typer.Argument(
@@ -368,59 +326,63 @@ def import_(
       snas import optuna sqlite:///study.db --study first
     """
     started = time.perf_counter()
-    if kind is not Importable.optuna and (study is not None or metric is not None):
-        raise UserError("--study and --metric are for optuna.")
-    declared = _declared(unit, direction)
-    if kind is Importable.optuna and direction is not None:
-        raise UserError("--direction is for csv; a study says what it minimises.")
-    if kind is Importable.optuna:
-        names = [] if metric is None else [one.strip() for one in metric.split(",")]
-        own = None if space is None else register(space)
+    given = {
+        "name": name,
+        "space": space,
+        "study": study,
+        "metric": metric,
+        "unit": unit,
+        "direction": direction,
+    }
+    for option, value in given.items():
+        if value is not None and option not in _OPTIONS_OF.get(kind, ()):
+            raise UserError(f"--{option} is not for {kind}, which says it itself or has no such.")
+    units = _declared(unit, direction)
+    path = Path(source)
+    if kind == "optuna":
         of_study = studies.read_study(
             source,
             name or "",
             reserved(),
             study=study,
-            metrics=names,
-            space=own,
-            declared=declared,
+            metrics=[each.strip() for each in metric.split(",")] if metric else [],
+            space=None if space is None else register(space),
+            declared=units,
         )
-        _imported(kind.value, [of_study.table], list(of_study.files), started, json)
+        _imported(kind, [of_study.table], list(of_study.files), started, json)
         for line in of_study.notes:
             note(f"{of_study.table.name}: {line}.")
-        return
-    path = Path(source)
-    if kind is Importable.csv:
-        advice = (
-            ""
-            if space
-            else f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
-        )
+    elif kind == "csv":
+        advice = f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
         cells = register(space or _DEFAULT_SPACE)
         table = spreadsheet.read(
             path,
             name or path.stem,
             reserved(),
             cells,
-            advice=advice,
-            declared=declared,
+            advice="" if space else advice,
+            declared=units,
         )
-        tables = [table]
-        _imported(kind.value, tables, [path], started, json)
-        return
-    if not all(option is None for option in (name, space, unit, direction)):
-        raise UserError(
-            "--name, --space, --unit and --direction are for csv and optuna; the tables of"
-            f" {kind.value} have their own."
-        )
-    read: Callable[..., Any] = nb101.imported if kind is Importable.nb101 else nats.read
-    if kind is Importable.nb201_pth:
-        read = pth.read
-        note(f"Reading {source} needs about {pth.memory_needed(path) / 1e9:.1f} GB of memory.")
-    with progress_bar("architectures") as progress:
-        tables = read(path, progress)
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    _imported(kind.value, tables, files, started, json)
+        _imported(kind, [table], [path], started, json)
+    else:
+        if kind == "nb201-pth":
+            note(f"Reading {source} needs about {pth.memory_needed(path) / 1e9:.1f} GB of memory.")
+        with progress_bar("architectures") as progress:
+            tables = _OFFICIAL[kind](path, progress)
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        _imported(kind, tables, files, started, json)
+
+
+_OFFICIAL: dict[str, Callable[..., Any]] = {
+    "nats": nats.read,
+    "nb201-pth": pth.read,
+    "nb101": nb101.imported,
+}
+_OPTIONS_OF = {
+    "csv": ("name", "space", "unit", "direction"),
+    "optuna": ("name", "space", "unit", "study", "metric"),
+}
+"""What may be said of a file that is not official."""
 
 
 def _declared(units: list[str] | None, directions: list[str] | None) -> Declared:
@@ -549,15 +511,8 @@ def _examined(name: str, space: str | None, declared: Declared) -> Examination:
 
 def _line(finding: Finding) -> str:
     """A finding on lines of a page's width."""
-    from textwrap import fill
-
     text = f"{finding.level:8} {finding}".replace(" %", "\N{NO-BREAK SPACE}%")
-    lines = fill(
-        text,
-        _PAGE,
-        subsequent_indent=" " * 9,
-        break_on_hyphens=False,
-    )
+    lines = fill(text, _PAGE, subsequent_indent=" " * 9, break_on_hyphens=False)
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
@@ -566,7 +521,7 @@ def verify(
     name: Annotated[
         str,
         typer.Argument(
-            help="A source, or all: those whose tables are here.", autocompletion=lambda: _sources()
+            help="A source, or all: those whose tables are here.", autocompletion=sources
         ),
     ] = "all",
     json: JsonOption = False,
@@ -606,8 +561,3 @@ def verify(
     emit(result, json, lambda: show_table(("", "check", "found"), rows))
     if failed := [check.name for check in checks if not check.passed]:
         raise UserError(f"{len(failed)} checks failed: {', '.join(failed)}.")
-
-
-def _sources() -> list[str]:
-
-    return ["all", *sources()]
