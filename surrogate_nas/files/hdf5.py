@@ -48,10 +48,8 @@ _FILTERS: tuple[list[int], ...] = (
 )
 
 
-_CAN_STAY_OPEN = hasattr(os, "pread")
-"""Elsewhere (on Windows) a file that is open cannot be replaced, so it is opened for every
-reading.
-"""
+_CAN_STAY_OPEN = os.path.isdir("/proc/self/fd")
+"""Elsewhere a file is opened by its path for every reading."""
 
 
 @contextmanager
@@ -158,45 +156,13 @@ class OpenFile:
     @contextmanager
     def reading(self) -> Iterator[h5py.File]:
         """The file as HDF5; one of `ERRORS` is raised where it is none."""
-        source = (
-            io.BufferedReader(_Positioned(self._descriptor))
-            if _CAN_STAY_OPEN
-            else open_regular(self.path)
-        )
-        with source as raw:
+        path = f"/proc/self/fd/{self._descriptor}" if _CAN_STAY_OPEN else self.path
+        # a position of its own, which threads and forks do not share
+        with open(path, "rb") as raw:
             if raw.read(len(_SIGNATURE)) != _SIGNATURE:
                 raise ValueError("it does not begin as an HDF5 file")
             with h5py.File(raw, "r") as file:
                 yield file
-
-
-class _Positioned(io.RawIOBase):
-    """A descriptor read at a position of its own, which threads and forks do not share."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._place = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        begins = {
-            os.SEEK_SET: 0,
-            os.SEEK_CUR: self._place,
-            os.SEEK_END: os.fstat(self._descriptor).st_size,
-        }
-        self._place = begins[whence] + offset
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        content = os.pread(self._descriptor, len(buffer), self._place)
-        buffer[: len(content)] = content
-        self._place += len(content)
-        return len(content)
 
 
 def child(group: h5py.Group, name: str) -> Any:

@@ -26,7 +26,6 @@ from surrogate_nas.core.arguments import check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import plural, share
-from surrogate_nas.core.stability import unstable
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.api import run_suite
 from surrogate_nas.study.decision import END_LEVEL, Values, decide, runs_for_mean
@@ -145,7 +144,6 @@ def _needed_clause(one: Needed) -> str:
     )
 
 
-@unstable("0.2")
 @checked
 def plan(
     problems: Suite | str | Sequence[Problem],
@@ -159,6 +157,8 @@ def plan(
     progress: Progress | None = None,
 ) -> Plan:
     """Say how many runs a study needs, from a pilot on the tables.
+
+    Unstable since 0.2: it may change in a minor release.
 
     Args:
         problems: A suite, what `read_suite` reads it from, or problems; all on tables.

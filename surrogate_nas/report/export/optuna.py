@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.stability import unstable
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.export import Format
@@ -250,10 +249,11 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(verbosity)
 
 
-@unstable("0.2")
 class OptunaObjective:
     """L + λR as a function of an Optuna trial, to be minimised; several objectives give as many
     values.
+
+    Unstable since 0.2: it may change in a minor release.
 
     Every evaluation is charged as in one of our runs. The user attributes of a trial are the cell,
     L, λR, the metrics, its cost and the cost of all trials so far. Limits become constraints:

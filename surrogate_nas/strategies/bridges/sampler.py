@@ -23,7 +23,6 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.stability import unstable
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
@@ -59,9 +58,10 @@ def _agree(distribution: BaseDistribution, options: Sequence[str]) -> bool:
     return False
 
 
-@unstable("0.2")
 class StrategySampler(optuna.samplers.BaseSampler):
     """Any strategy as an Optuna sampler, for one study.
+
+    Unstable since 0.2: it may change in a minor release.
 
     Every position of the space is suggested in every trial, as `cell` does, and nothing else is;
     anything else ends the study with a `UserError` that names the parameter.
