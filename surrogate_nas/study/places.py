@@ -46,13 +46,11 @@ def _holds_results(folder: Path) -> bool:
 
 
 def is_of_objective(objective: Objective) -> Callable[[Path], bool]:
-    """Whether a folder is a comparison's under an objective, or holds failed runs alone."""
+    """Whether a folder is a comparison's under an objective."""
 
     def is_own(folder: Path) -> bool:
         store = Store(folder)
-        if not store.exists:
-            return False
-        return store.is_empty or asks_the_same(store.read(), objective)
+        return store.exists and asks_the_same(store.read(), objective)
 
     return is_own
 

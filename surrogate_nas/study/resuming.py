@@ -30,13 +30,12 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
 
     Args:
         objective: What is asked for now.
-        folder: A comparison's; nothing is compared where there is none yet, or it holds failed runs
-            alone.
+        folder: A comparison's; nothing is compared where there is none yet.
 
     Raises:
         UserError: The folder is of the same question and of other numbers; the line says which.
     """
-    if folder is None or not (store := Store(folder)).exists or store.is_empty:
+    if folder is None or not (store := Store(folder)).exists:
         return objective
     stored = store.read()
     # of another question the store says what differs

@@ -28,7 +28,7 @@ from urllib.parse import quote
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal, locked, write_whole
-from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp, this_release
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import Cell, Space
@@ -120,13 +120,7 @@ class Store:
         own = sources or {}
         digests = {label: _digests(files) for label, files in own.items()}
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
-        if (
-            self._description.is_file()
-            and self.is_empty
-            and _differs(stored := self.read(), experiment)
-        ):
-            self._start_anew(stored)
-        if self._description.is_file():
+        if self.exists:
             stored = self.read()
             _check_same(stored, experiment, self.folder)
             before = stored.get("sources", {})
@@ -181,33 +175,6 @@ class Store:
                 files[label] = read
         return files
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether it holds no trial but those of failed runs, so that nothing is lost where another
-        comparison takes its place.
-        """
-        stored = self.read()
-        for name in stored["strategies"]:
-            for number in numbers_of(stored):
-                watch = self.watch(name, number)
-                watch.refresh()
-                has_trials = watch.finished or watch.damage
-                if has_trials and not (watch.end and watch.end["failure"]):
-                    return False
-        return True
-
-    def _start_anew(self, stored: Mapping[str, Any]) -> None:
-        """Forget a comparison of which no run went well, and say so."""
-        what = f"{stored['objective']['expression']} on {stored['benchmark']}"
-        sys.stderr.write(f"{self.folder} held no run that went well, of {what}: it begins anew.\n")
-        for label in stored["strategies"]:
-            for run in numbers_of(stored):
-                self.discard(label, run, answers=True)
-                (self.folder / f"failures/{as_file_name(label)}-{run}.txt").unlink(missing_ok=True)
-        self._description.unlink()
-        self.__dict__.pop("_root", None)
-        self.__dict__.pop("_epochs", None)
-
     def _forget(
         self,
         label: str,
@@ -248,11 +215,9 @@ class Store:
         runs = []
         for path in sorted(self._files_path(label, 0).parent.glob("*.json")):
             try:
-                noted = json.loads(read_regular(path))
-                if not isinstance(noted, dict) or noted.pop("check", None) != json_check(noted):
-                    raise ValueError
+                noted = _checked(path, json_check)
                 runs.append((noted["read"], noted["written"]))
-            except (OSError, ValueError, KeyError, RecursionError) as error:
+            except (OSError, ValueError, KeyError) as error:
                 raise _damaged(path, "it is not as it was written") from error
         return merged_files(runs)
 
@@ -283,8 +248,7 @@ class Store:
         if not isinstance(content, dict):
             raise _damaged(path, "it holds no names")
         check_version(path, "comparison", content.get("version"), content.get(RELEASE))
-        check = content.pop("check", None)
-        if check != json_check(content):
+        if content.pop("check", None) != json_check(content):
             raise _damaged(path, "it is not as it was written")
         if wrong := wrong_in(content):
             raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
@@ -324,9 +288,8 @@ class Store:
     def _epochs(self) -> int | None:
         """The objective's own epochs, as `Objective.epochs`."""
         parts = parse_several(self.read()["objective"]["expression"])
-        terms = [term.epochs for part in parts for term in part.terms]
-        limits = [limit.epochs for part in parts for limit in part.constraints]
-        return max((epochs for epochs in (*terms, *limits) if epochs is not None), default=None)
+        read = [term.epochs for part in parts for term in (*part.terms, *part.constraints)]
+        return max((epochs for epochs in read if epochs is not None), default=None)
 
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
@@ -391,14 +354,11 @@ class Store:
         """
         path = self._confirmed_path(run.strategy, run.run)
         try:
-            content = json.loads(read_regular(path))
-            check = content.pop("check", None) if isinstance(content, dict) else None
-            if check != self._confirmed_check(run, content):
-                raise ValueError
+            content = _checked(path, lambda content: self._confirmed_check(run, content))
             found = Confirmation.read(content, self._parse(space))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError, UserError) as error:
+        except (OSError, ValueError, UserError) as error:
             raise UserError(
                 f"{path} is damaged. Delete it and repeat the search with --confirm."
             ) from error
@@ -412,6 +372,21 @@ class Store:
 
     def _confirmed_check(self, run: Run, content: Any) -> str:
         return json_check({"of": self.root_of(run.strategy, run.run), "confirmed": content})
+
+
+def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+    """The content of a JSON file that holds its own digest.
+
+    Raises:
+        ValueError: It is not as it was written.
+    """
+    try:
+        content = json.loads(read_regular(path))
+    except RecursionError as error:
+        raise ValueError from error
+    if not isinstance(content, dict) or content.pop("check", None) != check(content):
+        raise ValueError
+    return content
 
 
 def confirmed_name(strategy: str, run: int) -> str:
@@ -459,28 +434,20 @@ def numbered(numbers: Iterable[int]) -> dict[str, Any]:
 
 def provenance() -> dict[str, Any]:
     """What the results were made with."""
-    from surrogate_nas.core.version import __version__
-
+    versions = {}
+    for package in _VERSIONED:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
     return {
-        "surrogate_nas": __version__,
+        "surrogate_nas": this_release(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **dict(_versions()),
+        **versions,
     }
 
 
-def _versions() -> Iterator[tuple[str, str]]:
-    """The installed ones of the libraries that numbers may depend on."""
-    for package in _VERSIONED:
-        with suppress(PackageNotFoundError):
-            yield package, version(package)
-
-
 def _digests(files: Sources) -> dict[str, str]:
-    digests = {}
-    for name, text in files.items():
-        digests[name] = sha256(text.encode(errors="surrogatepass")).hexdigest()
-    return digests
+    return {n: sha256(t.encode(errors="surrogatepass")).hexdigest() for n, t in files.items()}
 
 
 def _damaged(path: Path, reason: str) -> UserError:

@@ -362,19 +362,6 @@ def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(
     )
 
 
-@pytest.mark.usefixtures("place")
-def test_a_folder_of_failed_runs_alone_blocks_nothing(tmp_path: Path, capfd: Any) -> None:
-    broken = f"{Path(__file__).parents[1] / 'broken_strategies.py'}:RaisesWhenAsked"
-    failed = sn.compare("growing", [broken], runs=2, folder=tmp_path / "one", **ASKED)
-    assert failed.failures and not failed.strategies
-    made = compared(tmp_path / "one", objective="valid_error", runs=1)
-    assert made.description["strategies"] == STRATEGIES
-    assert "no run that went well" in capfd.readouterr().err
-    assert not list((tmp_path / "one" / "failures").glob("*"))
-    assert bare(read_comparison(tmp_path / "one")) == bare(made)
-    assert Store(tmp_path / "one").read()["objective"]["expression"] == "valid_error[200]"
-
-
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
