@@ -304,7 +304,7 @@ def _misnamed(
     )
 
 
-def check_struct(instance: Struct) -> None:
+def check_struct(instance: Struct, what: str = "") -> None:
     """Check the fields of a struct against their types and ranges.
 
     Example:
@@ -318,33 +318,37 @@ def check_struct(instance: Struct) -> None:
         >>> Plan(runs=0)
         Traceback (most recent call last):
             ...
-        surrogate_nas.core.errors.UserError: runs must be a whole number >= 1, not 0.
+        surrogate_nas.core.errors.UserError: runs must be a whole number of at least 1, not 0.
     """
     from msgspec import ValidationError, convert
     from msgspec.structs import force_setattr
 
     for name, (plain, whole) in _field_types(type(instance)).items():
-        value = check_argument(name, getattr(instance, name), plain)
+        value = check_argument(f"{what}{name}", getattr(instance, name), plain)
         try:
             convert(value, whole)
         except (ValidationError, OverflowError) as error:
-            right = re.split(" - at |, got |Expected ", f"{error}, got ")[1] or "a number"
+            right = re.split(" - at |, got |Expected ", f"{error}, got ")[1] or "a finite number"
             for word, text in _IN_WORDS.items():
                 right = right.replace(word, text)
-            raise UserError(f"{name} must be {right}, not {_shown(value)}.") from error
+            raise UserError(f"{what}{name} must be {right}, not {_shown(value)}.") from error
         force_setattr(instance, name, value)
 
 
+_LARGEST_FLOAT = sys.float_info.max
 _IN_WORDS = {
     "`": "",
     "int": "a whole number",
     "float": "a number",
     "str": "a text",
     "array": "a list",
-    f">= -{sys.float_info.max}": "that is finite",
-    f"<= {sys.float_info.max}": "that is finite",
     "|": "or",
     "null": "None",
+    f"a number >= -{_LARGEST_FLOAT}": "a finite number",
+    f"a number <= {_LARGEST_FLOAT}": "a finite number",
+    ">=": "of at least",
+    "<=": "of at most",
+    ">": "above",
 }
 
 

@@ -55,7 +55,7 @@ class Budget(Struct, frozen=True):
     seconds: Above | None = None
 
     def __post_init__(self) -> None:
-        check_struct(self)
+        check_struct(self, "A budget in ")
         if self.cells is None and self.seconds is None:
             raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
 

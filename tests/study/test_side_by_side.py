@@ -283,7 +283,7 @@ def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path: Path
 
 @pytest.mark.parametrize("size", ["4", "many GB", "4GiB", ""])
 def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
-    with pytest.raises(UserError, match=r"--memory-each, memory_each\) must be a size such as"):
+    with pytest.raises(UserError, match=r"memory_each \(--memory-each\) must be a size such as"):
         search(Delayed(TABLE), budget=2, memory_each=size)
 
 
