@@ -56,7 +56,6 @@ from surrogate_nas.study.api import read_comparison, stored_suite
 from surrogate_nas.study.archive import opened
 from surrogate_nas.study.comparison import Comparison, best_in_words
 from surrogate_nas.study.options import OBJECTIVE_OPTIONS
-from surrogate_nas.study.places import is_of_objective
 from surrogate_nas.study.store import PLAN, VERDICT
 
 
@@ -79,8 +78,7 @@ def compare(
         typer.Option(
             help=(
                 "Where results and the report go, and are resumed from; results/compare-BENCH if"
-                " left out, with a "
-                "number behind it for a further objective."
+                " left out, with the objective behind it if one is given."
             )
         ),
     ] = None,
@@ -114,7 +112,7 @@ def compare(
     entered = entering(strategies, DEFAULTS, blind)
     if controls:
         entered = with_controls(entered, bound.benchmark.space)
-    folder = results_folder(out, "comparison", "compare", name, is_own=is_of_objective(bound))
+    folder = results_folder(out, "comparison", "compare", name, objective, subject_to)
     with opened(against or (), objective=bound) as earlier:
         with shown(folder, serve), progress_bar("runs") as bar:
             counts = (0, 0)

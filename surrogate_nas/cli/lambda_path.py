@@ -30,7 +30,6 @@ from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import Study
 from surrogate_nas.strategies import DEFAULTS
 from surrogate_nas.study.lambda_path import lambda_path as run_path
-from surrogate_nas.study.places import is_of_path
 from surrogate_nas.study.store import Store
 
 
@@ -77,8 +76,7 @@ def lambda_path(
       snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4"
     """
     opened = load(bench, with_=with_ or ())
-    is_own = is_of_path(opened, objective, subject_to)
-    folder = results_folder(out, "path over λ", "lambda-path", bench, is_own=is_own)
+    folder = results_folder(out, "path over λ", "lambda-path", bench, objective, subject_to)
     with progress_bar("runs") as progress:
         path = run_path(
             opened,

@@ -20,7 +20,6 @@ from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
 from surrogate_nas.strategies import BLIND, controls_of, known, label
 from surrogate_nas.study.options import OPTIONS, USUAL_CELLS, ObjectiveOptions, Option
-from surrogate_nas.study.places import own_place
 from surrogate_nas.study.problem import bind
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -30,6 +29,7 @@ DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
 _NO_NAME = re.compile(r"[^\w.]+")
 """What of a benchmark's name is no part of a folder's."""
+_LONGEST_NAME = 120
 
 
 def _benchmarks(incomplete: str) -> list[str]:
@@ -195,29 +195,17 @@ def bound_objective(
     return bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
 
 
-def results_folder(
-    out: Path | None,
-    kind: str,
-    command: str,
-    *what: str,
-    is_own: Callable[[Path], bool] | None = None,
-) -> Path:
-    """Where a command keeps results: the folder that the user names, or one named after what it
-    compares.
+def results_folder(out: Path | None, kind: str, command: str, *what: str | None) -> Path:
+    """The folder that the user names, or one named after the question.
 
     Args:
         out: The folder that the user names, or None.
         kind: What is kept there.
-        command: What the folder's name begins with.
-        what: What it is named after.
-        is_own: Whether a folder is of the same question; of another one of the same name the next
-            number is taken.
+        command: The beginning of the folder's name.
+        what: The further words of its name: a benchmark, and an objective that is not the default.
     """
-    folder = out or Path("results") / "-".join(
-        _NO_NAME.sub("-", word).strip("-") for word in (command, *what)
-    )
-    if out is None and is_own is not None:
-        folder = own_place(folder, is_own)
+    words = [_NO_NAME.sub("-", word).strip("-") for word in (command, *what) if word]
+    folder = out or Path("results") / "-".join(words)[:_LONGEST_NAME]
     if (stored := kind_of(folder)) not in ("", kind):
         raise UserError(
             f"{folder} holds a {stored}, and this is a {kind}; name another folder with --out."

@@ -303,14 +303,13 @@ def play(
       snas play fashion --budget 50 --name agent --blind --mcp --out results/agent
     """
     from surrogate_nas.core.arguments import check_number
-    from surrogate_nas.study.places import is_of_objective
     from surrogate_nas.study.play import Play
 
     if mcp:
         need("snas play --mcp", "mcp")
     check_number("--patience", patience, above=True)
     bound = bound_objective(bench, with_, objective, subject_to, options)
-    folder = results_folder(out, "comparison", "play", bench, is_own=is_of_objective(bound))
+    folder = results_folder(out, "comparison", "play", bench, objective, subject_to)
     serve = serve_mcp if mcp else serve_lines
     with (
         _standard_streams() as (source, answers),

@@ -39,7 +39,6 @@ from surrogate_nas.core.numbers import fixed, plural, share
 from surrogate_nas.report.reading import kind_of
 from surrogate_nas.study.api import run_suite, stored_suite
 from surrogate_nas.study.archive import opened
-from surrogate_nas.study.places import is_of_suite
 from surrogate_nas.study.problem import read_suite
 from surrogate_nas.study.store import VERDICT
 from surrogate_nas.study.suite import SuiteResult
@@ -95,7 +94,7 @@ def suite(
     entered = entering(strategies, asked.labels, blind) if blind else names(strategies)
     chosen = asked.entered(entered, runs)
     chosen = chosen if seed is None else replace(chosen, seed=seed)
-    folder = results_folder(out, "suite", "suite", chosen.name, is_own=is_of_suite(chosen))
+    folder = results_folder(out, "suite", "suite", chosen.name)
     with opened(against or ()) as earlier:
         for other in earlier:
             if kind_of(other) != "suite":

@@ -214,7 +214,11 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     for _ in range(2):
         for more in asked:
             assert snas("compare", "fashion", *few, *more).code == 0
-    folders = ["compare-fashion", "compare-fashion-2", "compare-fashion-3"]
+    folders = [
+        "compare-fashion",
+        "compare-fashion-valid_error-5",
+        "compare-fashion-valid_error-params-30000",
+    ]
     assert sorted(path.name for path in Path("results").iterdir()) == folders
     told = [Store(Path("results", name)).read() for name in folders]
     assert [one["objective"]["expression"] for one in told] == [
@@ -224,11 +228,11 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     ]
     assert not any(one["extensions"] for one in told), "the same command found its own folder"
     longer = snas(
-        "compare", "fashion", "--objective", "valid_error", *few[:3], 2, *few[4:], "--json"
+        "compare", "fashion", "--objective", "valid_error[5]", *few[:3], 2, *few[4:], "--json"
     )
     assert (
         longer.json["strategies"][0]["runs"] == 2
-        and Store(Path("results/compare-fashion-2")).read()["runs"] == 2
+        and Store(Path("results/compare-fashion-valid_error-5")).read()["runs"] == 2
     )
     refused = snas(
         "compare",
@@ -237,37 +241,12 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
         "--objective",
         "valid_loss",
         "--out",
-        "results/compare-fashion-2",
+        "results/compare-fashion-valid_error-5",
     )
     assert_one_clear_line(
         refused, "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for"
     )
     assert "--out" in refused.err
-
-
-@pytest.mark.slow
-def test_another_path_or_suite_of_the_same_name_has_another_folder(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    few = ["--strategies", "random", "--runs", 1, "--budget", 12]
-    for objective in (
-        "valid_error + 0.1*params",
-        "valid_loss + 0.1*params",
-        "valid_error + 0.1*params",
-    ):
-        path = ["lambda-path", "fashion", "--objective", objective, "--lambdas", "0,0.1", *few]
-        assert snas(*path).code == 0
-    suite = (
-        '[[problems]]\nname = "one"\nbenchmark = "fashion"\n{}\n[[strategies]]\nname = "random"\n'
-    )
-    for more in ("", 'objective = "valid_error"', ""):
-        (tmp_path / "own.toml").write_text("cells = 12\nruns = 1\n" + suite.format(more))
-        assert snas("suite", "own.toml").code == 0
-    names = ["lambda-path-fashion", "lambda-path-fashion-2", "suite-own", "suite-own-2"]
-    assert sorted(path.name for path in Path("results").iterdir()) == names
 
 
 def test_compare_without_arguments_takes_the_embedded_table_and_all_strategies(
