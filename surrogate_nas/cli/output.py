@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 import typer
 
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines, TimeLeft, duration
+from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -247,27 +247,13 @@ def _bar(what: str) -> Iterator[Progress]:
         rich.MofNCompleteColumn(),
         rich.TextColumn("{task.fields[detail]}"),
         rich.TimeElapsedColumn(),
-        rich.TextColumn("{task.fields[left]}"),
+        rich.TimeRemainingColumn(),
     )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(
-            what,
-            total=None,
-            detail="",
-            left="",
-        )
-        time_left = TimeLeft()
+        task = bar.add_task(what, total=None, detail="")
 
         def progress(done: int, total: int, detail: str = "") -> None:
-            seconds = time_left(done, total)
-            left = f"about {duration(seconds)} left" if seconds else ""
-            bar.update(
-                task,
-                completed=done,
-                total=total or None,
-                detail=detail,
-                left=left,
-            )
+            bar.update(task, completed=done, total=total or None, detail=detail)
 
         yield progress
 
