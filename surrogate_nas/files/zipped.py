@@ -23,8 +23,6 @@ _END_MARK = b"PK\5\6"
 _LARGE_MARK = b"PK\6\7"
 _LARGE_BYTES = 20
 """Of what stands before the end of a zip file of the large kind."""
-_LOCAL = struct.Struct("<4s22xHH")
-_LOCAL_MARK = b"PK\3\4"
 _ENCRYPTED = 1
 _ALWAYS = (1980, 1, 1, 0, 0, 0)
 _PLAIN = 0o100644 << 16
@@ -99,9 +97,9 @@ def read_zip(path: Path) -> Iterator[tuple[str, bytes]]:
             size = _check_end(path, file)
             with ZipFile(file) as archive:
                 members = archive.infolist()
-            _check_members(path, members, size)
-            for member in members:
-                yield member.filename, _content(path, file, member)
+                _check_members(path, members, size)
+                for member in members:
+                    yield member.filename, archive.read(member)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except UserError:
@@ -167,19 +165,3 @@ def _wrong_with(member: ZipInfo) -> str:
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         return "which is packed in a way other than deflate"
     return ""
-
-
-def _content(path: Path, file: BinaryIO, member: ZipInfo) -> bytes:
-    """The bytes of a member; no more than it states are ever unpacked."""
-    file.seek(member.header_offset)
-    mark, named, extra = _LOCAL.unpack(file.read(_LOCAL.size))
-    name = file.read(named)
-    if mark != _LOCAL_MARK or name != member.orig_filename.encode():
-        raise BadZipFile("a file is not where its list says")
-    file.seek(extra, 1)
-    content = file.read(member.compress_size)
-    if member.compress_type == ZIP_DEFLATED:
-        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, member.file_size + 1)
-    if len(content) != member.file_size or zlib.crc32(content) != member.CRC:
-        raise UserError(f"{path} holds {member.filename!r:.120}, which is not what it states.")
-    return content
