@@ -32,26 +32,16 @@ _NO_NAME = re.compile(r"[^\w.]+")
 _LONGEST_NAME = 120
 
 
-def _benchmarks(incomplete: str) -> list[str]:
-
-    return [name for name in known_benchmarks() if name.startswith(incomplete)]
-
-
-def _strategies(incomplete: str) -> list[str]:
-
-    return [name for name in known() if name.startswith(incomplete)]
-
-
 BenchmarkArgument = Annotated[
     str,
     typer.Argument(
-        help="A benchmark's name; snas benchmarks lists them.", autocompletion=_benchmarks
+        help="A benchmark's name; snas benchmarks lists them.", autocompletion=known_benchmarks
     ),
 ]
 StrategyArgument = Annotated[
     str | None,
     typer.Argument(
-        help="The strategy, as --strategy takes it; bo if left out.", autocompletion=_strategies
+        help="The strategy, as --strategy takes it; bo if left out.", autocompletion=known
     ),
 ]
 BenchmarkOrFoldersArgument = Annotated[
@@ -62,7 +52,7 @@ BenchmarkOrFoldersArgument = Annotated[
             "A benchmark's name; fashion, which comes along, if left out. Or folders of finished"
             " results."
         ),
-        autocompletion=_benchmarks,
+        autocompletion=known_benchmarks,
     ),
 ]
 CellsArgument = Annotated[
@@ -77,7 +67,7 @@ StrategyOption = Annotated[
             "A name (snas strategies lists them), file.py:Class, or either as in"
             " evolution(population=50)."
         ),
-        autocompletion=_strategies,
+        autocompletion=known,
     ),
 ]
 StrategiesOption = Annotated[
@@ -88,7 +78,7 @@ StrategiesOption = Annotated[
             " a suite; evolution and local_search in plan; elsewhere random, local_search,"
             " evolution, reinforce, bo."
         ),
-        autocompletion=_strategies,
+        autocompletion=known,
     ),
 ]
 BlindOption = Annotated[
