@@ -4,18 +4,15 @@ shape.
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from surrogate_nas.space import nb201
-from surrogate_nas.space.nb201 import EDGES, OPERATIONS
+from surrogate_nas.space.nb201 import OPERATIONS
 from surrogate_nas.space.nb201.sizes import (
     ANALYTIC,
-    live_multiply_accumulates,
     multiply_accumulates,
     parameters,
 )
@@ -100,73 +97,6 @@ def stage(operations: tuple[str, ...], width: int) -> nn.Module:
                 nn.BatchNorm2d(width),
             ]
     return nn.ModuleList(built)
-
-
-@pytest.mark.parametrize("index", [0, 11, 284, 7777])
-def test_a_network_of_torch_has_as_many_parameters(index: int) -> None:
-    operations = tuple(OPERATIONS[choice] for choice in SPACE[index].choices)
-    network = nn.ModuleList([nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16)])
-    for width in (16, 32, 64):
-        network.extend(stage(operations, width) for _ in range(5))
-    for width in (16, 32):
-        network.append(nn.Conv2d(width, 2 * width, 3, bias=False))
-        network.append(nn.Conv2d(2 * width, 2 * width, 3, bias=False))
-        network.append(nn.Conv2d(width, 2 * width, 1, bias=False))
-        network.extend(nn.BatchNorm2d(2 * width) for _ in range(2))
-    network.extend([nn.BatchNorm2d(64), nn.Linear(64, 10)])
-    assert parameters(SPACE.choices[[index]], Network())[0] == sum(
-        p.numel() for p in network.parameters()
-    )
-    assert torch.is_tensor(next(network.parameters()))
-
-
-def live_edges(choices: tuple[int, ...]) -> set[int]:
-    """Edges between the input and the output, by walking both ways."""
-    there = [e for e, choice in enumerate(choices) if choice]
-    forwards = {0}
-    backwards = {3}
-    for _ in range(3):
-        forwards |= {EDGES[e][1] for e in there if EDGES[e][0] in forwards}
-        backwards |= {EDGES[e][0] for e in there if EDGES[e][1] in backwards}
-    return {e for e in there if EDGES[e][0] in forwards and EDGES[e][1] in backwards}
-
-
-def longest(choices: tuple[int, ...], node: int = 3) -> float:
-    if node == 0:
-        return 0
-    lengths = [
-        longest(choices, EDGES[e][0]) + (choice >= 2)
-        for e, choice in enumerate(choices)
-        if choice and EDGES[e][1] == node
-    ]
-    return max(lengths, default=-np.inf)
-
-
-def paths(choices: tuple[int, ...], node: int = 3) -> int:
-    if node == 0:
-        return 1
-    return sum(
-        paths(choices, EDGES[e][0])
-        for e, choice in enumerate(choices)
-        if choice and EDGES[e][1] == node
-    )
-
-
-def test_structure_metrics_by_walking_the_graph() -> None:
-    values = {name: function(SPACE.choices, Network()) for name, (_, function) in ANALYTIC.items()}
-    live = live_multiply_accumulates(SPACE.choices, Network())
-    assert set(values) == set(SPACE.analytic)
-    for cell in SPACE[::17]:
-        choices = cell.choices
-        assert values["paths"][cell.index] == paths(choices)
-        assert values["depth"][cell.index] == max(longest(choices), 0)
-        assert values["convolutions"][cell.index] == sum(c in (2, 3) for c in choices)
-        assert values["operations"][cell.index] == sum(c >= 2 for c in choices)
-        pruned = tuple(c if e in live_edges(choices) else 0 for e, c in enumerate(choices))
-        assert (
-            live[cell.index]
-            == multiply_accumulates(SPACE.choices[[SPACE.cell(pruned).index]], Network())[0]
-        )
 
 
 def test_every_metric_names_its_unit_and_kind() -> None:

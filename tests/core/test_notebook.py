@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
-import nbformat
-import numpy as np
 import pytest
-from nbconvert import HTMLExporter, preprocessors
 
 import surrogate_nas as sn
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.space import SPACES, Cell, space_named
+from surrogate_nas.space import space_named
 from surrogate_nas.strategies import resolve
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.options import Budget
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 TAGS = {"div", "p", "strong", "br", "small", "table", "thead", "tbody", "tr", "th", "td"}
-DRAWN = {"div", "p", "code", "br", "small", "svg", "path", "rect", "text"}
 MOST_BYTES = 30_000
 
 
@@ -83,61 +78,6 @@ def test_notebooks_show_tables(made: Comparison) -> None:
         assert tags.found <= TAGS and says in tags.text and len(html.encode()) < MOST_BYTES
 
 
-def test_what_is_shown_is_what_was_computed(made: Comparison) -> None:
-    best = made.runs[0].incumbent
-    assert f"λR{best.index + 1}{best.cell}{best.score:.6g}" in Tags(
-        made.runs[0]._repr_html_()
-    ).text.replace("\n", "")
-    text = Tags(made._repr_html_()).text
-    (told,) = made.to_json()["strategies"]
-    for number in (told["score"]["mean"], told["score"]["iqm"], told["regret"]["mean"]):
-        assert f"{number:.6g}" in text
-    assert "minimise digital_error + 0.1*params" in text and made.sentences[0] in text
-    objective = sn.Objective(
-        "digital_error + 0.1*params", made.objective.benchmark, subject_to="params <= 300000"
-    )
-    text = Tags(objective._repr_html_()).text
-    assert objective.fingerprint in text and "params <= 300000limit" in text
-    for term in objective.terms:
-        assert (
-            f"{term.name}{'L' if term.is_loss else 'R'}{term.weight:.6g}{term.divisor:,.6g}{term.unit}"  # noqa: E501
-            in text
-        )
-    text = Tags(objective.benchmark._repr_html_()).text
-    for says in (
-        objective.benchmark.source,
-        "none stated",
-        objective.benchmark.citation,
-        "15,625 cells",
-    ):
-        assert says in text
-    assert all(metric.name in text for metric in objective.benchmark.metrics)
-    assert (
-        text.index("digital_error")
-        < text.index("params")
-        < text.index("depth")
-        < text.index("synflow@")
-    )
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_every_cell_is_drawn_or_tells_its_choices(name: str) -> None:
-    space = space_named(name)
-    cell = space.sample(np.random.default_rng(0))
-    html = cell._repr_html_()
-    shown = Tags(html)
-    assert (
-        cell.text in shown.text
-        and f"of the space {name}" in shown.text
-        and len(html.encode()) < MOST_BYTES
-    )
-    if space.sketch(cell) is None:
-        assert shown.found <= TAGS and all(position in shown.text for position in space.positions)
-    else:
-        assert shown.found <= DRAWN and "svg" in shown.found
-        ElementTree.fromstring(html[html.index("<svg") : html.index("</svg>") + 6])
-
-
 def test_a_drawing_shows_its_operations_and_follows_the_page(tab: Page) -> None:
     cell = space_named("nb201").parse(
         "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
@@ -153,35 +93,6 @@ def test_a_drawing_shows_its_operations_and_follows_the_page(tab: Page) -> None:
         )
         ink.append(tab.evaluate("getComputedStyle(document.querySelector('rect')).fill"))
     assert ink == ["rgb(0, 0, 0)", "rgb(255, 255, 255)", "rgb(255, 255, 255)", "rgb(18, 18, 18)"]
-
-
-def test_a_cell_of_no_space_is_text() -> None:
-    shown = Tags(Cell((0,), "<b>mine</b>")._repr_html_())
-    assert (
-        shown.found <= DRAWN and "<b>mine</b>" in shown.text and "no registered space" in shown.text
-    )
-
-
-@pytest.mark.slow
-def test_a_real_notebook_shows_them() -> None:
-    lines = (
-        "import surrogate_nas as sn; bench = sn.load('analog-cifar10')",
-        "bench.space[11]",
-        "bench",
-        "objective = sn.Objective('digital_error + 0.1*params', bench); objective",
-        "sn.compare(bench, ['random', 'evolution'], objective, runs=2, budget=15)",
-    )
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(line) for line in lines])
-    preprocessors.ExecutePreprocessor(timeout=120, kernel_name="python3").preprocess(notebook, {})
-    shown = [cell.outputs[0]["data"]["text/html"] for cell in notebook.cells[1:]]
-    for html, says in zip(
-        shown, ("<svg", "digital_error", "median over the space", "evolution"), strict=True
-    ):
-        assert says in html
-    page, _ = HTMLExporter().from_notebook_node(notebook)
-    assert page.count('role="img"') == 1 and all(
-        Tags(html).text.split()[0] in Tags(page).text for html in shown
-    )
 
 
 def test_a_run_without_a_feasible_cell_shows_no_score() -> None:

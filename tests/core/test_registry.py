@@ -4,27 +4,15 @@ line.
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-import json
 import re
-import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry, described_at, places_in, subclass_of
-from surrogate_nas.report.export import EXPORTS
-from surrogate_nas.runtime.engines import ENGINES, run_jobs
-from surrogate_nas.space.registry import SPACES
-from surrogate_nas.strategies import OURS
-from surrogate_nas.surrogates.base import MODELS
-from surrogate_nas.tables.sources.base import SOURCES
-from surrogate_nas.training.trainers import TRAINERS
 
 THINGS = '''"""{name}: what it does
 
@@ -142,28 +130,6 @@ def test_classes_are_checked_and_places_are_files() -> None:
     assert places_in("surrogate_nas.core")["plugin"] == "surrogate_nas.core.plugin:plugin"
 
 
-def test_listing_sources_and_strategies_imports_nothing_of_theirs() -> None:
-    code = (
-        "from surrogate_nas.tables.sources.base import declared, sources\nnames = [name for source"
-        " in sources() for name in declared(source).names]\nimport json, sys;"
-        " print(json.dumps([names, [m for m in sys.modules if m.startswith('surrogate_nas.')]]))"
-    )
-    made = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
-    )
-    names, loaded = json.loads(made.stdout)
-    assert (
-        names[0] == "nb201-cifar10"
-        and "accel-imagenet-devices" in names
-        and len(names) == len(set(names)) > 40
-    )
-    assert not [
-        m
-        for m in loaded
-        if m.startswith("surrogate_nas.tables.sources.") and not m.endswith("base")
-    ]
-
-
 def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text("MINE = 1\n")
@@ -174,69 +140,3 @@ def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> No
     assert [shapes.code(name) for name in ("disc", "nothing", "", f"{tmp_path}/none.py:A")] == [
         ""
     ] * 4
-
-
-DESCRIBED = (OURS, ENGINES, EXPORTS, MODELS, SOURCES, SPACES, TRAINERS)
-
-
-@pytest.mark.parametrize("registry", DESCRIBED, ids=lambda registry: registry.what)
-def test_a_description_is_the_first_sentence_of_a_docstring(registry: Registry[Any]) -> None:
-    described = list(registry.described())
-    assert described
-    for thing in described:
-        module = registry.places[thing["name"]].partition(":")[0]
-        spec = importlib.util.find_spec(module)
-        assert spec and spec.origin, module
-        docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) or ""
-        paragraph = " ".join(docstring.partition("\n\n")[0].split())
-        _, found, rest = paragraph.partition(f"{thing['description']}.")
-        assert thing["description"] and found, f"{module}: {thing['description']}"
-        assert not rest or re.match(r" [A-Z]", rest), f"{module} goes on: {rest}"
-
-
-THEIRS = """
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from surrogate_nas.report.export import Format
-
-def pool(place, workers):
-    return ThreadPoolExecutor(workers)
-
-def write(source, out):
-    Path(out).write_text("written")
-    return [Path(out)]
-
-form = Format(write, "theirs.txt", "Read {out}")
-needy = Format(write, "theirs.txt", "Read {out}", needs=("no_such_library",))
-"""
-
-
-def test_engines_and_exports_are_found_in_files_and_packages(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    file = tmp_path / "theirs_of_engines.py"
-    file.write_text(THEIRS)
-    monkeypatch.syspath_prepend(tmp_path)
-    points = {"engines": "pool", "exports": "form"}
-    monkeypatch.setattr(
-        "surrogate_nas.core.registry.entry_points",
-        lambda *, group: [
-            EntryPoint(name, f"theirs_of_engines:{name}", group)
-            for kind, name in points.items()
-            if group.endswith(kind)
-        ],
-    )
-    for registry, name in ((ENGINES, "pool"), (EXPORTS, "form")):
-        for told in (name, f"{file}:{name}"):
-            registry.expect(told)
-            assert registry.find(told) is not None
-        with pytest.raises(UserError, match=f"Unknown {registry.what} 'nothing'. Known: "):
-            registry.find("nothing")
-        with pytest.raises(UserError, match=f"defines no {name}s"):
-            registry.find(f"{file}:{name}s")
-    with pytest.raises(UserError, match="needs no_such_library: pip install"):
-        EXPORTS.find(f"{file}:needy")
-    assert sorted(
-        done.result for done in run_jobs(abs, [-1, 2], workers=2, engine=f"{file}:pool")
-    ) == [1, 2]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,28 +36,6 @@ def test_a_file_gets_the_permissions_of_any_new_file(tmp_path: Path, mask: int) 
     with replacing(tmp_path / "other.txt") as temporary:
         assert permissions(temporary) & mask == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.txt", "other.txt"]
-
-
-def test_other_threads_make_files_by_the_same_mask(tmp_path: Path, mask: int) -> None:
-    ended = threading.Event()
-    found: set[int] = set()
-
-    def make() -> None:
-        number = 0
-        while not ended.is_set():
-            number += 1
-            path = tmp_path / f"other-{number}"
-            path.touch()
-            found.add(permissions(path))
-            path.unlink()
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    for number in range(2000):
-        write_whole(tmp_path / "mine", str(number), lasting=False)
-    ended.set()
-    thread.join()
-    assert found == {0o666 & ~mask}
 
 
 def test_what_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:

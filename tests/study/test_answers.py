@@ -84,13 +84,6 @@ def test_a_longer_run_asks_only_for_what_is_new(tmp_path: Path) -> None:
     assert len(told) >= 14 and told == [trial.score for trial in long.trials][: len(told)]
 
 
-def test_a_program_that_changed_is_asked_anew(program: Path) -> None:
-    sn.compare("fashion", [NAME], ASKED, runs=1, budget=13, folder="out")
-    program.write_text(program.read_text().replace("tokens", "requests"))
-    run = sn.compare("fashion", [NAME], ASKED, runs=1, budget=13, folder="out").runs[0]
-    assert run.diagnosis["usage"] == {"requests": 3.0}
-
-
 @pytest.mark.usefixtures("program")
 def test_altered_answers_are_refused() -> None:
     sn.compare("fashion", [NAME], ASKED, runs=1, budget=13, folder="out")
@@ -100,19 +93,6 @@ def test_altered_answers_are_refused() -> None:
     answers.write_text(answers.read_text().replace("~0|", "~1|", 1))
     with pytest.raises(UserError, match="answers/.* is damaged .line 2 is not as it was written"):
         sn.compare("fashion", [NAME], ASKED, runs=1, budget=13, folder="out")
-
-
-@pytest.mark.usefixtures("program")
-def test_answers_of_another_comparison_are_refused() -> None:
-    for folder, budget in (("out", 12), ("other", 12)):
-        objective = ASKED if folder == "out" else "valid_loss"
-        sn.compare("fashion", [NAME], objective, runs=1, budget=budget, folder=folder)
-    (answers,) = Path("out/answers").glob("*.journal")
-    (other,) = Path("other/answers").glob("*.journal")
-    shutil.copy(other, answers)
-    next(Path("out/runs").glob("*")).unlink()
-    with pytest.raises(UserError, match="other settings .of."):
-        sn.compare("fashion", [NAME], ASKED, runs=1, budget=12, folder="out")
 
 
 def test_a_strategy_of_a_user_may_speak_for_others_too(tmp_path: Path) -> None:
@@ -125,8 +105,3 @@ def test_a_strategy_of_a_user_may_speak_for_others_too(tmp_path: Path) -> None:
         Store(out).discard("AtWill", run.run)
     again = sn.compare("fashion", [f"{file}:AtWill"], ASKED, runs=3, budget=60, folder=out).runs
     assert list(map(cells, first)) == list(map(cells, again))
-
-
-def test_only_answers_from_outside_are_kept(tmp_path: Path) -> None:
-    sn.compare("fashion", ["random", "evolution"], ASKED, runs=1, budget=12, folder=tmp_path)
-    assert not (tmp_path / "answers").exists()

@@ -16,7 +16,6 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.cli.options import DEFAULT_BUDGET
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201
@@ -68,16 +67,6 @@ def test_all_strategies_of_a_run_share_their_first_cells_and_runs_do_not(
     assert first_cells(space, 10, 1, 0) != first_cells(space, 10, 0, 0)
 
 
-def test_adding_a_strategy_or_a_run_changes_no_other(analog: TableBenchmark) -> None:
-    alone = compare(analog, ["evolution"], runs=1, budget=30).runs[0]
-    among = compare(analog, ["random", "evolution"], runs=3, budget=30)
-    assert [t.cell for t in among.runs_of("evolution")[0].trials] == [t.cell for t in alone.trials]
-    single = sn.search(analog, "evolution", budget=30, seed=2)
-    assert [t.score for t in among.runs_of("evolution")[2].trials] == [
-        t.score for t in single.trials
-    ]
-
-
 @pytest.mark.parametrize("strategy", [*SWIFT, f"{FILE}:Fine"])
 def test_a_budget_of_cells_is_spent_exactly(strategy: str, objective: Objective) -> None:
     for cells in (1, 9, 10, 11, 12, 31):
@@ -105,12 +94,6 @@ def test_a_budget_of_seconds_is_spent_as_far_as_whole_trials_fit(
         run_of(strategy, objective, Budget(seconds=12.99))
 
 
-def test_a_budget_of_both_ends_at_whichever_comes_first(small: TableBenchmark) -> None:
-    objective = Objective("valid_error[12]", small)
-    assert len(run_of("random", objective, Budget(20, 13 * 15)).trials) == 15
-    assert len(run_of("random", objective, Budget(15, 13 * 20)).trials) == 15
-
-
 @pytest.mark.data
 def test_the_next_trial_would_have_passed_the_budget(real: TableBenchmark) -> None:
     objective = Objective("valid_error[12]", real)
@@ -119,12 +102,6 @@ def test_the_next_trial_would_have_passed_the_budget(real: TableBenchmark) -> No
         longer = run_of("evolution", objective, Budget(len(short.trials) + 1), run)
         assert [t.cell for t in longer.trials[:-1]] == [t.cell for t in short.trials]
         assert short.simulated_seconds <= 3000 < longer.simulated_seconds
-
-
-def test_a_smaller_budget_is_the_start_of_a_larger_one(objective: Objective) -> None:
-    for strategy in SWIFT:
-        long = run_of(strategy, objective, Budget(60)).trials
-        assert list(run_of(strategy, objective, Budget(35)).trials) == list(long[:35])
 
 
 @pytest.mark.parametrize(
@@ -148,14 +125,6 @@ def test_bad_experiments_are_refused_before_anything_runs(analog: TableBenchmark
     ):
         with pytest.raises(UserError, match=message):
             compare(analog, **{"budget": 5, **arguments})
-
-
-def test_the_root_seed_is_heeded(analog: TableBenchmark) -> None:
-    scores = [
-        compare(analog, ["random"], runs=2, budget=15, seed=seed).scores("random").tolist()
-        for seed in (0, 1, 0)
-    ]
-    assert scores[0] == scores[2] != scores[1]
 
 
 def test_two_workers_give_what_one_gives(analog: TableBenchmark, tmp_path: Path) -> None:
@@ -213,11 +182,6 @@ def test_a_failing_strategy_fails_alone_with_one_clear_line(
         assert "more than 0.3 s" in made.failures[0]
 
 
-def test_a_failure_is_raised_by_search(analog: TableBenchmark) -> None:
-    with pytest.raises(UserError, match="LookupError when it was asked: no idea"):
-        sn.search(analog, f"{FILE}:RaisesWhenAsked", budget=20)
-
-
 def test_a_failed_run_keeps_its_trials_and_is_made_anew(
     analog: TableBenchmark, tmp_path: Path
 ) -> None:
@@ -239,12 +203,6 @@ def test_a_strategy_cannot_spoil_the_results_through_what_it_is_told(objective: 
     fine = run_of(f"{FILE}:Fine", objective, Budget(24))
     assert [t.cell for t in spoilt.trials] == [t.cell for t in fine.trials]
     assert [t.values for t in spoilt.trials] == [t.values for t in fine.trials]
-
-
-def test_both_clocks_are_reported(objective: Objective) -> None:
-    run = run_of("local_search", objective, Budget(50))
-    assert run.simulated_seconds == 50
-    assert 0 < run.strategy_seconds < run.real_seconds
 
 
 def test_the_store_refuses_another_comparison(analog: TableBenchmark, tmp_path: Path) -> None:
@@ -292,16 +250,6 @@ def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
     assert bare(read_comparison(tmp_path)) == bare(made)
 
 
-def test_a_store_that_cannot_be_written_is_a_user_error(
-    analog: TableBenchmark, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot write"):
-        compare(analog, ["random"], runs=1, budget=12, folder=tmp_path / "file" / "out")
-    with pytest.raises(UserError, match="holds no comparison"):
-        read_comparison(tmp_path / "none")
-
-
 def test_a_comparison_reads_back_what_it_computed(analog: TableBenchmark, tmp_path: Path) -> None:
     made = compare(
         analog,
@@ -325,25 +273,3 @@ def test_a_comparison_reads_back_what_it_computed(analog: TableBenchmark, tmp_pa
         assert entry["score"]["mean"] == pytest.approx(
             np.mean([r.incumbent.score for r in made.runs_of(name)])
         )
-
-
-def test_an_optimum_that_is_found_has_a_regret_of_exactly_zero(analog: TableBenchmark) -> None:
-    """Two terms, so that rounding would show: the score of a look-up and that of the whole table
-    are the same.
-    """
-    made = compare(
-        analog, ["local_search"], "digital_error + 0.05*params + 0.01*macs", runs=1, budget=1500
-    )
-    regrets = made.regrets("local_search")
-    assert regrets is not None
-    assert regrets[0] == 0.0
-
-
-def test_python_takes_the_usual_budget_of_the_commands_where_none_is_given(
-    analog: TableBenchmark,
-) -> None:
-    made = compare(analog, ["random"], runs=1)
-    assert len(made.runs[0].trials) == DEFAULT_BUDGET == 150
-    assert len(sn.search(analog, "random").trials) == DEFAULT_BUDGET
-    by_time = sn.search(analog, "random", budget_seconds=20)
-    assert by_time.budget_cells is None and len(by_time.trials) == 20

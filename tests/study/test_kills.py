@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from analysis.torture import hit, marked, start, workers
+from analysis.torture import hit, marked, workers
 from tests.conftest import Snas
 from tests.gated import Gated
 
@@ -83,21 +83,6 @@ SECOND = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signa
 SECOND += "from surrogate_nas.cli import main; main()"
 
 
-def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
-    """Neither while the command tidies up nor when it is about to leave."""
-    gated = Gated(tmp_path / "work")
-    mark = str(tmp_path)
-    process = start([sys.executable, "-c", SECOND, *gated.arguments], tmp_path / "home", mark)
-    gated.arrived(2)
-    for _ in range(3):
-        process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    says = "snas: interrupted. What was finished is kept; the same command goes on from there."
-    assert (process.returncode, errors.strip()) == (130, says)
-    while marked(mark):
-        time.sleep(0.01)
-
-
 def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(
     undisturbed: Any, tmp_path: Path
 ) -> None:
@@ -130,54 +115,6 @@ def test_a_second_process_waits_for_the_first_and_both_say_the_same(
     gated.open()
     assert (first.wait(), second.wait()) == (0, 0)
     assert gated.finish() == undisturbed
-
-
-UNCAUGHT = """
-import os, signal, sys, time
-from surrogate_nas.cli.app import ending_signals, farewell
-class Held:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-        for _ in range(1000): pass
-received = []
-try:
-    with ending_signals(received):
-        held = Held()
-        del held
-        {after}
-except KeyboardInterrupt:
-    print("came again", farewell(received)[1])
-"""
-
-
-@pytest.mark.parametrize(
-    ("after", "code", "says"),
-    [
-        ("while True: time.sleep(.01)", 0, "came again 143"),
-        (
-            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n        while True: time.sleep(.01)",
-            143,
-            "",
-        ),
-    ],
-    ids=["again", "at last"],
-)
-def test_a_signal_that_nothing_could_catch_ends_the_command_all_the_same(
-    after: str,
-    code: int,
-    says: str,
-) -> None:
-    process = start([sys.executable, "-c", UNCAUGHT.format(after=after)], Path(), "uncaught")
-    printed, errors = process.communicate()
-    assert (process.returncode, printed.strip()) == (code, says)
-    assert "Traceback" not in errors and errors.count("\n") == (code > 0)
-
-
-def test_a_command_that_ignores_hangups_still_does() -> None:
-    code = "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-    code += "from surrogate_nas.cli.app import ending_signals\n"
-    code += "with ending_signals([]): os.kill(os.getpid(), signal.SIGHUP)\n"
-    assert start([sys.executable, "-c", code], Path(), "hangup").wait() == 0
 
 
 def test_handlers_are_put_back(snas: Snas) -> None:

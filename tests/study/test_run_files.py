@@ -163,28 +163,3 @@ def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Pat
     chain.close()
     watch = RunWatch(ended, "root", 12)
     assert watch.refresh() and watch.damage == "it goes on after its end"
-
-
-def test_what_a_run_says_of_itself() -> None:
-    assert (
-        RUN.answers == TRIALS[:5]
-        and RUN.incumbent is TRIALS[4]
-        and RUN.scores.tolist() == list(SCORES)
-    )
-    assert RUN.simulated_seconds == 2 + 3 + 4 + 5 + 6 + 7
-    assert repr(RUN) == "<Run 4 of mine: 6 trials, best score 2>"
-    assert repr(replace(RUN, epochs=7)) == "<Run 4 of mine: 6 trials, no answer>"
-    assert "failed: it stopped" in repr(replace(RUN, failure="it stopped"))
-    assert "no feasible cell" in repr(replace(RUN, trials=[TRIALS[2]]))
-    html = RUN._repr_html_()
-    assert (
-        html.index(TRIALS[4].cell.text)
-        < html.index(TRIALS[1].cell.text)
-        < html.index(TRIALS[0].cell.text)
-    )
-    assert TRIALS[3].cell.text not in html, "it is no better than what was found before"
-    frame = RUN.to_frame()
-    assert frame["score"].tolist() == frame["valid_error"].tolist() == list(SCORES) and set(
-        frame["strategy"]
-    ) == {"mine"}
-    assert frame["cell"].tolist() == [cell.text for cell in SPACE] and "values" not in frame

@@ -15,11 +15,8 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.strategies import StrategyLike, strategy_entry
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.api import run_suite
-from surrogate_nas.study.sandbox import Files
 from surrogate_nas.study.sources import Sources, imported_by, sources_of
 from surrogate_nas.study.store import Store
-from tests.conftest import Snas
 
 MINE = """
 import sys
@@ -125,30 +122,6 @@ def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_p
     assert failure.startswith(
         "Strategy Mine failed in run 1: mine.py was edited while runs were made;"
     )
-
-
-def test_problems_of_a_suite_are_made_anew_too(
-    strategy: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    suite = tmp_path / "own.toml"
-    suite.write_text(
-        f'cells = 14\nruns = 2\nstrategies = ["random", "{strategy}"]\n\n'
-        '[[problems]]\nname = "one"\nbenchmark = "fashion"\n'
-    )
-    run_suite(str(suite), tmp_path / "out")
-    draw_from(tmp_path, HIGH)
-    run_suite(str(suite), tmp_path / "out")
-    assert all(cells <= {*HIGH} for cells in asked(tmp_path / "out" / "problems" / "one"))
-    assert "Mine has changed" in capsys.readouterr().err
-
-
-def test_the_report_names_the_source(strategy: str, tmp_path: Path, snas: Snas) -> None:
-    out = tmp_path / "out"
-    arguments = ["--strategies", f"{strategy},random", "--runs", 2, "--budget", 14, "--out", out]
-    assert snas("compare", "fashion", *arguments).code == 0
-    assert "source of Mine" in (out / "report.html").read_text()
 
 
 SCRIPT = """
@@ -308,46 +281,6 @@ def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
     )
     again = compared(reading, out)
     assert not again.failures and all(cells <= {0, *HIGH} for cells in asked(out))
-
-
-def test_the_page_lists_what_was_read_and_a_note_that_was_altered_is_refused(
-    reading: str,
-    tmp_path: Path,
-    snas: Snas,
-) -> None:
-    out = tmp_path / "out"
-    arguments = [
-        "compare",
-        "fashion",
-        "--strategies",
-        f"{reading},random",
-        "--runs",
-        2,
-        "--budget",
-        14,
-        "--out",
-        out,
-    ]
-    assert snas(*arguments).code == 0
-    assert "files that Mine read" in (out / "report.html").read_text()
-    note = out / "files" / "Mine" / "0.json"
-    note.write_text(note.read_text().replace("conf", "cont"))
-    outcome = snas(*arguments)
-    assert outcome.code == 2 and f"{note} is damaged" in outcome.err
-
-
-def test_what_a_process_reports_is_not_trusted(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "out.txt").write_text("1")
-    files = Files(tmp_path / "in")
-    for answer in (
-        None,
-        {},
-        [["../out.txt", str(tmp_path / "out.txt"), "", 3, None, "a\0b"], ["../out.txt", 4]],
-        [3],
-    ):
-        files.take(answer)
-    assert not files.read and not files.written
 
 
 def test_the_file_of_a_model_in_an_option_is_source(tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ import os
 import pickle
 import random
 import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -69,21 +67,6 @@ def test_a_label_of_any_length_is_a_file_name(tmp_path: Path, analog: TableBench
     assert [len(run.trials) for run in read.runs] == [LINES, LINES]
     names = [path.name for path in folder.rglob("*")]
     assert all(len(os.fsencode(name)) < 256 for name in names)
-
-
-def test_labels_that_differ_only_in_case_are_refused_before_anything_is_made(
-    tmp_path: Path, analog: TableBenchmark
-) -> None:
-    (tmp_path / "mine.py").write_text(LABELS.format("Other"))
-    own, other = (f"{tmp_path / 'mine.py'}:{name}" for name in ("Own", "own"))
-    folder = tmp_path / "out"
-    with pytest.raises(UserError, match="differ only in upper and lower case"):
-        compare(analog, [own, other], runs=1, budget=LINES, folder=folder)
-    assert not (folder / "runs").exists()
-    compare(analog, [own], runs=1, budget=LINES, folder=folder)
-    with pytest.raises(UserError, match="differ only in upper and lower case"):
-        compare(analog, [other], runs=1, budget=LINES, folder=folder)
-    assert len(read_comparison(folder).runs) == 1
 
 
 def flipped(content: bytes, rng: random.Random) -> bytes:
@@ -411,41 +394,6 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
     assert [run.trials for run in made.runs] == [
         run.trials for run in compare(analog, NAMES, runs=1, budget=LINES).runs
     ]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_full_disk_ends_the_command_with_one_line(tmp_path: Path, workers: int) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))"
-    code = f"{limit}; from surrogate_nas.cli import main; main()"
-    arguments = [
-        "compare",
-        "analog-cifar10",
-        "--strategies",
-        ",".join(NAMES),
-        "--runs",
-        "2",
-        "--budget",
-        "90",
-    ]
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            code,
-            *arguments,
-            "--workers",
-            str(workers),
-            "--out",
-            str(tmp_path / "out"),
-        ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    # A busy machine takes long enough for lines of progress.
-    lines = [line for line in ended.stderr.strip().splitlines() if not line.startswith("runs ")]
-    assert ended.returncode == 2 and len(lines) == 1, ended.stderr
-    assert lines[0].startswith("snas: Cannot write") and "run again to go on" in lines[0]
 
 
 def test_a_store_that_was_read_goes_to_other_processes(tmp_path: Path) -> None:

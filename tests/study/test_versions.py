@@ -11,10 +11,9 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
-from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.store import Store
 from surrogate_nas.study.versions import count_version
-from tests.conftest import Snas
 
 MINE = """
 import json
@@ -78,42 +77,6 @@ def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> N
         "with fresh seeds it is a first look"
     )
     assert "(2 versions so far)" not in str(told(compared(strategy, None, seed=1)))
-
-
-def test_terminal_page_and_suite_say_it(
-    strategy: str,
-    tmp_path: Path,
-    snas: Snas,
-) -> None:
-    out = tmp_path / "out"
-    arguments = [
-        "compare",
-        "fashion",
-        "--strategies",
-        f"{strategy},random",
-        "--runs",
-        2,
-        "--budget",
-        12,
-        "--out",
-        out,
-    ]
-    assert snas(*arguments).code == 0 and "edited" not in (out / "report.html").read_text()
-    edited(tmp_path, add=1)
-    sentence = "Mine was edited and run again on these seeds (2 versions so far)"
-    shown = snas(*arguments, "--json").json
-    assert any(one.startswith(sentence) for one in shown["verdict"]["sentences"])
-    assert sentence.removeprefix("Mine ") in (out / "report.html").read_text()
-    suite = tmp_path / "own.toml"
-    suite.write_text(
-        f'cells = 12\nruns = 2\nstrategies = ["random", "{strategy}"]\n\n'
-        '[[problems]]\nname = "one"\nbenchmark = "fashion"\nobjective = "valid_loss"\n'
-    )
-    assert sentence not in str(run_suite(str(suite), tmp_path / "suite").verdict.sentences)
-    edited(tmp_path, add=2)
-    assert sentence in str(run_suite(str(suite), tmp_path / "suite").verdict.sentences)
-    stored = stored_suite(tmp_path / "suite")
-    assert sentence in str(stored.verdict.sentences)
 
 
 def test_strategies_of_the_project_have_no_versions(tmp_path: Path) -> None:
