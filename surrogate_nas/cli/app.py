@@ -132,7 +132,6 @@ app = typer.Typer(
 
 
 def _print_version(as_json: bool) -> None:
-    """Print the version; as JSON also those of Python, the system and numerical libraries."""
     if not as_json:
         typer.echo(f"snas {__version__}")
         return
@@ -195,7 +194,6 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    """Run a command and give its exit code."""
     try:
         code = app(prog_name="snas", standalone_mode=False)
     except UserError as error:
@@ -243,7 +241,6 @@ def _refuse(message: str) -> int:
 
 
 def _place(error: BaseException) -> str:
-    """Where an exception was raised."""
     frames = list(traceback.extract_tb(error.__traceback__))
     return f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 

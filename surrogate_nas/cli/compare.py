@@ -188,7 +188,6 @@ def report(
 
 
 def _judge_together(folders: Sequence[Path], out: Path | None, json: bool) -> None:
-    """Judge together what several folders hold."""
     kinds = {folder: kind_of(folder) for folder in folders}
     for folder, kind in kinds.items():
         if not kind:
@@ -216,7 +215,6 @@ def _finish_suite(
     verify: bool = False,
     against: Sequence[Path] = (),
 ) -> int:
-    """Read a suite, write its pages into another folder, print it; how many runs are missing."""
     stored = stored_suite(
         folder,
         against=against,
@@ -230,7 +228,6 @@ def _finish_suite(
 
 
 def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
-    """Write the summary and the pages of a comparison into a folder, and print it."""
     content = comparison.to_json()
     written = write_pages(comparison, content, folder)
     several = comparison.objective.parts > 1

@@ -386,7 +386,6 @@ _OPTIONS_OF = {
 
 
 def _declared(units: list[str] | None, directions: list[str] | None) -> Declared:
-    """The units and directions that options declare."""
     for text in directions or ():
         if text.rpartition("=")[2] not in DIRECTIONS:
             raise UserError(f"--direction is NAME=min or NAME=max, not {text!r:.80}.")
@@ -430,7 +429,6 @@ def _imported(
 
 
 def _written(table: Table) -> tuple[str, str, int]:
-    """Write a table into the home folder; its name, what it holds, and how many columns."""
     write_table(table, table_path(table.name))
     if isinstance(space := space_named(table.space), Sampled):
         # those of all are worked out with it and remembered, so that no search begins so
@@ -510,7 +508,6 @@ def _examined(name: str, space: str | None, declared: Declared) -> Examination:
 
 
 def _line(finding: Finding) -> str:
-    """A finding on lines of a page's width."""
     text = f"{finding.level:8} {finding}".replace(" %", "\N{NO-BREAK SPACE}%")
     lines = fill(text, _PAGE, subsequent_indent=" " * 9, break_on_hyphens=False)
     return lines.replace("\N{NO-BREAK SPACE}", " ")

@@ -121,7 +121,6 @@ def _share(value: float | None) -> str:
 
 
 def _table(content: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
-    """A row a λ: L and R of the optimum, the winner, and every strategy's mean regret."""
     listed = [one["name"] for one in content["hypervolume"]["strategies"]]
     rows: list[list[object]] = []
     for step in content["lambdas"]:

@@ -113,7 +113,6 @@ def check(
 
 
 def _show_causes(what: str, n: int, causes: Sequence[Cause]) -> None:
-    """One line where all holds, or why not, each cause once."""
     if not causes:
         typer.echo(f"{what} keeps all {n} promises.")
     for cause in causes:
@@ -125,7 +124,6 @@ def _show_causes(what: str, n: int, causes: Sequence[Cause]) -> None:
 
 
 def _check_name(name: str, kind: str) -> None:
-    """Refuse a name that Python cannot use, or that would hide something else."""
     if not _WORD.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
             f"{name!r:.80} is no name for a {kind}: use up to {_LONGEST_NAME} letters, digits and"

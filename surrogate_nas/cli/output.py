@@ -52,7 +52,6 @@ def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:
 
 
 def _finite(content: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):

@@ -102,7 +102,6 @@ def _problems(
     subject_to: str | None,
     budget: int,
 ) -> Suite | list[Problem]:
-    """A suite as it is named, or a problem on each benchmark."""
     asked = what or [default()]
     suites = [name for name in asked if name in SUITES or name.endswith(".toml")]
     if not suites:

@@ -172,7 +172,6 @@ def search(
 
 
 def _where(out: Path | None, bound: Objective) -> str:
-    """Say where the run is stored and how its report is written, or that it is not stored."""
     if out is None:
         return "This run is not stored: with --out DIR it is, and can be resumed and reported."
     address = bound.benchmark.address
@@ -218,7 +217,6 @@ class _Counted:
 
 
 def _show_confirmed(confirmed: Confirmation) -> None:
-    """Print the cells with their scores by fresh seeds, and what these decide."""
     rows = []
     for one in [*confirmed.cells, confirmed.reference]:
         if one is not None:

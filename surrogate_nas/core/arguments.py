@@ -239,7 +239,6 @@ def check_argument(name: str, value: object, kind: Any) -> object:
 
 
 def _as_own(value: object) -> object:
-    """A number of NumPy's as one of Python's own; anything else unchanged."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)
@@ -278,7 +277,6 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _called(function: Callable[..., Any]) -> str:
-    """A function as a message names it: a class's constructor by the class."""
     return f"{function.__qualname__.removesuffix('.__init__')}()"
 
 

@@ -80,8 +80,6 @@ def digest_of_function(function: Callable[..., Any], owner: object = None) -> st
 
 
 class _Values:
-    """Digests of values."""
-
     def __init__(self, owner: object, *names: str) -> None:
         self._owner = owner
         self._names = list(names)
@@ -93,7 +91,6 @@ class _Values:
         self._sources: dict[str, str] = {}
 
     def _apart(self) -> _Values:
-        """A reader that has read nothing but sources."""
         other = _Values(self._owner, *self._names)
         other._sources = self._sources
         return other
@@ -127,7 +124,6 @@ class _Values:
         return f"{name} {digest}"
 
     def _parts(self, value: Any) -> Iterator[str]:
-        """Yield texts that tell a value from others of its type."""
         kind = type(value)
         if kind in _PLAIN:
             yield repr(value)
@@ -163,7 +159,6 @@ class _Values:
             )
 
     def _of_code(self, value: Any) -> Iterator[str]:
-        """Yield the parts of what is called, or of an object."""
         if isinstance(value, FunctionType):
             yield from self._of_function(value)
         elif isinstance(value, MethodType):
@@ -199,7 +194,6 @@ class _Values:
                 yield self._named(name, value)
 
     def _of_module(self, module: ModuleType, names: Iterable[str]) -> Iterator[str]:
-        """Yield the values of the user's own module that code which has these names may read."""
         for name in names:
             value = vars(module).get(name)
             if isinstance(value, ModuleType):
@@ -218,7 +212,6 @@ class _Values:
             yield self._named(f"{kind.__qualname__}.{name}", value)
 
     def _of_object(self, value: Any) -> Iterator[str]:
-        """Yield the parts of an object, as it would be pickled."""
         kind = type(value)
         yield self.digest(kind)
         if any(base.__module__.startswith("surrogate_nas.") for base in kind.__mro__):
@@ -268,7 +261,6 @@ class _Values:
 
 
 def _reduced(value: Any) -> Any:
-    """What an object would be pickled as."""
     kind = type(value)
     if kind in copyreg.dispatch_table:
         return copyreg.dispatch_table[kind](value)
@@ -277,7 +269,6 @@ def _reduced(value: Any) -> Any:
 
 
 def _array(tensor: Any) -> Any:
-    """The values of a tensor for NumPy."""
     plain = tensor.detach().cpu()
     try:
         return plain.numpy()
@@ -301,7 +292,6 @@ def _attributes(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def _behind(attribute: Any) -> list[Any]:
-    """The functions of a class's method or property; a value itself."""
     if isinstance(attribute, staticmethod | classmethod):
         return [attribute.__func__]
     if isinstance(attribute, property):
@@ -311,7 +301,6 @@ def _behind(attribute: Any) -> list[Any]:
 
 
 def _is_library(kind: type) -> bool:
-    """Whether a class is of Python or of an installed package."""
     if kind.__module__ == "__main__":
         return False
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
@@ -337,7 +326,6 @@ def _content(cell: Any) -> Iterator[Any]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names that a function, or one in it, looks up outside itself."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

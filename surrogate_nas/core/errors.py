@@ -111,7 +111,6 @@ def unknown(
 
 
 def _defined_in(file: Path) -> list[str]:
-    """The names that a Python file defines, classes first; none where it cannot be read."""
     try:
         body = ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []
     except (OSError, ValueError, SyntaxError, RecursionError):

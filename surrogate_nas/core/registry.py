@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,7 @@ from typing import Any, Generic, TypeVar
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need, opened
 from surrogate_nas.core.plugin import check_file, import_file
+from surrogate_nas.core.source import modules
 
 T = TypeVar("T")
 Check = Callable[[object, str], T]
@@ -94,7 +96,6 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @cached_property
     def _inside(self) -> dict[str, T]:
-        """The things that the modules of the folder hold."""
         things: dict[str, Any] = {}
         first = [f"{self._folder}.{name}" for name in self._first]
         for module in dict.fromkeys([*first, *modules_of(self._folder)]) if self._folder else ():
@@ -176,20 +177,29 @@ class Registry(Mapping[str, T], Generic[T]):
             raise UserError(f"{file} defines no {attribute}.")
         return getattr(module, attribute)
 
-    def code(self, name: str) -> str:
-        """A digest of the file that defines a name; empty for the project's own names and for no
-        name.
+    def file(self, name: str) -> Path | None:
+        """The file that defines a name, which is not imported; None for the project's own names and
+        for no name.
         """
         path, separator, _ = name.rpartition(":")
-        if not separator:
-            if name in self or name not in self.points():
-                return ""
-            spec = importlib.util.find_spec(self.points()[name].module)
-            if spec is None or spec.origin is None:
-                return ""
-            path = spec.origin
-        file = Path(path)
-        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+        if separator:
+            return Path(path)
+        point = self.points().get(name)
+        if point is None:
+            return None
+        top, *inner = point.module.split(".")
+        spec = PathFinder.find_spec(top)
+        if spec is None or spec.origin is None:
+            return None
+        package = Path(spec.origin)
+        files = modules(inner, [package.parent]) if inner else []
+        return files[0] if files else package
+
+    def code(self, name: str) -> str:
+        """A digest of the file that defines a name; empty where `file` gives none."""
+        file = self.file(name)
+        is_there = file is not None and file.is_file()
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file and is_there else ""
 
     def described(self) -> Iterator[dict[str, Any]]:
         """What there is, read from the files without importing one:

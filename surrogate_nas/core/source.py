@@ -136,7 +136,6 @@ def _own_places() -> list[Path]:
 
 
 def _installed() -> list[Path]:
-    """Where packages are installed."""
     paths = sysconfig.get_paths()
     return [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 

@@ -52,7 +52,6 @@ Accept = Callable[[list[dict[str, Any]]], int]
 
 
 def _sealed(seal: bytes, body: bytes) -> bytes:
-    """The seal of a line after another's."""
     return blake2b(seal + body, digest_size=_DIGITS // 2).hexdigest().encode()
 
 
@@ -113,7 +112,6 @@ def _with_seal(body: bytes, seal: bytes) -> bytes:
 
 
 def _entry(body: bytes, number: int) -> dict[str, Any]:
-    """The fields of a line."""
     try:
         entry = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -259,7 +257,6 @@ class Journal:
 
     @contextmanager
     def _reported(self, verb: str) -> Iterator[None]:
-        """Say what is wrong with the file in one line."""
         try:
             yield
         except DamagedError as error:

@@ -127,7 +127,6 @@ def _check_end(path: Path, file: BinaryIO) -> int:
 
 
 def _check_members(path: Path, members: Iterable[ZipInfo], packed: int) -> None:
-    """Refuse members by what the list states of them."""
     names = set()
     total = 0
     for member in members:

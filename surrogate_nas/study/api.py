@@ -363,7 +363,6 @@ def run_suite(
 
 
 def _left_out(suite: Suite, skipped: Sequence[Skipped]) -> str:
-    """Which problems are not run, and the command that fetches their tables."""
     n = len(suite.problems)
     names = ", ".join(one.problem.name for one in skipped)
     commands = {one.reason.rpartition(": run ")[2].rstrip(".") for one in skipped}
@@ -382,7 +381,6 @@ def _trace(part: Part, run: Run) -> Trace:
 
 
 def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped]]:
-    """The problems whose data is here, and those whose is not."""
     parts = []
     skipped = []
     runs = {entry.label: entry.runs for entry in suite.entries}
@@ -539,7 +537,6 @@ def stored_objective(folder: Path, description: dict[str, Any], benchmark: str |
 
 
 def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
-    """Each folder once."""
     if isinstance(against, str) or not isinstance(against, Sequence):
         raise UserError(f"against is a list of folders, not {against!r:.80}.")
     if bad := [one for one in (folder, *against) if not isinstance(one, str | Path)]:
@@ -574,7 +571,6 @@ def stored_suite(
 
 
 def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns:
-    """What one folder holds of a suite."""
     suite = read_plan(folder / PLAN)
     comparisons = {}
     for problem in suite.problems:
@@ -594,7 +590,6 @@ def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns
 
 
 def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:
-    """The runs that belong to a suite; its folder may hold more, of other strategies or seeds."""
     runs = {entry.label: entry.runs for entry in suite.entries}
     own_runs = [
         run

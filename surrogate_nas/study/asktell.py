@@ -111,7 +111,6 @@ class AskTell:
             self._go_on(Path(out), about)
 
     def _go_on(self, folder: Path, about: dict[str, Any]) -> None:
-        """Do again what a folder's journal holds, and write there from now on."""
         journal = Journal(folder / "loop.journal", about)
         self._stack.callback(journal.close)
         try:
@@ -241,13 +240,11 @@ class AskTell:
         return self._tell(asked, self._ledger.failed(asked, reason, cost))
 
     def _asked(self, cell: Cell | str | Request) -> Cell | Request:
-        """The space's own cell, in a request where it came in one."""
         if isinstance(cell, Request):
             return cell._replace(cell=self._space.cell(cell.cell))
         return self._space.cell(cell)
 
     def _by_name(self, asked: Asked, values: object) -> Mapping[str, float]:
-        """What the caller measured, by metric."""
         if isinstance(values, Mapping):
             return values
         known = self.objective.known
@@ -309,7 +306,6 @@ class AskTell:
 
 
 def _written(asked: Asked) -> list[Any]:
-    """What was asked for, as a journal holds it."""
     if isinstance(asked, Request):
         return [asked.cell.text, asked.epochs, list(asked.read)]
     return [asked.text]

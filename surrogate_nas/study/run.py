@@ -342,7 +342,6 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Say what is wrong with a file that is opened or written."""
     try:
         yield
     except DamagedError as error:
@@ -355,8 +354,6 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 class _Stamp(NamedTuple):
-    """What changes with a file's content."""
-
     inode: int
     size: int
     changed: int
@@ -432,7 +429,6 @@ class RunWatch:
         return True
 
     def _read_on(self) -> bool:
-        """Read further lines; whether they go on from those before."""
         try:
             with open_regular(self.path) as file:
                 file.seek(self._read)

@@ -333,7 +333,6 @@ class Part:
         self.count_versions()
 
     def _keep_read(self) -> None:
-        """Note in the folder what files the benchmark's functions have read."""
         files = self.experiment.objective.benchmark.files
         if self.store is not None and files is not None:
             self.store.keep("read", files.now())
@@ -461,12 +460,10 @@ def execute(
 
 
 def _engine_of_runs(engine: str, parts: Sequence[Part]) -> str:
-    """Where runs are made: here, where it is their trainings that an engine makes."""
     return "processes" if _in_slots(parts) else engine
 
 
 def _in_slots(parts: Sequence[Part]) -> list[Experiment]:
-    """Those whose cells are trained in slots."""
     return [part.experiment for part in parts if part.experiment.options.in_flight is not None]
 
 
@@ -485,7 +482,6 @@ def _shared(parts: Sequence[Part], runs: int, stack: ExitStack) -> SharedSlots |
 
 
 def _jobs(parts: Sequence[Part]) -> list[_Job]:
-    """Every run of a study, in the order that they are made in."""
     jobs: list[_Job] = []
     for number in range(max(part.experiment.runs for part in parts)):
         for part in parts:
@@ -497,7 +493,6 @@ def _jobs(parts: Sequence[Part]) -> list[_Job]:
 
 
 def _announce(parts: Sequence[Part], todo: Sequence[_Job]) -> None:
-    """Say for each part what its runs call that are made now."""
     for part in parts:
         runs = sum(key.problem == part.name for key, _ in todo)
         part.experiment.announce(runs, len(part.experiment.strategies) + BEST_SHOWN)
@@ -517,7 +512,6 @@ def _do(
     shared: SharedSlots | None,
     job: _Job,
 ) -> Any:
-    """Make a run, and what is kept of it."""
     key, entry = job
     part = parts[key.problem]
     watch = None if within is None else partial(within, key.strategy, key.number)

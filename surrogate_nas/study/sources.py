@@ -13,14 +13,13 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.plugin import origin
 from surrogate_nas.core.reference import parse_reference
-from surrogate_nas.core.source import Sources, modules, source_of, text_of, with_imports
+from surrogate_nas.core.source import Sources, source_of, text_of, with_imports
 from surrogate_nas.strategies import OURS, StrategyEntry
 
 __all__ = ["Sources", "folder_of", "imported_by", "sources_of"]
@@ -36,11 +35,11 @@ def sources_of(entry: StrategyEntry) -> Sources:
     if isinstance(entry.target, type):
         return {} if entry.is_trusted else source_of(entry.target)
     if entry.is_trusted:
-        code = _file_of(str(entry.options.get("code", "")))
+        code = OURS.file(str(entry.options.get("code", "")))
         built = {} if code is None or not code.is_file() else with_imports(code)
         named = _named_in(entry.options.get("command"))
         return {**built, **named, **_models_in(entry.options)}
-    file = _file_of(entry.target)
+    file = OURS.file(entry.target)
     return {} if file is None else with_imports(file)
 
 
@@ -52,7 +51,7 @@ def folder_of(entry: StrategyEntry) -> Path | None:
     if entry.is_trusted:
         return None
     if not isinstance(entry.target, type):
-        file = _file_of(entry.target)
+        file = OURS.file(entry.target)
         return None if file is None else file.absolute().parent
     module = entry.target.__module__
     imported = origin(module)
@@ -82,7 +81,6 @@ def imported_by(entry: StrategyEntry) -> tuple[str, ...]:
 
 
 def _named_in(command: object) -> Sources:
-    """The files that the command of an external proposer names."""
     sources: dict[str, str] = {}
     if not isinstance(command, str):
         return sources
@@ -105,20 +103,3 @@ def _models_in(options: Mapping[str, Any]) -> Sources:
                 if path.endswith(".py"):
                     sources.update(with_imports(Path(path)))
     return sources
-
-
-def _file_of(target: str) -> Path | None:
-    """The file of ``file.py:Class``, or of the entry point of an installed package."""
-    path, colon, _ = target.rpartition(":")
-    if colon:
-        return Path(path)
-    point = OURS.points().get(target)
-    if point is None:
-        return None
-    top, *inner = point.module.split(".")
-    spec = PathFinder.find_spec(top)
-    if spec is None or spec.origin is None:
-        return None
-    package = Path(spec.origin)
-    files = modules(inner, [package.parent]) if inner else []
-    return files[0] if files else package

@@ -182,7 +182,6 @@ class Store:
         was: Mapping[str, str],
         now: Mapping[str, str],
     ) -> None:
-        """Forget all runs of a strategy whose source has changed, and say so."""
         names = ", ".join(sorted(name for name in {*was, *now} if was.get(name) != now.get(name)))
         sys.stderr.write(
             f"{label} has changed since {self.folder} was written ({names}): its runs are made"
@@ -465,7 +464,6 @@ ELSEWHERE = "results of two are never mixed. Name another folder with --out (in 
 
 
 def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """What keeps a comparison from going on in a folder; empty where nothing does."""
     for unit, limit in wanted["budget"].items():
         before = stored["budget"][unit]
         if (limit is None) != (before is None) or (limit is not None and limit < before):
