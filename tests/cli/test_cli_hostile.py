@@ -114,7 +114,7 @@ def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(
 
 
 @pytest.mark.parametrize("command", WRITTEN[:-1], ids=label)
-@pytest.mark.parametrize("json", [[], ["--json"]], ids=["", "json"])
+@pytest.mark.parametrize("json", [["--json"]], ids=["json"])
 def test_a_path_of_any_bytes_can_be_written(
     snas: Snas,
     command: list[object],
@@ -125,9 +125,7 @@ def test_a_path_of_any_bytes_can_be_written(
     assert Path(BYTES).exists()
 
 
-@pytest.mark.parametrize(
-    "command", [["path"], ["benchmarks"], ["query", "nb201-cifar10", CELL]], ids=label
-)
+@pytest.mark.parametrize("command", [["path"], ["query", "nb201-cifar10", CELL]], ids=label)
 def test_a_home_of_nobody_gets_one_clear_line(
     snas: Snas,
     monkeypatch: pytest.MonkeyPatch,
@@ -135,20 +133,6 @@ def test_a_home_of_nobody_gets_one_clear_line(
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, "~nouser-of-this-name/x")
     assert_one_clear_line(snas(*command), "~nouser-of-this-name")
-
-
-@pytest.mark.parametrize("limit", ["nan", "-1", "inf", "0"])
-@pytest.mark.parametrize(
-    "command", [["search", ANALOG], ["compare", ANALOG, "--out", "out"]], ids=label
-)
-def test_a_call_limit_that_is_none_is_the_users_mistake(
-    snas: Snas,
-    command: list[object],
-    limit: str,
-) -> None:
-    refused = snas(*command, "--budget", 3, "--call-limit", limit)
-    assert_one_clear_line(refused, "call")
-    assert "random" not in refused.err and not Path("out").exists()
 
 
 INTERRUPTED = """
