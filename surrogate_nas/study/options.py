@@ -10,7 +10,7 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct
@@ -21,6 +21,7 @@ from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
+    from surrogate_nas.space.trial import Trial
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -247,6 +248,13 @@ class Options(Struct, frozen=True, kw_only=True):
             raise UserError(f"{len(named)} GPUs cannot be shared out {each} to a training.")
         shares = [",".join(named[i : i + each]) for i in range(0, len(named), each)]
         return tuple(shares) * self.per_gpu
+
+    def reached(self, trials: Iterable[Trial], epochs: int | None) -> bool:
+        """Whether a trial after the objective's own epochs reaches the target, which ends a run."""
+        return self.target is not None and any(
+            trial.feasible and trial.score <= self.target and trial.epochs == epochs
+            for trial in trials
+        )
 
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""

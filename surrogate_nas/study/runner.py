@@ -299,8 +299,7 @@ class Experiment:
 
     def is_whole(self, run: Run) -> bool:
         """Whether a run that has ended need not go on, as it must where the budget was raised."""
-        target = self.options.target
-        if target is not None and any(t.feasible and t.score <= target for t in run.answers):
+        if self.options.reached(run.trials, run.epochs):
             return True
         return Budget(run.budget_cells, run.budget_seconds) == self.budget
 

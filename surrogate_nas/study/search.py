@@ -475,10 +475,7 @@ class _Search:
         if not trials:
             return
         strategy.tell(trials)
-        target = self.options.target
-        if target is not None and any(
-            t.feasible and t.score <= target and t.epochs == self.objective.epochs for t in trials
-        ):
+        if self.options.reached(trials, self.objective.epochs):
             self.ended = True
         if self.watch is not None and self.watch(trials):
             self.ended = True

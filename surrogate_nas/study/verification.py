@@ -516,14 +516,11 @@ def _wrong_end(part: _Part, run: Run) -> str:
     """Whether a run has another number of trials than its budget pays for."""
     budget = part.budget
     n = len(run.trials)
-    target = part.options.target
     if budget.cells is not None and n > budget.cells:
         return f"it has {n} trials, and its budget pays for {budget.cells}."
     if budget.seconds is not None and run.trials[-1].finished > budget.seconds * (1 + _WITHIN):
         return f"it ends after {run.trials[-1].finished:g}, and its budget at {budget.seconds:g}."
-    reached = target is not None and any(
-        trial.feasible and trial.score <= target for trial in run.answers
-    )
+    reached = part.options.reached(run.trials, run.epochs)
     if budget.seconds is None and n != budget.cells and not reached and not _ended_early(run):
         return f"it has {plural(n, 'trial')} of {budget.cells}."
     return ""
