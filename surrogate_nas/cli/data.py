@@ -31,7 +31,6 @@ app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark
 _DEFAULT_SPACE = "nb201"
 """Of an imported CSV file whose space is not named."""
 _PAGE = 80
-"""Columns that what was found is written in."""
 
 
 UnitOption = Annotated[

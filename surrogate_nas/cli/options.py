@@ -28,7 +28,6 @@ DEFAULT_BUDGET = USUAL_CELLS
 DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
 _NO_NAME = re.compile(r"[^\w.]+")
-"""What of a benchmark's name is no part of a folder's."""
 _LONGEST_NAME = 120
 
 

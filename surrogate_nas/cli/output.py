@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from surrogate_nas.study.verdict import Verdict
 
 _PIPED_WIDTH = 200
-"""Columns of a table that is not shown on a terminal."""
 _LONGEST_NAME = 40
 """A first column of longer texts, such as cells, may be folded."""
 _LONGEST_WORDS = 24

@@ -26,7 +26,6 @@ from surrogate_nas.study.plan import plan as planned
 from surrogate_nas.study.problem import SUITES, Problem, Suite, read_suite
 
 _NO_NAME = re.compile(r"[^\w.+-]+")
-"""What of a benchmark's name is no part of a problem's."""
 
 
 def plan(

@@ -180,7 +180,6 @@ def _where(out: Path | None, bound: Objective) -> str:
 
 
 _MOST_FINAL = 8
-"""Final metrics that are printed for people."""
 
 
 class _Counted:

@@ -38,16 +38,13 @@ from surrogate_nas.core.errors import UserError, in_a_line
 from surrogate_nas.core.source import is_own, source_of
 
 _PROTOCOL = 4
-"""Of pickling."""
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 _COMPILED = (BuiltinFunctionType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType)
 _SLOTS = (GetSetDescriptorType, MemberDescriptorType)
 _CACHED = type(cache(len))
 _FILLED = (list, set, dict, deque)
 _FILLING = {"add", "append", "appendleft", "extend", "update"}
-"""Methods that add to a container and return nothing of it."""
 _GENERATED = "<string>"
-"""The file of the methods that `dataclasses` makes."""
 _OWN_DIGESTS = ("definition", "fingerprint")
 """The attributes by which spaces and benchmarks are told apart."""
 

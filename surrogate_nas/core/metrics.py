@@ -26,7 +26,6 @@ DIRECTIONS: tuple[Direction, ...] = ("min", "max")
 FRACTION = "fraction"
 PERCENT = "%"
 _FULL = {PERCENT: 100.0, FRACTION: 1.0}
-"""The largest error and the largest accuracy, by unit."""
 _ROUNDING = 1e-6
 """How far beyond its range a value may lie by rounding, as a share of the range."""
 LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
@@ -188,7 +187,6 @@ _COSTS = frozenset(
 _NEVER_NEGATIVE = frozenset(
     "ns us µs ms s min h mJ J kJ mWh Wh kWh mW W kB KB MB GB B M G g kg parameters".split()
 )
-"""Units of costs that cannot be below 0."""
 
 
 def metric_named(

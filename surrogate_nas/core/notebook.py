@@ -23,7 +23,6 @@ _FIGURE = """<div style="overflow-wrap:break-word">{{ svg | safe }}<p><code>{{ t
 {%- if note %}<br><small>{{ note }}</small>{% endif %}</p></div>"""
 _MOST_ROWS = 60
 _LONGEST = 300
-"""Characters of a text in a table."""
 
 
 @lru_cache(maxsize=2)

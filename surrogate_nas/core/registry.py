@@ -36,7 +36,6 @@ its name.
 _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
 _OF_ALL = {"seed"}
-"""Options that everything has."""
 
 
 class Registry(Mapping[str, T], Generic[T]):

@@ -27,7 +27,6 @@ _LONGEST = 1000
 _MOST_PROCESSES = 2**32
 """The most bytes of a signature, and a number that no process reaches."""
 _held: set[tuple[int, Path]] = set()
-"""The lock files that this process holds, each with the thread."""
 
 
 class HeldError(UserError):

@@ -32,7 +32,6 @@ _LONGEST_NAME = 1000
 _LONGEST_ENTRY = 1200
 """Characters of a member's name, and bytes of its entry in the list."""
 _NO_ZIP = (BadZipFile, struct.error, zlib.error, ValueError, NotImplementedError, EOFError)
-"""What reading another kind of file raises."""
 
 
 class Limits(NamedTuple):
