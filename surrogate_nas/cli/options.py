@@ -253,24 +253,18 @@ def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
 
 def numbers(given: str, what: str) -> list[float]:
     """The numbers of an option with commas between them."""
-    values = []
-    for part in given.split(","):
-        text = part.strip()
-        if not text:
-            continue
-        try:
-            values.append(float(text))
-        except ValueError as error:
-            raise UserError(f"A {what} is a number, not {text:.40}.") from error
-    return values
+    try:
+        return [float(part) for part in given.split(",") if part.strip()]
+    except ValueError as error:
+        raise UserError(f"A {what} is a number, not {given:.40}.") from error
 
 
 def whole_numbers(given: str, what: str) -> list[int]:
     """The whole numbers of an option with commas between them."""
-    for value in (values := numbers(given, what)):
-        if not value.is_integer():
-            raise UserError(f"A {what} is whole, not {value:g}.")
-    return [int(value) for value in values]
+    try:
+        return [int(part) for part in given.split(",") if part.strip()]
+    except ValueError as error:
+        raise UserError(f"A {what} is a whole number, not {given:.40}.") from error
 
 
 def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:

@@ -326,7 +326,7 @@ def test_a_path_takes_numbers_and_a_table(snas: Snas) -> None:
     refused = snas("lambda-path", "fashion", "--lambdas", "0,x")
     assert (
         refused.code == 2
-        and refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not x."
+        and refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not 0,x."
     )
     live = sn.Computed(
         Even(),

@@ -114,8 +114,8 @@ def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
         (["starter", "--objective", "valid_loss"], "has objectives of its own"),
         (["fashion", "--difference", "-1"], "must be a finite number above 0"),
         (["fashion", "--difference", "wide"], "A difference is a number"),
-        (["fashion", "--runs", "2.5"], "is whole"),
-        (["fashion", "--runs", "inf"], "is whole"),
+        (["fashion", "--runs", "2.5"], "is a whole number"),
+        (["fashion", "--runs", "inf"], "is a whole number"),
         (["fashion", "--pilot", "3"], "runs of the pilot"),
     ],
 )
