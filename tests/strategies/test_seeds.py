@@ -429,7 +429,7 @@ def test_options_of_an_objective_are_taken_by_all_that_name_one(snas: Snas) -> N
         for function in (sn.Objective, sn.search, sn.compare):
             assert inspect.signature(function).parameters[option.name].default == option.default
         for command in ("search", "compare", "play"):
-            assert option.spec.flag in snas(command, "--help").out
+            assert option.flag in snas(command, "--help").out
 
 
 def test_options_of_an_objective_are_read_as_they_are_written(noisy: TableBenchmark) -> None:
