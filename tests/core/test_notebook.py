@@ -14,7 +14,6 @@ from surrogate_nas.strategies import resolve
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.run import Run
-from surrogate_nas.study.runner import Experiment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -61,7 +60,6 @@ def test_reprs_say_what_it_is(made: Comparison) -> None:
         == "<RandomSearch on <NB201 'nb201': 15,625 cells>>"
     )
     assert repr(Run("s", 3, [], 1.0, 1.0, "it broke")) == "<Run 3 of s: failed: it broke>"
-    assert "random" in repr(Experiment(objective, ["random"], 1, Budget(cells=5)))
 
 
 def test_notebooks_show_tables(made: Comparison) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import asdict
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
@@ -436,7 +437,7 @@ def test_options_of_an_objective_are_read_as_they_are_written(noisy: TableBenchm
     objective = sn.Objective(ROBUST, noisy, search_on_final=f" {ROBUST},")
     read = ObjectiveOptions.read(objective.describe())
     assert read == ObjectiveOptions(seed_policy="mean", search_on_final=[ROBUST])
-    assert sn.Objective(ROBUST, noisy, **vars(read)).fingerprint == objective.fingerprint
+    assert sn.Objective(ROBUST, noisy, **asdict(read)).fingerprint == objective.fingerprint
     assert ObjectiveOptions.read(drawn(noisy).describe()) == ObjectiveOptions(
         seed_policy="draw", search_on_final=[]
     )
