@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 1.0
 _LONGEST = 1000
 _MOST_PROCESSES = 2**32
 """The most bytes of a signature, and a number that no process reaches."""
-_held: set[tuple[int, Path]] = set()
+_held: set[tuple[int, int, Path]] = set()
 
 
 class HeldError(UserError):
@@ -142,12 +142,13 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     what = what or str(path)
-    key = threading.get_ident(), _lock_file(path)
+    file = _lock_file(path)
+    key = os.getpid(), threading.get_ident(), file
     if key in _held:
         raise UserError(f"This process is writing {what} already.")
-    lock = FileLock(key[1], thread_local=False, poll_interval=_POLL_SECONDS)
+    lock = FileLock(file, thread_local=False, poll_interval=_POLL_SECONDS)
     try:
-        key[1].parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=_PATIENCE_SECONDS if wait else 0)
         except Timeout:
@@ -161,7 +162,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
         _held.add(key)
         signed = json.dumps({"pid": os.getpid(), "host": platform.node()})
         with suppress(OSError):  # on a full disk it stays unsigned
-            key[1].write_text(signed)
+            file.write_text(signed)
     except OSError as error:
         raise UserError(f"Cannot write {what}: {error.strerror or error}.") from error
     try:
@@ -169,7 +170,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     finally:
         _held.discard(key)
         with suppress(OSError):
-            key[1].unlink()
+            file.unlink()
         lock.release()
 
 
