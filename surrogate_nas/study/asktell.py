@@ -90,24 +90,20 @@ class AskTell:
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
         settings = settings_of(objective, hidden, entry, {})
-        make = partial(
-            sandboxed,
-            entry,
-            self._space,
-            limit=call_limit,
-            settings=settings,
-        )
+        make = partial(sandboxed, entry, self._space, limit=call_limit, settings=settings)
         root = strategy_seed(options.seed, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))
         self._strategy = self._stack.enter_context(scalarised(plain, make, objective.parts, root))
         self._journal = Journal(None, {})
         if out is not None:
-            about: dict[str, Any] = {
+            about = {
                 "objective": objective.table_fingerprint,
                 "strategy": entry.label,
+                "seed": seed,
+                "first": first,
+                "hidden": hidden,
             }
-            about |= {"seed": seed, "first": first, "hidden": hidden}
             self._go_on(Path(out), about)
 
     def _go_on(self, folder: Path, about: dict[str, Any]) -> None:
@@ -115,33 +111,21 @@ class AskTell:
         self._stack.callback(journal.close)
         try:
             for entry in journal.entries:
-                if "ask" in entry:
-                    self._ask_again(entry, journal)
-                else:
-                    self._tell_again(entry)
+                if "ask" not in entry:
+                    asked = self._asked(_read(entry["told"]))
+                    self._ledger.owed = 0.0  # the strategy's own work is in the cost
+                    made = self._ledger.failed if "failure" in entry else self._ledger.given
+                    result = entry["failure"] if "failure" in entry else entry["values"]
+                    self._tell(asked, made(asked, result, entry["cost"]))
+                elif [_written(one) for one in self.ask(entry["ask"])] != entry["asked"]:
+                    raise UserError(
+                        f"{journal.path} does not go on: the strategy asks for other cells now than"
+                        " when it was begun. Choose another folder."
+                    )
         except BaseException:
             self.close()
             raise
         self._journal = journal
-
-    def _ask_again(self, entry: Mapping[str, Any], journal: Journal) -> None:
-        asked = self.ask(entry["ask"])
-        if [_written(one) for one in asked] != entry["asked"]:
-            raise UserError(
-                f"{journal.path} does not go on: the strategy asks for other cells now than when it"
-                " was begun. Choose another folder."
-            )
-
-    def _tell_again(self, entry: Mapping[str, Any]) -> None:
-        asked = self._asked(_read(entry["told"]))
-        cost = entry["cost"]  # the strategy's own work is in it
-        self._ledger.owed = 0.0
-        outcome = (
-            self._ledger.failed(asked, entry["failure"], cost)
-            if "failure" in entry
-            else self._ledger.given(asked, entry["values"], cost)
-        )
-        self._tell(asked, outcome)
 
     def ask(self, n: int = 1) -> Sequence[Cell | Request]:
         """Ask for cells, also while others are still being evaluated.
