@@ -88,7 +88,7 @@ class Panels(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         """Name the commands; none is imported."""
         super().__init__(**settings)
-        self.commands = dict.fromkeys(_COMMANDS)
+        self.commands: dict[str, Any] = dict.fromkeys(_COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the interface
         """Import a command; None where there is none of this name."""

@@ -88,8 +88,8 @@ def _wrapped(message: str, stream: TextIO) -> str:
     if not stream.isatty():
         return message
     width = shutil.get_terminal_size().columns
-    whole = {"break_long_words": False, "break_on_hyphens": False}
-    return "\n".join(textwrap.fill(line, width, **whole) for line in message.split("\n"))
+    whole = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(map(whole.fill, message.split("\n")))
 
 
 def show_verdict(verdict: Verdict) -> None:

@@ -230,7 +230,7 @@ def _show_confirmed(confirmed: Confirmation) -> None:
 
 def _content(run: Run, bound: Objective) -> dict[str, Any]:
     best, optimum, known = found_by(bound, run), bound.optimum(), run.best_known
-    is_exact = optimum is not None and best.feasible and bound.parts == 1
+    is_exact = best.feasible and bound.parts == 1
     content = {
         "best": {
             "cell": str(best.cell) if best.feasible else None,
@@ -263,7 +263,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "cost_unit": bound.benchmark.cost,
         "simulated_seconds": run.simulated_seconds,
         "real_seconds": run.real_seconds,
-        "regret": best.score - optimum if is_exact else None,
+        "regret": None if optimum is None or not is_exact else best.score - optimum,
         "objective": bound.describe(),
         "warning": bound.warning,
     }

@@ -287,8 +287,9 @@ class Store:
     def _epochs(self) -> int | None:
         """The objective's own epochs, as `Objective.epochs`."""
         parts = parse_several(self.read()["objective"]["expression"])
-        read = [term.epochs for part in parts for term in (*part.terms, *part.constraints)]
-        return max((epochs for epochs in read if epochs is not None), default=None)
+        terms = [term.epochs for part in parts for term in part.terms]
+        limits = [limit.epochs for part in parts for limit in part.constraints]
+        return max((epochs for epochs in (*terms, *limits) if epochs is not None), default=None)
 
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
