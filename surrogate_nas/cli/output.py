@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from surrogate_nas.study.verdict import Verdict
 
 _PIPED_WIDTH = 200
+_WIDEST = 10_000
 _LONGEST_NAME = 40
 """A first column of longer texts, such as cells, may be folded."""
 _LONGEST_WORDS = 24
@@ -158,7 +159,8 @@ def show_table(
     for missing in range(len(spare) + 1):
         shown = [i for i, name in enumerate(columns) if name not in spare[:missing]]
         table = _table(columns, rows, shown, title, cut, console.width)
-        if console.measure(table).minimum <= console.width:
+        unlimited = console.options.update(max_width=_WIDEST)
+        if console.measure(table, options=unlimited).minimum <= console.width:
             break
     console.print(table)
 

@@ -17,7 +17,8 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files.journal import Chain, DamagedError, read_chain, sealed
+from surrogate_nas.files.journal import Chain, DamagedError, read_chain
+from surrogate_nas.files.journal import sealed as sealed_again
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.api import compare, read_comparison
 from surrogate_nas.study.run import Run, trial_entry
@@ -270,7 +271,7 @@ def test_lines_follow_the_fields_and_their_types() -> None:
 def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path: Path) -> None:
     path = tmp_path / "deep.jsonl"
     body = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    path.write_bytes(sealed(body + b"\n", "root"))
+    path.write_bytes(sealed_again(body + b"\n", "root"))
     with pytest.raises(DamagedError, match="no JSON"):
         read_chain(path.read_bytes(), "root")
 
