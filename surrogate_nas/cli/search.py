@@ -238,7 +238,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
             "seen_score": run.incumbent.score if best.feasible else None,
             "feasible": best.feasible,
             "metrics": dict(best.values) if best.feasible else {},
-            "final": final_metrics(bound, best.cell, best.start) if best.feasible else {},
+            "final": final_metrics(bound, best.cell) if best.feasible else {},
         },
         "known": {
             "trainings": [
@@ -256,7 +256,6 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
                 "feasible": trial.feasible,
                 "cost_seconds": trial.cost_seconds,
                 **({"failure": trial.failure} if trial.failure else {}),
-                **({} if trial.start is None else {"start": str(trial.start.cell)}),
             }
             for trial in run.trials
         ],
