@@ -45,8 +45,8 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.api import search as run_search
 from surrogate_nas.study.beginning import usual_first_cells
 from surrogate_nas.study.comparison import final_metrics
+from surrogate_nas.study.confirm import found_by
 from surrogate_nas.study.confirmation import Confirmation
-from surrogate_nas.study.judging import found_by
 from surrogate_nas.study.options import (
     OBJECTIVE_OPTIONS,
     budget_of,

@@ -25,10 +25,10 @@ from surrogate_nas.objective.expression import exact
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.answers import USAGE
+from surrogate_nas.study.confirm import found_by
 from surrogate_nas.study.confirmation import Confirmation
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.decision import standings
-from surrogate_nas.study.judging import found_by
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.study.problem import Problem

@@ -1,4 +1,5 @@
-"""Confirming the winner of a search: its best cells are trained with seeds that it did not see.
+"""What a search has found, by seeds that it did not see: confirming its best cells, and judging its
+answer.
 
 The best of many cells by one seed is optimistic: it was chosen for its luck too. The best few are
 therefore trained again with fresh seeds, and with them the user's own network, the reference. What
@@ -6,13 +7,18 @@ is chosen among the few by these seeds is paid for by a wider interval
 (`surrogate_nas.study.decision.decide_few`). On most tables a seed says nothing that two cells have
 in common; where it also splits the data, as in HPOBench, it may explain most of their scatter.
 Error rate, power and that share: ``python analysis/calibrate_confirm.py``.
+
+A search on what is trained here sees one drawn seed of each cell (`surrogate_nas.objective.seeds`).
+Its answer is trained by the other seeds once it has ended, in the same slots, and reported by the
+mean over all of them, as a table's seeds are (`judged`). That is no part of the search's budget; it
+is announced before it begins, and stored with the run.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from itertools import count, islice
 from typing import NamedTuple, TypeAlias
 
@@ -24,14 +30,17 @@ from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Draw, Objective
-from surrogate_nas.objective.seeds import SingleSeeds
+from surrogate_nas.objective.seeds import SingleSeeds, as_reported
+from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell
 from surrogate_nas.space.base import cell_at, cell_written
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.confirmation import Asked, Confirmation, ConfirmedCell
 from surrogate_nas.study.options import Options
-from surrogate_nas.study.run import Run
+from surrogate_nas.study.run import Judged, Run
+from surrogate_nas.study.running import Now
 from surrogate_nas.study.store import Store
-from surrogate_nas.study.trainings import Job, Trainings
+from surrogate_nas.study.trainings import Answer, Job, Trainings
 
 FIRST_FRESH = 1_000_000
 """The first seed of confirming trainings where any can be trained; no search sees these."""
@@ -169,21 +178,50 @@ def confirm(
         stored = store.confirmation(run, objective.benchmark.space)
         if stored is not None and stored.asked == request:
             return stored
+    fresh = _FreshSeeds(objective, run, root, seeds)
+    best, passed = _best(objective, run, fresh, cells, reference)
+    asked = best if reference is None or not best else [*best, reference]
+    failures: dict[Cell, str] = {}
+    planned: dict[Cell, list[int]] = {}
+    for cell in asked:
+        try:
+            planned[cell] = fresh.of(cell)
+        except UserError as error:
+            failures[cell] = str(error)
+    # the same seeds of all cells, where these have as many
+    common = sorted(set.intersection(*map(set, planned.values()))) if planned else []
+    for cell, own in planned.items():
+        planned[cell] = (common if len(common) >= seeds else own)[:seeds]
+    seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
+    confirmed = []
+    total = 0.0
     with ExitStack() as stack:
-        slots = _slots(objective, options or Options(), engine, stack)
-        trainings = _Trainings(objective, run, root, seeds, progress, slots)
-        best, passed = trainings.best(cells, reference)
-        asked = best if reference is None or not best else [*best, reference]
-        trainings.plan(asked)
+        jobs = [(cell, seed) for cell, own in planned.items() for seed in own]
+        train = _trainer(objective, fresh.held, jobs, options or Options(), engine, stack)
         stack.enter_context(one_thread())  # as in a run: sums round by the number of threads
-        confirmed = [trainings.confirmed(cell) for cell in asked]
-    own = confirmed.pop() if len(asked) > len(best) else None
+        for number, cell in enumerate(asked, 1):
+            values: list[Values] = []
+            try:
+                for seed in planned.get(cell, ()):
+                    row, cost = train(cell, seed)
+                    values.append(row)
+                    total += cost
+                    _tell(progress, (number - 1) * seeds + len(values), len(asked) * seeds)
+            except UserError as error:
+                total += error.cost if isinstance(error, EvaluationError) else 0.0
+                failures[cell] = str(error)
+            _tell(progress, number * seeds, len(asked) * seeds)
+            own = planned.get(cell, [])
+            confirmed.append(
+                _confirmed(objective, cell, seen.get(cell), own, values, failures.get(cell, ""))
+            )
+    own_cell = confirmed.pop() if len(asked) > len(best) else None
     result = Confirmation(
         asked=request,
         cells=tuple(confirmed),
-        reference=own,
+        reference=own_cell,
         passed_over=passed,
-        cost=trainings.cost,
+        cost=total,
         cost_unit=objective.benchmark.cost,
     )
     if store is not None:
@@ -201,160 +239,116 @@ def _cell(objective: Objective, given: CellLike) -> Cell:
     return cell_at(space, check_whole("The index of a cell", given))
 
 
-def _slots(
-    objective: Objective,
-    options: Options,
-    engine: str,
-    stack: ExitStack,
-) -> Trainings | None:
-    """Slots for the trainings; None where they are made here, one after another."""
-    benchmark = objective.benchmark
-    if not benchmark.one_by_one or not (benchmark.runs_apart or options.asks_for_slots):
-        return None
-    return stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, engine)))
-
-
-class _Trainings:
-    """The confirming trainings of one run."""
-
-    def __init__(
-        self,
-        objective: Objective,
-        run: Run,
-        root: int,
-        seeds: int,
-        progress: Told | None,
-        slots: Trainings | None,
-    ) -> None:
-        self.cost = 0.0
-        self._slots = slots
-        self._numbers: dict[tuple[Cell, int], int] = {}
-        self._run = run
-        self._total = 0
-        self._common: list[int] = []
-        self._objective = objective
-        self._benchmark = objective.benchmark
-        self._questions = objective.questions()
-        self._draw = Draw(root, run.run)
-        self._n = seeds
-        self._asked = {trial.cell for trial in run.trials}
-        self._seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
-        self._held = None if _trains_any_seed(objective) else objective.single_seeds()
-        self._done = 0
-        self._progress = progress
-
-    def best(self, n: int, reference: Cell | None) -> tuple[list[Cell], int]:
-        """The best feasible cells as the search saw them, the first of each isomorphism class,
-        without the reference.
-
-        Returns:
-            The cells, and how many were passed over for want of fresh seeds.
-        """
-        answers = [one for one in self._run.answers if one.feasible and not one.failure]
-        ranked = sorted(answers, key=lambda trial: trial.score)
-        space = self._benchmark.space
-        cells = dict.fromkeys(space.cell(trial.cell) for trial in ranked)
-        if reference is not None:
-            cells.pop(reference, None)
-        best: dict[str, Cell] = {}
-        passed = 0
-        for cell in cells:
-            if len(best) == n:
-                break
-            if space.identity(cell) in best:
-                continue
-            try:
-                self._fresh(cell)
-                best[space.identity(cell)] = cell
-            except UserError:
-                passed += 1
-        return list(best.values()), passed
-
-    def plan(self, cells: Sequence[Cell]) -> None:
-        """Take what will be trained: the same seeds of all cells, where these have as many."""
-        self._total = len(cells) * self._n
-        fresh = []
-        for cell in cells:
-            with suppress(UserError):
-                fresh.append(self._fresh(cell))
-        self._common = sorted(set.intersection(*map(set, fresh))) if fresh else []
-        if self._slots is not None:
-            for cell in cells:
-                for seed in self._seeds(cell):
-                    self._numbers[cell, seed] = len(self._numbers)
-                    job = Job(cell, self._questions, seed)
-                    self._slots.begin(self._numbers[cell, seed], job)
-
-    def _seeds(self, cell: Cell) -> list[int]:
-        """The fresh seeds that a cell is trained with."""
-        fresh = self._fresh(cell)
-        return (self._common if len(self._common) >= self._n else fresh)[: self._n]
-
-    def confirmed(self, cell: Cell) -> ConfirmedCell:
-        """A cell with its scores by fresh seeds, or why there are none."""
-        seen = self._seen.get(cell)
-        done = self._done
+def _best(
+    objective: Objective, run: Run, fresh: _FreshSeeds, n: int, reference: Cell | None
+) -> tuple[list[Cell], int]:
+    """The best feasible cells as the search saw them, the first of each isomorphism class, without
+    the reference; and how many were passed over for want of fresh seeds.
+    """
+    space = objective.benchmark.space
+    answers = [trial for trial in run.answers if trial.feasible and not trial.failure]
+    ranked = sorted(answers, key=lambda trial: trial.score)
+    best: dict[str, Cell] = {}
+    passed = 0
+    for cell in dict.fromkeys(space.cell(trial.cell) for trial in ranked):
+        if len(best) == n:
+            break
+        if cell == reference or space.identity(cell) in best:
+            continue
         try:
-            seeds = self._seeds(cell)
-            values = np.array([self._trained(cell, seed) for seed in seeds])
-        except EvaluationError as error:
-            self.cost += error.cost
-            return ConfirmedCell(cell, seen, failure=str(error))
-        except UserError as error:
-            return ConfirmedCell(cell, seen, failure=str(error))
-        finally:
-            self._tell(done + self._n)
-        if not self._objective.combine(values.mean(axis=0, keepdims=True)).feasible[0]:
-            return ConfirmedCell(cell, seen, failure="by fresh seeds it breaks the limits")
-        found = self._objective.combine(values)
-        scores = (found.loss + found.penalty).tolist()
-        return ConfirmedCell(cell, seen, tuple(seeds), tuple(scores))
+            fresh.of(cell)
+            best[space.identity(cell)] = cell
+        except UserError:
+            passed += 1
+    return list(best.values()), passed
 
-    def _fresh(self, cell: Cell) -> list[int]:
-        """Seeds of a cell that the search did not see."""
-        if self._held is None:
+
+class _FreshSeeds:
+    """The seeds of each cell that a search did not see."""
+
+    def __init__(self, objective: Objective, run: Run, root: int, n: int) -> None:
+        self.held = None if _trains_any_seed(objective) else objective.single_seeds()
+        self._objective = objective
+        self._draw = Draw(root, run.run)
+        self._n = n
+        self._asked = {trial.cell for trial in run.trials}
+
+    def of(self, cell: Cell) -> list[int]:
+        if self.held is None:
             used = self._objective.seed
             return list(islice((seed for seed in count(FIRST_FRESH) if seed != used), self._n))
-        held = self._held.numbers[self._held.held[cell.index]].tolist()
-        seen = self._seen_seeds(cell, self._held)
+        numbers = self.held.numbers
+        held = numbers[self.held.held[cell.index]].tolist()
+        seen: set[int] = set()
+        if cell in self._asked and self._objective.draws:
+            (place,) = self._draw.places(self.held, [cell])
+            seen = {int(numbers[place])}
+        elif cell in self._asked:
+            seen = {int(self._objective.seed)}
         fresh = [seed for seed in held if seed not in seen]
         if len(fresh) < self._n:
             raise UserError(_too_few(f"it holds {plural(len(held), 'seed')}", len(seen), fresh))
         return fresh
 
-    def _seen_seeds(self, cell: Cell, held: SingleSeeds) -> set[int]:
-        """The seeds by which the search saw a cell; none where it did not ask for it."""
-        if cell not in self._asked:
-            return set()
-        if not self._objective.draws:
-            return {int(self._objective.seed)}
-        (place,) = self._draw.places(held, [cell])
-        return {int(held.numbers[place])}
 
-    def _trained(self, cell: Cell, seed: int) -> Values:
-        """The values of one training, shape ``(questions,)``, charged."""
-        if self._slots is not None:
-            answer = self._slots.answer(self._numbers[cell, seed])
-            if isinstance(answer, EvaluationError):
-                raise answer
-            values = np.array([answer.values])
-            cost = np.array([answer.cost + answer.cost_before])
-            row = values[0]
-        elif self._held is None:
-            values, cost = self._benchmark.measure([cell], self._questions, seed)
-            row = values[0]
-        else:
-            values, cost = self._benchmark.measure([cell], self._questions)
-            place = int(np.searchsorted(self._held.numbers, seed))
-            row = self._held.rows(np.array([cell.index]), values)[0, place]
-        self.cost += float(cost[0])
-        self._tell(self._done + 1)
-        return np.asarray(row, dtype=np.float64)
+def _trainer(
+    objective: Objective,
+    held: SingleSeeds | None,
+    jobs: Sequence[tuple[Cell, int]],
+    options: Options,
+    engine: str,
+    stack: ExitStack,
+) -> Callable[[Cell, int], tuple[Values, float]]:
+    """A function that gives the values of the training of a cell by a seed, shape ``(questions,)``,
+    and its cost: made in slots where the benchmark has these, else here, one after another.
+    """
+    benchmark = objective.benchmark
+    questions = objective.questions()
+    if not benchmark.one_by_one or not (benchmark.runs_apart or options.asks_for_slots):
 
-    def _tell(self, done: int) -> None:
-        self._done = done
-        if self._progress is not None:
-            self._progress(done, self._total)
+        def train(cell: Cell, seed: int) -> tuple[Values, float]:
+            if held is None:
+                values, cost = benchmark.measure([cell], questions, seed)
+                return values[0], float(cost[0])
+            values, cost = benchmark.measure([cell], questions)
+            place = int(np.searchsorted(held.numbers, seed))
+            return held.rows(np.array([cell.index]), values)[0, place], float(cost[0])
+
+        return train
+    slots = stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, engine)))
+    for number, (cell, seed) in enumerate(jobs):
+        slots.begin(number, Job(cell, questions, seed))
+
+    def answer(cell: Cell, seed: int) -> tuple[Values, float]:
+        answer = slots.answer(jobs.index((cell, seed)))
+        if isinstance(answer, EvaluationError):
+            raise answer
+        return np.array(answer.values, dtype=np.float64), answer.cost + answer.cost_before
+
+    return answer
+
+
+def _tell(progress: Told | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
+
+
+def _confirmed(
+    objective: Objective,
+    cell: Cell,
+    seen: float | None,
+    seeds: Sequence[int],
+    values: Sequence[Values],
+    failure: str,
+) -> ConfirmedCell:
+    """A cell with its scores by the values of its trainings, or why there are none."""
+    rows = np.array(values)
+    if not failure and not objective.combine(rows.mean(axis=0, keepdims=True)).feasible[0]:
+        failure = "by fresh seeds it breaks the limits"
+    if failure:
+        return ConfirmedCell(cell, seen, failure=failure)
+    found = objective.combine(rows)
+    return ConfirmedCell(cell, seen, tuple(seeds), tuple((found.loss + found.penalty).tolist()))
 
 
 def _trains_any_seed(objective: Objective) -> bool:
@@ -403,3 +397,100 @@ def _too_few(
     asked = "" if wanted is None else f", not {wanted}"
     ones = "one" if len(fresh) == 1 else "ones"
     return f"{held}, the search saw {seen}: at most {len(fresh)} fresh {ones}{asked}."
+
+
+def judged(
+    objective: Objective,
+    draw: Draw,
+    found: Trial,
+    options: Options,
+    engine: str,
+    now: Now,
+    shared: SharedSlots | None,
+) -> Judged:
+    """Train what a run has found by the seeds that its search did not see.
+
+    Args:
+        objective: That of the run, whose seeds are trained.
+        draw: The seeds that the run saw.
+        found: The run's best trial.
+        options: Say how many trainings at once.
+        engine: Where they are made.
+        now: Who is told what trains now.
+        shared: The slots of all runs that are made side by side, or None.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
+    cell = objective.benchmark.space.cell(found.cell)
+    seen = draw.number(objective.trained_seeds, cell)
+    others = [seed for seed in objective.trained_seeds if seed != seen]
+    with closing(Trainings(objective, draw, options, engine, now, shared)) as slots:
+        for number, seed in enumerate(others):
+            slots.begin(number, Job(cell, objective.questions(), seed))
+        answers = [slots.answer(number) for number in range(len(others))]
+        if slots.is_interrupted:
+            raise KeyboardInterrupt
+    return _judged(objective, found, seen, others, answers)
+
+
+def _judged(
+    objective: Objective,
+    found: Trial,
+    seen: int,
+    others: Sequence[int],
+    answers: Sequence[Answer],
+) -> Judged:
+    names = [str(question) for question in objective.questions()]
+    rows = {seen: [found.values[name] for name in names]}
+    failures = []
+    cost = 0.0
+    for seed, answer in zip(others, answers, strict=True):
+        cost += answer.cost
+        if isinstance(answer, EvaluationError):
+            failures.append(f"seed {seed}: {answer}")
+        else:
+            cost += answer.cost_before
+            rows[seed] = answer.values
+    means = np.mean(list(rows.values()), axis=0).tolist()
+    return Judged(
+        seeds=tuple(sorted(rows)),
+        values=dict(zip(names, means, strict=True)),
+        trainings=len(others),
+        cost=cost,
+        failures=tuple(failures),
+    )
+
+
+def found_by(objective: Objective, run: Run) -> Trial:
+    """What a run has found, as it is reported: by the mean over seeds, where seeds were drawn.
+
+    Args:
+        objective: That of the run.
+        run: A run with an answer.
+    """
+    found = run.incumbent
+    if run.judged is None:
+        (reported,) = objective.reported([found])
+        return reported
+    names = list(run.judged.values)
+    values = np.array([list(run.judged.values.values())])
+    (reported,) = as_reported([found], names, values, objective.combine(values))
+    return reported
+
+
+def announcement(objective: Objective, runs: int) -> str:
+    """What is trained beside the budget, in a sentence; empty where that is nothing.
+
+    Args:
+        objective: What is minimised.
+        runs: How many runs are made.
+    """
+    others = len(objective.trained_seeds) - 1
+    if others < 1:
+        return ""
+    whole = f" in each run, {others * runs:,} in all" if runs > 1 else ""
+    return (
+        f"What is found is then trained by the other seeds: {plural(others, 'training')}{whole},"
+        " not charged to the budget."
+    )

@@ -39,7 +39,7 @@ _LONGEST = 1000
 
 @dataclass(frozen=True)
 class Judged:
-    """What a run found, by the seeds that its search did not see (`surrogate_nas.study.judging`).
+    """What a run found, by the seeds that its search did not see (`surrogate_nas.study.confirm`).
 
     Attributes:
         seeds: The seeds that the mean is over, that of the search among them.

@@ -31,7 +31,7 @@ from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
 from surrogate_nas.study.beginning import BEGINNING, NOTHING, Beginning
-from surrogate_nas.study.judging import announcement
+from surrogate_nas.study.confirm import announcement
 from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options, trainings_in_flight
 from surrogate_nas.study.run import OtherHistoryError, Run
 from surrogate_nas.study.running import Watcher

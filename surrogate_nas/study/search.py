@@ -27,7 +27,7 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
 from surrogate_nas.study.answers import ENDED_EARLY, USAGE, Recorded
 from surrogate_nas.study.beginning import NOTHING, Beginning
-from surrogate_nas.study.judging import judged
+from surrogate_nas.study.confirm import judged
 from surrogate_nas.study.ledger import Asked, Ledger
 from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
