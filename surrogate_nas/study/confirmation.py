@@ -93,11 +93,11 @@ class Confirmation:
 
     def stored(self) -> dict[str, Any]:
         """The confirmation as a folder stores it; the decision is computed again."""
-        reference = None if self.reference is None else _stored(self.reference)
+        cells = [{**vars(confirmed), "cell": confirmed.cell.text} for confirmed in self._every]
         return {
             "asked": asdict(self.asked),
-            "cells": [_stored(confirmed) for confirmed in self.cells],
-            "reference": reference,
+            "cells": cells[: len(self.cells)],
+            "reference": cells[-1] if self.reference else None,
             "passed_over": self.passed_over,
             "cost": self.cost,
             "cost_unit": self.cost_unit,
@@ -128,10 +128,7 @@ class Confirmation:
     @property
     def winner(self) -> ConfirmedCell | None:
         """The best of `cells` by fresh seeds; None where none is confirmed."""
-        if self.decision is None:
-            return None
-        leader = self.decision.leader
-        return next(one for one in self.cells if one.cell.text == leader)
+        return None if self.decision is None else self._named(self.decision.leader)
 
     @property
     def against(self) -> ConfirmedCell | None:
@@ -140,9 +137,14 @@ class Confirmation:
         """
         if self.decision is None or self.decision.rival is None:
             return None
-        rival = self.decision.rival
-        every = [*self.cells, *([self.reference] if self.reference else [])]
-        return next(one for one in every if one.cell.text == rival)
+        return self._named(self.decision.rival)
+
+    @property
+    def _every(self) -> list[ConfirmedCell]:
+        return [*self.cells, *([self.reference] if self.reference else [])]
+
+    def _named(self, text: str) -> ConfirmedCell:
+        return next(cell for cell in self._every if cell.cell.text == text)
 
     @property
     def better(self) -> bool:
@@ -165,9 +167,7 @@ class Confirmation:
         that is decided, or where the trainings give no estimate.
         """
         needed = None if self.decision is None else self.decision.needed
-        if needed is None or needed.about is None:
-            return None
-        return self._further(needed.about)
+        return None if needed is None or needed.about is None else self._further(needed.about)
 
     def _further(self, runs: int) -> int:
         """Trainings that two cells lack to so many each."""
@@ -177,21 +177,20 @@ class Confirmation:
     @property
     def sentences(self) -> list[str]:
         """The result in words; the first says what is confirmed."""
-        every = [*self.cells, *([self.reference] if self.reference else [])]
-        failed = [one for one in every if one.failure]
         sentences = [self._found()]
         if self.passed_over:
-            cells = plural(self.passed_over, "cell")
             sentences.append(
-                f"Passed over for want of fresh seeds: {cells} that the search ranks higher."
+                "Passed over for want of fresh seeds:"
+                f" {plural(self.passed_over, 'cell')} that the search ranks higher."
             )
-        for one in failed:
-            sentences.append(f"Not confirmed: {one.cell}: {one.failure.rstrip('.')}.")
-        return sentences
+        return sentences + [
+            f"Not confirmed: {one.cell}: {one.failure.rstrip('.')}."
+            for one in self._every
+            if one.failure
+        ]
 
     def _found(self) -> str:
-        decision = self.decision
-        winner = self.winner
+        decision, winner = self.decision, self.winner
         if decision is None or winner is None:
             return "Nothing is confirmed."
         seeds = plural(len(winner.scores), "fresh seed")
@@ -200,41 +199,27 @@ class Confirmation:
         found = f"Confirmed with {seeds} each: {winner.cell}, score {mean}"
         if decision.difference is None or decision.difference_interval is None:
             return f"{found}; there is no other to compare it with."
-        other = "yours" if self._is_against_reference else "the runner-up"
-        size = decision.difference
-        low, high = decision.difference_interval
-        is_ahead = size >= 0
-        if not is_ahead:
+        other = "yours" if self.against is self.reference else "the runner-up"
+        size, (low, high) = decision.difference, decision.difference_interval
+        words = ("better", "worse")
+        if size < 0:
             size, low, high = -size, -high, -low
+            words = ("worse", "better")
         by = _with_interval(size, (low, high), decimals)
         if decision.sign:
-            return f"{found}; {'better' if is_ahead else 'worse'} than {other} by {by}."
-        its = "worse" if is_ahead else "better"
-        would_tell = self._would_tell()
-        return f"{found}; not told apart from {other}, which is {its} by {by}{would_tell}."
-
-    @property
-    def _is_against_reference(self) -> bool:
-        return self.against is not None and self.against is self.reference
-
-    def _would_tell(self) -> str:
-        """How many more trainings would tell, as the end of a sentence; empty where that is not
-        known.
-        """
-        assert self.decision is not None
-        needed = self.decision.needed
-        if needed is None:
-            return ""
-        about = self.runs_needed
-        if about is None:
-            return f": at least {self._further(needed.low):,} more trainings would be needed"
-        return f": about {about:,} more trainings would tell"
+            return f"{found}; {words[0]} than {other} by {by}."
+        more = ""
+        if decision.needed is not None and decision.needed.about is None:
+            more = (
+                f": at least {self._further(decision.needed.low):,} more trainings would be needed"
+            )
+        elif decision.needed is not None:
+            more = f": about {self.runs_needed:,} more trainings would tell"
+        return f"{found}; not told apart from {other}, which is {words[1]} by {by}{more}."
 
     def rows(self) -> list[dict[str, Any]]:
         """A row per cell, the winner first and the reference last, as tables show them."""
-        winner = self.winner
-        others = [confirmed for confirmed in self.cells if confirmed is not winner]
-        roles = [("winner", winner), *(("candidate", other) for other in others)]
+        others = [("candidate", cell) for cell in self.cells if cell is not self.winner]
         return [
             {
                 "role": role,
@@ -245,19 +230,17 @@ class Confirmation:
                 "scores": " ".join(map(str, confirmed.scores)),
                 "failure": confirmed.failure,
             }
-            for role, confirmed in [*roles, ("yours", self.reference)]
+            for role, confirmed in [("winner", self.winner), *others, ("yours", self.reference)]
             if confirmed is not None
         ]
 
     def to_json(self) -> dict[str, Any]:
         """The confirmation as ``--json`` prints it."""
-        winner = self.winner
-        decision = self.decision
-        ci95 = self.ci95
+        winner, decision = self.winner, self.decision
         return {
             "better": self.better,
             "difference": self.difference,
-            "ci95": None if ci95 is None else list(ci95),
+            "ci95": None if self.ci95 is None else list(self.ci95),
             "runs_needed": self.runs_needed,
             "cell": None if winner is None else str(winner.cell),
             "mean": None if decision is None else decision.mean,
@@ -278,10 +261,6 @@ def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> st
     return f"{fixed(value, decimals)} [{low}, {high}]"
 
 
-def _stored(confirmed: ConfirmedCell) -> dict[str, Any]:
-    return {**vars(confirmed), "cell": confirmed.cell.text}
-
-
 def _decided(
     confirmed: Sequence[ConfirmedCell],
     reference: ConfirmedCell | None,
@@ -290,9 +269,10 @@ def _decided(
     held = {one.cell.text: np.array(one.scores) for one in confirmed if not one.failure}
     if not held:
         return None
-    trained = [one for one in (*confirmed, reference) if one is not None and not one.failure]
-    paired = len({one.seeds for one in trained}) == 1
-    if reference is None or reference.failure:
-        return decide_few(held, paired=paired)
-    own = reference.cell.text
-    return decide_few({**held, own: np.array(reference.scores)}, own, paired=paired)
+    own = None
+    seeds = {one.seeds for one in confirmed if not one.failure}
+    if reference is not None and not reference.failure:
+        own = reference.cell.text
+        held[own] = np.array(reference.scores)
+        seeds.add(reference.seeds)
+    return decide_few(held, own, paired=len(seeds) == 1)
