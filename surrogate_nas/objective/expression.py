@@ -7,11 +7,13 @@ epochs of a metric, ``@`` a device, ``diversity`` the similarity to the cells of
 
 from __future__ import annotations
 
+import ast
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,6 @@ from surrogate_nas.core.errors import UserError
 
 DIVERSITY = "diversity"
 """The name of the term that depends on what a run has found before."""
-_Part = TypeVar("_Part")
 
 
 def exact(number: float) -> str:
@@ -280,27 +281,27 @@ def diversity() -> Expression:
 
 
 _MAX_LENGTH = 2000
-_MAX_DEPTH = 20
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_]\w*(?:@\w[\w.-]*)?)"
-    r"|(?P<symbol><=|>=|[-+*/()\[\],<>=%]))",
-    re.ASCII,
-)
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    start: int
+_NUMBER = r"(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+_METRIC = r"([A-Za-z_]\w*(?:@\w[\w.-]*)?)\s*(?:\[\s*(\d+)\s*\])?"
+_LIMIT = re.compile(rf"{_METRIC}\s*([<>])=?\s*{_NUMBER}", re.ASCII)
+_TOLERANCE = re.compile(rf"{_NUMBER}\s*(%?)\s*{_METRIC}\s+per\s+{_NUMBER}\s*{_METRIC}", re.ASCII)
+_OF_DEVICE = re.compile(r"[A-Za-z_]\w*@\w[\w.-]*", re.ASCII)
+_ODD = re.compile(r"[^\w\s@.+*/()\[\],<>=%-]", re.ASCII)
+_AS_LETTERS = str.maketrans("@-.", "ʘǀǃ")
+_AS_WRITTEN = str.maketrans("ʘǀǃ", "@-.")
+"""Python reads a sum of metrics, once the names of devices are words to it."""
 
 
 def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression, ...]:
     """Read objectives separated by commas; the first one holds the limits of all."""
-    first, *others = _Parser(text).objectives()
-    if subject_to:
-        parser = _Parser(subject_to)
-        first = first.subject_to(*parser.joined(parser.constraint))
+    sums, *limits = re.split(r"\bsubject\s+to\b", _checked(text), maxsplit=1)
+    first, *others = _sums(sums, text)
+    limits += [subject_to] if subject_to else []
+    for limit in limits:
+        for name, epochs, relation, number in _joined(limit, _LIMIT, "latency@raspi4 <= 20"):
+            term = metric(name, int(epochs) if epochs else None)
+            within = term <= float(number) if relation == "<" else term >= float(number)
+            first = first.subject_to(within)
     return first, *others
 
 
@@ -319,11 +320,11 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
         >>> [str(term) for term in expression.terms], expression.constraints[0].limit
         (['valid_error[12]', '0.1*params'], 20.0)
         >>> try:
-        ...     parse("valid_error + params*")
+        ...     parse("valid_error + params*macs")
         ... except UserError as error:
         ...     print(error)
-        Malformed expression: a product holds one metric at column 22: valid_error + params*⟨here⟩
-    """
+        Malformed expression: a product holds one metric at column 22: valid_error + params*⟨here⟩macs
+    """  # noqa: E501
     expression, *others = parse_several(text, subject_to)
     if others:
         raise UserError(
@@ -334,8 +335,16 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
 
 def parse_tolerances(text: str) -> list[Tolerance]:
     """Read tolerances, such as ``100% params per 1 valid_error``, joined by ``and``."""
-    parser = _Parser(text)
-    return parser.joined(parser.tolerance)
+    tolerances = []
+    for found in _joined(text, _TOLERANCE, "100% params per 1 valid_error"):
+        amount, share, term, epochs, change, measure, its_epochs = found
+        terms = Term(term, int(epochs or 0) or None), Term(measure, int(its_epochs or 0) or None)
+        if not (float(amount) > 0 and float(change) > 0):
+            raise UserError(f"A tolerance is above 0, not {text:.80}.")
+        if DIVERSITY in (term, measure):
+            raise UserError("diversity is no metric of a cell, so no tolerance can name it.")
+        tolerances.append(Tolerance(terms[0], float(amount), bool(share), terms[1], float(change)))
+    return tolerances
 
 
 def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
@@ -356,162 +365,91 @@ def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]
     return (parse(str(first), subject_to) if subject_to else first), *others
 
 
-class _Parser:
-    """Recursive descent over the tokens of one text."""
+def _checked(text: object) -> str:
+    """A text in one line, of plain characters."""
+    if not isinstance(text, str):
+        raise UserError(
+            f"An expression is text such as 'valid_error + 0.1*params', not {text!r:.80}."
+        )
+    if len(text) > _MAX_LENGTH:
+        raise UserError(f"An expression has at most {_MAX_LENGTH} characters, not {len(text)}.")
+    if odd := _ODD.search(text):
+        raise _malformed(f"unexpected character {odd[0]!r}", text, odd.start())
+    return re.sub(r"\s", " ", text)
 
-    def __init__(self, text: str) -> None:
-        if not isinstance(text, str):
-            raise UserError(
-                f"An expression is text such as 'valid_error + 0.1*params', not {text!r:.80}."
-            )
-        if len(text) > _MAX_LENGTH:
-            raise UserError(f"An expression has at most {_MAX_LENGTH} characters, not {len(text)}.")
-        self.text = text
-        self.tokens = list(self._tokenise())
-        self.position = 0
-        self.depth = 0
 
-    def _tokenise(self) -> Iterable[_Token]:
-        position = 0
-        while position < len(self.text.rstrip()):
-            match = _TOKEN.match(self.text, position)
-            if match is None:
-                start = position + len(self.text[position:]) - len(self.text[position:].lstrip())
-                raise self.error(f"unexpected character {self.text[start]!r}", start)
-            kind = str(match.lastgroup)
-            yield _Token(kind, match[kind], match.start(kind))
-            position = match.end()
-        yield _Token("end", "the end", len(self.text.rstrip()))
+def _malformed(message: str, text: str, place: int) -> UserError:
+    """A one-line error that points at a place."""
+    shown = f"{text[:place]}⟨here⟩{text[place:]}"
+    return UserError(
+        f"Malformed expression: {message} at column {place + 1}: {' '.join(shown.split())}"
+    )
 
-    def error(self, message: str, start: int) -> UserError:
-        """A one-line message with the place marked."""
-        shown = f"{self.text[:start]}⟨here⟩{self.text[start:]}".replace("\n", " ")
-        return UserError(f"Malformed expression: {message} at column {start + 1}: {shown}")
 
-    @property
-    def token(self) -> _Token:
-        return self.tokens[self.position]
+def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple[str, ...]]:
+    """The groups of every part of a text with "and" or commas between."""
+    for part in re.split(r",|\band\b", _checked(text)):
+        if (found := pattern.fullmatch(part.strip())) is None:
+            raise UserError(f"Malformed expression: expected {example}, found {part.strip()!r}.")
+        yield found.groups()
 
-    def expected(self, what: str) -> UserError:
-        return self.error(f"expected {what}, found {self.token.text!r}", self.token.start)
 
-    def take(self, *texts: str) -> str | None:
-        """Consume the next token if it is one of `texts`."""
-        if self.token.kind != "number" and self.token.text in texts and self.token.kind != "end":
-            self.position += 1
-            return self.tokens[self.position - 1].text
-        return None
+def _sums(text: str, whole: str) -> list[Expression]:
+    """The sums of a text, at least one."""
+    spelled = _OF_DEVICE.sub(lambda name: name[0].translate(_AS_LETTERS), text)
+    body = spelled.lstrip()
+    before = len(spelled) - len(body)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(body, mode="eval").body
+        several = isinstance(tree, ast.Tuple) and tree.elts
+        return [_sum(part) for part in several or [tree]]
+    except SyntaxError as error:
+        raise _malformed(error.msg, whole, before + (error.offset or len(body) + 1) - 1) from None
+    except _WrongError as error:
+        start = len(body.encode()[: error.node.col_offset].decode())
+        raise _malformed(error.message, whole, before + start) from None
+    except (RecursionError, MemoryError, OverflowError):
+        raise UserError("Malformed expression: it is too deep, or a number is too large.") from None
 
-    def objectives(self) -> list[Expression]:
-        totals = [self.sum()]
-        while self.take(","):
-            totals.append(self.sum())
-        if self.take("subject"):
-            if not self.take("to"):
-                raise self.expected("'to' after 'subject'")
-            totals[0] = totals[0].subject_to(*self.joined(self.constraint))
-        if self.token.kind != "end":
-            raise self.expected("'+', ',' or 'subject to'")
-        return totals
 
-    def sum(self) -> Expression:
-        total = self.product()
-        while self.take("+"):
-            total = total + self.product()
-        return total
+class _WrongError(Exception):
+    """A part of an expression that means nothing here."""
 
-    def product(self) -> Expression:
-        """Numbers times exactly one metric or parenthesis."""
-        start = self.token.start
-        weight = 1.0
-        inner = None
-        while True:
-            if self.token.kind == "number":
-                weight *= self.number()
-            elif inner is not None:
-                raise self.error("a product holds one metric", self.token.start)
-            elif self.take("("):
-                inner = self.parenthesis()
-            else:
-                inner = self.metric("a number, a metric or '('")
-            if not self.take("*"):
-                break
-        if inner is None:
-            raise self.error("a number needs a metric to weigh, as in 0.1*params", start)
-        return inner * weight
+    def __init__(self, message: str, node: ast.expr) -> None:
+        self.message = message
+        self.node = node
 
-    def parenthesis(self) -> Expression:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise self.error(f"more than {_MAX_DEPTH} parentheses", self.token.start)
-        inner = self.sum()
-        if not self.take(")"):
-            raise self.expected("')'")
-        self.depth -= 1
-        return inner
 
-    def number(self) -> float:
-        token = self.token
-        sign = -1.0 if self.take("-") else 1.0
-        if self.token.kind != "number":
-            raise self.expected("a number")
-        value = sign * float(self.token.text)
-        if not math.isfinite(value):
-            raise self.error("a number must be finite", token.start)
-        self.position += 1
-        return value
+def _sum(node: ast.expr) -> Expression:
+    """A sum, or a product: numbers times exactly one metric or parenthesis."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _sum(node.left) + _sum(node.right)
+    factors = [node]
+    while isinstance(factors[0], ast.BinOp) and isinstance(factors[0].op, ast.Mult):
+        factors[:1] = [factors[0].left, factors[0].right]
+    weight = 1.0
+    inner: Expression | None = None
+    for factor in factors:
+        is_number = isinstance(factor, ast.Constant) and type(factor.value) in (int, float)
+        if is_number:
+            weight *= float(factor.value)  # type: ignore[attr-defined]
+        elif inner is not None:
+            raise _WrongError("a product holds one metric", factor)
+        else:
+            inner = _factor(factor)
+    if inner is None:
+        raise _WrongError("a number needs a metric to weigh, as in 0.1*params", node)
+    return inner * weight
 
-    def metric(self, wanted: str) -> Expression:
-        if self.token.kind != "name" or self.token.text in ("subject", "to", "and"):
-            raise self.expected(wanted)
-        name = self.token.text
-        self.position += 1
-        epochs = None
-        if name == DIVERSITY and self.token.text == "[":
-            raise self.error(
-                "diversity is of a run, not of a training, so it takes no epochs", self.token.start
-            )
-        if self.take("["):
-            if self.token.kind != "number" or not self.token.text.isdigit():
-                raise self.expected("a whole number of epochs")
-            epochs = int(self.token.text)
-            self.position += 1
-            if not self.take("]"):
-                raise self.expected("']'")
-        return metric(name, epochs)
 
-    def joined(self, read: Callable[[], _Part]) -> list[_Part]:
-        """Parts with "and" or commas between, up to the end."""
-        found = [read()]
-        while self.take("and", ","):
-            found.append(read())
-        if self.token.kind != "end":
-            raise self.expected("'and' or the end")
-        return found
-
-    def tolerance(self) -> Tolerance:
-        amount = self.positive()
-        is_share = self.take("%") is not None
-        (term,) = self.metric("a metric of R").terms
-        if self.take("per") is None:
-            raise self.expected("'per', as in 100% params per 1 valid_error")
-        change = self.positive()
-        (measure,) = self.metric("an error, a loss or a quality").terms
-        if DIVERSITY in (term.metric, measure.metric):
-            raise self.error("diversity is no metric of a cell", self.token.start)
-        return Tolerance(term, amount, is_share, measure, change)
-
-    def positive(self) -> float:
-        start = self.token.start
-        value = self.number()
-        if not value > 0:
-            raise self.error("a tolerance is above 0", start)
-        return value
-
-    def constraint(self) -> Constraint:
-        left = self.metric("a metric")
-        relation = self.take("<=", ">=", "<", ">")
-        if relation is None:
-            raise self.expected("'<=' or '>='")
-        limit = self.number()
-        return left <= limit if relation.startswith("<") else left >= limit
+def _factor(node: ast.expr) -> Expression:
+    """A metric, or a sum in parentheses."""
+    match node:
+        case ast.Name(id=name):
+            return metric(name.translate(_AS_WRITTEN))
+        case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=int(epochs))):
+            return metric(name.translate(_AS_WRITTEN), epochs)
+        case ast.BinOp(op=ast.Add() | ast.Mult()):
+            return _sum(node)
+    raise _WrongError("expected a number, a metric or '('", node)
