@@ -8,7 +8,7 @@ import builtins
 import keyword
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from string import Template
@@ -18,7 +18,6 @@ import typer
 
 from surrogate_nas import contract
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar
-from surrogate_nas.contract import Cause
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files import write_whole
@@ -106,21 +105,22 @@ def check(
     """
     with progress_bar("promises") as progress:
         checks = contract.check(what, progress=progress)
-    causes = contract.causes(checks)
-    emit([asdict(check) for check in checks], json, lambda: _show_causes(what, len(checks), causes))
-    if causes:  # without --json they stand above
-        raise UserError(contract.verdict(what, checks, with_causes=json))
+    broken: dict[str, list[str]] = {}
+    for check in checks:
+        if not check.passed:
+            broken.setdefault(check.detail, []).append(check.name)
+    emit([asdict(check) for check in checks], json, lambda: _show(what, len(checks), broken))
+    if broken:
+        n = sum(map(len, broken.values()))
+        raise UserError(f"{what} breaks {n} of {len(checks)} promises.")
 
 
-def _show_causes(what: str, n: int, causes: Sequence[Cause]) -> None:
-    if not causes:
+def _show(what: str, n: int, broken: Mapping[str, Sequence[str]]) -> None:
+    if not broken:
         typer.echo(f"{what} keeps all {n} promises.")
-    for cause in causes:
-        first, *others = cause.broken
+    for cause, (first, *others) in broken.items():
         more = f" and {plural(len(others), 'other')}" if others else ""
-        typer.echo(f"{cause.detail}\n    breaks: {first}{more}")
-        if cause.hint:
-            typer.echo(f"    hint: {cause.hint}")
+        typer.echo(f"{cause}\n    breaks: {first}{more}")
 
 
 def _check_name(name: str, kind: str) -> None:

@@ -1,16 +1,31 @@
-"""A check: a function whose docstring is a promise, and its outcome."""
+"""Checks of a strategy, space or surrogate, made in a process of its own.
+
+The code under check may end that process, hang or print.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import IO, Any
 
-CheckFunction = Callable[[Any], str]
-"""Takes a subject; returns what was seen, or raises `BrokenContractError`."""
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runtime.packing import pack
+from surrogate_nas.space import Space
+
 LIMIT_SECONDS = 120.0
 """The longest that one check may take."""
-_MOST_CAUSES = 3
 
 
 @dataclass(frozen=True)
@@ -18,10 +33,9 @@ class Check:
     """The outcome of one check on one subject.
 
     Attributes:
-        name: What is promised, and the space it was checked on.
+        name: The promise, and the space that it was checked on.
         passed: Whether it holds.
-        detail: What was seen; where it does not hold, what went wrong.
-        hint: Where it does not hold, what may be the reason, or empty.
+        detail: What went wrong, and what to do; empty where the promise holds.
 
     Example:
         >>> Check("asks for one to n cells [nb201]", False, "asked for 3, it gave 5").passed
@@ -30,96 +44,123 @@ class Check:
 
     name: str
     passed: bool
-    detail: str
-    hint: str = ""
+    detail: str = ""
 
 
-@dataclass(frozen=True)
-class Cause:
-    """One reason why promises are broken.
+class Contract:
+    """Checks of one kind of thing: the methods ``test_…``, whose docstrings are the promises."""
 
-    Attributes:
-        detail: What went wrong, the first time.
-        hint: What may be the reason, or empty.
-        broken: The promises that it breaks, in the order of the checks.
+    space: Space | None = None
 
-    Example:
-        >>> Cause("it asked 'x'", hint="", broken=("no foreign cell",)).detail
-        "it asked 'x'"
-    """
+    def spaces(self) -> Sequence[Space]:
+        """The spaces that every check is made on."""
+        raise NotImplementedError
 
-    detail: str
-    hint: str
-    broken: tuple[str, ...]
+    def checks(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """The name of every check, and a function that makes it."""
+        methods = [getattr(self, name) for name in dir(self) if name.startswith("test_")]
+        for space in self.spaces():
+            for method in sorted(methods, key=lambda method: method.__code__.co_firstlineno):
+                promise = " ".join(method.__doc__.split()).rstrip(".")
+                yield f"{promise} [{space.name}]", partial(method, space)
 
-
-class BrokenContractError(Exception):
-    """A promise is not kept; the message says how.
-
-    Attributes:
-        hint: What may be the reason, or empty.
-    """
-
-    def __init__(self, line: str, hint: str = "") -> None:
-        """Keep the line and the hint."""
-        super().__init__(line)
-        self.hint = hint
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        """Make a test of each check and space."""
+        if "space" in metafunc.fixturenames:
+            metafunc.parametrize("space", self.spaces(), ids=lambda space: space.name)
 
 
-def promise(check: CheckFunction) -> str:
-    """What a check promises."""
-    return " ".join((check.__doc__ or check.__name__).split()).rstrip(".")
+@contextmanager
+def process(
+    mode: str, *objects: object, log: IO[bytes] | int = subprocess.DEVNULL, hash_seed: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start `surrogate_nas.contract.inside` on some objects; it ends with everything it started."""
+    path = os.pathsep.join(filter(None, sys.path))
+    seed = {"PYTHONHASHSEED": hash_seed} if hash_seed else {}
+    started = subprocess.Popen(
+        [sys.executable, "-m", "surrogate_nas.contract.inside", mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env={**os.environ, "PYTHONPATH": path, **seed},
+        start_new_session=True,
+    )
+    try:
+        assert started.stdin is not None
+        with suppress(BrokenPipeError), started.stdin:
+            pickle.dump(pack(*objects), started.stdin)
+        yield started
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+        started.stdout.close()  # type: ignore[union-attr]
 
 
-def causes(checks: Sequence[Check]) -> list[Cause]:
-    """Why promises are broken, each cause once, in the order of the checks; empty where all hold.
-
-    What has the same hint is one cause.
-
-    Args:
-        checks: The outcomes.
-
-    Example:
-        >>> one, other = (
-        ...     Check("same seed", False, "it asked 'x'"),
-        ...     Check("no foreign cell", False, "it asked 'x'"),
-        ... )
-        >>> causes([Check("equal scores", True, "20 cells"), one, other])
-        [Cause(detail="it asked 'x'", hint='', broken=('same seed', 'no foreign cell'))]
-    """
-    broken: dict[str, list[Check]] = {}
-    for check in checks:
-        if not check.passed:
-            broken.setdefault(check.hint or check.detail, []).append(check)
-    reasons = []
-    for checks_of_cause in broken.values():
-        first = checks_of_cause[0]
-        names = tuple(check.name for check in checks_of_cause)
-        reasons.append(Cause(first.detail, first.hint, names))
-    return reasons
-
-
-def verdict(name: str, checks: Sequence[Check], *, with_causes: bool = True) -> str:
-    """One line on broken promises, each cause once; empty where all are kept.
+def check(
+    spec: object,
+    space: Space | None = None,
+    *,
+    limit: float = LIMIT_SECONDS,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Check]:
+    """Check a strategy, a space or a surrogate against its contract.
 
     Args:
-        name: What was checked.
-        checks: The outcomes.
-        with_causes: Whether the line says why.
+        spec: A registered name, ``file.py:NAME``, a class, or a space.
+        space: The only space to check a strategy or a surrogate on; None for those of the contract.
+        limit: The longest that one check may take, in seconds.
+        progress: Called after each check with the number of checks made and the number of all.
+
+    Returns:
+        One `Check` for every promise and space.
+
+    Raises:
+        UserError: There is no such thing, or it is none of the three.
 
     Example:
-        >>> verdict("Mine", [Check("same seed, same questions", True, "20 equal")])
-        ''
-        >>> verdict("Mine", [Check("no foreign cell", False, "a text was asked for")])
-        'Mine breaks 1 of 1 promises: a text was asked for.'
+        >>> import surrogate_nas as sn
+        >>> mine = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        >>> outcomes = check(mine)
+        >>> len(outcomes) > 10, [outcome.name for outcome in outcomes if not outcome.passed]
+        (True, [])
     """
-    violations = causes(checks)
-    if not violations:
-        return ""
-    broken = sum(len(cause.broken) for cause in violations)
-    line = f"{name} breaks {broken} of {len(checks)} promises"
-    if not with_causes:
-        return f"{line}."
-    details = "; ".join(cause.detail for cause in violations[:_MOST_CAUSES])
-    more = f"; and {len(violations) - _MOST_CAUSES} more" if len(violations) > _MOST_CAUSES else ""
-    return f"{line}: {details}{more}."
+    outcomes: list[Check] = []
+    try:
+        with (
+            tempfile.TemporaryFile() as log,
+            process("check", spec, space, limit, log=log) as running,
+        ):
+            assert running.stdout is not None
+            loaded = json.loads(running.stdout.readline() or '{"error": "its process ended."}')
+            if "error" in loaded:
+                raise UserError(loaded["error"])
+            names = loaded["names"]
+            for name, line in zip(names, running.stdout, strict=False):
+                outcomes.append(Check(name, *json.loads(line)))
+                if progress:
+                    progress(len(outcomes), len(names))
+            if len(outcomes) < len(names):
+                log.seek(0)
+                why = _end(running.wait(), log.read().decode(errors="replace"), limit)
+                outcomes.append(Check(names[len(outcomes)], False, why))
+            missing = names[len(outcomes) :]
+    except StrategyError as error:
+        raise UserError(str(error)) from error
+    return outcomes + [Check(name, False, f"not checked after that: {why}") for name in missing]
+
+
+def _end(code: int, log: str, limit: float) -> str:
+    """How a process ended, and where."""
+    _, hung, trace = log.rpartition("Timeout (")
+    how = f"its process was killed by {signal.Signals(-code).name}" if code < 0 else ""
+    how = how or f"its process ended with exit code {code}"
+    if hung:
+        how = f"it takes more than {limit:g} s"
+    elif "Fatal Python error" in log:
+        trace = log.rpartition("Fatal Python error")[2]
+    here = os.path.dirname(__file__)
+    for file, line, name in re.findall(r'File "(.+)", line (\d+) in (\S+)', trace):
+        if not file.startswith((here, os.path.dirname(os.__file__))):
+            return f"{how}, in {name} ({os.path.basename(file)}:{line})"
+    return how

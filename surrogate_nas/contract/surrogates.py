@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.contract.checks import BrokenContractError
+from surrogate_nas.contract.checks import Contract
 from surrogate_nas.contract.trying import draw, no_global_randomness, synthetic
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.failure import shown
@@ -18,183 +17,150 @@ from surrogate_nas.surrogates import Prediction, Surrogate
 
 _LEARNED = 30
 _OTHERS = 20
-Values = NDArray[np.float64]
 
 
-@dataclass
-class Surrogates:
-    """A surrogate under check."""
-
-    model: type[Surrogate]
-    space: Space
-
-    @cached_property
-    def cells(self) -> list[Cell]:
-        """Those that are learned, and then others."""
-        return draw(self.space, _LEARNED + _OTHERS)
-
-    @cached_property
-    def fitted(self) -> Surrogate:
-        """A model that has learned."""
-        return self.new_model().fit(self.cells[:_LEARNED], values_of(self.cells[:_LEARNED]))
-
-    def new_model(self) -> Surrogate:
-        """A model that has not."""
-        return self.model("cost", seed=3)
-
-
-def subjects(model: type[Surrogate], _: object, space: Space | None) -> list[Surrogates]:
-    """The surrogate on the one space that it is checked on."""
-    return [Surrogates(model, space or nb201())]
-
-
-def values_of(cells: Sequence[Cell]) -> Values:
+def _values_of(cells: Sequence[Cell]) -> NDArray[np.float64]:
     """Made-up costs (ms), all above 0."""
     return np.array([1.0 + 10.0 * synthetic(cell) for cell in cells])
+
+
+@lru_cache(maxsize=1)
+def _cells_of(space: Space) -> tuple[list[Cell], list[Cell]]:
+    """Cells to learn, and others."""
+    cells = draw(space, _LEARNED + _OTHERS)
+    return cells[:_LEARNED], cells[_LEARNED:]
+
+
+@lru_cache(maxsize=1)
+def _fitted(surrogate: type[Surrogate], space: Space) -> Surrogate:
+    cells, _ = _cells_of(space)
+    return surrogate("cost", seed=3).fit(cells, _values_of(cells))
 
 
 def _same(one: Prediction, other: Prediction) -> bool:
     return np.array_equal(one.mean, other.mean) and np.array_equal(one.std, other.std)
 
 
-def _predicts_a_mean_and_a_deviation_a_cell(subject: Surrogates) -> str:
-    """It predicts a finite mean and a finite deviation above 0 for every cell, also for none and
-    for those unseen.
+class SurrogateContract(Contract):
+    """Checks of a surrogate.
+
+    Attributes:
+        surrogate: The class under check: a subclass of `surrogate_nas.surrogates.Surrogate`.
+        space: The space to check it on; None for NAS-Bench-201's.
     """
-    for cells in (subject.cells[_LEARNED:], subject.cells[:1], []):
-        prediction = subject.fitted.predict(cells)
-        shapes = (prediction.mean.shape, prediction.std.shape)
-        if shapes != ((len(cells),), (len(cells),)):
-            raise BrokenContractError(
-                f"{len(cells)} cells give the shapes {shapes[0]} and {shapes[1]}"
+
+    surrogate: type[Surrogate]
+
+    def spaces(self) -> Sequence[Space]:
+        """One."""
+        return [self.space or nb201()]
+
+    def made(self) -> Surrogate:
+        """A model that has learned nothing."""
+        return self.surrogate("cost", seed=3)
+
+    def test_predicts_a_mean_and_a_deviation_a_cell(self, space: Space) -> None:
+        """It predicts a finite mean and a finite deviation above 0 for every cell, also for none
+        and for those unseen.
+        """
+        learned, others = _cells_of(space)
+        for cells in (others, learned[:1], []):
+            mean, std = _fitted(self.surrogate, space).predict(cells)
+            assert mean.shape == std.shape == (len(cells),), (
+                f"{len(cells)} cells give the shapes {mean.shape} and {std.shape}"
             )
-        if (
-            not np.isfinite(prediction.mean).all()
-            or not np.isfinite(prediction.std).all()
-            or not (prediction.std > 0).all()
-        ):
-            raise BrokenContractError(
+            assert np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all(), (
                 "a mean or a deviation is not finite, or a deviation is not above 0"
             )
-    return f"{_OTHERS} cells, one and none"
 
-
-def _predicts_a_cell_by_itself(subject: Surrogates) -> str:
-    """What it predicts of a cell does not depend on the cells beside it, up to rounding."""
-    cells = subject.cells[_LEARNED:]
-    together = subject.fitted.predict(cells).mean
-    alone = [float(subject.fitted.predict([c]).mean[0]) for c in cells]
-    if not np.allclose(together, alone, rtol=1e-3):
-        raise BrokenContractError(f"together {shown(together.tolist())}, alone {shown(alone)}")
-    return f"{len(cells)} cells"
-
-
-def _repeats_itself(subject: Surrogates) -> str:
-    """The same seed, cells and values give the same predictions."""
-    again = subject.new_model().fit(subject.cells[:_LEARNED], values_of(subject.cells[:_LEARNED]))
-    if not _same(again.predict(subject.cells), subject.fitted.predict(subject.cells)):
-        raise BrokenContractError("two models with one seed predict different numbers")
-    return f"{len(subject.cells)} predictions are the same"
-
-
-def _forgets_what_it_learned_before(subject: Surrogates) -> str:
-    """Fitting again forgets, and returns the model."""
-    model = subject.new_model().fit(
-        subject.cells[_LEARNED:], 7.0 + values_of(subject.cells[_LEARNED:])
-    )
-    if model.fit(subject.cells[:_LEARNED], values_of(subject.cells[:_LEARNED])) is not model:
-        raise BrokenContractError("fit does not return the model")
-    if not _same(model.predict(subject.cells), subject.fitted.predict(subject.cells)):
-        raise BrokenContractError("what it learned before shows in what it predicts now")
-    return "predicts as one that was fitted once"
-
-
-def _learns_from_two_cells(subject: Surrogates) -> str:
-    """Two cells are enough."""
-    prediction = subject.new_model().fit(subject.cells[:2], [10.0, 20.0]).predict(subject.cells)
-    if not np.isfinite(prediction.mean).all() or not np.isfinite(prediction.std).all():
-        raise BrokenContractError("a prediction is not finite")
-    return f"{len(subject.cells)} finite predictions"
-
-
-def _refuses_what_cannot_be_learned(subject: Surrogates) -> str:
-    """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
-    `UserError` of one line.
-    """
-    cells = subject.cells[:3]
-    bad: tuple[tuple[list[Cell], list[object]], ...] = (
-        (cells, [1.0, float("nan"), 2.0]),
-        (cells, [1.0, float("inf"), 2.0]),
-        (cells, [1.0, 1.0, 1.0]),
-        (cells, [1.0, 2.0]),
-        (cells, ["low", "mid", "high"]),
-        (cells[:1], [1.0]),
-        ([], []),
-    )
-    for given, values in bad:
-        try:
-            subject.new_model().fit(given, values)  # type: ignore[arg-type]
-        except UserError as error:
-            if "\n" in str(error):
-                raise BrokenContractError(
-                    f"the message on {shown(values)} has several lines"
-                ) from error
-            continue
-        raise BrokenContractError(
-            f"it learns from {len(given)} cells with the values {shown(values)}"
+    def test_predicts_a_cell_by_itself(self, space: Space) -> None:
+        """What it predicts of a cell does not depend on the cells beside it, up to rounding."""
+        _, cells = _cells_of(space)
+        model = _fitted(self.surrogate, space)
+        together = model.predict(cells).mean
+        alone = [float(model.predict([cell]).mean[0]) for cell in cells]
+        assert np.allclose(together, alone, rtol=1e-3), (
+            f"together {shown(together.tolist())}, alone {shown(alone)}"
         )
-    return f"{len(bad)} were refused"
 
+    def test_repeats_itself(self, space: Space) -> None:
+        """The same seed, cells and values give the same predictions."""
+        learned, others = _cells_of(space)
+        again = self.made().fit(learned, _values_of(learned))
+        assert _same(again.predict(others), _fitted(self.surrogate, space).predict(others)), (
+            "two models with one seed predict different numbers"
+        )
 
-def _predicts_only_after_learning(subject: Surrogates) -> str:
-    """Before it has learned, `predict` and `state` are a `UserError`."""
-    for ask in (
-        lambda: subject.new_model().predict(subject.cells),
-        lambda: subject.new_model().state(),
-    ):
-        try:
-            ask()
-        except UserError:
-            continue
-        raise BrokenContractError("it answers before it has learned")
-    return "both were refused"
+    def test_forgets_what_it_learned_before(self, space: Space) -> None:
+        """Fitting again forgets, and returns the model."""
+        learned, others = _cells_of(space)
+        model = self.made().fit(others, 7.0 + _values_of(others))
+        assert model.fit(learned, _values_of(learned)) is model, "fit does not return the model"
+        assert _same(model.predict(others), _fitted(self.surrogate, space).predict(others)), (
+            "what it learned before shows in what it predicts now"
+        )
 
+    def test_learns_from_two_cells(self, space: Space) -> None:
+        """Two cells are enough."""
+        learned, others = _cells_of(space)
+        mean, std = self.made().fit(learned[:2], [10.0, 20.0]).predict(others)
+        assert np.isfinite(mean).all() and np.isfinite(std).all(), "a prediction is not finite"
 
-def _comes_back_from_its_state(subject: Surrogates) -> str:
-    """Its `settings`, plain JSON values, and its `state`, plain arrays, make a model that predicts
-    the same.
-    """
-    state = subject.fitted.state()
-    if not all(isinstance(array, np.ndarray) and array.dtype != object for array in state.values()):
-        raise BrokenContractError("its state holds something that is no plain array")
-    again = subject.model.from_state(subject.fitted.settings(), state)
-    if not _same(again.predict(subject.cells), subject.fitted.predict(subject.cells)):
-        raise BrokenContractError("the model that its state makes predicts other numbers")
-    return f"{len(state)} arrays"
+    def test_refuses_what_cannot_be_learned(self, space: Space) -> None:
+        """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
+        `UserError` of one line.
+        """
+        cells = _cells_of(space)[0][:3]
+        bad: tuple[tuple[list[Cell], list[object]], ...] = (
+            (cells, [1.0, float("nan"), 2.0]),
+            (cells, [1.0, float("inf"), 2.0]),
+            (cells, [1.0, 1.0, 1.0]),
+            (cells, [1.0, 2.0]),
+            (cells, ["low", "mid", "high"]),
+            (cells[:1], [1.0]),
+            ([], []),
+        )
+        for given, values in bad:
+            try:
+                self.made().fit(given, values)  # type: ignore[arg-type]
+            except UserError as error:
+                assert "\n" not in str(error), f"the message on {shown(values)} has several lines"
+            else:
+                raise AssertionError(
+                    f"it learns from {len(given)} cells with the values {shown(values)}"
+                )
 
+    def test_predicts_only_after_learning(self, space: Space) -> None:
+        """Before it has learned, `predict` and `state` are a `UserError`."""
+        model = self.made()
+        for ask in (lambda: model.predict(_cells_of(space)[0]), model.state):
+            try:
+                ask()
+            except UserError:
+                continue
+            raise AssertionError("it answers before it has learned")
 
-def _leaves_the_rest_alone(subject: Surrogates) -> str:
-    """It changes neither the values that it is given nor the global generators of `random` and
-    NumPy.
-    """
-    values = values_of(subject.cells[:_LEARNED])
-    before = values.copy()
-    with no_global_randomness("a generator of the seed"):
-        subject.new_model().fit(subject.cells[:_LEARNED], values).predict(subject.cells)
-    if not np.array_equal(values, before):
-        raise BrokenContractError("the given values were changed")
-    return "all is as before"
+    def test_comes_back_from_its_state(self, space: Space) -> None:
+        """Its `settings`, plain JSON values, and its `state`, plain arrays, make a model that
+        predicts the same.
+        """
+        model = _fitted(self.surrogate, space)
+        state = model.state()
+        assert all(isinstance(one, np.ndarray) and one.dtype != object for one in state.values()), (
+            "its state holds something that is no plain array"
+        )
+        again = self.surrogate.from_state(model.settings(), state)
+        _, others = _cells_of(space)
+        assert _same(again.predict(others), model.predict(others)), (
+            "the model that its state makes predicts other numbers"
+        )
 
-
-CHECKS: tuple[Callable[[Surrogates], str], ...] = (
-    _predicts_a_mean_and_a_deviation_a_cell,
-    _predicts_a_cell_by_itself,
-    _repeats_itself,
-    _forgets_what_it_learned_before,
-    _learns_from_two_cells,
-    _refuses_what_cannot_be_learned,
-    _predicts_only_after_learning,
-    _comes_back_from_its_state,
-    _leaves_the_rest_alone,
-)
-"""Every check; the docstring is the promise."""
+    def test_leaves_the_rest_alone(self, space: Space) -> None:
+        """It changes neither the values that it is given nor the global generators of `random` and
+        NumPy.
+        """
+        learned, _ = _cells_of(space)
+        values = _values_of(learned)
+        with no_global_randomness("a generator of the seed"):
+            self.made().fit(learned, values).predict(learned)
+        assert np.array_equal(values, _values_of(learned)), "the given values were changed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -10,14 +9,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.child import joined
-from surrogate_nas.runtime.failure import as_strategy_error, shown
-from surrogate_nas.runtime.packing import unpack
+from surrogate_nas.runtime.failure import shown
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies import Strategy
 
 FIRST = 10
 """How many cells a strategy observes first."""
@@ -41,8 +37,7 @@ def no_global_randomness(instead: str) -> Iterator[None]:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
     for name, one, other in zip(("random", "np.random"), before, after, strict=True):
-        if one != other:
-            raise BrokenContractError(f"the state of {name} changed: draw from {instead} instead")
+        assert one == other, f"the state of {name} changed: draw from {instead} instead"
 
 
 class TinySpace(EnumerableChoiceSpace):
@@ -87,8 +82,12 @@ def trajectory(
     """Run a strategy as an experiment does, on made-up scores; the cells in order.
 
     Raises:
-        BrokenContractError: `ask` returned something else than 1 to n cells of the space.
+        AssertionError: `ask` returned something else than 1 to n cells of the space.
     """
+    if strategy.needs_supernet:
+        from surrogate_nas.contract.toy import equipped
+
+        strategy = equipped(strategy)
     instance = strategy(space, seed=seed)
     instance.objectives = objectives
     rng = np.random.default_rng(1)
@@ -97,72 +96,33 @@ def trajectory(
         instance.tell(trials_of(cells, score, objectives=objectives))
     while len(cells) < n:
         asked = ask(instance, space, min(max(instance.batch_size, 1), n - len(cells)))
-        instance.tell(
-            trials_of(
-                asked,
-                score,
-                start=len(cells),
-                objectives=objectives,
-            )
-        )
+        instance.tell(trials_of(asked, score, len(cells), objectives))
         cells.extend(asked)
     return cells
-
-
-def repeat() -> None:
-    """The inside of a fresh process: make a run with seed 0 and reply with its cells or error."""
-    link = joined()
-    try:
-        strategy, space, n = pickle.loads(link.receive())
-        (where,), (packed,) = unpack(space), unpack(strategy)
-        strategy_class = resolve(packed)
-        if strategy_class.needs_supernet:
-            from surrogate_nas.contract.toy import equipped
-
-            strategy_class = equipped(strategy_class)
-        reply: tuple[bool, object] = (
-            False,
-            list(
-                map(
-                    str,
-                    trajectory(
-                        strategy_class,
-                        where,
-                        seed=0,
-                        n=n,
-                    ),
-                )
-            ),
-        )
-    except Exception as error:  # noqa: BLE001 - a user's code can raise anything
-        reply = (True, as_strategy_error(error, "was run", "").args[0])
-    link.send(json.dumps(reply).encode())
 
 
 def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
     """The cells that `requested` gives.
 
     Raises:
-        BrokenContractError: It returned something else than 1 to n cells of the space.
+        AssertionError: It returned something else than 1 to n cells of the space.
     """
     return [one.cell if isinstance(one, Request) else one for one in requested(strategy, space, n)]
 
 
 def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
-    """Ask and hold the answer against the contract."""
+    """Ask, and compare the answer with the contract."""
     asked = strategy.ask(n)
-    if not isinstance(asked, Sequence) or isinstance(asked, str) or not 1 <= len(asked) <= n:
-        raise BrokenContractError(
-            f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells",
-            "return a list, as in [self.space.sample(self.rng)].",
-        )
+    is_list = isinstance(asked, Sequence) and not isinstance(asked, str)
+    assert is_list and 1 <= len(asked) <= n, (
+        f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells: return a list, as in"
+        " [self.space.sample(self.rng)]"
+    )
     for cell in (one.cell if isinstance(one, Request) else one for one in asked):
-        if cell not in space:
-            raise BrokenContractError(
-                f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}",
-                "take cells from self.space: sample(rng), mutate(cell, rng), neighbours(cell), or"
-                " cell(text).",
-            )
+        assert cell in space, (
+            f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}: take cells from"
+            " self.space by sample(rng), mutate(cell, rng), neighbours(cell), or cell(text)"
+        )
     return asked
 
 
@@ -186,20 +146,9 @@ def trials_of(
         feasible = value < INFEASIBLE
         vector = () if objectives == 1 else (value, *_against(cell, value, objectives - 1))
         total = sum(vector) if vector else value
-        trials.append(
-            Trial(
-                index,
-                cell,
-                total,
-                total,
-                0.0,
-                feasible,
-                None,
-                1.0,
-                {"made_up": value},
-                scores=vector,
-            )
-        )
+        values = {"made_up": value}
+        trial = Trial(index, cell, total, total, 0.0, feasible, None, 1.0, values, scores=vector)
+        trials.append(trial)
     return trials
 
 
@@ -222,10 +171,8 @@ def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
 
 def differing(one: Sequence[object], other: Sequence[object]) -> str:
     """Where two runs part."""
-    place = next(
-        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-        min(len(one), len(other)),
-    )
+    both = enumerate(zip(one, other, strict=False))
+    place = next((i for i, (a, b) in both if a != b), min(len(one), len(other)))
     return (
         f"they part at cell {place}: {shown(one[place : place + 1])} and"
         f" {shown(other[place : place + 1])}"

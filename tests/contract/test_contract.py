@@ -5,13 +5,12 @@ they are meant to.
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from surrogate_nas import contract
-from surrogate_nas.contract import Check, spaces, strategies, surrogates
+from surrogate_nas.contract import Check
 from surrogate_nas.contract.trying import LargeSpace, TinySpace
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import SPACES, Cell, Space
@@ -33,20 +32,14 @@ def broken(checks: list[Check]) -> list[str]:
 def test_every_space_keeps_the_contract(space: str | Space) -> None:
     checks = contract.check(f"space:{space}" if isinstance(space, str) else space)
     assert not broken(checks)
-    assert len(checks) == len(spaces.CHECKS)
+    assert len(checks) == 12
 
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in SLOW])
 def test_every_swift_surrogate_keeps_the_contract(model: str) -> None:
     checks = contract.check(model)
     assert not broken(checks)
-    assert len(checks) == len(surrogates.CHECKS)
-
-
-@pytest.mark.parametrize("room", [spaces, strategies, surrogates], ids=lambda room: room.__name__)
-def test_every_check_says_what_it_promises(room: ModuleType) -> None:
-    assert all(check.__doc__ for check in room.CHECKS)
-    assert len({check.__doc__ for check in room.CHECKS}) == len(room.CHECKS)
+    assert len(checks) == 9
 
 
 class PrintsAmbiguously(TinySpace):
@@ -201,34 +194,38 @@ def test_the_contract_catches_a_surrogate(model: type[Ridge]) -> None:
 def test_one_cause_is_shown_once(snas: Snas) -> None:
     made = snas("check", f"{HOSTILE}:ExitsAtOnce")
     assert made.code == 2
-    assert made.out.count("exit code 7") == 2, "what it did, and that it was let be"
+    assert made.out.count("exit code 7") == 2, "the check that ended, and those that were not made"
     content = snas("check", f"{HOSTILE}:ExitsAtOnce", "--json").json
     assert all("exit code 7" in check["detail"] for check in content if not check["passed"])
     assert sum(check["passed"] for check in content) == 1, "it is made, once"
 
 
-@pytest.mark.parametrize("name", ["Crashes", "KillsItself", "RaisesABaseException", "PrintsALot"])
-def test_whatever_a_strategy_does_the_checks_go_on(
-    name: str, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Crashes", "killed by SIGSEGV, in ask (hostile_strategies.py:"),
+        ("KillsItself", "killed by SIGKILL"),
+        ("RaisesABaseException", "Unheard in ask (hostile_strategies.py:"),
+        ("RaisesTheUnprintable", "cannot be printed (RuntimeError)"),
+        ("PrintsALot", ""),
+    ],
+)
+def test_a_strategy_that_damages_its_process_is_named(
+    name: str, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     checks = contract.check(f"{HOSTILE}:{name}", TinySpace())
-    assert len(checks) == len(strategies.CHECKS)
-    assert bool(broken(checks)) == (name != "PrintsALot")
+    found = broken(checks)
+    assert len(checks) == 19 and bool(found) == bool(said)
+    assert any(said in line for line in found) or not said, found
     assert not capfd.readouterr().out
 
 
 def test_a_check_that_takes_too_long_says_where() -> None:
     checks = contract.check(f"{HOSTILE}:HangsForEver", TinySpace(), limit=0.3)
     made, *others = checks
-    assert (
-        made.passed
-        and made.name.startswith("The constructor")
-        and not any(check.passed for check in others)
-    )
-    assert all(
-        "more than 0.3 s" in check.detail and "hostile_strategies.py:" in check.detail
-        for check in others
-    )
+    assert made.passed and made.name.startswith("The constructor")
+    assert not any(check.passed for check in others)
+    assert all("more than 0.3 s, in ask (hostile_strategies.py:" in one.detail for one in others)
 
 
 def test_a_file_is_checked_as_what_it_holds(tmp_path: Path) -> None:
@@ -239,8 +236,8 @@ def test_a_file_is_checked_as_what_it_holds(tmp_path: Path) -> None:
         "   pass\nnumber = 3\n"
     )
     assert [len(contract.check(f"{file}:{name}")) for name in ("SPACE", "Model")] == [
-        len(spaces.CHECKS),
-        len(surrogates.CHECKS),
+        12,
+        9,
     ]
     for spec, says in (
         (f"{file}:number", "not a subclass"),
