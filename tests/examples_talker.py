@@ -1,12 +1,17 @@
-"""A program for the second version of the protocol of ``external``: it asks before it answers.
+"""A program for ``external``: it asks before it answers. It also has some bad ways.
 
-python tests/examples_talker.py [HOW [FILE]]: what it hears goes into the file, a line each.
+python tests/examples_talker.py [HOW [FILE]]: what it hears goes into the file, a line each. Of a
+bad way, the file gets the numbers of its process and of what it starts.
 """
 
 import json
 import os
 import random
+import subprocess
 import sys
+import time
+
+BAD = ("garbled", "number", "ends", "hangs", "twice", "spawns", "detaches")
 
 
 class Talker:
@@ -21,8 +26,7 @@ class Talker:
     def heard(self):
         """Every line, as it comes."""
         for line in sys.stdin:
-            with open(self.file, "a") as notes:
-                notes.write(line)
+            note(self.file, line)
             yield json.loads(line)
 
     def said(self, message):
@@ -57,6 +61,26 @@ class Talker:
         (cell,) = self.said({"sample": 1})["cells"]
         say({"evaluate": [{"cell": cell, "epochs": 2}]})
 
+    def garbled(self):
+        sys.stdout.write("Sure! Here it is:\n")
+        sys.stdout.flush()
+
+    def number(self):
+        for _ in range(10):
+            self.said(7)
+
+    def ends(self):
+        sys.exit(3)
+
+    def hangs(self):
+        time.sleep(600)
+
+    def twice(self):
+        self.draw()
+        say("and another thing")
+
+    spawns = detaches = draw
+
     def write_code(self):
         width = self.rng.choice([16, 64])
         say({"evaluate": [{"code": f"width = {width}\ndepth = {1 + self.rounds % 3}"}]})
@@ -67,8 +91,20 @@ def say(message):
     sys.stdout.flush()
 
 
+def note(file, text):
+    with open(file, "a") as notes:
+        notes.write(text)
+
+
 def main(how="draw", file=os.devnull):
     """Answer until the input ends."""
+    if how in BAD:
+        note(file, f"{os.getpid()}\n")
+    if how in ("hangs", "spawns", "detaches"):
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        note(file, f"{subprocess.Popen(sleep, start_new_session=how == 'detaches').pid}\n")
+    if how in BAD:
+        file = os.devnull
     talker = Talker(file)
     for message in talker.heard():
         if "protocol" in message:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json as codec
-import os
 import select
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stdout
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -39,85 +37,46 @@ if TYPE_CHECKING:
 
 LARGEST_LINE = 2**20
 """The most bytes of a message."""
-_PIECE = 2**16
-_LONGEST_WAIT = 3600.0
 
 
 class SilentError(Exception):
-    """Nothing was said for too long."""
+    """No message came for too long."""
 
 
-def lines(source: int, patience: float) -> Iterator[bytes | None]:
-    """Lines as they come, without their ends; None for one that is too long, of which nothing is
-    kept.
-
-    Args:
-        source: A descriptor.
-        patience: The most seconds between two pieces.
-
-    Raises:
-        SilentError: Nothing came for so long.
-    """
-    begun = bytearray()
-    is_too_long = False
-    while True:
-        while b"\n" in begun:
-            line, _, begun = begun.partition(b"\n")
-            yield None if is_too_long or len(line) > LARGEST_LINE else bytes(line)
-            is_too_long = False
-        if len(begun) > LARGEST_LINE:
-            is_too_long = True
-            begun.clear()
-        if not _has_more(source, patience):
-            raise SilentError
-        piece = os.read(source, _PIECE)
-        if not piece:
-            if begun or is_too_long:
-                yield None if is_too_long else bytes(begun)
-            return
-        begun += piece
-
-
-def _has_more(source: int, patience: float) -> bool:
-    until = time.monotonic() + patience
-    while True:
-        left = max(until - time.monotonic(), 0.0)
-        if select.select([source], [], [], min(left, _LONGEST_WAIT))[0]:
-            return True
-        if time.monotonic() >= until:
-            return False
-
-
-def serve_lines(play: Play, source: int, out: BinaryIO, patience: float) -> None:
+def serve_lines(play: Play, source: FileIO, out: BinaryIO, patience: float) -> None:
     """Answer each line of JSON with one, until the player finishes or is gone.
 
     Args:
         play: The run.
-        source: The descriptor that messages come from.
+        source: Where messages come from, without a buffer.
         out: Where replies go.
         patience: The most seconds between two messages.
 
     Raises:
-        SilentError: None came for so long.
+        SilentError: No message came for that long.
     """
-    for line in lines(source, patience):
-        message: Any = None
-        if line is None:
-            reply = {"error": f"A message has at most {LARGEST_LINE:,} bytes."}
+    reply: Mapping[str, Any]
+    message: Any = None
+    while not (play.is_over and isinstance(message, dict) and "finish" in message):
+        if not select.select([source], [], [], patience)[0]:
+            raise SilentError
+        line = source.readline(LARGEST_LINE + 1)
+        if not line:
+            return
+        message = None
+        try:
+            message = codec.loads(line)
+        except (ValueError, RecursionError):
+            reply = {"error": f"A message is a line of JSON, not {line[:80]!r}."}
+            while len(line) > LARGEST_LINE and not line.endswith(b"\n"):
+                reply = {"error": f"A message has at most {LARGEST_LINE:,} bytes."}
+                line = source.readline(LARGEST_LINE + 1)
         else:
-            try:
-                message = codec.loads(line)
-            except (ValueError, RecursionError):
-                shown = repr(line[:80].decode(errors="replace"))
-                reply = {"error": f"A message is one line of JSON, not {shown}."}
-            else:
-                reply = play.call(message)
+            reply = play.call(message)
         try:
             out.write(codec.dumps(reply).encode() + b"\n")
             out.flush()
-        except OSError:  # nobody reads any more
-            return
-        if play.is_over and isinstance(message, dict) and "finish" in message:
+        except OSError:  # the client has closed its end
             return
 
 
@@ -133,7 +92,7 @@ class _Tools:
         reply = self._play.call(message)
         if "error" in reply:
             raise ToolError(reply["error"])
-        return reply
+        return dict(reply)
 
     def describe(self) -> dict[str, Any]:
         """The space, the objective in words and numbers, what is free, and what is left."""
@@ -192,72 +151,6 @@ def mcp_server(play: Play) -> MCPServer:
     return server
 
 
-def serve_mcp(play: Play, source: int, out: BinaryIO, patience: float) -> None:
-    """Serve a run to a client of the Model Context Protocol, until the client is gone.
-
-    Args:
-        play: The run.
-        source: The descriptor that messages come from.
-        out: Where replies go.
-        patience: The most seconds between two messages.
-
-    Raises:
-        SilentError: None came for so long.
-    """
-    silence: list[SilentError] = []
-    heard, said = os.pipe()
-
-    def pass_on() -> None:
-        with os.fdopen(said, "wb") as file:
-            try:
-                for line in lines(source, patience):
-                    # a line that is no message is refused by the server
-                    file.write((b"too long" if line is None else line) + b"\n")
-                    file.flush()
-            except SilentError as error:
-                silence.append(error)
-            except OSError:
-                pass  # the server has ended
-
-    with _as_standard(heard, 0), _as_standard(out.fileno(), 1):
-        threading.Thread(target=pass_on, daemon=True).start()
-        mcp_server(play).run("stdio")
-    os.close(heard)
-    if silence:
-        raise silence[0]
-
-
-@contextmanager
-def _as_standard(descriptor: int, standard: int) -> Iterator[None]:
-    """Let a descriptor be standard input or output."""
-    before = os.dup(standard)
-    os.dup2(descriptor, standard)
-    try:
-        yield
-    finally:
-        os.dup2(before, standard)
-        os.close(before)
-
-
-@contextmanager
-def _standard_streams() -> Iterator[tuple[int, BinaryIO]]:
-    """Standard input and output for messages alone: what else reads finds nothing, and what else
-    is printed goes to standard error.
-    """
-    sys.stdout.flush()
-    source = os.dup(0)
-    out = os.fdopen(os.dup(1), "wb")
-    with (
-        open(os.devnull, "rb") as nothing,
-        _as_standard(nothing.fileno(), 0),
-        _as_standard(2, 1),
-    ):
-        yield source, out
-    os.close(source)
-    with suppress(OSError):  # nobody reads any more
-        out.close()
-
-
 def play(
     bench: BenchmarkArgument,
     objective: ObjectiveOption = None,
@@ -280,7 +173,7 @@ def play(
         bool, typer.Option("--mcp", help="Speak the Model Context Protocol, not plain JSON lines.")
     ] = False,
     patience: Annotated[
-        float, typer.Option(help="The most seconds between two messages.")
+        float, typer.Option(help="The most seconds between two messages, without --mcp.")
     ] = 3600.0,
     with_: WithOption = None,
     out: Annotated[
@@ -310,9 +203,10 @@ def play(
     check_number("--patience", patience, above=True)
     bound = bound_objective(bench, with_, objective, subject_to, options)
     folder = results_folder(out, "comparison", "play", bench, objective, subject_to)
-    serve = serve_mcp if mcp else serve_lines
+    replies = sys.stdout.buffer
+    source = open(0, "rb", buffering=0, closefd=False)
     with (
-        _standard_streams() as (source, answers),
+        nullcontext() if mcp else redirect_stdout(sys.stderr),
         Play(
             bound.benchmark,
             bound,
@@ -328,7 +222,10 @@ def play(
     ):
         why = "left"
         try:
-            serve(played, source, answers, patience)
+            if mcp:
+                mcp_server(played).run("stdio")
+            else:
+                serve_lines(played, source, replies, patience)
         except SilentError:
             why = f"said nothing for {duration(patience)}"
     if played.failure:

@@ -1,105 +1,87 @@
-"""Cells that are written as code: a user's function reads the code and says which cell it is.
+"""Cells that are written as code: a user's function reads the code and returns the text of a cell.
 
-The function runs in a process of its own, with a limit of time, since what it reads comes from
-outside and may be run by it. Of its answer only the text of a cell is used.
+The function runs in a process of its own, with a time limit, since it may run what it reads. Only
+the text of a cell is used of its answer.
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
-from typing import Any
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
 
 from surrogate_nas.core.arguments import check_number
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.registry import Registry
-from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.runtime.forkserver import START_SECONDS
-from surrogate_nas.runtime.sandbox import Sandbox, serve
+from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.core.plugin import check_file, import_file
+from surrogate_nas.runtime.command import Command
 
-LARGEST_CODE = 2**16
-"""The most characters of code that are taken for a cell."""
-
-
-def _checked(thing: object, name: str) -> Callable[[str], object]:
-    if not callable(thing):
-        raise UserError(f"{name} is no function of code.")
-    return thing
-
-
-_BUILDERS: Registry[Callable[[str], object]] = Registry("builder", _checked)
+_START_SECONDS = 120.0
 
 
 class Builder:
-    """A user's ``FILE.py:build``, which gives the text of a cell for code.
+    """A user's ``FILE.py:build``, which returns the text of a cell for code.
 
     Attributes:
         place: Its file and name.
     """
 
     def __init__(self, place: str, limit: float) -> None:
-        """Name it; its process starts with the first code.
+        """Name the function; its process starts with the first code.
 
         Args:
             place: ``FILE.py:NAME``.
             limit: The longest that one piece of code may take, in seconds.
 
         Raises:
-            UserError: There is no such file, or the limit is none.
+            UserError: There is no such file, or the limit is not positive.
         """
-        if ":" not in place:
+        file, colon, _ = place.rpartition(":")
+        if not colon:
             raise UserError(f"Code is built by FILE.py:NAME, not {place!r:.80}.")
-        _BUILDERS.expect(place)
+        check_file(Path(file), "builder")
         self.place = place
         self._limit = check_number("The seconds of one build", limit, above=True)
-        self._process: Sandbox | None = None
+        self._process: Command | None = None
 
-    def text(self, code: object) -> str:
-        """The text of the cell that code stands for.
-
-        Args:
-            code: What the answer holds.
+    def text(self, code: str) -> str:
+        """Return the text of the cell that code describes.
 
         Raises:
-            UserError: It is no text, is too long, or the function raised, took too long, ended or
-                gave no text.
+            UserError: The function raised, took too long, ended, or returned no text.
         """
-        if not isinstance(code, str):
-            raise UserError(f"Code is a text, not {code!r:.80}.")
-        if len(code) > LARGEST_CODE:
-            raise UserError(f"The code has {len(code):,} characters; {LARGEST_CODE:,} may be.")
+        process = self._process
+        if process is None:
+            words = [sys.executable, "-m", __name__, self.place]
+            process = Command(shlex.join(words), "The builder")
+            process.receive(_START_SECONDS)
+        self._process = None  # one that fails is replaced
+        process.send(code, self._limit)
+        built = process.receive(self._limit)
+        self._process = process
+        if "error" in built:
+            raise UserError(f"{self.place}: {built['error']}")
+        return str(built["cell"])
+
+
+def main(place: str) -> None:
+    """Read lines of code, and answer each with a cell or an error."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    file, _, name = place.rpartition(":")
+    build = getattr(import_file(Path(file), "builder"), name)
+    print("{}", file=replies, flush=True)
+    for line in sys.stdin:
         try:
-            built = self._running().call("build", code, limit=self._limit, when="built a cell")
-        except StrategyError as error:
-            self._end()
-            raise UserError(f"{self.place}: {error}") from error
-        if not isinstance(built, str):
-            raise UserError(f"{self.place} gave {built!r:.80}, not the text of a cell.")
-        return built
-
-    def _running(self) -> Sandbox:
-        if self._process is None:
-            self._process = Sandbox("surrogate_nas.strategies.code:main", who=self.place)
-            weakref.finalize(self, self._process.kill)
-            self._process.call("load", self.place, limit=START_SECONDS, when="was loaded")
-        return self._process
-
-    def _end(self) -> None:
-        """Forget the process, so that the next code is read by a new one."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
+            cell = build(json.loads(line))
+            answer = {"cell": cell}
+            if not isinstance(cell, str):
+                answer = {"error": f"{cell!r:.80} is not the text of a cell."}
+        except Exception as error:  # noqa: BLE001 - a user's function raises anything
+            answer = {"error": in_a_line(error)}
+        print(json.dumps(answer), file=replies, flush=True)
 
 
-def main(connection: int, log: int, _: object) -> None:
-    """The process from inside."""
-    functions: dict[str, Callable[[str], object]] = {}
-
-    def load(place: str) -> None:
-        functions["build"] = _BUILDERS.find(place)
-
-    def build(code: str) -> Any:
-        return functions["build"](code)
-
-    commands = {"load": (load, "was loaded"), "build": (build, "built a cell")}
-    serve(connection, log, commands, str)
+if __name__ == "__main__":
+    main(sys.argv[1])

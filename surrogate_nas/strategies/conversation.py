@@ -1,7 +1,7 @@
-"""What a program or a person outside may ask between two evaluations, and how cells are named.
+"""The conversation between a run and a program, a person or an agent that decides on its cells.
 
-The second version of the protocol of ``external`` and ``snas play`` share it. A message is a JSON
-object with one operation, and may tell ``usage``, what it cost to think of it:
+``external`` and ``snas play`` share it. A message is a JSON object with one operation, and may add
+``usage``, what thinking of it cost:
 
     {"describe": true}                        the space, the problem, what is left of the budget
     {"sample": 3}                             random cells
@@ -12,35 +12,26 @@ object with one operation, and may tell ``usage``, what it cost to think of it:
      "usage": {"tokens": 1200}}               {"cell": …, "epochs": 12}, or {"code": "…"}
     {"finish": true}                          the run ends here
 
-Everything but ``evaluate`` is free. What cannot be answered is ``{"error": "one line"}``, and
+Everything but ``evaluate`` is free. A message that is wrong gets ``{"error": "one line"}`` and
 changes nothing.
 """
 
 from __future__ import annotations
 
 import math
-import weakref
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 
-from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.code import Builder
 
-USAGE = ("tokens", "requests", "money")
-"""What may be told as ``usage``; money in whatever currency the user counts."""
-EXAMPLES = 3
-_SEEDS = 2**31
-_DEEPEST = 10
-"""Levels of a message."""
-MOST_CELLS = 1000
-"""Cells of one question or answer."""
 OPERATIONS = {
     "describe": "true: this description",
     "sample": "a number: so many random cells",
@@ -50,180 +41,188 @@ OPERATIONS = {
     "evaluate": "cells, each a text, or an object with cell and epochs, or with code; charged",
     "finish": "true: the run ends",
 }
+MOST_CELLS = 1000
+"""Cells of one question or answer."""
+_EXAMPLES = 3
+_SEEDS = 2**31
+
+Code = Annotated[str, Meta(max_length=2**16)]
+Cost = Annotated[float, Meta(ge=0, le=1e15)]
 
 
-class Conversation:
-    """A strategy's side of it.
+class Usage(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """What thinking of an answer cost; money in any currency."""
+
+    tokens: Cost = 0.0
+    requests: Cost = 0.0
+    money: Cost = 0.0
+
+
+class Entry(Struct, forbid_unknown_fields=True):
+    """A cell to evaluate: by its text or as code, and after how many epochs."""
+
+    cell: str | None = None
+    code: Code | None = None
+    epochs: int | None = None
+    read: list[str] = []
+
+
+class Message(Struct, forbid_unknown_fields=True):
+    """A message; the operations exclude each other."""
+
+    describe: bool = True
+    sample: Annotated[int, Meta(ge=1, le=MOST_CELLS)] = 1
+    neighbours: str = ""
+    query: Annotated[list[str], Meta(min_length=1, max_length=MOST_CELLS)] = []
+    history: bool | Annotated[int, Meta(ge=1)] = True
+    evaluate: Annotated[list[str | Entry], Meta(min_length=1)] = []
+    finish: bool = True
+    usage: Usage = Usage()
+
+
+class Talker(Strategy):
+    """A strategy that speaks for somebody outside; a subclass passes the messages.
 
     Attributes:
-        trials: What the run has told so far, in the order of evaluation.
+        trials: The trials of the run so far, in the order of evaluation.
+        history: Whether trials are shown.
     """
 
+    many_objectives: ClassVar[bool] = True
+    chooses_epochs: ClassVar[bool] = True
+    uses_known: ClassVar[bool] = True
+    from_outside: ClassVar[bool] = True
+
     def __init__(
-        self, strategy: Strategy, builder: Builder | None = None, *, history: bool = True
+        self, space: Space, *, seed: int, builder: Builder | None = None, history: bool = True
     ) -> None:
-        """Speak for a strategy, which is given `known`, `epochs` and `problem` before the first
-        message.
+        """Begin the conversation.
 
         Args:
-            strategy: Its space, generator, and what it was given.
-            builder: What reads code; None where cells are texts only.
+            space: The space that cells come from.
+            seed: The root of the strategy's randomness.
+            builder: The function that reads code; None where cells are texts only.
             history: Whether trials are shown.
         """
-        # it ends with the strategy that holds it, and lets go what that holds
-        self._strategy: Strategy = weakref.proxy(strategy)
-        self._builder = builder
-        self._history = history
-        self._said: list[Any] = []
-        self._tokens = 0.0
-        self._usage = dict[str, float]()
+        super().__init__(space, seed=seed)
         self.trials = list[Trial]()
-        self._drawing: np.random.Generator | None = None
+        self.history = history
+        self._builder = builder
+        self._root = int(self.rng.integers(_SEEDS))
+        self._sampling: np.random.Generator | None = None
+        self._usage = dict[str, float]()
+        self._tokens = 0.0
 
-    @property
-    def space(self) -> Space:
-        """Where cells come from."""
-        return self._strategy.space
+    @abstractmethod
+    def opening(self, n: int) -> Mapping[str, Any] | None:
+        """The first line of a question for cells; None for no line."""
 
-    @cached_property
-    def _root(self) -> int:
-        return int(self._strategy.rng.integers(_SEEDS))
+    @abstractmethod
+    def exchange(self, reply: Mapping[str, Any] | None) -> object:
+        """Send a line and return the next message."""
 
-    def seed(self) -> int:
-        """A seed for whoever is told of the run now; another one when the run goes on later."""
-        return int(np.random.default_rng([self._root, len(self.trials), 1]).integers(_SEEDS))
+    def ask(self, n: int) -> Sequence[Cell | Request]:
+        """Answer messages until one decides; no cell where it ends the run.
 
-    def _draw(self, n: int) -> list[str]:
-        """The texts of random cells; a run that goes on later does not draw the same ones again."""
-        if self._drawing is None:
-            self._drawing = np.random.default_rng([self._root, len(self.trials)])
-        return [self.space.sample(self._drawing).text for _ in range(n)]
+        Raises:
+            UserError: The other side is gone.
+        """
+        said = list[object]()
+        self._usage = {}
+        reply = self.opening(n)
+        while True:
+            message = self.exchange(reply)
+            try:
+                answer = self.answer(message, n)
+            except UserError as error:
+                reply = {"error": str(error)}
+                continue
+            said.append(message)
+            if isinstance(answer, list):
+                self.remarks = {"said": said, **({"usage": self._usage} if self._usage else {})}
+                return answer
+            reply = answer
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Note what was evaluated.
-
-        Args:
-            trials: New ones, in the order of evaluation.
-        """
+        """Store trials, to show them."""
         self.trials += trials
-        self._drawing = None
+        self._sampling = None
 
-    def remarks(self) -> dict[str, Any]:
-        """What was said and told as usage since the last call, to be stored."""
-        remarks = {"said": self._said, **({"usage": self._usage} if self._usage else {})}
-        self._said = []
-        self._usage = {}
-        return remarks
+    def seed(self) -> int:
+        """A seed for the other side; a run that resumes gives another one."""
+        return int(np.random.default_rng([self._root, len(self.trials), 1]).integers(_SEEDS))
+
+    def _sample(self, n: int) -> list[str]:
+        """The texts of random cells; a run that resumes does not repeat them."""
+        if self._sampling is None:
+            self._sampling = np.random.default_rng([self._root, len(self.trials)])
+        return [self.space.sample(self._sampling).text for _ in range(n)]
 
     def answer(self, message: object, most: int) -> dict[str, Any] | list[Cell | Request]:
         """Answer a message.
 
         Args:
-            message: As JSON was read.
-            most: How many cells it may have evaluated.
+            message: The decoded JSON.
+            most: The most cells that it may have evaluated.
 
         Returns:
             The reply; or the cells to evaluate, none to end the run.
 
         Raises:
-            UserError: It cannot be answered; one line says why and what would be right.
+            UserError: The message is wrong; one line says why.
         """
-        self._note(message)
-        assert isinstance(message, dict)
-        operations = [name for name in message if name != "usage"]
-        if len(operations) != 1:
-            raise UserError(
-                f"A message has one operation of {', '.join(OPERATIONS)}, not {len(operations)}."
-            )
-        (name,) = operations
-        given = message[name]
+        name, said = _checked(message)
+        for unit, number in to_builtins(said.usage).items():
+            self._usage[unit] = self._usage.get(unit, 0.0) + number
+        self._tokens += said.usage.tokens
         match name:
             case "describe":
                 return self.description()
             case "sample":
-                return {"cells": self._draw(check_whole("sample", given, 1, MOST_CELLS))}
+                return {"cells": self._sample(said.sample)}
             case "neighbours":
-                near = self.space.neighbours(self._cell(given))
+                near = self.space.neighbours(self.space.cell(said.neighbours))
                 return {"cells": [cell.text for cell in near[:MOST_CELLS]]}
             case "query":
-                return {"cells": self._known(self._cells(given, MOST_CELLS))}
+                return {"cells": self._known([self.space.cell(text) for text in said.query])}
             case "history":
-                return {"trials": list(map(written, self._shown(given))), "left": self.left()}
+                if not self.history:
+                    raise UserError("This run is made without history: trials are not shown.")
+                last = 0 if isinstance(said.history, bool) else said.history
+                return {"trials": list(map(written, self.trials[-last:])), "left": self.left()}
             case "evaluate":
-                return [self._asked(one) for one in _several(name, given, most)]
-            case "finish":
-                return []
-        raise unknown("operation", str(name), OPERATIONS)
+                if len(said.evaluate) > most:
+                    raise UserError(
+                        f"evaluate takes at most {most} cells here, not {len(said.evaluate):,}."
+                    )
+                return [self._asked(entry) for entry in said.evaluate]
+        return []
 
-    def _note(self, message: object) -> None:
-        """Note what was said, and what it cost; refuse what is no object."""
-        if _is_deep(message):
-            raise UserError("A message is a JSON object of few levels.")
-        self._said.append(message)
-        if not isinstance(message, dict):
-            raise UserError(
-                f'A message is a JSON object such as {{"sample": 3}}, not {message!r:.80}.'
-            )
-        told = message.get("usage", {})
-        if not isinstance(told, dict):
-            raise UserError(f'usage is an object such as {{"tokens": 1200}}, not {told!r:.80}.')
-        for name, value in told.items():
-            if name not in USAGE:
-                raise unknown("usage", str(name), USAGE)
-            number = check_number(f"usage of {name}", value)
-            self._usage[name] = self._usage.get(name, 0.0) + number
-            self._tokens += number if name == "tokens" else 0.0
-
-    def _shown(self, given: object) -> Sequence[Trial]:
-        if not self._history:
-            raise UserError("This run is made without history: trials are not shown.")
-        if given is True:
-            return self.trials
-        last = check_whole("history", given, 1)
-        return self.trials[-last:]
-
-    def _cell(self, given: object) -> Cell:
-        if not isinstance(given, str):
-            raise UserError(f"A cell is named by its text, not {given!r:.80}.")
-        return self.space.cell(given)
-
-    def _cells(self, given: object, most: int) -> list[Cell]:
-        return [self._cell(one) for one in _several("query", given, most)]
-
-    def _asked(self, given: object) -> Cell | Request:
-        """What one entry of ``evaluate`` stands for."""
-        if not isinstance(given, dict):
-            return self._cell(given)
-        if foreign := sorted({*given} - {"cell", "code", "epochs", "read"}):
-            raise unknown("part of a cell", foreign[0], ("cell", "code", "epochs", "read"))
-        if ("cell" in given) == ("code" in given):
+    def _asked(self, entry: str | Entry) -> Cell | Request:
+        """The cell or the request that an entry of ``evaluate`` describes."""
+        if isinstance(entry, str):
+            return self.space.cell(entry)
+        if (entry.cell is None) == (entry.code is None):
             raise UserError("Name a cell by its text (cell), or write its code (code).")
-        text = self._built(given["code"]) if "code" in given else given["cell"]
-        cell = self._cell(text)
-        if "epochs" not in given and "read" not in given:
+        text = entry.cell or ""
+        if entry.code is not None:
+            if self._builder is None:
+                raise UserError("Cells of this run are named by their texts, not by code.")
+            text = self._builder.text(entry.code)
+        cell = self.space.cell(text)
+        if entry.epochs is None and not entry.read:
             return cell
-        return self._request(cell, given)
-
-    def _request(self, cell: Cell, given: Mapping[str, Any]) -> Request:
-        choices = self._strategy.epochs
-        if not choices:
-            raise UserError("Nothing of this problem has epochs; leave out epochs and read.")
-        epochs = given.get("epochs", choices[-1])
-        if epochs not in choices or isinstance(epochs, bool):
-            raise UserError(f"epochs is one of {', '.join(map(str, choices))}, not {epochs!r:.40}.")
-        read = given.get("read", [])
-        readable = self._strategy.readable.get(epochs, ())
-        if not isinstance(read, list) or not all(name in readable for name in read):
+        epochs = (self._own_epochs or 0) if entry.epochs is None else entry.epochs
+        if epochs not in self.epochs:
+            choices = ", ".join(map(str, self.epochs)) or "nothing"
+            raise UserError(f"epochs is one of {choices} here, not {epochs}.")
+        readable = self.readable.get(epochs, ())
+        if not {*entry.read} <= {*readable}:
             raise UserError(f"read is a list of {', '.join(readable) or 'nothing'} here.")
-        return Request(cell, int(epochs), tuple(read))
-
-    def _built(self, code: object) -> str:
-        if self._builder is None:
-            raise UserError("Cells of this run are named by their texts, not by code.")
-        return self._builder.text(code)
+        return Request(cell, epochs, tuple(entry.read))
 
     def _known(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-        known = self._strategy.known
+        known = self.known
         if known is None:
             raise UserError("What is known for free is withheld from this run.")
         metrics = {name: np.asarray(known.metric(name, cells)) for name in known.names}
@@ -240,8 +239,8 @@ class Conversation:
         ]
 
     def left(self) -> dict[str, float]:
-        """What is left of the budget, by unit; a limit that there is none of is left out."""
-        budget = (self._strategy.problem or {}).get("budget", {})
+        """What is left of the budget, by unit, without units that have no limit."""
+        budget = (self.problem or {}).get("budget", {})
         own = [trial for trial in self.trials if trial.index >= 0]
         spent = {
             "cells": len(own),
@@ -251,11 +250,6 @@ class Conversation:
         return {
             unit: max(limit - spent[unit], 0) for unit, limit in budget.items() if limit is not None
         }
-
-    def outcome(self, since: int) -> dict[str, Any]:
-        """What came of an evaluation: the trials from a place on, the best so far, what is left."""
-        told = list(map(written, self.trials[since:]))
-        return {"trials": told, "best": self.best(), "left": self.left()}
 
     def best(self) -> dict[str, Any] | None:
         """The best trial after the objective's own epochs; None before there is one."""
@@ -269,25 +263,33 @@ class Conversation:
 
     @property
     def _own_epochs(self) -> int | None:
-        return self._strategy.epochs[-1] if self._strategy.epochs else None
+        return self.epochs[-1] if self.epochs else None
 
     def description(self) -> dict[str, Any]:
-        """What there is to know before the first question."""
-        strategy = self._strategy
-        known = strategy.known
-        problem = dict(strategy.problem or {})
+        """What there is to know before the first question.
+
+        ``size`` is null where cells cannot be counted, ``positions`` where cells are not choices.
+        """
+        space = self.space
+        problem = dict(self.problem or {})
         problem.pop("budget", None)
         if problem:
-            problem = {
-                "words": in_words(problem),
-                "expression": expression_of(problem),
-                "direction": "minimise",
-                **problem,
-            }
+            problem = {"expression": expression_of(problem), "direction": "minimise", **problem}
+        described = {
+            "name": space.name,
+            "size": int(space.size) if math.isfinite(space.size) else None,
+            "positions": dict(zip(space.positions, space.options, strict=True))
+            if isinstance(space, ChoiceSpace)
+            else None,
+            "examples": self._sample(_EXAMPLES),
+        }
+        if self._builder is not None:
+            described["code"] = f"read by {self._builder.place}"
+        known = self.known
         return {
             "protocol": 2,
-            "space": space_described(self.space, self._draw(EXAMPLES)) | self._code_described(),
-            "objectives": strategy.objectives,
+            "space": described,
+            "objectives": self.objectives,
             "problem": problem,
             "free": None
             if known is None
@@ -298,54 +300,35 @@ class Conversation:
             },
             "epochs": {
                 "own": self._own_epochs,
-                "choices": list(strategy.epochs),
-                "larger_is_better": list(strategy.qualities),
-                "readable": {str(n): list(names) for n, names in strategy.readable.items()},
+                "choices": list(self.epochs),
+                "larger_is_better": list(self.qualities),
+                "readable": {str(n): list(names) for n, names in self.readable.items()},
             },
             "operations": OPERATIONS,
             "left": self.left(),
         }
 
-    def _code_described(self) -> dict[str, Any]:
-        return {} if self._builder is None else {"code": f"read by {self._builder.place}"}
 
-
-def _is_deep(message: object) -> bool:
-    """Whether lists and objects stand in each other so often that they could not be stored."""
-    level = [message]
-    for _ in range(_DEEPEST):
-        inside: list[object] = []
-        for one in level:
-            if isinstance(one, dict | list):
-                inside.extend(one.values() if isinstance(one, dict) else one)
-        level = inside
-    return bool(level)
-
-
-def _several(name: str, given: object, most: int) -> list[Any]:
-    """The entries of a list of 1 to `most`."""
-    if not isinstance(given, list) or not given:
-        raise UserError(f"{name} takes a list of cells, not {given!r:.80}.")
-    if len(given) > most:
-        raise UserError(f"{name} takes at most {most} cells here, not {len(given):,}.")
-    return given
-
-
-def space_described(space: Space, examples: Sequence[str]) -> dict[str, Any]:
-    """A space as a program is told it: ``size`` is null where cells cannot be counted, and
-    ``positions`` where they are no choices.
-    """
-    choices = (
-        dict(zip(space.positions, space.options, strict=True))
-        if isinstance(space, ChoiceSpace)
-        else None
-    )
-    size = int(space.size) if math.isfinite(space.size) else None
-    return {"name": space.name, "size": size, "positions": choices, "examples": list(examples)}
+def _checked(message: object) -> tuple[str, Message]:
+    """The operation of a message, and its parts."""
+    if not isinstance(message, dict):
+        raise UserError(f'A message is a JSON object such as {{"sample": 3}}, not {message!r:.80}.')
+    operations = [name for name in message if name != "usage"]
+    if len(operations) != 1:
+        raise UserError(
+            f"A message has one operation of {', '.join(OPERATIONS)}, not {len(operations)}."
+        )
+    (name,) = operations
+    if name not in OPERATIONS:
+        raise unknown("operation", name, OPERATIONS)
+    try:
+        return name, convert(message, Message)
+    except ValidationError as error:
+        raise UserError(f"{name}: {error}.") from error
 
 
 def written(trial: Trial) -> dict[str, Any]:
-    """A trial as a program is told it."""
+    """A trial as the other side reads it."""
     content = {
         "cell": str(trial.cell),
         "score": trial.score,
@@ -375,46 +358,12 @@ def expression_of(problem: Mapping[str, Any]) -> str:
         parts.setdefault(term["objective"], []).append(f"{weight}{term['name']}")
     if problem["diversity"]:
         parts[0].append(f"{_number(problem['diversity'])}*diversity")
-    limits = " and ".join(map(_limit, problem["limits"]))
+    limits = " and ".join(
+        f"{limit['name']} {limit['relation']} {_number(limit['limit'])}"
+        for limit in problem["limits"]
+    )
     text = ", ".join(" + ".join(part) for part in parts.values())
     return f"{text} subject to {limits}" if limits else text
-
-
-def in_words(problem: Mapping[str, Any]) -> str:
-    """A problem in sentences, with units and directions."""
-    terms = problem["terms"]
-    several = len({term["objective"] for term in terms}) > 1
-    sentences = [
-        "Minimise every score; none may be traded for another."
-        if several
-        else "Minimise the score, L + λR: lower is better."
-    ]
-    for part, what in (("L", "L adds"), ("R", "λR adds")):
-        if mine := [term for term in terms if term["part"] == part]:
-            sentences.append(f"{what} {'; '.join(map(_term, mine))}.")
-    if problem["diversity"]:
-        sentences.append("Cells that resemble the best ones found before are charged a penalty.")
-    if problem["limits"]:
-        limits = " and ".join(map(_limit, problem["limits"]))
-        sentences.append(f"A cell must keep {limits}; one that does not ranks after all that do.")
-    if problem["epochs"] is not None:
-        sentences.append(f"Only a cell after {problem['epochs']} epochs can be the answer.")
-    if problem["drawn_seeds"]:
-        sentences.append("A value is of one training seed, which was drawn.")
-    return " ".join(sentences)
-
-
-def _term(term: Mapping[str, Any]) -> str:
-    """One term of a score."""
-    unit = f" {term['unit']}" if term["unit"] else ""
-    share = f"{term['name']} / {_number(term['divisor'])}{unit}"
-    if term["larger_is_better"]:
-        return f"{_number(term['weight'])} × (1 − {share}), larger is better"
-    return f"{_number(term['weight'])} × {share}"
-
-
-def _limit(limit: Mapping[str, Any]) -> str:
-    return f"{limit['name']} {limit['relation']} {_number(limit['limit'])}"
 
 
 def _number(value: float) -> str:

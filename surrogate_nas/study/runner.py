@@ -272,8 +272,15 @@ class Experiment:
         """
         name = entry.label
         stored = self.stored_run(name, number, store)
-        if stored is not None and self.is_whole(stored):
-            return stored
+        if stored is not None and store is not None:
+            if self.is_whole(stored):
+                return stored
+            drawn = sum(trial.index >= 0 for trial in stored.trials) > self.first_cells
+            if entry.target == "external" and drawn and not store.answered(name, number):
+                raise UserError(
+                    f"{store.path(name, number)} was made by 0.1.0, whose programs spoke another"
+                    " protocol: the run cannot be resumed. Choose another folder."
+                )
         make = partial(
             make_run,
             self.objective,

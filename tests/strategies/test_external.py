@@ -1,15 +1,15 @@
-"""A proposer in a process of its own: what it answers is used, what it says wrongly is one line,
-and it always ends.
-"""
+"""External programs: what they may ask, how they name cells, what is wrong, and that they end."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +17,30 @@ import surrogate_nas as sn
 from surrogate_nas.contract import check
 from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import ChoiceSpace, nb201
+from surrogate_nas.space import nb201
+from surrogate_nas.space.trial import Request
 from surrogate_nas.strategies import resolve, strategy_entry
+from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.external import External
-from tests import examples_proposer
-from tests.conftest import Snas
+from tests import examples_talker
+from tests.conftest import CELL, Snas
 
-FILE = Path(examples_proposer.__file__)
+FILE = Path(examples_talker.__file__)
+ASKED = "valid_loss + 0.1*params"
+BUILD = """
+import time
+def build(code):
+    names = {}
+    for line in code.splitlines():
+        name, _, value = line.partition(" = ")
+        names[name] = value
+    print("reading")
+    if "sleep" in names:
+        time.sleep(60)
+    if "list" in names:
+        return [1, 2]
+    return f"mlp(width={names['width']}, depth={names['depth']})"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -32,19 +49,25 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
-def command(how: str = "", pids: Path | None = None) -> str:
-    return " ".join(["python", FILE.name, how, str(pids or "")]).strip()
+def command(how: str = "draw", file: Path | None = None) -> str:
+    return " ".join(["python", FILE.name, how, str(file or "")]).strip()
 
 
-SPEC = f"external(command={command()!r})"
+def talker(how: str = "draw", file: Path | None = None, **options: Any) -> str:
+    more = "".join(f",{name}={value!r}" for name, value in options.items())
+    return f"external(command={command(how, file)!r}{more})"
 
 
-def running(pid_file: Path) -> list[int]:
+def lines(file: Path) -> list[Any]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def running(pid_file: Path) -> list[str]:
     """Those of the processes that wrote their numbers into a file which still run."""
-    return [int(pid) for pid in pid_file.read_text().split() if _runs(int(pid))]
+    return [pid for pid in pid_file.read_text().split() if _runs(pid)]
 
 
-def _runs(pid: int) -> bool:
+def _runs(pid: str) -> bool:
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -58,62 +81,194 @@ def gone(pid_file: Path) -> bool:
     return not running(pid_file)
 
 
-def test_a_search_by_a_proposer_is_one_like_any_other() -> None:
-    made, again = (sn.search("fashion", SPEC, budget=25, seed=1) for _ in range(2))
-    assert [trial.cell for trial in made.trials] == [trial.cell for trial in again.trials]
-    assert len(made.trials) == 25
-    first = min(trial.score for trial in made.trials[:10])
-    assert min(trial.score for trial in made.trials) <= first
-    entry = strategy_entry(SPEC)
-    assert entry.label == SPEC and entry.is_trusted
+def test_a_program_reads_the_problem_and_what_is_left(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    limit = "params <= 20000"
+    name = talker("learn", heard)
+    given = {"subject_to": limit, "budget": 14, "budget_tokens": 10_000, "seed": 1}
+    run = sn.search("fashion", name, ASKED, **given)
+    greeting, first, *later = lines(heard)
+    problem = greeting["problem"]
+    assert problem["expression"] == f"valid_loss[5] + 0.1*params subject to {limit}"
+    assert problem["direction"] == "minimise"
+    assert greeting["epochs"]["choices"] == [1, 2, 3, 4, 5] and greeting["epochs"]["own"] == 5
+    assert "params" in greeting["free"]["terms"] and "params" in greeting["free"]["metrics"]
+    assert len(first["tell"]) == 10
+    asked = [one["left"] for one in later if "ask" in one]
+    assert [one["cells"] for one in asked] == [4, 3, 2, 1]
+    assert [one["tokens"] for one in asked] == [10_000, 9_900, 9_800, 9_700]
+    assert len(run.trials) == 14
+    assert run.diagnosis["usage"] == {"tokens": 400.0, "requests": 4.0}
+    text = heard.read_text()
+    assert "test_" not in text and "fashion" not in text.replace("@fashion", "")
+    again = sn.search("fashion", name, ASKED, **given)
+    assert [trial.cell for trial in run.trials] == [trial.cell for trial in again.trials]
+    assert strategy_entry(name).label == name and strategy_entry(name).is_trusted
 
 
-def test_it_keeps_the_contract() -> None:
-    for space in (nb201(), TinySpace()):
-        assert [one for one in check(SPEC, space) if not one.passed] == []
+def test_free_terms_are_those_of_strategies_and_can_be_withheld() -> None:
+    objective = sn.Objective(ASKED, sn.load("fashion"), subject_to="params <= 20000")
+    external = External(nb201(), seed=0, command="python")
+    external.known = objective.known
+    answer = external.answer({"query": [CELL]}, 1)
+    assert isinstance(answer, dict)
+    (known,) = answer["cells"]
+    (cell,) = [nb201()[11]]
+    assert known["penalty"] == objective.known.penalty([cell])[0]
+    assert known["feasible"] == objective.known.feasible([cell])[0]
+    assert known["metrics"]["params"] == objective.known.metric("params", [cell])[0]
+    external.known = None
+    with pytest.raises(UserError, match="withheld"):
+        external.answer({"query": [CELL]}, 1)
 
 
-def test_several_objectives_and_workers_and_any_space() -> None:
-    made = sn.search("fashion", SPEC, "valid_loss, macs", budget=16, simulated_workers=3)
+def test_a_program_may_choose_among_the_epochs() -> None:
+    run = sn.search("fashion", talker("look_early"), ASKED, budget=12)
+    assert [trial.epochs for trial in run.trials[10:]] == [2, 2]
+    external = External(nb201(), seed=0, command="python")
+    external.epochs = (1, 5)
+    external.readable = {1: ("train_loss",), 5: ()}
+    asked = {"cell": CELL, "epochs": 1, "read": ["train_loss"]}
+    assert external.answer({"evaluate": [asked]}, 1) == [Request(nb201()[11], 1, ("train_loss",))]
+    for wrong, said in (
+        ({**asked, "epochs": 2}, "epochs is one of 1, 5 here, not 2"),
+        ({**asked, "epochs": True}, "got `bool`"),
+        ({**asked, "read": ["test_error"]}, "read is a list of train_loss here"),
+        ({"epochs": 1}, "Name a cell by its text"),
+        ({**asked, "seed": 3}, "unknown field `seed`"),
+        ({"code": "x"}, "named by their texts, not by code"),
+    ):
+        with pytest.raises(UserError, match=said):
+            external.answer({"evaluate": [wrong]}, 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (["sample"], "A message is a JSON object"),
+        ({"sample": json.loads("[" * 500 + "]" * 500)}, "sample: Expected `int`"),
+        ({}, "one operation of describe, sample"),
+        ({"sample": 1, "history": True}, "one operation"),
+        ({"samples": 1}, "Unknown operation 'samples'. Did you mean 'sample'"),
+        ({"sample": 0}, "sample: Expected `int` >= 1"),
+        ({"sample": 10**9}, "sample: Expected `int` <= 1000"),
+        ({"neighbours": 3}, "neighbours: Expected `str`"),
+        ({"query": []}, "query: Expected `array` of length >= 1"),
+        ({"evaluate": [CELL, CELL, CELL]}, "evaluate takes at most 2 cells here, not 3"),
+        ({"evaluate": [None]}, "evaluate: Expected `str | object`"),
+        ({"evaluate": [{"code": "x" * 70_000}]}, "length <= 65536"),
+        ({"evaluate": [CELL], "usage": 5}, "Expected `object`"),
+        ({"evaluate": [CELL], "usage": {"token": 5}}, "unknown field `token`"),
+        ({"evaluate": [CELL], "usage": {"tokens": -5}}, "`float` >= 0.0"),
+        ({"evaluate": [CELL], "usage": {"tokens": float("nan")}}, "`float` >= 0.0"),
+        ({"history": 0}, "history: Expected `int` >= 1"),
+    ],
+)
+def test_a_wrong_message_is_one_line(message: Any, said: str) -> None:
+    external = External(nb201(), seed=0, command="python")
+    with pytest.raises(UserError) as raised:
+        external.answer(message, 2)
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_program_may_finish_before_its_budget() -> None:
+    run = sn.search("fashion", talker("finish"), ASKED, budget=40)
+    assert len(run.trials) == 13 and not run.failure
+
+
+def test_a_budget_of_tokens_ends_a_run() -> None:
+    run = sn.search("fashion", talker("learn"), ASKED, budget=40, budget_tokens=250)
+    assert len(run.trials) == 12, "the third answer passes it and does not count"
+    assert len(sn.search("fashion", "random", ASKED, budget=15, budget_tokens=1).trials) == 15
+
+
+def test_a_program_without_history_reads_no_trial(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    run = sn.search("fashion", talker("draw", heard, history=False), ASKED, budget=14)
+    assert len(run.trials) == 14
+    assert not [one for one in lines(heard) if "tell" in one]
+    external = External(nb201(), seed=0, command="python", history=False)
+    with pytest.raises(UserError, match="without history"):
+        external.answer({"history": True}, 1)
+
+
+def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    name = f"blind:{talker('learn', heard)}"
+    run = sn.search("fashion", name, f"{ASKED} + 0.1*latency@cpu", budget=14)
+    assert len(run.trials) == 14 and {trial.cell.text[0] for trial in run.trials} == {"|"}
+    text = heard.read_text()
+    words = "conv pool skip edge nb201 fashion valid_ params latency cpu nats".split()
+    assert [word for word in words if word in text] == []
+    made = sn.search("fashion", talker(), "valid_loss, macs", budget=16, simulated_workers=3)
     assert len(made.trials) == 16 and not made.failure
-    large = ChoiceSpace("wide", {f"p{i}": range(10) for i in range(18)})
-    external = External(large, seed=0, command=command())
-    assert external.ask(2)[0] in large
+    assert [one for one in check(talker(), TinySpace()) if not one.passed] == []
+
+
+def test_cells_may_be_code_that_a_function_reads(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(BUILD)
+    space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+    bench = sn.Computed(space, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, cheap=True)
+    name = talker("write_code", code=f"{file}:build")
+    run = sn.search(bench, name, "valid_error", budget=6, random_first=2)
+    assert [trial.cell.text[-8:-1] for trial in run.trials[2:]] == [
+        f"depth={depth}" for depth in (2, 3, 1, 2)
+    ]
+
+
+def test_code_is_limited_in_time_and_gives_a_text(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(BUILD)
+    builder = Builder(f"{file}:build", 60.0)
+    assert builder.text("width = 16\ndepth = 2") == "mlp(width=16, depth=2)"
+    for code, said in (("depth = 1", "KeyError"), ("list = 1", "not the text of a cell")):
+        with pytest.raises(UserError) as raised:
+            builder.text(code)
+        assert said in str(raised.value) and "\n" not in str(raised.value)
+    hangs = Builder(f"{file}:build", 0.5)
+    with pytest.raises(UserError, match=r"no line within 0\.5 s"):
+        hangs.text("sleep = 1")
+    assert hangs.text("width = 64\ndepth = 1") == "mlp(width=64, depth=1)", "a new process reads"
+    for place, said in (
+        ("build", "FILE.py:NAME"),
+        (f"{tmp_path}/none.py:build", "There is no builder file"),
+    ):
+        with pytest.raises(UserError, match=said):
+            Builder(place, 1.0)
 
 
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
         ("garbled", "'Sure! Here it is:', which is no JSON"),
-        ("foreign", "answered '|conv~0|', no cell: Malformed cell"),
-        ("empty", "answered {'cells': []}, not {\"cells\": […]} with 1 to 2 cells"),
-        ("number", "answered 7, not"),
+        ("ask_wrongly", "wrong 10 times in a row: Malformed cell"),
+        ("number", "wrong 10 times in a row: A message is a JSON object"),
         ("ends", "ended with exit code 3"),
         ("hangs", "answered no line within 0.7 s"),
-        ("twice", "said 'and another thing' without being asked"),
+        ("twice", "without being asked"),
     ],
 )
-def test_what_it_says_wrongly_is_quoted(bad: str, said: str, tmp_path: Path) -> None:
+def test_a_program_that_fails_is_quoted_and_ended(bad: str, said: str, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    external = External(
-        nb201(), seed=0, command=command(bad, pids), timeout_seconds=0.7 if bad == "hangs" else 60
-    )
+    limit = 0.7 if bad == "hangs" else 60
+    external = External(nb201(), seed=0, command=command(bad, pids), timeout_seconds=limit)
     external.tell(trials_of(nb201()[:3]))
     with pytest.raises(UserError) as raised:
-        for _ in range(2):
+        for _ in range(3):
             external.ask(2)
     assert said in str(raised.value) and "\n" not in str(raised.value)
-    assert pids.read_text().split() and gone(pids), "it and what it started have ended"
+    assert bad == "ask_wrongly" or (pids.read_text().split() and gone(pids))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("external", "needs the command of a proposer"),
+        ("external", "needs the command of a program"),
         ("external(command='no-such-thing')", "there is no command 'no-such-thing'"),
         ("external(command='python \"x')", "No closing quotation"),
-        (f"external(command={command()!r},timeout_seconds=0)", "finite number above 0"),
-        (f"external(command={command('foreign')!r})", "no cell: Malformed"),
+        (talker(timeout_seconds=0), "finite number above 0"),
+        (talker("garbled"), "which is no JSON"),
     ],
 )
 def test_failures_are_one_line_and_exit_code_2(text: str, said: str, snas: Snas) -> None:
@@ -126,7 +281,7 @@ def test_failures_are_one_line_and_exit_code_2(text: str, said: str, snas: Snas)
 def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(spawns: str, tmp_path: Path) -> None:
     """With what it started, also in a session of its own."""
     pids = tmp_path / "pids"
-    external = resolve(f"external(command={command(spawns, pids)!r})")(nb201(), seed=0)
+    external = resolve(talker(spawns, pids))(nb201(), seed=0)
     external.ask(1)
     assert len(running(pids)) == 2
     del external
@@ -143,13 +298,3 @@ def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(spawns: str, tmp_
     made = subprocess.run([sys.executable, "-c", code], check=False, timeout=600)
     assert made.returncode == -signal.SIGKILL
     assert len(pids.read_text().split()) == 2 and gone(pids)
-
-
-def test_a_run_that_grows_tells_everything_again(tmp_path: Path) -> None:
-    short, whole = (
-        sn.compare("fashion", [SPEC], runs=1, budget=n, folder=tmp_path / folder)
-        for n, folder in ((15, "grown"), (25, "whole"))
-    )
-    grown = sn.compare("fashion", [SPEC], runs=1, budget=25, folder=tmp_path / "grown")
-    assert [t.cell for t in grown.runs[0].trials] == [t.cell for t in whole.runs[0].trials]
-    assert [t.cell for t in short.runs[0].trials] == [t.cell for t in whole.runs[0].trials[:15]]

@@ -39,7 +39,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.copy(examples_talker.__file__, tmp_path / "talk.py"))
 
 
-NAME = "external(command='python talk.py learn',protocol=2)"
+NAME = "external(command='python talk.py learn')"
 
 
 def cells(run: Run) -> list[str]:
@@ -59,7 +59,7 @@ def test_a_run_is_made_again_with_the_program_gone(program: Path) -> None:
 
 
 def test_tokens_of_kept_answers_count_when_a_run_goes_on(program: Path, tmp_path: Path) -> None:
-    name = f"external(command='python talk.py learn {tmp_path}/heard',protocol=2)"
+    name = f"external(command='python talk.py learn {tmp_path}/heard')"
     asked = {"runs": 1, "budget_tokens": 500, "folder": "out"}
     sn.compare("fashion", [name], ASKED, budget=13, **asked)
     (tmp_path / "heard").unlink()
@@ -72,7 +72,7 @@ def test_tokens_of_kept_answers_count_when_a_run_goes_on(program: Path, tmp_path
 
 @pytest.mark.usefixtures("program")
 def test_a_longer_run_asks_only_for_what_is_new(tmp_path: Path) -> None:
-    name = f"external(command='python talk.py draw {tmp_path}/heard',protocol=2)"
+    name = f"external(command='python talk.py draw {tmp_path}/heard')"
     short = sn.compare("fashion", [name], ASKED, runs=1, budget=13, folder="out").runs[0]
     (tmp_path / "heard").unlink()
     long = sn.compare("fashion", [name], ASKED, runs=1, budget=15, folder="out").runs[0]

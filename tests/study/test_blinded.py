@@ -66,7 +66,7 @@ def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
         " 'a').write(line)\n    said = json.loads(line)\n    if 'space' in said: space ="
         " said['space']\n    if 'ask' in said:\n        chosen = ',"
         " '.join(f'{p}={random.choice(o)}' for p, o in space['positions'].items())\n       "
-        " print(json.dumps({'cells': [f\"{space['name']}({chosen})\"]}), flush=True)\n"
+        " print(json.dumps({'evaluate': [f\"{space['name']}({chosen})\"]}), flush=True)\n"
     )
     command = f"external(command={f'{sys.executable} {proposer}'!r})"
     run = sn.search("fashion", f"blind:{command}", f"{ASKED} + 0.1*latency@cpu", budget=20)

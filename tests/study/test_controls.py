@@ -19,15 +19,15 @@ from tests import examples_talker
 from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"
-NAME = "external(command='./propose',protocol=2)"
-ALONE = "external(command='./propose',history=False,protocol=2)"
+NAME = "external(command='./propose')"
+ALONE = "external(command='./propose',history=False)"
 
 
 def test_each_program_has_three_controls_and_others_one() -> None:
     assert list(controls_of(NAME)) == [f"blind:{NAME}", ALONE, "random_mutation"]
     assert list(controls_of("bo")) == ["blind:bo"]
     assert controls_of(ALONE) == controls_of(f"blind:{NAME}") == {}
-    with_code = NAME.replace("protocol", "code='x.py:build',protocol")
+    with_code = NAME.replace(")", ",code='x.py:build')")
     assert not [one for one in controls_of(with_code) if one.startswith("blind:")]
     for label in (NAME, *controls_of(NAME)):
         assert strategy_entry(label).label == label
@@ -89,7 +89,7 @@ def test_a_comparison_with_controls_says_so(
 ) -> None:
     monkeypatch.chdir(Path(examples_talker.__file__).parent)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    name = "external(command='python examples_talker.py draw',protocol=2)"
+    name = "external(command='python examples_talker.py draw')"
     asked = ["--objective", ASKED, "--runs", 2, "--budget", 12, "--strategies", name]
     told = snas("compare", "fashion", *asked, "--controls", "--json", "--out", tmp_path).json
     assert [one["name"] for one in told["strategies"]] == [name, *controls_of(name)]
