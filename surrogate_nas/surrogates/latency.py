@@ -20,7 +20,6 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.threads import one_thread
@@ -264,27 +263,6 @@ class Latency(Surrogate):
                 self._prior = space, _learn_prior(space, self._known or {}, self.seed)
         return self._prior[1]
 
-    def choose(self, space: Space, n: int) -> list[Cell]:
-        """The cells to measure first on a new device: each leaves the least uncertainty over the
-        whole space.
-
-        Args:
-            space: Where to choose; one that cannot be listed is surveyed.
-            n: How many.
-
-        Raises:
-            UserError: `n` is not between 1 and the number of surveyed cells.
-        """
-        if not 1 <= check_whole("The number of cells to choose", n) <= len(space.reference_sample):
-            raise UserError(
-                f"Between 1 and {len(space.reference_sample)} cells can be chosen, not {n}."
-            )
-        with one_thread():
-            return [
-                space.reference_sample[i]
-                for i in _most_telling(self.prior(space), _surveyed(space), n)
-            ]
-
     def _scale_of(self, values: Floats) -> Target:
         size = float(values.mean())
         if size <= 0:
@@ -392,24 +370,6 @@ def _surveyed(space: Space) -> Floats:
 def _group_of_columns(space: Space) -> NDArray[np.int64]:
     sizes = [group.shape[1] for group in space.cost_groups(space.reference_choices[:1])]
     return np.repeat(np.arange(len(sizes)), sizes)
-
-
-def _most_telling(prior: Prior, matrix: Floats, n: int) -> list[int]:
-    """The rows that, measured one after the other, each leave the least variance summed over all of
-    them.
-    """
-    covariance = prior.covariance(prior.log_variances) + np.outer(prior.centre, prior.centre)
-    noise = float(np.exp(prior.log_variances[-1]))
-    moments = matrix.T @ matrix
-    chosen: list[int] = []
-    for _ in range(n):
-        moved = matrix @ covariance
-        gain = ((moved @ moments) * moved).sum(axis=1) / ((moved * matrix).sum(axis=1) + noise)
-        gain[chosen] = -np.inf
-        best = int(gain.argmax())
-        chosen.append(best)
-        covariance -= np.outer(moved[best], moved[best]) / (moved[best] @ matrix[best] + noise)
-    return chosen
 
 
 def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:

@@ -232,30 +232,16 @@ def _try_out(fitted: Fitted) -> None:
 
 
 def _card(content: dict[str, Any]) -> Card:
-    metric = dict(content.pop("metric"))
-    network = content.pop("network")
-    epochs = tuple(metric.pop("epochs"))
-    n_epochs = content.pop("epochs")
-    scores = content.pop("scores")
-    versions = content.pop("versions")
-    numbers = list(epochs)
-    if n_epochs is not None:
-        numbers.append(n_epochs)
-    if not all(type(each) is int for each in numbers):
-        raise ValueError("its epochs are no whole numbers")
-    if not all(isinstance(each, float | int) for each in scores.values()):
-        raise ValueError("its scores are no numbers")
-    if not all(isinstance(each, str) for each in versions.values()):
-        raise ValueError("its versions are no texts")
-    return made(
-        Card,
-        content,
-        metric=made(Metric, metric, epochs=epochs),
-        network=Network.of(network),
-        epochs=n_epochs,
-        scores=scores,
-        versions=versions,
-    )
+    from msgspec import convert
+
+    checked = {
+        "metric": convert(content["metric"], Metric),
+        "network": Network.of(content["network"]),
+        "epochs": convert(content["epochs"], int | None),
+        "scores": convert(content["scores"], dict[str, float]),
+        "versions": convert(content["versions"], dict[str, str]),
+    }
+    return made(Card, {key: content[key] for key in content.keys() - checked.keys()}, **checked)
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -9,12 +9,10 @@ from types import ModuleType
 
 import numpy as np
 
-from surrogate_nas.contract import (
-    SourceContract,
-    SpaceContract,
-    StrategyContract,
-    SurrogateContract,
-)
+from surrogate_nas.contract.sources import SourceContract
+from surrogate_nas.contract.spaces import SpaceContract
+from surrogate_nas.contract.strategies import StrategyContract
+from surrogate_nas.contract.surrogates import SurrogateContract
 from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.space import nb201
@@ -50,7 +48,7 @@ class TestGoodSource(SourceContract):
 
 
 BROKEN = """
-from surrogate_nas.contract import StrategyContract
+from surrogate_nas.contract.strategies import StrategyContract
 from tests.broken_strategies import Fine
 
 

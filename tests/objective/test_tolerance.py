@@ -98,11 +98,10 @@ def test_it_is_said_and_becomes_a_number_that_is_read_back(
 @pytest.mark.parametrize(
     ("tolerance", "said"),
     [
-        ("100% size", "expected 'per'"),
-        ("size per 1 valid_error", "expected a number"),
-        ("0% size per 1 valid_error", "a tolerance is above 0"),
-        ("1% size per -1 valid_error", "a tolerance is above 0"),
-        ("1% size per 1 valid_error or", "expected 'and' or the end"),
+        ("100% size", "expected 100% params per 1 valid_error, found '100% size'"),
+        ("0% size per 1 valid_error", "A tolerance is above 0"),
+        ("1% size per -1 valid_error", "A tolerance is above 0"),
+        ("1% size per 1 valid_error or", "found '1% size per 1 valid_error or'"),
         ("1% diversity per 1 valid_error", "diversity is no metric of a cell"),
         ("100% size per 1 test_error", "not per test_error"),
         ("100% size per 1 latency@thing", "not per latency@thing"),
@@ -161,4 +160,4 @@ def test_commands_take_it(bench: TableBenchmark, tmp_path: Path, snas: Snas) -> 
         metrics["valid_loss[9]"] + 0.04 * metrics["size"] / median
     )
     wrong = snas("search", file, "random", "--tolerance", "100% size")
-    assert_one_clear_line(wrong, "expected 'per'")
+    assert_one_clear_line(wrong, "expected 100% params per 1 valid_error")

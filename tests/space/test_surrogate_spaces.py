@@ -91,13 +91,6 @@ def test_known_devices_are_looked_up_too() -> None:
     np.testing.assert_array_equal(priors[0].centre, priors[1].centre)
 
 
-def test_cells_to_measure_first_are_chosen_from_the_survey_of_a_space_without_a_list() -> None:
-    chosen = Latency().choose(HUGE, 5)
-    assert len(set(chosen)) == 5 and all(cell in HUGE for cell in chosen)
-    with pytest.raises(UserError, match="Between 1 and 10000 cells"):
-        Latency().choose(HUGE, 10_001)
-
-
 def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
     mixed = [*macro()[:3], *nb201()[:3]]
     with pytest.raises(UserError, match="is no cell of macro"):

@@ -50,40 +50,6 @@ def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(
     assert at_once.hyper == grown.hyper
 
 
-def test_a_pending_cell_is_believed_so_that_its_surroundings_are_left(
-    points: NDArray[np.float64],
-) -> None:
-    told = np.arange(10)
-    expert = Expert(points, 0)
-    before = expert.observe(told, points[told, 0], NONE)
-    after = expert.observe(told, points[told, 0], np.array([42, 17]))
-    np.testing.assert_array_equal(before.mean, after.mean)
-    assert after.variance[42] < before.variance[42] and after.variance[17] < before.variance[17]
-
-
-def test_where_it_takes_long_one_expert_a_question_is_fitted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fitted(long: int) -> list[list[int]]:
-        monkeypatch.setattr(pool, "_LONG", long)
-        made = BayesianOptimisation(nb201(), seed=0, first_cells=2)
-        space = nb201()
-        cells = [space[int(i)] for i in np.random.default_rng(5).permutation(len(space))[:14]]
-        found = []
-        for n in range(10, 14):
-            made.tell(
-                trials_of(
-                    cells[: n + 1] if n == 10 else [cells[n]], lambda cell: float(sum(cell.choices))
-                )
-            )
-            made.ask(1)
-            found.append([expert._fitted[0] for expert in made._pool._experts[0]])  # type: ignore[union-attr]
-        return found
-
-    assert fitted(10**9) == [[11] * 3, [11] * 3, [13] * 3, [13] * 3]
-    assert fitted(0) == [[11] * 3, [11] * 3, [13, 11, 11], [13, 14, 11]]
-
-
 def test_what_follows_from_the_space_is_worked_out_before_a_question(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -205,26 +171,6 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 
-@pytest.mark.parametrize(
-    ("first_cells", "told", "asked_before"), [(4, 3, 0), (4, 2, 1), (2, 1, 3), (2, 0, 5)]
-)
-def test_the_first_cells_are_drawn_and_so_are_those_before_two_are_told(
-    first_cells: int,
-    told: int,
-    asked_before: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    space = TinySpace()
-    made = BayesianOptimisation(space, seed=0, first_cells=first_cells)
-    if told:
-        made.tell(trials_of(space[:told]))
-    made._pending.update(dict.fromkeys(space[20 : 20 + asked_before]))
-    drawn = space[9]
-    monkeypatch.setattr(made, "_drawn", lambda: drawn)
-    monkeypatch.setattr(made, "_grown", lambda: pytest.fail("it is too early for a model"))
-    assert made.ask(1) == [drawn] and drawn in made._pending
-
-
 def test_scales_are_read_as_numbers_and_names_as_options() -> None:
     assert is_scale(("1e-3", "0.1", "5")) and is_scale(("8", "4", "2"))
     assert (
@@ -259,10 +205,8 @@ def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> 
 EXCHANGED = (
     "bo(model=gp)",
     "bo(model=ridge,pool=local)",
-    "bo(pool=neighbours)",
     "bo(pool=mutations,acquisition=confidence_bound)",
     "bo(pool=sampled,acquisition=thompson)",
-    "bo(acquisition=expected_improvement)",
     "bo(acquisition=greedy,uses_known=False)",
 )
 
@@ -293,9 +237,7 @@ def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_second
         assert all(trial.feasible for trial in limited.trials[13:])
 
 
-@pytest.mark.parametrize(
-    "name", ["model=ridge", "pool=mutations", "pool=neighbours", "acquisition=thompson"]
-)
+@pytest.mark.parametrize("name", ["model=ridge", "pool=neighbours"])
 def test_parts_are_exchanged_in_a_space_that_is_not_listed(name: str) -> None:
     option, value = name.split("=")
     made = BayesianOptimisation(LargeSpace(), seed=3, first_cells=6, **{option: value})  # type: ignore[arg-type]
@@ -305,15 +247,6 @@ def test_parts_are_exchanged_in_a_space_that_is_not_listed(name: str) -> None:
         made.tell(trials_of([cell], start=len(asked)))
         asked.append(cell)
     assert len(set(asked)) == 14
-
-
-def test_a_pool_is_kept_to_while_it_has_a_new_cell() -> None:
-    space = nb201()
-    made = BayesianOptimisation(space, seed=0, pool="neighbours")
-    made.tell(trials_of(space[::1500]))
-    best = min(made._trials.values(), key=lambda trial: trial.score).cell
-    near = set(space.neighbours(best))
-    assert all(made.ask(1)[0] in near for _ in range(5))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.contract.trying import (
-    INFEASIBLE,
     TinySpace,
     draw,
     synthetic,
@@ -22,7 +21,7 @@ from surrogate_nas.contract.trying import (
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, Guided, LossPosterior, floor_of
+from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, Guided, LossPosterior
 
 SLOW = pytest.param("gnn_guided", marks=pytest.mark.slow)
 SWIFT = {"model": "ridge", "pool": "all"}
@@ -72,11 +71,6 @@ def test_every_acquisition_prefers_what_is_better_and_what_is_cheaper(name: str)
             assert ACQUISITIONS[name](posterior, rng).argmin() == 0
 
 
-def test_the_floor_is_below_the_best_even_where_all_is_equal() -> None:
-    assert floor_of(np.array([2.0, 3.0, 4.0])) == pytest.approx(2 - 0.15)
-    assert floor_of(np.array([2.0, 2.0, 4.0])) < 2 and floor_of(np.array([2.0])) < 2
-
-
 @pytest.mark.parametrize("pool", POOLS)
 def test_every_pool_gives_cells_and_only_those_never_asked_for_are_asked(
     pool: str, space: NB201
@@ -106,20 +100,6 @@ def test_what_is_known_for_free_is_not_learned_but_heeded() -> None:
     asked = told(made, cells, score).ask(1)
     np.testing.assert_allclose(made._losses(), [cell.choices[2] / 10 for cell in cells])
     assert asked[0].choices[0] == 0 and asked[0].choices[1] != 0
-
-
-def test_an_infeasible_cell_counts_as_the_worst_unless_its_loss_is_known() -> None:
-    space = TinySpace()
-    made = Guided(space, seed=0)
-    scores = dict(zip(space[:4], (1.0, 2.0, INFEASIBLE, 3.0), strict=True))
-    told(made, list(scores), scores.__getitem__)
-    assert made._losses().tolist() == [1.0, 2.0, 3.0, 3.0]
-
-
-def test_names_that_mean_nothing_are_refused_in_one_line(space: NB201) -> None:
-    for knobs in ({"model": "gpp"}, {"acquisition": "thomson"}, {"pool": "everything"}):
-        with pytest.raises(UserError, match="Did you mean|Known"):
-            Guided(space, seed=0, **knobs)
 
 
 def test_a_model_that_cannot_read_the_space_is_replaced() -> None:
@@ -171,40 +151,6 @@ def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
         resolve("bananas(encoding=path)")(space, seed=0)
     with pytest.raises(UserError, match="steps of bananas"):
         resolve("bananas(steps=0)")(space, seed=0)
-
-
-@pytest.mark.parametrize(
-    ("name", "batch", "made"),
-    [
-        ("npenas", 10, ("mlp", "greedy", "offspring", {})),
-        ("bananas", 10, ("mlp", "thompson", "mutations", {"encoding": "paths", "steps": 80})),
-        ("gnn_guided", 1, ("gnn", "expected_improvement", "mutations", {"steps": 30})),
-        (
-            "forest(trees=23)",
-            1,
-            ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 4}),
-        ),
-        (
-            "forest(trees=5)",
-            1,
-            ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 1}),
-        ),
-    ],
-)
-def test_strategies_are_made_of_the_parts_of_their_papers(
-    name: str,
-    batch: int,
-    made: tuple[Any, ...],
-    space: NB201,
-) -> None:
-    one = resolve(name)(space, seed=0)
-    assert isinstance(one, Guided) and one.batch_size == batch
-    assert (one.model, one.acquisition, one.pool, one.settings()) == (
-        made[0],
-        ACQUISITIONS[made[1]],
-        POOLS[made[2]],
-        made[3],
-    )
 
 
 def test_pools_are_made_of_the_best(space: NB201) -> None:

@@ -15,13 +15,12 @@ import torch
 import surrogate_nas as sn
 from surrogate_nas import contract
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
-from surrogate_nas.contract.toy import equipped, toy_context
+from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.supernet_context import _taken_apart, additive, supernet_context_of
 from surrogate_nas.space import NB201
 from surrogate_nas.space.network import NONE
-from surrogate_nas.strategies import ONE_SHOT, resolve
-from surrogate_nas.strategies.oneshot.alphas import Alphas
+from surrogate_nas.strategies import ONE_SHOT
 from surrogate_nas.strategies.oneshot.darts import Darts
 from surrogate_nas.study import runner, search
 from surrogate_nas.study.options import Budget
@@ -141,18 +140,6 @@ def test_l_is_that_of_the_objective(
     )
     supernet_context_of(sn.Objective(objective, sn.load("live:digits"))).supernet(epochs=1, seed=0)
     assert given == [goal]
-
-
-def test_what_is_hidden_costs_nothing() -> None:
-    objective = sn.Objective("valid_loss + 0.1*params", sn.load("live:digits"))
-    shown = supernet_context_of(objective).penalty
-    hidden = supernet_context_of(objective, hidden=True).penalty
-    assert shown.constant > 0 and (shown.matrix > 0).any()
-    assert (
-        hidden.constant == 0
-        and not hidden.matrix.any()
-        and hidden.matrix.shape == shown.matrix.shape
-    )
 
 
 def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
@@ -292,15 +279,6 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, sp
         assert made.refused > 0 == told["cells without a path"]["passed over"]
 
 
-def test_children_are_living_cells_that_are_new(space: NB201) -> None:
-    made, _ = trained(QUICK[-1], space)
-    children = [made._children() for _ in range(5)]
-    assert all(children) and all(
-        made._alive.tolist().count(place) for some in children for place in some
-    )
-    assert not any(place in made._scores for some in children for place in some)
-
-
 def test_argmax_asks_for_the_most_probable_cells_in_order(space: NB201) -> None:
     made, _ = trained("drnas(choose=argmax)", space)
     assert np.allclose(made.probabilities.sum(axis=1), 1)
@@ -323,12 +301,6 @@ def test_training_losses_drive_alpha_without_steps_of_its_own(space: NB201) -> N
     summed, by_sum = trained("darts(drive=train_sum,window=4)", space)
     assert by_valid == pytest.approx(2 * by_sum)
     assert np.abs(summed.probabilities - 0.2).max() > 0.005
-
-
-@pytest.mark.parametrize(("knob", "says"), [("choose=best", "argmax"), ("drive=test", "train_sum")])
-def test_an_unknown_knob_is_told(knob: str, says: str, space: NB201) -> None:
-    with pytest.raises(UserError, match=says):
-        resolve(f"darts({knob})")(space, seed=0)
 
 
 def test_without_a_supernet_context_nothing_is_asked(space: NB201) -> None:
@@ -415,7 +387,3 @@ def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(tmp_path: Path, sn
 def test_every_one_shot_strategy_keeps_the_contract(name: str) -> None:
     checks = contract.check(name)
     assert not [f"{check.name}: {check.detail}" for check in checks if not check.passed]
-
-
-def test_a_class_that_needs_none_is_left_as_it_is() -> None:
-    assert equipped(resolve("random")) is resolve("random") and issubclass(equipped(Darts), Alphas)

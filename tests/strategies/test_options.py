@@ -9,7 +9,6 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.cli.options import names
-from surrogate_nas.contract import check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.space import nb201
@@ -103,11 +102,6 @@ def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
     assert [run.trials for run in again.runs] == [run.trials for run in made.runs]
     with pytest.raises(UserError, match="step of Mine is a whole number"):
         sn.search("fashion", f"{spec}(step=fast)", budget=1)
-
-
-def test_the_contract_is_checked_with_options() -> None:
-    checks = check("evolution(population=5)", nb201())
-    assert checks and all(one.passed for one in checks)
 
 
 def test_an_installed_package_offers_strategies_by_entry_point(

@@ -4,7 +4,6 @@ show.
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
 from surrogate_nas.study.api import read_comparison, run_suite
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import OBJECTIVE_OPTIONS, ObjectiveOptions
+from surrogate_nas.study.options import ObjectiveOptions
 from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.tables import Table, write_table
@@ -225,26 +224,6 @@ def test_a_comparison_tells_the_overtuning_where_seeds_are_drawn(
     assert plain.overtuning("random") is None and front.overtuning("random") is None
 
 
-def test_a_suite_tells_the_overtuning_of_its_problems_with_drawn_seeds(
-    path: Path, tmp_path: Path
-) -> None:
-    problems = [
-        Problem(policy, str(path), "valid_error", seed_policy=policy, cells=40)
-        for policy in ("mean", "draw")
-    ]
-    suite = Suite("mine", "two policies", problems, [Entry("random", 4), Entry("evolution", 4)])
-    result = run_suite(suite, tmp_path)
-    plain, drawn_seeds = (one["overtuning"] for one in result.summary["problems"])
-    assert plain is None and set(drawn_seeds) == {"random", "evolution"}
-    comparison = read_comparison(tmp_path / "problems" / "draw")
-    for name, told in drawn_seeds.items():
-        found = comparison.overtuning(name)
-        assert found is not None and told["share"] == found.share
-    page = result.report(tmp_path).read_text()
-    (section,) = (part for part in page.split("<details") if ">Overtuning<" in part)
-    assert section.count("<tr") == 2, "one row under its heads"
-
-
 def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
     path: Path, noisy: TableBenchmark
 ) -> None:
@@ -425,14 +404,6 @@ def test_a_study_may_declare_a_final_metric_and_says_so(
     )
 
 
-def test_options_of_an_objective_are_taken_by_all_that_name_one(snas: Snas) -> None:
-    for option in OBJECTIVE_OPTIONS:
-        for function in (sn.Objective, sn.search, sn.compare):
-            assert inspect.signature(function).parameters[option.name].default == option.default
-        for command in ("search", "compare", "play"):
-            assert option.flag in snas(command, "--help").out
-
-
 def test_options_of_an_objective_are_read_as_they_are_written(noisy: TableBenchmark) -> None:
     objective = sn.Objective(ROBUST, noisy, search_on_final=f" {ROBUST},")
     read = ObjectiveOptions.read(objective.describe())
@@ -444,14 +415,6 @@ def test_options_of_an_objective_are_read_as_they_are_written(noisy: TableBenchm
     assert ObjectiveOptions.read({}) == ObjectiveOptions(seed_policy="mean")
     options = {"hidden": True, "tolerance": "1% size per 1 valid_error"}
     assert ObjectiveOptions.out_of(options).tolerance and options == {"hidden": True}
-
-
-def test_a_tied_objective_takes_no_further_options(noisy: TableBenchmark) -> None:
-    objective = sn.Objective("valid_error", noisy)
-    assert sn.search(noisy, "random", objective, search_on_final=[], budget=1).trials
-    for option in ({"seed_policy": "draw"}, {"search_on_final": ROBUST}, {"tolerance": "x"}):
-        with pytest.raises(UserError, match="is tied to noisy and complete"):
-            sn.search(noisy, "random", objective, budget=1, **option)
 
 
 def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy: TableBenchmark) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from surrogate_nas import Strategy
 from surrogate_nas.contract import Check, check
-from surrogate_nas.contract.trying import TinySpace, trajectory, trials_of
+from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import NB201, Cell, Space
-from surrogate_nas.strategies import STRATEGIES, label, resolve
+from surrogate_nas.space import NB201, Cell
+from surrogate_nas.strategies import STRATEGIES, resolve
 from tests import broken_strategies
 from tests.broken_strategies import CAUGHT_BY
 from tests.conftest import SLOW_STRATEGIES
@@ -84,24 +84,11 @@ def test_names_that_resolve_to_nothing(tmp_path: Path) -> None:
         resolve(int)  # type: ignore[arg-type]
 
 
-def test_labels() -> None:
-    assert label("evolution") == "evolution"
-    assert label("some/where.py:Mine") == "Mine"
-    assert label(resolve("evolution")) == "RegularisedEvolution"
-
-
 def test_random_search_does_not_ask_for_what_it_was_told() -> None:
     space = TinySpace()
     made = resolve("random")(space, seed=0)
     made.tell(trials_of(space[:20]))
     assert {made.ask(1)[0] for _ in range(4)} == set(space[20:])
-
-
-@pytest.mark.parametrize("space", [NB201(), TinySpace()], ids=lambda space: space.name)
-def test_random_search_repeats_no_cell_while_there_are_others(space: Space) -> None:
-    n = min(len(space), 300)
-    cells = trajectory(resolve("random"), space, seed=3, n=n, first=0)
-    assert len(set(cells)) == n
 
 
 def test_local_search_asks_the_neighbours_of_the_best_and_moves_to_the_best_of_them(

