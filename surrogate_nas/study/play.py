@@ -40,12 +40,12 @@ class _LeftError(BaseException):
 class _Player(Talker):
     """The run's strategy: it takes the messages of a `Play`, which a subclass names."""
 
-    batch_size: ClassVar[int] = MOST_CELLS
     play: ClassVar[Play]
 
     def __init__(self, space: Space, *, seed: int) -> None:
         super().__init__(space, seed=seed, builder=self.play.builder)
         self.since: int | None = None
+        self._decided = list[Cell | Request]()
         self.play.player = self
 
     def opening(self, n: int) -> Mapping[str, Any] | None:  # noqa: ARG002 - the interface
@@ -60,8 +60,13 @@ class _Player(Talker):
         return message
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        asked = super().ask(n)
-        self.since = len(self.trials)
+        if self._decided:
+            self.remarks = {"said": []}
+        else:
+            most = int(self.left().get("cells", MOST_CELLS))
+            self._decided += super().ask(min(most, MOST_CELLS))
+            self.since = len(self.trials)
+        asked, self._decided = self._decided[:n], self._decided[n:]
         return asked
 
     def outcome(self) -> dict[str, Any]:
