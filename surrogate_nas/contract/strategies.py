@@ -8,12 +8,13 @@ trains a supernet does so on sixteen digits, for NAS-Bench-201's space alone.
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -323,26 +324,7 @@ def reachable(*roots: object) -> Iterator[object]:
             continue
         seen[id(this)] = this
         yield this
-        if isinstance(this, Space):
-            continue
-        if isinstance(this, Mapping):
-            waiting += [*this.keys(), *this.values()]
-        elif isinstance(this, (list, tuple, set, frozenset)) or type(this).__name__ == "deque":
-            waiting += list(this)  # type: ignore[call-overload]
-        elif isinstance(this, FunctionType):
-            waiting += [cell.cell_contents for cell in this.__closure__ or ()]
-            waiting += [*(this.__defaults__ or ()), *(this.__kwdefaults__ or {}).values()]
-        elif isinstance(this, MethodType):
-            waiting += [this.__self__, this.__func__]
-        else:
-            waiting += _attributes(this)
-
-
-def _attributes(owner: object) -> list[object]:
-    slots = [
-        name
-        for kind in type(owner).__mro__
-        for name in np.atleast_1d(getattr(kind, "__slots__", ()))
-    ]
-    slot_values = [getattr(owner, str(name)) for name in slots if hasattr(owner, str(name))]
-    return slot_values + list(getattr(owner, "__dict__", {}).values())
+        if isinstance(this, FunctionType):
+            waiting += [this.__closure__, this.__defaults__, this.__kwdefaults__]
+        elif not isinstance(this, Space):
+            waiting += gc.get_referents(this)
