@@ -275,7 +275,7 @@ class Experiment:
         if stored is not None and store is not None:
             if self.is_whole(stored):
                 return stored
-            drawn = sum(trial.index >= 0 for trial in stored.trials) > self.first_cells
+            drawn = sum(trial.index >= 0 for trial in stored.trials) > self.options.first_cells
             if entry.target == "external" and drawn and not store.answered(name, number):
                 raise UserError(
                     f"{store.path(name, number)} was made by 0.1.0, whose programs spoke another"
