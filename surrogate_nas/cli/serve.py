@@ -72,8 +72,7 @@ def serve(
     from surrogate_nas.report.live import Server
 
     with Server(folder, port, with_token=not no_token) as server:
-        root = str(server.pages.router.root)
-        content = {"address": server.address, "folder": root, "token": server.token}
+        content = {"address": server.address, "folder": str(server.folder), "token": server.token}
         emit(content, json, lambda: typer.echo(server.address))
         sys.stdout.flush()
         note(f"Serving {folder} until Ctrl-C.")

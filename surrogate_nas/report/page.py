@@ -31,11 +31,11 @@ from surrogate_nas.report.markup import (
 from surrogate_nas.report.picture import WIDE, Picture
 from surrogate_nas.report.reading import Study
 
+# Questions that do not begin with “with”.
 _QUESTIONS = {
     "cells trained again": "if cells were retrained?",
     "other problems": "on other problems?",
 }
-"""Questions that do not begin with “with”."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +89,23 @@ class Page:
         return write_whole(folder / "report.html", self.html())
 
 
-def document(top: Header, sections: Sequence[Section]) -> str:
-    """A page as one HTML document, which fetches nothing.
+def document(top: Header, sections: Sequence[Section], *, live: bool = False) -> str:
+    """A page as one HTML document.
 
     Args:
         top: Its top.
         sections: In their order; halves share a row, folded ones come last.
+        live: Whether the page is served and replaces its content every other second; another page
+            fetches nothing.
     """
-    script = render("page.js")
+    script = render("live.js" if live else "page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return render(
         "page.html",
         top=top,
         rows=list(_rows([one for one in sections if not one.folded])),
         folded=[one for one in sections if one.folded],
+        live=live,
         script=script,
         digest=digest,
     )
@@ -137,14 +140,12 @@ def _whole(section: Section) -> Section:
 
 @lru_cache(maxsize=1)
 def _registered_sections() -> list[RegisteredSection]:
-    """All sections, by their places; every file of ``sections/`` is imported."""
     for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
         import_module(module.name)
     return sorted(SECTIONS, key=lambda one: one.place)
 
 
 def _links(study: Study, *further: tuple[str, str]) -> list[Content]:
-    """Links to the files beside the page."""
     content: list[Content] = []
     for text, address in (("Explore the cells", study.explorer), *further):
         if address:
@@ -153,7 +154,6 @@ def _links(study: Study, *further: tuple[str, str]) -> list[Content]:
 
 
 def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
-    """The leading sentences of the verdict, and what would change it."""
     verdict = study.result.verdict
     if verdict is None:
         return [], None
@@ -167,12 +167,6 @@ def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
         return sentences, None
     heads = [Column("Would it hold …"), Column(""), Column("")]
     return sentences, Table(heads, rows, texts=3)
-
-
-def _merged(study: Study) -> list[Notice]:
-    """Whose runs stand on the page, where these are of several folders."""
-    lines = study.result.merged
-    return [Notice("Judged together:", items=lines, bad=False)] if lines else []
 
 
 def _of_comparison(study: Study) -> Header:
@@ -189,7 +183,8 @@ def _of_comparison(study: Study) -> Header:
         f" · {runs} × {budget}",
         *_links(study, ("Numbers as JSON", study.numbers)),
     ]
-    boxes = _merged(study)
+    merged = study.result.merged
+    boxes = [Notice("Judged together:", items=merged, bad=False)] if merged else []
     if objective.warning:
         boxes.append(Notice("Searched on final metrics.", objective.warning))
     if benchmark.banner:
@@ -230,7 +225,8 @@ def _of_suite(study: Study) -> Header:
     if len(budgets) == 1:
         ((budget, unit),) = budgets
         counts += f" × {budget:,g} {unit}"
-    boxes = _merged(study)
+    merged = study.result.merged
+    boxes = [Notice("Judged together:", items=merged, bad=False)] if merged else []
     failures = result.failures
     if failures:
         failed = f"{plural(len(failures), 'run')} failed"

@@ -16,8 +16,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import holder, locked
-from surrogate_nas.report.live.page import Pages
-from surrogate_nas.report.live.router import Router
+from surrogate_nas.report.live.progress import Pages
 from surrogate_nas.study.api import read_comparison, run_suite
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
@@ -50,9 +49,8 @@ def store(whole: Path, tmp_path: Path) -> Store:
 
 def looked_at(folder: Path, snas: Snas) -> str:
     """Served, and reported; what the report says."""
-    pages = Pages(Router(folder.parent))
-    for path in ("", folder.name):
-        assert pages.page(path)
+    pages = Pages(folder.parent)
+    assert pages.page(folder.parent) and pages.page(folder)
     made = snas("report", folder)
     assert made.code in (0, 2) and "Traceback" not in made.err
     return made.err
@@ -85,7 +83,7 @@ def test_a_fifo_is_never_waited_for(name: str, store: Store, snas: Snas) -> None
     os.mkfifo(store.folder / name)
     if name == "experiment.json":
         assert snas("report", store.folder).code == 2
-        assert Pages(Router(store.folder.parent)).page("out") is None
+        assert Pages(store.folder.parent).page(store.folder) is None
         return
     looked_at(store.folder, snas)
 

@@ -1,361 +1,336 @@
-"""Progress of comparisons and suites while other processes run them, read from their folders.
+"""Pages of studies while their runs are made, read from their folders.
 
-Nothing is locked, and only what has changed is read again.
+Nothing is locked, and each line of a run's file is read once. Anybody may have written the files:
+their types are checked, and reports are read in the folder of trainings of this user alone.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import threading
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import Holder, holder
-from surrogate_nas.files.regular import read_regular
-from surrogate_nas.report.curves import Curve, quartiles
-from surrogate_nas.report.live.training import FailedTraining, RunInTraining, with_reports
+from surrogate_nas.core.numbers import budget_in_words, fixed, plural, share
+from surrogate_nas.files import Holder, holder, home
+from surrogate_nas.files.progress import duration
+from surrogate_nas.files.regular import open_regular
+from surrogate_nas.report.curves import Curve, Panel, chart
+from surrogate_nas.report.markup import (
+    Block,
+    Column,
+    Content,
+    Figures,
+    Notice,
+    Paragraph,
+    Section,
+    Span,
+    Table,
+    note,
+    strategy,
+)
+from surrogate_nas.report.page import Header, document
+from surrogate_nas.report.picture import HALF, Picture
 from surrogate_nas.report.reading import (
     PLAN,
     PROBLEMS,
+    InFlight,
     RunWatch,
     Store,
     kind_of,
     numbers_of,
+    read_plan,
     read_running,
 )
+from surrogate_nas.report.style import styles
 
-RUN_STATES = ("done", "running", "failed", "halted", "damaged", "missing")
-"""Halted: begun, but no process runs it now, or its budget was raised since."""
-MOST_RUNS = 100_000
-"""Of a comparison whose progress is shown."""
-_FIXED = ("version", "fingerprint", "seed", "first_cells", "objective", "numbers")
-"""Fields of a comparison; where one of them changes, all runs are read again."""
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
-_N_POINTS = 151
+_STATES = ("done", "running", "failed", "to do")
+_LINKS = {"report.html": "report", "explore.html": "explorer", "verdict.txt": "verdict"}
+_MOST_ROWS = 50
+_LONGEST = 120  # characters of a cell or a reason that are shown
+_MOST_BYTES = 2**16  # bytes that are read at the end of a training's reports
 
 
-@dataclass(frozen=True)
-class StrategyProgress:
-    """Progress of one strategy.
+@dataclass
+class _Problem:
+    """What the folder of a comparison says by now; the description is empty where it is damaged."""
 
-    Attributes:
-        name: Of the strategy.
-        states: The state of every run by number, each one of `RUN_STATES`.
-        evaluations: The number of evaluated cells in all runs.
-        best: The best score of all runs; infinite before there is one.
-        median: The median of the best scores of finished runs; infinite before there is one.
-    """
-
-    name: str
-    states: tuple[str, ...]
-    evaluations: int
-    best: float
-    median: float
-
-    def count(self, *states: str) -> int:
-        """How many runs are in one of these states."""
-        return sum(state in states for state in self.states)
-
-
-def counts_of(strategies: Sequence[StrategyProgress]) -> dict[str, int]:
-    """How many runs are in each state, and how many ``runs`` there are."""
-    counts = {state: sum(one.count(state) for one in strategies) for state in RUN_STATES}
-    counts["runs"] = sum(len(one.states) for one in strategies)
-    return counts
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a suite is to run; empty where its folder does not say it, as of older releases."""
-
-    title: str = ""
-    problems: Sequence[str] = ()
-    n_runs: Mapping[str, int] = field(default_factory=dict)
-    not_run: Sequence[tuple[str, str]] = ()
-
-    @staticmethod
-    def read(folder: Path) -> Plan:
-        """Read the plan of a suite's folder."""
-        try:
-            content = json.loads(read_regular(folder / PLAN))
-            n_runs = {str(one["name"]): int(one["runs"]) for one in content["strategies"]}
-            if not all(0 < n <= MOST_RUNS for n in n_runs.values()):
-                return Plan()
-            not_run = [(str(one["name"]), str(one["reason"])) for one in content["not_run"]]
-            problems = [str(name) for name in content["problems"]]
-            return Plan(str(content["title"]), problems, n_runs, not_run)
-        except _UNREADABLE:
-            return Plan()
-
-
-class ProblemProgress:
-    """Progress of one comparison, which may be a problem of a suite.
-
-    Attributes:
-        folder: The folder.
-        description: What is compared, as the store records it; empty where that cannot be read.
-        error: Why it cannot be read, in a line, or empty.
-        writer: The process that runs it now, or None.
-        runs: Of every strategy, in the order of their numbers.
-        numbers: Those of every strategy.
-        strategies: The progress of every strategy, in the order of the comparison.
-        training: The runs that train now, if trainings are told.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Name the folder; nothing is read yet."""
-        self.folder = folder
-        self.description: dict[str, Any] = {}
-        self.error = ""
-        self.writer: Holder | None = None
-        self.runs: dict[str, list[RunWatch]] = {}
-        self.numbers: dict[str, Sequence[int]] = {}
-        self.strategies: list[StrategyProgress] = []
-        self.training: list[RunInTraining] = []
-        self._described_at = 0
-        self._curves: dict[str, dict[str, Curve]] = {}
-
-    def refresh(self, plan: Plan) -> None:
-        """Read what is new; the plan says how many runs a strategy has where the folder does not.
-
-        Args:
-            plan: Of the suite; an empty one of a comparison.
-        """
-        self.writer = holder(self.folder)
-        self._read_description()
-        store = Store(self.folder)
-        before = self.runs
-        self.runs = {}
-        for name in self.description.get("strategies", ()):
-            numbers = numbers_of(self.description)
-            if name in plan.n_runs:
-                numbers = range(plan.n_runs[name])
-            runs = before.get(name, [])[: len(numbers)]
-            runs += [store.watch(name, number) for number in numbers[len(runs) :]]
-            self.runs[name] = runs
-            self.numbers[name] = numbers
-        for name, runs in self.runs.items():
-            changed = [run.refresh() for run in runs]
-            if any(changed):
-                for curves in self._curves.values():
-                    curves.pop(name, None)
-        self.strategies = [self._progress_of(name) for name in self.runs]
-        self.training = self._in_training(store)
-
-    def _read_description(self) -> None:
-        path = self.folder / "experiment.json"
-        try:
-            changed_at = path.stat().st_mtime_ns
-        except OSError:
-            changed_at = -1
-        if changed_at == self._described_at:
-            return
-        self._described_at = changed_at
-        before = self.description
-        try:
-            self.description = Store(self.folder).read()
-            self.error = ""
-            if self.description["runs"] * len(self.description["strategies"]) > MOST_RUNS:
-                raise UserError(f"{path} has more than {MOST_RUNS:,} runs.")
-            Store(self.folder).watch("", 0)
-        except UserError as error:
-            self.description = {}
-            self.error = str(error)
-        if any(self.description.get(key) != before.get(key) for key in _FIXED):
-            self.runs = {}
-            self._curves.clear()
+    folder: Path
+    writer: Holder | None
+    description: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    runs: dict[str, dict[int, RunWatch]] = field(default_factory=dict)
 
     def state(self, run: RunWatch) -> str:
-        """One of `RUN_STATES`."""
-        if run.damage:
-            return "damaged"
-        if not run.is_begun:
-            return "missing"
-        if run.end is None:
-            return "running" if self.writer and holder(run.path) else "halted"
-        if run.end["failure"]:
+        """One of ``_STATES``."""
+        if run.damage or (run.end and run.end["failure"]):
             return "failed"
+        if run.end is None:
+            return "running" if self.writer and holder(run.path) else "to do"
         budget = self.description["budget"]
         spent = (run.end["budget_cells"], run.end["budget_seconds"])
         has_target = self.description.get("target") is not None
-        is_complete = has_target or spent == (budget["cells"], budget["seconds"])
-        return "done" if is_complete else "halted"
+        return "done" if has_target or spent == (budget["cells"], budget["seconds"]) else "to do"
 
-    def _progress_of(self, name: str) -> StrategyProgress:
-        runs = self.runs[name]
-        begun = [run for run in runs if run.best]
-        finished = [run.best[-1] for run in begun if run.end and not run.end["failure"]]
-        median = math.inf
-        if finished:
-            median = float(np.quantile(finished, 0.5, method="inverted_cdf"))
-        return StrategyProgress(
-            name=name,
-            states=tuple(self.state(run) for run in runs),
-            evaluations=sum(len(run.best) for run in begun),
-            best=min((run.best[-1] for run in begun), default=math.inf),
-            median=median,
-        )
-
-    def _in_training(self, store: Store) -> list[RunInTraining]:
-        training = []
-        for name, runs in self.runs.items():
-            for number, run in zip(self.numbers[name], runs, strict=True):
-                writer = holder(run.path) if self.state(run) == "running" else None
-                if writer is None:
-                    continue
-                running = read_running(store.running_path(name, number), writer.since)
-                if running is not None:
-                    shown = with_reports(running)
-                    told = len(run.best)
-                    training.append(RunInTraining(name, number, told, run.n_failed, running, shown))
-        return training
-
-    @property
-    def failed_trainings(self) -> list[FailedTraining]:
-        """The last that failed of every run, the newest first."""
-        failed = []
-        for name, runs in self.runs.items():
-            for number, run in zip(self.numbers[name], runs, strict=True):
-                for cell, reason in reversed(run.failed):
-                    failed.append(FailedTraining(name, number, cell, reason))
-        return failed
-
-    @property
-    def n_failed_trainings(self) -> int:
-        """How many trainings of all runs failed."""
-        return sum(run.n_failed for runs in self.runs.values() for run in runs)
-
-    @property
-    def n_objectives(self) -> int:
-        """The number of objectives; several have no best score."""
-        return len(self.description["objective"].get("objectives", ())) or 1
-
-    def curves(self, clock: str) -> dict[str, Curve]:
-        """The best scores so far of every strategy with a trial, over ``cells`` or ``seconds``.
-
-        Failed and damaged runs are left out.
-        """
-        known = self._curves.setdefault(clock, {})
-        curves = {}
-        for name, runs in self.runs.items():
-            used = [run for run in runs if run.best and not _has_failed(run)]
-            if used:
-                curves[name] = known.get(name) or _curve_over(clock, used)
-        self._curves[clock] = curves
-        return curves
-
-    @property
-    def failures(self) -> list[tuple[str, str]]:
-        """What went wrong, each with the file of its traceback in the folder, or empty."""
-        failures = []
-        for runs in self.runs.values():
-            for run in runs:
-                if run.damage:
-                    text = f"runs/{run.path.name} is damaged: {run.damage}."
-                    failures.append((f"{text} Delete it and run again.", ""))
-                elif _has_failed(run):
-                    assert run.end is not None
-                    trace = f"failures/{run.path.stem}.txt"
-                    has_trace = (self.folder / trace).is_file()
-                    failures.append((str(run.end["failure"]), trace if has_trace else ""))
-        return failures
+    def counts(self, name: str) -> Counter[str]:
+        """How many runs of a strategy are in each state."""
+        return Counter(self.state(run) for run in self.runs.get(name, {}).values())
 
 
-def _has_failed(run: RunWatch) -> bool:
-    return bool(run.damage or (run.end and run.end["failure"]))
-
-
-def _curve_over(clock: str, runs: Sequence[RunWatch]) -> Curve:
-    """The median and the quartiles of the best scores so far, over cells or simulated seconds.
-
-    A finished run keeps its last value; an unfinished one counts as far as it has come.
-    """
-    times = []
-    for run in runs:
-        n_trials = len(run.best)
-        times.append(np.asarray(run.finished) if clock == "seconds" else np.arange(1, n_trials + 1))
-    at = np.linspace(0.0, max(float(time[-1]) for time in times), _N_POINTS)
-    if clock == "cells":
-        at = np.unique(np.ceil(at))
-    samples = []
-    for run, time in zip(runs, times, strict=True):
-        finished = np.searchsorted(time, at, side="right")
-        best = np.asarray(run.best)[np.maximum(finished, 1) - 1]
-        is_unknown = finished < 1
-        if run.end is None:
-            is_unknown |= at > time[-1]
-        samples.append(np.where(is_unknown, np.nan, best))
-    return quartiles(at, samples)
-
-
-class FolderProgress:
-    """Progress of a comparison or a suite.
+class Pages:
+    """Makes the pages of a folder and of those in it.
 
     Attributes:
-        folder: The folder.
-        is_read: Whether it was read.
-        is_suite: Whether it is a suite's; else it is a comparison's.
-        plan: Of the suite.
-        problems: By name, in the order of the suite; a comparison is its only problem.
+        root: The folder, resolved.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     "No results yet" in Pages(Path(folder)).page(Path(folder))
+        True
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Name the folder; nothing is read yet."""
-        self.folder = folder
-        self.is_read = False
-        self.is_suite = False
-        self.plan = Plan()
-        self.problems: dict[str, ProblemProgress] = {}
+    def __init__(self, root: Path) -> None:
+        """Take the outermost folder; nothing is read yet."""
+        self.root = root
+        self._runs: dict[tuple[Path, str], RunWatch] = {}
+        self._lock = threading.Lock()
 
-    @property
-    def title(self) -> str:
-        """Of the suite, or the folder's name."""
-        return (self.is_suite and self.plan.title) or self.folder.resolve().name
+    def page(self, folder: Path) -> str | None:
+        """The page of a folder of results, or of the root; None for another folder."""
+        kind = kind_of(folder)
+        if not (kind or folder == self.root):
+            return None
+        with self._lock:
+            if kind == "comparison":
+                problems = [self._problem(folder)]
+                title, line, sections = _comparison(problems[0])
+            else:
+                groups = {
+                    one: [self._problem(inner) for inner in _inside(one) or [one]]
+                    for one in _inside(folder)
+                }
+                problems = [problem for group in groups.values() for problem in group]
+                title, line = folder.name, []
+                rows: list[list[Content]] = []
+                for one, inner in groups.items():
+                    address = f"{one.relative_to(folder).as_posix()}/"
+                    link = Span(one.name, "link", None, address)
+                    rows.append([link, _bar(inner), _status(inner)])
+                heads = [Column("folder"), Column("runs"), Column("state")]
+                table = Table(heads, rows, texts=3) if rows else "No results yet."
+                sections = [Section("", [table])]
+            for file, text in _LINKS.items():
+                if (folder / file).is_file():
+                    line += [" · ", Span(text, "link", None, file)]
+            boxes = [Notice("What went wrong:", items=items)] if (items := _wrong(problems)) else []
+            status = [Paragraph([_status(problems)]), Paragraph([_bar(problems)])]
+            if folder != self.root:
+                status.append(Paragraph([Span("all results", "link", None, "/")], note=True))
+        return document(Header(title, title, line, boxes, status, None), sections, live=True)
 
-    @property
-    def writer(self) -> Holder | None:
-        """The process that runs it now, or None."""
-        writers = [problem.writer for problem in self.problems.values() if problem.writer]
-        return writers[0] if writers else None
-
-    @property
-    def strategies(self) -> list[StrategyProgress]:
-        """The progress of every strategy on every problem."""
-        return [one for problem in self.problems.values() for one in problem.strategies]
-
-    def refresh(self) -> None:
-        """Read what is new."""
-        is_suite = kind_of(self.folder) == "suite"
-        before = self.problems if is_suite == self.is_suite else {}
-        self.is_suite = is_suite
-        if is_suite:
-            self.plan = Plan.read(self.folder)
-            folders = self._problem_folders()
-        else:
-            suite = self.folder.parent.parent
-            is_problem = self.folder.parent.name == PROBLEMS
-            self.plan = Plan.read(suite) if is_problem else Plan()
-            folders = {self.folder.name: self.folder}
-        problems = {}
-        for name, folder in folders.items():
-            problems[name] = before.get(name) or ProblemProgress(folder)
-            problems[name].refresh(self.plan)
-        self.problems = problems
-        self.is_read = True
-
-    def _problem_folders(self) -> dict[str, Path]:
-        """The folders of a suite's problems that have begun, in its order."""
-        parent = self.folder / PROBLEMS
+    def _problem(self, folder: Path) -> _Problem:
+        store = Store(folder)
+        problem = _Problem(folder, holder(folder))
         try:
-            inside = [one for one in parent.iterdir() if not one.is_symlink()]
-        except OSError:
-            inside = []
-        begun = sorted(one.name for one in inside if (one / "experiment.json").is_file())
-        planned = [name for name in self.plan.problems if name in begun]
-        others = [name for name in begun if name not in planned]
-        return {name: parent / name for name in planned + others}
+            suite = read_plan(folder.parent.parent / PLAN)
+            n_runs = {entry.label: entry.runs for entry in suite.entries}
+        except UserError:  # it is no problem of a suite
+            n_runs = {}
+        try:
+            description = store.read()
+            for name in description["strategies"]:
+                numbers = range(n_runs[name]) if name in n_runs else numbers_of(description)
+                runs = problem.runs[name] = {}
+                for number in numbers:
+                    key = (store.path(name, number), store.root_of(name, number))
+                    runs[number] = self._runs.setdefault(key, store.watch(name, number))
+                    runs[number].refresh()
+            problem.description = description
+        except UserError as error:
+            problem.error = str(error)
+        return problem
+
+
+def _inside(folder: Path) -> list[Path]:
+    inside = folder / PROBLEMS if kind_of(folder) else folder
+    found = sorted(inside.iterdir()) if inside.is_dir() else []
+    return [one for one in found if one.name[0] != "." and not one.is_symlink() and kind_of(one)]
+
+
+def _bar(problems: Sequence[_Problem]) -> Markup:
+    counts = sum((one.counts(name) for one in problems for name in one.runs), Counter[str]())
+    ended = counts["done"] + counts["failed"]
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    bar = f'<progress max="{counts.total() or 1}" value="{ended}"></progress>'
+    return Markup(f"{bar} {counts['done']} of {counts.total()} runs done{failed}")
+
+
+def _status(problems: Sequence[_Problem]) -> str:
+    for writer in (one.writer for one in problems if one.writer):
+        since = datetime.fromtimestamp(writer.since)
+        passed = duration(max(time.time() - writer.since, 0.0))
+        return f"Process {writer.pid} on {writer.host} works since {since:%H:%M}, for {passed}."
+    left = sum(one.counts(name)["to do"] for one in problems for name in one.runs)
+    if left:
+        return f"No process is at work, and {plural(left, 'run')} did not end. Repeat the command."
+    return "All runs have ended."
+
+
+def _wrong(problems: Sequence[_Problem]) -> list[str]:
+    items = []
+    for one in problems:
+        items += [one.error] if one.error else []
+        for name, runs in one.runs.items():
+            for number, run in runs.items():
+                if run.damage:
+                    items.append(f"{run.path} is damaged: {run.damage}. Delete it and run again.")
+                elif run.end and run.end["failure"]:
+                    items.append(str(run.end["failure"]))
+                for cell, reason in reversed(run.failed):
+                    items.append(f"{name}, run {number}: training {_cut(cell)}: {_cut(reason)}")
+    return items
+
+
+def _comparison(problem: _Problem) -> tuple[str, list[Content], list[Section]]:
+    description = problem.description
+    if not description:
+        return problem.folder.name, [], []
+    objective = description["objective"]
+    noun = "strategy" if len(problem.runs) == 1 else "strategies"
+    title = f"{len(problem.runs)} search {noun} on {description['benchmark']}"
+    budget = budget_in_words(description["budget"], objective.get("cost", ""))
+    line: list[Content] = ["minimise ", Span(objective["expression"], "code")]
+    line.append(f" · at most {budget} per run")
+    curves = {}
+    if len(objective.get("objectives", ())) < 2:
+        curves = {name: _curve(list(runs.values())) for name, runs in problem.runs.items()}
+    shown = {name: curve for name, curve in curves.items() if curve is not None}
+    sections = [*_in_training(problem)]
+    if shown:
+        panel = Panel("cells", "score", False, shared_until=description["first_cells"])
+        draw = partial(chart, shown, styles(problem.runs), panel)
+        picture = Picture("cells", "Best score so far over cells", draw, HALF)
+        sections.append(Section("So far", [Figures([picture]), note(_CURVES_NOTE)]))
+    sections.append(_strategies(problem, list(curves)))
+    return title, line, sections
+
+
+_CURVES_NOTE = (
+    "Line: the median over runs of the best feasible score so far, as the searches observed it."
+    " Band: the quartiles. The steep start is cut off."
+)
+
+
+def _curve(runs: Sequence[RunWatch]) -> Curve | None:
+    """The best scores so far over cells; a finished run keeps its last value."""
+    used = [run for run in runs if run.best and not (run.damage or (run.end or {}).get("failure"))]
+    longest = max((len(run.best) for run in used), default=0)
+    best = np.full((len(used), longest), np.nan)
+    for row, run in zip(best, used, strict=True):
+        row[: len(run.best)] = run.best
+        if run.end is not None:
+            row[len(run.best) :] = run.best[-1]
+    best[np.isinf(best)] = np.nan
+    known = np.isfinite(best).any(axis=0)
+    if not known.any():
+        return None
+    ends = np.nanquantile(best[:, known], (0.25, 0.5, 0.75), axis=0).astype(np.float64)
+    return Curve(np.flatnonzero(known).astype(np.float64) + 1, ends[1], ends[0], ends[2])
+
+
+def _strategies(problem: _Problem, with_scores: Sequence[str]) -> Section:
+    heads = [Column(text) for text in ("strategy", *_STATES, "evaluations")]
+    heads += [Column("best", "of all runs"), Column("median", "of finished runs")]
+    by_name = styles(problem.runs)
+    rows: list[list[Content]] = []
+    for name, runs in problem.runs.items():
+        counts = problem.counts(name)
+        ends = {run: run.best[-1] for run in runs.values() if run.best and name in with_scores}
+        finished = [end for run, end in ends.items() if problem.state(run) == "done"]
+        scores = [min(ends.values(), default=np.nan), np.median(finished) if finished else np.nan]
+        evaluations = sum(len(run.best) for run in runs.values())
+        row: list[Content] = [strategy(name, by_name[name])]
+        row += [str(counts[state]) for state in _STATES]
+        row += [f"{evaluations:,}", *(fixed(score, 5) for score in scores)]
+        rows.append(row)
+    return Section("Strategies", [Table(heads, rows)])
+
+
+def _in_training(problem: _Problem) -> list[Section]:
+    store = Store(problem.folder)
+    blocks: list[Table | Paragraph | Block] = []
+    for name, runs in problem.runs.items():
+        for number, run in runs.items():
+            writer = holder(run.path) if problem.state(run) == "running" else None
+            if writer is None:
+                continue
+            running = read_running(store.running_path(name, number), writer.since)
+            if running is None:
+                continue
+            told = len(run.best)
+            cells = problem.description["budget"]["cells"]
+            of = "" if cells is None else f" of {cells:,}"
+            words = [f"{name}, run {number}: {told + running.in_flight:,}{of} begun"]
+            words += [f"{told:,} reported", f"{run.n_failed:,} failed"]
+            words.append(plural(running.slots, "worker"))
+            left = None if cells is None else running.seconds_left(cells - told, time.time())
+            if left:
+                words.append(f"about {duration(left)} left")
+            blocks.append(Paragraph([" · ".join(words)]))
+            heads = ("cell", "state", "last report", "epochs", "for", "done")
+            rows = [_training(one) for one in running.trainings[:_MOST_ROWS]]
+            blocks.append(Table([Column(head) for head in heads], rows, texts=3))
+            more = running.in_flight - len(rows)
+            if more > 0:
+                blocks.append(note(f"and {plural(more, 'training')} more"))
+    return [Section("In training", blocks)] if blocks else []
+
+
+def _training(one: InFlight) -> list[Content]:
+    state = {"ended": "ended, reported in its turn", "alone": "running alone"}.get(
+        one.state, one.state
+    )
+    if one.again:
+        state = f"{state}, again after: {_cut(one.again)}"
+    passed = max(time.time() - one.since, 0.0)
+    report = _last_report(one.reports)
+    done = ""
+    if one.is_running and report and one.epochs:
+        done = share(min(report["epoch"] / one.epochs, 1.0))
+    elif one.is_running and one.seconds:
+        done = f"about {share(min(passed / one.seconds, 0.99))}"
+    said = ", ".join(f"{key} {value:.5g}" for key, value in report.items())
+    epochs = "–" if one.epochs is None else f"{one.epochs:,}"
+    return [Span(_cut(one.cell), "code"), state, _cut(said), epochs, duration(passed), done]
+
+
+def _last_report(path: str | None) -> dict[str, float]:
+    """The last whole line that a training reported; empty where the file is none of a training."""
+    try:
+        file = Path(path or "").resolve()
+        if file.name != "reports.jsonl" or not file.is_relative_to(
+            (home() / "trainings").resolve()
+        ):
+            return {}
+        with open_regular(file, follow=False) as opened:
+            opened.seek(max(opened.seek(0, 2) - _MOST_BYTES, 0))
+            report = json.loads(opened.read(_MOST_BYTES).split(b"\n")[-2])
+        epoch = {"epoch": int(report["epoch"])}
+        return epoch | {key: one for key, one in report.items() if type(one) in (int, float)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, UserError):
+        return {}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,51 +1,38 @@
 """The server of live pages: read-only, and reachable from this machine only.
 
 Other websites must not read results through the user's browser. So the server refuses host names
-other than this machine's, since another name may be pointed here (DNS rebinding), and its headers
-forbid framing, embedding and reading across origins. Browsers show the files of results in a
-sandbox, since a user's code may have written them.
+other than this machine's (DNS rebinding), and its headers forbid framing and reading across
+origins. Browsers show the files of results in a sandbox, since a user's code may have written them.
 
 Other users of this machine can reach its loopback address too. So the address of the first page
-ends in a token, which the browser stores as a cookie; requests without it are refused.
+ends in a token, which the browser stores as a cookie. Requests without it are refused.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import hmac
+import io
 import os
 import secrets
-import socket
 import sys
 import threading
-import time
-from contextlib import suppress
+from collections.abc import Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedReader, RawIOBase
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.live.page import Pages
-from surrogate_nas.report.live.router import Router
-from surrogate_nas.report.markup import render
+from surrogate_nas.report.live.progress import Pages
 
 ADDRESS = "127.0.0.1"
 """The loopback address, which other machines cannot reach."""
 PORT = 8765
 """The default port."""
-_NAMES = (ADDRESS, "localhost")
-_PATIENCE_SECONDS = 10.0
-"""The longest time for a whole request to arrive, and for a browser to read an answer."""
-MOST_AT_ONCE = 32
-"""Connections. A further one closes the one that has waited longest for a request."""
-_PIECE = 2**16
-"""Bytes of a file in memory at a time."""
-_TOKEN_BYTES = 18
-_ALWAYS = {
+_SERVED = {".html", ".txt", ".tex", ".csv", ".json", ".png", ".svg", ".pdf"}
+_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -53,30 +40,21 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_OURS = (
-    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src"
-    " data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_THEIRS = (
+_SANDBOX = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'"
     " 'unsafe-eval' blob:; worker-src blob:; style-src 'unsafe-inline'; img-src data: blob:;"
     " font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_TOKEN = "token="
-_COOKIE = "Path=/; HttpOnly; SameSite=Strict"
-_AGAIN = b'<!doctype html><title>snas</title><meta http-equiv="refresh" content="0; url=?">\n'
-_SCRIPT = "text/javascript; charset=utf-8"
-_HTML = "text/html; charset=utf-8"
-_TEXT = "text/plain; charset=utf-8"
 
 
 class Server(ThreadingHTTPServer):
     """Serves one folder of results.
 
     Attributes:
-        address: Of the first page, with the token.
+        folder: The folder.
+        address: The address of the first page, with the token.
         token: The secret of a browser; None where the server answers every user of this machine.
-        pages: The pages.
+        pages: The pages of running studies.
         names: The host names that are answered, each with the port.
 
     Example:
@@ -92,15 +70,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = os.name != "nt"  # there it would let two servers share a port
-    request_queue_size = 128
 
-    def __init__(
-        self,
-        folder: Path,
-        port: int = PORT,
-        *,
-        with_token: bool = True,
-    ) -> None:
+    def __init__(self, folder: Path, port: int = PORT, *, with_token: bool = True) -> None:
         """Open the port; the server answers once `serve_forever` runs.
 
         Args:
@@ -114,77 +85,22 @@ class Server(ThreadingHTTPServer):
         if not folder.is_dir():
             raise UserError(f"{folder} is no folder of results.")
         check_whole("A port (0 for one that is free)", port, 0, 65535)
-        self.pages = Pages(Router(folder))
+        self.folder = folder.resolve()
+        self.pages = Pages(self.folder)
         try:
             super().__init__((ADDRESS, port), _Handler)
         except OSError as error:
-            why = (
-                "is in use"
-                if error.errno == errno.EADDRINUSE
-                else f"cannot be had ({error.strerror or error})"
-            )
+            why = f"cannot be had ({error.strerror or error})"
+            if error.errno == errno.EADDRINUSE:
+                why = "is in use"
             other = "Choose another with --port, or 0 for a free one"
             raise UserError(f"Port {port} of {ADDRESS} {why}. {other}.") from error
-        self.names = {f"{name}:{self.server_port}" for name in _NAMES}
-        self.token = secrets.token_urlsafe(_TOKEN_BYTES) if with_token else None
-        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
-        self._waiting: dict[socket.socket, None] = {}
-        self._waiting_lock = threading.Lock()
-
-    @property
-    def address(self) -> str:
-        """The address of the first page, with the token."""
+        self.names = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
+        self.token = secrets.token_urlsafe(18) if with_token else None
         query = f"?token={self.token}" if self.token else ""
-        return f"http://{ADDRESS}:{self.server_port}/{query}"
-
-    @property
-    def cookie(self) -> str:
-        """The name of the cookie, with the port in it: browsers send cookies to all ports."""
-        return f"snas-{self.server_port}"
-
-    def admits(self, token: str) -> bool:
-        """Whether this is the token, compared in constant time."""
-        return self.token is None or hmac.compare_digest(
-            token.encode(errors="replace"), self.token.encode()
-        )
-
-    def begin_waiting(self, connection: socket.socket) -> None:
-        """Note that a connection waits for a request, so that it may be closed for another."""
-        with self._waiting_lock:
-            self._waiting[connection] = None
-
-    def end_waiting(self, connection: socket.socket) -> None:
-        """Note that a request has arrived, or that none will."""
-        with self._waiting_lock:
-            self._waiting.pop(connection, None)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection in its own thread; if there are too many, close one that waits."""
-        has_room = self._room.acquire(blocking=False)
-        if not has_room and self._close_a_waiting_one():
-            has_room = self._room.acquire(timeout=_PATIENCE_SECONDS)
-        if has_room:
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def _close_a_waiting_one(self) -> bool:
-        """Close the connection that has waited longest for a request; False where none waits."""
-        with self._waiting_lock:
-            oldest = next(iter(self._waiting), None)
-            if oldest is None:
-                return False
-            del self._waiting[oldest]
-            with suppress(OSError):  # it went away by itself
-                oldest.shutdown(socket.SHUT_RDWR)
-            return True
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer a connection, and make room for another."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
+        self.address = f"http://{ADDRESS}:{self.server_port}/{query}"
+        # browsers send cookies to all ports
+        self.cookie = f"snas-{self.server_port}={self.token}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore browsers that went away; print other errors."""
@@ -193,190 +109,80 @@ class Server(ThreadingHTTPServer):
 
     def in_background(self) -> threading.Thread:
         """Answer in a thread of its own, until `shutdown`."""
-        thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
-        )
+        thread = threading.Thread(target=self.serve_forever, args=[0.1], daemon=True)
         thread.start()
         return thread
 
 
-class Timely(RawIOBase):
-    """Reads a connection until a deadline, which single bytes do not extend."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        """Start the time of the first request."""
-        self._connection = connection
-        self.renew()
-
-    def renew(self) -> None:
-        """Start the time of the next request."""
-        self._deadline = time.monotonic() + _PATIENCE_SECONDS
-
-    def readable(self) -> bool:
-        """Whether it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the bytes that are there; wait for the first."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request takes too long")
-        self._connection.settimeout(left)
-        try:
-            return self._connection.recv_into(buffer)
-        finally:
-            self._connection.settimeout(_PATIENCE_SECONDS)
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SimpleHTTPRequestHandler):
     server: Server
-    protocol_version = "HTTP/1.1"
     server_version = "snas"
     sys_version = ""
-    timeout = _PATIENCE_SECONDS
-    _is_new = False  # whether the token came in the address, and a cookie is to be given
+    timeout = 10.0
+    error_message_format = "%(explain)s\n"
+    error_content_type = "text/plain; charset=utf-8"
+    _more: Mapping[str, str] = {}
 
-    def setup(self) -> None:
-        super().setup()
-        self._timely = Timely(self.connection)
-        self.rfile = BufferedReader(self._timely)
-
-    def handle_one_request(self) -> None:
-        self._timely.renew()
-        self.server.begin_waiting(self.connection)
-        try:
-            super().handle_one_request()
-        finally:
-            self.server.end_waiting(self.connection)
-
-    def parse_request(self) -> bool:
-        """Read the headers. A body is not read, so it ends the connection: else it would be taken
-        for the next request.
-        """
-        is_right = super().parse_request()
-        if is_right and any(
-            name in self.headers for name in ("Content-Length", "Transfer-Encoding")
-        ):
-            self.close_connection = True
-        self.server.end_waiting(self.connection)
-        return is_right
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        if not self._is_admitted(query):
-            return
-        kind, _, rest = path.removeprefix("/").partition("/")
-        pages = self.server.pages
-        rest = rest.removesuffix("/")
-        if kind == "files":
-            opened = pages.router.open(rest)
-            if opened is not None:
-                with opened[0] as file:
-                    self._send_file(file, opened[1])
-                return
-        elif path == "/live.js":
-            self._send(HTTPStatus.OK, render("live.js").encode(), _SCRIPT)
-            return
-        elif path == "/" or kind == "at":
-            page = pages.page(rest)
-            if page is not None:
-                self._send_page(page.encode(errors="backslashreplace"))
-                return
-        self._send(HTTPStatus.NOT_FOUND, b"There is nothing here.\n")
-
-    do_HEAD = do_GET
-
-    def _is_admitted(self, query: str) -> bool:
-        """Whether the request may be answered; where not, it is refused here."""
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        """Send the headers of a page or a file, or an error; return what follows the headers."""
         hosts = self.headers.get_all("Host") or []
-        if len(hosts) != 1:
-            self.close_connection = True
-            self._send(HTTPStatus.BAD_REQUEST, b"A request names its host once.\n")
-            return False
-        if hosts[0].lower() not in self.server.names:
-            self._send(
-                HTTPStatus.MISDIRECTED_REQUEST,
-                b"This server answers to this machine's own address alone.\n",
-            )
-            return False
-        words = query.split("&")
-        tokens = [word.removeprefix(_TOKEN) for word in words if word.startswith(_TOKEN)]
-        cookies = self._cookies() or [""]
-        self._is_new = any(self.server.admits(token) for token in tokens)
-        if not self._is_new and not any(self.server.admits(cookie) for cookie in cookies):
-            if self._follows_a_link_of_a_file():
-                self._send(HTTPStatus.FORBIDDEN, _AGAIN, _HTML)
-            else:
-                self._send(
-                    HTTPStatus.FORBIDDEN,
-                    b"Open the address that snas printed, which ends in ?token=\n",
-                )
-            return False
-        return True
-
-    def _follows_a_link_of_a_file(self) -> bool:
-        """Whether a link in another file may have led here.
-
-        Files are shown in a sandbox, which a browser takes for another site, so it sends no cookie.
-        The answer is then a page of ours that loads the file again, now with the cookie.
-        """
-        site = self.headers.get("Sec-Fetch-Site")
-        mode = self.headers.get("Sec-Fetch-Mode")
-        return self.path.startswith("/files/") and (site, mode) == ("cross-site", "navigate")
-
-    def _cookies(self) -> list[str]:
-        """The values of our cookie; a page of another port can have set one of its name too."""
-        values = []
-        for line in self.headers.get_all("Cookie") or []:
-            for pair in line.split(";"):
-                name, _, value = pair.strip().partition("=")
-                if name == self.server.cookie:
-                    values.append(value)
-        return values
-
-    def _refuse(self) -> None:
-        self.close_connection = True  # its body is not read
-        self._send(HTTPStatus.METHOD_NOT_ALLOWED, b"This server is read-only.\n", Allow="GET, HEAD")
-
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _refuse
-
-    def _send_page(self, page: bytes) -> None:
-        """Send a page, unless the browser has this version already."""
-        version = f'"{hashlib.blake2b(page, digest_size=8).hexdigest()}"'
-        if self.headers.get("If-None-Match") == version:
-            self._send(HTTPStatus.NOT_MODIFIED, b"")
-        else:
-            self._send(HTTPStatus.OK, page, _HTML, ETag=version)
-
-    def _send_file(self, file: BinaryIO, kind: str) -> None:
-        """Send a file piece by piece, in the length that it had when it was opened."""
-        left = os.fstat(file.fileno()).st_size
-        self._send_head(HTTPStatus.OK, left, kind, _THEIRS)
-        while self.command != "HEAD" and left:
-            piece = file.read(min(left, _PIECE))
-            if not piece:  # the file was truncated meanwhile
-                self.close_connection = True
-                return
-            self.wfile.write(piece)
-            left -= len(piece)
-
-    def _send(self, status: HTTPStatus, content: bytes, kind: str = _TEXT, **more: str) -> None:
-        self._send_head(status, len(content), kind, _OURS, **more)
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def _send_head(
-        self, status: HTTPStatus, length: int, kind: str, policy: str, **more: str
-    ) -> None:
-        self.send_response(status)
-        if status != HTTPStatus.NOT_MODIFIED:
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(length))
-        if self._is_new and self.server.token:
-            self.send_header("Set-Cookie", f"{self.server.cookie}={self.server.token}; {_COOKIE}")
-        for name, value in {**_ALWAYS, "Content-Security-Policy": policy, **more}.items():
-            self.send_header(name, value)
+        if len(hosts) != 1 or hosts[0].lower() not in self.server.names:
+            explain = "This server answers to this machine's own address alone."
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, explain=explain)
+            return None
+        if not self._has_token():
+            explain = "Open the address that snas printed, which ends in ?token="
+            self.send_error(HTTPStatus.FORBIDDEN, explain=explain)
+            return None
+        target = self._target()
+        is_page = self.path.partition("?")[0].endswith("/")
+        if target is not None and not is_page:
+            self._more = {"Content-Security-Policy": _SANDBOX}
+            return super().send_head()  # a file, or the way to the page of a folder
+        page = self.server.pages.page(target) if target is not None else None
+        if page is None:
+            self.send_error(HTTPStatus.NOT_FOUND, explain="There is nothing here.")
+            return None
+        content = page.encode(errors="backslashreplace")
+        if self.server.token:
+            self._more = {"Set-Cookie": f"{self.server.cookie}; Path=/; HttpOnly; SameSite=Lax"}
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        return io.BytesIO(content)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: a page asks every other second."""
+    def _has_token(self) -> bool:
+        given = self.path.partition("?")[2].split("&")
+        for line in self.headers.get_all("Cookie") or []:
+            given += [f"token={part.strip().partition('=')[2]}" for part in line.split(";")]
+        wanted = f"token={self.server.token}".encode()
+        return self.server.token is None or any(
+            hmac.compare_digest(one.encode(errors="replace"), wanted) for one in given
+        )
+
+    def _target(self) -> Path | None:
+        """The folder, or the file of a kind that is served; None outside the root and if hidden."""
+        try:
+            asked = Path(self.translate_path(self.path))
+            target = asked.resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            return None
+        root = self.server.folder
+        hidden = any(part.startswith(".") for part in asked.relative_to(root).parts)
+        if hidden or not target.is_relative_to(root):
+            return None
+        is_served = target.is_file() and asked.suffix.lower() in _SERVED
+        return target if is_served or target.is_dir() else None
+
+    def translate_path(self, path: str) -> str:
+        self.directory = str(self.server.folder)
+        return super().translate_path(path)
+
+    def end_headers(self) -> None:
+        for name, value in {**_HEADERS, **self._more}.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, *_args: Any) -> None:
+        """Print nothing."""

@@ -1,42 +1,31 @@
 "use strict";
-// Fetches the page again every other second, and counts the time since the runs began.
+// Fetches the page again every other second and replaces its content; what was opened or scrolled stays so.
 (() => {
   const main = document.querySelector("main");
-  const problem = document.getElementById("problem");
-  let version = "";
+  let shown = main.innerHTML;
 
-  const tick = () => {
-    for (const one of main.querySelectorAll("[data-since]")) {
-      const seconds = Math.max(0, Math.round((Date.now() - Date.parse(one.dataset.since)) / 1000));
-      const pad = (value) => String(value).padStart(2, "0");
-      one.textContent = `${Math.floor(seconds / 3600)}:${pad(Math.floor(seconds / 60) % 60)}:${pad(seconds % 60)}`;
-    }
+  const replace = (content) => {
+    const open = [...main.querySelectorAll("details")].map((one) => one.open);
+    const scrolled = [...main.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
+    main.innerHTML = shown = content;
+    main.querySelectorAll("details").forEach((one, i) => { one.open = open[i] ?? one.open; });
+    main.querySelectorAll(".scroll").forEach((one, i) => { one.scrollLeft = scrolled[i] ?? 0; });
   };
 
   const reload = async () => {
     if (document.hidden) return;
     try {
-      const answer = await fetch(location.pathname, { headers: { "If-None-Match": version }, cache: "no-store" });
-      if (answer.status === 200) {
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-        main.innerHTML = page.innerHTML;
-        main.toggleAttribute("data-partial", page.hasAttribute("data-partial"));
-        version = answer.headers.get("ETag") ?? "";
-      }
-      const isThere = answer.ok || answer.status === 304;
-      problem.textContent = isThere ? "" : "There is nothing here any more.";
-      main.classList.toggle("stale", !isThere);
+      const answer = await fetch(location.pathname, { cache: "no-store" });
+      document.body.dataset.problem = answer.ok ? "" : "There is nothing here any more.";
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+      if (page.innerHTML !== shown) replace(page.innerHTML);
     } catch {
-      problem.textContent = "The server does not answer: this is its last answer.";
-      main.classList.add("stale");
+      document.body.dataset.problem = "The server does not answer: this is its last answer.";
     }
-    tick();
   };
 
   if (location.search) history.replaceState(null, "", location.pathname);  // the cookie has the token now
-  tick();
-  setInterval(tick, 1000);
-  const again = () => reload().finally(() => setTimeout(again, main.hasAttribute("data-partial") ? 100 : 2000));
-  again();
+  setInterval(reload, 2000);
   document.addEventListener("visibilitychange", reload);
 })();
