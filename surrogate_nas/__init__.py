@@ -45,7 +45,7 @@ result; ten lines suffice for a new one.
 
 `compare` gives all the same first cells, seeds and budget, and measures regret against the table's
 exact optimum. With a folder the runs are kept, an interrupted comparison goes on, and
-``found.report(folder)`` writes a page.
+`write_report` writes a page.
 
 >>> found = sn.compare(bench, [Greedy, "random", "evolution"], objective, runs=3, budget=40)
 >>> found.strategies, bool((found.regrets("evolution") >= 0).all())
@@ -79,12 +79,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.core import hooks
 from surrogate_nas.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from surrogate_nas.benchmarks import load
     from surrogate_nas.benchmarks.computed import Computed
     from surrogate_nas.benchmarks.declared import Metric
@@ -100,6 +97,7 @@ if TYPE_CHECKING:
         metric,
         params,
     )
+    from surrogate_nas.report import write_report
     from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
     from surrogate_nas.space.trial import Request, Trial
     from surrogate_nas.strategies import Strategy
@@ -130,6 +128,7 @@ _ROOMS = {
     "params": "objective",
     "run_suite": "study.api",
     "search": "study.api",
+    "write_report": "report",
 }
 
 __all__ = [
@@ -157,16 +156,8 @@ __all__ = [
     "params",
     "run_suite",
     "search",
+    "write_report",
 ]
-
-
-def _write_report(result: Any, folder: Path) -> Path:
-    from surrogate_nas.report import write_report
-
-    return write_report(result, folder)
-
-
-hooks.write_report = _write_report
 
 
 def __getattr__(name: str) -> Any:

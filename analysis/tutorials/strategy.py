@@ -189,8 +189,8 @@ axes.legend(frameon=False)
 figure.savefig(FOLDER / "curves.png", dpi=120)
 
 # %% [markdown]
-# `made.report(FOLDER / "comparison")` writes a page with this figure and more: times, duplicates,
-# the noise of training, the effect of λ.
+# `sn.write_report(made, FOLDER / "comparison")` writes a page with this figure and more: times,
+# duplicates, the noise of training, the effect of λ.
 #
 # ## 5. Its place in a verdict
 #

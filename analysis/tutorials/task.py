@@ -231,7 +231,7 @@ axes.legend(frameon=False)
 figure.savefig(FOLDER / "stacks.png", dpi=120)
 
 # %% [markdown]
-# `found.report(FOLDER / "comparison")` writes the page about these runs.
+# `sn.write_report(found, FOLDER / "comparison")` writes the page about these runs.
 #
 # ## What to try next
 #

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.report.explorer import beside, write_explorer
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.report.explorer import EXPLORER, write_explorer
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import StudyResult
@@ -15,7 +16,7 @@ _NUMBERS = "summary.json"
 __all__ = ["write_explorer", "write_report"]
 
 
-def write_report(result: StudyResult, folder: Path, *, command: str = "") -> Path:
+def write_report(result: StudyResult, folder: str | Path, *, command: str = "") -> Path:
     """Write ``report.html``, and of a suite ``tables/*``; each file is whole or as it was before.
 
     The page has a link to ``explore.html`` where that lies in the folder (see `write_explorer`).
@@ -26,29 +27,31 @@ def write_report(result: StudyResult, folder: Path, *, command: str = "") -> Pat
         command: The command that made the result, which the page shows.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or no run has finished.
 
     Example:
-        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
         >>> found = sn.compare(
         ...     "fashion", ["random", "local_search"], "valid_loss", runs=2, budget=20
         ... )
         >>> with TemporaryDirectory() as folder:
-        ...     page = write_report(found, Path(folder))
+        ...     page = sn.write_report(found, folder)
         ...     page.name, "local_search" in page.read_text(encoding="utf-8")
         ('report.html', True)
     """
     from surrogate_nas.report.page import Page
     from surrogate_nas.report.reading import Study, SuiteResult, write_tables
 
+    folder = Path(folder)
+    if not result.strategies:
+        raise UserError("There is nothing to report: no run has finished.")
     if isinstance(result, SuiteResult):
         write_tables(result, folder / "tables")
     study = Study(
         result,
         command=command,
-        explorer=beside(folder),
+        explorer=EXPLORER if (folder / EXPLORER).is_file() else "",
         numbers=_NUMBERS if (folder / _NUMBERS).is_file() else "",
     )
     return Page(study).write(folder)

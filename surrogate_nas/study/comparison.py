@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
-from surrogate_nas.core import hooks
-from surrogate_nas.core.errors import EvaluationError, UserError
+from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
@@ -130,17 +129,6 @@ class StudyResult:
         if self.verdict is None or self.verdict.end is None:
             return list(self.strategies)
         return standings(ends_of(self.strategies, self.problems))
-
-    def report(self, folder: str | Path) -> Path:
-        """Write ``report.html`` and its figures into a folder, which is made if it is missing;
-        gives the page's path.
-
-        Raises:
-            UserError: The folder cannot be written, or no run has finished.
-        """
-        if not self.strategies:
-            raise UserError("There is nothing to report: no run has finished.")
-        return hooks.write_report(self, Path(folder))
 
 
 @dataclass(frozen=True)

@@ -359,7 +359,7 @@ def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(
         budget=12,
         folder=tmp_path / "runs",
     )
-    page = compared.report(tmp_path).read_text()
+    page = sn.write_report(compared, tmp_path).read_text()
     for text in (
         "cells without a path",
         "share of E[λR]",

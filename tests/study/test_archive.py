@@ -27,7 +27,7 @@ from surrogate_nas.cli.output import Progress, progress_bar
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.zipped import write_zip
-from surrogate_nas.report.live.progress import Plan, ProblemProgress
+from surrogate_nas.report.live.progress import Pages
 from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
 from surrogate_nas.study.archive import (
     MANIFEST,
@@ -66,9 +66,7 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas: Snas, tmp_path:
     reported = snas("report", folder, "--json")
     assert reported.code == 0 and "not ended" not in reported.err
     assert snas("export", "csv", folder).code == 0
-    progress = ProblemProgress(folder)
-    progress.refresh(Plan())
-    assert progress.strategies[0].states == ("done",)
+    assert "1 of 1 runs done" in str(Pages(folder).page(folder))
     create(folder, tmp_path / "one.zip")
     verified = verify(tmp_path / "one.zip", replay_all=True)
     assert (verified.problems, verified.runs, verified.replayed) == ([], 1, 1)
@@ -506,7 +504,7 @@ def test_an_archive_of_an_earlier_release_is_valid_and_stands_beside_a_fresh_com
         alone = read_comparison(early)
         for name in ("random", "evolution"):
             assert both.scores(name).tolist() == alone.scores(name).tolist()
-        page = both.report(tmp_path / "page").read_text()
+        page = sn.write_report(both, tmp_path / "page").read_text()
     assert both.merged == [
         "random, evolution: from the archive sealed (by A. Name,"
         f" {found.to_json()['created']}, surrogate_nas {release})."

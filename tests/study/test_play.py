@@ -47,7 +47,7 @@ def test_a_played_run_is_one_like_any_other(tmp_path: Path) -> None:
     together = read_comparison(tmp_path, verify=True)
     assert together.strategies == ["play", "random"]
     assert [one.get("usage") for one in together.to_json()["strategies"]] == [{"tokens": 100}, None]
-    page = together.report(tmp_path).read_text()
+    page = sn.write_report(together, tmp_path).read_text()
     assert "<th>tokens" in page.replace(' scope="col"', "")
 
 

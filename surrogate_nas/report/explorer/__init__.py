@@ -18,11 +18,6 @@ EXPLORER = "explore.html"
 """The name of its file, beside the report's."""
 
 
-def beside(folder: Path) -> str:
-    """The file of the explorer that lies in a folder, or empty."""
-    return EXPLORER if (folder / EXPLORER).is_file() else ""
-
-
 def write_explorer(result: StudyResult, folder: Path) -> Path | None:
     """Write ``explore.html``, with a choice of the problems of a suite; whole or as it was before.
 
