@@ -28,7 +28,6 @@ from surrogate_nas.cli.output import (
     note,
     note_more,
     progress_bar,
-    seconds,
     show_table,
     show_verdict,
     write_pages,
@@ -110,29 +109,13 @@ def suite(
 
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     """Write what a suite has found, with its pages, and print it."""
+    from surrogate_nas.study.tables import TABLES
+
     content = result.summary
     written = write_pages(result, content, folder)
-    heads = (
-        "strategy",
-        "mean rank",
-        "optimum found",
-        "IQM regret",
-        "probability best here",
-        "failed",
-        "real seconds",
-    )
-    rows = [
-        (
-            entry["name"],
-            fixed(entry["rank_mean"], 2),
-            share(entry["solved"]),
-            fixed(entry["regret_iqm"], 3),
-            fixed(entry["probability_best_here"], 2),
-            entry["failures"],
-            seconds(entry["real_seconds"]),
-        )
-        for entry in content["strategies"]
-    ]
+    columns = TABLES["strategies"].shown("terminal", result.strategies)
+    heads = [column.title for column in columns]
+    rows = [[column.text(row) for column in columns] for row in content["strategies"]]
 
     def show() -> None:
         show_table(heads, rows, title=f"{result.suite.title} (regret: 0 the optimum, 1 random's)")

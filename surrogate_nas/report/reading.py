@@ -23,14 +23,15 @@ from surrogate_nas.study.comparison import (
     value_of,
     values_of,
 )
-from surrogate_nas.study.curves import MARKED, ProblemResult, expected_runtime
+from surrogate_nas.study.curves import ProblemResult
 from surrogate_nas.study.decision import Rival, Statement
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.options import BEST_SHOWN
+from surrogate_nas.study.problem import read_plan
 from surrogate_nas.study.run import Run, RunWatch
-from surrogate_nas.study.running import InFlight, Running
+from surrogate_nas.study.running import InFlight
 from surrogate_nas.study.running_file import read_running
 from surrogate_nas.study.scale import nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
@@ -40,9 +41,8 @@ from surrogate_nas.study.tables import (
     TABLES,
     Rows,
     as_csv,
-    as_latex,
-    best_of,
     bold,
+    effect_in_words,
     escaped,
     tabular,
     write_tables,
@@ -51,7 +51,6 @@ from surrogate_nas.study.verdict import TARGET, joined
 
 __all__ = [
     "BEST_SHOWN",
-    "MARKED",
     "PLAN",
     "PROBLEMS",
     "RESAMPLES",
@@ -70,7 +69,6 @@ __all__ = [
     "Rows",
     "Run",
     "RunWatch",
-    "Running",
     "Source",
     "Statement",
     "Store",
@@ -79,14 +77,12 @@ __all__ = [
     "SuiteResult",
     "Values",
     "as_csv",
-    "as_latex",
     "best_cells",
-    "best_of",
     "bold",
     "diagnose",
+    "effect_in_words",
     "ends",
     "escaped",
-    "expected_runtime",
     "final_metrics",
     "final_questions",
     "interval",
@@ -94,6 +90,7 @@ __all__ = [
     "kind_of",
     "nondominated",
     "provenance",
+    "read_plan",
     "read_running",
     "results_of",
     "shared_cells",

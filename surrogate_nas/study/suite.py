@@ -33,6 +33,7 @@ from surrogate_nas.study.statistics import (
     pairs_of,
     ranks_of,
 )
+from surrogate_nas.study.tables import TABLES
 from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.study.versions import most_versions
 
@@ -89,16 +90,9 @@ class SuiteResult(StudyResult):
 
     def _repr_html_(self) -> str:
         """The result in a notebook: the strategies from the best rank on, and the verdict."""
-        keys = ("name", "rank_mean", "solved", "regret_iqm", "probability_best_here", "failures")
-        heads = (
-            "strategy",
-            "mean rank",
-            "optimum found",
-            "IQM regret",
-            "probability best here",
-            "failed",
-        )
-        rows = [[entry[key] for key in keys] for entry in self.summary["strategies"]]
+        columns = TABLES["strategies"].shown("terminal", self.strategies)
+        heads = [column.title for column in columns]
+        rows = [[column.text(row) for column in columns] for row in self.summary["strategies"]]
         return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
 
     @property

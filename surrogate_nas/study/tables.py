@@ -1,29 +1,123 @@
-"""Every table of a suite as rows, and all of them as CSV and LaTeX."""
+"""The tables of a suite: their columns, and all of them as CSV and LaTeX."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING
+from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity, share
 from surrogate_nas.files import write_whole
-from surrogate_nas.study.curves import MARKED, expected_runtime
-from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.curves import MARKED, ProblemResult, expected_runtime
+
+if TYPE_CHECKING:
+    from surrogate_nas.study.suite import SuiteResult
 
 Rows = list[dict[str, Any]]
 """One by one, each from column to value; None where there is none."""
 
 
-def problems(result: SuiteResult) -> Rows:
-    """One row a problem: what was asked, and what regret is measured in."""
+EACH = "*"
+"""The key of a column that every strategy has."""
+
+
+class Column(NamedTuple):
+    """A column of a table, wherever that is shown.
+
+    Attributes:
+        key: The name in JSON and CSV.
+        head: What a reader sees; the key if left out.
+        small: The second line of the head.
+        show: The text of a value on a page and a terminal; a value that is None is a dash.
+        best: `min` or `max` where strategies are compared.
+        where: Where the column is shown: on a ``page``, on a ``terminal`` and in a notebook, in a
+            ``file``.
+    """
+
+    key: str
+    head: str = ""
+    small: str = ""
+    show: Callable[[Any], str] = str
+    best: Callable[[Iterable[float]], float] | None = None
+    where: str = "page file"
+
+    @property
+    def title(self) -> str:
+        """The head on one line."""
+        head = self.head or self.key.replace("_", " ")
+        return f"{head}, {self.small}" if self.small else head
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        """The text of its value in a row."""
+        return NOTHING if row[self.key] is None else self.show(row[self.key])
+
+
+class Table(NamedTuple):
+    """A table of a suite: its columns, and a function that makes its rows."""
+
+    make: Callable[[SuiteResult], Rows]
+    columns: Sequence[Column]
+
+    def shown(self, where: str, strategies: Sequence[str]) -> list[Column]:
+        """The columns that are shown somewhere, with one for each strategy."""
+        shown = []
+        for column in self.columns:
+            if where in column.where.split():
+                names = strategies if column.key == EACH else ()
+                shown += [column._replace(key=name, head=name) for name in names] or [column]
+        return shown
+
+    def rows(self, result: SuiteResult) -> Rows:
+        """The rows of the table's files."""
+        keys = [column.key for column in self.shown("file", result.strategies)]
+        return [{key: row[key] for key in keys} for row in self.make(result)]
+
+    def best(self, rows: Rows) -> set[tuple[int, str]]:
+        """The best entries by row and column, wherever strategies are compared."""
+        known = {column.key: column for column in self.columns}
+        compared: list[tuple[Column, list[tuple[int, str]]]] = []
+        for key in rows[0] if rows else ():
+            if key in known:
+                compared.append((known[key], [(i, key) for i in range(len(rows))]))
+        if EACH in known:
+            for i, row in enumerate(rows):
+                compared.append((known[EACH], [(i, key) for key in row if key not in known]))
+        best: set[tuple[int, str]] = set()
+        for column, places in compared:
+            values = {place: rows[place[0]][place[1]] for place in places if column.best}
+            finite = [
+                value for value in values.values() if value is not None and np.isfinite(value)
+            ]
+            if column.best and len(set(finite)) > 1:
+                end = column.best(finite)
+                best |= {place for place, value in values.items() if value == end}
+        return best
+
+    def latex(self, result: SuiteResult) -> str:
+        """The table as a ``tabular`` with the best entries in bold."""
+        rows = self.rows(result)
+        heads = {one.key: one.title for one in self.shown("file", result.strategies)}
+        return as_latex(rows, self.best(rows), heads)
+
+
+def effect_in_words(effect: float) -> str:
+    """A correlation with its sign."""
+    return NOTHING if np.isnan(effect) else f"{effect:+.2f}".replace("-", "−")
+
+
+def _digits(n: int) -> Callable[[Any], str]:
+    return partial(fixed, decimals=n)
+
+
+def _problems(result: SuiteResult) -> Rows:
     return [
         {
             "problem": p.name,
@@ -31,119 +125,161 @@ def problems(result: SuiteResult) -> Rows:
             "objective": p.objective,
             "budget": p.checkpoints[-1],
             "unit": p.unit,
+            "seeds": p.problem.seed_policy or "mean",
             "optimum": p.reference.optimum,
             "random": p.reference.optimum + p.reference.scale,
             "exact": p.reference.exact,
             "seed noise": p.noise,
+            "fingerprint": p.fingerprint,
         }
         for p in result.problems
     ]
 
 
-def strategies(result: SuiteResult) -> Rows:
-    """One row a strategy, the best rank first."""
-    keys = (
-        "name",
-        "rank_mean",
-        "solved",
-        "regret_iqm",
-        "regret_mean",
-        "regret_median",
-        "probability_best_here",
-        "probability_best",
-        "failures",
-    )
-    return [{key: entry[key] for key in keys} for entry in result.summary["strategies"]]
-
-
-def regret(result: SuiteResult) -> Rows:
-    """Mean normalised regret, problem × strategy: 0 the optimum, 1 random sampling."""
+def _regret(result: SuiteResult) -> Rows:
     rows = zip(result.problems, result.means().tolist(), strict=True)
-    return [{"problem": p.name} | dict(zip(result.strategies, row, strict=True)) for p, row in rows]
-
-
-def runtime(result: SuiteResult) -> Rows:
-    """Expected running time until three targets, in the unit of the budget; infinite where no run
-    got there.
-    """
     return [
-        {
-            "problem": p.name,
-            "unit": p.unit,
-            "target": target,
-            **{name: expected_runtime(p, name, target) for name in result.strategies},
-        }
+        {"problem": p.name, **dict(zip(result.strategies, row, strict=True)), "seed noise": p.noise}
+        for p, row in rows
+    ]
+
+
+def _by_target(result: SuiteResult, value: Callable[[ProblemResult, str, float], float]) -> Rows:
+    return [
+        {"problem": p.name, "unit": p.unit, "target": target}
+        | {name: value(p, name, target) for name in result.strategies}
         for p in result.problems
         for target in MARKED
     ]
 
 
-def reached(result: SuiteResult) -> Rows:
-    """The share of runs that reached three targets, problem × strategy."""
-    return [
-        {
-            "problem": p.name,
-            "target": target,
-            **{
-                name: float(np.isfinite(p.runtimes(name, target)).mean())
-                for name in result.strategies
-            },
+def _reached(problem: ProblemResult, name: str, target: float) -> float:
+    return float(np.isfinite(problem.runtimes(name, target)).mean())
+
+
+def _pairs(result: SuiteResult) -> Rows:
+    rows = []
+    for pair, improved in zip(result.pairs, result.improvements, strict=True):
+        low, high = improved.ci95 or (None, None)
+        ends = {"probability of improvement": improved.probability, "low": low, "high": high}
+        rows.append({**asdict(pair.test), "difference": pair.difference, **ends})
+    return rows
+
+
+def _accounts(result: SuiteResult) -> Rows:
+    rows = []
+    for account in result.accounts:
+        evaluations = max(account.evaluations, 1)
+        more = {
+            "duplicate share": account.duplicates / evaluations,
+            "milliseconds": 1000 * account.strategy_seconds / evaluations,
         }
-        for p in result.problems
-        for target in MARKED
-    ]
+        rows.append(asdict(account) | more)
+    return rows
 
 
-def pairs(result: SuiteResult) -> Rows:
-    """One row a pair: a test over problems, and the probability of improvement; they describe."""
-    return [
-        {
-            **asdict(pair.test),
-            "difference": pair.difference,
-            "probability of improvement": improved.probability,
-            "low": None if improved.ci95 is None else improved.ci95[0],
-            "high": None if improved.ci95 is None else improved.ci95[1],
-        }
-        for pair, improved in zip(result.pairs, result.improvements, strict=True)
-    ]
+def _interval(ends: Sequence[float]) -> str:
+    return " – ".join(fixed(end, 3) for end in ends) or NOTHING
 
 
-def accounts(result: SuiteResult) -> Rows:
-    """One row a strategy: what it spent."""
-    return [asdict(account) for account in result.accounts]
+def _expected(value: float) -> str:
+    return quantity(value) if np.isfinite(value) else "never"
 
 
-TABLES: dict[str, Callable[[SuiteResult], Rows]] = {
-    "problems": problems,
-    "strategies": strategies,
-    "regret": regret,
-    "runtime": runtime,
-    "reached": reached,
-    "pairs": pairs,
-    "accounts": accounts,
+_ALL = "page terminal file"
+TABLES: dict[str, Table] = {
+    "problems": Table(
+        _problems,
+        (
+            Column("problem"),
+            Column("benchmark"),
+            Column("objective"),
+            Column("budget", show="{:,g}".format),
+            Column("unit"),
+            Column("seeds", where="page"),
+            Column("optimum", show="{:.5g}".format),
+            Column("random", "random sampling", "expected", "{:.5g}".format),
+            Column("exact", "scale", "of a table", lambda value: "yes" if value else "no"),
+            Column("seed noise", "seed noise", "as regret", _digits(3)),
+            Column("fingerprint", where="page"),
+        ),
+    ),
+    "strategies": Table(
+        lambda result: result.summary["strategies"],
+        (
+            Column("name", "strategy", where=_ALL),
+            Column("rank_mean", "mean rank", "", _digits(2), min, _ALL),
+            Column("solved", "optimum found", "", share, max, _ALL),
+            Column("regret_iqm", "regret", "IQM", _digits(3), min, _ALL),
+            Column("regret_ci95", "regret", "95 % interval", _interval, where="page"),
+            Column("regret_mean", "regret", "mean", _digits(3), min),
+            Column("regret_median", "regret", "median", _digits(3), min),
+            Column("probability_best_here", "probability best", "here", _digits(2), max, _ALL),
+            Column("probability_best", "probability best", "other problems", _digits(2), max),
+            Column("failures", "failed runs", where=_ALL),
+            Column("no_feasible_cell", "no feasible cell", "runs", where="page"),
+            Column("real_seconds", "real seconds", "", quantity, where="terminal"),
+        ),
+    ),
+    "regret": Table(
+        _regret,
+        (
+            Column("problem"),
+            Column(EACH, show=_digits(2), best=min),
+            Column("seed noise", show=_digits(2), where="page"),
+        ),
+    ),
+    "runtime": Table(
+        partial(_by_target, value=expected_runtime),
+        (
+            Column("problem"),
+            Column("unit"),
+            Column("target", "regret", "at most", lambda at: f"{at:g}" if at else "0, the optimum"),
+            Column(EACH, show=_expected, best=min),
+        ),
+    ),
+    "reached": Table(
+        partial(_by_target, value=_reached),
+        (Column("problem"), Column("target"), Column(EACH, best=max)),
+    ),
+    "pairs": Table(
+        _pairs,
+        (
+            Column("first"),
+            Column("second"),
+            Column("wins", "problems", "better"),
+            Column("ties", "problems", "equal"),
+            Column("losses", "problems", "worse"),
+            Column("effect", "effect", "rank-biserial", effect_in_words),
+            Column("p", "p", "Wilcoxon", p_value),
+            Column("p_holm", "p", "after Holm", p_value),
+            Column("difference", "difference", "mean regret", _digits(3)),
+            Column("probability of improvement", "probability", "of improvement", _digits(2)),
+            Column("low", "95 %", "from", _digits(2)),
+            Column("high", "95 %", "to", _digits(2)),
+        ),
+    ),
+    "accounts": Table(
+        _accounts,
+        (
+            Column("strategy"),
+            Column("runs"),
+            Column("failures", where="file"),
+            Column("empty", where="file"),
+            Column("evaluations", "cells", "evaluated", "{:,}".format),
+            Column("duplicates", "duplicates", "asked for again", "{:,}".format),
+            Column("duplicate share", "duplicates", "share", "{:.1%}".format, where="page"),
+            Column("queries", show=quantity),
+            Column("simulated_seconds", "time", "simulated, s", quantity),
+            Column("real_seconds", "time", "in all, s", quantity),
+            Column("strategy_seconds", "time", "strategy, s", quantity),
+            Column("milliseconds", "time", "strategy, ms a cell", quantity, where="page"),
+        ),
+    ),
 }
-"""All tables by the names of their files."""
-
-_HEADS = {
-    "name": "strategy",
-    "rank_mean": "mean rank",
-    "solved": "optimum found",
-    "regret_iqm": "regret, IQM",
-    "regret_mean": "regret, mean",
-    "regret_median": "regret, median",
-    "probability_best": "probability best, other problems",
-    "probability_best_here": "probability best, here",
-}
-"""What a column is called where its name in JSON and CSV is none that a reader of a paper knows."""
-_LARGER = {"solved", "probability_best", "probability_best_here"}
-_SMALLER = {"rank_mean", "regret_iqm", "regret_mean", "regret_median"}
-_OF_STRATEGIES: dict[str, Callable[[Iterable[float]], float]] = {
-    "regret": min,
-    "runtime": min,
-    "reached": max,
-}
-"""Tables with a column a strategy, and what is best in a row of them."""
-_KEYS = {"problem", "unit", "target"}
+"""The tables of a suite by the names of their files. Accounts tell what a strategy spent, pairs
+describe and decide nothing, and running times are infinite where no run reached the target.
+"""
 
 _KEPT_APART = "\u200b"
 """Between two hyphens, which LaTeX would set as a dash."""
@@ -186,9 +322,8 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
         True
     """
     for name, table in TABLES.items():
-        rows = table(result)
-        for suffix, text in (("csv", as_csv(rows)), ("tex", as_latex(rows, best_of(name, rows)))):
-            write_whole(folder / f"{name}.{suffix}", text)
+        write_whole(folder / f"{name}.csv", as_csv(table.rows(result)))
+        write_whole(folder / f"{name}.tex", table.latex(result))
 
 
 def as_csv(rows: Rows) -> str:
@@ -200,32 +335,13 @@ def as_csv(rows: Rows) -> str:
     return written.getvalue()
 
 
-def best_of(name: str, rows: Rows) -> set[tuple[int, str]]:
-    """The best entries of one of `TABLES`, by row and column, wherever strategies are compared."""
-    if name in _OF_STRATEGIES:
-        lists = [[(i, c) for c in row if c not in _KEYS] for i, row in enumerate(rows)]
-        choose = dict.fromkeys(range(len(lists)), _OF_STRATEGIES[name])
-    else:
-        compared = [
-            c for c in (rows[0] if rows and name == "strategies" else ()) if c in _LARGER | _SMALLER
-        ]
-        lists = [[(i, c) for i in range(len(rows))] for c in compared]
-        choose = {place: max if c in _LARGER else min for place, c in enumerate(compared)}
-    best_entries: set[tuple[int, str]] = set()
-    for place, entries in enumerate(lists):
-        values = {entry: rows[entry[0]][entry[1]] for entry in entries}
-        finite = [value for value in values.values() if value is not None and np.isfinite(value)]
-        if len(set(finite)) > 1:
-            best = choose[place](finite)
-            best_entries |= {entry for entry, value in values.items() if value == best}
-    return best_entries
-
-
-def as_latex(rows: Rows, best: Collection[tuple[int, str]] = ()) -> str:
+def as_latex(
+    rows: Rows, best: Collection[tuple[int, str]] = (), heads: Mapping[str, str] | None = None
+) -> str:
     """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where
     there is no value.
 
-    Entries of `best`, by row and column, are bold.
+    Entries of `best`, by row and column, are bold; `heads` are the heads of columns by their names.
     """
     columns = list(rows[0]) if rows else []
     numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
@@ -233,9 +349,9 @@ def as_latex(rows: Rows, best: Collection[tuple[int, str]] = ()) -> str:
         [bold(_rounded(v)) if (i, c) in best else _rounded(v) for c, v in row.items()]
         for i, row in enumerate(rows)
     ]
-    heads = [_rounded(_HEADS.get(column, column.replace("_", " "))) for column in columns]
+    titles = [_rounded((heads or {}).get(column, column)) for column in columns]
     return "\n".join(
-        [*tabular("".join("lr"[is_number] for is_number in numeric), heads, lines), ""]
+        [*tabular("".join("lr"[is_number] for is_number in numeric), titles, lines), ""]
     )
 
 

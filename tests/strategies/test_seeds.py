@@ -17,7 +17,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Draw
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import Study
-from surrogate_nas.report.sections.scores import summary_notes
+from surrogate_nas.report.sections.tables import summary_notes
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request

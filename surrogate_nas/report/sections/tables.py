@@ -1,12 +1,25 @@
-"""The tables of a suite: strategies, problems, pairs, running times and accounts, each with its
-files.
+"""Tables: how good each strategy of a comparison is, how sure, at what cost; its paired tests; and
+the tables of a suite, each with its files.
 """
 
 from __future__ import annotations
 
-import math
+from functools import partial
 
-from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity, share
+import numpy as np
+
+from surrogate_nas.core.numbers import (
+    MISSED,
+    NO_CELL,
+    NOTHING,
+    decimals_for,
+    fixed,
+    p_value,
+    plural,
+    quantity,
+    share,
+    some_of,
+)
 from surrogate_nas.report.markup import (
     Column,
     Content,
@@ -18,91 +31,290 @@ from surrogate_nas.report.markup import (
     section,
     strategy,
 )
-from surrogate_nas.report.reading import MARKED, Study, expected_runtime
-from surrogate_nas.report.sections.scores import OVERTUNING_NOTE, effect_in_words
+from surrogate_nas.report.reading import TABLES, Comparison, Study, effect_in_words
+from surrogate_nas.report.style import Style
 
-_FEWEST_PROBLEMS = 7
-"""With fewer, pairs of strategies say nothing over problems."""
+_TESTS_NOTE = (
+    "Descriptive only; see the verdict for significance. Runs are paired by number: run k of every"
+    " strategy starts from the same cells. Effect: matched-pairs rank-biserial correlation, +1"
+    " where the first is always better, −1 where the second is. p: Wilcoxon's signed-rank test,"
+    " two-sided, then corrected by Holm over all pairs."
+)
+OVERTUNING_NOTE = (
+    "Overtuning (Schneider et al., 2025): the share of runs whose answer is worse by the mean over"
+    " seeds than a cell that they had picked before, and the mean loss by it over all runs."
+)
+_OPTIMISM_NOTE = (
+    "Optimism: the score of the answer as the search saw it, minus its score by the mean over"
+    " seeds, which all other numbers use; below 0, the answer looked better than it is."
+)
+_OVERTUNING = [Column("overtuning", "runs"), Column("overtuning", "loss")]
 
 
-def _section(
-    title: str,
-    table: Table,
-    files: str,
-    text: str,
-) -> Section:
-    """A table with what a reader must know, and its files in ``tables/``; it opens by its title."""
-    return Section(title, [table, note(f"{text} ", *files_of(files), ".")], folded=True)
+@section(70, "comparison", "front")
+def summary(study: Study) -> Section | None:
+    """One row per strategy."""
+    if not study.comparison.strategies:
+        return None
+    comparison = study.comparison
+    return Section(
+        "Summary",
+        [summary_table(comparison, study.styles), note(" ".join(summary_notes(comparison)))],
+        folded=True,
+    )
 
 
-@section(70, "suite")
-def strategies(study: Study) -> Section | None:
-    """One row a strategy, the best rank first."""
+def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
+    """One row per strategy: how good, how sure, at what cost."""
+    names = comparison.strategies
+    decimals = decimals_for([value for name in names for value in comparison.scores(name)])
+    queries = comparison.objective.benchmark.cost == "queries"
     heads = [
         Column("strategy"),
-        Column("mean rank"),
-        Column("optimum", "found"),
-        Column("regret", "IQM"),
-        Column("regret", "95 % interval"),
+        Column("runs"),
+        Column("score", "mean ± std"),
+        Column("score", "IQM"),
+        Column("mean’s", "95 % interval"),
         Column("regret", "mean"),
         Column("regret", "median"),
-        Column("probability", "best, these problems"),
-        Column("probability", "best, such problems"),
-        Column("failed", "runs"),
-        Column("no feasible cell", "runs"),
+        *([Column("optimism", "seen − mean")] if comparison.objective.draws else []),
+        *(_OVERTUNING if comparison.tells_overtuning else []),
+        Column("cells", "evaluated"),
+        Column("cells", "distinct"),
+        Column("queries") if queries else Column("time", "simulated, s"),
+        Column("time", "strategy, s"),
+        Column("time", "in all, s"),
     ]
     rows: list[list[Content]] = [
         [
-            strategy(entry["name"], study.styles[entry["name"]]),
-            fixed(entry["rank_mean"], 2),
-            NOTHING if entry["solved"] is None else f"{entry['solved']:.0%}",
-            fixed(entry["regret_iqm"], 3),
-            " – ".join(fixed(end, 3) for end in entry["regret_ci95"] or ()) or NOTHING,
-            fixed(entry["regret_mean"], 3),
-            fixed(entry["regret_median"], 3),
-            fixed(entry["probability_best_here"], 2),
-            fixed(entry["probability_best"], 2),
-            str(entry["failures"]),
-            str(entry["no_feasible_cell"]),
+            strategy(name, styles[name]),
+            some_of(len(comparison.feasible_runs_of(name)), len(comparison.runs_of(name))),
+            *_scores(comparison, name, decimals),
+            *_costs(comparison, name),
         ]
-        for entry in study.suite.summary["strategies"]
+        for name in names
     ]
-    return _section(
+    failed = [name for name in comparison.description["strategies"] if name not in names]
+    rows += [[strategy(name, styles[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
+    return Table(heads, rows)
+
+
+def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
+    summary = comparison.summary(name)
+    regrets = comparison.regrets(name)
+    optimism = comparison.optimism(name)
+    overtuning = comparison.overtuning(name)
+    if summary is None:
+        more = (optimism is not None) + len(_OVERTUNING) * comparison.tells_overtuning
+        return [NO_CELL, *[NOTHING] * (4 + more)]
+    one = len(comparison.feasible_runs_of(name)) == 1
+    between = " – ".join(fixed(end, decimals) for end in summary.ci95 or ())
+    return [
+        f"{fixed(summary.mean, decimals)}{'' if one else f' ± {fixed(summary.std, decimals)}'}",
+        NOTHING if one else fixed(summary.iqm, decimals),
+        between or NOTHING,
+        NOTHING if regrets is None else fixed(float(regrets.mean()), decimals),
+        NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
+        *([] if optimism is None else [fixed(float(optimism.mean()), decimals)]),
+        *(
+            []
+            if overtuning is None
+            else [share(overtuning.share), fixed(overtuning.mean_loss, decimals)]
+        ),
+    ]
+
+
+def _costs(comparison: Comparison, name: str) -> list[Content]:
+    runs = comparison.runs_of(name)
+    costs: list[list[float]] = [
+        [len(run.trials) for run in runs],
+        [len({trial.cell for trial in run.trials}) for run in runs],
+        [run.simulated_seconds for run in runs],
+        [run.strategy_seconds for run in runs],
+        [run.real_seconds for run in runs],
+    ]
+    return [quantity(float(np.mean(cost))) for cost in costs]
+
+
+def summary_notes(comparison: Comparison) -> list[str]:
+    """What a reader of the summary table must know."""
+    objective = comparison.objective
+    score = (
+        "The score is L + λR and has no dimension"
+        if objective.parts == 1
+        else f"The score: {MISSED[0].lower()}{MISSED[1:]}"
+    )
+    notes = [
+        f"{score}; lower is better. Cells and times are means per run: time that the strategy took"
+        " to ask and to learn, and in all, on the machine that ran it."
+    ]
+    runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
+    if objective.parts > 1:
+        notes.append(
+            "Objectives are scaled between the best and the worst of the exact front, or of all"
+            " runs' front."
+        )
+    elif comparison.optimum is not None:
+        notes.append(
+            f"Regret is the score minus the optimum of the space, {fixed(comparison.optimum, 6)}."
+        )
+    elif objective.has_history:
+        notes.append("Regret is undefined: scores depend on history.")
+    elif objective.over_space() is not None:
+        notes.append("Regret is undefined: no cell of the space is feasible.")
+    else:
+        notes.append("Regret is undefined: the benchmark is no table, so its optimum is not known.")
+    if comparison.optimum is not None and objective.parts == 1:
+        notes.append(_noise_note(comparison))
+    if len(runs) == len(comparison.strategies):
+        notes.append("Each number is from one run.")
+    infeasible = sum(not comparison.answer(run).feasible for run in runs)
+    if infeasible:
+        notes.append(
+            f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores"
+            " and regrets are over the others, whose number is in the column of runs."
+        )
+    notes += _notes_on_drawn_seeds(comparison)
+    if objective.benchmark.cost == "queries":
+        notes.append("The benchmark holds no training times: a query costs one unit.")
+    return notes
+
+
+def _notes_on_drawn_seeds(comparison: Comparison) -> list[str]:
+    notes = [_OPTIMISM_NOTE] if comparison.objective.draws else []
+    return [*notes, OVERTUNING_NOTE] if comparison.tells_overtuning else notes
+
+
+def _noise_note(comparison: Comparison) -> str:
+    noise = comparison.noise
+    if noise is None:
+        return (
+            "There is no noise band: the benchmark does not hold two training seeds of a cell for"
+            " this objective."
+        )
+    return (
+        f"Noise of training, in the same unit: {fixed(noise.mean_of_seeds, 6)} for the mean over a"
+        f" cell's seeds, {fixed(noise.one_seed, 6)} for one seed (standard deviation over seeds, on"
+        f" average over the {plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at"
+        " least ten); regrets that differ by less say little."
+    )
+
+
+@section(95, "comparison", "front")
+def tests(study: Study) -> Section | None:
+    """Every pair of strategies."""
+    comparison = study.comparison
+    if not comparison.strategies:
+        return None
+    if not comparison.tests:
+        return None
+    heads = [
+        Column("first"),
+        Column("second"),
+        Column("first better"),
+        Column("equal"),
+        Column("second better"),
+        Column("effect", "rank-biserial"),
+        Column("p", "Wilcoxon"),
+        Column("p", "after Holm"),
+    ]
+    rows: list[list[Content]] = [
+        [
+            strategy(test.first, study.styles[test.first]),
+            strategy(test.second, study.styles[test.second]),
+            str(test.wins),
+            str(test.ties),
+            str(test.losses),
+            effect_in_words(test.effect),
+            p_value(test.p),
+            p_value(test.p_holm),
+        ]
+        for test in comparison.tests
+    ]
+    return Section("Every pair", [Table(heads, rows, texts=2), note(_TESTS_NOTE)], folded=True)
+
+
+_FEWEST_PROBLEMS = 7  # with fewer, pairs of strategies say nothing over problems
+_OF_STRATEGIES = ("name", "strategy", "first", "second")
+_CODE = ("objective", "fingerprint")
+# Left-aligned columns, where these are more than one.
+_TEXTS = {"problems": 3, "pairs": 2, "runtime": 2}
+# The place on the page, the title, the table, and what a reader must know.
+_SHOWN = (
+    (
+        70,
         "Strategies",
-        Table(heads, rows),
         "strategies",
         "Probability best: from the p-values of the verdict. The odds of a rival against the leader"
         " are p / 2 to 1 − p / 2; on these problems from paired runs, on such problems from one"
         " number per space. Strategies that tie share the probability.",
-    )
-
-
-@section(72, "suite")
-def regret(study: Study) -> Section | None:
-    """Mean normalised regret, a row a problem."""
-    heads = [
-        Column("problem"),
-        *(Column(name) for name in study.result.standings),
-        Column("seed noise"),
-    ]
-    rows: list[list[Content]] = []
-    for problem in study.result.problems:
-        means = {name: float(problem.at(name).mean()) for name in study.result.standings}
-        least = min(means.values())
-        shown = [
-            Span(fixed(m, 2), "strong") if m <= least + 1e-12 else fixed(m, 2)
-            for m in means.values()
-        ]
-        rows.append(
-            [problem.name, *shown, NOTHING if problem.noise is None else fixed(problem.noise, 2)]
-        )
-    return _section(
+    ),
+    (
+        72,
         "Problem by problem",
-        Table(heads, rows),
         "regret",
         "Mean normalised regret at the end; 0: the optimum, 1: the expected regret of random"
         " sampling; bold: the lowest.",
-    )
+    ),
+    (
+        75,
+        "Problems",
+        "problems",
+        "Normalised regret is (score − optimum) / (random sampling − optimum); without a table, the"
+        " best and the mean of all runs are used instead. Seed noise: the standard deviation of the"
+        " best cells over training seeds, in the same unit; a smaller difference may vanish when"
+        " cells are retrained.",
+    ),
+    (
+        85,
+        "Expected running time",
+        "runtime",
+        "What all runs spent until the target, divided by the number of runs that reached it: the"
+        " expected cost of restarting until one run succeeds.",
+    ),
+    (
+        90,
+        "Accounts",
+        "accounts",
+        "Over all runs. A cell that is asked for again gives the same answer and is charged again."
+        " Time in all: strategy and evaluation, on the machine that ran them.",
+    ),
+    (
+        95,
+        "Every pair",
+        "pairs",
+        "Descriptive only; see the verdict for significance. Wilcoxon's signed-rank test of mean"
+        " regrets over problems, Holm's correction over all pairs. Improvement: how probably a run"
+        " of the first ends better than one of the second on the same problem, a tie counting"
+        " half.",
+    ),
+)
+
+
+def _table(study: Study, title: str, name: str, text: str) -> Section | None:
+    if name == "pairs" and len(study.result.problems) < _FEWEST_PROBLEMS:
+        return None
+    table = TABLES[name]
+    columns = table.shown("page", study.result.standings)
+    best = table.best(table.rows(study.suite)) if name == "regret" else ()
+    rows: list[list[Content]] = []
+    for i, row in enumerate(table.make(study.suite)):
+        cells: list[Content] = []
+        for column in columns:
+            shown: Content = column.text(row)
+            if column.key in _OF_STRATEGIES:
+                shown = strategy(row[column.key], study.styles[row[column.key]])
+            elif column.key in _CODE or (i, column.key) in best:
+                shown = Span(column.text(row), "code" if column.key in _CODE else "strong")
+            cells.append(shown)
+        rows.append(cells)
+    heads = [Column(column.head or column.key, column.small) for column in columns]
+    content = Table(heads, rows, texts=_TEXTS.get(name, 1))
+    return Section(title, [content, note(f"{text} ", *files_of(name), ".")], folded=True)
+
+
+for _place, _title, _name, _text in _SHOWN:
+    section(_place, "suite")(partial(_table, title=_title, name=_name, text=_text))
 
 
 @section(73, "suite")
@@ -122,158 +334,3 @@ def overtuning(study: Study) -> Section | None:
     heads = [Column("problem"), *(Column(name) for name in names)]
     text = f"{OVERTUNING_NOTE} The loss is in normalised regret."
     return Section("Overtuning", [Table(heads, rows), note(text)], folded=True)
-
-
-@section(75, "suite")
-def problems(study: Study) -> Section | None:
-    """One row a problem: what was asked, and what its regret is measured in."""
-    heads = [
-        Column("problem"),
-        Column("benchmark"),
-        Column("minimise"),
-        Column("budget"),
-        Column("seeds"),
-        Column("optimum"),
-        Column("random sampling", "expected"),
-        Column("scale"),
-        Column("seed noise", "as regret"),
-        Column("fingerprint"),
-    ]
-    rows: list[list[Content]] = [
-        [
-            p.name,
-            p.problem.benchmark,
-            Span(p.objective, "code"),
-            f"{p.checkpoints[-1]:,g} {p.unit}",
-            p.problem.seed_policy or "mean",
-            f"{p.reference.optimum:.5g}",
-            f"{p.reference.optimum + p.reference.scale:.5g}",
-            "of the table" if p.reference.exact else "of the runs",
-            NOTHING if p.noise is None else fixed(p.noise, 3),
-            Span(p.fingerprint, "code"),
-        ]
-        for p in study.suite.problems
-    ]
-    return _section(
-        "Problems",
-        Table(heads, rows, texts=3),
-        "problems",
-        "Normalised regret is (score − optimum) / (random sampling − optimum); without a table, the"
-        " best and the mean of all runs are used instead. Seed noise: the standard deviation of the"
-        " best cells over training seeds, in the same unit; a smaller difference may vanish when"
-        " cells are retrained.",
-    )
-
-
-@section(95, "suite")
-def pairs(study: Study) -> Section | None:
-    """One row a pair, over problems: it describes and decides nothing."""
-    if len(study.result.problems) < _FEWEST_PROBLEMS:
-        return None
-    heads = [
-        Column("first"),
-        Column("second"),
-        Column("problems", "better / equal / worse"),
-        Column("effect", "rank-biserial"),
-        Column("p", "Wilcoxon"),
-        Column("p", "after Holm"),
-        Column("difference", "mean regret"),
-        Column("improvement", "probability"),
-    ]
-    rows: list[list[Content]] = []
-    for pair, improved in zip(study.suite.pairs, study.suite.improvements, strict=True):
-        test = pair.test
-        rows.append(
-            [
-                strategy(test.first, study.styles[test.first]),
-                strategy(test.second, study.styles[test.second]),
-                f"{test.wins} / {test.ties} / {test.losses}",
-                effect_in_words(test.effect),
-                p_value(test.p),
-                p_value(test.p_holm),
-                fixed(pair.difference, 3),
-                _with_interval(improved.probability, improved.ci95),
-            ]
-        )
-    return _section(
-        "Every pair",
-        Table(heads, rows, texts=2),
-        "pairs",
-        "Descriptive only; see the verdict for significance. Wilcoxon's signed-rank test of mean"
-        " regrets over problems, Holm's correction over all pairs. Improvement: how probably a run"
-        " of the first ends better than one of the second on the same problem, a tie counting"
-        " half.",
-    )
-
-
-def _with_interval(value: float, ci95: tuple[float, float] | None) -> str:
-    return f"{value:.2f}" if ci95 is None else f"{value:.2f} ({ci95[0]:.2f} – {ci95[1]:.2f})"
-
-
-@section(85, "suite")
-def running_time(study: Study) -> Section | None:
-    """Expected running time of every strategy until three targets on every problem."""
-    heads = [
-        Column("problem"),
-        Column("unit"),
-        Column("regret", "at most"),
-        *(Column(name) for name in study.result.standings),
-    ]
-    rows: list[list[Content]] = []
-    for problem in study.suite.problems:
-        for target in MARKED:
-            row: list[Content] = [
-                problem.name,
-                problem.unit,
-                f"{target:g}" if target else "0, the optimum",
-            ]
-            for name in study.result.standings:
-                expected = expected_runtime(problem, name, target)
-                row.append(quantity(expected) if math.isfinite(expected) else "never")
-            rows.append(row)
-    return _section(
-        "Expected running time",
-        Table(heads, rows, texts=2),
-        "runtime",
-        "What all runs spent until the target, divided by the number of runs that reached it: the"
-        " expected cost of restarting until one run succeeds.",
-    )
-
-
-@section(90, "suite")
-def accounts(study: Study) -> Section | None:
-    """One row a strategy: what all of its runs spent."""
-    heads = [
-        Column("strategy"),
-        Column("runs"),
-        Column("cells", "evaluated"),
-        Column("duplicates", "asked for again"),
-        Column("duplicates", "share"),
-        Column("queries"),
-        Column("time", "simulated, s"),
-        Column("time", "strategy, s"),
-        Column("time", "strategy, ms a cell"),
-        Column("time", "in all, s"),
-    ]
-    rows: list[list[Content]] = [
-        [
-            strategy(one.strategy, study.styles[one.strategy]),
-            f"{one.runs:,}",
-            f"{one.evaluations:,}",
-            f"{one.duplicates:,}",
-            f"{one.duplicates / max(one.evaluations, 1):.1%}",
-            quantity(one.queries),
-            quantity(one.simulated_seconds),
-            quantity(one.strategy_seconds),
-            quantity(1000 * one.strategy_seconds / max(one.evaluations, 1)),
-            quantity(one.real_seconds),
-        ]
-        for one in study.suite.accounts
-    ]
-    return _section(
-        "Accounts",
-        Table(heads, rows),
-        "accounts",
-        "Over all runs. A cell that is asked for again gives the same answer and is charged again."
-        " Time in all: strategy and evaluation, on the machine that ran them.",
-    )
