@@ -1,5 +1,5 @@
 """What every strategy can, by the flags of its class, and what a step of it costs: the table in the
-README.
+README; and the table of exports in the guide.
 
     snas data fetch nb201 && python analysis/abilities.py    # times every strategy (a minute)
     python analysis/abilities.py --keep                      # times those that have no time yet
@@ -23,7 +23,9 @@ from marked import put
 from marked import table as markdown
 
 import surrogate_nas as sn
+from surrogate_nas.core.extras import command
 from surrogate_nas.core.threads import one_thread
+from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, Strategy, resolve
 from surrogate_nas.training.hardware.latency import device_model
 
@@ -59,6 +61,16 @@ def table(cost: dict[str, float]) -> str:
         step = shown(cost[name]) if name in cost else "–"
         lines.setdefault((*abilities(resolve(name)), step), []).append(f"`{name}`")
     return markdown(HEADS, [(", ".join(names), *can) for can, names in lines.items()])
+
+
+def exports() -> str:
+    """The table of exports in Markdown, by their declarations."""
+    rows = []
+    for name in EXPORTS.places:
+        one = EXPORTS[name]
+        needs = f"`{command(one.needs[-1])}`" if one.needs else "–"
+        rows.append((f"`{name}`", one.summary, needs))
+    return markdown(("format", "what is written", "needs"), rows)
 
 
 def shown(milliseconds: float) -> str:
@@ -126,6 +138,7 @@ def main() -> None:
     figures = timed(before)
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     put(TOP / "README.md", "analysis/abilities.py", table(figures["ms_a_step"]))
+    put(TOP / "analysis" / "guide" / "exports.md", "analysis/abilities.py", exports())
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ _QUOTED = re.compile(r'(?P<authors>[^"]+), "(?P<title>[^"]+)", (?P<venue>.+)')
 _ARXIV = r"arXiv:[\d.]+, (?:19|20)\d\d"
 _PLAIN = re.compile(rf"(?P<title>.+?), (?P<venue>{_ARXIV}|[^,]*\b(?:19|20)\d\d\b[^,]*)")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
-_NUMBER = re.compile(r"arXiv[ :](\d\d)\d\d")
-"""An arXiv number begins with the year and the month."""
+_NUMBER = re.compile(r"arXiv[ :](\d\d)\d\d")  # an arXiv number begins with the year and the month
 _SMALL = {"a", "an", "the", "on", "is", "of"}
 
 
@@ -110,7 +109,6 @@ def paper_of(citation: str) -> Paper | None:
 
 
 def _names(authors: str) -> tuple[str, ...]:
-    """Family names one by one, as BibTeX wants them."""
     if authors.endswith(" et al."):
         return authors.removesuffix(" et al."), "others"
     return tuple(name.strip() for name in re.split(r", | & ", authors) if name.strip())
@@ -157,24 +155,17 @@ class Bibliography:
     """
 
     def __init__(self) -> None:
-        """Know no paper yet."""
         self.papers: dict[str, Paper] = {}
 
-    def cite(self, citation: str) -> str:
-        """The key of a paper, which is taken in; empty for a text that is no citation.
+    def cite(self, citation: str | Paper) -> str:
+        """The key of a paper, which is taken in where it is new; empty for a text that is none.
 
         Args:
-            citation: As `paper_of` takes it.
+            citation: As `paper_of` takes it, or the paper in its parts.
         """
-        paper = paper_of(citation)
-        return "" if paper is None else self.take(paper)
-
-    def take(self, paper: Paper) -> str:
-        """The key of a paper, which is taken in where it is new.
-
-        Args:
-            paper: In its parts.
-        """
+        paper = paper_of(citation) if isinstance(citation, str) else citation
+        if paper is None:
+            return ""
         for key, known in self.papers.items():
             if known.identity == paper.identity:
                 self.papers[key] = max(known, paper, key=_detail)
@@ -201,5 +192,4 @@ class Bibliography:
 
 
 def _detail(paper: Paper) -> tuple[bool, int, int]:
-    """How much a citation tells: all authors, a longer title."""
     return "others" not in paper.authors, len(paper.title), len(paper.authors)

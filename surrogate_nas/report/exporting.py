@@ -1,20 +1,16 @@
-"""What exports share: a run as a row of a table, and as trackers of experiments see one."""
+"""What exports share: a trial and a run as rows of a table."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from surrogate_nas.report.reading import Comparison, Run, StudyResult, final_metrics
-from surrogate_nas.space.trial import Trial
 
 FINAL = "final_"
 """Prefix of the final metrics of the cell that a run found."""
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
-_TEXTS = {"strategy", "run", "cell", "failure"}
 
 
 def clock(seconds: float) -> datetime:
@@ -54,113 +50,45 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     return row
 
 
-@dataclass(frozen=True)
-class Point:
-    """Finite numbers by name, with their step and their time on the simulated clock."""
+def trial_rows(result: StudyResult) -> Iterator[dict[str, Any]]:
+    """Every trial of every run, also of failed runs, from column to value.
 
-    step: int
-    seconds: float
-    values: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class TrackedRun:
-    """A run as trackers of experiments see one.
-
-    Attributes:
-        name: Of the run.
-        strategy: Its label.
-        parameters: What was compared, and the cell that the run found.
-        points: A point for every trial by rising time, and a last one of ``found/NAME``: what the
-            run found and spent.
-        facts: Provenance, and the failure of a run that failed.
-        failure: What went wrong, or empty.
+    Example:
+        >>> import surrogate_nas as sn
+        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
+        >>> rows = list(trial_rows(made))
+        >>> len(rows), list(rows[0])[:5]
+        (24, ['strategy', 'run', 'index', 'cell', 'score'])
     """
-
-    name: str
-    strategy: str
-    parameters: Mapping[str, Any]
-    points: list[Point]
-    facts: Mapping[str, str]
-    failure: str
-
-    @property
-    def seconds(self) -> float:
-        """How long it took, on the simulated clock."""
-        return self.points[-1].seconds
+    for comparison in result.comparisons.values():
+        for run in comparison.ended_runs:
+            yield from rows_of_run(comparison, run)
 
 
-def named(result: StudyResult, comparison: Comparison) -> str:
-    """The name of a comparison among the results of other studies."""
-    return f"{result.name} / {comparison.problem}" if comparison.problem else result.name
-
-
-def tracked_runs(comparison: Comparison) -> Iterator[TrackedRun]:
-    """Every run of a comparison."""
-    description = comparison.description
-    objective = comparison.objective
-    for run in comparison.ended_runs:
-        row = run_row(comparison, run)
-        parameters = {
+def rows_of_run(comparison: Comparison, run: Run) -> Iterator[dict[str, Any]]:
+    """The rows of `trial_rows` for one run."""
+    draws = comparison.objective.draws
+    reported_trials = comparison.reported(run) if draws else run.trials
+    for trial, reported in zip(run.trials, reported_trials, strict=True):
+        scores = {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
+        if draws:
+            scores["reported_score"] = reported.score
+        row = {
+            **comparison.columns,
             "strategy": run.strategy,
             "run": run.run,
-            "benchmark": objective.benchmark.name,
-            "objective": str(objective),
-            "budget_cells": description["budget"]["cells"],
-            "budget_seconds": description["budget"]["seconds"],
-            "seed": description["seed"],
-            "first_cells": description["first_cells"],
-            "cost_unit": objective.benchmark.cost,
-            "found_cell": row["cell"],
-        }
-        facts = {"fingerprint": objective.fingerprint}
-        facts |= {key: str(value) for key, value in description["provenance"].items()}
-        if run.failure:
-            facts["failure"] = run.failure
-        points = list(_points(comparison, run))
-        found = {f"found/{name}": row[name] for name in row if name not in _TEXTS}
-        end = points[-1].seconds if points else 0.0
-        points.append(Point(len(points), end, _finite(found)))
-        yield TrackedRun(
-            name=f"{run.strategy} / run {run.run}",
-            strategy=run.strategy,
-            parameters={key: value for key, value in parameters.items() if value is not None},
-            points=points,
-            facts=facts,
-            failure=run.failure,
-        )
-
-
-def _points(comparison: Comparison, run: Run) -> Iterator[Point]:
-    if not run.trials:
-        return
-    best = comparison.anytime(run).score.tolist()
-    has_best = False
-    for i, trial in enumerate(run.trials):
-        has_best = has_best or (trial.feasible and trial.epochs == run.epochs)
-        values = {
+            "index": trial.index,
+            "cell": trial.cell.text,
             "score": trial.score,
+            **scores,
             "loss": trial.loss,
             "penalty": trial.penalty,
-            "cost": trial.finished,
-            **scores_by_objective(trial),
+            "feasible": trial.feasible,
+            "epochs": trial.epochs,
+            "cost": trial.cost_seconds,
+            "started": trial.started,
+            "finished": trial.finished,
         }
-        if has_best:
-            values["best_score"] = best[i]
-            if comparison.optimum is not None:
-                values["regret"] = best[i] - comparison.optimum
-        yield Point(trial.index, trial.finished, _finite(values | dict(trial.values)))
-
-
-def scores_by_objective(trial: Trial) -> dict[str, float]:
-    """The scores of several objectives as ``score_1``, ``score_2``, …; empty for a single one."""
-    return {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
-
-
-def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """The finite numbers among some values; trackers cannot draw others."""
-    finite = {}
-    for name, value in values.items():
-        if value is not None and math.isfinite(value):
-            finite[name] = float(value)
-    return finite
+        if trial.failure:
+            row["failure"] = trial.failure
+        yield row | dict(trial.values)

@@ -285,6 +285,8 @@ def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str],
     assert set(cost) == set(STRATEGIES)
     assert marked.held(TOP / "README.md", "analysis/abilities.py") == abilities.table(cost)
     assert all(f"`{name}`" in abilities.table(cost) for name in (*STRATEGIES, *ONE_SHOT))
+    exports = TOP / "analysis" / "guide" / "exports.md"
+    assert marked.held(exports, "analysis/abilities.py") == abilities.exports()
 
 
 def test_the_intervals_of_families_are_those_of_the_archive(scripts: Callable[[str], Any]) -> None:

@@ -32,12 +32,14 @@ class Format(NamedTuple):
             exported as far as it is made.
         default: The name of what it writes, where nobody names it.
         then: What to do with that, for a reader; ``{out}`` stands for where it is.
+        summary: What it writes, a line in the guide.
         needs: The libraries that it takes, as Python imports them.
     """
 
     write: Callable[[Source, str | Path], list[Path]]
     default: str
     then: str
+    summary: str = ""
     needs: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import FINAL, run_row, scores_by_objective
+from surrogate_nas.report.exporting import FINAL, run_row, trial_rows
 from surrogate_nas.report.reading import (
     TABLES,
     Rows,
@@ -20,6 +20,7 @@ from surrogate_nas.report.reading import (
     results_of,
 )
 
+# Unit and meaning of every column that has always the same name.
 _MEANINGS = {
     "problem": ("", "of the suite"),
     "lambda": ("", "the step of the path"),
@@ -67,7 +68,6 @@ _MEANINGS = {
     "ci95_low": ("", "bootstrap 95 % interval of the mean score"),
     "ci95_high": ("", "bootstrap 95 % interval of the mean score"),
 }
-"""Unit and meaning of every column that has always the same name."""
 
 
 def write_csv(source: Source, out: str | Path) -> list[Path]:
@@ -89,81 +89,25 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     """
     result = results_of(source)
     out = Path(out)
-    confirmed = _confirmed_of(result)
-    tables = {
-        **({"confirmed": confirmed} if confirmed else {}),
-        "trials": _trials_of(result),
-        "runs": _runs_of(result),
-        "summary": _summary_of(result),
-    }
-    tables["columns"] = _columns_of(result, tables)
-    if isinstance(result, SuiteResult) and result.problems:
-        tables |= {f"suite-{name}": table(result) for name, table in TABLES.items()}
-    return [write_whole(out / f"{name}.csv", as_csv(rows)) for name, rows in tables.items()]
-
-
-def _confirmed_of(result: StudyResult) -> Rows:
-    """Every cell that was trained with fresh seeds, the winner of each run first."""
-    rows = []
+    tables: dict[str, Rows] = {"confirmed": [], "trials": list(trial_rows(result))}
+    tables |= {"runs": [], "summary": []}
     for comparison in result.comparisons.values():
         for run, confirmation in comparison.confirmed_runs:
             where = comparison.columns | {"strategy": run.strategy, "run": run.run}
-            rows += [where | row for row in confirmation.rows()]
-    return _aligned(rows)
-
-
-def _trials_of(result: StudyResult) -> Rows:
-    """Every trial of every run, those of failed runs included."""
-    rows = []
-    runs = [(one, run) for one in result.comparisons.values() for run in one.ended_runs]
-    for comparison, run in runs:
-        where = comparison.columns | {"strategy": run.strategy, "run": run.run}
-        draws = comparison.objective.draws
-        reported_trials = comparison.reported(run) if draws else run.trials
-        for trial, reported in zip(run.trials, reported_trials, strict=True):
-            scores = scores_by_objective(trial)
-            if draws:
-                scores["reported_score"] = reported.score
-            failure = {"failure": trial.failure} if trial.failure else {}
-            rows.append(
-                {
-                    **where,
-                    "index": trial.index,
-                    "cell": trial.cell.text,
-                    "score": trial.score,
-                    **scores,
-                    "loss": trial.loss,
-                    "penalty": trial.penalty,
-                    "feasible": trial.feasible,
-                    "epochs": trial.epochs,
-                    "cost": trial.cost_seconds,
-                    "started": trial.started,
-                    "finished": trial.finished,
-                    **failure,
-                    **trial.values,
-                }
-            )
-    return _aligned(rows)
-
-
-def _runs_of(result: StudyResult) -> Rows:
-    """Every run: what it found, with its final metrics, and what it spent."""
-    rows = []
-    for comparison in result.comparisons.values():
-        rows += [comparison.columns | run_row(comparison, run) for run in comparison.ended_runs]
-    return _aligned(rows)
-
-
-def _summary_of(result: StudyResult) -> Rows:
-    """Every strategy on every problem: its score over runs."""
-    rows = []
-    for comparison in result.comparisons.values():
-        rows += [comparison.columns | row for row in comparison.summary_rows()]
-    return _aligned(rows)
+            tables["confirmed"] += [where | row for row in confirmation.rows()]
+        where = comparison.columns
+        tables["runs"] += [where | run_row(comparison, run) for run in comparison.ended_runs]
+        tables["summary"] += [where | row for row in comparison.summary_rows()]
+    if not tables["confirmed"]:
+        del tables["confirmed"]
+    tables = {name: _aligned(rows) for name, rows in tables.items()}
+    tables["columns"] = _columns_of(result, tables)
+    if isinstance(result, SuiteResult) and result.problems:
+        tables |= {f"suite-{name}": table.rows(result) for name, table in TABLES.items()}
+    return [write_whole(out / f"{name}.csv", as_csv(rows)) for name, rows in tables.items()]
 
 
 def _columns_of(result: StudyResult, tables: Mapping[str, Rows]) -> Rows:
-    """What every column of some tables is, with its unit."""
     rows = []
     for file, table in tables.items():
         for column in table[0] if table else ():
@@ -179,23 +123,16 @@ def _meaning(result: StudyResult, column: str) -> tuple[str, str]:
         costs = sorted({objective.benchmark.cost for objective in objectives})
         return " or ".join(costs) if unit == "COST" else unit, meaning
     if column.startswith("score_"):
-        texts = {
-            objective.part_text(int(column[6:]) - 1)
-            for objective in objectives
-            if objective.parts >= int(column[6:])
-        }
-        return "", f"objective {column[6:]}: {' or '.join(sorted(texts))}"
-    name = column.removeprefix(FINAL)
-    final = "read for the report alone, of what the run found"
-    metric = name.partition("[")[0]
+        part = int(column.removeprefix("score_"))
+        texts = {one.part_text(part - 1) for one in objectives if one.parts >= part}
+        return "", f"objective {part}: {' or '.join(sorted(texts))}"
+    name = column.removeprefix(FINAL).partition("[")[0]
     for objective in objectives:
-        benchmark = objective.benchmark
-        if metric not in {known.name for known in benchmark.metrics}:
-            continue
-        known = benchmark.metric(metric)
-        if column.startswith(FINAL):
-            return known.unit, final
-        return known.unit, known.description or known.quantity
+        for known in objective.benchmark.metrics:
+            if known.name == name and column.startswith(FINAL):
+                return known.unit, "read for the report alone, of what the run found"
+            if known.name == name:
+                return known.unit, known.description or known.quantity
     return "", ""
 
 
@@ -207,4 +144,4 @@ def _aligned(rows: Rows) -> Rows:
     return [{column: row.get(column) for column in columns} for row in rows]
 
 
-EXPORT = Format(write_csv, "csv", "Units and meanings: {out}/columns.csv")
+EXPORT = Format(write_csv, "csv", "Units and meanings: {out}/columns.csv", "tidy tables with units")

@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 _PIXELS_PER_INCH = 96.0
 _POINTS = 0.75
-_DOTS_PER_INCH = 160
-"""Of pages; of PNG files; ``_POINTS`` are points in a pixel of a page."""
+_DOTS_PER_INCH = 160  # of pages; of PNG files; ``_POINTS`` are points in a pixel of a page
+# Metadata that would differ between two files of the same picture, left out, by suffix.
 _NO_METADATA: dict[str, dict[str, None]] = {
     "svg": dict.fromkeys(("Creator", "Date", "Format", "Type")),
     "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate")),
     "png": dict.fromkeys(("Software",)),
 }
-"""Metadata that would differ between two files of the same picture, left out, by suffix."""
 _RC: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -39,8 +38,7 @@ _RC: Any = {
     "text.parse_math": False,
     "pdf.fonttype": 42,
 }
-_NARROW = 0.88
-"""Text is set smaller than on a page, since this font is wider."""
+_NARROW = 0.88  # text is set smaller than on a page, since this font is wider
 
 
 def rendered(picture: Picture) -> dict[str, bytes]:
@@ -90,7 +88,6 @@ def _colour(colour: Colour) -> str:
 
 
 def _draw_shape(axes: Any, shape: Shape) -> None:
-    """One shape of a page as matplotlib draws it; later ones lie above."""
     order = len(axes.patches) + len(axes.lines) + len(axes.texts) + 1
     if isinstance(shape, Text):
         axes.text(
@@ -204,4 +201,9 @@ def pictures(result: StudyResult) -> Iterator[tuple[str, Picture]]:
             yield folder, picture
 
 
-EXPORT = Format(write_figures, "figures", "Captions: {out}/captions.txt")
+EXPORT = Format(
+    write_figures,
+    "figures",
+    "Captions: {out}/captions.txt",
+    "the pictures of the report as SVG, PDF and PNG",
+)

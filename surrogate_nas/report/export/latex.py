@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from surrogate_nas.core.numbers import (
     NOTHING,
@@ -30,17 +29,12 @@ from surrogate_nas.report.reading import (
     StudyResult,
     SuiteResult,
     Values,
-    as_latex,
-    best_of,
-    bold,
     escaped,
     results_of,
     tabular,
 )
 
 _WORSE = r"$^{\dagger}$"
-_NOWHERE = -1.0
-"""The rank key of a strategy without a mean."""
 _MARKS = (
     rf"Best mean in bold, second underlined; {_WORSE}: significantly worse than the leader (exact"
     r" signed-rank test of "
@@ -83,13 +77,11 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
             texts[f"{folder}tests"] = str(_tests(result, comparison))
     if isinstance(result, SuiteResult) and result.problems:
         for name, table in TABLES.items():
-            rows = table(result)
-            texts[f"suite-{name}"] = as_latex(rows, best_of(name, rows))
+            texts[f"suite-{name}"] = table.latex(result)
     return [write_whole(out / f"{name}.tex", text) for name, text in texts.items()]
 
 
 def _summary(result: StudyResult, comparison: Comparison) -> _Tabular:
-    """One row per strategy."""
     entries = {entry["name"]: entry for entry in comparison.to_json()["strategies"]}
     scores: list[float] = []
     for name in comparison.strategies:
@@ -106,50 +98,43 @@ def _summary(result: StudyResult, comparison: Comparison) -> _Tabular:
         r"95\,\% interval of mean",
         "Regret, mean",
     ]
-    rows = [
-        [
-            escaped(name),
-            some_of(entry["feasible_runs"], entry["runs"]),
-            means[name] + (_WORSE if name in worse else ""),
-            *_spread(entry, decimals),
-            escaped(fixed(entry["regret"]["mean"], decimals)),
-        ]
-        for name, entry in entries.items()
-    ]
-    caption = f"{_what_was_compared(comparison)} {_what_score_is(comparison)} {_MARKS}"
+    rows = []
+    for name, entry in entries.items():
+        spread = [escaped(NOTHING)] * 3
+        if entry["feasible_runs"] > 1:
+            score = entry["score"]
+            values = [score["std"], score["iqm"], *score["ci95"]]
+            std, iqm, low, high = (escaped(fixed(value, decimals)) for value in values)
+            spread = [std, iqm, f"{low} -- {high}"]
+        runs = some_of(entry["feasible_runs"], entry["runs"])
+        mean = means[name] + (_WORSE if name in worse else "")
+        regret = escaped(fixed(entry["regret"]["mean"], decimals))
+        rows.append([escaped(name), runs, mean, *spread, regret])
+    score = r"Score: $L + \lambda R$, lower is better."
+    if comparison.objective.parts > 1:
+        score = "Score: the share of the front's hypervolume that is missed."
+    caption = f"{_what_was_compared(comparison)} {score} {_MARKS}"
     return _Tabular(_label(result, comparison.problem, "summary"), caption, heads, rows)
-
-
-def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:
-    """Deviation, interquartile mean and interval; dashes where one run has none of them."""
-    if entry["feasible_runs"] < 2:
-        return [escaped(NOTHING)] * 3
-    score = entry["score"]
-    values = [score["std"], score["iqm"], *score["ci95"]]
-    std, iqm, low, high = (escaped(fixed(value, decimals)) for value in values)
-    return [std, iqm, f"{low} -- {high}"]
 
 
 def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
     """The printed means: those equal to the best in bold, the next underlined."""
     places = sorted({round(mean, 12) for mean in means.values() if mean is not None})
-    styles = dict(zip(places, (bold, underlined), strict=False))
-    return {
-        name: styles.get(_NOWHERE if mean is None else round(mean, 12), str)(
-            escaped(fixed(mean, decimals))
-        )
-        for name, mean in means.items()
-    }
+    styles: dict[float | None, str] = dict(zip(places, ("textbf", "underline"), strict=False))
+    printed = {}
+    for name, mean in means.items():
+        style = styles.get(None if mean is None else round(mean, 12))
+        text = escaped(fixed(mean, decimals))
+        printed[name] = rf"\{style}{{{text}}}" if style else text
+    return printed
 
 
 def _worse(comparison: Comparison) -> set[str]:
-    """The strategies that are significantly worse than the leader."""
     end = comparison.verdict.end
     return set() if end is None else {rival.name for rival in end.worse}
 
 
 def _tests(result: StudyResult, comparison: Comparison) -> _Tabular:
-    """One row per pair."""
     heads = ["First", "Second", "Better", "Equal", "Worse", "Effect", "$p$", "$p$, Holm"]
     rows = [
         [
@@ -172,62 +157,43 @@ def _tests(result: StudyResult, comparison: Comparison) -> _Tabular:
 
 
 def _regret(result: StudyResult) -> _Tabular:
-    """A row per problem or λ and a column per strategy."""
-    is_path = isinstance(result, LambdaPath)
-    samples = _of_steps(result) if is_path else _of_problems(result)
-    rows = []
-    names = list(dict.fromkeys(name for sample in samples.values() for name in sample))
-    for problem, comparison in result.comparisons.items():
-        if problem in samples:
-            key = comparison.key
-            head = f"{key:g}" if isinstance(key, float) else problem
-            row = _row(names, samples[problem], _worse(comparison))
-            rows.append([escaped(head), *row])
-    if not isinstance(result, LambdaPath):
+    samples: dict[str, dict[str, Values]] = {}
+    if isinstance(result, LambdaPath):
+        caption = rf"Mean regret at every $\lambda$ of {escaped(result.expression)}."
+        for problem, comparison in result.comparisons.items():
+            optimum = comparison.optimum or 0.0
+            samples[problem] = {
+                name: comparison.scores(name) - optimum for name in comparison.strategies
+            }
+    else:
         caption = (
             "Mean normalised regret (0: the optimum, 1: what random sampling is expected to reach)."
         )
-    else:
-        caption = rf"Mean regret at every $\lambda$ of {escaped(result.expression)}."
-    runs = max(len(sample) for of_part in samples.values() for sample in of_part.values())
-    heads = [r"$\lambda$" if is_path else "Problem", *map(escaped, names)]
+        for of_problem in result.problems:
+            samples[of_problem.name] = {name: of_problem.at(name) for name in of_problem.traces}
+    names = list(dict.fromkeys(name for sample in samples.values() for name in sample))
+    rows = []
+    for problem, comparison in result.comparisons.items():
+        if problem not in samples:
+            continue
+        sample = samples[problem]
+        decimals = decimals_for([value for values in sample.values() for value in values])
+        known = {name: float(values.mean()) for name, values in sample.items() if len(values)}
+        means = _ranked(known, decimals)
+        worse = _worse(comparison)
+        head = f"{comparison.key:g}" if isinstance(comparison.key, float) else problem
+        row = [
+            means.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names
+        ]
+        rows.append([escaped(head), *row])
+    runs = max(len(values) for sample in samples.values() for values in sample.values())
+    first = r"$\lambda$" if isinstance(result, LambdaPath) else "Problem"
     caption_with_marks = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
+    heads = [first, *map(escaped, names)]
     return _Tabular(_label(result, "", "regret"), caption_with_marks, heads, rows)
 
 
-def _row(
-    names: Sequence[str],
-    samples: Mapping[str, Values],
-    worse: set[str],
-) -> list[str]:
-    decimals = decimals_for([value for sample in samples.values() for value in sample])
-    means = _ranked(
-        {name: float(sample.mean()) for name, sample in samples.items() if len(sample)}, decimals
-    )
-    return [means.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names]
-
-
-def _of_problems(result: StudyResult) -> dict[str, dict[str, Values]]:
-    """By problem and strategy the normalised regret of each run."""
-    samples = {}
-    for problem in result.problems:
-        samples[problem.name] = {name: problem.at(name) for name in problem.traces}
-    return samples
-
-
-def _of_steps(result: StudyResult) -> dict[str, dict[str, Values]]:
-    """By λ and strategy the regret of each run."""
-    samples = {}
-    for problem, comparison in result.comparisons.items():
-        optimum = comparison.optimum or 0.0
-        samples[problem] = {
-            name: comparison.scores(name) - optimum for name in comparison.strategies
-        }
-    return samples
-
-
 def _what_was_compared(comparison: Comparison) -> str:
-    """What was compared: the objective, the benchmark, the budget and the runs."""
     description = comparison.description
     benchmark = comparison.objective.benchmark
     spent = budget_in_words(description["budget"], benchmark.cost)
@@ -236,26 +202,13 @@ def _what_was_compared(comparison: Comparison) -> str:
     return escaped(text.replace("<=", "≤").replace(">=", "≥"))
 
 
-def _what_score_is(comparison: Comparison) -> str:
-    if comparison.objective.parts > 1:
-        return "Score: the share of the front's hypervolume that is missed."
-    return r"Score: $L + \lambda R$, lower is better."
-
-
 def _label(result: StudyResult, problem: str, table: str) -> str:
     words = [result.name, problem, table] if problem else [result.name, table]
     return _UNSAFE.sub("-", "-".join(words)).strip("-")
 
 
-def underlined(content: str) -> str:
-    """Set with a line below."""
-    return rf"\underline{{{content}}}"
-
-
 @dataclass(frozen=True)
 class _Tabular:
-    """A table with its caption, all of it escaped."""
-
     label: str
     caption: str
     heads: Sequence[str]
@@ -281,4 +234,10 @@ class _Tabular:
         )
 
 
-EXPORT = Format(write_latex, "latex", "The tables need \\usepackage{{booktabs,graphicx}}.")
+EXPORT = Format(
+    write_latex,
+    "latex",
+    "The tables need \\usepackage{{booktabs,graphicx}}.",
+    "tables for a paper (booktabs, graphicx): the best in bold, marks where a strategy is"
+    " significantly worse than the leader",
+)

@@ -8,6 +8,7 @@ SQLAlchemy and Alembic beside it.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import warnings
@@ -21,17 +22,17 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import TrackedRun, clock, named, tracked_runs
-from surrogate_nas.report.reading import Comparison, Source, StudyResult, results_of
+from surrogate_nas.report.exporting import clock, rows_of_run, run_row
+from surrogate_nas.report.reading import Comparison, Run, Source, StudyResult, results_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-_FORBIDDEN = re.compile(r"[^\w .:/-]+")
-"""Characters that MLflow does not allow in names."""
+_FORBIDDEN = re.compile(r"[^\w .:/-]+")  # characters that MLflow does not allow in names
 _LONGEST = 500
+_NO_METRICS = {"run", "index", "finished", "lambda", "found/run"}
+# The server that opens the store keeps artifacts, so that it has no path of this machine.
 _ARTIFACTS = "mlflow-artifacts:/"
-"""The server that opens the store keeps artifacts, so that it has no path of this machine."""
 _NOTHING_SENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
@@ -70,7 +71,8 @@ def _write(result: StudyResult, store: Path) -> None:
     try:
         with _client(store) as client:
             for comparison in result.comparisons.values():
-                points += _add(client, comparison, named(result, comparison))
+                name = f"{result.name} / {comparison.problem}"
+                points += _add(client, comparison, name if comparison.problem else result.name)
         _insert(store, points)
     except MlflowException as error:
         raise UserError(f"MLflow failed: {' '.join(str(error).split()):.300}") from error
@@ -79,14 +81,9 @@ def _write(result: StudyResult, store: Path) -> None:
 @contextmanager
 def _client(path: Path) -> Iterator[MlflowClient]:
     """A client of a new store, without log messages and telemetry."""
-    before = {name: os.environ.get(name) for name in _NOTHING_SENT}
     os.environ.update(_NOTHING_SENT)
     logged = logging.root.manager.disable
     logging.disable(logging.WARNING)
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    event.listen(Engine, "connect", _hasty)
     try:
         from mlflow.tracking import MlflowClient
 
@@ -94,18 +91,7 @@ def _client(path: Path) -> Iterator[MlflowClient]:
             warnings.simplefilter("ignore", DeprecationWarning)
             yield MlflowClient(f"sqlite:///{path.absolute()}")
     finally:
-        event.remove(Engine, "connect", _hasty)
         logging.disable(logged)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _hasty(connection: Any, _: Any) -> None:
-    """Do not wait for the disk at every write: the file takes its place only when it is whole and
-    synchronised.
-    """
-    connection.execute("PRAGMA synchronous=OFF")
-    connection.execute("PRAGMA journal_mode=MEMORY")
 
 
 def _insert(store: Path, points: Sequence[dict[str, Any]]) -> None:
@@ -127,35 +113,66 @@ def _insert(store: Path, points: Sequence[dict[str, Any]]) -> None:
 
 
 def _add(client: MlflowClient, comparison: Comparison, name: str) -> Iterator[dict[str, Any]]:
-    """Write the runs of a comparison, and yield their points."""
     facts = comparison.objective.describe()
     keys = ("benchmark", "expression", "fingerprint")
     tags = {key: str(facts[key])[:_LONGEST] for key in keys}
     experiment = client.create_experiment(name, artifact_location=_ARTIFACTS, tags=tags)
-    for run in tracked_runs(comparison):
-        yield from _add_run(client, experiment, run)
+    for run in comparison.ended_runs:
+        yield from _add_run(client, experiment, comparison, run)
 
 
-def _add_run(client: MlflowClient, experiment: str, run: TrackedRun) -> Iterator[dict[str, Any]]:
+def _add_run(
+    client: MlflowClient, experiment: str, comparison: Comparison, run: Run
+) -> Iterator[dict[str, Any]]:
     from mlflow.entities import Param
 
-    facts = {**run.facts, "strategy": run.strategy}
-    tags = {_name(name): str(value)[:_LONGEST] for name, value in facts.items()}
-    created = client.create_run(
+    description = comparison.description
+    objective = comparison.objective
+    tags = {
+        "fingerprint": objective.fingerprint,
+        "strategy": run.strategy,
+        "failure": run.failure,
+        **description["provenance"],
+    }
+    identity = client.create_run(
         experiment,
         start_time=_milliseconds(0.0),
-        tags=tags,
-        run_name=run.name,
-    )
-    identity = created.info.run_id
-    params = [Param(name, str(value)[:_LONGEST]) for name, value in run.parameters.items()]
+        tags={_name(key): str(value)[:_LONGEST] for key, value in tags.items() if value},
+        run_name=f"{run.strategy} / run {run.run}",
+    ).info.run_id
+    found = run_row(comparison, run)
+    parameters = {
+        "strategy": run.strategy,
+        "run": run.run,
+        "benchmark": objective.benchmark.name,
+        "objective": str(objective),
+        "budget_cells": description["budget"]["cells"],
+        "budget_seconds": description["budget"]["seconds"],
+        "seed": description["seed"],
+        "first_cells": description["first_cells"],
+        "cost_unit": objective.benchmark.cost,
+        "found_cell": found["cell"],
+    }
+    params = [
+        Param(key, str(value)[:_LONGEST]) for key, value in parameters.items() if value is not None
+    ]
     client.log_batch(identity, params=params)
+    best = comparison.anytime(run).score.tolist() if run.trials else []
+    rows = [
+        row | {"best_score": score}
+        for row, score in zip(rows_of_run(comparison, run), best, strict=True)
+    ]
+    last = rows[-1]["finished"] if rows else 0.0
+    end = {"index": len(rows), "finished": last}
+    for row in [*rows, end | {f"found/{key}": value for key, value in found.items()}]:
+        time = {"timestamp": _milliseconds(row["finished"]), "step": row["index"]}
+        for key, value in row.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and math.isfinite(value) and key not in _NO_METRICS:
+                metric = {"run_uuid": identity, "key": _name(key), "is_nan": False}
+                yield metric | {"value": float(value)} | time
     status = "FAILED" if run.failure else "FINISHED"
-    client.set_terminated(identity, status, end_time=_milliseconds(run.seconds))
-    for point in run.points:
-        time = {"timestamp": _milliseconds(point.seconds), "step": point.step}
-        for name, value in point.values.items():
-            yield {"run_uuid": identity, "key": _name(name), "value": value, "is_nan": False} | time
+    client.set_terminated(identity, status, end_time=_milliseconds(last))
 
 
 def _name(name: str) -> str:
@@ -176,5 +193,6 @@ EXPORT = Format(
     write_mlflow,
     "mlflow.db",
     "Open it: mlflow ui --backend-store-uri sqlite:///{out}",
+    "an SQLite store for `mlflow ui`",
     needs=("mlflow", "sqlalchemy", "alembic"),
 )

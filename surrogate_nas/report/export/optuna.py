@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -41,8 +40,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-_CONSTRAINTS = "constraints"
-"""The system attribute of constraints, which Optuna's dashboard reads."""
+_CONSTRAINTS = "constraints"  # the system attribute of constraints, which Optuna's dashboard reads
 _WRITER = "surrogate_nas"
 _BROKEN = "broken limits"
 
@@ -68,19 +66,21 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
         ...     optuna.get_all_study_names(optuna.storages.JournalStorage(backend))
         ['random / run 0', 'random / run 1']
     """
-    result = results_of(source)
-    out = Path(out)
-    with _quiet(), replacing(out) as temporary:
-        logs = _logs_of(result)
-        _write(logs, temporary)
-    return [out]
-
-
-def _write(logs: Sequence[dict[str, Any]], path: Path) -> None:
-    """The logs in one go, as Optuna writes them one by one."""
+    import optuna
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-    JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))).append_logs(list(logs))
+    result = results_of(source)
+    out = Path(out)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it logs every study that it creates
+    try:
+        with warnings.catch_warnings(), replacing(out) as temporary:
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            lock = JournalFileOpenLock(str(temporary))
+            JournalFileBackend(str(temporary), lock_obj=lock).append_logs(_logs_of(result))
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    return [out]
 
 
 def _logs_of(result: StudyResult) -> list[dict[str, Any]]:
@@ -119,26 +119,11 @@ def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
     study = optuna.create_study(
         storage=storage, study_name=name, directions=["minimize"] * objective.parts
     )
-    study.set_metric_names(
-        _distinct([objective.part_text(number) for number in range(objective.parts)])
-    )
-    for key, value in _study_attributes(comparison, run).items():
-        study.set_user_attr(key, value)
-    space = objective.benchmark.space
-    distributions = distributions_of(space) if isinstance(space, ChoiceSpace) else {}
-    study.add_trials(_frozen(objective, run, trial, distributions) for trial in run.trials)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Names of objectives, which Optuna wants to be different."""
-    if len(set(names)) == len(names):
-        return list(names)
-    return [f"{number}: {name}" for number, name in enumerate(names)]
-
-
-def _study_attributes(comparison: Comparison, run: Run) -> dict[str, Any]:
+    names = [objective.part_text(number) for number in range(objective.parts)]
+    if len(set(names)) < len(names):  # Optuna wants them to be different
+        names = [f"{number}: {name}" for number, name in enumerate(names)]
+    study.set_metric_names(names)
     description = comparison.description
-    objective = comparison.objective
     attributes = {
         "benchmark": objective.benchmark.name,
         "objective": str(objective),
@@ -151,7 +136,12 @@ def _study_attributes(comparison: Comparison, run: Run) -> dict[str, Any]:
         "provenance": description["provenance"],
         **run_row(comparison, run),
     }
-    return {key: value for key, value in attributes.items() if value not in (None, "")}
+    for key, value in attributes.items():
+        if value not in (None, ""):
+            study.set_user_attr(key, value)
+    space = objective.benchmark.space
+    distributions = distributions_of(space) if isinstance(space, ChoiceSpace) else {}
+    study.add_trials(_frozen(objective, run, trial, distributions) for trial in run.trials)
 
 
 def _frozen(
@@ -217,7 +207,6 @@ def _violations(objective: Objective, trial: Trial) -> list[float]:
 
 
 def _attributes(trial: Trial) -> dict[str, Any]:
-    """The user attributes of a trial, with all metrics that it read."""
     attributes: dict[str, Any] = {"cell": trial.cell.text}
     if trial.failure:
         attributes["failure"] = trial.failure
@@ -232,21 +221,6 @@ def _attributes(trial: Trial) -> dict[str, Any]:
         if math.isfinite(value):
             attributes[name] = value
     return attributes
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Optuna, which logs every study that it creates."""
-    import optuna
-
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 class OptunaObjective:
@@ -347,4 +321,10 @@ class OptunaObjective:
         return violations
 
 
-EXPORT = Format(write_optuna, "optuna.log", "Open it: optuna-dashboard {out}", needs=("optuna",))
+EXPORT = Format(
+    write_optuna,
+    "optuna.log",
+    "Open it: optuna-dashboard {out}",
+    "a journal that `optuna-dashboard` opens, with a study for each run",
+    needs=("optuna",),
+)
