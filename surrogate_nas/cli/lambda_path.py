@@ -95,11 +95,11 @@ def lambda_path(
         )
     content = path.to_json()
     store = Store(folder)
-    (drawn,) = Page(Study(path)).pictures
     store.write_json("lambda-path.json", content)
     store.write_text("lambda-path.csv", path.to_csv())
-    for ending, image in rendered(drawn).items():
-        write_whole(folder / f"{drawn.name}.{ending}", image)
+    for drawn in Page(Study(path)).pictures:
+        for ending, image in rendered(drawn).items():
+            write_whole(folder / f"{drawn.name}.{ending}", image)
     heads, rows = _table(content)
     title = f"{content['benchmark']}: {content['objective']}, mean regret at each λ"
 
@@ -113,7 +113,7 @@ def lambda_path(
         )
 
     emit(content, json, show)
-    note(f"Figure and CSV: {folder}")
+    note(f"Figures and CSV: {folder}")
 
 
 def _share(value: float | None) -> str:

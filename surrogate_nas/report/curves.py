@@ -16,9 +16,8 @@ from surrogate_nas.report.picture import LINE, Canvas, Point, Scale, Ticks, name
 from surrogate_nas.report.reading import Anytime, Values, interval
 from surrogate_nas.report.style import Style, plain
 
+# Of a curve; more points would not be visible, and the bootstrap would need much memory.
 _MOST_POINTS = 400
-"""Of a curve; more points would not be visible, and the bootstrap would need much memory."""
-_QUARTILES = (0.25, 0.5, 0.75)
 
 _Points = TypeVar("_Points", Values, NDArray[np.int64])
 
@@ -75,25 +74,18 @@ def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = Tru
     """The mean over runs after 1, 2, … evaluated cells; a finished run keeps its last value.
 
     Args:
-        runs: Of every run its history, and the value to show after each of its trials.
-        band: Whether to compute the 95 % interval; else both of its ends are the mean.
+        runs: One (history, values) pair per run; `values` has one entry per trial.
+        band: Whether to compute the 95 % interval; otherwise both bounds equal the mean.
     """
-    changes = [_changes(values) + 1 for _, values in runs]
     last = max(len(values) for _, values in runs)
-    points: NDArray[np.int64] = np.unique(np.concatenate([*changes, np.array([1, last])]))
-    at = _thinned(points)
-    return _mean(
-        at.astype(np.float64),
-        np.stack([history.at_cells(values, at) for history, values in runs]),
-        band,
-    )
+    changes = [_changes(values) + 1 for _, values in runs]
+    at: NDArray[np.int64] = _thinned(np.unique(np.concatenate([*changes, np.array([1, last])])))
+    samples = np.stack([history.at_cells(values, at) for history, values in runs])
+    return _mean(at.astype(np.float64), samples, band)
 
 
 def curve_over_cost(
-    runs: Sequence[tuple[Anytime, Values]],
-    divisor: float = 1.0,
-    *,
-    band: bool = True,
+    runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0, *, band: bool = True
 ) -> Curve:
     """The mean over runs at every cost from where each run has finished a trial.
 
@@ -102,14 +94,12 @@ def curve_over_cost(
         divisor: Of the cost, such as 3600 for hours.
         band: As for `curve_over_cells`.
     """
+    first, last = (max(history.cost[end] for history, _ in runs) for end in (0, -1))
     changes = [history.cost[_changes(values)] for history, values in runs]
-    first = max(history.cost[0] for history, _ in runs)
-    last = max(history.cost[-1] for history, _ in runs)
     at = np.unique(np.concatenate([*changes, [first, last]]))
     at = _thinned(at[at >= first])
-    return _mean(
-        at / divisor, np.stack([history.at_cost(values, at) for history, values in runs]), band
-    )
+    samples = np.stack([history.at_cost(values, at) for history, values in runs])
+    return _mean(at / divisor, samples, band)
 
 
 def _changes(values: Values) -> NDArray[np.int64]:
@@ -133,24 +123,6 @@ def _mean(x: Values, samples: Values, band: bool) -> Curve:
     return Curve(x, mean, low, high)
 
 
-def quartiles(x: Values, samples: Sequence[Values]) -> Curve:
-    """Median and quartiles of the known values at every `x`; each is one of the samples, since some
-    may be infinite.
-    """
-    ordered = np.sort(np.stack(samples), axis=0)
-    counts = (~np.isnan(ordered)).sum(axis=0)
-    is_known = counts > 0
-    counts = counts[is_known]
-    ordered = ordered[:, is_known]
-    columns = np.arange(len(counts))
-    ends = []
-    for share in _QUARTILES:
-        ranks = np.maximum(np.ceil(share * counts).astype(np.int64) - 1, 0)
-        ends.append(ordered[ranks, columns])
-    low, middle, high = ends
-    return Curve(x[is_known], middle, low, high)
-
-
 def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
     """The ends of a vertical axis: from 0 on a square-root scale, else without the steep start."""
     if panel.root:
@@ -167,22 +139,13 @@ def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
     return bottom - margin, top + margin
 
 
-def is_cut_off(curves: Collection[Curve], panel: Panel) -> bool:
-    """Whether a linear vertical axis leaves out a part of some curve's band."""
-    bottom, top = limits(curves, panel)
-    return any(float(curve.high.max()) > top or float(curve.low.min()) < bottom for curve in curves)
-
-
 _HEIGHT = 290.0
 _LEAST_LEFT = 30.0
 _TOP = 10.0
-_BOTTOM = 24.0
-"""Pixels around the axes; at least so many on the left."""
+_BOTTOM = 24.0  # pixels around the axes; at least so many on the left
 _LONGEST = 22
 _LONGEST_SLIM = 15
-_SLIM = 480.0
-"""Letters of a name at most, and in a picture narrower than ``_SLIM`` pixels."""
-_MARGIN = 0.06
+_SLIM = 480.0  # letters of a name at most, and in a picture narrower than ``_SLIM`` pixels
 
 
 def chart(
@@ -190,16 +153,11 @@ def chart(
     styles: Mapping[str, Style],
     panel: Panel,
     width: float,
-    *,
-    height: float = _HEIGHT,
-    named: bool = True,
 ) -> Canvas:
-    """Draw one curve per strategy, the first on top, and name each at its end if `named`."""
+    """Draw one curve per strategy, the first on top, and name each at its end."""
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
-    names_width = 12.0
-    if named:
-        height = max(height, LINE * len(curves) + _TOP + _BOTTOM)
-        names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)
+    height = max(_HEIGHT, LINE * len(curves) + _TOP + _BOTTOM)
+    names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)
     y_low, y_high = panel.ends or limits(curves.values(), panel)
     bottom = height - _BOTTOM
     edges = (_TOP, bottom) if panel.falling else (bottom, _TOP)
@@ -211,9 +169,8 @@ def chart(
     _draw_axes(canvas, x, y, ticks, panel)
     for name, curve in reversed(list(curves.items())):
         if panel.banded is None or name in panel.banded:
-            opacity = 0.15 if panel.banded or named else 0.08
             with canvas.of(styles[name]):
-                canvas.area(_band(curve, x, y, panel.steps), styles[name], opacity)
+                canvas.area(_band(curve, x, y, panel.steps), styles[name], 0.15)
     ends = {}
     for name, curve in reversed(list(curves.items())):
         is_finite = np.isfinite(curve.middle)
@@ -229,15 +186,7 @@ def chart(
             )
         if points:
             ends[name] = points[-1][1]
-    if named:
-        name_ends(
-            canvas,
-            ends,
-            styles,
-            x.end + 2,
-            most=bottom,
-            longest=longest,
-        )
+    name_ends(canvas, ends, styles, x.end + 2, most=bottom, longest=longest)
     return canvas
 
 
@@ -305,22 +254,3 @@ def _band(
     upper = _points(at, curve.high[is_finite], x, y, steps)
     lower = _points(at, curve.low[is_finite], x, y, steps)
     return upper + lower[::-1]
-
-
-def visible_range(curves: Iterable[Curve], steep_until: float) -> tuple[float, float] | None:
-    """The ends of a vertical axis for curves that may be infinite; None where all values are."""
-    lowest = []
-    highest = []
-    for curve in curves:
-        finite = curve.middle[np.isfinite(curve.middle)]
-        if len(finite):
-            is_shown = np.isfinite(curve.high) & (curve.x >= min(steep_until, curve.x[-1]))
-            highest_of = curve.high[is_shown] if is_shown.any() else finite
-            lowest.append(float(np.min(curve.low)))
-            highest.append(float(highest_of.max()))
-    if not lowest:
-        return None
-    bottom = min(lowest)
-    top = max(highest)
-    margin = _MARGIN * (top - bottom) or 0.01 * abs(top) or 0.01
-    return bottom - margin, top + margin

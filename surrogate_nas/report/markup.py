@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture
     from surrogate_nas.report.reading import Kind, Study
 
-_MOST_ITEMS = 20
-"""Of the list in a box."""
-
 
 class Span(NamedTuple):
     """A text with a style of its own: code, a strategy's name with its mark, a link."""
@@ -53,7 +50,6 @@ class Table:
     rows: Sequence[Sequence[Content]]
     texts: int = 1
     facts: bool = False
-    folded: bool = False
     kind: ClassVar[str] = "table"
 
 
@@ -90,15 +86,6 @@ class Notice:
     rest: str = ""
     items: Sequence[str | Paragraph] = ()
     bad: bool = True
-
-    @property
-    def shown(self) -> list[str | Paragraph]:
-        """The first items, and how many more there are."""
-        shown = list(self.items[:_MOST_ITEMS])
-        n_more = len(self.items) - len(shown)
-        if n_more:
-            shown.append(f"and {n_more} more")
-        return shown
 
 
 class Section(NamedTuple):

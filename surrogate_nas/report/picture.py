@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from surrogate_nas.report.style import Style, plain
@@ -24,8 +25,7 @@ SLIM = 358.0
 """Widths in pixels: of a whole row, of half a row, and on a telephone."""
 LINE = 16.0
 """Pixels between two labels at the ends of curves."""
-_CHARACTER = 0.56
-"""The mean width of a character in font sizes."""
+_CHARACTER = 0.56  # the mean width of a character in font sizes
 _ANCHORS = {"left": "start", "center": "middle", "right": "end"}
 
 Point: TypeAlias = tuple[float, float]
@@ -172,23 +172,6 @@ class Canvas:
         self.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), colour="line")
         self.line(*([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line")
 
-    def put(self, other: Canvas, right: float, down: float) -> None:
-        """Insert another picture at an offset from the upper left corner."""
-
-        def moved(points: Sequence[Point]) -> list[Point]:
-            return [(x + right, y + down) for x, y in points]
-
-        for group in other.groups:
-            shapes: list[Shape] = []
-            for shape in group.shapes:
-                if isinstance(shape, Line):
-                    shapes.append(shape._replace(parts=[moved(part) for part in shape.parts]))
-                elif isinstance(shape, Area):
-                    shapes.append(shape._replace(points=moved(shape.points)))
-                else:
-                    shapes.append(shape._replace(at=moved([shape.at])[0]))
-            self.groups.append(Group(group.of, group.pick, group.label, shapes))
-
     def svg(self, kind: str, caption: str) -> Markup:
         """The picture as an SVG element with a CSS class and a caption for screen readers."""
         parts = [_group(group) for group in self.groups if group.shapes]
@@ -201,7 +184,6 @@ class Canvas:
 
 
 def _n(value: float) -> str:
-    """A number of pixels as a short text."""
     return f"{round(value, 1) + 0.0:g}"
 
 
@@ -252,7 +234,7 @@ def _shape(shape: Shape) -> str:
 def mark_svg(style: Style) -> str:
     """The attributes of a path that is a strategy's mark around the origin, 10 pixels wide."""
     if style.hollow:
-        dash = ' stroke-dasharray="3.4 2.2"' if style.dotted else ""
+        dash = ' stroke-dasharray="3.4 2.2"' if style.marker == "h" else ""
         return (
             f'd="{style.svg_mark}" fill="var(--paper)" stroke="{style.variable}"'
             f' stroke-width="2"{dash}'
@@ -381,7 +363,7 @@ def name_ends(
 ) -> None:
     """Label every curve at its end at `x`, without overlaps and not below `most`."""
     names = sorted(ends, key=lambda name: ends[name])
-    places = apart([ends[name] for name in names], LINE)
+    places = apart([ends[name] for name in names], LINE) if names else []
     if places and places[-1] > most:
         places = [place - min(places[-1] - most, max(places[0], 0.0)) for place in places]
     for name, place in zip(names, places, strict=True):
@@ -402,15 +384,8 @@ def name_ends(
 
 def apart(places: Sequence[float], least: float) -> list[float]:
     """Rising numbers moved apart by least squares; neighbours that touch move as one block."""
-    # (mean place of the first member, number of members)
-    blocks: list[tuple[float, int]] = []
-    for i, place in enumerate(places):
-        mean = place - i * least
-        n = 1
-        while blocks and blocks[-1][0] > mean:
-            before, m = blocks.pop()
-            mean = (before * m + mean * n) / (m + n)
-            n = m + n
-        blocks.append((mean, n))
-    firsts = [mean for mean, n in blocks for _ in range(n)]
-    return [first + i * least for i, first in enumerate(firsts)]
+    from scipy.optimize import isotonic_regression
+
+    steps = least * np.arange(len(places))
+    moved: list[float] = (isotonic_regression(np.asarray(places) - steps).x + steps).tolist()
+    return moved

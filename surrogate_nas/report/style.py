@@ -51,11 +51,6 @@ class Style:
         return f"{self.colour[1:]}{_DASHES.index(self.dash) or ''}"
 
     @property
-    def dotted(self) -> bool:
-        """Whether the outline of the mark is dashed."""
-        return self.marker == "h"
-
-    @property
     def svg_mark(self) -> str:
         """The mark as an SVG path around the origin, 10 pixels wide."""
         return _PATHS[self.marker]
@@ -86,10 +81,10 @@ _NAMED = {
     "nsga2": Style("#8c9b5a", "#cce763", "*"),
     "random_sampling": Style("#492104", "#896a59", "h", hollow=True),
 }
+# Of the first strategy without a style of its own, such as a user's.
 _FREE = Style("#f32ba6", "#fc81d2", "X")
-"""Of the first strategy without a style of its own, such as a user's."""
+# The styles for names without one of their own, or whose own is taken, in this order.
 _ORDER = (_FREE, *reversed(_NAMED.values()))
-"""The styles for names without one of their own, or whose own is taken, in this order."""
 _DASHES = ((), (5, 1.6), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (3, 1))
 SCHEMES = {style.colour: style.dark for style in _ORDER}
 """The dark colour for every light one."""

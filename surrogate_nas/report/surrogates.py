@@ -34,9 +34,7 @@ from surrogate_nas.study.surrogates import (
     SurrogateResult,
 )
 
-_HEIGHT = 330.0
-_MARGIN = 0.05
-"""Of τ, below the lowest curve."""
+_MARGIN = 0.05  # of τ, below the lowest curve
 _NOTE = (
     "τ: Kendall's, between predictions and the mean over training seeds, of cells that were not"
     " learned from; likewise over the best quarter of them. In brackets: 95 % intervals over the"
@@ -84,7 +82,6 @@ def _html(result: SurrogateResult, command: str) -> str:
 
 
 def _section(result: SurrogateResult, table: JudgedTable) -> Section:
-    """What was found on one table."""
     fits = result.on(table)
     about = [f"{table.question} of {table.cells:,} cells of {table.space}, {table.split} split."]
     if table.seeds:
@@ -100,7 +97,6 @@ def _section(result: SurrogateResult, table: JudgedTable) -> Section:
 
 
 def _picture(fits: Sequence[JudgedFit], models: Sequence[str], width: float) -> Canvas:
-    """τ over the training cells, a curve a model."""
     curves = {}
     for model in models:
         own = [fit for fit in fits if fit.model == model]
@@ -124,11 +120,10 @@ def _picture(fits: Sequence[JudgedFit], models: Sequence[str], width: float) -> 
         ends=(lowest - _MARGIN, 1.0),
         steps=False,
     )
-    return chart(curves, styles(models), panel, width, height=_HEIGHT)
+    return chart(curves, styles(models), panel, width)
 
 
 def _numbers(fits: Sequence[JudgedFit]) -> Table:
-    """A row a model and number of training cells, those of −parameters first."""
     heads = [
         Column("surrogate"),
         Column("cells"),

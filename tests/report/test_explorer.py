@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
-import surrogate_nas as sn
 from surrogate_nas.report import (
     write_explorer,
     write_report,
@@ -24,7 +23,7 @@ from surrogate_nas.report import (
 from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, select_cells
 from surrogate_nas.report.reading import undominated
-from surrogate_nas.space import NB201, SPACES, Cell, space_named
+from surrogate_nas.space import NB201, SPACES, space_named
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
@@ -60,23 +59,6 @@ MOVE = """(time) => {
 }"""
 PANEL = """() => Object.fromEntries([...document.querySelectorAll("#cell dt")].map(
   (name) => [name.textContent, name.nextElementSibling.textContent]))"""
-TICKS = """() => [...document.querySelectorAll("#plane g text[text-anchor=end]")].map(
-  (one) => Number(one.textContent.replaceAll(",", ""))).filter(Number.isFinite)"""
-"""The numbers of the upright axis."""
-CROSSED = """() => {
-  const front = document.querySelector("[data-front]"), long = front.getTotalLength();
-  const met = (text) => {
-    const { x, y, width, height } = text.getBBox();
-    const turned = text.getScreenCTM().inverse().multiply(front.getScreenCTM());
-    for (let far = 0; far <= long; far++) {
-      const at = front.getPointAtLength(far).matrixTransform(turned);
-      if (at.x > x && at.x < x + width && at.y > y && at.y < y + height) return true;
-    }
-  };
-  const texts = [...document.querySelectorAll("[data-layer=levels] text")];
-  return [texts.length, texts.filter(met).map((text) => text.textContent)];
-}"""
-"""How many labels of equal scores there are, and those that the line of the front crosses."""
 COLUMN = (
     "(place) => [...document.querySelectorAll('#table tbody tr')].map((row) =>"
     " row.cells[place].textContent)"
@@ -189,16 +171,6 @@ def test_the_page_is_small_and_asks_no_network(
     whole.evaluate(SET, ["frame", "all"])
     assert whole.evaluate(CELLS) == 15625
     assert set(requested) == {path.as_uri()}
-
-
-def test_report_and_explorer_lead_to_each_other(
-    explored: tuple[Comparison, Path], tab: Tab
-) -> None:
-    _, path = explored
-    report = (path.parent / "report.html").as_uri()
-    tab.goto(report)
-    assert tab.get_attribute("text=Explore the cells", "href") == path.name
-    assert f'href="{Path(report).name}"' in path.read_text(encoding="utf-8")
 
 
 def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
@@ -318,20 +290,6 @@ def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
         str(t.cell) for r in comparison.runs for t in r.trials if np.float32(t.finished) <= time
     }
     assert whole.inner_text("#rows").startswith(f"{len(until)} cells")
-
-
-def test_play_moves_the_clock_from_the_start(whole: Tab) -> None:
-    compared(whole, "evolution", "random", 0)
-    assert whole.input_value("#time") == str(BUDGET)
-    whole.click("#play")
-    whole.wait_for_function("document.getElementById('time').value < 12")
-    assert whole.get_attribute("#play", "aria-pressed") == "true"
-    early = float(whole.input_value("#time"))
-    whole.wait_for_function(f"document.getElementById('time').value > {early}")
-    whole.click("#play")
-    held = whole.input_value("#time")
-    assert float(held) < BUDGET and whole.inner_text("#play") == "▶ Play"
-    assert whole.inner_text("#rows").startswith(f"{len(set(whole.evaluate(COLUMN, 0)))} cell")
 
 
 def test_front_and_equal_scores_are_what_the_table_says(
@@ -495,13 +453,6 @@ def _runs_that_met(comparison: Comparison, strategy: str, cell: str) -> int:
     )
 
 
-@pytest.mark.parametrize("frame", ["found", "all"])
-def test_the_front_crosses_no_label_of_equal_scores(whole: Tab, frame: str) -> None:
-    whole.evaluate(SET, ["frame", frame])
-    labels, crossed = whole.evaluate(CROSSED)
-    assert labels >= 3 and not crossed
-
-
 def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
     whole.set_viewport_size({"width": 390, "height": 844})
     whole.emulate_media(color_scheme="dark")
@@ -600,28 +551,6 @@ def test_a_page_shows_what_it_has_room_for(
     assert full.left_out and all(f"{name}" in full.html() for name in full.left_out)
 
 
-def test_no_run_is_left_out_where_there_is_room_and_else_it_is_said(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tab: Tab,
-) -> None:
-    entries = [Entry(name, 12) for name in STRATEGIES]
-    result = run_suite(
-        Suite("tiny", "tiny", [Problem("one", "fashion", "valid_loss", cells=12)], entries),
-        tmp_path,
-    )
-    path = write_explorer(result, tmp_path)
-    assert path is not None
-    opened(tab, path)
-    assert "all 36 runs of 3 strategies" in tab.inner_text("#counts")
-    assert tab.locator("#run option").count() == 12
-    monkeypatch.setattr(page, "_DETAILS", page._DETAILS[:3])
-    path = write_explorer(result, tmp_path)
-    assert path is not None
-    opened(tab, path)
-    assert "the first 15 of 36 runs, as more would not fit into 6 MB" in tab.inner_text("#counts")
-
-
 def test_evaluated_cells_and_the_front_are_never_left_out(
     explored: tuple[Comparison, Path],
 ) -> None:
@@ -663,32 +592,3 @@ def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None
     space.draw(figure, cell)
     texts = [mark.text for mark in sketch.marks if isinstance(mark, Text)]
     assert [text.get_text() for text in figure.axes[0].texts] == texts
-
-
-def test_one_failed_cell_squeezes_no_others_and_every_cell_is_told(
-    tab: Tab, tmp_path: Path
-) -> None:
-    options = {name * 8: (1, 2, 3) for name in "abcd"}
-    space = sn.EnumerableChoiceSpace("wide", options)
-    failed = str(space[0])
-
-    def loss(cell: Cell) -> float:
-        return 1e6 if str(cell) == failed else 2.0 + sum(cell.choices)
-
-    mine = sn.Computed(space, {"valid_loss": loss, "size": lambda cell: 1.0 + cell.choices[0]})
-    settings = {"runs": 1, "budget": 60, "first_cells": 60, "folder": tmp_path}
-    found = compare(mine, ["random"], "valid_loss + 0.1*size", **settings)
-    assert any(str(trial.cell) == failed for run in found.runs for trial in run.trials)
-    path = write_explorer(found, tmp_path)
-    assert path is not None
-    opened(tab, path)
-    assert max(tab.evaluate(TICKS)) < 20
-    # all of a cell's text is there, although it begins as that of others
-    assert tab.evaluate(
-        "[...document.querySelectorAll('#table td code')].every((c) => c.scrollWidth <="
-        " c.clientWidth)"
-    )
-    tab.locator("#table tbody tr").first.click()
-    panel, plane = tab.locator("#cell").bounding_box(), tab.locator("#plane").bounding_box()
-    assert panel is not None and plane is not None
-    assert panel["x"] == plane["x"] and panel["y"] > plane["y"] + plane["height"]

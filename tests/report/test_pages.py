@@ -13,7 +13,6 @@ import pytest
 from pypdf import PdfReader
 
 from surrogate_nas.report import write_report
-from surrogate_nas.report.style import styles
 from surrogate_nas.study.api import compare
 from tests.results import made, steps
 
@@ -152,27 +151,6 @@ def test_what_a_picture_writes_stays_in_it(report: Path, tab: Page, width: int) 
     )
 
 
-@pytest.mark.parametrize("width", [1400, 390])
-def test_a_table_that_is_cut_shows_a_shadow_and_scrolls_in_itself(
-    report: Path,
-    tab: Page,
-    width: int,
-) -> None:
-    tab.set_viewport_size({"width": width, "height": 900})
-    tab.goto(report.as_uri())
-    tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    told = tab.evaluate("""[...document.querySelectorAll("main table")].map((table) => {
-          const box = table.closest(".scroll"), style = getComputedStyle(box);
-          const first = getComputedStyle(table.querySelector("td"));
-          const grounds = style.backgroundImage.split("linear").length;
-          return [table.scrollWidth > box.clientWidth + 1, style.overflowX, grounds, style.backgroundAttachment,
-            first.position];
-        })""")  # noqa: E501
-    assert len(told) >= 6 and (width == 1400 or any(cut for cut, *_ in told))
-    for _, *how in told:
-        assert how == ["auto", 5, "local, local, scroll, scroll", "sticky"]
-
-
 def test_a_strategy_is_followed_and_hidden_everywhere(report: Path, tab: Page) -> None:
     said: list[str] = []
     tab.on("console", lambda message: said.append(message.text))
@@ -207,22 +185,6 @@ def test_a_strategy_is_followed_and_hidden_everywhere(report: Path, tab: Page) -
     assert not said, "the policy of the page refuses nothing of its own"
 
 
-def test_a_look_is_the_strategy_s_by_its_name_in_both_schemes(report: Path, tab: Page) -> None:
-    for scheme, dark in (("light", False), ("dark", True)):
-        tab.emulate_media(color_scheme=scheme)
-        tab.goto(report.as_uri())
-        for style in styles(["random", "bo", "evolution", "local_search"]).values():
-            colour = tab.evaluate(
-                f"getComputedStyle(document.documentElement).getPropertyValue('--c{style.colour[1:]}')"
-            )
-            assert colour.strip() == (style.dark if dark else style.colour)
-    held = tab.evaluate(
-        "[...document.querySelectorAll('svg.desk .pick')].map((one) => [one.dataset.s,"
-        " one.textContent])"
-    )
-    assert len({key for key, _ in held}) == len({text for _, text in held})
-
-
 def test_text_stands_out_in_light_and_in_dark(report: Path, tab: Page) -> None:
     grounds = {}
     for scheme in ("light", "dark"):
@@ -246,21 +208,6 @@ def test_it_prints_on_few_pages_none_but_the_last_half_empty(
     assert 1 <= len(printed.pages) <= MOST_PAGES
     for one in printed.pages[:-1]:
         assert lowest(one) < float(one.mediabox.height) / 2
-
-
-def test_a_large_suite_prints_on_few_pages_too(browser: Browser, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    names = [f"a_long_name_{i}" for i in range(15)]
-    problems = {
-        f"problem-{i}": {
-            name: steps(*(0.1 + 0.1 * k + 0.05 * rng.random(10))) for k, name in enumerate(names)
-        }
-        for i in range(32)
-    }
-    page = browser.new_page()
-    page.goto(write_report(made(problems), tmp_path).as_uri())
-    assert len(PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) <= MOST_PAGES
-    page.close()
 
 
 def lowest(page: object) -> float:

@@ -12,8 +12,8 @@ from surrogate_nas.report.markup import render
 
 MOST_BYTES = 6_000_000
 """The largest size of a page."""
-_SPARE = 150_000
-"""The part of it for everything but the problems."""
+_SPARE = 150_000  # the part of it for everything but the problems
+# Levels of detail: first more runs, then cells that no run evaluated, then more metrics.
 _DETAILS = (
     Detail(0, 3, 1, False),
     Detail(0, 3, 2, False),
@@ -32,12 +32,9 @@ _DETAILS = (
     Detail(maxsize, 12, maxsize, True),
     Detail(maxsize, maxsize, maxsize, True),
 )
-"""Levels of detail: first more runs, then cells that no run evaluated, then more metrics."""
 
 
 class _Problem(NamedTuple):
-    """A problem of the page."""
-
     name: str
     block: str
 
@@ -46,7 +43,6 @@ class Page:
     """Collects problems, each in the most detail that its share of the page allows."""
 
     def __init__(self, title: str, *, problems: int = 1) -> None:
-        """Start a page for so many problems."""
         self.title = title
         self.included: list[_Problem] = []
         self.left_out: list[str] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.benchmarks import Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective, Scores
@@ -23,16 +22,13 @@ from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, listed
 from surrogate_nas.space.base import numbered
 from surrogate_nas.space.sketch import Mark, svg_of_mark
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.tables import Seed
 
 _ALIGNED = 8
 _LEVEL = 6
-_FEW = 4
-"""How often a value must occur on average for a list of distinct values to be smaller."""
+_FEW = 4  # how often a value must occur on average for a list of distinct values to be smaller
 _NARROW = 1 << 8
 _WIDE = 1 << 16
-_END = "\0"
-"""Between texts."""
+_END = "\0"  # between texts
 
 
 class Block:
@@ -93,10 +89,9 @@ def compressed(content: bytes) -> bytes:
 _LOSS = "L"
 _PENALTY = "λR"
 _OBJECTIVE = "objective {}"
-_SCORE = "score"
-"""The names of what is minimised, and of the group that these are."""
+_SCORE = "score"  # the names of what is minimised, and of the group that these are
+# The cell of a trial at other epochs than the objective's; the numbers of others start at 1.
 _NO_CELL = 0
-"""The cell of a trial at other epochs than the objective's; the numbers of others start at 1."""
 
 
 READ = "read by the objective"
@@ -107,16 +102,15 @@ STRUCTURE = "structure"
 PROXY = "proxies"
 """Groups of metrics."""
 _UNTRAINED: dict[Quantity, str] = {"structure": STRUCTURE, "proxy": PROXY}
+# As everywhere in reports; four significant digits in all other units.
 _DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
-"""As everywhere in reports; four significant digits in all other units."""
 
 
 _DRAW_SEED = 201
 _BEST_SHARE = 0.01
+# The best cells, whose choices are compared with all: 1 % of the space, at least so many.
 _FEWEST_BEST = 20
-"""The best cells, whose choices are compared with all: 1 % of the space, at least so many."""
-_MOST_COUNTED = 20_000
-"""Cells whose choices are counted; of a larger space a sample."""
+_MOST_COUNTED = 20_000  # cells whose choices are counted; of a larger space a sample
 Places = NDArray[np.intp]
 
 
@@ -160,13 +154,12 @@ class ProblemData:
         runs = [run for made in self._runs.values() for run in made[: detail.runs]]
         selection = select_cells(self.comparison, runs, detail.background)
         block = Block()
-        best_cells = set()
-        for run in runs:
-            best_cells.update(_best_so_far(run))
-        identities = []
-        for cell in selection.cells:
-            is_best = cell in best_cells
-            identities.append(self.benchmark.space.identity(cell) if is_best else "")
+        best = {cell for run in runs for cell in _best_so_far(run)}
+        identity = self.benchmark.space.identity
+        identities = [identity(cell) if cell in best else "" for cell in selection.cells]
+        on_front = np.zeros(len(selection.cells), dtype=np.uint8)
+        if self._scores is not None:
+            on_front[_front_among(self.objective, selection.scores)] = 1
         sampled = None
         if selection.drawn is not None:
             sampled = block.array(selection.drawn.astype(np.uint8))
@@ -175,7 +168,7 @@ class ProblemData:
                 **self._headings(selection),
                 "texts": block.texts([cell.text for cell in selection.cells]),
                 "feasible": block.array(selection.scores.feasible.astype(np.uint8)),
-                "front": block.array(self._front(selection)),
+                "front": block.array(on_front),
                 "drawn": sampled,
                 "identities": block.array(numbered(identities, len(identities))),
                 "space": self._space(selection.cells, block),
@@ -211,16 +204,8 @@ class ProblemData:
             "seed_policy": objective.seed_policy,
         }
 
-    def _front(self, selection: Selection) -> NDArray[np.uint8]:
-        """Which cells are on the exact front; none where there is no table."""
-        on = np.zeros(len(selection.cells), dtype=np.uint8)
-        if self._scores is not None:
-            on[_front_among(self.objective, selection.scores)] = 1
-        return on
-
     @cached_property
     def _shares(self) -> dict[str, Any] | None:
-        """The share of every option at every position, among the best cells and among all."""
         scores = self._scores
         space = self.benchmark.space
         if scores is None or not isinstance(space, ChoiceSpace):
@@ -237,19 +222,16 @@ class ProblemData:
         if not len(best):
             return None
         some = np.arange(n) if n <= _MOST_COUNTED else _sample(n, _MOST_COUNTED)
-        content = {
+        return {
             "best": int(len(best)),
             "of": n,
             "surveyed": int(len(some)),
             "front": self.objective.parts > 1,
-        }
-        return content | {
             "among_best": _counted(space, cells, best),
             "among_all": _counted(space, cells, some),
         }
 
     def _axes(self) -> list[str | None]:
-        """The initial columns of the axes, horizontal and vertical; None for the first cost."""
         if self.objective.parts > 1:
             return [_OBJECTIVE.format(1), _OBJECTIVE.format(2)]
         asked = self.objective.questions()
@@ -274,13 +256,14 @@ class ProblemData:
         scores = selection.scores
         losses = [term for term in objective.terms if term.is_loss]
         if objective.parts > 1:
-            columns = []
-            for part in range(objective.parts):
-                name = _OBJECTIVE.format(part + 1)
-                columns.append((name, *self._objective_label(part), scores.vector[:, part]))
+            columns = [
+                (_OBJECTIVE.format(part + 1), *self._objective_label(part), scores.vector[:, part])
+                for part in range(objective.parts)
+            ]
         else:
             loss = " + ".join(_weighted(term.weight, term.name) for term in losses)
-            columns = [(_LOSS, loss, self._loss_unit, scores.loss)]
+            units = {term.unit if term.divisor == 1.0 else "" for term in losses}
+            columns = [(_LOSS, loss, units.pop() if len(units) == 1 else "", scores.loss)]
         if objective.parts == 1 and self._has_penalty:
             rest = [
                 _weighted(term.weight, term.name) for term in objective.terms if not term.is_loss
@@ -299,20 +282,9 @@ class ProblemData:
         """The text of one of several objectives, and its unit where it is one undivided term."""
         text = self.objective.part_text(part)
         terms = [term for term in self.objective.terms if term.part == part]
-        if len(terms) != 1:
-            return text, ""
-        divisor = terms[0].divisor
-        return (text, terms[0].unit) if divisor == 1.0 else (f"{text} / {divisor:,.5g}", "")
-
-    @property
-    def _loss_unit(self) -> str:
-        """The unit of L, if it is the unit of its terms."""
-        units = {
-            term.unit if term.divisor == 1.0 else ""
-            for term in self.objective.terms
-            if term.is_loss
-        }
-        return units.pop() if len(units) == 1 else ""
+        if len(terms) != 1 or terms[0].divisor == 1.0:
+            return text, terms[0].unit if len(terms) == 1 else ""
+        return f"{text} / {terms[0].divisor:,.5g}", ""
 
     def _metric_columns(
         self,
@@ -321,36 +293,44 @@ class ProblemData:
         block: Block,
     ) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = []
-        for asked in _shown_metrics(self.objective):
-            values = self._values(asked, selection)
+        for question, group in _shown_metrics(self.objective).items():
+            values = self._values(question, group, selection)
             if len(columns) < detail.metrics and values is not None and np.isfinite(values).any():
-                metric = self.benchmark.metric(asked.question.metric)
-                kept = block.column(values, exact=detail.exact and asked.group == READ)
-                name = str(asked.question)
+                metric = self.benchmark.metric(question.metric)
+                kept = block.column(values, exact=detail.exact and group == READ)
                 unit = metric.unit
-                column = _column(
-                    name, metric.description, unit, _DECIMALS.get(unit), asked.group, kept
-                )
+                places = _DECIMALS.get(unit)
+                column = _column(str(question), metric.description, unit, places, group, kept)
                 columns.append(column | {"larger": metric.larger_is_better})
         return columns
 
-    def _values(self, asked: _ShownMetric, selection: Selection) -> Values | None:
+    def _values(self, question: Question, group: str, selection: Selection) -> Values | None:
+        """A metric of the cells, from the table, from trials, or computed for free; else None."""
         if selection.places is not None:
-            return _table_values(self.objective, asked, selection.places)
-        return _trial_values(self.benchmark, asked, selection.trials, self.objective.seed)
+            seed = self.objective.seed if group == READ else None
+            try:
+                column = self.benchmark.column(question.metric, question.epochs, seed)
+            except UserError:  # the table may lack the mean over seeds
+                return None
+            return np.asarray(column[selection.places])
+        name = str(question)
+        if any(name in trial.values for trial in selection.trials):
+            return np.array([trial.values.get(name, np.nan) for trial in selection.trials])
+        free = self.benchmark.free(question, self.objective.seed)
+        cells = [trial.cell for trial in selection.trials]
+        return None if free is None else np.asarray(free(cells), dtype=np.float64)
 
     def _space(self, cells: Sequence[Cell], block: Block) -> dict[str, Any]:
         space = self.benchmark.space
-        content: dict[str, Any] = {"name": space.name}
-        content |= {"positions": [], "options": [], "choices": None}
-        if isinstance(space, ChoiceSpace):
-            choices = np.array([cell.choices for cell in cells], dtype=np.int8)
-            content |= {
-                "positions": space.positions,
-                "options": space.options,
-                "choices": block.array(choices.T),
-            }
-        return content
+        if not isinstance(space, ChoiceSpace):
+            return {"name": space.name, "positions": [], "options": [], "choices": None}
+        choices = np.array([cell.choices for cell in cells], dtype=np.int8)
+        return {
+            "name": space.name,
+            "positions": space.positions,
+            "options": space.options,
+            "choices": block.array(choices.T),
+        }
 
     def _trials(
         self,
@@ -380,7 +360,7 @@ class ProblemData:
                     "path": style.svg_mark,
                     "hollow": style.hollow,
                     "dash": " ".join(f"{2 * length:g}" for length in style.dash),
-                    "ring": style.dotted,
+                    "ring": style.marker == "h",
                 }
                 for name, style in styles_of
             ],
@@ -475,7 +455,6 @@ def _places(
     evaluated_places: Sequence[int],
     background: int,
 ) -> Places:
-    """The evaluated cells, the exact front and a fixed sample, in the order of the space."""
     n = len(scores.loss)
     if n - len(evaluated_places) <= background:
         return np.arange(n)
@@ -486,7 +465,6 @@ def _places(
 
 
 def _front_among(objective: Objective, scores: Scores) -> Places:
-    """The places of the cells that are not dominated in the objectives, or in loss and penalty."""
     feasible = np.flatnonzero(scores.feasible)
     plane = scores.vector if objective.parts > 1 else np.column_stack([scores.penalty, scores.loss])
     return feasible[undominated(plane[feasible])] if len(feasible) else feasible
@@ -498,7 +476,6 @@ def _sample(n: int, wanted: int) -> Places:
 
 
 def _counted(space: ChoiceSpace, cells: Enumerable, places: Places) -> list[list[float]]:
-    """The share of every option at every position, among cells of the space."""
     choices = np.array([cells[place].choices for place in places.tolist()])
     counts = (
         np.bincount(choices[:, p], minlength=len(space.options[p])) for p in range(choices.shape[1])
@@ -518,80 +495,30 @@ def _best_so_far(run: Run) -> list[Cell]:
 
 
 def _scores_of(trials: Sequence[Trial]) -> Scores:
-    score, loss, penalty = (
-        _numbers([getattr(trial, name) for trial in trials])
-        for name in ("score", "loss", "penalty")
-    )
+    numbers = np.array([(one.score, one.loss, one.penalty) for one in trials], dtype=np.float64)
     feasible = np.array([trial.feasible for trial in trials], dtype=np.bool_)
     vector = np.array([trial.scores or (trial.score,) for trial in trials], dtype=np.float64)
+    score, loss, penalty = numbers.reshape(-1, 3).T
     return Scores(score, loss, penalty, feasible, vector)
 
 
-def _numbers(numbers: Sequence[float]) -> Values:
-    return np.array(numbers, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class _ShownMetric:
-    """A metric that is shown."""
-
-    question: Question
-    group: str
-
-
-def _shown_metrics(objective: Objective) -> list[_ShownMetric]:
-    """The metrics of a cell: those of the objective, final ones, costs, and the rest."""
+def _shown_metrics(objective: Objective) -> dict[Question, str]:
+    """The metrics of a cell with their groups: those of the objective, final ones, costs, and the
+    rest.
+    """
     benchmark = objective.benchmark
-    selection = [_ShownMetric(question, READ) for question in objective.questions()]
+    groups = dict.fromkeys(objective.questions(), READ)
     if benchmark.has_columns:
-        selection += [_ShownMetric(question, FINAL) for question in final_questions(objective)]
-    search = [metric for metric in benchmark.metrics if metric.kind == "search"]
-    rest = [
-        _ShownMetric(
-            benchmark.question(m.name),
-            TRAINED if m.epochs or m.is_loss else _UNTRAINED.get(m.quantity, COST),
-        )
-        for m in search
-    ]
-    order = (COST, TRAINED, STRUCTURE, PROXY)
-    selection += sorted(rest, key=lambda one: order.index(one.group))
-    unique: dict[Question, _ShownMetric] = {}
-    for one in selection:
-        unique.setdefault(one.question, one)
-    return list(unique.values())
-
-
-def _table_values(
-    objective: Objective,
-    asked: _ShownMetric,
-    places: NDArray[np.intp],
-) -> Values | None:
-    """A metric of some cells of a table, shape ``(n,)``; None if the table lacks it."""
-    question = asked.question
-    seed = objective.seed if asked.group == READ else None
-    try:
-        column = objective.benchmark.column(question.metric, question.epochs, seed)
-    except UserError:  # the table may lack the mean over seeds
-        return None
-    return np.asarray(column[places])
-
-
-def _trial_values(
-    benchmark: Benchmark,
-    asked: _ShownMetric,
-    trials: Sequence[Trial],
-    seed: Seed,
-) -> Values | None:
-    """A metric of evaluated cells, shape ``(n,)``, from their trials or computed for free."""
-    name = str(asked.question)
-    if any(name in trial.values for trial in trials):
-        return np.array([trial.values.get(name, np.nan) for trial in trials], dtype=np.float64)
-    free = benchmark.free(asked.question, seed)
-    return (
-        None
-        if free is None
-        else np.asarray(free([trial.cell for trial in trials]), dtype=np.float64)
-    )
+        groups |= {one: FINAL for one in final_questions(objective) if one not in groups}
+    rest = {}
+    for metric in benchmark.metrics:
+        if metric.kind == "search":
+            trained = metric.epochs or metric.is_loss
+            group = TRAINED if trained else _UNTRAINED.get(metric.quantity, COST)
+            rest[benchmark.question(metric.name)] = group
+    for group in (COST, TRAINED, STRUCTURE, PROXY):
+        groups |= {one: group for one in rest if rest[one] == group and one not in groups}
+    return groups
 
 
 class _Marks:
@@ -623,12 +550,11 @@ class _Marks:
         return number
 
 
+# Cached between the problems of a page and between levels of detail.
 _marks = lru_cache(maxsize=2)(_Marks)
-"""Cached between the problems of a page and between levels of detail."""
 
 
 def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, Any] | None:
-    """The drawings of one cell or more; None where the space has none."""
     first = space.sketch(cells[0])
     if first is None:
         return None

@@ -1,5 +1,5 @@
-"""Score and final metric of the incumbent of a comparison's runs, over evaluated cells and over
-time.
+"""Curves over the budget: score and final metric of a comparison's incumbents, mean regret and
+average ranks of a suite's strategies.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -19,15 +19,17 @@ from surrogate_nas.report.curves import (
     chart,
     curve_over_cells,
     curve_over_cost,
-    is_cut_off,
+    limits,
 )
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import (
     Anytime,
+    Resampling,
     Run,
     Study,
     Values,
+    ends,
     final_questions,
     shared_cells,
     values_of,
@@ -36,16 +38,8 @@ from surrogate_nas.report.style import plain
 from surrogate_nas.space import listed
 
 _LONGEST_LABEL = 60
+_STEPS = 100
 _Clock = Literal["cells", "cost"]
-
-
-class Drawing(NamedTuple):
-    """Curves before they are drawn."""
-
-    name: str
-    caption: str
-    curves: dict[str, Curve]
-    panel: Panel
 
 
 @section(20, "comparison", "front")
@@ -70,64 +64,41 @@ def over_time(study: Study) -> Section | None:
     if not study.histories or study.comparison.objective.benchmark.cost == "queries":
         return None
     makers = (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
-    drawings = [drawing for make in makers if isinstance(drawing := make(study, "cost"), Drawing)]
-    return Section(
-        "Over simulated time", [Figures([_picture(one, study) for one in drawings])], folded=True
-    )
+    drawn = [made for make in makers if isinstance(made := make(study, "cost"), Picture)]
+    return Section("Over simulated time", [Figures(drawn)], folded=True)
 
 
 def _half(
     title: str,
     study: Study,
-    of: Callable[[Study], Drawing | str],
+    of: Callable[[Study], Picture | str],
 ) -> Section | None:
     if not study.histories:
         return None
-    drawing = of(study)
-    if isinstance(drawing, str):
-        return Section(title, [drawing], folded=True)
-    return Section(title, [Figures([_picture(drawing, study)])], half=True)
+    made = of(study)
+    if isinstance(made, str):
+        return Section(title, [made], folded=True)
+    return Section(title, [Figures([made])], half=True)
 
 
-def _picture(one: Drawing, study: Study) -> Picture:
-    curves = {name: one.curves[name] for name in study.result.standings if name in one.curves}
-    return Picture(one.name, one.caption, partial(chart, curves, study.styles, one.panel))
-
-
-def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
+def score_curves(study: Study, over: _Clock = "cells") -> Picture | str:
     """The incumbent's regret, or score where regret is undefined."""
     comparison = study.comparison
     optimum = study.comparison.optimum
     values = _showing(study, lambda _, history: history.score - (optimum or 0.0))
-    if comparison.objective.parts > 1:
-        return _drawing(
-            "score",
-            f"{MISSED}; square-root scale",
-            "",
-            study,
-            values,
-            over,
-            Panel("", "missed", True),
-        )
-    if optimum is None:
-        return _drawing(
-            "score",
-            "Mean score of the best cell so far",
-            "",
-            study,
-            values,
-            over,
-            Panel("", "score", False),
-        )
     noise = None if comparison.noise is None else comparison.noise.mean_of_seeds
-    rule = "" if noise is None else " Grey below: what training a good cell again would change."
-    what = "Mean regret of the best cell so far; square-root scale"
-    return _drawing(
-        "score", what, rule, study, values, over, Panel("", "regret", True, noise=noise)
-    )
+    what, rule = "Mean regret of the best cell so far; square-root scale", ""
+    panel = Panel("", "regret", True, noise=noise)
+    if comparison.objective.parts > 1:
+        what, panel = f"{MISSED}; square-root scale", Panel("", "missed", True)
+    elif optimum is None:
+        what, panel = "Mean score of the best cell so far", Panel("", "score", False)
+    elif noise is not None:
+        rule = " Grey below: what training a good cell again would change."
+    return _drawing("score", what, rule, study, values, over, panel)
 
 
-def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
+def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
     """The main final metric of the incumbent."""
     objective, benchmark = study.comparison.objective, study.comparison.objective.benchmark
     questions = final_questions(objective)
@@ -210,8 +181,7 @@ def _drawing(
     values: _Histories,
     over: _Clock,
     panel: Panel,
-) -> Drawing:
-    """Curves over a clock, with bands of the leader and of random search."""
+) -> Picture:
     leader = next(iter(study.result.standings))
     panel = replace(panel, banded={leader, "random"})
     shared = shared_cells(study.comparison)
@@ -234,14 +204,16 @@ def _drawing(
             f" Over simulated {unit}: a line starts when every run has finished a trial, and a run"
             " that has ended keeps its value."
         )
-    if not panel.root and is_cut_off(curves.values(), panel):
+    bottom, top = limits(curves.values(), panel)
+    ends = [end for one in curves.values() for end in (one.low.min(), one.high.max())]
+    if not panel.root and (min(ends) < bottom or max(ends) > top):
         rule += " The steep start is cut off."
-    return Drawing(
-        f"{name}-by-{over}",
-        f"{what}. {_mean_of(study)}{rule}{_until_feasible(study)}",
-        curves,
-        panel,
-    )
+    bands = "Bands: 95 % intervals of the leader and of random search."
+    if {len(runs) for runs in study.histories.values()} == {1}:
+        bands = "One run per strategy, so there are no bands, and chance is not averaged out."
+    ordered = {one: curves[one] for one in study.result.standings if one in curves}
+    draw = partial(chart, ordered, study.styles, panel)
+    return Picture(f"{name}-by-{over}", f"{what}. {bands}{rule}{_until_feasible(study)}", draw)
 
 
 def _until_feasible(study: Study) -> str:
@@ -258,8 +230,69 @@ def _until_feasible(study: Study) -> str:
     return f" A line starts when every run has found a feasible cell.{left_out}"
 
 
-def _mean_of(study: Study) -> str:
-    """What a curve's value and band are, in words."""
-    if {len(runs) for runs in study.histories.values()} == {1}:
-        return "One run per strategy, so there are no bands, and chance is not averaged out."
-    return "Bands: 95 % intervals of the leader and of random search."
+@section(20, "suite")
+def regret_along_the_budget(study: Study) -> Section | None:
+    """The mean normalised regret over all problems after every share of the budget."""
+    names = list(study.result.standings)
+    problems = study.result.problems
+    fractions = np.arange(1, _STEPS + 1) / _STEPS
+    samples = [
+        {name: p.regrets(name)[:, [p.place(fraction) for fraction in fractions]] for name in names}
+        for p in problems
+    ]
+    banded = {names[0], "random"}
+    curves = {}
+    for name in names:
+        mean = np.mean([by_name[name].mean(axis=0) for by_name in samples], axis=0)
+        low = mean
+        high = mean
+        if name in banded:
+            drawn = [
+                Resampling(i).means({name: by_name[name]})[0] for i, by_name in enumerate(samples)
+            ]
+            low, high = ends(np.mean(drawn, axis=0))
+        curves[name] = Curve(100 * fractions, mean, low, high)
+    panel = Panel(
+        "%",
+        "regret",
+        True,
+        reference=1.0,
+        banded=banded,
+    )
+    caption = (
+        f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')}"
+        " after each share of the budget; square-root scale. Bands: 95 % of resampled runs, of the"
+        " leader and of random search."
+    )
+    picture = Picture("regret-by-budget", caption, partial(chart, curves, study.styles, panel))
+    return Section("Regret over the budget", [Figures([picture])], half=True)
+
+
+@section(30, "suite")
+def ranks_along_the_budget(study: Study) -> Section | None:
+    """The average rank over all problems after every share of the budget."""
+    ranks = study.suite.ranks
+    by_name = dict(zip(study.suite.strategies, ranks.mean, strict=True))
+    if len(by_name) < 2:
+        return None
+    curves = {
+        name: Curve(100 * ranks.fractions, by_name[name], by_name[name], by_name[name])
+        for name in study.result.standings
+    }
+    panel = Panel(
+        "%",
+        "rank",
+        False,
+        100 * float(ranks.fractions[0]),
+        banded=(),
+        ends=(0.9, len(by_name) + 0.1),
+        falling=True,
+    )
+    n_problems = len(study.result.problems)
+    caption = (
+        f"Average rank of the mean regrets over {plural(n_problems, 'problem')} after each"
+        " share of the budget; 1 is the best. Shaded: the first cells, the same for all."
+        " Descriptive only; see the verdict for significance."
+    )
+    picture = Picture("ranks-by-budget", caption, partial(chart, curves, study.styles, panel))
+    return Section("Average rank", [Figures([picture])], half=True)

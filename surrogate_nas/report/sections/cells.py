@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from surrogate_nas.core.numbers import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
@@ -19,7 +20,7 @@ from surrogate_nas.report.reading import (
     values_of,
 )
 from surrogate_nas.report.style import Style
-from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.sketch import Sketch
 from surrogate_nas.space.trial import Trial
 
 _ALWAYS = ("params", "macs")
@@ -50,10 +51,14 @@ def cells(study: Study) -> Section | None:
     if not comparison.strategies:
         return None
     space = comparison.objective.benchmark.space
-    cards = [
-        card(comparison, shown, study.styles, cell_picture(space, shown.trial.cell, shown.rank))
-        for shown in best_cells(comparison, BEST_SHOWN)
-    ]
+    cards = []
+    for shown in best_cells(comparison, BEST_SHOWN):
+        cell = shown.trial.cell
+        graph = None
+        if (sketch := space.sketch(cell)) is not None:
+            caption = f"Graph of the cell {cell}."
+            graph = Picture(f"cell-{shown.rank}", caption, partial(_drawn, sketch=sketch))
+        cards.append(card(comparison, shown, study.styles, graph))
     text = (
         "The cells of lowest score that any strategy evaluated; of isomorphic cells only the best"
         " is shown."
@@ -68,14 +73,8 @@ def cells(study: Study) -> Section | None:
     return Section("Best cells", [note(text), Block("cards", cards)])
 
 
-def cell_picture(space: Space, cell: Cell, rank: int) -> Picture | None:
-    """The graph of a cell; None where its space draws none."""
-    sketch = space.sketch(cell)
-    return (
-        None
-        if sketch is None
-        else Picture(f"cell-{rank}", f"Graph of the cell {cell}.", lambda _: sketch)
-    )
+def _drawn(_width: float, sketch: Sketch) -> Sketch:
+    return sketch
 
 
 def card(
@@ -108,7 +107,6 @@ def card(
 
 
 def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
-    """What the objective looked up, and the cell's size."""
     benchmark = comparison.objective.benchmark
     pairs: _Pairs = []
     for name, value in trial.values.items():
@@ -134,7 +132,6 @@ def _final(comparison: Comparison, trial: Trial) -> _Pairs:
 
 
 def _isomorphic(best: FoundCell) -> str:
-    """The isomorphic cells in a sentence: how many, and the best of them."""
     if not best.isomorphic:
         return ""
     shown = [

@@ -122,12 +122,8 @@ def comparison_conventions(study: Study) -> Section | None:
 def suite_conventions(study: Study) -> Section | None:
     """How problems are put together."""
     options = study.suite.suite.options
-    items = [*_SUITE, _WITHHELD] if options.get("hidden") else [*_SUITE]
-    return Section(
-        "Conventions",
-        [Block("items", items + _side_by_side(options))],
-        folded=True,
-    )
+    items = [*_SUITE, *([_WITHHELD] if options.get("hidden") else []), *_side_by_side(options)]
+    return Section("Conventions", [Block("items", items)], folded=True)
 
 
 @section(120, "comparison", "front")
@@ -150,9 +146,13 @@ def suite_provenance(study: Study) -> Section | None:
     rows += [(name.replace("_", " "), str(value)) for name, value in result.suite.options.items()]
     papers = []
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
-        data, cited = _benchmark(name)
-        rows += data
-        papers += cited
+        try:
+            benchmark = load(name)
+        except UserError:  # it is no longer here
+            continue
+        about = f"{name}: {benchmark.title}. Source: {benchmark.source}."
+        rows.append(("data", f"{about} Licence: {benchmark.licence}."))
+        papers += f"{benchmark.citation}; {benchmark.space.citation}".split("; ")
     papers += papers_of_strategies(result.strategies).values()
     rows += [("to cite", paper) for paper in _cited(papers)]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
@@ -188,19 +188,7 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Table:
     )
 
 
-def _benchmark(name: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The source of a benchmark's data and its papers; nothing where it is no longer here."""
-    try:
-        benchmark = load(name)
-    except UserError:
-        return [], []
-    source = f"{name}: {benchmark.title}. Source: {benchmark.source}. Licence: {benchmark.licence}."
-    papers = f"{benchmark.citation}; {benchmark.space.citation}".split("; ")
-    return [("data", source)], papers
-
-
 def _cited(papers: Iterable[str]) -> list[str]:
-    """Citations as a page has them, each once."""
     plain = (paper.replace('"', "").rstrip(".") for paper in papers if paper)
     return list(dict.fromkeys(plain))
 
@@ -250,7 +238,6 @@ def conventions(comparison: Comparison) -> list[str]:
 
 
 def _seeds(objective: Objective) -> str:
-    """Which training seeds values are of."""
     if objective.trained_seeds:
         return _JUDGED.format(seeds=len(objective.trained_seeds))
     if objective.draws:
@@ -271,7 +258,16 @@ def _side_by_side(options: Mapping[str, Any]) -> list[str]:
     workers = options.get("simulated_workers", 1)
     in_flight = options.get("in_flight")
     if in_flight is not None:
-        return [_in_flight(in_flight, options.get("order"), options.get("at_end"))]
+        how = "They are told as they finish: a run is a race, and its times are the wall's."
+        if options.get("order") == "clock":
+            how = (
+                "They are told in the order of a clock of predicted costs, so that a run is the"
+                " same on any slots; its times are those of as many workers as trainings in flight,"
+                " each taking what was charged."
+            )
+        if options.get("at_end") == "stop":
+            how += " What ran at the end of a budget in seconds was stopped and does not count."
+        return [f"Trainings in flight: {in_flight}. {how}"]
     if workers == 1:
         return []
     return [
@@ -281,21 +277,7 @@ def _side_by_side(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _in_flight(count: int, order: str | None, at_end: str | None) -> str:
-    if order == "clock":
-        how = (
-            "They are told in the order of a clock of predicted costs, so that a run is the same"
-            " on any slots; its times are those of as many workers as trainings in flight, each"
-            " taking what was charged."
-        )
-    else:
-        how = "They are told as they finish: a run is a race, and its times are the wall's."
-    stops = " What ran at the end of a budget in seconds was stopped and does not count."
-    return f"Trainings in flight: {count}. {how}" + (stops if at_end == "stop" else "")
-
-
 def _inputs(comparison: Comparison) -> list[str]:
-    """What strategies were given beside trials, and how they were run."""
     known = comparison.objective.known
     hidden = comparison.description["hidden"]
     items = []
@@ -358,16 +340,10 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
             "no limit" if budget["seconds"] is None else f"{budget['seconds']:g}",
         ),
     ]
-    for label, files in description.get("sources", {}).items():
-        rows.append(
-            (
-                f"source of {label}",
-                ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items()),
-            )
-        )
-    for label, files in description.get("files", {}).items():
-        named = ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items())
-        rows.append((f"files that {label} read", named))
+    for key, head in (("sources", "source of {}"), ("files", "files that {} read")):
+        for label, files in description.get(key, {}).items():
+            named = ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items())
+            rows.append((head.format(label), named))
     return rows + [
         (str(name), str(value)) for name, value in (description.get("provenance") or {}).items()
     ]

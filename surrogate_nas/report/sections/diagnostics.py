@@ -1,5 +1,5 @@
-"""What strategies say of their runs besides trials (`Strategy.diagnosis`), and the cells that take
-no search.
+"""Behind the numbers of a comparison: what strategies say of their runs, cells that need no search,
+trainings that failed, and those that confirmed a winner.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, decimals_for, fixed, scientific
+from surrogate_nas.core.numbers import NOTHING, decimals_for, fixed, plural, scientific
 from surrogate_nas.report.markup import (
     Block,
     Column,
@@ -59,15 +59,12 @@ def _tables(runs: Sequence[Run]) -> Iterator[Table]:
                 rows_shown[int(i)]
                 for i in np.unique(np.linspace(0, len(rows_shown) - 1, _MOST_ROWS).round())
             ]
-        rows: list[list[Content]] = [
-            [group, *(scientific(float(np.median(_values(runs, group, name)))) for name in names)]
-            for group in rows_shown
-        ]
+        rows: list[list[Content]] = []
+        for group in rows_shown:
+            told = [run.diagnosis.get(group, {}) for run in runs]
+            values = [[one[name] for one in told if name in one] for name in names]
+            rows.append([group, *(scientific(float(np.median(one))) for one in values)])
         yield Table([Column(""), *map(Column, names)], rows)
-
-
-def _values(runs: Sequence[Run], group: str, name: str) -> list[float]:
-    return [run.diagnosis[group][name] for run in runs if name in run.diagnosis.get(group, {})]
 
 
 def _trivial(comparison: Comparison) -> Table | None:
@@ -104,3 +101,75 @@ def _trivial(comparison: Comparison) -> Table | None:
         rows,
         texts=2,
     )
+
+
+_MOST_FAILED = 100
+_LONGEST = 400  # rows, and characters of a reason, that are shown
+
+
+@section(97, "comparison", "front")
+def failed_trainings(study: Study) -> Section | None:
+    """Which trainings failed, and why."""
+    rows: list[list[Content]] = []
+    n_failed = 0
+    n_trials = 0
+    for run in study.comparison.runs:
+        n_trials += len(run.trials)
+        for trial in run.trials:
+            if not trial.failure:
+                continue
+            n_failed += 1
+            if len(rows) < _MOST_FAILED:
+                name = strategy(run.strategy, study.styles[run.strategy])
+                cell = Span(trial.cell.text, "code")
+                epochs = "–" if trial.epochs is None else f"{trial.epochs:,}"
+                reason = trial.failure
+                if len(reason) > _LONGEST:
+                    reason = f"{reason[: _LONGEST - 1]}…"
+                rows.append([name, cell, reason, str(run.run), epochs])
+    if not n_failed:
+        return None
+    heads = [Column("strategy"), Column("cell"), Column("reason"), Column("run"), Column("epochs")]
+    words = (
+        f"{n_failed:,} of {plural(n_trials, 'training')} failed. Each counts as an evaluation"
+        " without a feasible cell, and is charged what it took."
+    )
+    blocks: list[Table | Paragraph] = [note(words), Table(heads, rows, texts=3)]
+    if n_failed > len(rows):
+        blocks.append(note(f"and {n_failed - len(rows):,} more"))
+    return Section("Failed trainings", blocks, folded=True)
+
+
+_NOTE = (
+    "Scores are L + λR, lower is better. The search chose its best cells by the scores that it saw,"
+    " which are optimistic; the winner is chosen by the fresh seeds."
+)
+
+
+@section(5, "comparison")
+def confirmed(study: Study) -> Section | None:
+    """A table per run with a confirmed winner."""
+    blocks: list[Table] = []
+    for _, confirmation in study.comparison.confirmed_runs:
+        cells = confirmation.rows()
+        means = [row["confirmed_score"] for row in cells if not row["failure"]]
+        decimals = decimals_for(means)
+        rows: list[list[Content]] = [
+            [
+                row["role"],
+                Span(row["cell"], "code"),
+                fixed(row["seen_score"], decimals),
+                row["failure"] or fixed(row["confirmed_score"], decimals),
+                str(len(row["seeds"].split())),
+            ]
+            for row in cells
+        ]
+        heads = [
+            Column(""),
+            Column("cell"),
+            Column("score", "the search saw"),
+            Column("score", "mean over fresh seeds"),
+            Column("trainings"),
+        ]
+        blocks.append(Table(heads, rows, texts=2))
+    return Section("Confirmed winner", [*blocks, note(_NOTE)]) if blocks else None

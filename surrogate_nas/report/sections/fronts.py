@@ -12,19 +12,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.numbers import fixed, plural
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import (
-    HALF,
     SLIM,
     WIDE,
     Canvas,
@@ -44,20 +43,14 @@ from surrogate_nas.report.reading import (
     nondominated,
 )
 from surrogate_nas.report.style import plain
-from surrogate_nas.space import Cell, listed
+from surrogate_nas.space import listed
 
-_SHOWN_SHARE = 0.6
-"""The share of cells, best in L first, that the vertical axis has room for."""
-_APART = 0.02
-"""Optima nearer than this share of the axes share a label."""
-_LOG = 15.0
-"""An axis whose ends differ by more than this factor is logarithmic."""
-_GRAIN = 5.0
-"""Pixels of a square of the picture of all cells."""
-_SHADES = ((1, 0.16), (3, 0.3), (9, 0.5))
-"""From so many cells in a square on, how dark it is."""
-_MOST_POINTS = 40
-"""Of a front whose points are told one by one."""
+_SHOWN_SHARE = 0.6  # the share of cells, best in L first, that the vertical axis has room for
+_APART = 0.02  # optima nearer than this share of the axes share a label
+_LOG = 15.0  # an axis whose ends differ by more than this factor is logarithmic
+_GRAIN = 5.0  # pixels of a square of the picture of all cells
+_SHADES = ((1, 0.16), (3, 0.3), (9, 0.5))  # from so many cells in a square on, how dark it is
+_MOST_POINTS = 40  # of a front whose points are told one by one
 _SAME = 1e-9
 
 
@@ -104,17 +97,6 @@ class Plane:
     def logarithmic(self) -> bool:
         """Whether the horizontal axis is."""
         return self.across[0] > 0 and self.across[1] / self.across[0] > _LOG
-
-    def scales(
-        self,
-        left: float,
-        right: float,
-        top: float,
-        bottom: float,
-    ) -> tuple[Scale, Scale]:
-        """The axes within a rectangle, across and up."""
-        across = Scale(*self.across, left, right, "log" if self.logarithmic else "linear")
-        return across, Scale(*self.up, bottom, top)
 
 
 def plane_of(study: Study) -> Plane | None:
@@ -213,7 +195,9 @@ def _draw_fronts(
     for i, (name, runs) in enumerate(plane.found.items()):
         x0 = left + (room + gap) * (i % columns)
         top = pitch * (i // columns) + 26
-        x, y = plane.scales(x0, x0 + room, top, top + high)
+        kind: Literal["log", "linear"] = "log" if plane.logarithmic else "linear"
+        x = Scale(*plane.across, x0, x0 + room, kind)
+        y = Scale(*plane.up, top + high, top)
         _draw_frame(
             canvas,
             x,
@@ -262,7 +246,6 @@ def _draw_frame(
     labelled: bool,
     last: float,
 ) -> None:
-    """Grid, labels and all cells."""
     across = x.ticks(58.0)
     up = y.ticks(36.0)
     canvas.grid(x, y, across, up)
@@ -316,7 +299,6 @@ def _draw_front(
     y: Scale,
     stairs: bool = True,
 ) -> None:
-    """The exact front in black, a ring a point."""
     if stairs:
         canvas.line(_stairs(front, x, y), colour="ink", width=1.3)
     for first, second in front.tolist():
@@ -345,7 +327,6 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
 
 
 def _hits(front: Values, runs: Sequence[Values]) -> list[int]:
-    """How many runs found each point of a front."""
     return [
         sum(
             bool((np.abs(run - point) <= _SAME * (1 + np.abs(point))).all(axis=1).any())
@@ -353,100 +334,6 @@ def _hits(front: Values, runs: Sequence[Values]) -> list[int]:
         )
         for point in front
     ]
-
-
-@section(15, "front")
-def front_points(study: Study) -> Section | None:
-    """Which points of the exact front were hit by how many runs."""
-    plane = plane_of(study)
-    if (
-        plane is None
-        or plane.points is None
-        or len(plane.front) > _MOST_POINTS
-        or study.comparison.objective.parts > 2
-    ):
-        return None
-    caption = (
-        f"{plane.axes[0].label} above, {plane.axes[1].label} below; disc and number: runs that"
-        " found the point. Last column: points that a run finds, on average."
-    )
-    picture = Picture(
-        "front-points", caption, partial(_draw_points, plane=plane, study=study), HALF
-    )
-    return Section("Front points found", [Figures([picture])], half=True)
-
-
-def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
-    names = list(plane.found)
-    top = 30.0
-    row = 30.0
-    slim = width <= SLIM
-    left = (
-        26
-        + min(
-            max(text_width(plain(name, 22), 13.6) for name in names), 178.0 if not slim else 130.0
-        )
-        + 14
-    )
-    canvas = Canvas(width, top + row * len(names) + 26)
-    k = len(plane.front)
-    at = [left + (width - 52 - left) * (i / max(k - 1, 1)) for i in range(k)]
-    bottom = top + row * len(names)
-    canvas.line(*([(x, top), (x, bottom)] for x in at), colour="line")
-    labelled = np.unique(
-        np.linspace(0, k - 1, min(k, 4 if not slim else 3)).round().astype(int)
-    ).tolist()
-    for i in labelled:
-        canvas.text(at[i], top - 12, f"{plane.front[i, 0]:.3g}", align="center")
-        canvas.text(at[i], bottom + 16, _few(plane.front[i, 1]), align="center")
-    canvas.text(width, top - 12, "a run", align="right")
-    biggest = min(10.0, (at[1] - at[0]) / 2 - 1 if k > 1 else 10.0)
-    for number, name in enumerate(names):
-        runs = plane.found[name]
-        style = study.styles[name]
-        y = top + row * (number + 0.5)
-        hits = _hits(plane.front, runs)
-        with canvas.of(style, name):
-            canvas.mark(8, y, style, 12)
-            canvas.text(
-                22,
-                y + 4.5,
-                plain(name, 22 if not slim else 17),
-                size=13,
-                colour="ink",
-                bold=True,
-            )
-            for x, n in zip(at, hits, strict=True):
-                radius = 1.3 if not n else biggest * (0.55 + 0.45 * n / len(runs))
-                canvas.area(ring(x, y, radius)[:-1], style if n else "axis")
-                if n and radius > 6:
-                    canvas.text(
-                        x,
-                        y + 4,
-                        str(n),
-                        align="center",
-                        colour="paper",
-                        bold=True,
-                    )
-            canvas.text(
-                width,
-                y + 4.5,
-                f"{sum(hits) / len(runs):.2g}",
-                size=13,
-                align="right",
-                colour="ink",
-            )
-    return canvas
-
-
-def _few(value: float) -> str:
-    return (
-        f"{value / 1e6:.3g}M"
-        if value >= 1e6
-        else f"{value / 1e3:.3g}k"
-        if value >= 1e3
-        else f"{value:.3g}"
-    )
 
 
 @section(80, "comparison")
@@ -465,78 +352,30 @@ def front(study: Study) -> Section | None:
     )
     if trade.hidden:
         caption += f" {plural(trade.hidden, 'cell')} of higher L lie above the frame."
-    near = "The same around the optimum and what the runs found."
     draw = partial(_draw_trade, trade=trade, study=study)
-    return Section(
-        "L against R",
-        [
-            Figures(
-                [
-                    Picture("pareto-front", caption, partial(draw, frame=trade.whole)),
-                    Picture("pareto-front-near", near, partial(draw, frame=trade.around_found)),
-                ]
-            )
-        ],
-        folded=True,
-    )
+    picture = Picture("pareto-front", caption, draw, WIDE)
+    return Section("L against R", [Figures([picture])], folded=True)
 
 
-_Frame = tuple[float, float, float, float]
-"""Left, right, bottom and top of the axes."""
-
-
-@dataclass(frozen=True)
-class Front:
+class Front(NamedTuple):
     """The trade-off of L and λR over a whole table.
 
     Attributes:
         scores: Of every cell.
         on_front: Whether a feasible cell is dominated by no other feasible one, shape ``(cells,)``.
         optimum: The place of the best score in the order of the space.
-        found: The places of the feasible incumbents of all runs.
+        up: The least and the highest L that is shown.
     """
 
     scores: Scores
     on_front: NDArray[np.bool_]
     optimum: int
-    found: list[int]
-
-    @property
-    def whole(self) -> _Frame:
-        """The frame of the trade-off; cells of the highest L lie above it."""
-        shown = float(np.quantile(self.scores.loss[self.scores.feasible], _SHOWN_SHARE))
-        highest = max(
-            [shown, *self.scores.loss[self.found], *self.scores.loss[self.on_front & self._learned]]
-        )
-        return _with_margin(self.scores.penalty, np.array([self.scores.loss.min(), highest]))
-
-    @property
-    def _learned(self) -> NDArray[np.bool_]:
-        """Which cells are no outliers in L."""
-        first, third = np.quantile(self.scores.loss[self.scores.feasible], (0.25, 0.75))
-        return np.asarray(self.scores.loss <= third + 1.5 * (third - first))
-
-    @property
-    def around_found(self) -> _Frame:
-        """The frame of what the runs found, with the optimum."""
-        inside = [self.optimum, *self.found]
-        return _with_margin(self.scores.penalty[inside], self.scores.loss[inside])
+    up: tuple[float, float]
 
     @property
     def hidden(self) -> int:
-        """How many cells lie above the whole trade-off's frame."""
-        return int((self.scores.loss > self.whole[3]).sum())
-
-
-def _with_margin(x: Values, y: Values) -> _Frame:
-    across = 0.05 * float(np.ptp(x)) or 0.001
-    up = 0.08 * float(np.ptp(y)) or 0.001
-    return (
-        float(x.min()) - across,
-        float(x.max()) + across,
-        float(y.min()) - up,
-        float(y.max()) + up,
-    )
+        """How many cells lie above the frame."""
+        return int((self.scores.loss > self.up[1]).sum())
 
 
 def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
@@ -550,31 +389,30 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
     feasible = np.flatnonzero(scores.feasible)
     points = np.column_stack([scores.loss, scores.penalty])[feasible]
     on_front[feasible[moocore.is_nondominated(points)]] = True
-    incumbents = [run.incumbent.cell.index for run in runs]
-    return Front(scores, on_front, int(scores.score.argmin()), incumbents)
+    # cells that hardly learn lie above the frame
+    loss = scores.loss[scores.feasible]
+    first, shown, third = np.quantile(loss, (0.25, _SHOWN_SHARE, 0.75))
+    learned = on_front & (scores.loss <= third + 1.5 * (third - first))
+    ends = [scores.loss[run.incumbent.cell.index] for run in runs]
+    highest = max([shown, *ends, *scores.loss[learned]])
+    margin = 0.08 * (highest - scores.loss.min()) or 0.001
+    up = float(scores.loss.min() - margin), float(highest + margin)
+    return Front(scores, on_front, int(scores.score.argmin()), up)
 
 
-def _draw_trade(
-    width: float,
-    trade: Front,
-    study: Study,
-    frame: _Frame,
-) -> Canvas:
-    """Cells, front, the line of the optimum's score, and incumbents."""
+def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
     scores = trade.scores
     canvas = Canvas(width, 320)
-    x = Scale(frame[0], frame[1], 44, width - 8)
-    y = Scale(frame[2], frame[3], 286, 8)
+    margin = 0.05 * float(np.ptp(scores.penalty)) or 0.001
+    x = Scale(scores.penalty.min() - margin, scores.penalty.max() + margin, 44, width - 8)
+    y = Scale(*trade.up, 286, 8)
     _draw_axes(canvas, x, y, "λR", "L")
     _draw_density(canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y)
     places = np.flatnonzero(trade.on_front)
     points = np.column_stack([scores.loss[places], scores.penalty[places]])
-    canvas.line(_stairs(points[points[:, 0] <= frame[3]], x, y), colour="ink", width=1.3)
+    canvas.line(_stairs(points[points[:, 0] <= y.high], x, y), colour="ink", width=1.3)
     optimum = float(scores.score[trade.optimum])
-    ends = [
-        (r, optimum - r)
-        for r in (max(frame[0], optimum - frame[3]), min(frame[1], optimum - frame[2]))
-    ]
+    ends = [(r, optimum - r) for r in (max(x.low, optimum - y.high), min(x.high, optimum - y.low))]
     canvas.line(
         [(x(r), y(loss)) for r, loss in ends],
         colour="axis",
@@ -628,51 +466,32 @@ def what_lambda_does(study: Study) -> Section | None:
         if not sentences or not objective.constraints:
             return None
         return Section("Limits", sentences, folded=True)
-    alone, with_r = (
-        _place(objective, cell) for cell in (diagnosis.best_by_loss, diagnosis.best_by_score)
-    )
-    sentences = [
-        *diagnosis.sentences(),
-        f"The optimum of L alone has {alone}; that of L + λR has {with_r}.",
-    ]
-    return Section("What λ does", sentences, folded=True)
-
-
-def _place(objective: Objective, cell: Cell) -> str:
-    """Where a cell lies in the plane of L and λR, in words."""
-    scores = objective.look_up([cell])[1]
-    return f"L = {fixed(float(scores.loss[0]), 5)} and λR = {fixed(float(scores.penalty[0]), 5)}"
+    return Section("What λ does", diagnosis.sentences(), folded=True)
 
 
 @section(10, "path")
 def path_over_lambda(study: Study) -> Section | None:
     """The front that the optima and the strategies trace, and each one's regret at every λ."""
     path = study.path
-    caption = (
-        f"{path.expression} on {path.plane.benchmark.name}. Left: all cells (grey), their exact"
-        " front (black), the optimum at each λ (rings), and the front that half of a strategy's"
-        " runs reach or dominate with their answers at all λ. Right: mean regret at each λ and its"
-        " bootstrap 95 % interval."
+    plane = (
+        f"{path.expression} on {path.plane.benchmark.name}: all cells (grey), their exact front"
+        " (black), the optimum at each λ (rings), and the front that half of a strategy's runs"
+        " reach or dominate with their answers at all λ."
     )
-    picture = Picture("lambda-path", caption, partial(_draw_path, study=study), WIDE)
-    return Section("The path over λ", [Figures([picture])])
-
-
-def _draw_path(width: float, study: Study) -> Canvas:
-    path = study.path
-    slim = width <= SLIM
-    half = width if slim else (width - 60) / 2
+    regret = "Mean regret at each λ and its bootstrap 95 % interval."
     curves = {name: _regrets(path, name) for name in path.strategies}
-    right = chart(curves, study.styles, Panel("λ", "regret", True, steps=False), half, height=330)
-    canvas = Canvas(width, right.height + (350 if slim else 20))
-    _draw_plane(canvas, study, half)
-    canvas.put(right, 0 if slim else half + 60, 350 if slim else 0)
-    return canvas
+    panel = Panel("λ", "regret", True, steps=False)
+    pictures = [
+        Picture("lambda-path", plane, partial(_draw_plane, study=study)),
+        Picture("lambda-path-regret", regret, partial(chart, curves, study.styles, panel)),
+    ]
+    return Section("The path over λ", [Figures(pictures)])
 
 
-def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
+def _draw_plane(width: float, study: Study) -> Canvas:
     """Cells, their front, the optima and what strategies trace, in the frame of the front."""
     path = study.path
+    canvas = Canvas(width, 340)
     low = path.frame.utopia
     span = path.frame.span
     x = Scale(low[1] - 0.06 * span[1], low[1] + 1.1 * span[1], 44, width - 8)
@@ -694,10 +513,10 @@ def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
         if not named or np.abs((point - named[-1]) / span).max() > _APART:
             canvas.text(x(cost) + 8, y(loss) - 6, exact(step.value), colour="ink")
             named.append(point)
+    return canvas
 
 
 def _regrets(path: LambdaPath, name: str) -> Curve:
-    """A strategy's mean regret at every λ at which it has one."""
     held = [(step.value, step.comparison.regrets(name)) for step in path.steps]
     values, samples = zip(*((value, each) for value, each in held if each is not None), strict=True)
     ends = np.array([interval(each[:, None]) for each in samples])[:, :, 0]

@@ -35,13 +35,8 @@ def _statement(rival: Rival) -> str:
 
 
 def _difference(rival: Rival) -> str:
-    """The rival's mean regret minus the leader's, with its interval."""
-    if rival.difference is None:
-        return NOTHING
-    if rival.interval is None:
-        return fixed(rival.difference, 3)
-    low, high = rival.interval
-    return f"{fixed(rival.difference, 3)} ({fixed(low, 3)} – {fixed(high, 3)})"
+    ends = "" if rival.interval is None else " – ".join(fixed(end, 3) for end in rival.interval)
+    return fixed(rival.difference, 3) + (f" ({ends})" if ends else "")
 
 
 @section(60, "suite", "comparison", "front")

@@ -26,25 +26,17 @@ from surrogate_nas.report.reading import (
 from surrogate_nas.report.style import Style, plain
 
 _HEAD = 38.0
-_FOOT = 26.0
-"""Pixels above and below rows."""
+_FOOT = 26.0  # pixels above and below rows
 _ROW = 30.0
 _ROW_SLIM = 36.0
 _ROW_MANY = 22.0
 _ROW_SMALL = 17.0
+# The height of a row: on a desk, on a telephone, of many strategies, and in a panel without names.
 _MANY = 10
-"""The height of a row: on a desk, on a telephone, of many strategies, and in a panel without
-names.
-"""
-_BESIDE = 5
-"""So many problems stand beside the names; more stand below them."""
-_TITLE_CHARACTER = 6.9
-"""Pixels of a character of a panel's title, on average."""
+_TITLE_CHARACTER = 6.9  # pixels of a character of a panel's title, on average
 _LONGEST = 22
-_JOINED = 122.0
-"""Pixels of what stands above bars."""
-_WIDEST = 1.6
-"""Normalised regrets above are drawn at the edge of a panel of one problem."""
+_JOINED = 122.0  # pixels of what stands above bars
+_WIDEST = 1.6  # normalised regrets above are drawn at the edge of a panel of one problem
 
 
 @dataclass(frozen=True)
@@ -88,11 +80,6 @@ class Ranking:
     units: Sequence[float]
     several: bool
     front: bool
-
-    @property
-    def budget(self) -> float:
-        """Of a run, in what is spent; several problems are counted in shares of it."""
-        return 1.0 if self.several else float(self.problems[0].checkpoints[-1])
 
     @property
     def timed(self) -> bool:
@@ -179,7 +166,6 @@ def _spent(
 
 
 def _heading(study: Study, ranking: Ranking) -> str:
-    """What the verdict found, in a few words."""
     end = None if study.result.verdict is None else study.result.verdict.end
     what = "Hypervolume missed" if ranking.front else "Final regret"
     if end is None or not end.rivals:
@@ -193,7 +179,6 @@ def _heading(study: Study, ranking: Ranking) -> str:
 
 
 def _caption(ranking: Ranking) -> str:
-    """How to read it."""
     exact = all(problem.reference.exact for problem in ranking.problems)
     above = "the optimum" if exact else "the best score of all runs (the optimum is unknown)"
     text = (
@@ -225,21 +210,22 @@ def _caption(ranking: Ranking) -> str:
 
 
 def _draw(width: float, ranking: Ranking) -> Canvas:
-    """Names with bars, all problems together, then each problem and the target beside them or
-    below.
-    """
     slim = width <= SLIM
     n = len(ranking.entries)
-    is_beside = ranking.several and not slim and 1 < len(ranking.problems) <= _BESIDE
     row = _ROW_SLIM if slim else _ROW if n <= _MANY else _ROW_MANY
     names = 26 + min(
         max(text_width(plain(e.name, _LONGEST), 13.6) for e in ranking.entries),
         178.0 if not slim else 150.0,
     )
     names = max(names, _JOINED - 8.0)
-    last = _last_open(ranking.entries)
+    alike = {ranking.entries[0].name, *ranking.entries[0].alike}
+    last = max(i for i, entry in enumerate(ranking.entries) if entry.name in alike)
     left = names + (17 if last else 10)
-    below = [] if is_beside or not ranking.several else _small(ranking, slim)
+    below: list[int | None] = []
+    if ranking.several and len(ranking.problems) > 1:
+        below += range(len(ranking.problems))
+    if ranking.several and ranking.timed and slim:
+        below.append(None)
     columns = 2 if slim else 6
     high = _HEAD + row * n + _FOOT
     small = _HEAD + _ROW_SMALL * n + _FOOT
@@ -247,7 +233,7 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     if slim:
         right = width - 44
     elif ranking.several:
-        right = left + (250 if is_beside else 420)
+        right = left + 420
     else:
         right = width - (132 if ranking.timed else 56)
     _draw_names(canvas, ranking, row, names, last)
@@ -266,9 +252,7 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
         if last + 1 < n:
             below_bar = _HEAD + row * (last + 1)
             canvas.line([(0, below_bar), (width, below_bar)], colour="axis")
-    if is_beside:
-        _draw_beside(canvas, ranking, right + 56, width, row)
-    elif ranking.several and not slim and ranking.timed:
+    if ranking.several and not slim and ranking.timed:
         _draw_target(
             canvas, ranking, Scale(0.0, 1.0, right + 120, width - 84, "root"), row, numbers=True
         )
@@ -277,11 +261,6 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
         y = high + 18 + (small + 18) * (i // columns)
         _draw_small(canvas, ranking, panel, x, y, (width + 18) / columns - 18)
     return canvas
-
-
-def _last_open(entries: Sequence[Entry]) -> int:
-    """The row of the last strategy that is not significantly worse than the leader, from 0."""
-    return max(i for i, entry in enumerate(entries) if not i or entry.name in entries[0].alike)
 
 
 def _draw_names(
@@ -324,7 +303,6 @@ def _grey(problem: ProblemResult) -> str:
 
 
 def _edge(ranking: Ranking) -> float:
-    """The right end of the axis of all problems together."""
     highest = max(entry.over_all.high for entry in ranking.entries)
     if ranking.several:
         return max(1.05, 1.04 * highest)
@@ -374,10 +352,10 @@ def _draw_panel(
     canvas.text(scale.start, top - 10, sub)
     for i, (entry, spot) in enumerate(zip(ranking.entries, spots, strict=True)):
         y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
-        with canvas.of(
-            entry.style,
-            f"{entry.name}: {_number(spot.mean, ranking)}{_interval(spot, ranking)}",
-        ):
+        label = f"{entry.name}: {_number(spot.mean, ranking)}"
+        if spot.low < spot.high:
+            label += f" ({_number(spot.low, ranking)} to {_number(spot.high, ranking)})"
+        with canvas.of(entry.style, label):
             _draw_ticks(
                 canvas,
                 [scale(value) for value in spot.runs.tolist()],
@@ -393,20 +371,12 @@ def _draw_panel(
             canvas.mark(scale(spot.mean), y, entry.style, size)
 
 
-def _interval(spot: Spot, ranking: Ranking) -> str:
-    """The interval in words; empty where there is one run, or all are equal."""
-    if spot.low >= spot.high:
-        return ""
-    return f" ({_number(spot.low, ranking)} to {_number(spot.high, ranking)})"
-
-
 def _draw_ticks(
     canvas: Canvas,
     places: Sequence[float],
     y: float,
     style: Style,
 ) -> None:
-    """A tick a run, stronger where several stand."""
     counts = Counter(round(place * 2) / 2 for place in places)
     for several, opacity in ((False, 0.55), (True, 1.0)):
         at = sorted(x for x, n in counts.items() if (n > 1) == several)
@@ -419,9 +389,8 @@ def _draw_ticks(
 
 
 def _number(value: float, ranking: Ranking) -> str:
-    if ranking.front:
-        return f"{100 * value:.1f} %"
-    return fixed(value, 2) if ranking.several else f"{value:.3g}"
+    number = fixed(value, 2) if ranking.several else f"{value:.3g}"
+    return f"{100 * value:.1f} %" if ranking.front else number
 
 
 def _draw_numbers(
@@ -439,10 +408,9 @@ def _draw_numbers(
     else:
         columns = [("found", "", [f"{e.found}/{e.runs}" for e in ranking.entries])]
         if not slim:
-            unit = ranking.problems[0].unit
-            columns.append(
-                (f"{unit} to it", "within 1 %", [_spent_text(e) for e in ranking.entries])
-            )
+            spent = [e.spent[1] if e.spent else np.inf for e in ranking.entries]
+            texts = [f"{value:,.0f}" if np.isfinite(value) else NOTHING for value in spent]
+            columns.append((f"{ranking.problems[0].unit} to it", "within 1 %", texts))
     for i, (head, sub, texts) in enumerate(columns):
         at = x + (44 if slim else 46) + 82 * i
         canvas.text(at, _HEAD - 24 if sub else _HEAD - 10, head, align="right")
@@ -457,37 +425,6 @@ def _draw_numbers(
                     align="right",
                     colour="ink",
                 )
-
-
-def _spent_text(entry: Entry) -> str:
-    middle = entry.spent[1] if entry.spent else np.inf
-    return f"{middle:,.0f}" if np.isfinite(middle) else NOTHING
-
-
-def _draw_beside(
-    canvas: Canvas,
-    ranking: Ranking,
-    x: float,
-    right: float,
-    row: float,
-) -> None:
-    """Every problem and the target, in the rows of the names."""
-    count = len(ranking.problems) + ranking.timed
-    room = (right - x - (46 if ranking.timed else 0)) / count
-    for i, problem in enumerate(ranking.problems):
-        scale = Scale(0.0, _edge_of(ranking, i), x + room * i, x + room * (i + 1) - 30)
-        title = plain(problem.name, int(room / _TITLE_CHARACTER))
-        sub = "" if i else _grey(problem)
-        spots = [entry.on[i] for entry in ranking.entries]
-        _draw_panel(canvas, scale, _HEAD, row, spots, ranking, problem.noise, title, sub, size=8.5)
-    if ranking.timed:
-        _draw_target(
-            canvas,
-            ranking,
-            Scale(0.0, 1.0, x + room * (count - 1), right - 84, "root"),
-            row,
-            numbers=True,
-        )
 
 
 def _edge_of(ranking: Ranking, i: int) -> float:
@@ -558,16 +495,6 @@ def _draw_target(
                     align="right",
                     colour="ink" if known else "quiet",
                 )
-
-
-def _small(ranking: Ranking, slim: bool) -> list[int | None]:
-    """The panels that stand below the names: the problems by number, and on a telephone the target
-    as None.
-    """
-    problems: list[int | None] = (
-        list(range(len(ranking.problems))) if len(ranking.problems) > 1 else []
-    )
-    return [*problems, *([None] if slim and ranking.timed else [])]
 
 
 def _draw_small(
