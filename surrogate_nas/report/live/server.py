@@ -155,10 +155,11 @@ class _Handler(SimpleHTTPRequestHandler):
     def _has_token(self) -> bool:
         given = self.path.partition("?")[2].split("&")
         for line in self.headers.get_all("Cookie") or []:
-            given += [f"token={part.strip().partition('=')[2]}" for part in line.split(";")]
-        wanted = f"token={self.server.token}".encode()
+            given += [part.strip() for part in line.split(";")]
+        wanted = (f"token={self.server.token}".encode(), self.server.cookie.encode())
+        texts = [one.encode(errors="replace") for one in given]
         return self.server.token is None or any(
-            hmac.compare_digest(one.encode(errors="replace"), wanted) for one in given
+            hmac.compare_digest(text, one) for text in texts for one in wanted
         )
 
     def _target(self) -> Path | None:
