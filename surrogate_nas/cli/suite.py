@@ -34,13 +34,14 @@ from surrogate_nas.cli.output import (
 )
 from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import fixed, plural, share
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.report.reading import kind_of
 from surrogate_nas.study.api import run_suite, stored_suite
 from surrogate_nas.study.archive import opened
 from surrogate_nas.study.problem import read_suite
 from surrogate_nas.study.store import VERDICT
 from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.tables import TABLES
 
 
 @partial(run_options, without=("target",))
@@ -109,8 +110,6 @@ def suite(
 
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     """Write what a suite has found, with its pages, and print it."""
-    from surrogate_nas.study.tables import TABLES
-
     content = result.summary
     written = write_pages(result, content, folder)
     columns = TABLES["strategies"].shown("terminal", result.strategies)
