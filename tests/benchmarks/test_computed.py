@@ -191,7 +191,7 @@ def test_a_comparison_calls_as_often_as_it_said_with_its_report(
         ),
     ]
     made.to_json()
-    made.report(tmp_path / "page")
+    sn.write_report(made, tmp_path / "page")
     cells = {trial.cell for run in made.runs for trial in run.trials}
     assert calls.of["valid_error"] == len(cells) <= 72 and 0 < calls.of["test_error"] <= 7
     assert calls.of["latency@mine"] <= SAMPLE + len(cells) and max(calls.of_cell.values()) == 1
