@@ -48,7 +48,7 @@ def rewritten(
     change(lines)
     path.unlink()
     log = RunLog(path, root)
-    log._chain.append_all(lines)
+    log._chain.append(*lines)
     log.close()
 
 
@@ -149,7 +149,7 @@ def flagged(folder: Path, field: str, value: Any, *, cheats: bool) -> Path:
         log = RunLog(
             Store(copied).path(labels[label], run), Store(copied).root_of(labels[label], run)
         )
-        log._chain.append_all([{k: v for k, v in one.items() if k != "seal"} for one in entries])
+        log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in entries])
         log.close()
     for label, sources in (described.get("sources") or {}).items():
         (copied / "sources" / label).mkdir(parents=True)

@@ -420,7 +420,7 @@ def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(tmp_p
     for kept in (entries, entries[:2]):
         path.unlink()
         chain = Chain(path, root)
-        chain.append_all(kept)
+        chain.append(*kept)
         chain.close()
         if kept is entries:
             assert read_comparison(tmp_path / "out").runs[0].trials == made.trials
