@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import reopen, runs_code
 from surrogate_nas.core.errors import AbsentError, UserError
@@ -221,7 +220,7 @@ def _parts(
         try:
             part = _part(place, store, runs, benchmark)
             problem = asked.get(place.removeprefix(f"{PROBLEMS}/").rstrip("/"))
-            wrong = [*_wrong_in(part), *_wrong_labels(part), *_wrong_in_plan(part, suite, problem)]
+            wrong = [*_wrong_in(part, suite, problem), *_wrong_labels(part)]
         except AbsentError as error:
             found.absent.append(f"{place}{DESCRIPTION}: {error}")
             continue
@@ -292,51 +291,54 @@ _UNCHECKED = {"provenance", "extensions", "sources", "files", "versions", "versi
 _NESTED = ("objective", "data", "reference")
 
 
-def _wrong_in(part: _Part) -> Iterator[str]:
-    """Compare a description with the one that its problem has in this release.
+def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict[str, Any]:
+    """The description that a comparison, or the problem of a suite's plan, has in this release.
 
     Raises:
         UserError: It has options that its benchmark cannot have.
     """
-    described = dict(part.description)
-    options = {name: described.setdefault(name, usual) for name, usual in USUAL.items()}
+    described = part.description
+    options = {name: described.get(name, usual) for name, usual in USUAL.items()}
+    objective, budget = part.objective, part.budget
+    if suite is not None and problem is not None:
+        objective, budget = problem.on(objective.benchmark), problem.budget
+        options = {"seed": suite.seed, "first_cells": problem.first_cells, **suite.options}
     try:
-        expected = Experiment(part.objective, ["random"], 1, part.budget, **options).describe()
+        expected = Experiment(objective, ["random"], 1, budget, **options).describe()
     except UserError as error:
         raise UserError(f"its options do not fit its benchmark: {error}") from error
-    if described["fingerprint"] == (earlier := part.objective.table_fingerprint):
+    if described["fingerprint"] == (earlier := objective.table_fingerprint):
         expected["fingerprint"] = expected["objective"]["fingerprint"] = earlier
     if runs_code(described["address"]):
         expected["address"] = described["address"]  # its file may lie elsewhere than it did
-    if part.objective.benchmark.files is not None and "read" in described:
+    if objective.benchmark.files is not None and "read" in described:
         expected["read"] = described["read"]  # compared with the files here as it was opened
     expected[BEGINNING] = part.beginning.stored()
-    expected["reference"] = recordable(part.objective, part.budget)
-    for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):
-        stored = described.get(name)
-        now = expected.get(name)
-        if name in _NESTED and isinstance(now, Mapping):
-            yield from _wrong_inside(part, name, stored, now)
-        elif not _alike(stored, now):
-            yield f"{name} is {stored!r:.80}, and {now!r:.80} in this release."
+    expected["reference"] = recordable(objective, budget)
+    return expected
 
 
-def _wrong_inside(
-    part: _Part, name: str, stored: Mapping[str, Any] | None, now: Mapping[str, Any]
-) -> Iterator[str]:
-    """Compare a field that has fields of its own; folders of 0.1.0 have neither data nor
+def _wrong_in(part: _Part, suite: Suite | None, problem: Problem | None) -> Iterator[str]:
+    """Compare a description with the expected one; folders of 0.1.0 have neither data nor
     reference.
     """
-    if stored is None:
-        return
-    for key in sorted({*stored, *now}):
-        one, other = stored.get(key), now.get(key)
-        if (name, key) == ("data", "others") or _alike(one, other):
-            continue  # results cannot depend on the other columns of a table
-        if name == "reference":
-            yield f"the recorded {key} is not that of {part.objective.benchmark.name}."
-        else:
-            yield f"{key} is {one!r:.80}, and {other!r:.80} in this release."
+    described = {**USUAL, **part.description}
+    expected = _expected(part, suite, problem)
+    where = "this release" if suite is None else PLAN
+    if problem and problem.benchmark not in (described["benchmark"], described["address"]):
+        name = described["benchmark"]
+        yield f"benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {where}."
+    for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):
+        stored, now = described.get(name), expected.get(name)
+        if name in _NESTED and isinstance(now, Mapping):
+            for key in sorted({*stored, *now}) if stored else ():
+                one, other = (of.get(key) for of in (stored or {}, now))
+                # results cannot depend on the other columns of a table
+                if (name, key) != ("data", "others") and not _alike(one, other):
+                    what = "the recorded " if name == "reference" else ""
+                    yield f"{what}{key} is {one!r:.80}, and {other!r:.80} in {where}."
+        elif not _alike(stored, now):
+            yield f"{name} is {stored!r:.80}, and {now!r:.80} in {where}."
 
 
 def _wrong_labels(part: _Part) -> Iterator[str]:
@@ -350,33 +352,6 @@ def _wrong_labels(part: _Part) -> Iterator[str]:
     for name in ("sources", "files", "versions"):
         for label in (described.get(name) or {}).keys() - set(described["strategies"]):
             yield f"{name} names {label!r:.80}, which is no strategy of it."
-
-
-def _wrong_in_plan(part: _Part, suite: Suite | None, problem: Problem | None) -> Iterator[str]:
-    """Compare a description with what the plan of its suite asks."""
-    if suite is None or problem is None:
-        return
-    objective = part.objective
-    described = part.description
-    bound = problem.on(objective.benchmark)
-    asked = Experiment(
-        bound,
-        ["random"],
-        1,
-        problem.budget,
-        seed=suite.seed,
-        first_cells=problem.first_cells,
-        **suite.options,
-    )
-    if problem.benchmark not in (described["benchmark"], described["address"]):
-        name = described["benchmark"]
-        yield f"benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {PLAN}."
-    wanted = {"budget": asdict(problem.budget), **asked.options.stored()}
-    for name, value in wanted.items():
-        if described.get(name, value) != value:
-            yield f"{name} is {described[name]!r:.80}, and {value!r:.80} in {PLAN}."
-    if (str(bound), bound.seed_policy) != (str(objective), objective.seed_policy):
-        yield f"it minimises {objective}, and {PLAN} asks for {bound}."
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -305,7 +305,7 @@ FORGERIES: dict[str, tuple[Change, str]] = {
     ),
     "the optimum": (
         in_description(lambda content: content["reference"].update(optimum=0.0)),
-        "the recorded optimum is not that of fashion",
+        "the recorded optimum is 0.0, and ",
     ),
     "a constant": (
         in_description(lambda content: content["objective"]["terms"][1].update(divisor=1.0)),
