@@ -37,9 +37,10 @@ from surrogate_nas.space.base import cell_at, cell_written
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.confirmation import Asked, Confirmation, ConfirmedCell
 from surrogate_nas.study.options import Options
-from surrogate_nas.study.run import Judged, Run
+from surrogate_nas.study.run import Run
 from surrogate_nas.study.running import Now
 from surrogate_nas.study.store import Store
+from surrogate_nas.study.stored import Judged
 from surrogate_nas.study.trainings import Answer, Job, Trainings
 
 FIRST_FRESH = 1_000_000

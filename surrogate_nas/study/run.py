@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
@@ -25,6 +26,7 @@ from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.files.regular import open_regular, read_regular
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.stored import EndLine, Judged, TrialLine, checked_as
 
 if TYPE_CHECKING:
     import pandas
@@ -35,25 +37,6 @@ _END = "end"
 _MOST_FAILED = 50
 _LONGEST = 1000
 """Failed trainings that are shown of a run, and characters of their texts."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What a run found, by the seeds that its search did not see (`surrogate_nas.study.confirm`).
-
-    Attributes:
-        seeds: The seeds that the mean is over, that of the search among them.
-        values: The mean of every metric of the objective, in its own unit.
-        trainings: How many trainings were made for it, which the run's budget does not hold.
-        cost: What these were charged, in seconds.
-        failures: Why some of them failed; the mean is over the others.
-    """
-
-    seeds: tuple[int, ...]
-    values: Mapping[str, float]
-    trainings: int
-    cost: float
-    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,13 +139,9 @@ class Run:
         """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
         import pandas
 
-        rows = []
-        for trial in self.trials:
-            row = {"strategy": self.strategy, "run": self.run, **trial_entry(trial)}
-            rows.append(
-                {**{name: value for name, value in row.items() if name != "values"}, **trial.values}
-            )
-        return pandas.DataFrame(rows)
+        of_run = {"strategy": self.strategy, "run": self.run}
+        rows = [{**of_run, **trial_entry(trial), **trial.values} for trial in self.trials]
+        return pandas.DataFrame(rows).drop(columns="values", errors="ignore")
 
     @property
     def simulated_seconds(self) -> float:
@@ -193,7 +172,7 @@ def _end_entry(run: Run) -> dict[str, Any]:
     if run.diagnosis:
         entry["diagnosis"] = {name: dict(group) for name, group in run.diagnosis.items()}
     if run.judged is not None:
-        entry["judged"] = {**vars(run.judged), "values": dict(run.judged.values)}
+        entry["judged"] = asdict(run.judged)
     for name in _END_FIELDS:
         entry[name] = getattr(run, name)
     return entry
@@ -307,23 +286,16 @@ def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
     """What the last line of an ended run says of it, by the fields of `Run`; None where the line is
     a trial's.
     """
-    from msgspec.structs import asdict
-
-    from surrogate_nas.study.stored import EndLine, checked_as
-
     if _END not in entry:
         return None
     line = checked_as(EndLine, entry)
     if line.end != trials:
         raise DamagedError(f"its last line counts other than {trials} trials")
     content = {name: getattr(line, name) for name in _END_FIELDS}
-    judged = None if line.judged is None else Judged(**asdict(line.judged))
-    return {**content, "diagnosis": line.diagnosis, "judged": judged}
+    return {**content, "diagnosis": line.diagnosis, "judged": line.judged}
 
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
-    from surrogate_nas.study.stored import TrialLine, checked_as
-
     line = checked_as(TrialLine, entry)
     values = {name: getattr(line, name) for name in _TRIAL_FIELDS}
     values["cell"] = cell(line.cell)

@@ -62,14 +62,22 @@ class TrialLine(Struct, forbid_unknown_fields=True):
     """Where its weights came from, in a run of a release that handed them on."""
 
 
-class JudgedLine(Struct, forbid_unknown_fields=True):
-    """What a run found by other seeds (`surrogate_nas.study.run.Judged`)."""
+class Judged(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run found, by the seeds that its search did not see (`surrogate_nas.study.confirm`).
+
+    Attributes:
+        seeds: The seeds that the mean is over, that of the search among them.
+        values: The mean of every metric of the objective, in its own unit.
+        trainings: How many trainings were made for it, which the run's budget does not hold.
+        cost: What these were charged, in seconds.
+        failures: Why some of them failed; the mean is over the others.
+    """
 
     seeds: Annotated[tuple[Count, ...], Meta(min_length=1)]
     values: dict[str, Finite]
     trainings: Count
     cost: Positive
-    failures: tuple[str, ...]
+    failures: tuple[str, ...] = ()
 
 
 class EndLine(Struct, forbid_unknown_fields=True):
@@ -84,7 +92,7 @@ class EndLine(Struct, forbid_unknown_fields=True):
     budget_seconds: Finite | None
     scalarised: bool
     diagnosis: dict[str, dict[str, float]] = {}
-    judged: JudgedLine | None = None
+    judged: Judged | None = None
 
 
 class _AskedLine(Struct, forbid_unknown_fields=True):
