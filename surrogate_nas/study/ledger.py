@@ -12,7 +12,6 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -152,11 +151,7 @@ class Ledger:
 
     def trained_for(self, asked: Asked) -> int | None:
         """The epochs after which training a cell on begins; None where it begins anew."""
-        if not self._one_curve:
-            return None
-        since = self._trained.get(cell_of(asked))
-        epochs = self.epochs_of(asked)
-        return None if since is None or epochs is None or epochs <= since else since
+        return self._since(cell_of(asked), self.epochs_of(asked)) if self._one_curve else None
 
     def predicted_cost(self, asked: Asked) -> float:
         """What an evaluation will cost, roughly (`Benchmark.predicted_cost`)."""
@@ -232,25 +227,16 @@ class Ledger:
         for question, name in zip(questions, known, strict=True):
             value = values.get(str(question), values.get(name))
             if value is None:
-                value = self._free(question, cell)
-            if isinstance(value, Real) and not _is_finite(value):
+                value = self.objective.untrained(question, cell)
+            try:
+                row.append(check_number(f"{question} of {cell}", value, -math.inf))
+            except UserError as error:
+                wrong = f"{question} of {cell} is missing." if value is None else error
                 raise UserError(
-                    f"{question} of {cell} is {value}; report a failed evaluation by fail(cell,"
-                    " reason)."
-                )
-            row.append(check_number(f"{question} of {cell}", value, -math.inf))
+                    f"{wrong} Report a failed evaluation by fail(cell, reason)."
+                ) from error
             self.objective.benchmark.check_value(question, row[-1])
         return self.answered(asked, row, cost, None)
-
-    def _free(self, question: Question, cell: Cell) -> float:
-        """What needs no evaluation of a cell."""
-        value = self.objective.untrained(question, cell)
-        if value is None:
-            raise UserError(
-                f"{question} of {cell} is missing; report a failed evaluation by fail(cell,"
-                " reason)."
-            )
-        return value
 
     def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
         """An evaluation that ended without a result, by an error, say, or for want of memory or
@@ -261,11 +247,7 @@ class Ledger:
             reason: Why it failed.
             cost: What it is charged all the same.
         """
-        cell, epochs = (
-            (asked.cell, asked.epochs)
-            if isinstance(asked, Request)
-            else (asked, self.objective.epochs)
-        )
+        cell, epochs = cell_of(asked), self.epochs_of(asked)
         vector = tuple(bound + _BEHIND for bound in self.objective.bounds) if self._several else ()
         score = self.objective.bound + _BEHIND
         nothing = math.nan
@@ -314,18 +296,18 @@ class Ledger:
                 strict=True,
             )
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
-            goes_on = self._one_curve and not is_new
-            charged = self._continued(cell, epochs, spent) if goes_on else spent
+            since = self._since(cell, epochs) if self._one_curve and not is_new else None
+            charged = spent
+            if since is not None and epochs is not None:
+                charged = self._continuing(cell, since, epochs)
             charged = charged + self.owed
             self.owed = 0.0
             yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
 
-    def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
-        """The charge where epochs are points of one curve: training on costs the difference."""
+    def _since(self, cell: Cell, epochs: int | None) -> int | None:
+        """The epochs after which training a cell on begins."""
         since = self._trained.get(cell)
-        if epochs is None or since is None or epochs <= since:
-            return cost
-        return self._continuing(cell, since, epochs)
+        return None if since is None or epochs is None or epochs <= since else since
 
     def _continuing(self, cell: Cell, since: int, epochs: int) -> float:
         """The cost of training a cell on."""
@@ -374,13 +356,6 @@ class Ledger:
         self.evaluations += 1
         self.cost += outcome.cost
         return trial
-
-
-def _is_finite(value: Real) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
-        return False
 
 
 class _Archive:

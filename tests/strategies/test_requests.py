@@ -231,7 +231,7 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(small: TableB
     assert loop.tell(str(cell)).loss == pytest.approx(small.query(cell, "valid_error") / 100)
     for values, says in (
         ({}, "is missing"),
-        ({"valid_error": float("nan")}, "is nan; report a failed evaluation"),
+        ({"valid_error": float("nan")}, "not nan. Report a failed evaluation"),
         ({"valid_error": "x"}, "finite"),
     ):
         with pytest.raises(UserError, match=says):
