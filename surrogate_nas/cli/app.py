@@ -131,15 +131,6 @@ app = typer.Typer(
 )
 
 
-def _print_version(as_json: bool) -> None:
-    if not as_json:
-        typer.echo(f"snas {__version__}")
-        return
-    from surrogate_nas.study.store import provenance
-
-    typer.echo(json.dumps(provenance()))
-
-
 @app.callback(invoke_without_command=True)
 def snas(
     context: typer.Context,
@@ -162,8 +153,13 @@ def snas(
 
     Every command has examples in its --help, and all but play print JSON with --json.
     """
+    if version and as_json:
+        from surrogate_nas.study.store import provenance
+
+        typer.echo(json.dumps(provenance()))
+    elif version:
+        typer.echo(f"snas {__version__}")
     if version:
-        _print_version(as_json)
         raise typer.Exit
     if context.invoked_subcommand is None:
         raise typer.BadParameter("Missing command", context)

@@ -5,17 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from surrogate_nas.core.errors import UserError, unknown
 
 T = TypeVar("T")
-
-
-@lru_cache(maxsize=32)
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
@@ -24,7 +18,7 @@ def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     Raises:
         ValueError: A field is missing, unknown or of another type.
     """
-    hints = _hints(kind)  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
     wanted = {field.name for field in fields(kind)} - set(further)  # type: ignore[arg-type]
     if not isinstance(content, Mapping) or set(content) != wanted:
         raise ValueError(f"a {kind.__name__.lower()} needs {', '.join(sorted(wanted))}")

@@ -118,11 +118,21 @@ class Store:
         """
         now = provenance()
         own = sources or {}
-        digests = {label: _digests(files) for label, files in own.items()}
+        digests = {
+            label: {
+                name: sha256(text.encode(errors="surrogatepass")).hexdigest()
+                for name, text in texts.items()
+            }
+            for label, texts in own.items()
+        }
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if self.exists:
             stored = self.read()
-            _check_same(stored, experiment, self.folder)
+            if differs := _differs(stored, experiment):
+                agree = f" {HOW_TO_AGREE}" if differs.startswith("engine ") else ""
+                raise UserError(
+                    f"{self.folder} holds another comparison ({differs}); {ELSEWHERE}{agree}"
+                )
             before = stored.get("sources", {})
             still_read = self._files_still_read(stored, digests, folders or {})
             if still_read:
@@ -446,18 +456,8 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def _digests(files: Sources) -> dict[str, str]:
-    return {n: sha256(t.encode(errors="surrogatepass")).hexdigest() for n, t in files.items()}
-
-
 def _damaged(path: Path, reason: str) -> UserError:
     return UserError(f"{path} is damaged: {reason}. Run the comparison again in another folder.")
-
-
-def _check_same(stored: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    if differs := _differs(stored, wanted):
-        agree = f" {HOW_TO_AGREE}" if differs.startswith("engine ") else ""
-        raise UserError(f"{folder} holds another comparison ({differs}); {ELSEWHERE}{agree}")
 
 
 ELSEWHERE = "results of two are never mixed. Name another folder with --out (in Python folder=)."
