@@ -109,7 +109,7 @@ def losses(work: Work) -> PaperResult:
             problems.append(problem)
     if all(finding.final for finding in findings):
         raise UserError(
-            "No table that is here holds a loss besides what is wanted of it: see snas data list."
+            "No table that is here holds a loss besides what is wanted of it: see snas benchmarks."
         )
     names = [*here, *(name for name in Losses().names() if name.endswith(TRAINED))]
     read: dict[str, Signals | None] = work.results(signals_of, {name: name for name in names})

@@ -89,7 +89,7 @@ def transfer(work: Work) -> PaperResult:
             spaces.setdefault(definition, []).append(entry["name"])
     jobs = {", ".join(names): names for names in spaces.values() if len(names) > 1}
     if not jobs:
-        raise UserError("No two tables of one space are here: see snas data list.")
+        raise UserError("No two tables of one space are here: see snas benchmarks.")
     groups: list[Group] = list(work.results(compare, jobs).values())
     notes = [words(group) for group in groups]
     notes.append(

@@ -115,6 +115,9 @@ def _show_family(family: dict[str, Any]) -> None:
     if more := ", ".join(f"/{view}" for view in views if view):
         typer.echo(f"Each also with one of these behind its name: {more}.")
     _tell_how_to_get(shown)
+    for word in ("licence", "citation"):
+        for text in dict.fromkeys(entry[word] for entry in shown if entry[word]):
+            typer.echo(f"{word.capitalize()}: {text}")
     typer.echo("Its metrics: snas benchmarks NAME.")
 
 
@@ -199,71 +202,6 @@ def fetch(
                     tables.append(_written(fetching.assembled(benchmark)))
                 progress(done, len(assembled))
     _report(name, tables, files, started, json)
-
-
-@app.command("list")
-def list_(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="A source; all in a line each if left out.", autocompletion=sources),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """List the sources of data, or all about one. Of one licence and citation too; of all how to
-    get what is not here.
-
-    \b
-    Examples:
-      snas data list
-      snas data list nb201
-      snas data list --json
-    """
-    if name not in (None, *sources()):
-        raise unknown("source of data", name, sources())
-    listed: list[dict[str, Any]] = []
-    for one in sources() if name is None else [name]:
-        source = declared(one)
-        ready = fetching.is_ready(one)
-        here = sum(ready or table_path(benchmark).is_file() for benchmark in source.names)
-        here += 0 if fetching.lacks(one) else len(source.predicts)
-        benchmarks = [*source.names, *source.predicts]
-        listed.append(
-            {
-                "name": one,
-                "title": source.title,
-                "benchmarks": benchmarks,
-                "here": here,
-                "installed": ready and bool(source.package),
-                "megabytes": fetching.size(one) / 1e6,
-                "get": fetching.how_to_get(one),
-                "licence": fetching.licence(one),
-                "citation": fetching.citation(one),
-            }
-        )
-    emit(listed, json, lambda: _show_sources(listed) if name is None else _show_source(*listed))
-
-
-def _show_sources(listed: list[dict[str, Any]]) -> None:
-    rows = [
-        (e["name"], f"{e['here']} of {len(e['benchmarks'])}", e["get"], e["title"]) for e in listed
-    ]
-    show_table(
-        ("source", "here", "to get them", "holds"),
-        rows,
-        cut="holds",
-        spare=("holds",),
-    )
-    typer.echo("Licence and citation of one: snas data list NAME.")
-
-
-def _show_source(entry: dict[str, Any]) -> None:
-    typer.echo(f"{entry['name']}: {entry['title']}")
-    typer.echo(
-        f"Benchmarks here: {entry['here']} of {len(entry['benchmarks'])}:"
-        f" {', '.join(entry['benchmarks'])}"
-    )
-    for head, key in (("To get them", "get"), ("Licence", "licence"), ("To cite", "citation")):
-        typer.echo(f"{head}: {entry[key]}")
 
 
 @app.command("import")
@@ -545,7 +483,7 @@ def verify(
         for file in fetching.files(source)
     ]
     if not checks:
-        raise UserError("No table of a source is here yet: snas data list says what there is.")
+        raise UserError("No table of a source is here yet: snas benchmarks says what there is.")
     result = {
         "name": name,
         "files": len(files),

@@ -40,7 +40,6 @@ COMMANDS = [
     ["data", "fetch"],
     ["data", "import"],
     ["data", "verify"],
-    ["data", "list"],
     ["import"],
     ["export"],
     ["serve"],
