@@ -151,7 +151,6 @@ def check(
 
 
 def _end(code: int, log: str, limit: float) -> str:
-    """How a process ended, and where."""
     _, hung, trace = log.rpartition("Timeout (")
     how = f"its process was killed by {signal.Signals(-code).name}" if code < 0 else ""
     how = how or f"its process ended with exit code {code}"

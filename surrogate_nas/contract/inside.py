@@ -100,7 +100,6 @@ def replies(mode: str) -> Iterator[object]:
 
 
 def _blamed(error: BaseException) -> str:
-    """What went wrong, and the line of the user's file where it did."""
     calls = extract_tb(error.__traceback__)
     try:
         message = one_line(str(error))

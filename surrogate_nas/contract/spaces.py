@@ -16,7 +16,6 @@ from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 
 _CELLS = 40
 _CENTRES = 8
-"""How many cells are drawn, and around how many all neighbours are visited."""
 _LARGEST_INDEX = 10**9
 
 

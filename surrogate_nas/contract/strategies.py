@@ -46,11 +46,9 @@ from surrogate_nas.tables import TableFile
 
 _SHORT = 30
 _WHOLE = 60
-"""How many cells the runs have that are compared, and the whole run."""
 _LARGEST_SEED = 2**63 - 1
 _EPOCHS = (1, 3, 9)
 _READABLE = ("early", "late")
-"""The names of what a request may read."""
 _SIDE_BY_SIDE = 5
 FORBIDDEN = (Benchmark, Objective, Ledger, TableFile)
 """What a strategy may not hold: whatever knows an answer."""

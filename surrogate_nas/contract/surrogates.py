@@ -20,13 +20,11 @@ _OTHERS = 20
 
 
 def _values_of(cells: Sequence[Cell]) -> NDArray[np.float64]:
-    """Made-up costs (ms), all above 0."""
     return np.array([1.0 + 10.0 * synthetic(cell) for cell in cells])
 
 
 @lru_cache(maxsize=1)
 def _cells_of(space: Space) -> tuple[list[Cell], list[Cell]]:
-    """Cells to learn, and others."""
     cells = draw(space, _LEARNED + _OTHERS)
     return cells[:_LEARNED], cells[_LEARNED:]
 

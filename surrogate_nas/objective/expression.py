@@ -366,7 +366,6 @@ def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]
 
 
 def _checked(text: object) -> str:
-    """A text in one line, of plain characters."""
     if not isinstance(text, str):
         raise UserError(
             f"An expression is text such as 'valid_error + 0.1*params', not {text!r:.80}."
@@ -379,7 +378,6 @@ def _checked(text: object) -> str:
 
 
 def _malformed(message: str, text: str, place: int) -> UserError:
-    """A one-line error that points at a place."""
     shown = f"{text[:place]}⟨here⟩{text[place:]}"
     return UserError(
         f"Malformed expression: {message} at column {place + 1}: {' '.join(shown.split())}"
@@ -395,7 +393,6 @@ def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple
 
 
 def _sums(text: str, whole: str) -> list[Expression]:
-    """The sums of a text, at least one."""
     spelled = _OF_DEVICE.sub(lambda name: name[0].translate(_AS_LETTERS), text)
     body = spelled.lstrip()
     before = len(spelled) - len(body)
@@ -414,8 +411,6 @@ def _sums(text: str, whole: str) -> list[Expression]:
 
 
 class _WrongError(Exception):
-    """A part of an expression that means nothing here."""
-
     def __init__(self, message: str, node: ast.expr) -> None:
         self.message = message
         self.node = node
@@ -444,7 +439,6 @@ def _sum(node: ast.expr) -> Expression:
 
 
 def _factor(node: ast.expr) -> Expression:
-    """A metric, or a sum in parentheses."""
     match node:
         case ast.Name(id=name):
             return metric(name.translate(_AS_WRITTEN))

@@ -151,7 +151,6 @@ class FreeTerms:
 
 
 def _free(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
-    """A metric as a function of cells; None where it needs a training."""
     if question.epochs is not None or benchmark.metric(question.metric).is_loss:
         return None
     return benchmark.free(question, seed)

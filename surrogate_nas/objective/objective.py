@@ -62,7 +62,6 @@ from surrogate_nas.tables.table import epochs_text
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
-    """The final metrics that a study declares as search metrics."""
     parts = [given] if isinstance(given, str) else given
     if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
         raise UserError(
@@ -303,14 +302,12 @@ class Objective:
         )
 
     def _ask(self, name: str, epochs: int | None) -> Question:
-        """Resolve a metric that a search may see, and note that it is looked up."""
         self._check_visible(name)
         question = self.benchmark.question(name, epochs)
         self._questions.append(question)
         return question
 
     def _check_visible(self, name: str) -> None:
-        """Refuse a final metric that the study does not declare."""
         is_final = self.benchmark.metric(name).kind == "final"
         if is_final and name not in self.search_on_final:
             raise UserError(
@@ -320,7 +317,6 @@ class Objective:
             )
 
     def _check_declared(self) -> None:
-        """Refuse a declared metric that is no final one, or is searched on nowhere."""
         for name in self.search_on_final:
             if self.benchmark.metric(name).kind != "final":
                 raise UserError(
@@ -335,7 +331,6 @@ class Objective:
             )
 
     def _constrain(self, constraint: Constraint) -> tuple[Constraint, int, float]:
-        """The constraint with its question's place and what a violation is divided by."""
         question = self._ask(constraint.metric, constraint.epochs)
         resolved = Constraint(
             question.metric, question.epochs, constraint.relation, constraint.limit
@@ -360,7 +355,6 @@ class Objective:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
 
     def _repr_html_(self) -> str:
-        """The objective in a notebook: its terms with their constants, and its limits."""
         rows: list[tuple[object, ...]] = [
             (
                 t.name,
@@ -641,7 +635,6 @@ class Objective:
     def _trained(
         self, draw: Draw, cells: Sequence[Cell], questions: Sequence[Question]
     ) -> Measurement:
-        """Train each cell by its drawn seed."""
         own = [self.benchmark.space.cell(cell) for cell in cells]
         each = [self.benchmark.measure([cell], questions, self.seed_of(draw, cell)) for cell in own]
         values = np.concatenate([one.values for one in each])
@@ -742,7 +735,6 @@ class Objective:
         return loss, penalty
 
     def _vector(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Each objective's sum, shape ``(n, objectives)``."""
         vector = np.zeros((len(values), self.parts))
         for term, column in zip(self.terms, values.T, strict=False):
             vector[:, term.part] += term.score(column)

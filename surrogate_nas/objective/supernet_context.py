@@ -148,7 +148,6 @@ def _sealed() -> dict[str, Split]:
 
 
 def _goal(objective: Objective, kind: str) -> SupernetLoss:
-    """The L that a supernet can minimise."""
     from surrogate_nas.training.supernet import SupernetLoss
 
     if objective.parts > 1 or objective.constraints or objective.has_history:

@@ -64,7 +64,6 @@ def weighed(
 def _weight(
     expression: Expression, tolerance: Tolerance, benchmark: Benchmark, seed: Seed
 ) -> float:
-    """λ: what the measure's change is in L, divided by the term's share of its median."""
     term, measure = tolerance.term, tolerance.measure
     by = benchmark.metric(measure.metric)
     if by.kind != "search" or not by.is_loss:
@@ -92,7 +91,6 @@ def _weight(
 
 
 def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -> float:
-    """How much of L one unit of a measure is."""
     asked = [benchmark.question(one.metric, one.epochs) for one in losses]
     of_measure = benchmark.question(measure.metric, measure.epochs)
     factors = [_factor(one, benchmark) for one in losses]
@@ -120,7 +118,6 @@ def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -
 
 
 def _factor(term: Term, benchmark: Benchmark) -> float:
-    """What one unit of a metric of L adds to it."""
     metric = benchmark.metric(term.metric)
     divisor, _ = loss_divisor(metric)
     return (-term.weight if metric.larger_is_better else term.weight) / divisor

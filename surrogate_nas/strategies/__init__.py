@@ -302,7 +302,6 @@ def resolve(strategy: StrategyLike) -> type[Strategy]:
 
 
 def _configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
-    """A subclass of a strategy with some hyperparameters bound."""
     if not options:
         return strategy
     parameters = inspect.signature(strategy.__init__).parameters.values()

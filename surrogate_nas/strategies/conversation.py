@@ -199,7 +199,6 @@ class Talker(Strategy):
         return []
 
     def _asked(self, entry: str | Entry) -> Cell | Request:
-        """The cell or the request that an entry of ``evaluate`` describes."""
         if isinstance(entry, str):
             return self.space.cell(entry)
         if (entry.cell is None) == (entry.code is None):
@@ -310,7 +309,6 @@ class Talker(Strategy):
 
 
 def _checked(message: object) -> tuple[str, Message]:
-    """The operation of a message, and its parts."""
     if not isinstance(message, dict):
         raise UserError(f'A message is a JSON object such as {{"sample": 3}}, not {message!r:.80}.')
     operations = [name for name in message if name != "usage"]

@@ -32,7 +32,6 @@ from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.conversation import Talker, written
 
 _MOST_REFUSED = 10
-"""Wrong messages in a row after which the run has failed."""
 
 
 class External(Talker):
@@ -138,7 +137,6 @@ class External(Talker):
             self._running().send({"tell": list(map(written, trials))}, self.timeout_seconds)
 
     def _running(self) -> Command:
-        """The process; it is started and sent the description where it does not run yet."""
         if self._process is None:
             self._process = Command(self.command, "The program")
             greeting = {**self.description(), "seed": self.seed()}

@@ -139,9 +139,7 @@ POOLS: dict[str, CellPool] = {
 Floats = NDArray[np.float64]
 
 _BELOW = 0.15
-"""How far the floor lies below the best, as a share of (median - best)."""
 _TRUST = 1.0
-"""Standard deviations that the confidence bound is optimistic by."""
 
 
 class LossPosterior(NamedTuple):
@@ -213,7 +211,6 @@ ACQUISITIONS: dict[str, Acquisition] = {
 
 _LEAST = 1e-12
 _WIDEST = 3.0
-"""Standard deviations of a logarithm beyond these say nothing more."""
 _NOISE = 0.3
 """How much the logarithms of the losses of isomorphic cells are thought to differ by, before any
 two are observed.
@@ -314,7 +311,6 @@ class Guided(Strategy):
         return asked
 
     def _drawn(self) -> Cell:
-        """A random cell, a new one while one is easily found."""
         for _ in range(_MOST_TRIES):
             cell = self.space.sample(self.rng)
             if self._is_new(cell):
@@ -330,7 +326,6 @@ class Guided(Strategy):
         return cell not in self._observed and cell not in self._waiting and cell not in self._failed
 
     def _chosen(self, n: int) -> list[Cell]:
-        """Up to `n` new cells of the pool, those that the acquisition likes best."""
         if not self._observed:
             return []
         ranked = sorted(self._observed, key=lambda cell: self._observed[cell].score)
@@ -351,7 +346,6 @@ class Guided(Strategy):
         return list(chosen.values())
 
     def _allowed(self, pool: Iterable[Cell]) -> list[Cell]:
-        """The new cells of a pool that are not known to break a limit."""
         new = [cell for cell in dict.fromkeys(pool) if self._is_new(cell)]
         if self.known is None or not new:
             return new
@@ -400,9 +394,6 @@ class Guided(Strategy):
         return self._identities[cell]
 
     def _model(self) -> tuple[Surrogate | None, float]:
-        """The model, refitted where it is due, and the floor of its losses; None while all losses
-        are equal.
-        """
         model, floor, seen = self._fitted
         if model is None or len(self._observed) >= seen + max(1, self.patience * seen):
             losses = self._losses()
@@ -430,7 +421,6 @@ class Guided(Strategy):
         return np.asarray(scores - self._penalty(cells))
 
     def _penalty(self, cells: Sequence[Cell]) -> Floats:
-        """The λR that is known for free, shape ``(n,)``."""
         return np.asarray(self.known.penalty(cells)) if self._adds_up else np.zeros(len(cells))
 
     @property

@@ -40,7 +40,6 @@ class IteratedLocalSearch(FirstImprovement):
         self._home: Cell | None = None
 
     def _escape(self) -> Cell:
-        """A cell some mutations away from the best local optimum."""
         assert self._centre is not None
         if self._home is None or self._scores[self._centre] <= self._scores.get(
             self._home, float("inf")

@@ -65,7 +65,6 @@ class LocalSearch(Strategy):
         return [cell for cell in self._ahead() if cell not in self._scores]
 
     def _lined_up(self, centre: Cell) -> Sequence[Cell]:
-        """The neighbours to look at, in random order."""
         unknown = [cell for cell in self.space.neighbours(centre) if cell not in self._scores]
         return [unknown[i] for i in self.rng.permutation(len(unknown))]
 
@@ -80,7 +79,6 @@ class LocalSearch(Strategy):
         return best if self._scores[best] < self._scores[self._centre] else None
 
     def _escape(self) -> Cell:
-        """The next centre after a local optimum."""
         return self._restart()
 
     def _restart(self) -> Cell:

@@ -110,7 +110,6 @@ class NSGA2(Strategy):
         return self.space.mutate(cell, self.rng)
 
     def _winner(self) -> Trial:
-        """The better of two parents drawn; parents are in order of rank and room."""
         return self._parents[int(self.rng.integers(len(self._parents), size=2).min())]
 
 

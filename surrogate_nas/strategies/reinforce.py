@@ -89,7 +89,6 @@ class Reinforce(Strategy):
         return [self.space.cell(choices) for choices in (draws >= cumulative).sum(axis=2).tolist()]
 
     def _policy(self) -> NDArray[np.float64]:
-        """The probability of every option at every position."""
         if self._listed is not None:
             flat = np.arange(len(self._logits)) * self._logits.shape[1] + self._listed
             shares = np.repeat(self._weights(self._listed), len(self._logits))
@@ -102,7 +101,6 @@ class Reinforce(Strategy):
         return weights
 
     def _weights(self, cells: Choices) -> NDArray[np.float64]:
-        """The probability of each of the listed cells."""
         total = self._logits[np.arange(len(self._logits)), cells].sum(axis=1)
         weights: NDArray[np.float64] = np.exp(total - total.max())
         weights /= weights.sum()
@@ -119,7 +117,6 @@ class Reinforce(Strategy):
             self._baseline = self.momentum * baseline + (1 - self.momentum) * reward
 
     def _step(self, cell: Cell, advantage: float) -> None:
-        """Ascend advantage · log π(cell) with Adam."""
         taken = np.zeros(self._logits.shape)
         taken[np.arange(len(taken)), list(cell.choices)] = 1.0
         gradient = advantage * (taken - self._policy())

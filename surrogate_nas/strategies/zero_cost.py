@@ -87,7 +87,6 @@ class ZeroCost(BayesianOptimisation):
         return super()._next()
 
     def _drawn(self) -> Cell | None:
-        """The most promising cell that is new, where proxies are known, and else a random one."""
         if not self._guided:
             return super()._drawn()
         cells = listed(self.space)
@@ -112,7 +111,6 @@ class ZeroCost(BayesianOptimisation):
         return [int(place) for place in order[~is_tied][::-1]]
 
     def _points(self) -> Points:
-        """Those of `bo`, and the proxies as one more view of them."""
         points = super()._points()
         if not self._guided:
             return points

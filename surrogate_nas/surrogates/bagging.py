@@ -88,7 +88,6 @@ class Bagging(Surrogate):
         self._error = self._typical_error(matrix, target)
 
     def _typical_error(self, matrix: Matrix, target: Floats) -> float:
-        """The root mean square error of the parts on what they did not see."""
         if not self._blind_to:
             return 1.0
         predictions = self._by_blind_parts(matrix)

@@ -227,7 +227,6 @@ class Surrogate(ABC):
         return Regions(cut, *factors)
 
     def _is_best(self, mean: Floats, cut: float) -> NDArray[np.bool_]:
-        """Whether each cell is predicted to be among the best."""
         return mean >= cut if self.quantity in _LARGER_IS_BETTER else mean <= cut
 
     @property
@@ -443,7 +442,6 @@ def model_class(name: str) -> type[Surrogate]:
 
 
 def _class_and_options(name: str) -> tuple[type[Surrogate], dict[str, Any]]:
-    """A model's class, and the options that its name has; a bridge reads its own."""
     if not isinstance(name, str) or name.partition(":")[0] in MODELS.bridges:
         return MODELS.find(name), {}
     head, options = parse_reference(name, "model")

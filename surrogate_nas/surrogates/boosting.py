@@ -16,7 +16,6 @@ from surrogate_nas.surrogates.columns import Matrix
 from surrogate_nas.surrogates.target import Floats
 
 _SMALLEST = 1e-6
-"""A share of cells or columns is more than nothing."""
 
 
 class Boosting(Bagging):

@@ -46,7 +46,6 @@ MEMBERS: dict[str, tuple[Member, ...]] = {
     "cost": (("xgboost", {}, 1.0), ("gp", {}, 1.0), ("ridge", {}, 1.0)),
 }
 _PRIOR_CELLS = 200.0
-"""How many cells' worth of evidence the prior weights have."""
 
 
 class Ensemble(Surrogate):
@@ -93,7 +92,6 @@ class Ensemble(Surrogate):
 
     @property
     def _reading(self) -> list[Member]:
-        """The members that can read the space."""
         reading = [member for member in self.members if model_class(member[0]).reads(self._space)]
         if not reading:
             raise UserError(f"No member of the ensemble can read the space {self._space.name}.")
@@ -162,7 +160,6 @@ class Ensemble(Surrogate):
 
 
 def _member(entry: Any) -> Member:
-    """A member as it was given, checked."""
     if not is_sequence(entry) or len(entry) != 3 or not isinstance(entry[1], Mapping):
         raise UserError(
             f"A member of an ensemble is its name, its settings and its weight, not {entry!r:.80}."

@@ -145,7 +145,6 @@ def _check_kind(kind: object) -> None:
 
 
 def _column_of(space: Space, n: int, values: Any) -> Floats:
-    """One number a cell of the space; NaN where there is none."""
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -269,7 +268,6 @@ def _cells_of(
     cells: Sequence[Cell],
     split: Holdout,
 ) -> tuple[list[Cell], list[Cell]]:
-    """The cells of both parts of a split."""
     try:
         train, test = split
         return [cells[int(i)] for i in train], [cells[int(i)] for i in test]

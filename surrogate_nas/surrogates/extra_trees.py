@@ -21,9 +21,7 @@ from surrogate_nas.surrogates.columns import Matrix
 from surrogate_nas.surrogates.target import Floats
 
 _CHUNK = 4096
-"""Cells that walk down all trees at once; bounds the memory."""
 _SMALLEST = 1e-6
-"""A share of columns is more than nothing."""
 
 
 class Forest(NamedTuple):
@@ -134,7 +132,6 @@ class ExtraTrees(Bagging):
 
 
 def _flattened(trees: Sequence[Any]) -> Forest:
-    """Join scikit-learn's trees into one set of arrays."""
     starts = np.cumsum([0, *(tree.node_count for tree in trees)])
     children = []
     features = []

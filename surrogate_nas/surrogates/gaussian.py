@@ -223,7 +223,6 @@ LEAST = 1e-12
 _ROOM = 256
 """Rows that are reserved at least; unused ones cost no memory."""
 _RANGE = 256
-"""Places in one request for covariances."""
 
 
 class Posterior(NamedTuple):

@@ -52,7 +52,6 @@ _TAIL = 0.1
 the cells.
 """
 _LEAST_SLOPE = 0.05
-"""There; scores and target have a standard deviation of about one."""
 
 
 class Units(NamedTuple):
@@ -125,7 +124,6 @@ class Units(NamedTuple):
 
 
 _PARTS = 5
-"""Every member leaves out one of this many parts of the training cells."""
 _BATCH = 128
 _STEPS_PER_ROOT = 20
 _FEWEST_STEPS = 200

@@ -140,8 +140,6 @@ def _linear(weights: Weights, name: str, values: Tensor) -> Tensor:
 
 
 def _embeddings(weights: Weights, inputs: Inputs) -> Tensor:
-    """Every term's embedding, from the input on, shape ``(members, terms, embedding)``."""
-
     def pool(embedding: Tensor) -> Tensor:
         return embedding + silu(_linear(weights, "pool", embedding))
 
@@ -172,9 +170,6 @@ def _hidden(
     classes: Tensor,
     columns: Tensor | float,
 ) -> Tensor:
-    """The hidden units of some classes, given what the columns add, shape
-    ``(members, n, hidden)``.
-    """
     embeddings = _embeddings(weights, inputs)
     read = torch.cat([embeddings @ part for part in weights["read/weight"].chunk(3, 1)], 1)
     first = silu(inputs.classes[classes] @ read + weights["read/bias"] + columns)

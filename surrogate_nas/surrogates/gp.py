@@ -30,7 +30,6 @@ from surrogate_nas.surrogates.target import Floats
 _TAIL = 0.1
 """Beyond the seen values the slope over so many of the outermost ones goes on."""
 _REACH = 3.0
-"""How far beyond, in normal scores."""
 
 
 def normal_scores(values: Floats) -> Floats:
@@ -140,7 +139,6 @@ class GaussianProcess(Surrogate):
             scaling(space, block)
 
     def _points(self, cells: Sequence[Cell]) -> list[Floats]:
-        """The position of cells in each block's space, shape ``(n, d)`` each."""
         return [positions(self._space, cells, block) for block in self.blocks]
 
     def _kernel(self, left: Sequence[Floats], right: Sequence[Floats]) -> Floats:

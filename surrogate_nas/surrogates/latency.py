@@ -191,7 +191,6 @@ KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]
 """By device the cells measured on it and their latencies, in any unit."""
 
 _FEWEST_KNOWN = 100
-"""Cells that a known device must have, about as many as there are columns."""
 _REHEARSALS = 12
 _REHEARSED_CELLS = 10
 """Draws of a known device, hidden, and the cells of each."""
@@ -201,10 +200,8 @@ _FIRST_SPREAD = 4.0
 _NOISE_GUESS = -5.0
 _NARROWEST = 1.0
 _MOST_FOR_EVIDENCE = 200
-"""The variances are learned from at most so many cells, the weights from all."""
 _SMALLEST_SIZE = 0.1
 _NEAR_ZERO = 0.02
-"""In shares of the mean."""
 _MOST_REFITTED = 100
 _FOLDS = 10
 """Up to so many cells the uncertainty is calibrated by refitting, variances included; beyond, in
@@ -362,7 +359,6 @@ def _joined(groups: Sequence[NDArray[Any]]) -> Floats:
 
 @lru_cache(maxsize=4)
 def _surveyed(space: Space) -> Floats:
-    """The columns of the cells of the survey; where that is the space, in its order."""
     return _joined(space.cost_groups(space.reference_choices))
 
 

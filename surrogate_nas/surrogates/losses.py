@@ -22,7 +22,6 @@ from torch.nn.functional import relu, softplus
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _MARGIN = 0.5
-"""How far apart the hinges want two cells."""
 _STEEPNESS = 4.0
 """Of the logistic loss: a quarter of the target's standard deviation apart counts as ordered."""
 

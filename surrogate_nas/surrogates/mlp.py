@@ -30,7 +30,6 @@ from surrogate_nas.surrogates.losses import squared
 from surrogate_nas.surrogates.target import Floats
 
 _PARTS = 5
-"""Every member leaves out one of this many parts of the training cells."""
 _BATCH = 256
 
 
@@ -116,7 +115,6 @@ class Perceptrons(Surrogate):
         return weights
 
     def _by_member(self, cells: Sequence[Cell]) -> Floats:
-        """What every member predicts, shape ``(members, n)``."""
         with torch.no_grad():
             return np.asarray(_values(self._weights, self._matrix(cells)).double().numpy())
 
@@ -150,7 +148,6 @@ class Perceptrons(Surrogate):
 
 
 def _values(weights: Weights, matrix: Tensor) -> Tensor:
-    """What every member predicts, shape ``(members, n)``."""
     hidden = silu(matrix @ weights["0/weight"] + weights["0/bias"])
     hidden = hidden + silu(hidden @ weights["1/weight"] + weights["1/bias"])
     return (hidden @ weights["2/weight"] + weights["2/bias"])[..., 0]

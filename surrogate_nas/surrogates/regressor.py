@@ -42,8 +42,6 @@ Spread = Literal["quantiles", "return_std", "bagging"]
 
 
 class _Part(NamedTuple):
-    """A fitted regressor, and what its columns were shifted and divided by."""
-
     regressor: Any
     centre: Floats
     scale: Floats
@@ -141,7 +139,6 @@ class Regressor(Bagging):
         return Prediction(mean, np.maximum(std, LEAST_STD))
 
     def _asked(self, part: _Part, matrix: Matrix, rows: int = 0, **how: Any) -> Floats:
-        """What a regressor answers, shape ``(n,)``, or ``(rows, n)`` where it gives several."""
         n = len(matrix)
         with self._called(f"predict {n} cells", self.seed % 2**32):
             found = part.regressor.predict(part.scaled(matrix), **how)
@@ -221,7 +218,6 @@ def regressor_class(text: str) -> type[Regressor]:
 
 
 def _class_at(head: str, name: str) -> type:
-    """The class that ``MODULE:CLASS`` or ``FILE.py:CLASS`` names, if it can fit and predict."""
     module, colon, attribute = head.rpartition(":")
     if not colon or not attribute.isidentifier():
         raise UserError(f"A regressor is named as {_SHAPE}, not {name:.120}.")

@@ -177,7 +177,6 @@ def load(path: Path) -> Fitted:
 
 
 def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:
-    """Every array of the file, all together no larger than the file itself."""
     import h5py
 
     from surrogate_nas.files import hdf5

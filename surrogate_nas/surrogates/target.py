@@ -19,9 +19,7 @@ Floats = NDArray[np.float64]
 """Numbers of double precision, of any shape."""
 
 _NEAR_ZERO = 0.02
-"""Values below this share of the median count as near zero."""
 _SHIFT = 0.05
-"""What is added then, as a share of the median."""
 _LARGEST = 30.0
 """Exponents beyond the seen values are cut there; exp(30) is far from overflowing."""
 

@@ -107,7 +107,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 
     @cached_property
     def _look(self) -> Rung:
-        """Where cells are looked at early."""
         return first_rung(self._drive, self)
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -166,7 +165,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return None if drawn is None else self._first_request(drawn)
 
     def _learned(self) -> Request | None:
-        """The cell of largest expected improvement."""
         if len(self._trials) < _LEAST or len(self._trials) + len(self._pending) >= self.space.size:
             return None
         self._choose()
@@ -207,7 +205,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return [*super()._evaluated_cells(), *self._early]
 
     def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
-        """As in `bo`, and the free cells that were looked at."""
         early = pool.places(self._early)
         return np.union1d(super()._candidates(pool, free), early[free[early]])
 

@@ -134,7 +134,6 @@ class Expert:
         return matern_of_squares(away / np.float64(self.hyper.length**2))
 
     def _covariance(self, places: Places, away: NDArray[np.float32]) -> Floats:
-        """Between cells at some places and other cells at all points, shape ``(k, m)``."""
         covariance = self._smooth(away)
         covariance[np.arange(len(places)), places] += self.hyper.shared
         return covariance
@@ -147,13 +146,11 @@ class Expert:
         return covariance
 
     def _distances(self, place: int) -> NDArray[np.float32]:
-        """The squared distances of a point and all points, shape ``(m,)``."""
         away = self._norms + (self._norms[place] - 2 * (self._points @ self._points[place]))
         away[place] = 0.0
         return np.asarray(np.maximum(away, 0.0), dtype=np.float32)
 
     def _measure(self, observed: Places) -> None:
-        """Store the distances of newly observed cells."""
         known = len(self._observed)
         if len(observed) > len(self._away):
             room = np.empty((max(_ROOM, 2 * len(observed)), len(self._points)), dtype=np.float32)

@@ -42,8 +42,6 @@ class Points(NamedTuple):
 
 
 class _Standard(NamedTuple):
-    """How columns are standardised: their means, and what they are divided by."""
-
     centre: Floats
     spread: Floats
 
@@ -65,7 +63,6 @@ def _views(space: Space) -> tuple[str, ...]:
 
 
 def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
-    """The encodings that a view is made of, each with its share of the squared distance."""
     names = view.split("+")
     if not with_costs or _COSTS in names or _COSTS not in space.encodings:
         return [(name, 1 / len(names)) for name in names]
@@ -80,7 +77,6 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
 
 
 def _joined(blocks: Sequence[tuple[_Standard, Floats]]) -> View:
-    """Columns of several encodings side by side, each standardised, shape ``(m, d)``."""
     ends = np.cumsum([columns.shape[1] for _, columns in blocks]).tolist()
     joined = np.empty((len(blocks[0][1]), ends[-1]), dtype=np.float32)
     for (standard, columns), end in zip(blocks, ends, strict=True):
@@ -107,7 +103,6 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
 
 
 def _averaged(cells: Floats, of_cell: Places) -> Floats:
-    """The mean of every point's cells, shape ``(m, d)``."""
     counts = np.bincount(of_cell)
     if len(counts) == len(cells):
         return cells

@@ -43,9 +43,7 @@ from surrogate_nas.surrogates.gaussian import Floats
 
 _LARGEST_LISTED = 32_768
 _PARENTS = 10
-"""Of how many of the best told cells mutations are looked at, where a space is not listed."""
 _CENTRES = 10
-"""Of how many of the best observed cells neighbours are asked for, one after another."""
 _ALIKE = 1e-9
 _SCORED = ("thompson", "confidence_bound", "greedy")
 """The acquisitions that are a score to be minimised, and no gain."""
@@ -53,7 +51,6 @@ _ROUND = ("improvement", "probability", "improvement", "near")
 _EXPERTS = "experts"
 _BY_TURNS = "by_turns"
 _ALL = "all"
-"""The usual model, acquisition and pool."""
 
 
 class BayesianOptimisation(Strategy):
@@ -158,7 +155,6 @@ class BayesianOptimisation(Strategy):
             self._pending.pop(trial.cell, None)
 
     def _fail(self, cell: Cell) -> None:
-        """Ask for a cell no more, and learn nothing of it."""
         if cell not in self._trials:
             self._pending[cell] = None
 
@@ -189,7 +185,6 @@ class BayesianOptimisation(Strategy):
         return None if place is None else pool.cells[place]
 
     def _drawn(self) -> Cell | None:
-        """A random cell that is new, if a patient search finds one."""
         for _ in range(1000):
             cell = self.space.sample(self.rng)
             if cell not in self._trials and cell not in self._pending:
@@ -201,7 +196,6 @@ class BayesianOptimisation(Strategy):
         return self.known is not None and not self.known.missing
 
     def _grown(self) -> Pool:
-        """The cells to choose from, made at the first question."""
         if self._pool is None:
             self._pool = self._new_pool()
         if isinstance(self._pool, Choice):
@@ -209,14 +203,12 @@ class BayesianOptimisation(Strategy):
         return self._pool
 
     def _ranked(self) -> list[Cell]:
-        """The observed cells, the best first."""
         trials = list(self._trials.values())
         if self.objectives > 1:
             return [trial.cell for trial in survivors(trials, len(trials))]
         return [trial.cell for trial in sorted(trials, key=lambda trial: trial.score)]
 
     def _evaluated_cells(self) -> list[Cell]:
-        """The cells that a pool keeps."""
         return [*self._trials, *self._pending]
 
     def _new_pool(self) -> Pool:
@@ -234,7 +226,6 @@ class BayesianOptimisation(Strategy):
         )
 
     def _points(self) -> Points:
-        """Of all cells, where these are listed."""
         return whole(listed(self.space), not self._all_known)
 
     def _targets(self, known: Floats) -> tuple[Floats, float]:
@@ -255,7 +246,6 @@ class BayesianOptimisation(Strategy):
         return np.minimum(scores, worst) - known, best
 
     def _best_place(self, pool: Pool) -> int | None:
-        """One objective: the free cell of the largest gain, by the rule whose turn it is."""
         rule = self._rule()
         around = self._around_best(pool) if rule == "near" else self._in_pool(pool)
         places, pending = pool.places(self._trials), pool.places(self._pending)
@@ -273,7 +263,6 @@ class BayesianOptimisation(Strategy):
         return self._largest(candidates, gains)
 
     def _rule(self) -> str:
-        """By which the next cell is chosen: one of `_ROUND`, or a key of `ACQUISITIONS`."""
         if self.acquisition != _BY_TURNS:
             return self.acquisition
         if not self._rules:
@@ -281,7 +270,6 @@ class BayesianOptimisation(Strategy):
         return self._rules.pop()
 
     def _in_pool(self, pool: Pool) -> Places | None:
-        """The places of the cells among which one is to be chosen; None for all."""
         if self.pool == _ALL:
             return None
         return pool.places(POOLS[self.pool](self.space, self._ranked(), self.rng))
@@ -295,7 +283,6 @@ class BayesianOptimisation(Strategy):
         return ~np.isin(pool.of_cell, pool.of_cell[pending])
 
     def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
-        """The places of the free cells among which one is chosen."""
         return pool.cheapest(free)
 
     def _gains(
@@ -395,7 +382,6 @@ class BayesianOptimisation(Strategy):
         return around
 
     def _open(self, pool: Pool) -> NDArray[np.bool_]:
-        """Whether each cell is free and has something to gain."""
         places, pending = pool.places(self._trials), pool.places(self._pending)
         penalty = pool.known.sum(axis=1)
         values, _ = self._targets(penalty[places])
@@ -403,9 +389,6 @@ class BayesianOptimisation(Strategy):
         return free & ~_settled(pool.of_cell, places, values, penalty)
 
     def _front_place(self, pool: Pool) -> int | None:
-        """Several objectives: the free cell whose expected improvement of hypervolume is
-        largest.
-        """
         trials = list(self._trials.values())
         around = self._in_pool(pool)
         places, pending = pool.places(self._trials), pool.places(self._pending)
@@ -441,7 +424,6 @@ class BayesianOptimisation(Strategy):
         return self._largest(candidates, gain[: len(candidates)])
 
     def _largest(self, candidates: Places, gain: Floats) -> int:
-        """A candidate of the largest gain, any of them where there are several."""
         ties = np.flatnonzero(gain == gain.max())
         return int(candidates[ties[self.rng.integers(len(ties))]])
 
@@ -451,7 +433,6 @@ def _sums(trials: Iterable[Trial]) -> Floats:
 
 
 def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]:
-    """The cells that are not taken: of these the allowed ones, or all where none is allowed."""
     free = np.ones(len(allowed), dtype=bool)
     free[taken] = False
     return free & allowed if (free & allowed).any() else free
@@ -506,7 +487,6 @@ def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Fl
 
 
 def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
-    """Whether each of `n` cells is at one of some places; all are where none are given."""
     mask = np.full(n, places is None)
     if places is not None:
         mask[places] = True

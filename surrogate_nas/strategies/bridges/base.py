@@ -99,12 +99,10 @@ class Bridge(Strategy):
         return cell
 
     def _question(self, trial: Trial) -> Any:
-        """The library's own question that a trial answers; None where it did not ask."""
         waiting = self._waiting.get(trial.cell)
         return waiting.pop(0) if waiting else None
 
     def _losses(self, trial: Trial) -> list[float]:
-        """What is minimised: one number for each objective."""
         return list(trial.scores) if self.objectives > 1 else [trial.score]
 
     @contextmanager
@@ -178,7 +176,6 @@ def plain_knobs(
 
 
 def _annotation(parameter: inspect.Parameter) -> str:
-    """The plain type of a parameter, by its annotation or its default; empty where it has none."""
     if parameter.default is inspect.Parameter.empty:
         return ""
     annotation = parameter.annotation

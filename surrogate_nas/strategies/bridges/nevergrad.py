@@ -63,7 +63,6 @@ class NevergradStrategy(Bridge):
             return
 
     def _the_optimizer(self) -> Any:
-        """The optimiser, made when it is first needed."""
         if self._optimizer is None:
             from nevergrad import p as parametrization
 

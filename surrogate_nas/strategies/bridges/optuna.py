@@ -82,7 +82,6 @@ class OptunaStrategy(Bridge):
         )
 
     def _the_study(self) -> Any:
-        """The study, made when the number of objectives is known."""
         if self._study is None:
             import optuna
             from optuna.distributions import (

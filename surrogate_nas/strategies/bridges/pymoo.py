@@ -45,7 +45,6 @@ _MANY = {
 AGEMOEA2 is left out: it divides by zero where a front is a single point.
 """
 _DIRECTED = {"NSGA3", "UNSGA3"}
-"""Those that need reference directions."""
 _TWICE = {"SMSEMOA"}
 """Those that cannot do with one objective; they see it twice."""
 _POPULATION = 20
@@ -108,7 +107,6 @@ class PymooStrategy(Bridge):
             self._children = []
 
     def _the_algorithm(self) -> Any:
-        """The algorithm, made when the number of objectives is known."""
         if self._running is None:
             from pymoo.core.problem import Problem
             from pymoo.core.termination import NoTermination
@@ -138,7 +136,6 @@ class PymooStrategy(Bridge):
 
     @property
     def _copies(self) -> int:
-        """How often the algorithm sees each objective."""
         return 2 if self.twice and self.objectives == 1 else 1
 
     def mutated(self, choices: NDArray[Any]) -> tuple[int, ...]:
@@ -153,7 +150,6 @@ class PymooStrategy(Bridge):
 
 
 def _operators(strategy: PymooStrategy) -> tuple[Any, Any]:
-    """The space's mutation and the nearest cell, as pymoo's operators."""
     from pymoo.core.mutation import Mutation
     from pymoo.core.repair import Repair
 

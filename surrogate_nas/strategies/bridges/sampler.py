@@ -49,7 +49,6 @@ def suggested(space: ChoiceSpace, trial: optuna.trial.BaseTrial) -> list[int]:
 
 
 def _agree(distribution: BaseDistribution, options: Sequence[str]) -> bool:
-    """Whether a parameter can be all of a position's options and nothing else."""
     if isinstance(distribution, CategoricalDistribution):
         return sorted(map(str, distribution.choices)) == sorted(options)
     if isinstance(distribution, IntDistribution):
@@ -179,7 +178,6 @@ class StrategySampler(optuna.samplers.BaseSampler):
             )
 
     def _check(self, parameter: str, distribution: BaseDistribution) -> None:
-        """Refuse a parameter that is no position of the space, or has other values."""
         kind = type(distribution).__name__.removesuffix("Distribution").lower()
         suggested = f"suggest_{kind}({parameter!r}, …)"
         if parameter not in self.space.positions:
@@ -197,7 +195,6 @@ class StrategySampler(optuna.samplers.BaseSampler):
             )
 
     def _tell(self, study: Study) -> None:
-        """Tell the strategy what has finished since."""
         signs = [
             1 if direction == StudyDirection.MINIMIZE else -1 for direction in study.directions
         ]

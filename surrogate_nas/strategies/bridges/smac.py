@@ -81,7 +81,6 @@ class SmacStrategy(Bridge):
         facade.tell(info, value, save=False)
 
     def _the_facade(self) -> Any:
-        """The facade, made when it is first needed."""
         if self._facade is None:
             import smac
             from ConfigSpace import Categorical, ConfigurationSpace

@@ -96,8 +96,6 @@ _SPARE = 2
 
 
 class _Model(NamedTuple):
-    """What is known of good and bad cells of one rung."""
-
     cells: list[Cell]
     good: Density
     bad: Density
@@ -197,7 +195,6 @@ class Bohb(Hyperband):
             return self.space.mutate(origin, self.rng)
 
     def _fitted(self) -> _Model | None:
-        """The densities of the highest rung that allows it."""
         least = len(self._counts) + 1
         for rung in reversed(self.ladder):
             trials = self._seen.get(rung, [])

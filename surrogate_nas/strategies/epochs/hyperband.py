@@ -88,11 +88,9 @@ class Hyperband(RandomSearch):
         return self._next()
 
     def _enters(self, number: int) -> int:
-        """The rung at which the cells of a bracket enter."""
         return number % len(self.ladder)
 
     def _bracket(self, start: int) -> Bracket:
-        """A bracket that enters at a rung."""
         rungs = self.ladder[start:]
         share = len(self.ladder) / len(rungs)
         return Bracket(rungs, math.ceil(share * rungs[-1].resource / rungs[0].resource))

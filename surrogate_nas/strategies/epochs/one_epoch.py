@@ -73,12 +73,10 @@ class OneEpoch(RandomSearch):
 
     @cached_property
     def _first(self) -> Rung:
-        """Where cells are looked at."""
         return first_rung(self._drive, self)
 
     @cached_property
     def _each(self) -> int:
-        """How many cells are looked at for each that is trained to the end."""
         return self.candidates or math.ceil(self.epochs[-1] / self.epochs[0])
 
     def ask(self, n: int) -> Sequence[Cell | Request]:

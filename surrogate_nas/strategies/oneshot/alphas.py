@@ -82,11 +82,9 @@ class Alphas(OneShot):
         """The weights of the operations, and the only path that is computed, or None for all."""
 
     def _expected(self) -> Tensor:
-        """The probability of each choice under α."""
         return self.alpha.softmax(1)
 
     def _anchor(self) -> Tensor | float:
-        """What is added to the objective of α besides."""
         return 0.0
 
     @property
@@ -101,7 +99,6 @@ class Alphas(OneShot):
         return float(self._step / self._steps)
 
     def _noise(self) -> Tensor:
-        """Standard Gumbel noise of α's shape."""
         return torch.from_numpy(self.rng.gumbel(size=self.alpha.shape)).float()
 
     def _train(self) -> Iterator[None]:

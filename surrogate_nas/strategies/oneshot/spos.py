@@ -19,7 +19,6 @@ from surrogate_nas.space import Space
 from surrogate_nas.strategies.oneshot.base import OneShot
 
 _MUTATED = 0.1
-"""The probability that a choice of a mutated cell is drawn anew, as published."""
 
 
 class Spos(OneShot):
@@ -80,7 +79,6 @@ class Spos(OneShot):
             yield
 
     def _judge(self, places: Sequence[int]) -> None:
-        """Score cells by the weights that they inherit."""
         paths = [self.space[place].choices for place in places]
         losses = self.supernet.inherited(paths, self.examples)
         scores = losses + self.supernet_context.penalty.penalty(paths)
@@ -114,7 +112,6 @@ class Spos(OneShot):
         return sorted(self._scores, key=lambda place: (self._scores[place], place))
 
     def _order(self) -> Sequence[int]:
-        """Those that were judged, the best first, then all others at random."""
         ranked = self._ranked()
         return [
             *ranked,
