@@ -307,20 +307,6 @@ def test_what_cannot_be_an_objective_is_refused_with_the_reason(small: TableBenc
             Objective(text, small)
 
 
-def test_the_evaluator_charges_every_look_up_and_stops_before_the_limit(
-    small: TableBenchmark, space: NB201
-) -> None:
-    evaluator = Ledger(Objective("valid_error[12] + 0.1*params", small))
-    first = list(evaluator.evaluate(space[:3], cost_limit=13 * 5))
-    assert [t.index for t in first] == [0, 1, 2]
-    assert {t.cost_seconds for t in first} == {13.0}
-    assert first[0].values == {"valid_error[12]": 90.0, "params": small.column("params")[0]}
-    again = list(evaluator.evaluate([space[0]] * 4, cost_limit=13 * 5))
-    assert len(again) == 2, "a known cell is charged again, and a budget that is just met is kept"
-    assert again[0].score == first[0].score
-    assert (evaluator.evaluations, evaluator.cost) == (5, 65.0)
-
-
 def test_diversity_is_the_similarity_to_the_best_found_before(
     analog: TableBenchmark, space: NB201
 ) -> None:

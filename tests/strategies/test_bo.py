@@ -4,8 +4,6 @@ little is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,11 +12,8 @@ import surrogate_nas as sn
 from surrogate_nas.contract.trying import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
-from surrogate_nas.space.product import EnumerableChoiceSpace, is_scale
+from surrogate_nas.space.product import is_scale
 from surrogate_nas.strategies import resolve
-from surrogate_nas.strategies.bo import points as points_module
-from surrogate_nas.strategies.bo import pool
-from surrogate_nas.strategies.bo.expert import Expert
 from surrogate_nas.strategies.bo.points import some, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 
@@ -28,38 +23,6 @@ NONE: NDArray[np.intp] = np.empty(0, dtype=np.intp)
 @pytest.fixture
 def points() -> NDArray[np.float64]:
     return np.random.default_rng(0).standard_normal((60, 4)) / np.sqrt(8)
-
-
-def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(
-    points: NDArray[np.float64],
-) -> None:
-    target = np.sin(3 * points[:, 0]) + points[:, 1]
-    told = np.array([0, 5, 9, 14, 20, 21, 29])
-    at_once = Expert(points, 0)
-    grown = Expert(points[:30], 0)
-    grown.observe(told[:5], target[told[:5]], NONE)
-    at_once.observe(told[:5], target[told[:5]], NONE)
-    grown.extend(points[30:])
-    later = np.concatenate([told, [33, 59, 0]])
-    for seen in (told, later):
-        one, other = (
-            expert.observe(seen, target[seen], np.array([40])) for expert in (at_once, grown)
-        )
-        np.testing.assert_allclose(one.mean, other.mean, atol=1e-5)
-        np.testing.assert_allclose(one.variance, other.variance, atol=1e-5)
-    assert at_once.hyper == grown.hyper
-
-
-def test_what_follows_from_the_space_is_worked_out_before_a_question(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    space = EnumerableChoiceSpace("not-seen-before", {"width": (16, 32, 64), "depth": (1, 2, 3, 4)})
-    bench = sn.Computed(space, {"valid_error": lambda cell: 10.0 + sum(cell.choices)}, cheap=True)
-    made = BayesianOptimisation(space, seed=0, first_cells=2)
-    monkeypatch.setattr(points_module, "_encoded", lambda *_: pytest.fail("it is late for that"))
-    made.known = sn.Objective("valid_error", bench).known
-    made.tell(trials_of(space[:5], lambda cell: float(sum(cell.choices))))
-    assert made.ask(1)
 
 
 def test_every_class_of_equal_functions_is_one_point() -> None:
@@ -135,30 +98,6 @@ def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice() -> None
     assert len(set(asked)) == 40 and space.drawn - before < 1000
     rng = np.random.default_rng(0)
     assert min(map(synthetic, asked)) < min(synthetic(space.sample(rng)) for _ in range(400))
-
-
-def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(pool, "_MOST", 800)
-    space = Noting()
-    assert len(space.reference_sample) == space.drawn
-    before = space.drawn
-    made, asked = searched(space, 20)
-    assert space.drawn - before > 1400 and len(set(asked)) == 20
-    kept: Sequence[Cell] = made._pool.cells  # type: ignore[union-attr]
-    assert set(asked[:-1]) <= set(kept)
-    before = {
-        part: [each.hyper for each in experts] for part, experts in made._pool._experts.items()
-    }  # type: ignore[union-attr]
-    monkeypatch.setattr(pool, "_MOST", 0)
-    made._pool.grow(asked, asked[:1])  # type: ignore[union-attr]
-    after = made._pool._experts  # type: ignore[union-attr]
-    assert (
-        before
-        and {part: [each.hyper for each in experts] for part, experts in after.items()} == before
-    )
-    assert len(made._pool.cells) < len(kept) and set(asked) <= set(made._pool.cells)  # type: ignore[union-attr]
 
 
 def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_than_the_worst() -> (

@@ -10,7 +10,6 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
-from surrogate_nas.benchmarks.running import RunningTrial
 from surrogate_nas.contract import check
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
@@ -61,17 +60,6 @@ def test_the_signal_ranks_short_runs_in_its_own_direction(name: str) -> None:
         short, whole = early(strategy, 40)
         assert {one.read for one in short} == {("x",)} and whole[0].read == ()
         assert whole[0].cell == best(short, key=lambda one: one.cell.index).cell
-
-
-def test_runs_longer_than_the_share_are_ranked_by_the_objective() -> None:
-    strategy = made("hyperband(drive=x,until=0.2)", (1, 3, 9))
-    short, whole = early(strategy, 20)
-    assert [one.read for one in short] == [("x",)] * 9 + [()] * 3
-    best = sorted(short[:9], key=lambda one: -one.cell.index)[:3]
-    assert [one.cell for one in short[9:]] == [one.cell for one in best], "by x, which falls"
-    assert whole[0].cell == best[-1].cell, "of these three by the score, which rises"
-    none, _ = early(made("hyperband(drive=x,until=0.1)", (1, 3, 9)), 20)
-    assert {one.read for one in none} == {()}
 
 
 def trial(place: int, loss: float, penalty: float, x: float, feasible: bool = True) -> Trial:
@@ -168,27 +156,6 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path: 
     whole, cut = (read_comparison(tmp_path / folder) for folder in ("whole", "cut"))
     assert [run.trials for run in whole.runs] == [run.trials for run in cut.runs]
     assert [run.strategy for run in cut.runs] == strategies
-
-
-@pytest.mark.usefixtures("fresh_home")
-def test_a_driven_search_trains_side_by_side() -> None:
-
-    def train(cell: sn.Cell, trial: RunningTrial) -> None:
-        for epoch in range(1, trial.epochs + 1):
-            error = 50 / epoch + sum(cell.choices)
-            trial.report(epoch, valid_error=error, train_loss=-error)
-
-    space = sn.ChoiceSpace("net", {name: (1, 2, 3, 4) for name in "abc"})
-    bench = sn.Training(space, train, metrics=["valid_error", "train_loss"], epochs=9, name="mine")
-    run = sn.search(bench, "asha(drive=train_loss)", "valid_error", budget=16, parallel=2)
-    assert len(run.trials) == 16
-    short = [one for one in run.trials if one.epochs == 1]
-    longer = {one.cell for one in run.trials if one.epochs == 3}
-    assert longer and all(
-        one.values["train_loss[1]"] == -one.values["valid_error[1]"] for one in short
-    )
-    best = min(short, key=lambda one: one.values["train_loss[1]"])
-    assert best.cell in longer
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, choices_of, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import resolve
-from surrogate_nas.strategies.epochs.bohb import Density
 from surrogate_nas.strategies.epochs.rungs import rungs_of
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
@@ -144,25 +143,6 @@ def resolved(name: str, epochs: Sequence[int]) -> Strategy:
     return strategy
 
 
-def test_a_density_sums_to_one_and_is_drawn_from() -> None:
-    counts = np.array([2.0, 3.0, 1.0])
-    data = np.array([[0, 1, 0], [0, 2, 0], [1, 1, 0]], dtype=np.int8)
-    density = Density.of(data, counts, 1e-3)
-    every = np.array([[a, b, 0] for a in range(2) for b in range(3)], dtype=np.int8)
-    assert density.at(every).sum() == pytest.approx(1.0)
-    drawn, origin = density.draw(6000, 1.0, np.random.default_rng(0))
-    shares = [(drawn == cell).all(axis=1).mean() for cell in every]
-    np.testing.assert_allclose(shares, density.at(every), atol=0.02)
-    assert set(origin.tolist()) == {0, 1, 2}
-    far = Density.of(np.zeros((9, 40), dtype=np.int8), np.full(40, 3.0), 1e-3)
-    (nowhere,) = far.at(np.ones((1, 40), dtype=np.int8))
-    assert nowhere == 1e-32  # never nought: ratios of densities are taken
-    wide, _ = density.draw(6000, 100.0, np.random.default_rng(0))
-    np.testing.assert_allclose(
-        [(wide == cell).all(axis=1).mean() for cell in every], 1 / 6, atol=0.02
-    )
-
-
 def test_choices_that_are_no_cell_are_replaced_by_mutations(small_sample: sn.Space) -> None:
     strategy = resolve("bohb(random_fraction=0)")(small_sample, seed=0)
     for i in range(40):
@@ -201,26 +181,6 @@ def test_runs_over_two_runs_of_their_own_have_an_answer(
 def test_no_epochs_are_enough(name: str) -> None:
     run = sn.search("analog-cifar10", name, "digital_error", budget=24, seed=3)
     assert len(run.answers) == len(run.trials) == 24
-
-
-@pytest.mark.parametrize("name", ["hyperband", "asha", "bo_epochs"])
-def test_training_on_is_charged_the_difference_also_on_several_workers(name: str) -> None:
-    bench = sn.load("fashion")
-    run = sn.search(bench, name, "valid_loss", budget_seconds=12, seed=1, simulated_workers=3)
-    again = sn.search(bench, name, "valid_loss", budget_seconds=12, seed=1, simulated_workers=3)
-    assert run.trials == again.trials
-    seen: dict[Cell, Trial] = {}
-    continued = 0
-    for trial in run.trials:
-        before = seen.get(trial.cell)
-        if before is not None and (trial.epochs or 0) > (before.epochs or 0):
-            continued += 1
-            whole = bench.measure([trial.cell], [bench.question("valid_loss", trial.epochs)]).cost[
-                0
-            ]
-            assert trial.cost_seconds < whole
-        seen[trial.cell] = trial
-    assert continued > 0
 
 
 def test_what_a_request_may_read_is_told_and_nothing_else_is_read(small: TableBenchmark) -> None:

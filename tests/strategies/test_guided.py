@@ -153,36 +153,6 @@ def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
         resolve("bananas(steps=0)")(space, seed=0)
 
 
-def test_pools_are_made_of_the_best(space: NB201) -> None:
-    rng = np.random.default_rng(0)
-    ranked = draw(space, 40)
-    near = list(POOLS["local"](space, ranked, rng))
-    assert near == [cell for centre in ranked[:3] for cell in space.neighbours(centre)]
-    assert (
-        len(list(POOLS["sampled"](space, ranked, rng))) == 200
-        and POOLS["all"](space, ranked, rng) is space
-    )
-
-    def steps(child: Cell, parents: Sequence[Cell]) -> int:
-        return min(
-            sum(a != b for a, b in zip(child.choices, cell.choices, strict=True))
-            for cell in parents
-        )
-
-    children = list(POOLS["mutations"](space, ranked, rng))
-    assert len(children) == 100 and len(list(POOLS["mixed"](space, ranked, rng))) == 300
-    for place, parent in enumerate(ranked[:10]):
-        brood = children[10 * place : 10 * place + 10]
-        assert sum(steps(child, [parent]) <= 1 for child in brood) >= 2
-    one_step = np.mean([steps(child, [ranked[i // 10]]) <= 1 for i, child in enumerate(children)])
-    assert 0.35 < one_step < 0.65, "half of them stop after one step"
-    assert len(list(POOLS["mutations"](space, ranked[:4], rng))) == 40
-    winners = list(POOLS["offspring"](space, ranked, rng))
-    assert len(winners) == 100
-    best = np.mean([steps(child, ranked[:14]) <= steps(child, ranked[26:]) for child in winners])
-    assert best > 0.75, "the best third wins most tournaments of three"
-
-
 def test_no_question_waits_for_a_survey_of_the_space(
     space: NB201, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from surrogate_nas import contract
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
 from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.objective.supernet_context import _taken_apart, additive, supernet_context_of
+from surrogate_nas.objective.supernet_context import additive, supernet_context_of
 from surrogate_nas.space import NB201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT
@@ -75,27 +75,6 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> 
     assert summed.expected(probabilities) == pytest.approx(
         share @ objective.known.penalty(bench.space), rel=0.01
     )
-
-
-@pytest.mark.parametrize(("off", "exact"), [(0.0, True), (1e-4, True), (1.0, False)])
-def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(
-    own: Any,
-    off: float,
-    exact: bool,
-) -> None:
-    """Of numbers of a million a thousandth is rounding, and a unit is not."""
-    choices = own[0].space.choices
-    added = 1e6 * np.random.default_rng(1).random((6, 5))
-    column = added[np.arange(6), choices].sum(axis=1)
-    column[np.flatnonzero((choices > 0).sum(axis=1) > 1)[7]] += off
-    constant, matrix, note = _taken_apart("sizes@mine", column, choices)
-    assert (note == "") is exact and (exact or "R² 1.000" in note)
-    np.testing.assert_allclose(
-        constant + matrix[np.arange(6), choices].sum(axis=1), column, rtol=1e-6
-    )
-    if not exact:
-        with pytest.raises(UserError, match="cannot minimise sizes: it is no sum over the edges"):
-            _taken_apart("sizes", column, choices)
 
 
 @pytest.mark.parametrize(
@@ -277,13 +256,6 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, sp
         assert NONE not in cell.choices and made.refused == 0
     else:
         assert made.refused > 0 == told["cells without a path"]["passed over"]
-
-
-def test_argmax_asks_for_the_most_probable_cells_in_order(space: NB201) -> None:
-    made, _ = trained("drnas(choose=argmax)", space)
-    assert np.allclose(made.probabilities.sum(axis=1), 1)
-    asked = [made.probabilities[np.arange(6), cell.choices].prod() for cell in made.ask(20)]
-    assert asked == sorted(asked, reverse=True)
 
 
 def test_inherited_weights_rank_what_spos_asks_for(space: NB201) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -209,18 +208,6 @@ def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small: TableBenchmar
     assert len(watched.trials) == 20 and seen == list(watched.trials)
 
 
-@pytest.mark.parametrize("strategy", ["local_search", "bo"])
-def test_the_loop_by_hand_makes_the_trials_of_a_run(small: TableBenchmark, strategy: str) -> None:
-    objective = Objective("valid_error + 0.1*params", small)
-    with sn.AskTell(objective, strategy, seed=3) as loop:
-        for _ in range(25):
-            (cell,) = loop.ask()
-            assert isinstance(cell, Cell)
-            loop.tell(cell)
-        run = sn.search(small, strategy, objective, budget=25, seed=3)
-        assert loop.trials == list(run.trials) and loop.best == run.incumbent
-
-
 def test_the_caller_s_own_measurements_are_scored_by_the_objective(small: TableBenchmark) -> None:
     objective = Objective("valid_error + 0.1*params", small)
     loop = sn.AskTell(objective, "random")
@@ -242,32 +229,6 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(small: TableB
         sn.AskTell("valid_error")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="No cell was told"):
         sn.AskTell(objective, "random").best  # noqa: B018
-
-
-@pytest.mark.parametrize("strategy", ["local_search", "bo"])
-def test_a_raised_budget_goes_on_where_the_folder_ended(
-    small: TableBenchmark,
-    tmp_path: Path,
-    strategy: str,
-) -> None:
-    def made(folder: str, budget: int) -> Any:
-        return sn.compare(
-            small, [strategy], "valid_error", runs=2, budget=budget, folder=tmp_path / folder
-        )
-
-    made("grown", 15)
-    before = [path.read_bytes() for path in sorted((tmp_path / "grown" / "runs").iterdir())]
-    grown = made("grown", 25)
-    whole = made("whole", 25)
-    assert [run.trials for run in grown.runs] == [run.trials for run in whole.runs]
-    for path, old in zip(sorted((tmp_path / "grown" / "runs").iterdir()), before, strict=True):
-        assert path.read_bytes().startswith(old[: old.rstrip(b"\n").rfind(b"\n")])
-    with pytest.raises(UserError, match="can only be raised"):
-        made("grown", 20)
-    with pytest.raises(UserError, match="can only be raised"):
-        sn.compare(
-            small, [strategy], "valid_error", runs=2, budget_seconds=1e6, folder=tmp_path / "grown"
-        )
 
 
 def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -> None:

@@ -15,9 +15,6 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Draw
-from surrogate_nas.report.page import Page
-from surrogate_nas.report.reading import Study
-from surrogate_nas.report.sections.tables import summary_notes
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
@@ -191,39 +188,6 @@ def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick() -> None:
     assert summarise_overtuning([]) is None
 
 
-def test_a_comparison_tells_the_overtuning_where_seeds_are_drawn(
-    path: Path, noisy: TableBenchmark
-) -> None:
-    made = sn.compare(str(path), ["random", "evolution"], seed_policy="draw", runs=6, budget=80)
-    mean = noisy.column("valid_error", 200) / 100
-    for name in made.strategies:
-        losses = []
-        for run in made.runs_of(name):
-            picks = [
-                mean[min(run.trials[: i + 1], key=lambda trial: trial.score).cell.index]
-                for i in range(len(run.trials))
-            ]
-            losses.append(picks[-1] - min(picks))
-        found = made.overtuning(name)
-        assert found is not None and found.mean_loss == pytest.approx(np.mean(losses))
-        assert found.share == np.mean(np.array(losses) > 1e-12)
-        (problem,) = made.problems
-        share, regret = problem.overtuning(name)  # type: ignore[misc]
-        assert share == found.share
-        assert regret == pytest.approx(found.mean_loss / problem.reference.scale)
-    assert any(made.to_json()["strategies"][i]["overtuning"]["share"] > 0 for i in range(2))
-    plain = sn.compare(str(path), ["random"], runs=1, budget=5)
-    front = sn.compare(
-        str(path),
-        ["random"],
-        "valid_error, latency@mine",
-        seed_policy="draw",
-        runs=1,
-        budget=5,
-    )
-    assert plain.overtuning("random") is None and front.overtuning("random") is None
-
-
 def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
     path: Path, noisy: TableBenchmark
 ) -> None:
@@ -336,19 +300,6 @@ def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
     assert made.to_json()["noise"]["cells"] == 10
     for without in ("valid_loss", "valid_error + 0.1*diversity", "valid_error, latency@mine"):
         assert sn.compare(str(path), ["random"], without, runs=1, budget=5).noise is None
-
-
-def test_the_report_draws_the_noise_or_says_that_there_is_none(path: Path) -> None:
-    for objective, there in (("valid_error", True), ("valid_loss", False)):
-        made = sn.compare(str(path), ["random"], objective, runs=2, budget=12)
-        by_cells = next(one for one in Page(Study(made)).pictures if one.name == "score-by-cells")
-        assert (
-            "Grey below: what training a good cell again would change" in by_cells.caption
-        ) == there
-        ranking = next(one for one in Page(Study(made)).pictures if one.name == "ranking")
-        assert ("grey: seed noise" in ranking.svg) == ("grey" in ranking.caption) == there
-        notes = " ".join(summary_notes(made))
-        assert ("Noise of training" in notes) == there == ("There is no noise band" not in notes)
 
 
 ROBUST = "robust_error@pgd-1"

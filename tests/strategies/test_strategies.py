@@ -12,7 +12,6 @@ from surrogate_nas import Strategy
 from surrogate_nas.contract import Check, check
 from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import NB201, Cell
 from surrogate_nas.strategies import STRATEGIES, resolve
 from tests import broken_strategies
 from tests.broken_strategies import CAUGHT_BY
@@ -89,27 +88,3 @@ def test_random_search_does_not_ask_for_what_it_was_told() -> None:
     made = resolve("random")(space, seed=0)
     made.tell(trials_of(space[:20]))
     assert {made.ask(1)[0] for _ in range(4)} == set(space[20:])
-
-
-def test_local_search_asks_the_neighbours_of_the_best_and_moves_to_the_best_of_them(
-    space: NB201,
-) -> None:
-    search = resolve("local_search")(space, seed=0)
-    first = trials_of(space[:10])
-    search.tell(first)
-    centre = min(first, key=lambda trial: trial.score).cell
-    known = {trial.cell for trial in first}
-    seen = dict.fromkeys([])
-    while len(seen) < len([c for c in space.neighbours(centre) if c not in known]):
-        asked = search.ask(5)
-        seen |= dict.fromkeys(asked)
-        search.tell(trials_of(asked))
-    assert set(seen) == set(space.neighbours(centre)) - known
-    best = min([*space.neighbours(centre), centre], key=lambda c: trials_of([c])[0].score)
-    assert best != centre, "else there would be nothing to move to"
-    unseen = set(space.neighbours(best)) - known - set(seen)
-    asked_next: list[Cell] = []
-    while len(asked_next) < len(unseen):
-        asked_next += search.ask(1)
-        search.tell(trials_of(asked_next[-1:]))
-    assert set(asked_next) == unseen

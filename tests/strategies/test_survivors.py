@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.contract.strategies import TinySpace, trials_of
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import Cell, nb201, space_named
+from surrogate_nas.space import Cell, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
@@ -84,24 +83,6 @@ def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(
         [worst, *unlike[:others], new]
     )
     assert last.penalty == pytest.approx(share)
-
-
-def test_the_fingerprint_changes_with_the_seed_even_where_its_constants_do_not(
-    tmp_path: Path,
-) -> None:
-    table = Table("seeded", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
-    values = np.linspace(1, 2, N)
-    table.add(
-        Metric("valid_error", "%", "search", "error"),
-        3,
-        values,
-        per_seed={777: values, 888: values},
-    )
-    write_table(table, tmp_path / "seeded.h5")
-    bench = TableBenchmark(tmp_path / "seeded.h5")
-    made = [Objective("valid_error", bench, seed=seed) for seed in ("mean", 777, 888)]
-    assert len({objective.fingerprint for objective in made}) == 3
-    assert made[0].terms == made[1].terms == made[2].terms
 
 
 def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> None:
@@ -295,19 +276,6 @@ def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
     assert frame.volume == pytest.approx(1.1 * 0.1 + 0.1 * 1.0)
 
 
-def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> None:
-    space = sn.ChoiceSpace("wide", {"a": (1, 2, 3), "b": (1, 2, 3)})
-    metrics = {
-        "valid_error": lambda cell: 10.0 + cell.choices[0],
-        "weights": lambda cell: 1.0 + cell.choices[1],
-    }
-    objective = Objective("valid_error, weights", sn.Computed(space, metrics, cheap=True))
-    frame = frame_of(
-        objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)]
-    )
-    assert frame is not None and not frame.exact and frame.utopia.tolist() == [1.0, 1.0]
-
-
 def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
     rows = [(12, 1.0), (200, 5.0), (12, 0.0), (200, 4.0)]
     trials = [
@@ -355,22 +323,6 @@ def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
         space[int(twins[0])],
         *(cell for cell in drawn(40, 3) if cell.index not in twins),
     ]
-
-
-@pytest.mark.parametrize("name", ["nb201", "darts"])
-def test_bo_sees_costs_where_what_they_add_to_the_score_is_unknown_listed_or_not(name: str) -> None:
-    space = space_named(name)
-    bench = sn.Computed(space, {"valid_error": lambda cell: float(sum(cell.choices))}, cheap=True)
-    widths = []
-    for missing in ((), ("energy",)):
-        made = BayesianOptimisation(space, seed=0)
-        made.known = replace(Objective("valid_error + 0.1*params", bench).known, missing=missing)
-        rng = np.random.default_rng(0)
-        made.tell(
-            trials_of([space.sample(rng) for _ in range(4)], lambda cell: float(sum(cell.choices)))
-        )
-        widths.append(sum(view.shape[1] for view in made._grown()._views))
-    assert widths[0] < widths[1]
 
 
 def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> None:

@@ -12,7 +12,6 @@ from surrogate_nas.surrogates.gaussian import (
     Hyper,
     Scaling,
     matern_of_squares,
-    most_likely,
     most_likely_weights,
     squared_distances,
 )
@@ -151,38 +150,6 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(
     np.testing.assert_allclose(
         (variance / variance[15]) / (before.variance / before.variance[15]), shares
     )
-
-
-def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
-    few = 15
-    hyper = Hyper(1.5, 0.0, 0.05)
-    none = np.empty(0, dtype=np.intp)
-    to_all = kernel(points[:10], points, hyper.length)
-    process = GrowingProcess(few, 1.0, hyper.noise)
-    process.observe_all(np.arange(6), lambda at: to_all[:6, :few][:, at])
-    process.add_points(to_all[:6, few:])
-    for place in range(6, 10):
-        process.observe(place, to_all[place])
-    expected = conditioned(points, np.arange(10), values[:10], hyper)
-    np.testing.assert_allclose(
-        process.predict(values[:10], none, np.empty((0, 25))), expected, rtol=1e-8
-    )
-
-
-def test_the_most_likely_hyperparameters_are_those_that_made_the_values() -> None:
-    rng = np.random.default_rng(3)
-    points = rng.standard_normal((120, 2)) / 2
-    places = np.concatenate([np.arange(120), np.arange(60)])
-    for made in (Hyper(0.5, 0.0, 1e-2), Hyper(2.0, 0.1, 1e-4), Hyper(1.0, 0.03, 0.3)):
-        target = 5.0 + np.linalg.cholesky(covariance(points, places, made)) @ rng.standard_normal(
-            180
-        )
-        squares = squared_distances(points[places], points[places])
-        same = np.equal.outer(places, places)
-        found = most_likely(squares, same, target, Hyper())
-        assert abs(np.log2(found.length / made.length)) <= 1
-        assert found.noise == pytest.approx(made.noise, rel=2.5), made
-        assert found == most_likely(squares, same, 100 * target - 7, Hyper())
 
 
 def test_a_block_that_says_nothing_gets_the_smaller_weight() -> None:

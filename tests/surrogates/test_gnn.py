@@ -41,18 +41,6 @@ def terms(space: NB201) -> Terms:
     return terms_of(space)
 
 
-def row_of(
-    space: NB201,
-    terms: Terms,
-    cell: str,
-) -> dict[int, tuple[float, float, float]]:
-    """For a cell, the non-zero counts by term: uses, different ones, different live
-    convolutions.
-    """
-    counts = terms.classes[space.classes[space.parse(cell).index]].reshape(3, -1)
-    return {int(t): tuple(map(float, counts[:, t])) for t in np.flatnonzero(counts.any(axis=0))}  # type: ignore[misc]
-
-
 def test_the_space_is_132_terms_computed_in_order(terms: Terms) -> None:
     computed = terms.poolings
     for level in terms.levels:

@@ -23,7 +23,6 @@ from analysis.papers.latency import (
     known_devices,
     most_telling,
     score,
-    split,
 )
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
@@ -252,17 +251,6 @@ def test_devices_of_one_chip_never_teach_each_other() -> None:
     assert not {chip(device) for device in HELP_POOL} & {chip(device) for device in UNSEEN}
 
 
-def test_helps_protocol_trims_both_ends_and_keeps_test_cells_apart() -> None:
-    latencies = np.random.default_rng(0).permutation(15625).astype(float)
-    measured, tested = split(latencies, 900, 0, whole=False)
-    assert len(measured) == 720 and measured.max() < 900
-    assert len(tested) == 800 and 900 <= tested.min() and tested.max() < 1900
-    assert latencies[tested].min() > np.quantile(latencies[900:1900], 0.09)
-    measured, tested = split(latencies, 10, 0, whole=True)
-    assert sorted([*measured, *tested]) == list(range(15625))
-    assert not np.array_equal(measured, split(latencies, 10, 1, whole=True)[0])
-
-
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("device", "least"), list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True))
@@ -286,10 +274,6 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper, "_picture", lambda _: Figure())
 
 
-def numbers(result: PaperResult) -> dict[tuple[str, str, str], float | None]:
-    return {(r.method, r.dataset, r.metric): r.ours for r in result.rows if r.metric != "seconds"}
-
-
 @pytest.fixture(scope="module")
 def alone(
     real: TableBenchmark, tmp_path_factory: pytest.TempPathFactory
@@ -300,37 +284,6 @@ def alone(
     with pytest.MonkeyPatch.context() as monkeypatch:
         few(monkeypatch)
         return folder, reproduce("latency", folder=folder, runs=1)
-
-
-@pytest.mark.slow
-@pytest.mark.data
-def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
-    alone: tuple[Path, PaperResult],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    few(monkeypatch)
-    told: list[tuple[int, int]] = []
-
-    def interrupt(done: int, total: int) -> None:
-        told.append((done, total))
-        if done == 5:
-            raise KeyboardInterrupt
-
-    expected = numbers(alone[1])
-    assert len(expected) > 60
-    assert numbers(reproduce("latency", folder=tmp_path / "two", runs=1, workers=2)) == expected
-    with pytest.raises(KeyboardInterrupt):
-        reproduce("latency", folder=tmp_path / "stopped", runs=1, progress=interrupt)
-    kept = (tmp_path / "stopped" / "scores.jsonl").read_text().splitlines()
-    assert len(kept) == 1 + 5 and told == [(done, 20) for done in range(6)]
-    told.clear()
-    again = reproduce(
-        "latency", folder=tmp_path / "stopped", runs=1, progress=lambda *at: told.append(at)
-    )
-    assert numbers(again) == expected and told[0] == (5, 20) and told[-1] == (20, 20)
-    seconds = [row.ours for row in reproduce("latency", folder=tmp_path / "stopped", runs=1).rows]
-    assert seconds == [row.ours for row in again.rows], "nothing is measured twice"
 
 
 @pytest.mark.slow

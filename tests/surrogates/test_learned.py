@@ -134,32 +134,6 @@ def test_fit_and_predict_on_the_command_line(snas: Snas, tmp_path: Path) -> None
     assert found[0]["value"] > 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--target", "nothing", "--train", 10), "Unknown metric"),
-        (("--target", "digital_error", "--train", 1), "Cannot learn from 1 cells"),
-        (("--target", "digital_error", "--train", 99999), "15625 have a value"),
-        (("--target", "digital_error", "--train", 10, "--model", "magic"), "Unknown model 'magic'"),
-        (("--target", "digital_error", "--train", 10, "--split", "odd"), "random or grouped"),
-        (("--target", "digital_error", "--train", 10, "--seed", -1), "at least 0"),
-    ],
-)
-def test_what_cannot_be_fitted_is_one_line(
-    snas: Snas,
-    tmp_path: Path,
-    arguments: tuple[object, ...],
-    says: str,
-) -> None:
-    ended = snas("fit", "analog-cifar10", *arguments, "--out", tmp_path / "m.h5")
-    assert (
-        ended.code == 2
-        and says in ended.err
-        and ended.err.count("\n") == 1
-        and not list(tmp_path.iterdir())
-    )
-
-
 def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
     file = files.removeprefix("surrogate:").split(",")[0]
     ended = snas("predict", file, "conv")

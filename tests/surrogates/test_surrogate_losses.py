@@ -21,11 +21,9 @@ from surrogate_nas.space import NB201, Cell
 from surrogate_nas.surrogates import gnn, make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.evaluation import ndcg_of, scores_of
-from surrogate_nas.surrogates.gnn import GraphNetwork, Units
 from surrogate_nas.surrogates.losses import LOSSES, logistic_rank
 from tests.conftest import Snas
 
-RANKING = [name for name in LOSSES if name != "mse"]
 EVERY = [*LOSSES.values(), logistic_rank]
 GOAL = torch.tensor([0.3, -1.0, 2.0, 0.9, 0.1], dtype=torch.float64)
 GUESS = torch.tensor(
@@ -83,21 +81,6 @@ def test_warp_weighs_hinges_by_the_harmonic_number_of_violators() -> None:
     assert float(LOSSES["warp"](GUESS[:1], GOAL, SEEN[:1])[0]) == pytest.approx(expected / 5)
 
 
-def test_units_keep_the_order_and_give_the_target_s_scale() -> None:
-    rng = np.random.default_rng(0)
-    target = np.sort(rng.normal(size=200))
-    noise = rng.normal(size=(2, 200))
-    scores = np.stack([50 + 3 * target + noise[0] / 2, -7 + 0.1 * np.expm1(target) + noise[1] / 50])
-    unseen = rng.random(scores.shape) < 0.3
-    units = Units.fit(scores, unseen, target)
-    found = units.of(scores)
-    for member in range(2):
-        assert kendalltau(found[member], scores[member]).statistic == 1.0
-    assert np.abs(found - target).mean() < 0.3 < np.abs(target).mean()
-    wide = np.linspace([-50.0, -20.0], [150.0, 20.0], 1000, axis=1)
-    assert (np.diff(units.of(wide)) > 0).all()
-
-
 def errors_of(cells: list[Cell]) -> NDArray[np.float64]:
     """Errors (%) that fall with the convolutions of a cell."""
     return np.array(
@@ -106,30 +89,6 @@ def errors_of(cells: list[Cell]) -> NDArray[np.float64]:
             for cell in cells
         ]
     )
-
-
-@pytest.mark.parametrize("loss", RANKING)
-def test_a_network_that_learned_an_order_predicts_values_with_an_interval(
-    space: NB201, loss: str
-) -> None:
-    drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:300]]
-    train = drawn[:100]
-    test = drawn[100:]
-    model = make_model("gnn", seed=0, steps=60, pretrain=False, loss=loss).fit(
-        train, errors_of(train)
-    )
-    found = model.predict(test)
-    truth = errors_of(test)
-    assert kendalltau(found.mean, truth).statistic > 0.5
-    assert np.abs(found.mean - truth).mean() < 0.8 * np.abs(truth - errors_of(train).mean()).mean()
-    assert (np.abs(found.mean - truth) <= 1.645 * found.std).mean() > 0.75
-    again = GraphNetwork.from_state(model.settings(), model.state()).predict(test)
-    np.testing.assert_array_equal(again.mean, found.mean)
-    np.testing.assert_array_equal(again.std, found.std)
-    few = make_model("gnn", seed=0, steps=2, pretrain=False, loss=loss).fit(
-        train[:3], errors_of(train[:3])
-    )
-    assert np.isfinite(few.predict(test)).all()
 
 
 def test_the_best_of_a_quality_is_the_largest(space: NB201) -> None:
