@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
     from surrogate_nas.benchmarks.base import Question, Values
     from surrogate_nas.space import Cell
-    from surrogate_nas.study.surrogates import JudgedFit, SurrogateResult
+    from surrogate_nas.study.surrogates import SurrogateResult
     from surrogate_nas.surrogates.evaluation import Holdout
 
 app = typer.Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
@@ -106,30 +106,24 @@ def judge(
 
 
 def _show_judged(result: SurrogateResult) -> None:
-    """A row a table and model, a column a number of training cells; then the sentences."""
-    sizes = sorted({fit.n_train for fit in result.fits})
-    rows: list[list[object]] = []
-    for table in result.tables:
-        for model in result.models:
-            own = {fit.n_train: fit for fit in result.on(table) if fit.model == model}
-            if own:
-                last = own[max(own)]
-                held = last.coverage90 and round(last.coverage90.mean, 2)
-                taus = [_tau(own.get(n)) for n in sizes]
-                quarter = round(last.kendall_top_quarter.mean, 3)
-                times = [f"{last.fit_seconds:.2g}", f"{last.ask_seconds:.2g}"]
-                rows.append([table.name, model, *taus, quarter, held, *times])
-    heads = ["table", "surrogate", *(f"τ from {n}" for n in sizes)]
-    heads += ["best quarter", "coverage", "fit s", "ask s/1,000"]
+    """A row for each fit; then the sentences."""
+    heads = ("table", "surrogate", "cells", "τ", "best quarter", "coverage", "fit s", "ask s/1,000")
+    rows = [
+        (
+            fit.table,
+            fit.model,
+            fit.n_train,
+            f"{fit.kendall.mean:.3f}{_WEAK if fit.better is False else ''}",
+            round(fit.kendall_top_quarter.mean, 3),
+            fit.coverage90 and round(fit.coverage90.mean, 2),
+            f"{fit.fit_seconds:.2g}",
+            f"{fit.ask_seconds:.2g}",
+        )
+        for fit in result.fits
+    ]
     show_table(heads, rows, title=f"Means of {result.draws} draws; * no better than −parameters")
     for sentence in result.sentences:
         say(sentence)
-
-
-def _tau(fit: JudgedFit | None) -> str | None:
-    if fit is None:
-        return None
-    return f"{fit.kendall.mean:.3f}{_WEAK if fit.better is False else ''}"
 
 
 def fit(

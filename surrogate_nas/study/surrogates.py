@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks import Question, load
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.numbers import fixed, share
+from surrogate_nas.core.numbers import fixed
 from surrogate_nas.objective import parse
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.study.decision import decide_few
 from surrogate_nas.study.runner import Progress
-from surrogate_nas.study.verdict import joined
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90
 from surrogate_nas.surrogates.evaluation import SplitKind, bands, split_cells
@@ -220,19 +219,17 @@ class SurrogateResult:
 
     @property
     def sentences(self) -> list[str]:
-        """What was found: the best on each table, which are no better than −parameters, and the
-        coverage of the intervals.
-        """
+        """The surrogate with the largest τ on each table, after the most training cells."""
         said = []
         for table in self.tables:
-            said += _about(table, self.on(table))
-        held = []
-        for model in self.models:
-            means = [one.coverage90 for one in self.fits if one.model == model and one.coverage90]
-            if means:
-                held.append(f"{model} {share(np.mean([one.mean for one in means]))}")
-        if held:
-            said.append(f"90 % intervals hold, over tables and sizes: {', '.join(held)}.")
+            fits = [fit for fit in self.on(table) if fit.n_train == table.sizes[-1]]
+            if fits:
+                best = max(fits, key=lambda fit: fit.kendall.mean)
+                line = f"{table.name}: from {best.n_train} cells {best.model} has the largest τ,"
+                line += f" {best.kendall}"
+                if best.parameters is not None:
+                    line += f"; {PARAMETERS} has {fixed(best.parameters.mean, 3)}"
+                said.append(f"{line}.")
         return said
 
     def to_json(self) -> dict[str, Any]:
@@ -246,27 +243,6 @@ class SurrogateResult:
             "sentences": self.sentences,
             "seconds": self.seconds,
         }
-
-
-def _about(table: JudgedTable, fits: Sequence[JudgedFit]) -> list[str]:
-    """The sentences about one table."""
-    said = []
-    largest = [fit for fit in fits if fit.n_train == fits[-1].n_train]
-    if largest:
-        best = max(largest, key=lambda fit: fit.kendall.mean)
-        line = f"{table.name}: from {best.n_train} cells {best.model} has the largest τ,"
-        line += f" {best.kendall}"
-        if best.parameters is not None:
-            line += f"; {PARAMETERS} has {fixed(best.parameters.mean, 3)}"
-        said.append(f"{line}.")
-    weak: dict[str, list[str]] = {}
-    for fit in fits:
-        if fit.better is False:
-            weak.setdefault(fit.model, []).append(str(fit.n_train))
-    if weak:
-        listed = [f"{model} from {joined(sizes)} cells" for model, sizes in weak.items()]
-        said.append(f"{table.name}: no better than {PARAMETERS}: {', '.join(listed)}.")
-    return said
 
 
 @checked

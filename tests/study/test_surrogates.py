@@ -112,12 +112,9 @@ def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:
     found = judge_surrogates(["ridge(encoding=one_hot)"], [name], sizes=[20, 40], draws=2)
     assert [fit.better for fit in found.fits] == [False, False]
     assert found.fits[0].parameters is not None and found.fits[0].parameters.mean == 1.0
-    line = "no better than −parameters: ridge(encoding=one_hot) from 20 and 40 cells."
-    assert any(said.endswith(line) for said in found.sentences)
     assert found.tables[0].against == "the learned values" and not found.tables[0].seeds
     once = judge_surrogates(["ridge"], [name], sizes=[20], draws=1)
     assert once.fits[0].better is None and once.fits[0].kendall.ci95 is None
-    assert not any("no better" in said for said in once.sentences)
 
 
 def test_larger_is_better_of_a_quality(tmp_path: Path) -> None:
@@ -184,7 +181,7 @@ def test_the_command_writes_a_page_and_its_numbers(snas: Snas, known: str, tmp_p
     knn = "sklearn:sklearn.neighbors:KNeighborsRegressor"
     shown = snas("surrogate", "judge", knn, *asked[:-1], tmp_path / "again", "--workers", 1)
     assert not (tmp_path / "results").exists()
-    assert shown.code == 0 and "τ from 40" in shown.out and "90 % intervals hold" in shown.out
+    assert shown.code == 0 and "has the largest τ" in shown.out
     assert f"of {knn} from bagging" in (tmp_path / "again" / "report.html").read_text("utf-8")
 
 
