@@ -109,27 +109,6 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.proces
     return clock() - before
 
 
-def turns(
-    cases: dict[str, Callable[[], object]],
-    repeats: int,
-    clock: Callable[[], float] = time.process_time,
-) -> Figures:
-    """Cases by turns: the median seconds of each, and how many times as long as the first each
-    other takes.
-    """
-    spent = [{name: seconds(work, clock) for name, work in cases.items()} for _ in range(repeats)]
-    first = next(iter(cases))
-    for name in cases:
-        yield name, statistics.median(one[name] for one in spent), "s"
-    for name in list(cases)[1:]:
-        ratios = [one[name] / one[first] for one in spent]
-        yield (
-            f"{name}: times as long as {first}",
-            statistics.median(ratios),
-            f"({min(ratios):.2f} to {max(ratios):.2f})",
-        )
-
-
 def command_seconds(*words: str, **surroundings: str) -> float:
     """A processor's seconds of a command and of all that it starts."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
