@@ -43,7 +43,7 @@ Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 Above = Annotated[float, Meta(gt=0, le=_LARGEST)]
 
 
-class Budget(Struct, frozen=True):
+class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     """What a run may spend; it ends at whichever comes first.
 
     Attributes:

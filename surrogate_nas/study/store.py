@@ -68,11 +68,6 @@ class Store:
     def __init__(self, folder: Path) -> None:
         """Name the folder; nothing is read or written yet."""
         self.folder = folder
-        self._parsing: dict[Space, Callable[[str], Cell]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The folder alone: what was read of it is read again in another process."""
-        return {"folder": self.folder, "_parsing": {}}
 
     @property
     def _description(self) -> Path:
@@ -343,15 +338,11 @@ class Store:
 
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run, with its confirmed winner; None while it has not ended."""
-        cell = self._parse(space)
         root = self.root_of(strategy, run)
-        found = read_run(self.path(strategy, run), root, strategy, run, cell)
+        found = read_run(self.path(strategy, run), root, strategy, run, _parser(space))
         if found is None:
             return None
         return replace(found, confirmed=self.confirmation(found, space))
-
-    def _parse(self, space: Space) -> Callable[[str], Cell]:
-        return self._parsing.setdefault(space, lru_cache(maxsize=None)(space.parse))
 
     def _confirmed_path(self, strategy: str, run: int) -> Path:
         return self.folder / confirmed_name(strategy, run)
@@ -365,7 +356,7 @@ class Store:
         path = self._confirmed_path(run.strategy, run.run)
         try:
             content = _checked(path, lambda content: self._confirmed_check(run, content))
-            found = Confirmation.read(content, self._parse(space))
+            found = Confirmation.read(content, _parser(space))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, UserError) as error:
@@ -382,6 +373,11 @@ class Store:
 
     def _confirmed_check(self, run: Run, content: Any) -> str:
         return json_check({"of": self.root_of(run.strategy, run.run), "confirmed": content})
+
+
+@lru_cache(maxsize=4)
+def _parser(space: Space) -> Callable[[str], Cell]:
+    return lru_cache(maxsize=None)(space.parse)
 
 
 def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, Any]:

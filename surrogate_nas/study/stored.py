@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct, ValidationError, convert
 
-from surrogate_nas.study.options import MOST, MOST_RUNS, USUAL, Finite, Options
+from surrogate_nas.study.options import MOST, MOST_RUNS, USUAL, Budget, Finite, Options
 from surrogate_nas.study.running import LONGEST_TEXT, MOST_TOLD, State
 
 T = TypeVar("T")
@@ -143,11 +143,6 @@ class RunningFile(Struct):
     trainings: Annotated[list[_InFlight], Meta(max_length=MOST_TOLD)]
 
 
-class _Budget(Struct, forbid_unknown_fields=True):
-    cells: Annotated[int, Meta(ge=0, le=MOST)] | None
-    seconds: Finite | None
-
-
 class _Known(Struct):
     terms: list[str]
     missing: list[str]
@@ -234,7 +229,7 @@ _FIELDS: dict[str, Any] = {name: _OPTIONS[name] | None for name in USUAL} | {
     "strategies": Annotated[list[Label], Meta(min_length=1)],
     "runs": Annotated[int, Meta(ge=1, le=MOST_RUNS)],
     "numbers": Annotated[list[Count], Meta(min_length=1)] | None,
-    "budget": _Budget,
+    "budget": Budget,
     "seed": Count,
     "first_cells": Annotated[int, Meta(ge=0, le=MOST)],
     "provenance": dict[str, Any],
