@@ -266,40 +266,16 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise _misnamed(function, kwargs, signature) or TypeError(
-                f"{_called(function)} {error}"
-            ) from None
+            called = function.__qualname__.removesuffix(".__init__")
+            wrong = [name for name in kwargs if name not in signature.parameters]
+            near = get_close_matches(wrong[0], signature.parameters, n=1) if wrong else []
+            hint = f". Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{called}() {error}{hint}") from None
         for name, value in bound.arguments.items():
             bound.arguments[name] = check_argument(name, value, types()[name])
         return function(*bound.args, **bound.kwargs)
 
     return check
-
-
-def _called(function: Callable[..., Any]) -> str:
-    return f"{function.__qualname__.removesuffix('.__init__')}()"
-
-
-def _misnamed(
-    function: Callable[..., Any],
-    given: Mapping[str, object],
-    signature: inspect.Signature,
-) -> TypeError | None:
-    """What to raise where a keyword argument is none of a function's; None where all are."""
-    known = [
-        name
-        for name, one in signature.parameters.items()
-        if name != "self" and one.kind is not one.VAR_KEYWORD
-    ]
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
-    wrong = [] if takes_any else [name for name in given if name not in known]
-    if not wrong:
-        return None
-    near = get_close_matches(wrong[0], known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return TypeError(
-        f"{_called(function)} has no argument {wrong[0]!r}.{hint} It takes {', '.join(known)}."
-    )
 
 
 def check_struct(instance: Struct, what: str = "") -> None:

@@ -176,12 +176,12 @@ def test_a_wrong_keyword_names_the_function_and_the_nearest() -> None:
         (
             sn.search,
             RUN | {"strategies": "random"},
-            "search() has no argument 'strategies'. Did you mean 'strategy'?",
+            "search() got an unexpected keyword argument 'strategies'. Did you mean 'strategy'?",
         ),
         (
             sn.compare,
             RUN | {"strategies": ["random"], "budgte": 3},
-            "compare() has no argument 'budgte'. Did you mean",
+            "compare() got an unexpected keyword argument 'budgte'. Did you mean",
         ),
         (
             sn.compare,
@@ -191,12 +191,12 @@ def test_a_wrong_keyword_names_the_function_and_the_nearest() -> None:
         (
             sn.run_suite,
             {"suite": "starter", "target": 3.0},
-            "run_suite() has no argument 'target'.",
+            "run_suite() got an unexpected keyword argument 'target'",
         ),
         (
             sn.AskTell,
             {"objective": OBJECTIVE, "frist": 3},
-            "AskTell() has no argument 'frist'. Did you mean 'first'?",
+            "AskTell() got an unexpected keyword argument 'frist'. Did you mean 'first'?",
         ),
         (sn.search, {"strategy": "random"}, "search() missing a required argument: 'benchmark'"),
     ):
