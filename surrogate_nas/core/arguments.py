@@ -15,6 +15,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache, partial, wraps
 from numbers import Integral, Real
@@ -118,10 +119,12 @@ def check_number(
             ...
         surrogate_nas.core.errors.UserError: The limit must be a finite number above 0, not 0.
     """
-    number = _as_float(value)
-    if number is not None and math.isfinite(number):
-        if least <= number <= most and not (above and number == least):
-            return number
+    number = math.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if math.isfinite(number) and least <= number <= most and not (above and number == least):
+        return number
     if above:
         right = f"finite number above {least:g}"
     elif math.isinf(least):
@@ -131,16 +134,6 @@ def check_number(
     else:
         right = f"number from {least:g} to {most:g}"
     raise UserError(f"{what} must be a {right}, not {_shown(value)}.")
-
-
-def _as_float(value: object) -> float | None:
-    """A number as Python's own; None for what is none, or too large for one."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
 
 
 def check_flag(what: str, value: object) -> bool:
@@ -179,16 +172,6 @@ _PLAIN_TYPES: dict[object, tuple[tuple[Any, ...], str]] = {
 """By annotation the classes of its values, and a name for messages."""
 
 
-def alternatives(kind: Any) -> tuple[Any, ...]:
-    """The members of a union; any other type alone.
-
-    Example:
-        >>> alternatives(int | None), alternatives(int)
-        ((<class 'int'>, <class 'NoneType'>), (<class 'int'>,))
-    """
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-
-
 def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
     """The types of a function's parameters by name.
 
@@ -222,7 +205,8 @@ def check_argument(name: str, value: object, kind: Any) -> object:
         surrogate_nas.core.errors.UserError: runs is a whole number, not 'three'.
     """
     right = []
-    for member in alternatives(kind):
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for member in members:
         if get_origin(member) is Literal:
             words = get_args(member)
             fits = isinstance(value, str) and value in words
