@@ -78,7 +78,7 @@ def _format_text(kind: str) -> str:
 
 def is_of(file: h5py.File, kind: str) -> bool:
     """Whether an open file says that it is of one of our formats."""
-    return says(file, "format", _format_text(kind))
+    return _said(file, "format") == _format_text(kind)
 
 
 def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
@@ -98,7 +98,7 @@ def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
     is_first = version == 1 < FORMATS[kind].version
     if version is None or not (is_first or is_of(file, kind)):
         raise UserError(otherwise)
-    check_version(path, kind, version, release(file))
+    check_version(path, kind, version, _said(file, RELEASE))
 
 
 @contextmanager
@@ -201,18 +201,10 @@ def text(item: h5py.Group, name: str) -> str:
     return value.decode()
 
 
-def says(item: h5py.Group, name: str, wanted: str) -> bool:
-    """Whether an attribute is a text and this one."""
+def _said(item: h5py.Group, name: str) -> str:
+    """An attribute that is a text; empty where it is missing or something else."""
     try:
-        return text(item, name) == wanted
-    except ValueError:
-        return False
-
-
-def release(item: h5py.Group) -> str:
-    """The release that wrote a file, by its attribute; empty where that is missing or wrong."""
-    try:
-        return text(item, RELEASE)
+        return text(item, name)
     except ValueError:
         return ""
 
