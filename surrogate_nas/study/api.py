@@ -32,8 +32,8 @@ from surrogate_nas.study.merge import SuiteRuns, merged_comparisons, merged_suit
 from surrogate_nas.study.options import (
     OBJECTIVE_OPTIONS,
     ObjectiveOptions,
+    Options,
     budget_of,
-    of_a_search,
     takes_options,
     unusual,
 )
@@ -149,7 +149,9 @@ def search(
     if confirm is not None and against_cell is None and beginning.first:
         against_cell = beginning.first[0]
     shape = checked_shape(bound, confirm, against_cell)
-    options = of_a_search(options)
+    given = Options(**options)
+    if given.order is None and (given.parallel > 1 or given.devices):
+        options["order"] = "finished"
     check_engine(engine, options.get("parallel"))
     if random_first is None:
         random_first = usual_first_cells(bound.benchmark)

@@ -349,20 +349,6 @@ def trainings_in_flight(
     return math.ceil(_AHEAD * given.parallel) if is_ahead else given.parallel, order
 
 
-def of_a_search(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a single search: trainings at once are reported as they finish by default.
-
-    Example:
-        >>> of_a_search({"parallel": 2}), of_a_search({"parallel": 2, "order": "clock"})
-        ({'parallel': 2, 'order': 'finished'}, {'parallel': 2, 'order': 'clock'})
-    """
-    given = Options(**options)
-    is_race = given.parallel > 1 or bool(given.devices)
-    if given.order is None and is_race:
-        return {**options, "order": "finished"}
-    return dict(options)
-
-
 def takes_options(
     *more: Option,
     without: Sequence[str] = (),
