@@ -7,7 +7,7 @@ import hashlib
 import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from surrogate_nas.report.markup import (
     Figures,
     Notice,
     Paragraph,
-    RegisteredSection,
     Section,
     Span,
     Table,
@@ -60,13 +59,13 @@ class Page:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """The sections with content, in their order."""
-        sections = []
-        for one in _registered_sections():
-            section = one.make(self.study) if self.study.result.kind in one.kinds else None
-            if section is not None:
-                sections.append(section)
-        return sections
+        """The sections with content, in their order; every file of ``sections/`` is imported."""
+        for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
+            import_module(module.name)
+        kind = self.study.result.kind
+        own = sorted((one for one in SECTIONS if kind in one.kinds), key=lambda one: one.place)
+        made = [one.make(self.study) for one in own]
+        return [section for section in made if section is not None]
 
     @property
     def pictures(self) -> Iterator[Picture]:
@@ -136,13 +135,6 @@ def _whole(section: Section) -> Section:
         for block in section.blocks
     ]
     return section._replace(blocks=blocks, half=False)
-
-
-@lru_cache(maxsize=1)
-def _registered_sections() -> list[RegisteredSection]:
-    for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
-        import_module(module.name)
-    return sorted(SECTIONS, key=lambda one: one.place)
 
 
 def _links(study: Study, *further: tuple[str, str]) -> list[Content]:

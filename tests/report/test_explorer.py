@@ -540,7 +540,7 @@ def test_a_page_shows_what_it_has_room_for(
     for number in range(40):
         many.add(f"problem {number}", packed)
     assert len(many.included) == 40 and len(many.html()) < page.MOST_BYTES
-    assert len(many.included[0].block) < path.stat().st_size / 10
+    assert len(many.included[0]["block"]) < path.stat().st_size / 10
     assert ProblemData(comparison, STRATEGIES, 2).packed(page._DETAILS[0]) != packed(
         page._DETAILS[6]
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from sys import maxsize
-from typing import NamedTuple
 
 from surrogate_nas.report.explorer.problem import Detail
 from surrogate_nas.report.markup import render
@@ -34,17 +33,12 @@ _DETAILS = (
 )
 
 
-class _Problem(NamedTuple):
-    name: str
-    block: str
-
-
 class Page:
     """Collects problems, each in the most detail that its share of the page allows."""
 
     def __init__(self, title: str, *, problems: int = 1) -> None:
         self.title = title
-        self.included: list[_Problem] = []
+        self.included: list[dict[str, str]] = []
         self.left_out: list[str] = []
         self._to_come = problems
         self._level = len(_DETAILS) - (1 if problems == 1 else 3)  # one alone has room for all
@@ -64,7 +58,7 @@ class Page:
             self.left_out.append(name)
             return
         self._room -= len(block)
-        self.included.append(_Problem(name, block))
+        self.included.append({"name": name, "block": block})
 
     def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
         """The block of most detail that fits, in base 64, or empty.

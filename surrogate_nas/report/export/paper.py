@@ -64,21 +64,10 @@ def _latex(text: str) -> str:
     return "".join(chain(*zip_longest(map(escaped, parts), addresses, fillvalue="")))
 
 
-def _cited_in_markdown(keys: Sequence[str]) -> str:
-    return f" [{'; '.join(f'@{key}' for key in keys)}]" if keys else ""
-
-
-def _cited_in_latex(keys: Sequence[str]) -> str:
-    return rf"~\cite{{{','.join(keys)}}}" if keys else ""
-
-
 def _shown(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-_FORMS = {"md": (markdown, _cited_in_markdown), "tex": (_latex, _cited_in_latex)}
 
 
 def write_paper(source: Source, out: str | Path) -> list[Path]:
@@ -130,7 +119,7 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
         "figures": figures,
         **_credits(comparisons, papers),
     }
-    for suffix, (text, cited) in _FORMS.items():
+    for suffix, text in (("md", markdown), ("tex", _latex)):
         templates = Environment(
             loader=PackageLoader("surrogate_nas.report", "templates/paper"),
             autoescape=False,
@@ -139,7 +128,7 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        templates.filters |= {"text": text, "cited": cited, "shown": _shown}
+        templates.filters |= {"text": text, "shown": _shown}
         for name in ("results", "data"):
             filled = templates.get_template(f"{name}.{suffix}").render(**content)
             written.append(write_whole(out / f"{name}.{suffix}", filled))

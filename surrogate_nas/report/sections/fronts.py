@@ -231,9 +231,10 @@ def _draw_fronts(
         with canvas.of(style, name):
             for place in [] if stairs else np.unique(np.concatenate(runs), axis=0).tolist():
                 canvas.mark(x(place[1]), y(place[0]), style, 6)
-            for place, n in zip(plane.front.tolist(), _hits(plane.front, runs), strict=True):
-                if n:
-                    canvas.mark(x(place[1]), y(place[0]), style, 9)
+            for point in plane.front:
+                near = np.abs(np.concatenate(runs) - point) <= _SAME * (1 + np.abs(point))
+                if near.all(axis=1).any():
+                    canvas.mark(x(point[1]), y(point[0]), style, 9)
     return canvas
 
 
@@ -324,16 +325,6 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
     """
     of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
     return np.asarray(moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[share])[:, :2])
-
-
-def _hits(front: Values, runs: Sequence[Values]) -> list[int]:
-    return [
-        sum(
-            bool((np.abs(run - point) <= _SAME * (1 + np.abs(point))).all(axis=1).any())
-            for run in runs
-        )
-        for point in front
-    ]
 
 
 @section(80, "comparison")
