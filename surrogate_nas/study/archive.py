@@ -183,7 +183,6 @@ def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
 
 
 def _described(store: Store) -> dict[str, Any]:
-    """A comparison's description, of a size and with names that an archive can have."""
     description = store.read()
     labels = description["strategies"]
     _check_number(len(labels) * description["runs"], store.folder)
@@ -234,15 +233,15 @@ def _run_name(label: str, number: int) -> str:
 
 def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, bytes, bytes]]:
     """The files of a comparison: name, content in an archive, and content in the folder."""
-    ended = {}
-    for label, numbers in runs.items():
-        for number in numbers:
-            watch = store.watch(label, number)
-            watch.refresh()
-            if watch.damage:
-                raise UserError(f"{watch.path} is damaged: {watch.damage}.")
-            ended[_run_name(label, number)] = watch.end is not None, store.root_of(label, number)
-    missing = sum(not is_ended for is_ended, _ in ended.values())
+    roots = {}
+    missing = 0
+    for label, number in ((label, number) for label, numbers in runs.items() for number in numbers):
+        watch = store.watch(label, number)
+        watch.refresh()
+        if watch.damage:
+            raise UserError(f"{watch.path} is damaged: {watch.damage}.")
+        missing += watch.end is None
+        roots[_run_name(label, number)] = store.root_of(label, number)
     if missing:
         raise UserError(
             f"{plural(missing, 'run')} of {store.folder} have not ended: finish them by the command"
@@ -260,12 +259,8 @@ def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[st
                 f"{path} cannot be read ({reason}), and its runs were made with it: put it back,"
                 " or repeat the command that made the folder, which makes these runs again."
             ) from error
-        if name in ended:
-            _, root = ended[name]
-            packed = unsealed(content, root)
-            yield name, packed, sealed(packed, root)
-        else:
-            yield name, content, content
+        packed = content if name not in roots else unsealed(content, roots[name])
+        yield name, packed, content if name not in roots else sealed(packed, roots[name])
 
 
 def _digest_of(content: bytes) -> dict[str, Any]:
@@ -273,7 +268,6 @@ def _digest_of(content: bytes) -> dict[str, Any]:
 
 
 def _table(description: Mapping[str, Any]) -> dict[str, str]:
-    """The licence and the papers of a comparison's table, as far as it is here."""
     name = description["benchmark"]
     try:
         benchmark = reopen(description["address"])
@@ -283,32 +277,24 @@ def _table(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _parsed(path: Path, written: bytes) -> Archive:
-    """A manifest, checked by types."""
     from msgspec import to_builtins
 
     from surrogate_nas.study.stored import ManifestFile, checked_as
 
-    content = _checked_json(path, "archive", written)
-    try:
-        manifest = to_builtins(checked_as(ManifestFile, content))
-    except ValueError as error:
-        raise UserError(f"{path} is no archive that can be read: {error}.") from error
-    del manifest["version"]
-    release = manifest.pop(RELEASE)
-    digest = sha256(written).hexdigest()
-    return Archive(**manifest, release=release, digest=digest)
-
-
-def _checked_json(path: Path | str, format_: str, written: bytes) -> dict[str, Any]:
-    """A JSON file of a format, of the version that is read."""
     try:
         content = json.loads(written)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} holds no JSON where it says what it is.") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} does not say what it is.")
-    check_version(Path(path), format_, content.get("version"), content.get(RELEASE))
-    return content
+    check_version(path, "archive", content.get("version"), content.get(RELEASE))
+    try:
+        manifest = to_builtins(checked_as(ManifestFile, content))
+    except ValueError as error:
+        raise UserError(f"{path} is no archive that can be read: {error}.") from error
+    del manifest["version"]
+    release = manifest.pop(RELEASE)
+    return Archive(**manifest, release=release, digest=sha256(written).hexdigest())
 
 
 def unpack(path: Path, folder: Path) -> Archive:
@@ -392,10 +378,6 @@ def shipped_archives() -> dict[str, Path]:
     return {path.stem: path for path in shipped("archives").glob("*.zip")}
 
 
-def _is_address(place: str) -> bool:
-    return place.startswith(("http://", "https://"))
-
-
 @contextmanager
 def opened(
     places: Iterable[str | Path],
@@ -462,7 +444,7 @@ def file_of(place: str, folder: Path) -> Path:
     Raises:
         UserError: There is no such archive, or it cannot be fetched.
     """
-    if _is_address(place):
+    if place.startswith(("http://", "https://")):
         path = folder / "fetched.zip"
         download(place, path, LIMITS.packed)
         return path

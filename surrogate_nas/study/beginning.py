@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,13 +169,11 @@ def read_beginning(
 
 def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
     if isinstance(given, Cell | str | int | Path):
-        parts: Sequence[CellLike | Path] = [given]
-    elif isinstance(given, Sequence):
-        parts = given
-    else:
+        given = [given]
+    elif not isinstance(given, Sequence):
         raise UserError(f"first is a cell, a file, or a list of these, not {given!r:.80}.")
     cells: list[Cell] = []
-    for part in parts:
+    for part in given:
         if isinstance(part, Path) or (isinstance(part, str) and _is_file(part)):
             cells += _cells_in(space, Path(part))
         else:
@@ -207,12 +206,9 @@ def _cells_in(space: Space, path: Path) -> list[Cell]:
     cells = []
     for number, line in enumerate(_text(path).splitlines(), 1):
         written = line.strip()
-        if not written or written.startswith("#"):
-            continue
-        try:
-            cells.append(cell_written(space, written))
-        except UserError as error:
-            raise _at(path, number, error) from error
+        if written and not written.startswith("#"):
+            with _at(path, number):
+                cells.append(cell_written(space, written))
     if not cells:
         raise UserError(f"{printable(path)} holds no cell; it needs one a line.")
     return cells
@@ -221,16 +217,20 @@ def _cells_in(space: Space, path: Path) -> list[Cell]:
 def _text(path: Path) -> str:
     try:
         return read_regular(path).decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"Cannot read {printable(path)}: it is no text in UTF-8.") from error
-    except ValueError as error:  # a name with a null byte
-        raise UserError(f"Cannot read {printable(path)}: {error}.") from error
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"Cannot read {printable(path)}: {reason}.") from error
 
 
-def _at(path: Path, number: int, error: object) -> UserError:
-    return UserError(f"{printable(path)}, line {number}: {error}")
+@contextmanager
+def _at(path: Path, number: int) -> Iterator[None]:
+    """Name the line that an error is of."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{printable(path)}, line {number}: {error}") from error
 
 
 def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
@@ -241,49 +241,49 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
         )
     reader = csv.reader(_text(path).splitlines(), strict=True)
     try:
-        rows = [(reader.line_num, row) for row in reader if any(part.strip() for part in row)]
+        rows = [
+            (reader.line_num, [part.strip() for part in row])
+            for row in reader
+            if any(part.strip() for part in row)
+        ]
     except csv.Error as error:
-        raise _at(path, reader.line_num, f"{error}.") from error
+        line = f"{printable(path)}, line {reader.line_num}"
+        raise UserError(f"{line}: {error}.") from error
     if len(rows) < 2:
         raise UserError(f"{printable(path)} needs a header and a line for each training.")
-    header = [name.strip() for name in rows[0][1]]
+    header = rows[0][1]
     _check_header(objective, header, path)
     read = []
-    seen: dict[tuple[Cell, int | None], int] = {}
+    lines: dict[tuple[Cell, int | None], int] = {}
     for number, row in rows[1:]:
-        try:
-            entry = _entry(header, row)
+        with _at(path, number):
+            if len(row) != len(header):
+                raise UserError(
+                    f"{len(row)} entries, and the header has {len(header)}; a cell with commas"
+                    " stands in quotation marks."
+                )
+            entry = dict(zip(header, row, strict=True))
             cell = cell_written(objective.benchmark.space, entry[_CELL])
             epochs = _epochs(objective, entry.get(_EPOCHS, ""))
-            before = seen.setdefault((cell, epochs), number)
+            before = lines.setdefault((cell, epochs), number)
             if before != number:
                 raise UserError(f"{cell} stands in line {before} too; each training once.")
-            read.append((cell, epochs, _values(objective, cell, epochs, entry)))
-        except UserError as error:
-            raise _at(path, number, error) from error
-    _check_units(objective, path, [(epochs, values) for _, epochs, values in read])
-    return tuple(
-        _trial(objective, place - len(read), cell, epochs, values)
-        for place, (cell, epochs, values) in enumerate(read)
-    )
-
-
-def _check_units(
-    objective: Objective,
-    path: Path,
-    rows: Sequence[tuple[int | None, Mapping[str, float]]],
-) -> None:
-    """Check that values are in the units of their metrics, the largest first."""
-    given = [
-        (values[str(question)], question)
-        for epochs, values in rows
-        for question in objective.questions(epochs)
-    ]
+            values = {
+                question: _value(objective, question, cell, entry)
+                for question in objective.questions(epochs)
+            }
+            read.append((cell, epochs, values))
+    given = [(value, question) for *_, values in read for question, value in values.items()]
+    # the unit of a metric shows at its largest value
     for value, question in sorted(given, reverse=True, key=lambda pair: pair[0]):
         try:
             objective.benchmark.check_value(question, value)
         except UserError as error:
             raise UserError(f"{printable(path)}: {error}") from error
+    return tuple(
+        _trial(objective, place - len(read), cell, epochs, {str(q): v for q, v in values.items()})
+        for place, (cell, epochs, values) in enumerate(read)
+    )
 
 
 def _check_header(objective: Objective, header: Sequence[str], path: Path) -> None:
@@ -295,25 +295,12 @@ def _check_header(objective: Objective, header: Sequence[str], path: Path) -> No
     for name in header:
         if header.count(name) > 1:
             raise UserError(f"{printable(path)} has two columns {printable(name)!r:.80}.")
-        if name in (_CELL, _EPOCHS):
-            continue
-        try:
-            objective.benchmark.metric(name.partition("[")[0])
-        except UserError as error:
-            raise _at(path, 1, error) from error
-
-
-def _entry(header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
-    if len(row) != len(header):
-        raise UserError(
-            f"{len(row)} entries, and the header has {len(header)}; a cell with commas stands in"
-            " quotation marks."
-        )
-    return dict(zip(header, (part.strip() for part in row), strict=True))
+        if name not in (_CELL, _EPOCHS):
+            with _at(path, 1):
+                objective.benchmark.metric(name.partition("[")[0])
 
 
 def _epochs(objective: Objective, written: str) -> int | None:
-    """The length of a training; the objective's own where nothing is said."""
     if not written:
         return objective.epochs
     if objective.epochs is None:
@@ -326,36 +313,20 @@ def _epochs(objective: Objective, written: str) -> int | None:
     return int(epochs)
 
 
-def _values(
-    objective: Objective,
-    cell: Cell,
-    epochs: int | None,
-    entry: Mapping[str, str],
-) -> dict[str, float]:
-    """What the objective reads of a training, by name."""
-    values = {}
-    for question in objective.questions(epochs):
-        written = entry.get(str(question)) or entry.get(question.metric, "")
-        values[str(question)] = (
-            _number(question, written) if written else _free(objective, question, cell)
-        )
-    return values
-
-
-def _number(question: Question, written: str) -> float:
+def _value(objective: Objective, question: Question, cell: Cell, entry: Mapping[str, str]) -> float:
+    """A metric of a training, as a line says it, or else as it is known for free."""
+    written = entry.get(str(question)) or entry.get(question.metric, "")
+    if not written:
+        value = objective.untrained(question, cell)
+        if value is None:
+            raise UserError(f"{question} of {cell} is missing.")
+        return value
     try:
         value = float(written)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise UserError(f"{question} is {written:.40}, not a finite number.")
-    return value
-
-
-def _free(objective: Objective, question: Question, cell: Cell) -> float:
-    value = objective.untrained(question, cell)
-    if value is None:
-        raise UserError(f"{question} of {cell} is missing.")
     return value
 
 

@@ -513,9 +513,6 @@ class Comparison(StudyResult):
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
 
     def _repr_html_(self) -> str:
-        """The comparison in a notebook: what it found in words, and the scores of every
-        strategy.
-        """
         entries = [self._strategy_json(name) for name in self.strategies]
         rows = [
             (
@@ -561,7 +558,6 @@ class Comparison(StudyResult):
                 yield run, run.confirmed
 
     def _confirmed_json(self) -> dict[str, Any]:
-        """The confirmed winners, where there are any."""
         rows = [
             {"strategy": run.strategy, "run": run.run, **confirmed.to_json()}
             for run, confirmed in self.confirmed_runs
@@ -569,7 +565,6 @@ class Comparison(StudyResult):
         return {"confirmed": rows} if rows else {}
 
     def _known_json(self) -> dict[str, Any]:
-        """What strategies were told for free."""
         known = self.objective.known
         hidden = bool(self.description.get("hidden"))
         return {"hidden": hidden, "terms": list(known.terms), "missing": list(known.missing)}
@@ -688,7 +683,6 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
 
 
 def _best_trials(comparison: Comparison) -> list[Trial]:
-    """The evaluation of lowest score of every cell, best first."""
     best: dict[Cell, Trial] = {}
     for name in comparison.strategies:
         for run in comparison.runs_of(name):

@@ -231,7 +231,6 @@ def confirm(
 
 
 def _cell(objective: Objective, given: CellLike) -> Cell:
-    """A cell of the space, by itself, its text or its index."""
     space = objective.benchmark.space
     if isinstance(given, str):
         return cell_written(space, given)
@@ -342,7 +341,6 @@ def _confirmed(
     values: Sequence[Values],
     failure: str,
 ) -> ConfirmedCell:
-    """A cell with its scores by the values of its trainings, or why there are none."""
     rows = np.array(values)
     if not failure and not objective.combine(rows.mean(axis=0, keepdims=True)).feasible[0]:
         failure = "by fresh seeds it breaks the limits"
@@ -361,7 +359,6 @@ def _trains_any_seed(objective: Objective) -> bool:
 
 
 def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> None:
-    """Refuse to confirm on a table that holds too few seeds which a search does not see."""
     name = objective.benchmark.name
     trained = [str(question) for question in objective.questions() if question.epochs is not None]
     asked = ", ".join(trained) or str(objective)
@@ -394,7 +391,6 @@ def _too_few(
     fresh: Sequence[int],
     wanted: int | None = None,
 ) -> str:
-    """Why there are too few fresh seeds."""
     asked = "" if wanted is None else f", not {wanted}"
     ones = "one" if len(fresh) == 1 else "ones"
     return f"{held}, the search saw {seen}: at most {len(fresh)} fresh {ones}{asked}."

@@ -256,7 +256,6 @@ class Confirmation:
 
 
 def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> str:
-    """A number with its interval."""
     low, high = (fixed(end, decimals) for end in ends)
     return f"{fixed(value, decimals)} [{low}, {high}]"
 
@@ -265,7 +264,6 @@ def _decided(
     confirmed: Sequence[ConfirmedCell],
     reference: ConfirmedCell | None,
 ) -> FewDecision | None:
-    """What the trainings decide, as far as they succeeded."""
     held = {one.cell.text: np.array(one.scores) for one in confirmed if not one.failure}
     if not held:
         return None

@@ -532,12 +532,10 @@ class _Within:
 
     @property
     def _sums(self) -> Values:
-        """Of each cell the sum of squares."""
         return np.array([float((of**2).sum()) for of in self.about.values()])
 
     @property
     def _counts(self) -> Values:
-        """Of each cell the degrees of freedom."""
         return np.array([(len(of) - 1) * (1 - self.lost) for of in self.about.values()])
 
     @property
@@ -565,7 +563,6 @@ def _student(
     freedom: float,
     level: float,
 ) -> tuple[float, float]:
-    """Student's interval at a level."""
     from scipy.special import stdtrit
 
     half = error * float(stdtrit(freedom, 1 - level / 2))
@@ -573,7 +570,6 @@ def _student(
 
 
 def _student_p(difference: float, error: float, freedom: float) -> float:
-    """Student's two-sided p-value."""
     from scipy.special import stdtr
 
     if error <= 10.0**-_DIGITS:
@@ -686,7 +682,6 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
 
 
 def _samples(differences: Sequence[Values]) -> list[Values]:
-    """The differences of each problem, or of all together where some problem has very few."""
     samples = [np.round(d, _DIGITS) for d in differences]
     if min(map(len, samples)) < _FEWEST_RUNS:
         return [np.concatenate(samples)]
@@ -787,7 +782,6 @@ def detectable(one: Sequence[Values], other: Sequence[Values]) -> float | None:
 
 
 def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
-    """Of strategies that are equal in every run the first, with the others."""
     classes: dict[str, list[str]] = {}
     for name, of in values.items():
         for other, same in classes.items():
@@ -877,7 +871,6 @@ class _Differences:
 
 
 def _ranks(differences: Sequence[Values], spaces: Sequence[str] | None) -> list[NDArray[np.int64]]:
-    """Signed ranks of runs, problem by problem, or of one number a space."""
     if spaces is None:
         return _weighted(differences)
     return [signed_ranks(by_space(differences, spaces))]
@@ -905,7 +898,6 @@ def _worst(*strategies: Sequence[Values]) -> float:
 
 
 def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Rival:
-    """The leader against another strategy, before anything is claimed."""
     signs = differences.signs
     mean = None if kind == "ranks" else mean_difference(differences.means)
     p_mean = None if mean is None else mean.p

@@ -225,7 +225,6 @@ class LambdaPath(StudyResult):
 
     @staticmethod
     def _share_found(step: Step, name: str) -> float:
-        """The share of runs that found an optimum."""
         regrets = step.comparison.regrets(name)
         met = 0 if regrets is None else int((regrets <= step.comparison.rounding).sum())
         return met / len(step.comparison.runs_of(name))
@@ -375,7 +374,6 @@ def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression
 def _loss_and_cost(
     expression: Expression, benchmark: Benchmark
 ) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
-    """The terms of L and those of R."""
     is_loss = {term: benchmark.metric(term.metric).is_loss for term in expression.terms}
     loss, cost = (
         tuple(term for term in expression.terms if is_loss[term] == wanted)

@@ -89,7 +89,6 @@ def merged_suites(
 
 
 def _origins(names: _Names) -> list[str]:
-    """Which strategies are of which archive."""
     lines = []
     folders = list(dict.fromkeys(folder for folder, _ in names))
     first = {name for (of, _), name in names.items() if of == folders[0]}
@@ -101,7 +100,6 @@ def _origins(names: _Names) -> list[str]:
 
 
 def _differs(one: Comparison, other: Comparison) -> str:
-    """What keeps two comparisons from being judged together; empty where nothing does."""
     mine, its = (
         f"{comparison.objective} on {comparison.objective.benchmark.name}"
         for comparison in (one, other)
@@ -146,7 +144,6 @@ def _charged_otherwise(one: Comparison, other: Comparison) -> str:
 
 
 def _charges(comparison: Comparison) -> dict[str, str]:
-    """Digests of the columns that an evaluation is charged by."""
     recorded = (comparison.description.get("data") or {}).get("runs", {})
     lengths = (epochs_text(None), epochs_text(comparison.objective.epochs))
     return {
@@ -158,7 +155,6 @@ def _charges(comparison: Comparison) -> dict[str, str]:
 
 
 def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[str]:
-    """Say whose evaluations are charged otherwise, so that seconds do not compare."""
     first, *others = comparisons
     on = f" on {problem}" if problem else ""
     return [
@@ -170,7 +166,6 @@ def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> 
 
 
 def _in_words(value: object) -> str:
-    """A budget, or the value of an option, in a sentence."""
     if isinstance(value, Mapping):
         return " and ".join(f"{of:g} {unit}" for unit, of in value.items() if of is not None)
     return str(value)
@@ -206,7 +201,6 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
 
 
 def _same_runs(one: Sequence[Run], other: Sequence[Run], label: str) -> bool:
-    """Whether a strategy did the same in all runs that both hold."""
     mine, its = ({run.run: run for run in runs if run.strategy == label} for runs in (one, other))
     return all(
         [(trial.cell, trial.score) for trial in mine[number].trials]
@@ -216,7 +210,6 @@ def _same_runs(one: Sequence[Run], other: Sequence[Run], label: str) -> bool:
 
 
 def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison:
-    """The runs of all folders under their names; of a run that several hold the first."""
     runs: dict[tuple[str, int], Run] = {}
     for folder, comparison in comparisons.items():
         for run in comparison.runs:

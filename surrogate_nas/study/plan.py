@@ -225,7 +225,6 @@ def _pilot(
     workers: int | None,
     progress: Progress | None,
 ) -> SuiteResult:
-    """Make the runs of the pilot."""
     suite = read_suite(problems) if isinstance(problems, str) else problems
     entries = [Entry(strategy, runs) for strategy in strategies]
     if isinstance(suite, Suite):
@@ -336,7 +335,6 @@ def _decided(
     seed: int,
     studies: int,
 ) -> list[bool]:
-    """Whether the verdict's procedure decides drawn studies for the better strategy."""
     rng = np.random.default_rng([seed, 2, runs])
     outcomes = []
     for _ in range(studies):

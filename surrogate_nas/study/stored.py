@@ -122,8 +122,6 @@ class ConfirmedFile(Struct, forbid_unknown_fields=True):
 
 
 class _InFlight(Struct):
-    """A training in flight (`surrogate_nas.study.running.InFlight`)."""
-
     cell: Shown
     epochs: Epochs | None
     state: State
@@ -149,8 +147,6 @@ class _Known(Struct):
 
 
 class _Data(Struct):
-    """What `Objective.describe_data` gives."""
-
     known: _Known
     runs: dict[str, Texts]
     others: dict[str, Texts]
@@ -165,8 +161,6 @@ class _KnownLine(Struct, forbid_unknown_fields=True):
 
 
 class _Beginning(Struct, forbid_unknown_fields=True):
-    """What `surrogate_nas.study.beginning.Beginning.stored` gives."""
-
     first: list[str]
     known: list[_KnownLine]
 

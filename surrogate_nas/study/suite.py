@@ -89,7 +89,6 @@ class SuiteResult(StudyResult):
         )
 
     def _repr_html_(self) -> str:
-        """The result in a notebook: the strategies from the best rank on, and the verdict."""
         columns = TABLES["strategies"].shown("terminal", self.strategies)
         heads = [column.title for column in columns]
         rows = [[column.text(row) for column in columns] for row in self.summary["strategies"]]
@@ -128,7 +127,6 @@ class SuiteResult(StudyResult):
 
     @property
     def _ends(self) -> list[dict[str, Values]]:
-        """Of every problem by strategy the regret of each run at the end."""
         return [{name: problem.at(name) for name in self.strategies} for problem in self.problems]
 
     @cached_property
@@ -219,7 +217,6 @@ class SuiteResult(StudyResult):
         }
 
     def _overtuning_json(self, problem: ProblemResult) -> dict[str, dict[str, float]] | None:
-        """By strategy its overtuning on a problem; None where searches see what is reported."""
         found = {name: problem.overtuning(name) for name in self.strategies}
         by_name = {
             name: {"share": one[0], "mean_regret_lost": one[1]}

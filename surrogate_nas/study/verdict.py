@@ -118,7 +118,6 @@ def joined(names: Sequence[str]) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    """Names, or how many they are."""
     if len(names) <= _MOST_NAMED:
         return joined(names)
     return f"{names[0]}, {names[1]} and {len(names) - 2} others"
@@ -333,7 +332,6 @@ def verdict_of(evidence: Evidence) -> Verdict:
 
 
 def _decimals(figures: Mapping[str, Figures]) -> dict[str, int]:
-    """As many as tell the intervals of all strategies and the mean of each apart."""
     ends = [end for one in figures.values() for end in one.summary.ci95 or ()]
     return {name: decimals_for([*ends, one.summary.mean]) for name, one in figures.items()}
 
@@ -448,7 +446,6 @@ def _noise(
 
 
 def _descriptions(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, Any]:
-    """What is said of the runs beside the claims."""
     ended = [
         (trace.answer_index, p.problem.first_cells)
         for p in problems
@@ -490,7 +487,6 @@ def _descriptions(names: Sequence[str], problems: Sequence[ProblemResult]) -> di
 
 
 def _lowest(names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0) -> str:
-    """The strategies with the lowest mean regret."""
     means = means_of(names, problems, fraction).mean(axis=0)
     is_lowest = np.isclose(means, means.min(), rtol=0, atol=1e-12)
     return _few([name for name, is_it in zip(names, is_lowest, strict=True) if is_it])
@@ -512,7 +508,6 @@ def _spent(name: str, problems: Sequence[ProblemResult]) -> str:
 
 
 def _reached_share(name: str, problems: Sequence[ProblemResult]) -> float:
-    """The share of runs that come near the optimum."""
     return float(np.isfinite(np.concatenate([p.runtimes(name, TARGET) for p in problems])).mean())
 
 
@@ -562,7 +557,6 @@ def _template() -> Template:
 
 
 def _written(facts: Mapping[str, Any]) -> list[list[str]]:
-    """The paragraphs of the template's three parts."""
     text = _template().render(facts)
     return [
         [" ".join(said.split()) for said in part.split("\n\n") if said.strip()]

@@ -259,7 +259,6 @@ def _part(
 
 
 def _other_sources(part: _Part, archive: Archive) -> Iterator[str]:
-    """The files of users' code that are not what their comparison was made with."""
     for label, sources in (part.description.get("sources") or {}).items():
         for file, digest in sources.items():
             name = f"{part.place}sources/{as_file_name(label)}/{as_file_name(file)}"
@@ -268,7 +267,6 @@ def _other_sources(part: _Part, archive: Archive) -> Iterator[str]:
 
 
 def _other_suite(suite: Suite) -> list[str]:
-    """What a suite that has the name of one of the project's has otherwise."""
     if suite.name not in SUITES:
         return []
     own_suite = read_suite(suite.name)
@@ -342,7 +340,6 @@ def _wrong_in(part: _Part, suite: Suite | None, problem: Problem | None) -> Iter
 
 
 def _wrong_labels(part: _Part) -> Iterator[str]:
-    """Check that names of strategies hide nothing."""
     described = part.description
     for label in part.runs:
         if strategy_entry(label).label != label:
@@ -399,7 +396,6 @@ def _checked_runs(part: _Part, found: Verification) -> list[Run]:
 
 
 def _wrong_with(part: _Part, run: Run) -> str:
-    """What of a run does not follow from its comparison; empty where all does."""
     budget = part.budget
     if (run.budget_cells, run.budget_seconds) != (budget.cells, budget.seconds):
         return "it was made with another budget."
@@ -420,7 +416,6 @@ def _wrong_with(part: _Part, run: Run) -> str:
 
 
 def _unfit_flag(part: _Part, run: Run) -> str:
-    """Name what a run on its benchmark cannot have; empty where there is nothing."""
     objective = part.objective
     if run.judged is not None and not objective.trained_seeds:
         return "it is judged by further seeds, which nothing of its benchmark is trained with."
@@ -448,7 +443,6 @@ def _wrong_confirmation(part: _Part, run: Run) -> str:
 
 
 def _wrong_beginning(part: _Part, run: Run) -> str:
-    """Which first cell is not that of the run's seed."""
     options = part.options
     most = len(run.trials)
     drawn = first_cells(
@@ -470,7 +464,6 @@ def _wrong_beginning(part: _Part, run: Run) -> str:
 
 
 def _wrong_clock(part: _Part, run: Run) -> str:
-    """Which trial is not when it must have been; of trainings in flight nothing is known."""
     if part.options.in_flight is not None:
         return ""
     free = [0.0] * part.options.simulated_workers
@@ -488,7 +481,6 @@ def _wrong_clock(part: _Part, run: Run) -> str:
 
 
 def _wrong_end(part: _Part, run: Run) -> str:
-    """Whether a run has another number of trials than its budget pays for."""
     budget = part.budget
     n = len(run.trials)
     if budget.cells is not None and n > budget.cells:
@@ -550,7 +542,6 @@ def _is_own(entry: StrategyEntry) -> bool:
 
 
 def _whose(part: _Part, entry: StrategyEntry) -> str:
-    """Why a strategy is not made again, which is not the project's own."""
     if entry.label in (part.description.get("sources") or {}):
         return "it is a user's own code, which is never run from an archive"
     if entry.target in STRATEGIES:
@@ -561,14 +552,12 @@ def _whose(part: _Part, entry: StrategyEntry) -> str:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether an option's value names no file."""
     if isinstance(value, str):
         return value.isidentifier()
     return value is None or isinstance(value, bool | int | float)
 
 
 def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
-    """What a run does otherwise when it is made again."""
     made = make_run(
         part.objective, part.budget, part.options, entry, run.run, beginning=part.beginning
     )
@@ -591,7 +580,6 @@ def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
 
 
 def _made_with(part: _Part) -> str:
-    """The releases that made a run and make it again."""
     then = part.description["provenance"]
     now = provenance()
     differing = [name for name in now if then.get(name) != now[name]]

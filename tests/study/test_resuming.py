@@ -195,7 +195,7 @@ def test_other_numbers_of_a_column_that_is_read_do_not_compare(place: Path, tmp_
     compared(tmp_path / "before", runs=1)
     write_table(table(wrong=0.5, at=3), place)
     compared(tmp_path / "after", runs=1)
-    with pytest.raises(UserError, match="its data or conventions are others"):
+    with pytest.raises(UserError, match="growing has other numbers than it was begun with"):
         read_comparison(tmp_path / "after", against=[tmp_path / "before"])
 
 
@@ -423,7 +423,12 @@ def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(tmp_p
         chain.append(*kept)
         chain.close()
         if kept is entries:
-            assert read_comparison(tmp_path / "out").runs[0].trials == made.trials
+            assert (
+                read_comparison(tmp_path / "out", benchmark=f"{tmp_path}/mine.py:MINE")
+                .runs[0]
+                .trials
+                == made.trials
+            )
     with pytest.raises(UserError, match="trial 1 started from the weights of another cell"):
         sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)
 
