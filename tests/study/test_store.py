@@ -242,7 +242,7 @@ def test_lines_follow_the_fields_and_their_types() -> None:
     for line, kind in ((TrialLine, Trial), (EndLine, Run)):
         names = {field.name for field in fields(kind)}
         names -= {"strategy", "run", "trials", "known", "confirmed"}
-        assert {*line.__struct_fields__} - {"end"} == names
+        assert {*line.__struct_fields__} - {"end", "start"} == names
     cell = sn.load("analog-cifar10").space[11]
     trial = Trial(0, cell, 1.5, 1.0, 0.5, True, None, 3.0, {"valid_error": float("nan")})
     entry = json.loads(json.dumps(trial_entry(trial)))
