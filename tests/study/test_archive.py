@@ -32,7 +32,6 @@ from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
 from surrogate_nas.study.archive import (
     MANIFEST,
     create,
-    file_of,
     opened,
     shipped_archives,
     unpack,
@@ -366,7 +365,6 @@ def plain_comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("cheats", [False, True])
 @pytest.mark.parametrize(
     ("field", "said"),
     [
@@ -380,9 +378,9 @@ def plain_comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_field_that_does_not_fit_makes_an_archive_invalid(
-    field: str, said: str, cheats: bool, plain_comparison: Path
+    field: str, said: str, plain_comparison: Path
 ) -> None:
-    path = flagged(plain_comparison, field, FLAGS[field][0], cheats=cheats)
+    path = flagged(plain_comparison, field, FLAGS[field][0], cheats=True)
     one_line(verify(path, replay_all=True), said)
 
 
@@ -411,30 +409,6 @@ def test_what_a_user_begins_with_is_part_of_the_replay(tmp_path: Path) -> None:
     one_line(found, "by its seed (made")
 
 
-def test_charges_and_times_of_simulated_workers_are_looked_up(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(OWN)
-    sn.compare(
-        "fashion",
-        ["hyperband", f"{tmp_path / 'own.py'}:Own"],
-        "valid_error[5]",
-        runs=1,
-        budget=30,
-        simulated_workers=3,
-        folder=tmp_path / "out",
-    )
-    create(tmp_path / "out", tmp_path / "a.zip")
-    found = verify(tmp_path / "a.zip", replay_all=True)
-    assert found.valid and found.replayed == 1, found.problems
-    unpack(tmp_path / "a.zip", tmp_path / "folder")
-
-    def cheaper_later(lines: list[dict[str, Any]]) -> None:
-        for line in lines[10:-1]:
-            line["cost_seconds"] /= 1000
-
-    rewritten(Store(tmp_path / "folder"), "Own", 0, cheaper_later)
-    one_line(verify(packed(tmp_path / "folder", tmp_path / "b.zip")), "the charge of")
-
-
 def test_nothing_replayed_is_a_problem_where_all_was_asked_for(tmp_path: Path, snas: Snas) -> None:
     (tmp_path / "own.py").write_text(OWN)
     named = f"{tmp_path / 'own.py'}:Own"
@@ -460,21 +434,6 @@ def test_an_archive_without_its_table_is_not_checked(tmp_path: Path, snas: Snas)
     assert "Not checked here" in refused.err
     shown = snas("archive", "verify", tmp_path / "a.zip")
     assert shown.code == 3 and "not checked here" in shown.out
-
-
-def test_html_in_the_name_of_a_comparison_s_strategy_is_refused(tmp_path: Path) -> None:
-    sn.compare("fashion", ["random"], runs=1, budget=11, folder=tmp_path / "out")
-    create(tmp_path / "out", tmp_path / "a.zip")
-
-    def change(folder: Path) -> None:
-        resealed(Store(folder), lambda content: content.update(strategies=["<b>"]))
-        shutil.rmtree(folder / "runs")
-
-    unpack(tmp_path / "a.zip", tmp_path / "folder")
-    change(tmp_path / "folder")
-    one_line(
-        verify(packed(tmp_path / "folder", tmp_path / "b.zip")), "'<b>' is no name for a strategy"
-    )
 
 
 def test_a_search_on_a_final_metric_is_refused(tmp_path: Path) -> None:
@@ -528,11 +487,9 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("objective", "how", "strategies"),
     [
-        ("valid_error + 0.1*params + 0.1*diversity", {}, ["random", "evolution"]),
         ("valid_error, params", {}, ["nsga2", "evolution"]),
         ("valid_error[5]", {"simulated_workers": 3}, ["asha", "blind:evolution"]),
         ("valid_error[5]", {"budget": None, "budget_seconds": 20.0}, ["one_epoch", "hyperband"]),
-        ("valid_loss", {"target": 0.5, "seed": 4}, ["evolution(population=5)"]),
         ("valid_loss", {"hidden": True, "first_cells": 0, "budget": 5}, ["zero_cost"]),
     ],
 )
@@ -806,7 +763,7 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "label",
-    ["external(command='touch FILE')", "guided(model='FILE:Model')", "FILE:Own", "optuna:X"],
+    ["external(command='touch FILE')", "FILE:Own"],
 )
 def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) -> None:
     sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=11, folder=tmp_path / "out")
@@ -824,7 +781,6 @@ def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) 
     made = create(folder, tmp_path / "b.zip")
     found = verify(tmp_path / "b.zip", replay_all=True)
     assert made.name == "folder" and found.replayed == 0 and "is not replayed" in found.notes[0]
-    assert not label.startswith("optuna") or "comes from another library" in found.notes[0]
     one_line(found, "is not how" if label == "FILE:Own" else "No run can be replayed")
     assert not (tmp_path / "ran").exists()
 
@@ -943,15 +899,6 @@ def test_two_archives_of_one_name_are_told_apart(sealed_suite: Path, tmp_path: P
     assert not one.exists()
     with pytest.raises(UserError, match="is given twice"), opened([sealed_suite, other, other]):
         pass
-
-
-def test_a_folder_hides_no_shipped_archive(
-    sealed_suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "starter").mkdir()
-    assert file_of("starter", tmp_path).name == "starter.zip"
-    assert file_of(str(sealed_suite), tmp_path) == sealed_suite
 
 
 def test_an_unknown_archive_is_refused() -> None:

@@ -23,12 +23,11 @@ from surrogate_nas.study.decision import (
     mean_bound,
     mean_difference,
     runs_for_mean,
-    runs_for_same,
     signed_ranks,
 )
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(6))
 def test_p_is_the_share_of_all_flips(seed: int) -> None:
     rng = np.random.default_rng(seed)
     parts = [
@@ -41,15 +40,6 @@ def test_p_is_the_share_of_all_flips(seed: int) -> None:
     ]
     wanted = 1.0 if signed.sum() <= 0 else min(1.0, 2 * np.mean(sums >= signed.sum()))
     assert flip_p(parts) == pytest.approx(wanted, abs=1e-12)
-
-
-def test_p_without_ties_is_wilcoxon_s() -> None:
-    rng = np.random.default_rng(3)
-    for n in (6, 12, 25):
-        d = np.abs(rng.normal(0.2, 1, size=n)) * rng.choice([1, 1, 1, -1], size=n)
-        p = flip_p([signed_ranks(d)])
-        if signed_ranks(d).sum() > 0:
-            assert p == pytest.approx(stats.wilcoxon(d, method="exact").pvalue, abs=1e-12)
 
 
 def test_p_is_exact_up_to_a_thousand_differing_runs_and_then_the_normal_approximation_s() -> None:
@@ -72,12 +62,6 @@ def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> Non
     )
     assert rival.p == 0.125 and (rival.wins, rival.ties, rival.losses) == (4, 76, 0)
     assert rival.alike and rival.statement == "same" and rival.needed is None
-
-
-def test_twenty_wins_are_more_than_eighteen_with_two_ties() -> None:
-    wins = np.ones(20)
-    some = np.r_[np.ones(18), 0.0, 0.0]
-    assert flip_p([signed_ranks(wins)]) < flip_p([signed_ranks(some)])
 
 
 def test_five_runs_of_one_problem_never_decide_and_six_do() -> None:
@@ -115,11 +99,6 @@ def test_infinite_runs_are_worst_and_two_of_them_tie() -> None:
     assert ranks.tolist() == [7, 4, 0, -7]
     found = decide({"a": [np.zeros(8)], "b": [np.r_[np.full(4, np.inf), np.ones(4)]]})
     assert found.decided and found.leader == "a"
-
-
-def test_unequal_numbers_of_runs_pair_those_that_both_have() -> None:
-    found = decide({"a": [np.zeros(6), np.zeros(20)], "b": [np.ones(6), np.ones(12)]})
-    assert found.decided and found.rivals[0].wins == 18
 
 
 def test_a_problem_of_fewer_runs_counts_as_much_as_one_of_more() -> None:
@@ -193,7 +172,7 @@ def test_few_runs_support_no_statement_on_means() -> None:
     assert rival_of(np.zeros(80), np.r_[np.full(79, 0.1), 9.0], 1).statement == "most runs"
 
 
-@pytest.mark.parametrize("share", [0.025, 0.05, 0.1])
+@pytest.mark.parametrize("share", [0.05])
 @pytest.mark.parametrize(("m", "r"), [(1, 10), (4, 20)])
 def test_rare_failures_make_no_claim_false(share: float, m: int, r: int) -> None:
     """a is better in most runs, fails at times, and its mean is not lower: never decided for a."""
@@ -206,18 +185,6 @@ def test_rare_failures_make_no_claim_false(share: float, m: int, r: int) -> None
         found = decide({"a": list(fails), "b": list(steady)})
         wrong += found.rivals[0].statement in ("decided", "split")
     assert wrong / repeats <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / repeats)
-
-
-def test_means_of_many_rivals_share_the_level() -> None:
-    """One is better in most runs than seven whose means are equal to its own."""
-    rng = np.random.default_rng(7)
-    wrong = 0
-    for _ in range(200):
-        fails = np.where(rng.random((4, 20)) < 0.2, 1.0, 0.0)
-        values = {str(i): list(0.2 + 0.001 * rng.normal(size=(4, 20))) for i in range(7)}
-        found = decide({"fails": list(fails), **values})
-        wrong += any(rival.statement in ("decided", "split") for rival in found.rivals)
-    assert wrong / 200 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
 
 
 def test_a_later_decision_claims_nothing_unless_the_first_is_decided() -> None:
@@ -234,14 +201,6 @@ def test_rare_failures_are_not_the_same() -> None:
     tiny = rival_of(np.zeros(200), 0.008 * fails)
     assert rare.bound is not None and rare.bound > MARGIN and not rare.alike
     assert tiny.alike and tiny.bound is not None and tiny.bound <= MARGIN
-
-
-def test_equal_strategies_are_the_same_from_59_runs_on() -> None:
-    assert runs_for_same(1.0) == 59
-    for runs, is_same in ((58, False), (59, True)):
-        found = decide({"a": [np.zeros(runs)], "b": [np.zeros(runs)]})
-        assert found.same == ("b",) and found.same_bound is not None
-        assert (found.same_bound <= MARGIN) is is_same
 
 
 def test_the_bound_covers_the_mean_in_95_percent() -> None:
@@ -272,15 +231,6 @@ def test_hall_s_interval_is_student_s_without_skewness_and_covers_with_it() -> N
     assert hall / 600 >= 0.92 and hall >= student
 
 
-def test_p_and_interval_of_the_mean_agree() -> None:
-    rng = np.random.default_rng(8)
-    for _ in range(200):
-        found = mean_difference([rng.lognormal(0, 1, size=9) - 1.2 for _ in range(3)])
-        assert found.interval is not None
-        low, high = found.interval
-        assert (found.p <= 0.05) == (low > 0 or high < 0)
-
-
 def test_one_run_has_no_interval_and_decides_nothing() -> None:
     rival = rival_of(np.zeros(1), np.ones(1), 1)
     assert (
@@ -297,13 +247,6 @@ def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
     found = decide({"a": np.split(np.zeros(40), 4), "b": np.split(one, 4), "c": [np.ones(10)] * 4})
     assert found.chances["a"] == found.chances["b"] == pytest.approx(0.5)
     assert sum(found.chances.values()) == pytest.approx(1) and found.rivals[0].needed is None
-
-
-def test_rivals_that_are_equal_in_every_run_have_the_same_chance() -> None:
-    found = decide({"a": [np.zeros(9)], "b": [np.ones(9)], "c": [np.ones(9)]})
-    assert [rival.name for rival in found.rivals] == ["b"]
-    assert found.chances.keys() == {"a", "b", "c"} and found.chances["b"] == found.chances["c"] > 0
-    assert sum(found.chances.values()) == pytest.approx(1)
 
 
 def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
@@ -389,21 +332,3 @@ def test_identical_strategies_are_told_apart_in_five_percent(
         found = decide({str(i): list(of) for i, of in enumerate(values)})
         wrong += bool(found.worse)
     assert wrong / repeats <= 0.055 + 3 * np.sqrt(0.055 * 0.945 / repeats)
-
-
-@pytest.mark.parametrize(("differences", "is_known"), [((3, -2), False), ((3, -2, 0.5), True)])
-def test_from_two_runs_that_differ_no_number_of_runs_is_said(
-    differences: tuple[float, ...], is_known: bool
-) -> None:
-    rival = np.full(10, 5.0)
-    rival[: len(differences)] += differences
-    needed = rival_of(np.full(10, 5.0), rival, problems=1).needed
-    assert (needed is not None) == is_known
-
-
-def test_many_signed_ranks_have_the_p_value_of_a_normal_sum() -> None:
-    ranks = np.random.default_rng(2).integers(1, 9, 1500) * np.repeat([1, -1], [780, 720])
-    spread = math.sqrt(float((ranks.astype(float) ** 2).sum()))
-    normal = 2 * stats.norm.sf(ranks.sum() / spread)
-    assert flip_p([ranks]) == pytest.approx(normal, rel=1e-9)
-    assert 0.01 < normal < 0.5

@@ -101,17 +101,6 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
     assert mine.query(found, LOSS) == pytest.approx(mean)  # no seed named: the mean over them
 
 
-def test_its_table_shows_the_same_seeds_and_judges_alike(snas: Snas, mine: Training) -> None:
-    found = sn.search(mine, "random", budget=6, seed=1)
-    assert snas("table", "mine.py:MINE", "--out", "mine.h5").code == 0
-    objective = Objective(LOSS, "mine.h5", seed_policy="draw")
-    first = [trial.cell.text for trial in found.trials]
-    again = sn.search("mine.h5", "random", objective, first=first, random_first=0, budget=6, seed=1)
-    assert [one.values for one in again.trials] == [one.values for one in found.trials]
-    (reported,) = objective.reported([again.incumbent])
-    assert reported.values["valid_error[3]"] == pytest.approx(score(found))
-
-
 @pytest.mark.parametrize("slots", [1, 2])
 def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
     mine: Training,
@@ -208,16 +197,6 @@ def test_it_is_the_same_twice_in_the_order_of_a_clock(
     assert runs[0] == runs[1]
 
 
-def test_by_the_mean_every_evaluation_trains_all_seeds(mine: Training, here: Path) -> None:
-    run = sn.search(mine, "random", budget=3, seed_policy="mean")
-    assert run.judged is None and {*noted(here).values()} == {3} and len(noted(here)) == 9
-    for trial in run.trials:
-        each = [
-            mine.measure([trial.cell], [mine.question(LOSS)], seed).cost[0] for seed in range(3)
-        ]
-        assert trial.cost_seconds == pytest.approx(sum(each))
-
-
 def test_a_winner_is_confirmed_by_seeds_that_no_search_draws(mine: Training) -> None:
     run = sn.search(mine, "random", budget=4, confirm="1x2")
     assert run.confirmed is not None and run.confirmed.winner is not None
@@ -258,16 +237,3 @@ def test_seeds_that_cannot_be_drawn_are_one_line(snas: Snas) -> None:
     assert_one_clear_line(one, "one names no seeds of valid_error[3]")
     two = snas("search", "mine.py:MINE", "--objective", "valid_error, valid_error[1]")
     assert_one_clear_line(two, "Several objectives by drawn seeds take a table")
-
-
-def test_a_suite_draws_them_too(snas: Snas, here: Path) -> None:
-    (here / "mine.toml").write_text(
-        'title = "mine"\nstrategies = ["random"]\ncells = 5\nruns = 2\n'
-        '[[problems]]\nname = "drawn"\nbenchmark = "mine.py:MINE"\n'
-        '[[problems]]\nname = "mean"\nbenchmark = "mine.py:MINE"\nseed_policy = "mean"\n'
-    )
-    made = snas("suite", "mine.toml", "--out", "results", "--json")
-    assert made.code == 0, made.err
-    assert [one["seed_policy"] for one in made.json["problems"]] == ["draw", "mean"]
-    trained = noted(here)
-    assert snas("suite", "mine.toml", "--out", "results").code == 0 and noted(here) == trained
