@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from traceback import extract_tb
 
@@ -90,13 +90,17 @@ def replies(mode: str) -> Iterator[object]:
     yield {"names": list(checks)}
     for make in checks.values():
         faulthandler.dump_traceback_later(more[0], exit=True)
-        try:
-            make()
-            outcome = (True, "")
-        except BaseException as error:  # noqa: BLE001 - a user's code raises anything
-            outcome = (False, _blamed(error))
+        yield outcome(make)
         faulthandler.cancel_dump_traceback_later()
-        yield outcome
+
+
+def outcome(make: Callable[[], object]) -> tuple[bool, str]:
+    """Whether a check passes, and what went wrong."""
+    try:
+        make()
+    except BaseException as error:  # noqa: BLE001 - a user's code raises anything
+        return False, _blamed(error)
+    return True, ""
 
 
 def _blamed(error: BaseException) -> str:

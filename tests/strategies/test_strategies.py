@@ -10,6 +10,7 @@ import pytest
 
 from surrogate_nas import Strategy
 from surrogate_nas.contract import Check, check
+from surrogate_nas.contract.inside import contract_of, outcome
 from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.strategies import STRATEGIES, resolve
@@ -33,7 +34,7 @@ SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "guided"}
 )
 def test_every_strategy_keeps_the_contract(name: str) -> None:
     """On NAS-Bench-201's space, one to exhaust and one to sample."""
-    checks = check(name)
+    checks = [Check(said, *outcome(make)) for said, make in contract_of(name, None).checks()]
     assert not failures(checks)
     assert len(checks) == 3 * 19
     assert {made.name.rpartition("[")[2] for made in checks} == {"nb201]", "tiny]", "large]"}
@@ -46,8 +47,10 @@ def test_a_strategy_from_a_file_keeps_the_contract() -> None:
 
 @pytest.mark.parametrize("broken", CAUGHT_BY, ids=lambda broken: broken.__name__)
 def test_the_contract_catches(broken: type[Strategy]) -> None:
-    found = failures(check(broken, TinySpace()))
-    found += failures(check(broken)) if not found else []
+    found: list[str] = []
+    for space in (TinySpace(), None):
+        checks = contract_of(broken, space).checks()
+        found = found or failures([Check(name, *outcome(make)) for name, make in checks])
     assert any(CAUGHT_BY[broken] in failure for failure in found), found
     assert all("\n" not in failure for failure in found)
 
