@@ -49,10 +49,8 @@ from surrogate_nas.objective.seeds import (
 from surrogate_nas.objective.terms import (
     BoundTerm,
     Scores,
-    finite,
     is_size,
     loss_divisor,
-    violation_divisor,
 )
 from surrogate_nas.objective.tolerance import weighed
 from surrogate_nas.space import Cell, listed
@@ -205,19 +203,21 @@ class Objective:
                 replace(t, largest=worst_of_seeds(benchmark, q, t.largest)) for t, q in pairs
             ]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
-        self.bounds = finite([self._bound(number) for number in range(self.parts)])
+        self.bounds = [
+            float(sum(t.score(t.largest) for t in self.terms if t.part == part))
+            + self.diversity_weight
+            for part in range(self.parts)
+        ]
+        if not math.isfinite(self.bound):
+            raise UserError(
+                "The weights are so large that scores are no finite numbers; make them smaller."
+            )
         sys.stderr.write(told)
 
     @property
     def bound(self) -> float:
         """A score that no feasible cell exceeds."""
         return sum(self.bounds)
-
-    def _bound(self, part: int) -> float:
-        return (
-            float(sum(t.score(t.largest) for t in self.terms if t.part == part))
-            + self.diversity_weight
-        )
 
     @property
     def warning(self) -> str:
@@ -337,7 +337,8 @@ class Objective:
         )
         needs_no_median = self.benchmark.is_dear(question.metric) and is_size(constraint.limit)
         median = 0.0 if needs_no_median else self.benchmark.scale(question, self.seed)[0]
-        return resolved, len(self._questions) - 1, violation_divisor(constraint.limit, median)
+        sizes = (abs(size) for size in (constraint.limit, median) if is_size(size))
+        return resolved, len(self._questions) - 1, next(sizes, 1.0)
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_space_scores", "known", "unreachable")
@@ -422,7 +423,7 @@ class Objective:
             "proxies": sorted(looked_up),
             "seed_policy": self.draws and self.seed_policy,
             "search_on_final": sorted(self.search_on_final),
-            "seeds": self._seeds_of_a_training(),
+            "seeds": trained_seeds(self.benchmark, self._questions) if self.seed == "mean" else (),
         }
         content = {key: value for key, value in where_any.items() if value} | {
             "benchmark": self.benchmark.identity,
@@ -434,10 +435,6 @@ class Objective:
             "conventions": CONVENTIONS,
         }
         return json_digest(content)[:16]
-
-    def _seeds_of_a_training(self) -> list[int]:
-        """The seeds that answers depend on where cells are trained when they are asked for."""
-        return list(trained_seeds(self.benchmark, self._questions)) if self.seed == "mean" else []
 
     def on(self, benchmark: Benchmark) -> Objective:
         """The same objective on another benchmark, whose constants it takes.
@@ -620,25 +617,20 @@ class Objective:
         Raises:
             UserError: The benchmark does not hold what is asked for.
         """
-        if self.trained_seeds:
-            return self._trained(draw, cells, self._questions if questions is None else questions)
-        values, cost = self.measure(cells, questions)
         if not self.draws:
-            return Measurement(values, cost)
+            return self.measure(cells, questions)
+        own = [self.benchmark.space.cell(cell) for cell in cells]
+        if self.trained_seeds:
+            asked_for = self._questions if questions is None else questions
+            each = [self.benchmark.measure([c], asked_for, self.seed_of(draw, c)) for c in own]
+            values = np.concatenate([one.values for one in each])
+            return Measurement(values, np.concatenate([one.cost for one in each]))
+        values, cost = self.measure(cells, questions)
         seeds = self.single_seeds(questions)
         if seeds is None:
             asked = ", ".join(map(str, questions or self._questions))
             raise UserError(f"{self.benchmark.name} holds no single seeds of {asked} together.")
-        own = [self.benchmark.space.cell(cell) for cell in cells]
         return Measurement(draw.seen(seeds, own, values), cost)
-
-    def _trained(
-        self, draw: Draw, cells: Sequence[Cell], questions: Sequence[Question]
-    ) -> Measurement:
-        own = [self.benchmark.space.cell(cell) for cell in cells]
-        each = [self.benchmark.measure([cell], questions, self.seed_of(draw, cell)) for cell in own]
-        values = np.concatenate([one.values for one in each])
-        return Measurement(values, np.concatenate([one.cost for one in each]))
 
     def untrained(self, question: Question, cell: Cell) -> float | None:
         """What needs no training of a cell: a size, or a cost that was measured before.
@@ -697,7 +689,11 @@ class Objective:
         """
         loss, penalty = self._sums(values.T, np.zeros(len(values)))
         score = loss + penalty
-        vector = score[:, None] if self.parts == 1 else self._vector(values)
+        vector = score[:, None]
+        if self.parts > 1:
+            vector = np.zeros((len(values), self.parts))
+            for term, column in zip(self.terms, values.T, strict=False):
+                vector[:, term.part] += term.score(column)
         feasible = np.ones(len(values), dtype=bool)
         if self.constraints:
             violation = np.zeros(len(values))
@@ -733,12 +729,6 @@ class Objective:
             else:
                 penalty = penalty + term.score(column)
         return loss, penalty
-
-    def _vector(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        vector = np.zeros((len(values), self.parts))
-        for term, column in zip(self.terms, values.T, strict=False):
-            vector[:, term.part] += term.score(column)
-        return vector
 
     @cached_property
     def known(self) -> FreeTerms:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.metrics import FRACTION, Metric
 
@@ -80,23 +78,9 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
     return 1.0, f"in {metric.unit}" if metric.unit else "as it is"
 
 
-def violation_divisor(limit: float, median: float) -> float:
-    """The divisor of a violation: the size of the limit, or the median if that is about 0."""
-    return next((abs(size) for size in (limit, median) if is_size(size)), 1.0)
-
-
 def is_size(number: float) -> bool:
     """Whether a number is large enough to divide by."""
     return abs(number) > _NOTHING
-
-
-def finite(bounds: list[float]) -> list[float]:
-    """The bounds themselves, unless weights are so large that a score may be no number."""
-    if not math.isfinite(sum(bounds)):
-        raise UserError(
-            "The weights are so large that scores are no finite numbers; make them smaller."
-        )
-    return bounds
 
 
 @dataclass(frozen=True)
