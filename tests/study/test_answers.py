@@ -105,3 +105,16 @@ def test_a_strategy_of_a_user_may_speak_for_others_too(tmp_path: Path) -> None:
         Store(out).discard("AtWill", run.run)
     again = sn.compare("fashion", [f"{file}:AtWill"], ASKED, runs=3, budget=60, folder=out).runs
     assert list(map(cells, first)) == list(map(cells, again))
+
+
+@pytest.mark.usefixtures("program")
+def test_a_run_of_the_first_protocol_is_read_and_not_resumed() -> None:
+    """It has trials of a program, and no answers."""
+    asked = {"runs": 1, "folder": "out"}
+    made = sn.compare("fashion", [NAME], ASKED, budget=12, **asked).runs[0]
+    shutil.rmtree("out/answers")
+    read = sn.compare("fashion", [NAME], ASKED, budget=12, **asked).runs[0]
+    assert cells(read) == cells(made)
+    with pytest.raises(UserError, match="made by 0.1.0, .* cannot be resumed"):
+        sn.compare("fashion", [NAME], ASKED, budget=15, **asked)
+    assert Store(Path("out")).path(NAME, 0).read_text().count("\n") == 13
