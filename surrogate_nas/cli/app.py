@@ -54,7 +54,7 @@ PANELS = {
             "List the search strategies: what each does, and its paper.",
         ),
         "losses": ("listing:losses", "List the training losses: unit, fitting tasks, paper."),
-        "query": ("query:query", "Look up metrics of cells."),
+        "query": ("listing:query", "Look up metrics of cells."),
         "data": ("data:app", "Fetch, import and verify benchmark data."),
         "path": ("data:path", "Print the folder of fetched and imported data."),
     },
@@ -66,7 +66,7 @@ PANELS = {
     "Train, measure, learn": {
         "train": ("training:train", "Train one cell on a task and print its learning curve."),
         "measure": (
-            "hardware:measure",
+            "training:measure",
             "Measure latency, memory and energy of cells on this machine.",
         ),
         "fit": (

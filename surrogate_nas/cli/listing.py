@@ -1,7 +1,14 @@
-"""The commands that list strategies and losses."""
+"""The commands that list strategies and losses, and that look cells up."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Annotated, Any
+
+import typer
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.cli.options import BenchmarkArgument, CellsArgument, WithOption, cells_named
 from surrogate_nas.cli.output import JsonOption, emit, show_table
 from surrogate_nas.strategies import described
 from surrogate_nas.training.losses import LOSSES
@@ -47,3 +54,41 @@ def losses(json: JsonOption = False) -> None:
         for loss in LOSSES.values()
     ]
     emit(content, json, lambda: show_table(("loss", "is", "unit", "trains", "comparable as"), rows))
+
+
+def query(
+    bench: BenchmarkArgument,
+    cells: CellsArgument,
+    metric: Annotated[
+        str | None, typer.Option(help="The metric; every search metric if left out.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="The length of the training run; the longest if left out.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="A training seed; the mean if left out.")] = None,
+    with_: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look up metrics of cells.
+
+    \b
+    Examples:
+      snas query fashion 11
+      snas query nb201-cifar10 0 1 2 --metric valid_error --epochs 12
+      snas query fashion 11 --with local.h5 --metric latency@local
+    """
+    bench_ = load(bench, with_=with_ or ())
+    found: list[Any] = bench_.query(
+        cells_named(bench_.space, cells),
+        metric,
+        epochs=epochs,
+        seed=seed,
+    )
+    answers = found if metric else [answer for by_name in found for answer in by_name.values()]
+    content = [answer.to_json() for answer in answers]
+    heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")
+    rows = [[entry[head] for head in heads] for entry in content]
+    for before, row in reversed(list(pairwise(rows))):
+        if row[0] == before[0]:
+            row[0] = ""  # a cell stands once
+    emit(content, json, lambda: show_table(heads, rows, spare=("source", "seed")))

@@ -1,15 +1,23 @@
-"""The command that trains a single cell."""
+"""The commands that train a single cell, and that measure cells on this machine."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from surrogate_nas.cli.output import JsonOption, emit, note, show_table
-from surrogate_nas.space import cell_named
+from surrogate_nas.cli.options import cells_named
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import locked
+from surrogate_nas.space import DEFAULT_SPACE, cell_named, register
+from surrogate_nas.tables import write_table
 from surrogate_nas.training import task_named
 from surrogate_nas.training import train as run_train
+from surrogate_nas.training.hardware import Protocol, draw_cells
+from surrogate_nas.training.hardware import measure as run_measure
 
 
 def train(
@@ -77,3 +85,76 @@ def train(
     emit(content, json, lambda: show_table(("epoch", *heads), rows, title=title))
     if curve.note:
         note(curve.note)
+
+
+def measure(
+    out: Annotated[
+        Path, typer.Option(help="The table to write; --with FILE joins it to a benchmark.")
+    ],
+    cell: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CELL...]", help="Cells as the field prints them, or indices."),
+    ] = None,
+    cells: Annotated[int | None, typer.Option(help="Instead, how many random cells.")] = None,
+    device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="PyTorch's threads on a CPU.")] = 1,
+    batch: Annotated[int, typer.Option(help="Examples of one inference.")] = 1,
+    space: Annotated[
+        str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Whose network to time; the published one if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw of cells and of their order.")] = 0,
+    watts: Annotated[
+        float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure latency, memory and energy of cells on this machine.
+
+    \b
+    Examples:
+      snas measure --cells 200 --out local.h5
+      snas measure 11 12 --out winner.h5
+      snas measure --cells 36 --space macro --task digits --out stacks.h5
+    """
+    if os.path.isdir(out):
+        raise UserError(f"{out} is a folder; name the file to write.")
+    if bool(cell) == (cells is not None):
+        raise UserError("Name the cells to measure, or say how many random ones with --cells.")
+
+    found = register(space or DEFAULT_SPACE)
+    chosen = cells_named(found, cell or []) if cells is None else draw_cells(cells, seed, found)
+    protocol = Protocol(device, threads, batch)
+    network = task_named(task).network() if task else None
+    journal = out.with_name(f"{out.name}.jsonl")
+    with locked(out, wait=False), progress_bar("visits") as progress:
+        measured = run_measure(
+            chosen,
+            network,
+            protocol,
+            space=found,
+            seed=seed,
+            watts=watts,
+            journal=journal,
+            progress=progress,
+        )
+        write_table(measured.table(), out)
+        journal.unlink(missing_ok=True)
+    content = measured.summary() | {"file": str(out)}
+    card = content["device_card"]
+    rows = [
+        ("device", f"{card['device']}: {card['model']}"),
+        ("load average, start and end", f"{card['load_average']}, {card['load_average_end']}"),
+        ("cells", content["n"]),
+        *((f"latency, {name} (ms)", float(value)) for name, value in content["latency_ms"].items()),
+        ("clock", content["protocol"]["clock"]),
+        ("reference cell", content["steadiness"]),
+        ("energy", content["energy"]),
+        ("seconds", content["seconds"]),
+    ]
+    emit(content, json, lambda: show_table(("", str(out)), rows))
+    for warning in measured.warnings:
+        note(f"Warning: {warning}")
+    note(f"Table: {out}. Use it with --with {out}, as latency@local.")

@@ -282,7 +282,7 @@ def test_an_interrupted_measure_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "surrogate_nas.cli.hardware.run_measure",
+            "surrogate_nas.cli.training.run_measure",
             lambda *a, **k: measure(*a, **(k | {"progress": interrupt})),
         )
         stopped = snas(*MEASURE, "--out", out)
