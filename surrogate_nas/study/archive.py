@@ -14,13 +14,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
+
+from msgspec import Meta, Struct, to_builtins
+from msgspec.structs import replace
 
 from surrogate_nas.benchmarks import reopen
 from surrogate_nas.core.errors import UserError, unknown
@@ -42,6 +44,7 @@ from surrogate_nas.study.store import (
     confirmed_name,
     numbers_of,
 )
+from surrogate_nas.study.stored import Count, checked_as
 from surrogate_nas.tables.sources.fetching import download
 
 MANIFEST = "archive.json"
@@ -58,38 +61,58 @@ _OWN = re.compile(
 """The files of an archive beside its manifest."""
 
 
-@dataclass(frozen=True)
-class Archive:
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+_Line = Annotated[str, Meta(max_length=_LONGEST, pattern=_ONE_LINE)]
+_Papers = Annotated[str, Meta(max_length=10 * _LONGEST, pattern=_ONE_LINE)]
+
+
+class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Name, licence and citation of a benchmark."""
+
+    name: _Line
+    licence: _Line
+    citation: _Papers
+
+
+class ArchivedFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """The sha256 and the size of a file."""
+
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    bytes: Count
+
+
+class Archive(Struct, frozen=True, forbid_unknown_fields=True):
     """What an archive says of itself.
 
     Attributes:
+        version, written_by: The version of the format, and the release that wrote it.
         name: What it is called where runs of several are judged together.
         kind: ``comparison`` or ``suite``.
         created: The day on which it was sealed, as ISO 8601 writes it.
         by, note, licence: Who made its runs, how, and under which licence they are passed on, as
             its maker says; empty where nothing is said.
-        tables: Name, licence and citation of each benchmark.
-        files: The sha256 and the size of every further file, by name.
+        tables: Of each benchmark.
+        files: Every further file, by name.
         digest: The sha256 of its manifest.
-        release: The release that wrote it.
     """
 
-    name: str
-    kind: str
-    created: str
-    by: str
-    note: str
-    licence: str
-    tables: Sequence[Mapping[str, str]]
-    files: Mapping[str, Mapping[str, Any]]
-    digest: str
-    release: str
+    version: int
+    written_by: _Line
+    name: Annotated[str, Meta(pattern=rf"^{_NAME.pattern}\Z")]
+    kind: Literal["comparison", "suite"]
+    created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
+    by: _Line
+    note: _Line
+    licence: _Line
+    tables: list[ArchivedTable]
+    files: dict[str, ArchivedFile]
+    digest: str = ""
 
     @property
     def origin(self) -> str:
         """Whose it is, in words."""
         by = f"by {self.by}, " if self.by else ""
-        return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.release})"
+        return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
 
 
 def create(
@@ -149,7 +172,7 @@ def create(
         "note": note,
         "licence": licence,
         "tables": list(tables.values()),
-        "files": files,
+        "files": to_builtins(files),
     }
     written = (json.dumps(manifest, indent=1) + "\n").encode()
     archive = _parsed(out, written)
@@ -263,8 +286,8 @@ def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[st
         yield name, packed, content if name not in roots else sealed(packed, roots[name])
 
 
-def _digest_of(content: bytes) -> dict[str, Any]:
-    return {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
+def _digest_of(content: bytes) -> ArchivedFile:
+    return ArchivedFile(sha256(content).hexdigest(), len(content))
 
 
 def _table(description: Mapping[str, Any]) -> dict[str, str]:
@@ -277,10 +300,6 @@ def _table(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _parsed(path: Path, written: bytes) -> Archive:
-    from msgspec import to_builtins
-
-    from surrogate_nas.study.stored import ManifestFile, checked_as
-
     try:
         content = json.loads(written)
     except (ValueError, RecursionError) as error:
@@ -289,12 +308,10 @@ def _parsed(path: Path, written: bytes) -> Archive:
         raise UserError(f"{path} does not say what it is.")
     check_version(path, "archive", content.get("version"), content.get(RELEASE))
     try:
-        manifest = to_builtins(checked_as(ManifestFile, content))
+        archive = checked_as(Archive, content)
     except ValueError as error:
         raise UserError(f"{path} is no archive that can be read: {error}.") from error
-    del manifest["version"]
-    release = manifest.pop(RELEASE)
-    return Archive(**manifest, release=release, digest=sha256(written).hexdigest())
+    return replace(archive, digest=sha256(written).hexdigest())
 
 
 def unpack(path: Path, folder: Path) -> Archive:

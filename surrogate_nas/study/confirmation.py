@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, to_builtins
 
 from surrogate_nas.core.numbers import decimals_for, fixed, plural
 from surrogate_nas.space import Cell
 from surrogate_nas.study.decision import FewDecision, decide_few
+from surrogate_nas.study.options import Finite
+from surrogate_nas.study.stored import Count, Epochs, Positive, checked_as
 
 
-@dataclass(frozen=True)
-class ConfirmedCell:
+class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
     """A cell with what fresh seeds say of it.
 
     Attributes:
@@ -27,8 +29,8 @@ class ConfirmedCell:
 
     cell: Cell
     seen: float | None
-    seeds: tuple[int, ...] = ()
-    scores: tuple[float, ...] = ()
+    seeds: tuple[Count, ...] = ()
+    scores: tuple[Finite, ...] = ()
     failure: str = ""
 
     @property
@@ -48,8 +50,7 @@ class ConfirmedCell:
         }
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
     """What was to be confirmed.
 
     Attributes:
@@ -59,21 +60,19 @@ class Asked:
         trials: The number of trials of the run at that time.
     """
 
-    cells: int
-    seeds: int
+    cells: Epochs
+    seeds: Epochs
     against: str | None
-    trials: int
+    trials: Count
 
 
-@dataclass(frozen=True)
-class Confirmation:
+class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """The best cells of a search by fresh seeds, beside a reference or among themselves.
 
     Attributes:
         asked: What was to be confirmed.
         cells: The best cells, in the order in which the search ranks them.
         reference: The user's own cell, or None.
-        decision: What the trainings decide; None where no cell is confirmed.
         passed_over: How many cells that the search ranks higher were passed over, since their
             table holds too few fresh seeds.
         cost: What all these trainings cost, which the search was not charged.
@@ -81,27 +80,27 @@ class Confirmation:
     """
 
     asked: Asked
-    cells: tuple[ConfirmedCell, ...] = field(repr=False)
-    reference: ConfirmedCell | None = field(repr=False)
-    decision: FewDecision | None = field(init=False)
-    passed_over: int
-    cost: float
+    cells: tuple[ConfirmedCell, ...]
+    reference: ConfirmedCell | None
+    passed_over: Count
+    cost: Positive
     cost_unit: str
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "decision", _decided(self.cells, self.reference))
+    @cached_property
+    def decision(self) -> FewDecision | None:
+        """What the trainings decide; None where no cell is confirmed."""
+        held = {one.cell.text: np.array(one.scores) for one in self._every if not one.failure}
+        own = None
+        if self.reference is not None and not self.reference.failure:
+            own = self.reference.cell.text
+        if not {*held} - {own}:
+            return None
+        paired = len({one.seeds for one in self._every if not one.failure}) == 1
+        return decide_few(held, own, paired=paired)
 
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> Any:
         """The confirmation as a folder stores it; the decision is computed again."""
-        cells = [{**vars(confirmed), "cell": confirmed.cell.text} for confirmed in self._every]
-        return {
-            "asked": asdict(self.asked),
-            "cells": cells[: len(self.cells)],
-            "reference": cells[-1] if self.reference else None,
-            "passed_over": self.passed_over,
-            "cost": self.cost,
-            "cost_unit": self.cost_unit,
-        }
+        return to_builtins(self, enc_hook=lambda cell: cell.text)
 
     @classmethod
     def read(cls, content: Any, cell: Callable[[str], Cell]) -> Confirmation:
@@ -114,16 +113,7 @@ class Confirmation:
         Raises:
             ValueError: It has another shape.
         """
-        from surrogate_nas.study.stored import ConfirmedFile, checked_as
-
-        file = checked_as(ConfirmedFile, content)
-        cells = [
-            ConfirmedCell(cell(line.cell), line.seen, line.seeds, line.scores, line.failure)
-            for line in (*file.cells, *([file.reference] if file.reference else []))
-        ]
-        reference = cells.pop() if file.reference else None
-        asked = Asked(**content["asked"])
-        return cls(asked, tuple(cells), reference, file.passed_over, file.cost, file.cost_unit)
+        return checked_as(cls, content, lambda _, text: cell(text))
 
     @property
     def winner(self) -> ConfirmedCell | None:
@@ -258,19 +248,3 @@ class Confirmation:
 def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> str:
     low, high = (fixed(end, decimals) for end in ends)
     return f"{fixed(value, decimals)} [{low}, {high}]"
-
-
-def _decided(
-    confirmed: Sequence[ConfirmedCell],
-    reference: ConfirmedCell | None,
-) -> FewDecision | None:
-    held = {one.cell.text: np.array(one.scores) for one in confirmed if not one.failure}
-    if not held:
-        return None
-    own = None
-    seeds = {one.seeds for one in confirmed if not one.failure}
-    if reference is not None and not reference.failure:
-        own = reference.cell.text
-        held[own] = np.array(reference.scores)
-        seeds.add(reference.seeds)
-    return decide_few(held, own, paired=len(seeds) == 1)

@@ -6,7 +6,7 @@ Importing msgspec takes 23 ms, so this module is imported where a file is read.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct, ValidationError, convert
@@ -29,14 +29,19 @@ Shown = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Label = Annotated[str, Meta(min_length=1, max_length=_LONGEST, pattern=r"^[^\\\0]*$")]
 
 
-def checked_as(kind: type[T], content: Any) -> T:
+def checked_as(kind: type[T], content: Any, parse: Callable[[type, Any], Any] | None = None) -> T:
     """Content of JSON as a value of a type.
+
+    Args:
+        kind: The type.
+        content: The content.
+        parse: Reads what stands for a type of our own, such as a cell.
 
     Raises:
         ValueError: It has another shape; the message is one clause that names the place.
     """
     try:
-        return convert(content, kind)
+        return convert(content, kind, dec_hook=parse)
     except ValidationError as error:
         reason, _, place = str(error).partition(" - at ")
         raise ValueError(f"{place or 'it'}: {reason}".replace("`", "").replace("$.", "")) from error
@@ -95,32 +100,6 @@ class EndLine(Struct, forbid_unknown_fields=True):
     judged: Judged | None = None
 
 
-class _AskedLine(Struct, forbid_unknown_fields=True):
-    cells: Epochs
-    seeds: Epochs
-    against: str | None
-    trials: Count
-
-
-class _ConfirmedLine(Struct, forbid_unknown_fields=True):
-    cell: str
-    seen: float | None
-    seeds: tuple[Count, ...]
-    scores: tuple[Finite, ...]
-    failure: str
-
-
-class ConfirmedFile(Struct, forbid_unknown_fields=True):
-    """The best cells of a run by fresh seeds (`surrogate_nas.study.confirmation.Confirmation`)."""
-
-    asked: _AskedLine
-    cells: list[_ConfirmedLine]
-    reference: _ConfirmedLine | None
-    passed_over: Count
-    cost: Positive
-    cost_unit: str
-
-
 class _InFlight(Struct):
     cell: Shown
     epochs: Epochs | None
@@ -177,39 +156,6 @@ class _Objective(Struct):
     search_on_final: list[str] = []
     cost: str = ""
     fingerprint: str = ""
-
-
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
-_Line = Annotated[str, Meta(max_length=_LONGEST, pattern=_ONE_LINE)]
-_Papers = Annotated[str, Meta(max_length=10 * _LONGEST, pattern=_ONE_LINE)]
-_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-_ArchiveName = Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z")]
-
-
-class _ArchivedTable(Struct, forbid_unknown_fields=True):
-    name: _Line
-    licence: _Line
-    citation: _Papers
-
-
-class _ArchivedFile(Struct, forbid_unknown_fields=True):
-    sha256: _Digest
-    bytes: Count
-
-
-class ManifestFile(Struct, forbid_unknown_fields=True):
-    """What an archive says of itself (`surrogate_nas.study.archive.Archive`)."""
-
-    version: int
-    written_by: _Line
-    name: _ArchiveName
-    kind: Literal["comparison", "suite"]
-    created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
-    by: _Line
-    note: _Line
-    licence: _Line
-    tables: list[_ArchivedTable]
-    files: dict[str, _ArchivedFile]
 
 
 _OPTIONS = get_type_hints(Options, include_extras=True)

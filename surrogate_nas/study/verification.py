@@ -234,7 +234,7 @@ def _parts(
             found.notes.append(f"{name} is no table: its scores are not recomputed.")
         yield part
     found.problems += [f"{name} belongs to no run." for name in sorted({*archive.files} - names)]
-    if {table["name"] for table in archive.tables} != benchmarks:
+    if {table.name for table in archive.tables} != benchmarks:
         found.problems.append(
             f"{MANIFEST} names other tables than {', '.join(sorted(benchmarks))}."
         )
@@ -262,7 +262,7 @@ def _other_sources(part: _Part, archive: Archive) -> Iterator[str]:
     for label, sources in (part.description.get("sources") or {}).items():
         for file, digest in sources.items():
             name = f"{part.place}sources/{as_file_name(label)}/{as_file_name(file)}"
-            if archive.files.get(name, {}).get("sha256", digest) != digest:
+            if name in archive.files and archive.files[name].sha256 != digest:
                 yield f"{name} is not what the runs of {label} were made with."
 
 

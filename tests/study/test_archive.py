@@ -817,7 +817,7 @@ def test_a_folder_comes_back_as_it_was(suite: Path, sealed_suite: Path, tmp_path
     for name in archive.files:
         assert (tmp_path / "folder" / name).read_bytes() == (suite / name).read_bytes(), name
     (table,) = archive.tables
-    assert table["name"] == "fashion" and table["licence"]
+    assert table.name == "fashion" and table.licence
     assert stored_suite(tmp_path / "folder").sentences == stored_suite(suite).sentences
 
 
