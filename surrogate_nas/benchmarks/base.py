@@ -486,7 +486,7 @@ class Benchmark(ABC):
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for, more than those.
             metrics: What is asked for, which may be of several trainings.
-            seed: The training seed, where seeds are drawn of what is trained here; else None.
+            seed: A training seed, or ``"mean"``; None for `default_seed`.
 
         Raises:
             UserError: Epochs are no points of one run here (`one_curve`).

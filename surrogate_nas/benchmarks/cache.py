@@ -34,7 +34,6 @@ _ADD = "INSERT OR IGNORE INTO answers VALUES (?, ?)"
 _FIND = "SELECT value FROM answers WHERE key = ?"
 _DROP = "DELETE FROM answers WHERE key = ? AND CAST(value AS BLOB) = ?"
 _ALL = "SELECT value FROM answers"
-_LAST = "SELECT value FROM answers WHERE key > ? AND key < ? ORDER BY rowid DESC LIMIT 1"
 _DAMAGES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
@@ -112,22 +111,6 @@ class AnswerCache:
         with self._opened() as database, database:
             database.execute("BEGIN IMMEDIATE")
             database.executemany(_ADD, rows)
-
-    def seed_of(self, cell: str, epochs: int) -> int | None:
-        """The seed of the last answer for a cell after some epochs; None without one.
-
-        Args:
-            cell: Its text.
-            epochs: The length of the training.
-        """
-        if not self.path.exists():
-            return None
-        first = _text((cell, epochs, 0)).removesuffix(" 0]")
-        with self._opened() as database:
-            last = database.execute(_LAST, [first, f"{first}~"]).fetchall()
-        with suppress(*_DAMAGES):
-            return int(_unsealed(last[0][0])[2])
-        return None
 
     def exceeds(self, metric: str, limit: float) -> bool:
         """Return whether any answer has a larger value of a metric.

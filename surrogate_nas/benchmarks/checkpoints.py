@@ -28,7 +28,6 @@ from surrogate_nas.files.replacing import sync_path
 _DONE = "done.json"
 _CHECK = "check"
 _NEW = "checkpoint.new"
-_GONE = "checkpoint-gone"
 _KEPT = "checkpoint-"
 
 
@@ -154,7 +153,8 @@ class TrainingFolder:
         for name in held.files:
             sync_path(working / name)
         if held.checkpoint:
-            self._remove(held.checkpoint)  # a crash left it, which `done.json` does not name
+            # a crash left it, which `done.json` does not name
+            shutil.rmtree(self.path / held.checkpoint, ignore_errors=True)
             working.rename(self.path / held.checkpoint)
         content = asdict(held)
         write_whole(self.path / _DONE, json.dumps(content | {_CHECK: json_check(content)}))
@@ -173,15 +173,7 @@ class TrainingFolder:
         for path in self.path.iterdir():
             is_checkpoint = path.name.startswith(_KEPT) or path.name == _NEW
             if is_checkpoint and path.name != kept:
-                self._remove(path.name)
-
-    def _remove(self, name: str) -> None:
-        """Remove a checkpoint: a process that copies it meanwhile gets all of it or an error."""
-        gone = self.path / _GONE
-        shutil.rmtree(gone, ignore_errors=True)
-        with suppress(OSError):
-            (self.path / name).rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _sealed(checkpoint: Path) -> dict[str, tuple[int, str]]:

@@ -17,22 +17,19 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from surrogate_nas.benchmarks.base import Benchmark, Formula, Measurement, Question, lengths_of
-from surrogate_nas.benchmarks.cache import AnswerCache, Trained
+from surrogate_nas.benchmarks.base import Question
+from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.benchmarks.resolvers import Family, Resolver
+from surrogate_nas.benchmarks.trained import TrainedBenchmark
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
 from surrogate_nas.core.plugin import absolute
-from surrogate_nas.core.version import __version__
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Space, space_named
 from surrogate_nas.space.network import Network
@@ -78,7 +75,7 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
     }
 
 
-class LiveBenchmark(Benchmark):
+class LiveBenchmark(TrainedBenchmark):
     """Trains cells of a space on a task; the answer to a named seed, 0 where none is named.
 
     Epochs are free: ``valid_error[2]`` trains for two, on a schedule of its own. Where none are
@@ -92,13 +89,9 @@ class LiveBenchmark(Benchmark):
         'conv_stack(layers=1, channels=4)'
     """
 
-    default_seed: Seed = 0
     begins_at_random = True
-    keeps_answers = True
-    one_by_one = True
-    """Whoever may run out of budget asks for one cell at a time: each answer is paid for when it is
-    made.
-    """
+    citation = banner = ""
+    licence = "see the task's source"
 
     def __init__(
         self,
@@ -128,10 +121,7 @@ class LiveBenchmark(Benchmark):
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
-        self.licence = "see the task's source"
-        self.citation = ""
-        self.banner = ""
-        self.cost = "seconds"
+        self.file_name = self.task.name
         clock = "processor" if device == "cpu" else "wall-clock"
         self.charge = (
             f"An evaluation is charged the {clock} seconds of the training that answered it,"
@@ -173,12 +163,6 @@ class LiveBenchmark(Benchmark):
         }
         return json_digest(settings)
 
-    @cached_property
-    def cache(self) -> AnswerCache:
-        """The answers of all trainings under these settings."""
-        name = "".join(c if c.isalnum() else "-" for c in self.task.name)[:60]
-        return AnswerCache(home() / "live" / f"{name}-{self.fingerprint[:16]}.sqlite")
-
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run, which may be any."""
         metric = self.metric(name)
@@ -191,31 +175,10 @@ class LiveBenchmark(Benchmark):
         )
         return Question(name, run)
 
-    def measure(
-        self,
-        cells: Sequence[Cell],
-        questions: Sequence[Question],
-        seed: Seed = 0,
-    ) -> Measurement:
-        """Answer from what was trained before, and train the rest."""
-        if seed == "mean":
-            raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
-        runs = lengths_of(questions)
-        trained = {}
-        for epochs in runs:
-            trained[epochs] = [self._trained(cell, epochs, seed) for cell in cells]
-        values = np.empty((len(cells), len(questions)))
-        for j, question in enumerate(questions):
-            if question.epochs is None:
-                values[:, j] = Formula(self.space, question.metric, self.network)(cells)
-            else:
-                values[:, j] = [one.metrics[question.metric] for one in trained[question.epochs]]
-        cost = np.zeros(len(cells))
-        for epochs in runs:
-            cost += [one.seconds for one in trained[epochs]]
-        return Measurement(values, cost)
+    def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
+        return {length: self._trained_for(cell, length, seed) for length in epochs}
 
-    def _trained(self, cell: Cell, epochs: int, seed: int) -> Trained:
+    def _trained_for(self, cell: Cell, epochs: int, seed: int) -> Trained:
         key = cell.text, epochs, seed
         cached = self.cache.find(key)
         if cached is not None:
@@ -234,16 +197,6 @@ class LiveBenchmark(Benchmark):
         )
         return self.cache.add(key, Trained(curve.metrics, curve.seconds), self._made_with)
 
-    @cached_property
-    def _made_with(self) -> dict[str, str]:
-        """What is noted beside answers."""
-        library = "llvmlite" if is_compiled(self.engine) else "torch"
-        return {
-            "surrogate_nas": __version__,
-            "engine": self.engine,
-            library: metadata.version(library),
-        }
-
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """The cell's multiplications and a share of the median's, times the epochs.
 
@@ -258,10 +211,6 @@ class LiveBenchmark(Benchmark):
     @cached_property
     def _median_macs(self) -> float:
         return self.scale(Question("macs", None))[0]
-
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
-        """One, where training plays a part."""
-        return None if question.epochs is None else 1
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
         """Median and worst value of an analytic metric; the worst for both of a trained one."""

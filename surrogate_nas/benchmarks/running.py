@@ -19,10 +19,9 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
 
 from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
@@ -147,7 +146,9 @@ class RunningTrial:
             self.wrong = error  # also where the user's function catches it
             raise
         self.curve[number] = Trained(values, self._before + self.seconds, self._name)
-        self._write(number, values)
+        line = {"epoch": number, "seconds": self.curve[number].seconds, "metrics": values}
+        with self._place.reports.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(line)}\n")
         shorten(self._place.log)
         say_that_it_lives()
 
@@ -157,13 +158,12 @@ class RunningTrial:
         number = int(epoch)
         following = self.done + 1
         if number != following or number > self.epochs:
-            after = f" after {self.done}" if self.done else ""
             right = (
                 f"{following} is next"
                 if following <= self.epochs
                 else f"{plural(self.epochs, 'epoch')} were asked for"
             )
-            raise WrongReport(f"it reported epoch {number}{after}, where {right}")
+            raise WrongReport(f"it reported epoch {number}, where {right}")
         return number
 
     def _checked_values(self, epoch: int, metrics: Mapping[str, object]) -> dict[str, float]:
@@ -181,11 +181,6 @@ class RunningTrial:
             raise undeclared_units(unclear)
         return values
 
-    def _write(self, epoch: int, values: Mapping[str, float]) -> None:
-        line = json.dumps({"epoch": epoch, "seconds": self.curve[epoch].seconds, "metrics": values})
-        with self._place.reports.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
-
 
 def _checked_value(metric: Metric, epoch: int, value: object) -> float:
     name = metric.name
@@ -194,19 +189,17 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
         value = scalar() if callable(scalar) else value
     if not isinstance(value, Real) or isinstance(value, bool):
         raise WrongReport(f"it reported {name} = {shown(value)} for epoch {epoch}, no number")
-    try:
+    number = math.inf
+    with suppress(OverflowError):
         number = float(value)
-    except OverflowError:
-        number = math.inf
+    said = f"it reported {name} = {number:g} for epoch {epoch}"
     if not math.isfinite(number):
-        raise WrongReport(f"it reported {name} = {number} for epoch {epoch}, no finite number")
+        raise WrongReport(f"{said}, no finite number")
     if outside := metric.outside(number):
-        raise WrongReport(f"it reported {name} = {number:g} for epoch {epoch}, {outside}")
+        raise WrongReport(f"{said}, {outside}")
     worst = worst_of(metric)
     if number < worst if worst < 0 else number > worst:
-        raise WrongReport(
-            f"it reported {name} = {number:g} for epoch {epoch}; nothing is worse than {worst:g}"
-        )
+        raise WrongReport(f"{said}; nothing is worse than {worst:g}")
     return number
 
 
@@ -298,20 +291,20 @@ def _printed_to(log: Path) -> Iterator[None]:
     """Let all that this process and its children print go to a file until the block ends."""
     with _one_at_a_time, log.open("a", buffering=1, encoding="utf-8", errors="replace") as file:
         _flush()
-        kept = [(stream, _copied(stream)) for stream in (1, 2)]
-        with redirect_stdout(file), redirect_stderr(file):
-            for stream, _ in kept:
+        with redirect_stdout(file), redirect_stderr(file), ExitStack() as stack:
+            for stream in (1, 2):
+                stack.callback(_given_back, stream, _copied(stream))
                 os.dup2(file.fileno(), stream)
-            try:
-                yield
-            finally:
-                _flush()
-                for stream, copy in kept:
-                    if copy is None:
-                        os.close(stream)
-                    else:
-                        os.dup2(copy, stream)
-                        os.close(copy)
+            stack.callback(_flush)
+            yield
+
+
+def _given_back(stream: int, copy: int | None) -> None:
+    if copy is None:
+        os.close(stream)
+    else:
+        os.dup2(copy, stream)
+        os.close(copy)
 
 
 def _copied(stream: int) -> int | None:
@@ -365,37 +358,31 @@ class CommandTraining:
         from surrogate_nas.runtime.printing import Printing
 
         values = {"cell": cell.text} | {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
-        values |= {name: option for name, option in trial.options.items() if name not in values}
+        values = {**trial.options, **values}
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
         log = trial._place.log
+        begun = log.stat().st_size if log.exists() else 0
+        printed = deque[bytes](maxlen=_REMEMBERED)
         command = Printing(words, log, trial.threads)
+        how = ""
         try:
-            self._follow(command, trial, _Output(log))
+            while not how:
+                line = command.line(_LOOK_SECONDS) if command.is_open else b""
+                _take(line, trial, log, printed)
+                if not line:
+                    how = command.ended(0.0 if command.is_open else _LOOK_SECONDS)
+            while line := command.line(_LAST_SECONDS):
+                _take(line, trial, log, printed)
         finally:
             command.end(_PATIENCE_SECONDS)
-
-    def _follow(self, command: Any, trial: RunningTrial, output: _Output) -> None:
-        how = ""
-        while not how:
-            line = command.line(_LOOK_SECONDS) if command.is_open else b""
-            self._take(line, trial, output)
-            if not line:
-                how = command.ended(0.0 if command.is_open else _LOOK_SECONDS)
-        while line := command.line(_LAST_SECONDS):
-            self._take(line, trial, output)
         if how != _WELL:
-            said = output.last_error()
-            raise WrongReport(
-                f"it {how}{f': {said}' if said else ''}",
-                "resources" if "memory ran out" in how else "broken",
-            )
-
-    def _take(self, line: bytes, trial: RunningTrial, output: _Output) -> None:
-        report = _report_in(line)
-        if report is None:
-            output.add(line)
-        else:
-            trial.report(**report)
+            with log.open("rb") as file:
+                file.seek(begun)
+                lines = [line.strip() for line in file.read().splitlines()]
+            said = [line for line in lines if line and line not in printed][-1:]
+            why = b": ".join([b"", *said]).decode(errors="replace")
+            cause: Cause = "resources" if "memory ran out" in how else "broken"
+            raise WrongReport(f"it {how}{why}", cause)
 
 
 _OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
@@ -403,38 +390,15 @@ _OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device",
 _WELL = "ended with exit code 0"
 
 
-def _report_in(line: bytes) -> dict[str, Any] | None:
-    """What a line reports; None for one that is only printed."""
-    if line[:1] != b"{":
-        return None
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) and "epoch" in content else None
-
-
-class _Output:
-    """The file that a command's standard error goes to, and what it prints besides reports."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._printed = deque[str](maxlen=_REMEMBERED)
-        self._began = log.stat().st_size if log.exists() else 0
-
-    def add(self, line: bytes) -> None:
-        """Add a line that it printed."""
-        if not line:
-            return
-        self._printed.append(line.decode(errors="replace").strip())
-        with self._log.open("ab") as file:
+def _take(line: bytes, trial: RunningTrial, log: Path, printed: deque[bytes]) -> None:
+    """Take a line that a command prints: a report, or else a line of its output."""
+    report = None
+    with suppress(ValueError, RecursionError):
+        report = json.loads(line) if line[:1] == b"{" else None
+    if isinstance(report, dict) and "epoch" in report:
+        trial.report(**report)
+    elif line:
+        printed.append(line.strip())
+        with log.open("ab") as file:
             file.write(line)
-        shorten(self._log)
-
-    def last_error(self) -> str:
-        """The last line that it wrote to its standard error, if any."""
-        with self._log.open("rb") as file:
-            file.seek(self._began)
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-        written = [line for line in lines if line and line not in self._printed]
-        return written[-1] if written else ""
+        shorten(log)

@@ -316,11 +316,8 @@ class Ledger:
             for question in self.objective.questions()
             if question.epochs is not None
         ]
-        benchmark = self.objective.benchmark
-        if not self.objective.trained_seeds:
-            return benchmark.continued(cell, since, epochs, asked)
         seed = self.objective.seed_of(self.draw, cell)
-        return benchmark.continued(cell, since, epochs, asked, seed=seed)
+        return self.objective.benchmark.continued(cell, since, epochs, asked, seed=seed)
 
     def trial(self, outcome: Outcome, started: float, finished: float | None = None) -> Trial:
         """Count and charge an evaluation that has finished, and give it its place in the run.

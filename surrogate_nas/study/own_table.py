@@ -20,7 +20,8 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.live import PREFIX, LiveBenchmark
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.benchmarks.training import MOST_SEEDS, SECONDS, Training
+from surrogate_nas.benchmarks.trained import SECONDS
+from surrogate_nas.benchmarks.training import MOST_SEEDS, Training
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError

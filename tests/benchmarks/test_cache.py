@@ -49,7 +49,7 @@ def adding(file: Path, me: str, many: int = 40) -> subprocess.Popen[str]:
 
 def test_an_answer_is_kept_as_it_was(file: Path) -> None:
     cache = AnswerCache(file)
-    assert cache.find(KEY) is None and cache.seed_of("cell", 1) is None
+    assert cache.find(KEY) is None
     assert not file.exists()
     assert cache.add(KEY, answer(0.1), {"torch": "2"}) == answer(0.1)
     assert cache.add(KEY, answer(0.2), {}) == answer(0.1)
@@ -57,8 +57,6 @@ def test_an_answer_is_kept_as_it_was(file: Path) -> None:
     again = AnswerCache(file)
     assert again.find(KEY) == answer(0.1) and again.find(("cell", 12, 9)) == answer()
     assert again.find(("cell", 1, 1)) is None and again.find(("cel", 1, 0)) is None
-    assert (again.seed_of("cell", 1), again.seed_of("cell", 12)) == (7, 9)
-    assert again.seed_of("cell", 2) is None
 
 
 def test_processes_that_answer_at_once_agree_and_lose_nothing(file: Path) -> None:

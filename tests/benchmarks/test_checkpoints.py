@@ -146,27 +146,6 @@ def test_no_flipped_bit_and_no_cut_changes_a_result(
         assert values == WHOLE and 0 < cost < 1e6, path
 
 
-def test_no_half_of_a_checkpoint_is_copied_while_it_is_removed(
-    place: TrainingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept = checkpoint(place)
-    copies: list[bool] = []
-    unlink = os.unlink
-
-    def copy_after(path: Any, **more: Any) -> None:
-        unlink(path, **more)
-        if str(path).endswith(".txt"):
-            try:
-                shutil.copytree(kept, tmp_path / str(len(copies)))
-                copies.append(True)
-            except OSError:
-                copies.append(False)
-
-    monkeypatch.setattr(os, "unlink", copy_after)
-    place.drop()
-    assert copies == [False, False] and not kept.exists()
-
-
 def test_the_checkpoint_that_another_process_continues_is_not_removed(
     place: TrainingFolder,
 ) -> None:

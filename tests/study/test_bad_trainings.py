@@ -27,7 +27,7 @@ BAD = {
     "nan": "valid_error = nan for epoch 1, no finite number",
     "text": "valid_error = 'good' for epoch 1, no number",
     "list": "valid_error = [1.0] for epoch 1, no number",
-    "backwards": "it reported epoch 1 after 2, where 3 is next",
+    "backwards": "it reported epoch 1, where 3 is next",
     "full": "OSError: [Errno 28] No space left on device",
 }
 SPACE = EnumerableChoiceSpace("bad", {"what": (*BAD, "works"), "size": ("1", "2")})
