@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -38,50 +37,20 @@ def lengths_of(questions: Iterable[Question]) -> list[int]:
     return sorted({q.epochs for q in questions if q.epochs is not None})
 
 
-@dataclass(frozen=True)
-class Formula:
-    """A metric that follows from the cell alone as a function of cells."""
-
-    space: Space
-    metric: str
-    network: Network
-
-    def __call__(self, cells: Sequence[Cell]) -> Values:
-        """Compute the metric, shape ``(n,)``."""
-        choices = cells.choices if isinstance(cells, Enumerable) else choices_of(cells)
-        return untrained(self.space)[self.metric][1](choices, self.network)
+def formula(space: Space, metric: str, network: Network, cells: Sequence[Cell]) -> Values:
+    """Compute a metric that follows from cells alone, shape ``(n,)``."""
+    choices = cells.choices if isinstance(cells, Enumerable) else choices_of(cells)
+    return untrained(space)[metric][1](choices, network)
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A whole column that was measured before, as a function of cells.
-
-    Attributes:
-        space: The space.
-        column: Shape ``(len(space),)``.
-    """
-
-    space: Enumerable
-    column: Values
-
-    def __call__(self, cells: Sequence[Cell]) -> Values:
-        """Look the cells up, shape ``(n,)``."""
-        return (
-            self.column
-            if cells is self.space
-            else self.column[[self.space.index(cell) for cell in cells]]
-        )
+def _looked_up(space: Enumerable, column: Values, cells: Sequence[Cell]) -> Values:
+    """Look cells up in a whole column, shape ``(n,)``."""
+    return column if cells is space else column[[space.index(cell) for cell in cells]]
 
 
-@dataclass(frozen=True)
-class Applied:
-    """A user's function of one cell as a function of cells."""
-
-    function: Callable[[Cell], float]
-
-    def __call__(self, cells: Sequence[Cell]) -> Values:
-        """Compute the metric, shape ``(n,)``."""
-        return np.array([self.function(cell) for cell in cells], dtype=np.float64)
+def applied(function: Callable[[Cell], float], cells: Sequence[Cell]) -> Values:
+    """Compute a user's function of one cell for several, shape ``(n,)``."""
+    return np.array([function(cell) for cell in cells], dtype=np.float64)
 
 
 class Question(NamedTuple):
@@ -134,8 +103,6 @@ class Answer(float):
         >>> answer.value, answer.unit, answer.epochs, answer / 1000
         (37746.0, 'parameters', None, 37.746)
     """
-
-    __slots__ = ("cell", "epochs", "metric", "n_seeds", "seed", "source", "unit")
 
     cell: Cell
     metric: str
@@ -506,9 +473,9 @@ class Benchmark(ABC):
             return None
         known = untrained(self.space).get(question.metric)
         if known is not None and known[0] == self._by_name[question.metric]:
-            return Formula(self.space, question.metric, self.network)
+            return partial(formula, self.space, question.metric, self.network)
         if self.has_columns and isinstance(self.space, Enumerable):
-            return Measured(self.space, self.column(*question, seed))
+            return partial(_looked_up, self.space, self.column(*question, seed))
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
@@ -713,14 +680,15 @@ class Benchmark(ABC):
         value: float,
     ) -> Answer:
         answer = Answer(value)
-        metric = self._by_name[question.metric]
-        answer.cell = cell
-        answer.metric = question.metric
-        answer.epochs = question.epochs
-        answer.seed = seed if question.epochs is not None else None
-        answer.unit = metric.unit
-        answer.source = self.source_of(question)
-        answer.n_seeds = self.n_seeds(cell, question, seed)
+        vars(answer).update(
+            cell=cell,
+            metric=question.metric,
+            epochs=question.epochs,
+            seed=seed if question.epochs is not None else None,
+            unit=self._by_name[question.metric].unit,
+            source=self.source_of(question),
+            n_seeds=self.n_seeds(cell, question, seed),
+        )
         return answer
 
     def __repr__(self) -> str:

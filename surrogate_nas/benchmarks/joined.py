@@ -27,6 +27,12 @@ def open_extra(file: Path) -> Benchmark:
     return open_learned(str(file)) if is_surrogate(file) else open_table(file)
 
 
+_OF_THE_BASE = (
+    *("name", "open_units", "space", "cost", "objective", "licence", "citation", "default_seed"),
+    *("seed_policy", "address", "more", "one_by_one", "one_curve"),
+)
+
+
 class JoinedBenchmark(Benchmark):
     """Delegates to a benchmark, and serves the metrics of files besides.
 
@@ -75,19 +81,7 @@ class JoinedBenchmark(Benchmark):
         self.base = base
         self._files = files
         self.joined = (*base.joined, *(file.absolute() for file in files))
-        self.name = base.name
-        self.open_units = base.open_units
-        self.space = base.space
-        self.cost = base.cost
-        self.objective = base.objective
-        self.licence = base.licence
-        self.citation = base.citation
-        self.default_seed = base.default_seed
-        self.seed_policy = base.seed_policy
-        self.address = base.address
-        self.more = base.more
-        self.one_by_one = base.one_by_one
-        self.one_curve = base.one_curve
+        vars(self).update({name: getattr(base, name) for name in _OF_THE_BASE})
         self._owners: dict[str, Benchmark] = {}
         added = [
             metric

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Formula, Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values, formula
 from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.benchmarks.resolvers import Resolver, resolver_of
 from surrogate_nas.benchmarks.table import modified
@@ -238,7 +238,7 @@ class LearnedBenchmark(Benchmark):
 
     def _values(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
-            return Formula(self.space, question.metric, self.network)(listed(self.space))
+            return formula(self.space, question.metric, self.network, listed(self.space))
         mean, std = self.prediction(*question)
         if seed == "mean":
             return mean
@@ -262,7 +262,7 @@ class LearnedBenchmark(Benchmark):
     def _of_cells(self, cells: Sequence[Cell], question: Question, seed: Seed) -> Values:
         """The answers for some cells of a space that cannot be listed."""
         if question not in self._models:
-            return Formula(self.space, question.metric, self.network)(cells)
+            return formula(self.space, question.metric, self.network, cells)
         new = [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]
         if new:
             prediction = self._models[question].model.predict(new)

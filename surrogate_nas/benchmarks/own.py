@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Applied, Benchmark, Formula, Free, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark, Free, Question, Values, applied, formula
 from surrogate_nas.benchmarks.declared import Metric, with_open_units, worst_of
 from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.core import metrics
@@ -128,12 +128,12 @@ class OwnBenchmark(Benchmark):
         if self.is_dear(question.metric):
             return None
         function = self._functions.get(question.metric)
-        return super().free(question, seed) if function is None else Applied(function)
+        return super().free(question, seed) if function is None else partial(applied, function)
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         """What a function or the space says of cells, shape ``(n,)``."""
         if metric not in self._functions:
-            return Formula(self.space, metric, self.network)(cells)
+            return formula(self.space, metric, self.network, cells)
         return np.array([self._called(metric, cell) for cell in cells], dtype=np.float64)
 
     def _called(self, metric: str, cell: Cell) -> float:

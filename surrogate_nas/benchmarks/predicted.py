@@ -11,10 +11,10 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import (
     Benchmark,
-    Formula,
     Measurement,
     Question,
     Values,
+    formula,
     lengths_of,
 )
 from surrogate_nas.benchmarks.proxies import sizes_of
@@ -107,7 +107,7 @@ class PredictedBenchmark(Benchmark):
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                values[:, j] = Formula(self.space, question.metric, self.network)(cells)
+                values[:, j] = formula(self.space, question.metric, self.network, cells)
             else:
                 values[:, j] = rows[question.epochs][:, self._predicted[question.metric]]
         cost = rows[runs[-1]][:, self._seconds] if runs else np.zeros(len(cells))

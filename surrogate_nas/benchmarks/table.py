@@ -49,6 +49,11 @@ CHARGED = (_TRAINING, _PASS)
 """The metrics by which an evaluation is charged."""
 
 
+_OF_THE_TABLE = (
+    *("name", "title", "banner", "source", "licence", "citation", "objective", "card", "network"),
+)
+
+
 def modified(path: Path) -> int:
     """When a file was changed; 0 where there is none."""
     return path.stat().st_mtime_ns if os.path.isfile(path) else 0
@@ -117,6 +122,7 @@ class TableBenchmark(Benchmark):
 
     has_columns = True
     space: Enumerable
+    card: str
 
     def __init__(self, path: Path) -> None:
         """Open a table; columns are read when first asked for.
@@ -133,14 +139,7 @@ class TableBenchmark(Benchmark):
     def _hold(self, table: TableFile | PartOfTable | MemoryTable) -> None:
         """Answer from a table."""
         self._table = table
-        self.name = self._table.name
-        self.title = self._table.title
-        self.banner = self._table.banner
-        self.source = self._table.source
-        self.licence = self._table.licence
-        self.citation = self._table.citation
-        self.objective = self._table.objective
-        self.card = self._table.card
+        vars(self).update({name: getattr(table, name) for name in _OF_THE_TABLE})
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
         self.charge = _CHARGES[self.cost]
         self._charged = [_TRAINING, *({_PASS} & self._table.metrics.keys())]
@@ -150,12 +149,8 @@ class TableBenchmark(Benchmark):
         if self.one_curve:
             self.charge += " Training a cell on costs the difference, and another validation pass."
         self.space = self._table.cells
-        self.network = self._table.network
         stored = self._table.metrics.keys() - self.space.analytic.keys()
-        self.metrics = (
-            *self._table.metrics.values(),
-            *sizes_of(self.space, stored),
-        )
+        self.metrics = (*self._table.metrics.values(), *sizes_of(self.space, stored))
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
         self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys

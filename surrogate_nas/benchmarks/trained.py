@@ -17,10 +17,10 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import (
     Benchmark,
-    Formula,
     Measurement,
     Question,
     Values,
+    formula,
     lengths_of,
 )
 from surrogate_nas.benchmarks.cache import AnswerCache, Trained
@@ -108,7 +108,7 @@ class TrainedBenchmark(Benchmark):
 
     def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
         """A metric that follows from cells, shape ``(n,)``."""
-        return Formula(self.space, metric, self.network)(cells)
+        return formula(self.space, metric, self.network, cells)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
         """All for the mean, else one, where training plays a part."""

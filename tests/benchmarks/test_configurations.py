@@ -4,7 +4,6 @@ that they read.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -45,25 +44,18 @@ def here(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.mark.parametrize("name", ["COMPUTED", "TRAINING"])
 @pytest.mark.parametrize("kind", CONFIGURATIONS)
-def test_a_changed_configuration_is_another_benchmark(
-    kind: str, name: str, snas: Snas, here: Path
-) -> None:
-    def searched(scale: int, out: str, budget: int) -> Any:
+def test_a_changed_configuration_is_another_benchmark(kind: str, name: str, here: Path) -> None:
+    def opened(scale: int) -> tuple[str, float]:
         sys.modules.pop("config", None)
         benchmarks.file._opened.clear()  # as another process begins
         configured(here, CONFIGURATIONS[kind], scale)
-        command = "search", f"mine.py:{name}", "random", "--budget", budget
-        return snas(*command, "--out", out, "--json")
+        bench = sn.load(f"mine.py:{name}")
+        cell = bench.space.sample(np.random.default_rng(0))
+        return bench.fingerprint, bench.query(cell, "valid_error").value
 
-    first = searched(1, "out", 2)
-    assert first.code == 0, first.err
-    assert_one_clear_line(searched(2, "out", 4), "never mixed")
-    again = searched(1, "out", 4)
-    assert again.code == 0, again.err
-    other = searched(2, "other", 4)
-    assert other.code == 0, other.err
-    scores = [[trial["score"] for trial in made.json["trials"]] for made in (again, other)]
-    assert all(small < large for small, large in zip(*scores, strict=True))
+    (first, small), (second, large) = opened(1), opened(2)
+    assert first != second and small < large
+    assert opened(1) == (first, small)
 
 
 def test_a_folder_knows_what_was_read_without_the_data_directory(
@@ -336,11 +328,3 @@ def test_two_processes_have_one_digest(here: Path) -> None:
         )
         printed.add(made.stdout)
     assert len(printed) == 1 and len(set(printed.pop().split())) == 2
-
-
-def test_the_record_holds_names_and_digests(snas: Snas, here: Path) -> None:
-    configured(here, CONFIGURATIONS["a TOML file in a folder below"], 1)
-    search = "search", "mine.py:COMPUTED", "random", "--budget", 2, "--out", "out"
-    assert snas(*search).code == 0
-    stored = json.loads((here / "own/out/experiment.json").read_text())
-    assert {"conf/deep/conf.toml", "mine.py"} <= stored["read"].keys()

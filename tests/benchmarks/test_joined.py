@@ -18,8 +18,6 @@ from surrogate_nas.report import write_report
 from surrogate_nas.space import SPACES
 from surrogate_nas.space.network import Network
 from surrogate_nas.study.api import read_comparison
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
 from surrogate_nas.tables import Table, write_table
 
 N = 15625
@@ -198,18 +196,6 @@ def test_a_comparison_over_it_is_reported_and_read_back(
         run.real_seconds for run in made.runs_of("random")
     ]
     assert read_comparison(out).to_json()["strategies"][0]["runs"] == 3
-
-
-def test_other_latencies_are_another_comparison(joined: JoinedBenchmark, tmp_path: Path) -> None:
-    limits = Budget(5)
-    Experiment(sn.Objective(OBJECTIVE, joined), ["random"], 1, limits).execute(
-        folder=tmp_path / "out"
-    )
-    other = load("analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)])
-    with pytest.raises(UserError, match="another comparison"):
-        Experiment(sn.Objective(OBJECTIVE, other), ["random"], 1, limits).execute(
-            folder=tmp_path / "out"
-        )
 
 
 @pytest.mark.usefixtures("fresh_home")

@@ -20,7 +20,7 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import choices_of, space_named
 from surrogate_nas.tables.sources import fetching, nb301
 from surrogate_nas.tables.sources.base import predicted, source_of
-from tests.conftest import ON_EVERY_SPACE, Snas
+from tests.conftest import Snas
 
 DARTS = space_named("darts")
 PREFIX = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
@@ -188,7 +188,7 @@ def test_without_files_or_library_one_line_says_what_to_do(
     nb301._session.cache_clear()
 
 
-@pytest.mark.parametrize("strategy", [*ON_EVERY_SPACE, "hyperband", "bohb", "bo_epochs"])
+@pytest.mark.parametrize("strategy", ["random", "evolution", "bo", "hyperband", "bo_epochs"])
 def test_every_strategy_runs(
     bench: PredictedBenchmark,
     strategy: str,
