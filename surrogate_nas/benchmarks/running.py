@@ -49,19 +49,6 @@ _one_at_a_time = threading.RLock()
 """The standard streams belong to the whole process."""
 
 
-class WrongReport(Exception):
-    """A training reported what is no result, or ended without one.
-
-    Attributes:
-        cause: Whose fault it is.
-    """
-
-    def __init__(self, what: str, cause: Cause = "broken") -> None:
-        """Say what it did."""
-        super().__init__(what)
-        self.cause: Cause = cause
-
-
 class RunningTrial:
     """What a user's function is told of the training that it shall do, and where it reports to.
 
@@ -103,7 +90,7 @@ class RunningTrial:
         self.threads = n_threads
         self.options = options
         self.curve: dict[int, Trained] = {}
-        self.wrong: WrongReport | UserError | None = None
+        self.wrong: UserError | None = None
         self._name = held.curve
         self._before = held.seconds
         self._metrics = metrics
@@ -132,7 +119,7 @@ class RunningTrial:
             **metrics: All metrics of the benchmark by name, in their own units.
 
         Raises:
-            WrongReport: The report is no result; the training has failed.
+            EvaluationError: The report is no result; the training has failed.
             UserError: A value may be a fraction or in %, and nothing says which.
         """
         if os.getpid() != self._owner:
@@ -142,7 +129,7 @@ class RunningTrial:
                 raise self.wrong
             number = self._checked_epoch(epoch)
             values = self._checked_values(number, metrics)
-        except (WrongReport, UserError) as error:
+        except UserError as error:
             self.wrong = error  # also where the user's function catches it
             raise
         self.curve[number] = Trained(values, self._before + self.seconds, self._name)
@@ -154,7 +141,7 @@ class RunningTrial:
 
     def _checked_epoch(self, epoch: object) -> int:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool):
-            raise WrongReport(f"it reported the epoch {shown(epoch)}, which is no whole number")
+            raise EvaluationError(f"it reported the epoch {shown(epoch)}, which is no whole number")
         number = int(epoch)
         following = self.done + 1
         if number != following or number > self.epochs:
@@ -163,15 +150,17 @@ class RunningTrial:
                 if following <= self.epochs
                 else f"{plural(self.epochs, 'epoch')} were asked for"
             )
-            raise WrongReport(f"it reported epoch {number}, where {right}")
+            raise EvaluationError(f"it reported epoch {number}, where {right}")
         return number
 
     def _checked_values(self, epoch: int, metrics: Mapping[str, object]) -> dict[str, float]:
         for name in metrics:
             if name not in self._metrics:
-                raise WrongReport(str(unknown("reported metric", name, self._metrics)).rstrip("."))
+                raise EvaluationError(
+                    str(unknown("reported metric", name, self._metrics)).rstrip(".")
+                )
         if missing := [name for name in self._metrics if name not in metrics]:
-            raise WrongReport(f"it reported no {', '.join(missing)} for epoch {epoch}")
+            raise EvaluationError(f"it reported no {', '.join(missing)} for epoch {epoch}")
         values = {
             name: _checked_value(metric, epoch, metrics[name])
             for name, metric in self._metrics.items()
@@ -188,18 +177,18 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
     with suppress(Exception):
         value = scalar() if callable(scalar) else value
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise WrongReport(f"it reported {name} = {shown(value)} for epoch {epoch}, no number")
+        raise EvaluationError(f"it reported {name} = {shown(value)} for epoch {epoch}, no number")
     number = math.inf
     with suppress(OverflowError):
         number = float(value)
     said = f"it reported {name} = {number:g} for epoch {epoch}"
     if not math.isfinite(number):
-        raise WrongReport(f"{said}, no finite number")
+        raise EvaluationError(f"{said}, no finite number")
     if outside := metric.outside(number):
-        raise WrongReport(f"{said}, {outside}")
+        raise EvaluationError(f"{said}, {outside}")
     worst = worst_of(metric)
     if number < worst if worst < 0 else number > worst:
-        raise WrongReport(f"{said}; nothing is worse than {worst:g}")
+        raise EvaluationError(f"{said}; nothing is worse than {worst:g}")
     return number
 
 
@@ -226,12 +215,12 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
         if trial.wrong is not None:
             raise trial.wrong
         if trial.done < trial.epochs:
-            raise WrongReport(f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}")
+            raise EvaluationError(f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}")
     except BaseException as error:  # a user's code may raise any, such as GeneratorExit
         if is_interrupt(error):
             raise
-        if isinstance(trial.wrong, UserError):  # of all trainings, so it ends the search
-            raise trial.wrong from error
+        if trial.wrong and not isinstance(trial.wrong, EvaluationError):
+            raise trial.wrong from error  # of all trainings, so it ends the search
         raise failure(error, trial, log) from error
     finally:
         shorten(log)
@@ -241,14 +230,19 @@ def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationE
     """What a training raised, as one line; the traceback is added to its output."""
     cost = max(trial.seconds, 0.0)
     error = trial.wrong or error
-    if isinstance(error, WrongReport):
-        what = str(error)
+    if isinstance(error, EvaluationError):
+        what, cause = str(error), error.cause
     else:
         what = _last_line(error)
-        _add_traceback(error, log)
-    return EvaluationError(
-        f"{one_line(what)[:_LONGEST_REASON]}; its output is in {log}", _cause(error), cost
-    )
+        names = {kind.__name__ for kind in type(error).__mro__}
+        is_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY in names
+        cause = "resources" if is_memory else "broken"
+        shorten(log)
+        # a full disk, or an exception that cannot be printed
+        with suppress(Exception), log.open("a", encoding="utf-8", errors="replace") as file:
+            file.write("".join(traceback.format_exception(error)))
+    reason = f"{one_line(what)[:_LONGEST_REASON]}; its output is in {log}"
+    return EvaluationError(reason, cause, cost)
 
 
 def _last_line(error: BaseException) -> str:
@@ -259,21 +253,6 @@ def _last_line(error: BaseException) -> str:
         return " ".join([list(described.format_exception_only())[-1].strip(), *notes])
     except Exception:  # noqa: BLE001 - a user's exception can raise when printed
         return type(error).__name__
-
-
-def _add_traceback(error: BaseException, log: Path) -> None:
-    shorten(log)
-    # a full disk, or an exception that cannot be printed
-    with suppress(Exception), log.open("a", encoding="utf-8", errors="replace") as file:
-        file.write("".join(traceback.format_exception(error)))
-
-
-def _cause(error: BaseException) -> Cause:
-    if isinstance(error, WrongReport):
-        return error.cause
-    names = {kind.__name__ for kind in type(error).__mro__}
-    is_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY in names
-    return "resources" if is_memory else "broken"
 
 
 def shorten(log: Path) -> None:
@@ -382,7 +361,7 @@ class CommandTraining:
             said = [line for line in lines if line and line not in printed][-1:]
             why = b": ".join([b"", *said]).decode(errors="replace")
             cause: Cause = "resources" if "memory ran out" in how else "broken"
-            raise WrongReport(f"it {how}{why}", cause)
+            raise EvaluationError(f"it {how}{why}", cause)
 
 
 _OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")

@@ -315,9 +315,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
         The mean is over all seeds, and its cost that of all their trainings.
         """
+        measure = super().measure
         if seed != "mean" or self._n_seeds == 1:
-            return super().measure(cells, questions, seed)
-        answers = [super().measure(cells, questions, number) for number in range(self._n_seeds)]
+            return measure(cells, questions, seed)
+        answers = [measure(cells, questions, number) for number in range(self._n_seeds)]
         values = np.mean([answer.values for answer in answers], axis=0)
         return Measurement(values, np.sum([answer.cost for answer in answers], axis=0))
 
