@@ -44,7 +44,6 @@ def formula(space: Space, metric: str, network: Network, cells: Sequence[Cell]) 
 
 
 def _looked_up(space: Enumerable, column: Values, cells: Sequence[Cell]) -> Values:
-    """Look cells up in a whole column, shape ``(n,)``."""
     return column if cells is space else column[[space.index(cell) for cell in cells]]
 
 
@@ -614,7 +613,6 @@ class Benchmark(ABC):
         return Answers(self._query(list(map(self._named_cell, cells)), metric, epochs, seed))
 
     def _named_cell(self, given: Any) -> Cell:
-        """The cell of the space that a cell, a text or an index names."""
         return cell_at(self.space, given) if _is_index(given) else self.space.cell(given)
 
     def _query(

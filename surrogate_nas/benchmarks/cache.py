@@ -176,7 +176,6 @@ class AnswerCache:
             yield _text((cell, epochs, seed)), line
 
     def _checked(self, key: Key, value: object) -> Trained | None:
-        """A stored answer; None where it is damaged."""
         try:
             *question, metrics, seconds, notes = _unsealed(value)
             version, release = notes.get("version", 1), notes.get(RELEASE)

@@ -203,7 +203,6 @@ class Computed(OwnBenchmark):
 
 
 def _named(cheap: object, own: Mapping[str, Metric]) -> Iterable[str]:
-    """The metrics that are cheap."""
     if isinstance(cheap, bool):
         return own if cheap else ()
     names = check_names("cheap", cheap)

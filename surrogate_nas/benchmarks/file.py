@@ -76,7 +76,6 @@ def _taken(file: Path, attribute: str) -> Benchmark:
 
 
 def _opened_elsewhere(benchmark: Benchmark) -> tuple[Callable[[str], Benchmark], tuple[str]]:
-    """In another process the file is read again."""
     return _open_again, (benchmark.address,)
 
 

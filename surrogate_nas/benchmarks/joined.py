@@ -77,7 +77,6 @@ class JoinedBenchmark(Benchmark):
         files: Sequence[Path],
         extras: Sequence[Benchmark],
     ) -> None:
-        """Join what the files hold."""
         self.base = base
         self._files = files
         self.joined = (*base.joined, *(file.absolute() for file in files))

@@ -70,7 +70,6 @@ class OwnBenchmark(Benchmark):
         self.open_units = with_open_units(own)
 
     def _describe(self, described: Iterable[metrics.Metric]) -> None:
-        """Take the metrics, whose first loss is the objective."""
         self.metrics = tuple(described)
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""

@@ -75,7 +75,6 @@ class FilesRead:
         return dict(content)
 
     def _digest(self, name: str, first: Mapping[str, Any]) -> str:
-        """The digest of a file now."""
         state = state_of(self.folder / name)
         digest, *before = first.get(name, [""])
         return digest if before == list(state) else digest_of(self.folder / name, state)

@@ -137,7 +137,6 @@ class TableBenchmark(Benchmark):
         self._hold(self._read_table(path))
 
     def _hold(self, table: TableFile | PartOfTable | MemoryTable) -> None:
-        """Answer from a table."""
         self._table = table
         vars(self).update({name: getattr(table, name) for name in _OF_THE_TABLE})
         self.cost = "queries" if self._table.cost == "queries" else "seconds"

@@ -118,7 +118,6 @@ class TrainedBenchmark(Benchmark):
 
     @property
     def _made_with(self) -> dict[str, str]:
-        """What is noted beside answers."""
         noted = {"surrogate_nas": __version__, "python": platform.python_version()}
         if self.engine:
             noted["engine"] = self.engine

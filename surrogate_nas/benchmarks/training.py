@@ -202,7 +202,6 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return self.space.positions if isinstance(self.space, ChoiceSpace) else ()
 
     def _options(self, cell: Cell) -> dict[str, str]:
-        """What a cell chooses, by position."""
         if not isinstance(self.space, ChoiceSpace):
             return {}
         chosen = zip(self.space.options, cell.choices, strict=True)
@@ -243,13 +242,11 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return tuple(range(1, self.epochs + 1))
 
     def _seconds(self) -> Metric:
-        """What a training took from its first epoch on."""
         clock = "processor" if self._on_cpu else "wall-clock"
         how = f"{clock} time of the first n epochs, as the training took it"
         return Metric(SECONDS, "s", "record", "cost", self._every, "train", how, self.source)
 
     def _divisors(self, typical: Mapping[str, float]) -> dict[str, float]:
-        """What divides reported costs, by their names."""
         if not isinstance(typical, Mapping):
             raise UserError(
                 f"typical is a mapping of reported costs to numbers, not {typical!r:.80}."
@@ -347,7 +344,6 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return found
 
     def _found(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        """The answers that are here."""
         found = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
         return {length: answer for length, answer in found.items() if answer is not None}
 
@@ -478,7 +474,6 @@ def _alone(folder: Path, what: str) -> Iterator[None]:
 
 
 def _content(file: Path) -> Any:
-    """What tells a file of a command from another one."""
     if file.suffix == ".py":
         return dict(with_imports(file))
     return [file.name, hashlib.sha256(file.read_bytes()).hexdigest()]

@@ -93,7 +93,6 @@ class _Values:
         return other
 
     def _source(self, kind: type | FunctionType) -> str:
-        """A digest of the file of a function or class, or of what is known of it without one."""
         has_file = hasattr(sys.modules.get(kind.__module__), "__file__")
         key = kind.__module__ if has_file else f"{kind.__module__} {kind.__qualname__}"
         if key not in self._sources:
@@ -330,7 +329,6 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _is_only_filled(name: str, codes: Iterable[CodeType]) -> bool:
-    """Whether code names a container only to add to it."""
     uses = [use for code in codes for use in _uses(name, code)]
     return bool(uses) and all(use in _FILLING for use in uses)
 
