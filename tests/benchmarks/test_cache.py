@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import resource
 import shutil
@@ -13,7 +12,6 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -65,23 +63,6 @@ def test_processes_that_answer_at_once_agree_and_lose_nothing(file: Path) -> Non
     cache = AnswerCache(file)
     found = [cache.find(("cell", 1, number)) for number in range(41)]
     assert [one and one.metrics["me"] for one in found] == [*said[0], None]
-
-
-def test_an_old_view_of_the_file_cuts_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = AnswerCache(file)
-    first.add(KEY, answer(), {})
-    seen = file.stat()
-    AnswerCache(file).add(("cell", 1, 1), answer(), {})
-    real = os.stat
-
-    def stat(path: Any, **more: Any) -> os.stat_result:  # as a network file system remembers it
-        return seen if path == file else real(path, **more)
-
-    monkeypatch.setattr(os, "stat", stat)
-    first.add(("cell", 1, 2), answer(), {})
-    monkeypatch.undo()
-    found = [AnswerCache(file).find(("cell", 1, number)) for number in range(3)]
-    assert found == [answer()] * 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

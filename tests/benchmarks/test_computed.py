@@ -126,19 +126,6 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
     assert "latency@mine" in objective.known.missing
 
 
-def test_a_limit_needs_no_median(calls: Calls) -> None:
-    limit = "latency@mine <= 3.2"
-    run = sn.search(
-        calls.bench(), "bo", "valid_error", subject_to=limit, random_first=10, budget=20
-    )
-    cells = {trial.cell for trial in run.trials}
-    assert calls.of == {"valid_error": len(cells), "latency@mine": len(cells)}
-    assert {trial.feasible for trial in run.trials} == {True, False}
-    best = run.incumbent
-    worst = max(trial.score for trial in run.trials if trial.feasible)
-    assert best.feasible and all(trial.score > worst for trial in run.trials if not trial.feasible)
-
-
 def test_runs_that_a_folder_holds_are_announced_no_more(
     calls: Calls, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -217,20 +204,6 @@ def test_commands_hold_to_it(snas: Snas, tmp_path: Path) -> None:
     assert found["valid_error"] == 5 and found["test_error"] == 1
     assert found["latency@mine"] <= SAMPLE + 5
     assert "64 cells beforehand" in said and "at most 5 cells" in said
-
-
-def test_an_edited_file_is_another_benchmark(snas: Snas, tmp_path: Path) -> None:
-    file = tmp_path / "mine.py"
-    out = tmp_path / "out"
-    short = ["--strategies", "random", "--runs", 1, "--budget", 4, "--out", out]
-    file.write_text(FILE)
-    assert snas("compare", f"{file}:BENCH", *short).code == 0
-    assert snas("report", out, "--bench", f"{file}:BENCH").code == 0
-    file.write_text(FILE.replace("60.0 -", "50.0 -"))
-    reported = snas("report", out, "--bench", f"{file}:BENCH")
-    assert reported.code == 2 and "other numbers than it was begun with" in reported.err
-    refused = snas("compare", f"{file}:BENCH", *short)
-    assert refused.code == 2 and "never mixed" in refused.err
 
 
 SCALE = 2.0

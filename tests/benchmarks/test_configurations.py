@@ -5,7 +5,6 @@ that they read.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -207,21 +206,14 @@ def taking(value: Any) -> Callable[[sn.Cell], Any]:
 
 PAIRS: dict[str, tuple[Any, Any]] = {
     "a list": ([1, [2, 3]], [1, [2, 4]]),
-    "a deep list": ([[[[[[[[1]]]]]]]], [[[[[[[[2]]]]]]]]),
     "a dictionary": ({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}}),
-    "keys": ({"a": 1}, {"b": 1}),
     "an order that counts": (OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)),
     "a set": ({"a", "b"}, {"a", "c"}),
     "a data class": (Settings(1.0, [2]), Settings(1.0, [3])),
     "an object": (Stateful(1.0), Stateful(2.0)),
     "a method": (Stateful(1.0).error, Stateful(2.0).error),
-    "a bound method of a dictionary": ({"a": 1}.get, {"a": 2}.get),
     "a partial": (partial(max, 1), partial(max, 2)),
     "an array": (np.zeros(3), np.ones(3)),
-    "an array of objects": (np.array([1, "a"], object), np.array([2, "a"], object)),
-    "a type of array": (np.zeros(3), np.zeros(3, np.float32)),
-    "a pattern": (re.compile("a"), re.compile("b")),
-    "a path": (Path("a"), Path("b")),
     "a function in a list": ([taking(1)], [taking(2)]),
     "a generator of numbers": (np.random.default_rng(1), np.random.default_rng(2)),
     "a shared object": ((both := [1], both, [2]), (both, [2], [2])),

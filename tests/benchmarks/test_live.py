@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +13,6 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
@@ -123,55 +119,6 @@ def test_no_cell_is_trained_that_the_budget_does_not_reach(
     assert len(kept(tmp_path)) == 3
 
 
-COMPARE = """
-import sys
-from pathlib import Path
-import surrogate_nas as sn
-
-from surrogate_nas.benchmarks.cache import AnswerCache
-
-kept, enough = 0, int(sys.argv[3])
-add = AnswerCache.add
-
-def add_slowly(self, *answer):
-    global kept
-    kept += 1
-    print("keeps", flush=True)
-    if kept > enough + 2:
-        sys.stdin.read()
-    return add(self, *answer)
-
-AnswerCache.add = add_slowly
-sn.compare(sys.argv[1], ["random", "bo"], runs=2, budget=12, folder=Path(sys.argv[2]))
-"""
-"""Tells whenever it is about to keep an answer; after some it waits to be killed."""
-
-
-@pytest.mark.slow
-def test_a_killed_comparison_goes_on_and_trains_nothing_twice(
-    bench: LiveBenchmark, tmp_path: Path
-) -> None:
-    assert bench.name
-    out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMPARE, f"live:{TINY}", str(out), "5"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    for _ in range(5):
-        assert process.stdout.readline() == b"keeps\n"
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL and len(kept(tmp_path)) >= 4
-    made = sn.compare(f"live:{TINY}", ["random", "bo"], runs=2, budget=12, folder=out)
-    assert [len(run.trials) for run in made.runs] == [12] * 4
-    keys = [tuple(entry[:3]) for entry in kept(tmp_path)]
-    assert len(keys) == len(set(keys))
-    trained = {trial.cell.text: trial.cost_seconds for run in made.runs for trial in run.trials}
-    assert trained == {entry[0]: entry[4] for entry in kept(tmp_path) if entry[0] in trained}
-
-
 def test_a_damaged_answer_is_trained_again_with_one_line(
     bench: LiveBenchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,17 +202,6 @@ def test_data_and_tolerance_belong_to_the_fingerprint(tmp_path: Path) -> None:
     third = LiveBenchmark(f"{file}:TASK")
     third.task = replace(third.task, tolerance=0.25)
     assert len({first.fingerprint, second.fingerprint, third.fingerprint}) == 3
-
-
-def test_of_two_answers_the_first_stands_for_both(bench: LiveBenchmark, tmp_path: Path) -> None:
-    cell = bench.space[11]
-    other = LiveBenchmark(TINY)
-    key = (cell.text, 1, 0)
-    assert other.cache.find(key) is None  # both begin to train it
-    mine = bench.query(cell, "valid_loss")
-    stands = other.cache.add(key, Trained({"valid_loss": -1.0}, 9.0), {})
-    assert stands.metrics["valid_loss"] == mine == other.query(cell, "valid_loss")
-    assert len(kept(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
