@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -126,19 +126,14 @@ class LambdaPath(StudyResult):
         """A path has none: each of its steps has one."""
 
     @cached_property
-    def _plane_and_frame(self) -> tuple[Objective, Frame]:
-        benchmark = self.steps[-1].comparison.objective.benchmark
-        return plane_of(parse(self.expression), benchmark)
-
-    @property
     def plane(self) -> Objective:
         """L and R as two objectives."""
-        return self._plane_and_frame[0]
+        return plane_of(parse(self.expression), self.steps[-1].comparison.objective.benchmark)
 
-    @property
+    @cached_property
     def frame(self) -> Frame:
         """What hypervolumes are taken in: that of the exact front of L and R."""
-        return self._plane_and_frame[1]
+        return _frame_of(self.plane, self.expression)
 
     @cached_property
     def points(self) -> Values:
@@ -239,25 +234,14 @@ class LambdaPath(StudyResult):
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")
         lines.writerow(_HEADS)
-        lines.writerows(self._lines())
-        return text.getvalue()
-
-    def _lines(self) -> Iterator[tuple[object, ...]]:
         for step in self.steps:
             best = step.comparison.optimum or 0.0
             for name in step.comparison.strategies:
                 for run in step.comparison.feasible_runs_of(name):
                     trial = step.comparison.answer(run)
-                    place = self.point(trial.cell).tolist()
-                    yield (
-                        step.value,
-                        name,
-                        run.run,
-                        trial.cell,
-                        trial.score,
-                        trial.score - best,
-                        *place,
-                    )
+                    row = (step.value, name, run.run, trial.cell, trial.score, trial.score - best)
+                    lines.writerow((*row, *self.point(trial.cell).tolist()))
+        return text.getvalue()
 
 
 @checked
@@ -298,36 +282,28 @@ def lambda_path(
         UserError: Anything about the input is wrong, or a run failed.
     """
     opened = load(benchmark) if isinstance(benchmark, str) else benchmark
-    expression = _expression(opened, objective, subject_to)
+    expression = parse(str(opened.objective if objective is None else objective), subject_to)
+    if any(term.metric == DIVERSITY for term in expression.terms):
+        raise UserError("diversity depends on a run's history, so there is no optimum at any λ.")
     values = checked_grid(lambdas)
     bound = [Objective(at(expression, opened, value), opened) for value in values]
-    plane_of(expression, opened)  # what it refuses is refused before any run
+    # what these refuse is refused before any run
+    _frame_of(plane_of(expression, opened), str(expression))
     parts = []
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
         place = None if folder is None else Path(folder) / name
-        store = None if place is None else Store(place)
-        parts.append(
-            Part(
-                name,
-                Experiment(resumed(under, place), strategies, runs, Budget(budget), **options),
-                store,
-            )
-        )
-    runs_made = execute(
-        parts,
-        workers=workers,
-        engine=engine,
-        progress=progress,
-    )
-    if failures := [run.failure for run in runs_made.values() if run.failure]:
+        experiment = Experiment(resumed(under, place), strategies, runs, Budget(budget), **options)
+        parts.append(Part(name, experiment, None if place is None else Store(place)))
+    made = execute(parts, workers=workers, engine=engine, progress=progress)
+    if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
-    compared_parts = [compared(part.experiment, part.in_order(runs_made)) for part in parts]
-    return LambdaPath(str(expression), list(map(Step, values, compared_parts)))
+    comparisons = [compared(part.experiment, part.in_order(made)) for part in parts]
+    return LambdaPath(str(expression), list(map(Step, values, comparisons)))
 
 
-def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
-    """L and R of an expression as two objectives, and the frame of their exact front."""
+def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
+    """L and R of an expression as two objectives."""
     loss, cost = _loss_and_cost(expression, benchmark)
     plane = Objective(
         (Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark
@@ -337,22 +313,14 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, F
             f"A path over λ needs exact optima: a table with all its cells, which {benchmark.name}"
             " is not."
         )
+    return plane
+
+
+def _frame_of(plane: Objective, expression: str) -> Frame:
     frame = frame_of(plane)
     if frame is None:
-        raise UserError(f"No cell of {benchmark.name} keeps the limits of {expression}.")
-    return plane, frame
-
-
-def _expression(
-    benchmark: Benchmark,
-    objective: str | Expression | None,
-    subject_to: str | None,
-) -> Expression:
-    given = benchmark.objective if objective is None else objective
-    expression = parse(str(given), subject_to)
-    if any(term.metric == DIVERSITY for term in expression.terms):
-        raise UserError("diversity depends on a run's history, so there is no optimum at any λ.")
-    return expression
+        raise UserError(f"No cell of {plane.benchmark.name} keeps the limits of {expression}.")
+    return frame
 
 
 def checked_grid(lambdas: Sequence[float]) -> list[float]:
