@@ -366,131 +366,97 @@ def _alike(one: Any, other: Any) -> bool:
 
 def _checked_runs(part: _Part, found: Verification) -> list[Run]:
     """The runs of a comparison that are right by their table and budget."""
-    space = part.objective.benchmark.space
     runs = []
-    for label, numbers in part.runs.items():
-        for number in numbers:
-            path = part.store.path(label, number)
-            try:
-                run = part.store.load(label, number, space)
-                if run is not None:
-                    check_run(run, part.objective, path)
-            except UserError as error:
-                found.problems.append(str(error))
-                continue
-            if run is None:
-                if path.is_file():  # else it was told that it is missing
-                    found.problems.append(f"{path} has not ended.")
-                continue
-            try:
-                wrong = _wrong_with(part, run)
-            except (KeyError, ValueError) as error:  # a trial without what its epochs have
-                wrong = f"a trial has other values than its objective: {error}."
-            if wrong := wrong or _wrong_confirmation(part, run):
-                found.problems.append(f"{path}: {wrong}")
-            else:
-                runs.append(run)
-            if run.failure:
-                found.notes.append(f"{path} failed: {run.failure:.200}")
+    for label, number in ((label, number) for label, of in part.runs.items() for number in of):
+        path = part.store.path(label, number)
+        try:
+            run = part.store.load(label, number, part.objective.benchmark.space)
+            if run is not None:
+                check_run(run, part.objective, path)
+        except UserError as error:
+            found.problems.append(str(error))
+            continue
+        if run is None:
+            if path.is_file():  # else it was told that it is missing
+                found.problems.append(f"{path} has not ended.")
+            continue
+        try:
+            wrong = next(_wrong_with(part, run), "")
+        except (KeyError, ValueError) as error:  # a trial without what its epochs have
+            wrong = f"a trial has other values than its objective: {error}."
+        if wrong:
+            found.problems.append(f"{path}: {wrong}")
+        else:
+            runs.append(run)
+        if run.failure:
+            found.notes.append(f"{path} failed: {run.failure:.200}")
     return runs
 
 
-def _wrong_with(part: _Part, run: Run) -> str:
-    budget = part.budget
+def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
+    """What of a run does not follow from its comparison."""
+    objective, budget = part.objective, part.budget
     if (run.budget_cells, run.budget_seconds) != (budget.cells, budget.seconds):
-        return "it was made with another budget."
-    if run.failure:
-        return ""
-    begun = _wrong_beginning(part, run)
-    if begun:
-        return begun
-    if unfit := _unfit_flag(part, run):
-        return unfit
-    if wrong := contradiction(run, part.objective, part.options.seed, whole=True, charges=True):
-        trial, name, stored, true = wrong
-        return (
-            f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g} in"
-            f" {part.objective.benchmark.name}."
-        )
-    return _wrong_clock(part, run) or _wrong_end(part, run)
+        yield "it was made with another budget."
+    if not run.failure:
+        yield from _wrong_beginning(part, run)
+        if run.judged is not None and not objective.trained_seeds:
+            yield "it is judged by further seeds, which nothing of its benchmark is trained with."
+        if run.scalarised and objective.parts == 1:
+            yield "it says that several objectives were joined, and it has one."
+        for trial in run.trials:
+            if trial.failure and objective.benchmark.has_columns:
+                yield f"trial {trial.index} failed, and a look-up in a table cannot fail."
+        if wrong := contradiction(run, objective, part.options.seed, whole=True, charges=True):
+            trial, name, stored, true = wrong
+            yield (
+                f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g} in"
+                f" {objective.benchmark.name}."
+            )
+        yield from _wrong_clock(part, run)
+        yield from _wrong_end(part, run)
+    if run.confirmed is not None and objective.benchmark.has_columns:
+        asked, root = run.confirmed.asked, part.options.seed
+        again = confirm(objective, run, asked.cells, asked.seeds, against=asked.against, root=root)
+        if not _alike(run.confirmed.stored(), again.stored()):
+            yield "its confirmed winner is not what fresh seeds give."
 
 
-def _unfit_flag(part: _Part, run: Run) -> str:
-    objective = part.objective
-    if run.judged is not None and not objective.trained_seeds:
-        return "it is judged by further seeds, which nothing of its benchmark is trained with."
-    if run.scalarised and objective.parts == 1:
-        return "it says that several objectives were joined, and it has one."
-    for trial in run.trials:
-        if trial.failure and objective.benchmark.has_columns:
-            return f"trial {trial.index} failed, and a look-up in a table cannot fail."
-    return ""
-
-
-def _wrong_confirmation(part: _Part, run: Run) -> str:
-    """What of a confirmed winner does not follow from its run; empty where all does, or where its
-    cells would be trained.
-    """
-    stored = run.confirmed
-    if stored is None or not part.objective.benchmark.has_columns:
-        return ""
-    asked = stored.asked
-    root = part.options.seed
-    again = confirm(part.objective, run, asked.cells, asked.seeds, against=asked.against, root=root)
-    if _alike(stored.stored(), again.stored()):
-        return ""
-    return "its confirmed winner is not what fresh seeds give."
-
-
-def _wrong_beginning(part: _Part, run: Run) -> str:
-    options = part.options
-    most = len(run.trials)
-    drawn = first_cells(
-        part.objective.benchmark.space, min(options.first_cells, most), options.seed, run.run
-    )
-    wanted = [cell.text for cell in part.beginning.asked(drawn, most)]
+def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
+    options, most = part.options, len(run.trials)
+    random_cells = min(options.first_cells, most)
+    drawn = first_cells(part.objective.benchmark.space, random_cells, options.seed, run.run)
     made = [trial.cell.text for trial in run.trials]
-    if part.has_one_worker:
-        made = made[: len(wanted)]
-    missing = [
-        (place, cell)
-        for place, cell in enumerate(wanted)
-        if (made[place] != cell if part.has_one_worker else cell not in made)
-    ]
-    if not missing:
-        return ""
-    place, cell = missing[0]
-    return f"cell {place} is not {cell}, which its seed begins with."
+    for index, cell in enumerate(part.beginning.asked(drawn, most)):
+        if made[index] != cell.text if part.has_one_worker else cell.text not in made:
+            yield f"cell {index} is not {cell}, which its seed begins with."
 
 
-def _wrong_clock(part: _Part, run: Run) -> str:
+def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
     if part.options.in_flight is not None:
-        return ""
+        return
     free = [0.0] * part.options.simulated_workers
     for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
         since = heapq.heappop(free)
         began = since if part.has_one_worker else max(trial.started, since)
         ended = trial.started + trial.cost_seconds
         if not (_alike(trial.started, began) and _alike(trial.finished, ended)):
-            return f"trial {trial.index} is out of its order in time."
+            yield f"trial {trial.index} is out of its order in time."
         heapq.heappush(free, trial.finished)
     for before, trial in pairwise(run.trials):
         if trial.finished < before.finished:
-            return f"trial {trial.index} is out of its order in time."
-    return ""
+            yield f"trial {trial.index} is out of its order in time."
 
 
-def _wrong_end(part: _Part, run: Run) -> str:
-    budget = part.budget
-    n = len(run.trials)
+def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
+    budget, n = part.budget, len(run.trials)
     if budget.cells is not None and n > budget.cells:
-        return f"it has {n} trials, and its budget pays for {budget.cells}."
+        yield f"it has {n} trials, and its budget pays for {budget.cells}."
     if budget.seconds is not None and run.trials[-1].finished > budget.seconds * (1 + _WITHIN):
-        return f"it ends after {run.trials[-1].finished:g}, and its budget at {budget.seconds:g}."
+        yield f"it ends after {run.trials[-1].finished:g}, and its budget at {budget.seconds:g}."
     reached = part.options.reached(run.trials, run.epochs)
     if budget.seconds is None and n != budget.cells and not reached and not _ended_early(run):
-        return f"it has {plural(n, 'trial')} of {budget.cells}."
-    return ""
+        yield f"it has {plural(n, 'trial')} of {budget.cells}."
 
 
 def _ended_early(run: Run) -> bool:
@@ -507,54 +473,43 @@ def _chosen(
     """The runs that are made again; why others cannot be is noted, once for each strategy."""
     by_strategy: dict[str, list[_Chosen]] = {}
     for part, run in runs:
-        entry, why = _replayable(part, run)
-        if entry is not None:
+        entry = strategy_entry(run.strategy)
+        if not (why := _why_not(part, run, entry)):
             by_strategy.setdefault(run.strategy, []).append((part, run, entry))
         elif (note := f"{run.strategy} is not replayed: {why}.") not in found.notes:
             found.notes.append(note)
-    if replay_all:
-        return [one for of_one in by_strategy.values() for one in of_one]
     rng = np.random.default_rng(int(digest, 16))
     chosen = []
     for of_one in by_strategy.values():
-        n = math.ceil(SHARE * len(of_one))
+        n = len(of_one) if replay_all else math.ceil(SHARE * len(of_one))
         chosen += [of_one[i] for i in sorted(rng.choice(len(of_one), n, replace=False))]
     return chosen
 
 
-def _replayable(part: _Part, run: Run) -> tuple[StrategyEntry | None, str]:
-    """A run's strategy, where it can be made again here without code from elsewhere; else why
-    not.
-    """
-    entry = strategy_entry(run.strategy)
+def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
+    """Why a run is not made again; empty where it can be, without code from elsewhere."""
     if not part.objective.benchmark.has_columns:
-        return None, f"{part.objective.benchmark.name} is no table"
+        return f"{part.objective.benchmark.name} is no table"
     if not _is_own(entry):
-        return None, _whose(part, entry)
+        if entry.label in (part.description.get("sources") or {}):
+            return "it is a user's own code, which is never run from an archive"
+        if entry.target in STRATEGIES:
+            return "its options may name code"
+        if entry.origin == "bridge":
+            return "it comes from another library"
+        return "it does not come with the project, or trains networks"
     if run.failure and (part.budget.cells or math.inf) > _MOST_FAILED:
-        return None, "it failed, and its budget is large"
-    return entry, ""
+        return "it failed, and its budget is large"
+    return ""
 
 
 def _is_own(entry: StrategyEntry) -> bool:
     """Whether a strategy is the project's, and its options name no code."""
-    return entry.target in STRATEGIES and all(map(_is_plain, entry.options.values()))
-
-
-def _whose(part: _Part, entry: StrategyEntry) -> str:
-    if entry.label in (part.description.get("sources") or {}):
-        return "it is a user's own code, which is never run from an archive"
-    if entry.target in STRATEGIES:
-        return "its options may name code"
-    if entry.origin == "bridge":
-        return "it comes from another library"
-    return "it does not come with the project, or trains networks"
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return value.isidentifier()
-    return value is None or isinstance(value, bool | int | float)
+    return entry.target in STRATEGIES and all(
+        value.isidentifier() if isinstance(value, str) else isinstance(value, bool | int | float)
+        for value in entry.options.values()
+        if value is not None
+    )
 
 
 def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
