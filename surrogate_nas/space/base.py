@@ -164,11 +164,6 @@ class Space(ABC):
         rng = np.random.default_rng(_SURVEY_SEED)
         return [self.sample(rng) for _ in range(REFERENCE_SIZE)]
 
-    @property
-    def survey(self) -> Sequence[Cell]:
-        """The earlier name of `reference_sample`."""
-        return self.reference_sample
-
     @cached_property
     def reference_choices(self) -> Choices:
         """The choices of the `reference_sample`, shape ``(n, positions)``."""

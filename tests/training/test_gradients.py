@@ -5,7 +5,6 @@ order of memory and at the extremes.
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -325,15 +324,3 @@ def test_a_loss_can_be_differentiated_twice_by_pytorch(name: str) -> None:
             (by,) = torch.autograd.grad(each(leaf, targets).mean(1).sum(), leaf, create_graph=True)
             found.append(torch.autograd.grad(by.square().sum(), leaf)[0])
         torch.testing.assert_close(*found, rtol=near, atol=near)
-
-
-def test_the_earlier_names_of_gradients_still_work() -> None:
-    for name in ("cross_entropy", "adversarial"):
-        loss = LOSSES[name]
-        given = {"gradient": None, "slope": loss.gradient}
-        if isinstance(loss, AdversarialLoss):
-            given |= {
-                "discriminating_gradient": None,
-                "discriminating_slope": loss.discriminating_gradient,
-            }
-        assert replace(loss, **given) == loss  # type: ignore[arg-type]

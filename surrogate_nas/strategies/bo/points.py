@@ -4,7 +4,7 @@ cell lies.
 A space says by `Space.views` which of its encodings tell what a cell computes; each is an expert's.
 Where classes of equal functions are known a point is a class, with the mean of its members'
 columns; elsewhere it is a cell. Columns are standardised, over the points of a space that is listed
-and else over its survey.
+and else over its reference sample.
 """
 
 from __future__ import annotations

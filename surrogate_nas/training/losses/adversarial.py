@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import Array, Gradient
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.gradients import softplus
 
@@ -35,21 +35,14 @@ class AdversarialLoss(Loss):
             mean loss of the discriminator.
         discriminating_gradient: From the same as NumPy arrays to that mean loss and its gradients
             by the scores of made and of real examples. Either of the two is needed; without this
-            one PyTorch finds the gradients. Its earlier name, ``discriminating_slope``, works too.
+            one PyTorch finds the gradients.
     """
 
     discriminating: Callable[[Tensor, Tensor], Tensor] | None = field(default=None, kw_only=True)
     discriminating_gradient: DiscriminatorGradient | None = field(default=None, kw_only=True)
-    discriminating_slope: InitVar[DiscriminatorGradient | None] = field(default=None, kw_only=True)
 
-    def __post_init__(
-        self,
-        slope: Gradient | None,
-        discriminating_slope: DiscriminatorGradient | None = None,
-    ) -> None:
-        super().__post_init__(slope)
-        if discriminating_slope is not None:
-            object.__setattr__(self, "discriminating_gradient", discriminating_slope)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.discriminating_gradient is None and self.discriminating is None:
             raise UserError(f"The loss {self.name} has no loss of the discriminator.")
 

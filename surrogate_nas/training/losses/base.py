@@ -5,7 +5,7 @@ with.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,6 @@ class Loss:
         gradient: From NumPy arrays of outputs and targets to what `each` gives, and the gradient of
             its mean over the batch, in the shape of the outputs; it needs no PyTorch. None to
             differentiate `each`.
-        slope: The earlier name of the argument `gradient`.
     """
 
     name: str
@@ -53,11 +52,8 @@ class Loss:
     chance: Callable[[int], float] = None  # type: ignore[assignment]
     comparable: str = ""
     gradient: Gradient | None = field(default=None, kw_only=True)
-    slope: InitVar[Gradient | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self, slope: Gradient | None) -> None:
-        if slope is not None:
-            object.__setattr__(self, "gradient", slope)
+    def __post_init__(self) -> None:
         if self.each is None and self.gradient is not None:
             object.__setattr__(self, "each", partial(_each, self.gradient))
         for name in ("name", "title", "unit", "comparable"):

@@ -17,7 +17,3 @@ METRICS = Registry(
     group="surrogate_nas.metrics",
 )
 """Every metric by name."""
-
-# Their names before 0.2, for files of users.
-Measure = TaskMetric
-MEASURES = METRICS
