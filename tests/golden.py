@@ -35,7 +35,7 @@ from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.space import NB201, Cell, Enumerable, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
-from surrogate_nas.space.sketch import Sketch, sketch_svg
+from surrogate_nas.space.sketch import POINTS_PER_INCH, Sketch, sketch_svg
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
 from surrogate_nas.study.curves import Skipped, Trace
 from surrogate_nas.study.statistics import Values
@@ -280,6 +280,7 @@ def of_space(name: str) -> dict[str, Any]:
     around = [list(space.neighbours(cell)) for cell in cells[:3]]
     choices = np.array([cell.choices for cell in cells])
     pairs = list(zip(cells, [*around[0][:1], *cells], strict=False))
+    sketch = space.sketch(cells[0])
     return {
         "size": space.size,
         "cells": digest(*cells, *(cell.index for cell in cells)),
@@ -294,7 +295,7 @@ def of_space(name: str) -> dict[str, Any]:
             encoding: weighed(space.encode(cells, encoding)) for encoding in space.encodings
         },
         "views": list(space.views),
-        "drawing size": list(space.drawing_size or ()),
+        "drawing size": [side / POINTS_PER_INCH for side in (sketch.size if sketch else ())],
         "costs": [weighed(group) for group in space.cost_groups(choices)]
         if "one_hot" in space.encodings
         else [],

@@ -21,7 +21,8 @@ from surrogate_nas.files import home, locked, table_path
 from surrogate_nas.space import Sampled, register, space_named
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet, studies
-from surrogate_nas.tables.sources.base import SOURCES, declared, package_of, sources
+from surrogate_nas.tables.sources.base import declared, package_of, sources
+from surrogate_nas.tables.sources.facts import verified
 from surrogate_nas.tables.sources.nb201 import pth
 from surrogate_nas.tables.sources.spreadsheet import Declared
 
@@ -475,7 +476,7 @@ def verify(
         and not (declared(source).predicts and fetching.lacks(source))
     ]
     wanted = whole if name == "all" else [name]
-    checks = [check for source in wanted for check in SOURCES.find(source).verify()]
+    checks = [check for source in wanted for check in verified(source)]
     files = [
         file
         for source in wanted

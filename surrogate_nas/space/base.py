@@ -23,7 +23,6 @@ from surrogate_nas.space.network import Graph, Network
 from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torch import nn
 
     from surrogate_nas.space.network import Terms
@@ -62,8 +61,6 @@ class Space(ABC):
         named: Published cells, as their authors print them, by the names that `parse` reads too.
         citation: The paper to cite, where the space is from one.
         reference_text: The `reference` as a string; empty for the first cell of a draw.
-        drawing_size: Width and height in inches that `draw` is made for; None where cells cannot be
-            drawn.
 
     Example:
         >>> from surrogate_nas.space import space_named
@@ -306,26 +303,6 @@ class Space(ABC):
             cell: A cell of the space.
         """
         return None
-
-    def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell into an empty figure of the size `drawing_size`; by default its `sketch`.
-
-        Args:
-            figure: The figure.
-            cell: A cell of the space.
-
-        Raises:
-            UserError: Cells of this space cannot be drawn.
-        """
-        from surrogate_nas.space.rendering import render
-
-        sketch = self.sketch(cell)
-        if sketch is None:
-            raise UserError(f"Cells of the space {self.name} cannot be drawn.")
-        render(figure, sketch)
-
-    drawing_size: ClassVar[tuple[float, float] | None] = None
-    """Width and height in inches that `draw` is made for; None where cells cannot be drawn."""
 
     def __eq__(self, other: object) -> bool:
         return self is other or (type(self) is type(other) and self.definition == other.definition)

@@ -79,7 +79,4 @@ class FCNet(EnumerableChoiceSpace):
     )
 
 
-@lru_cache(maxsize=1)
-def fcnet() -> FCNet:
-    """The space, one shared instance a process."""
-    return FCNet()
+fcnet = lru_cache(maxsize=1)(FCNet)

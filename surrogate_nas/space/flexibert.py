@@ -7,8 +7,7 @@ the number of layers of its MLP. Operations: self-attention (``SA``) by scaled d
 (``DFT``) or cosine (``DCT``); a dynamic span-based convolution (``DSC``) of 5 or 9.
 
 Parameters are those of the authors' PyTorch encoder at the cell's own sizes. The counts that the
-benchmark records are of 256 hidden units and 1,024 in the MLPs whatever the cell
-(`FlexiBERT.recorded_parameters`): that code does not read these two.
+benchmark records are of 256 hidden units and 1,024 in the MLPs whatever the cell.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ NETWORK = Network(
 """The vocabulary, and the most positions."""
 OPERATIONS = ("SA_SDP", "SA_WMA", "LT_DFT", "LT_DCT", "DSC_5", "DSC_9")
 _EMBEDDED = 128
-_RECORDED_HIDDEN = 256
-_RECORDED_INNER = 1024
 _LAYERS = 4
 
 
@@ -82,27 +79,7 @@ class FlexiBERT(Layered):
             network: Its classes are the vocabulary, its image size the positions.
         """
         hidden = self.chosen(choices, "hidden_size")
-        return self._sized(choices, network, hidden, self.chosen(choices, "feed_forward_dimension"))
-
-    def recorded_parameters(self, choices: Choices, network: Network) -> Column:
-        """What the benchmark records as parameters, shape ``(n,)``.
-
-        Args:
-            choices: Shape ``(n, 18)``.
-            network: See `parameters`.
-        """
-        hidden = np.full(len(choices), float(_RECORDED_HIDDEN))
-        return self._sized(
-            choices, network, hidden, np.full((len(choices), _LAYERS), float(_RECORDED_INNER))
-        )
-
-    def _sized(
-        self,
-        choices: Choices,
-        network: Network,
-        hidden: Column,
-        inner: Column,
-    ) -> Column:
+        inner = self.chosen(choices, "feed_forward_dimension")
         embedded = (network.classes + network.image_size + 2 + 2) * _EMBEDDED
         projected = np.where(hidden == _EMBEDDED, 0.0, (_EMBEDDED + 1) * hidden)
         h = hidden[:, None]
@@ -127,10 +104,7 @@ class FlexiBERT(Layered):
         return np.asarray(embedded + projected + (layers * there).sum(axis=1))
 
 
-@lru_cache(maxsize=1)
-def flexibert() -> FlexiBERT:
-    """FlexiBERT's space, one shared instance a process."""
-    return FlexiBERT()
+flexibert = lru_cache(maxsize=1)(FlexiBERT)
 
 
 __all__ = ["NETWORK", "OPERATIONS", "FlexiBERT", "flexibert"]

@@ -13,7 +13,7 @@ are rotated in, and ``bias`` is of the layers' linear maps.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar
 
 import numpy as np
@@ -114,22 +114,13 @@ class GPT(Layered):
         return np.asarray(4 * HEAD * heads * width + 3 * ratios * width**2)
 
 
-@lru_cache(maxsize=1)
-def gpt_s() -> GPT:
-    """The space around GPT-2 small, one shared instance a process."""
-    return GPT("s")
+gpt_s = lru_cache(maxsize=1)(partial(GPT, "s"))
 
 
-@lru_cache(maxsize=1)
-def gpt_m() -> GPT:
-    """The space around GPT-2 medium, one shared instance a process."""
-    return GPT("m")
+gpt_m = lru_cache(maxsize=1)(partial(GPT, "m"))
 
 
-@lru_cache(maxsize=1)
-def gpt_l() -> GPT:
-    """The space around GPT-2 large, one shared instance a process."""
-    return GPT("l")
+gpt_l = lru_cache(maxsize=1)(partial(GPT, "l"))
 
 
 __all__ = ["GPT", "HEAD", "NETWORK", "gpt_l", "gpt_m", "gpt_s"]

@@ -100,13 +100,7 @@ class WideGraphGym(ChoiceSpace):
     analytic: ClassVar[Analytic] = _structure(options, 1, 2, 3)
 
 
-@lru_cache(maxsize=1)
-def graphgym() -> GraphGym:
-    """The 96 designs, one shared instance a process."""
-    return GraphGym()
+graphgym = lru_cache(maxsize=1)(GraphGym)
 
 
-@lru_cache(maxsize=1)
-def graphgym_wide() -> WideGraphGym:
-    """The wide space, one shared instance a process."""
-    return WideGraphGym()
+graphgym_wide = lru_cache(maxsize=1)(WideGraphGym)

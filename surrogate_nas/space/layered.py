@@ -313,8 +313,6 @@ class Layered(ChoiceSpace):
             else ("operation_counts", "numbers")
         )
 
-    drawing_size: ClassVar[tuple[float, float]] = (4.0, 1.6)
-
     def sketch(self, cell: Cell) -> Sketch:
         """Sketch a cell: a bar per layer, options as heights or colours; global choices above."""
         n = self.n_layers(cell.choices)

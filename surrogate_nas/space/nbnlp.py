@@ -36,7 +36,6 @@ from surrogate_nas.space.sketch import (
     INK,
     MIDDLE,
     PAPER,
-    POINTS_PER_INCH,
     Arrow,
     Box,
     Frame,
@@ -466,8 +465,6 @@ class NBNLP(ChoiceSpace):
         """The string of the same graph in the one order that follows from it."""
         return self.write(_choices(ordered(_read(cell.choices))))
 
-    drawing_size = (_PAPER[0] / POINTS_PER_INCH, _PAPER[1] / POINTS_PER_INCH)
-
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a graph (see `drawn`)."""
         return drawn(_read(cell.choices))
@@ -537,7 +534,4 @@ def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
     return ordered(Net(nodes, [sources[name] - _FIRST for name in names if name in recipe]))
 
 
-@lru_cache(maxsize=1)
-def nbnlp() -> NBNLP:
-    """NAS-Bench-NLP's space, one shared instance a process."""
-    return NBNLP()
+nbnlp = lru_cache(maxsize=1)(NBNLP)

@@ -286,7 +286,6 @@ class Sampled(EnumerableChoiceSpace):
     encodings = _of_base("encodings")
     views = _of_base("views")
     analytic = _of_base("analytic")
-    drawing_size = _of_base("drawing_size")
     is_buildable = _of_base("is_buildable")
     has_blueprints = _of_base("has_blueprints")
     write = _of_base("write")
@@ -297,7 +296,6 @@ class Sampled(EnumerableChoiceSpace):
     blueprint = _of_base("blueprint")
     build = _of_base("build")
     sketch = _of_base("sketch")
-    draw = _of_base("draw")
 
 
 def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,19 +173,10 @@ class _LLMSpace(ScAn):
         return (64 * (choices[0] + 4)) % (choices[2] + 4) == 0
 
 
-@lru_cache(maxsize=1)
-def scan_llm() -> ScAn:
-    """Decoder language models, one shared instance a process."""
-    return _LLMSpace("scan-llm", _LLM)
+scan_llm = lru_cache(maxsize=1)(partial(_LLMSpace, "scan-llm", _LLM))
 
 
-@lru_cache(maxsize=1)
-def scan_vlm() -> ScAn:
-    """OpenCLIP models, one shared instance a process."""
-    return ScAn("scan-vlm", _VLM)
+scan_vlm = lru_cache(maxsize=1)(partial(ScAn, "scan-vlm", _VLM))
 
 
-@lru_cache(maxsize=1)
-def scan_tabpfn() -> ScAn:
-    """TabPFN models, one shared instance a process."""
-    return ScAn("scan-tabpfn", _TABPFN)
+scan_tabpfn = lru_cache(maxsize=1)(partial(ScAn, "scan-tabpfn", _TABPFN))

@@ -47,7 +47,4 @@ class TabM(EnumerableChoiceSpace):
         return ensemble != _SINGLE or batches == _OWN
 
 
-@lru_cache(maxsize=1)
-def tabm() -> TabM:
-    """The families, one shared instance a process."""
-    return TabM()
+tabm = lru_cache(maxsize=1)(TabM)

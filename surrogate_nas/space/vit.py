@@ -146,16 +146,10 @@ def _analytic(
     )
 
 
-@lru_cache(maxsize=1)
-def autoformer() -> AutoFormer:
-    """AutoFormer-Ti's space, one shared instance a process."""
-    return AutoFormer()
+autoformer = lru_cache(maxsize=1)(AutoFormer)
 
 
-@lru_cache(maxsize=1)
-def pit() -> PiT:
-    """PiT's space, one shared instance a process."""
-    return PiT()
+pit = lru_cache(maxsize=1)(PiT)
 
 
 __all__ = ["NETWORK", "AutoFormer", "PiT", "autoformer", "pit"]

@@ -9,9 +9,9 @@ and source as attributes; the file carries the rest of `Table`.
 
 ``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.table`); the
 attribute ``seal`` is the sha256 of the index and ``digest`` that of the columns and their meaning.
-Opening checks the index and the file's attributes; a column, and the attributes beside it, are
-checked when it is read. A table that is open goes on being read as it was when another file takes
-its place.
+Opening checks the index; a column is checked when it is read. Other attributes are for readers who
+open the file with another program. A table that is open goes on being read as it was when another
+file takes its place.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     }
     storage = packing if compressed else {}
     seal = hashlib.sha256(content).hexdigest()
-    with hdf5.writing(path, "table", seal=seal, **_file_attributes(index)) as file:
+    # the attributes are for readers who open the file with another program
+    network = json.dumps(index.network.settings)
+    about = {**index.texts, "network": network, "digest": index.digest()}
+    with hdf5.writing(path, "table", seal=seal, **about) as file:
         file["index"] = np.frombuffer(content, dtype=np.uint8)
         file.create_group("columns")
         for name, metric in index.metrics.items():
@@ -124,11 +127,6 @@ def write_with_card(table: Table, card: Mapping[str, Any], path: Path) -> None:
     table.card = json.dumps(card)
     write_table(table, path, compressed=True)
     write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
-
-
-def _file_attributes(index: Index) -> dict[str, str]:
-    """The attributes of a file, for readers who open it with another program."""
-    return {**index.texts, "network": json.dumps(index.network.settings), "digest": index.digest()}
 
 
 class TableFile(TableView):
@@ -165,11 +163,10 @@ class TableFile(TableView):
         with self._reading() as file:
             hdf5.check_kind(path, file, "table", f"{path} is not a surrogate_nas table file.")
             self._index = _read_index(file)
-            attributes = _file_attributes(self._index)
-            for key, value in attributes.items():
-                if hdf5.text(file, key) != value:
-                    raise ValueError(f"its attribute {key} is not what its index says")
-        super().__init__(self._index, self._index.texts, attributes["digest"])
+            digest = self._index.digest()
+            if hdf5.text(file, "digest") != digest:
+                raise ValueError("its index was altered")
+        super().__init__(self._index, self._index.texts, digest)
         self.keys: set[ColumnKey] = self._index.keys
         self.cells = self._space()
 
@@ -241,12 +238,7 @@ class TableFile(TableView):
         with self._reading() as file:
             wanted = self._index.digests[metric, epochs][name]
             group = hdf5.child(hdf5.child(file, "columns"), metric)
-            for key, value in details(self.metrics[metric]).items():
-                if (hdf5.text if isinstance(value, str) else hdf5.number)(group, key) != value:
-                    raise ValueError(f"the {key} of {metric} is not what the index says")
             run = hdf5.child(group, epochs_text(epochs))
-            if hdf5.text(run, "source") != self.sources[metric, epochs]:
-                raise ValueError(f"the source of {metric} is not what the index says")
             values = hdf5.array(hdf5.child(run, name), (self._index.n_cells,), dtype)
             if column_digest(values) != wanted:
                 raise ValueError(f"{run.name}/{name} has changed since it was written or opened")

@@ -11,7 +11,7 @@ from torch import nn
 
 from surrogate_nas.space import nb201
 from surrogate_nas.space.nb201 import OPERATIONS
-from surrogate_nas.space.nb201.sizes import (
+from surrogate_nas.space.nb201.encodings import (
     ANALYTIC,
     multiply_accumulates,
     parameters,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.core.errors import UserError
@@ -43,7 +42,6 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
             list(space.encodings),
             space.views,
             list(space.analytic),
-            space.drawing_size,
         ),
         lambda space, cell: space.identity(cell),
         lambda space, cell: [space.similarity(cell, LARGER[9]), space.similarity(cell, cell)],
@@ -63,7 +61,6 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
             for live in (False, True)
         ],
         lambda space, cell: space.sketch(cell),
-        lambda space, cell: _patches(space, cell),
         lambda space, cell: space.write(cell.choices),
     ],
 )
@@ -73,12 +70,6 @@ def test_held_cells_are_in_all_as_in_the_larger_space(of: Callable[[Space, Cell]
         LARGER, np.array([LARGER.parse(text).choices, *HELD.choices.tolist()], dtype=np.int8)
     )
     assert of(space, space.parse(text)) == of(LARGER, LARGER.parse(text)) is not None
-
-
-def _patches(space: Space, cell: Cell) -> int:
-    figure = Figure(space.drawing_size)
-    space.draw(figure, cell)
-    return len(figure.axes[0].patches)
 
 
 def test_held_cells_stand_in_their_own_order() -> None:
@@ -134,7 +125,6 @@ def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
     assert len(ALONE.reference_sample) == 10_000 == len(ALONE.reference_choices)
     for refused in (
         lambda: ALONE.build(cell, SMALL, seed=0),
-        lambda: ALONE.draw(Figure(), cell),
         lambda: listed(ALONE),
     ):
         with pytest.raises(UserError, match="alone cannot be"):

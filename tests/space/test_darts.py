@@ -6,37 +6,27 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
-from torch import nn
 
-import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
 from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.network.blueprint import Blueprint
-from surrogate_nas.space.network.module import BlueprintModule
-from surrogate_nas.training import train
-from tests.conftest import FULL, Snas
-from tests.networks import CAUSAL, SMALL, count_macs, inputs, size
+from tests.conftest import FULL
 from tests.networks import SHAPES as ALL
-from tests.tiny_task import TINY
+from tests.networks import SMALL, count_macs, size
 
 SPACES = pytest.mark.parametrize("space", [darts(), nasnet()], ids=lambda space: space.name)
 SHAPES = pytest.mark.parametrize("network", ALL.values(), ids=ALL)
 PUBLISHED = Network(channels=36, cells_per_stage=6)
 """Twenty cells, as DARTS trains them on CIFAR-10."""
-SPEC = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY/darts"
 
 
 def sizes(space: Space, cell: Cell, network: Network) -> dict[str, float]:
@@ -252,42 +242,6 @@ def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_th
 
 
 @SPACES
-def test_the_future_does_not_change_past_answers(space: Darts | NASNet) -> None:
-    x = inputs(CAUSAL)
-    changed = x.clone()
-    changed[..., 7:] += 1
-    for cell in drawn_cells(space, 5):
-        model = space.build(cell, CAUSAL, seed=0).double().eval()
-        assert model(x)[..., :7].equal(model(changed)[..., :7]) and not model(x).equal(
-            model(changed)
-        )
-
-
-@pytest.mark.parametrize("network", [SMALL, CAUSAL], ids=["image", "causal signal"])
-def test_pooling_takes_the_largest_or_the_mean_without_the_padding(network: Network) -> None:
-    flat = network.dimensions == 1
-    stride = 1 if network.causal else 2
-    x = torch.arange(1.0, 6.0 if flat else 26.0).reshape(1, 1, 1 if flat else 5, 5)
-    plans = [Blueprint(replace(network, image_size=5, input_channels=1)) for _ in range(2)]
-    for plan, of in zip(plans, (True, False), strict=True):
-        plan.pool(plan.input(), 3, stride, largest=of)
-    largest, mean = (BlueprintModule(plan, {})(x)[0, 0] for plan in plans)
-    if network.causal:
-        assert largest.tolist() == [[1, 2, 3, 4, 5]] and mean.tolist() == [[1, 1.5, 2, 3, 4]]
-    else:
-        assert largest.tolist() == [[7, 9, 10], [17, 19, 20], [22, 24, 25]]
-        assert mean.tolist() == [[4, 5.5, 7], [11.5, 13, 14.5], [19, 20.5, 22]]
-
-
-def test_weights_follow_from_the_seed() -> None:
-    cell = darts().parse("PDARTS")
-    one, same, other = (darts().build(cell, SMALL, seed=seed) for seed in (0, 0, 1))
-    assert isinstance(one, nn.Module)
-    weights = [model.get_parameter("cells.0.edges.1.depthwise") for model in (one, same, other)]
-    assert weights[0].equal(weights[1]) and not weights[0].equal(weights[2])
-
-
-@SPACES
 def test_encodings_tell_cells_apart_and_counts_give_the_sizes(space: Darts | NASNet) -> None:
     cells = drawn_cells(space, 200)
     for name in ("one_hot", "adjacency", "path_and_graph"):
@@ -306,18 +260,6 @@ def test_encodings_tell_cells_apart_and_counts_give_the_sizes(space: Darts | NAS
     np.testing.assert_allclose(fitted, params[rows], rtol=1e-6)
 
 
-def test_paths_of_one_and_two_operations_are_counted_from_each_input() -> None:
-    found = darts().encode([darts().parse("DARTS_V2")], "paths")[0].reshape(2, -1)
-    single = found[0, :14].reshape(2, 7)
-    double = found[0, 14:].reshape(2, 7, 7)
-    place = {name: i for i, name in enumerate(darts().operations)}
-    sep = place["sep_conv_3x3"]
-    skip = place["skip_connect"]
-    dilated = place["dil_conv_3x3"]
-    assert single[0, sep] == 2 and single[1, sep] == 3 and single[0, skip] == 2
-    assert double[0, sep, dilated] == double[1, sep, dilated] == 1 and double.sum() == 2
-
-
 def test_cells_and_space_survive_pickling() -> None:
     again = pickle.loads(pickle.dumps(darts()))
     assert (
@@ -325,100 +267,3 @@ def test_cells_and_space_survive_pickling() -> None:
         and again.parse("DARTS_V1") == darts().parse("DARTS_V1")
         and space_named("darts") is darts()
     )
-
-
-def test_a_cell_trains() -> None:
-    (curve,) = train([darts().parse("DARTS_V1")], TINY, epochs=2)
-    assert curve.values["train_loss"][-1] < curve.values["train_loss"][0] and not curve.note
-    assert curve.parameters == size(darts().build(curve.cell, TINY.network(), seed=0))
-
-
-TARGET = darts().parse("DARTS_V2").choices
-
-
-@pytest.fixture(scope="module")
-def free() -> sn.Computed:
-    """A benchmark without training: by how many choices a cell differs from DARTS_V2."""
-    differing = lambda cell: sum(a != b for a, b in zip(cell.choices, TARGET, strict=True))  # noqa: E731
-    return sn.Computed(darts(), {"valid_error": lambda cell: 4.0 * differing(cell)}, cheap=True)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "budget"),
-    [("local_search", 700), ("evolution", 300), ("reinforce", 400), ("bo", 30)],
-)
-def test_strategies_find_better_cells_than_random_ones(
-    free: sn.Computed,
-    strategy: str,
-    budget: int,
-) -> None:
-    objective = sn.Objective("valid_error + 0.01*params", free)
-    best = [
-        sn.search(free, name, objective, budget=budget, seed=0).incumbent.score
-        for name in (strategy, "random")
-    ]
-    assert best[0] < best[1]
-
-
-def test_live_trainings_are_searched_and_the_report_draws_the_cells(fresh_home: Path) -> None:
-    objective = "valid_loss[1] + 0.1*params"
-    made = sn.compare(
-        f"live:{SPEC}",
-        ["evolution"],
-        objective=objective,
-        runs=1,
-        budget=2,
-        folder=fresh_home / "out",
-    )
-    assert [len(run.trials) for run in made.runs] == [2]
-    from surrogate_nas.report import write_report
-
-    page = write_report(made, fresh_home / "out").read_text()
-    assert "reduction cell</text></svg><code>Genotype(normal=[" in page
-
-
-def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(
-    snas: Snas,
-    fresh_home: Path,
-) -> None:
-    file = fresh_home / "model.h5"
-    made = snas(
-        "fit",
-        f"live:{SPEC}",
-        "--target",
-        "valid_loss",
-        "--epochs",
-        1,
-        "--train",
-        8,
-        "--test",
-        3,
-        "--model",
-        "ridge",
-        "--out",
-        file,
-        "--json",
-    )
-    assert made.code == 0, made.err
-    assert (made.json["n_train"], made.json["n_test"]) == (8, 3)
-    bench = sn.load(f"surrogate:{file}")
-    cells = drawn_cells(darts(), 20, seed=5)
-    together = bench.query(cells, "valid_loss")
-    assert [bench.query(cell, "valid_loss") for cell in cells] == together
-    noisy = sn.load(f"surrogate:{file}#1")
-    assert (
-        noisy.query(cells, "valid_loss")
-        == [noisy.query(cell, "valid_loss") for cell in cells]
-        != together
-    )
-    with pytest.raises(UserError, match="cannot be listed"):
-        bench.column("valid_loss")
-    found = sn.search(
-        bench, "evolution", sn.Objective("valid_loss + 0.1*params", bench), budget=30, seed=0
-    )
-    assert len(found.trials) == 30 and found.incumbent.cell in darts()
-    # a task in a file is not opened by a model's card
-    vars(bench)["truth"] = live = sn.load(f"live:{SPEC}")
-    true = bench.final(found.incumbent.cell)
-    assert true["true valid_loss[1]"] == live.query(found.incumbent.cell, "valid_loss", epochs=1)
-    assert true["test_error"] is not None

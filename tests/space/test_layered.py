@@ -13,14 +13,13 @@ from torch import nn
 
 from surrogate_nas import contract
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, choices_of, space_named
+from surrogate_nas.space import Cell, choices_of
 from surrogate_nas.space.flexibert import FlexiBERT, flexibert
 from surrogate_nas.space.gpt import NETWORK, gpt_s
 from surrogate_nas.space.layered import Decision, Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.vit import autoformer, pit
 
-SPACES = ("gpt-s", "gpt-m", "gpt-l", "autoformer", "pit", "flexibert")
 ONE_BY_ONE = Layered(
     "one-by-one",
     (
@@ -116,37 +115,6 @@ def test_layers_that_are_not_there_say_nothing() -> None:
 def test_what_is_no_cell_is_refused(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         ONE_BY_ONE.parse(text)
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_a_drawing_has_a_bar_a_layer(name: str) -> None:
-    space = space_named(name)
-    assert isinstance(space, Layered)
-    rng = np.random.default_rng(0)
-    lists = sum(one.of_layers for one in space.decisions)
-    for _ in range(5):
-        cell = space.sample(rng)
-        sketch = space.sketch(cell)
-        bars = [mark for mark in sketch.marks if type(mark).__name__ == "Box"]
-        assert len(bars) == lists * space.n_layers(cell.choices)
-        assert all(
-            0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1]
-            for x, y in (bar.centre for bar in bars)
-        )
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_models_find_the_encodings_that_they_look_for(name: str) -> None:
-    space = space_named(name)
-    assert {
-        "functional",
-        "path_and_graph",
-        "operation_counts",
-        "alive",
-        "signal",
-    } <= space.encodings.keys()
-    assert all(part in space.encodings for view in space.views for part in view.split("+"))
-    assert "size" not in ONE_BY_ONE.encodings, "whose parameters are not known"
 
 
 def weights(*layers: nn.Module) -> int:

@@ -19,16 +19,11 @@ from scipy.stats import chisquare
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.live import LiveBenchmark
-from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
-from surrogate_nas.space import macro, nb201, space_named, space_of
+from surrogate_nas.space import macro
 from surrogate_nas.space.network import Network
-from surrogate_nas.training import TASKS, train
-from surrogate_nas.training.engine import Curve
-from tests.conftest import SWIFT_STRATEGIES
 from tests.networks import CAUSAL, SHAPES, SMALL, count_macs, inputs, size
-from tests.tiny_task import TINY
 
 SPACE = macro()
 SPEC = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY/macro"
@@ -48,15 +43,6 @@ def test_the_cells_print_and_parse() -> None:
             and own.index == i
         )
         assert SPACE.cell(pickle.loads(pickle.dumps(own))) is own
-
-
-def test_the_space_is_registered() -> None:
-    assert space_named("macro") is SPACE is space_of(SPACE[7])
-    assert space_of(nb201()[7]) is nb201()
-    with pytest.raises(UserError, match="no registered space"):
-        space_of(TinySpace()[0])
-    with pytest.raises(UserError, match="not a cell of the space macro"):
-        SPACE.cell(nb201()[0])
 
 
 def test_neighbours_differ_in_one_choice_and_mutation_is_uniform_over_them() -> None:
@@ -131,26 +117,6 @@ def test_the_future_does_not_change_past_answers() -> None:
     assert model(x)[..., :7].equal(model(changed)[..., :7]) and not model(x).equal(model(changed))
 
 
-def curve_of(curve: Curve) -> list[float]:
-    return [
-        *(value for values in curve.values.values() for value in values),
-        *curve.finals.values(),
-    ]
-
-
-def test_a_stack_trains_twice_alike_whatever_it_is_trained_with() -> None:
-    cells = [cell(2, 8), nb201()[11], cell(1, 4)]
-    together = train(cells, TINY, epochs=2, at_once=4)
-    (alone,) = train([cells[2]], TINY, epochs=2)
-    assert [curve.cell for curve in together] == cells
-    assert curve_of(together[2]) == curve_of(alone)
-    assert alone.values["train_loss"][1] < alone.values["train_loss"][0]
-    assert (alone.parameters, alone.multiply_accumulates) == (94, 8 * 8 * 9 * 4 + 50)
-    assert curve_of(train([cells[2]], TINY, epochs=2, seed=1)[0]) != curve_of(alone)
-    with pytest.raises(UserError, match="no registered space"):
-        train([TinySpace()[0]], TINY)
-
-
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sn.Benchmark:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
@@ -175,47 +141,3 @@ def test_the_live_benchmark_is_of_this_space(bench: sn.Benchmark, tmp_path: Path
     (file,) = (tmp_path / "live").iterdir()
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("SELECT count(*) FROM answers").fetchone() == (1,)
-
-
-def test_its_name_follows_the_task() -> None:
-    assert load("live:digits/macro").name == "live:digits/macro"
-    assert load("live:digits/nb201") is load("live:digits")
-    with pytest.raises(UserError, match="'digits/makro'"):
-        load("live:digits/makro")
-    assert TASKS["digits"].name == "digits"
-
-
-def test_every_strategy_is_compared_on_it(bench: sn.Benchmark, tmp_path: Path) -> None:
-    made = sn.compare(
-        bench.name,
-        SWIFT_STRATEGIES,
-        objective="valid_loss + 0.1*params",
-        subject_to="layers <= 4",
-        runs=1,
-        budget=14,
-        folder=tmp_path / "out",
-    )
-    assert [len(run.trials) for run in made.runs] == [14] * len(SWIFT_STRATEGIES)
-    from surrogate_nas.report import write_report
-
-    assert "conv_stack(layers=" in write_report(made, tmp_path / "out").read_text()
-
-
-def test_reinforce_learns_on_real_trainings(bench: sn.Benchmark) -> None:
-    """Means over 150 cells of its policy's scores: the last third against the first, and against
-    random cells.
-    """
-    objective = sn.Objective("valid_loss + 0.1*params", bench)
-
-    def scores(strategy: str, seed: int) -> list[float]:
-        return [
-            trial.score
-            for trial in sn.search(bench, strategy, objective, budget=150, seed=seed).trials
-        ]
-
-    learned, drawn = (
-        np.array([scores(name, seed) for seed in range(3)]) for name in ("reinforce", "random")
-    )
-    last = learned[:, 100:].mean()
-    clearly = 0.25 * drawn.std()
-    assert last < learned[:, :50].mean() - clearly and last < drawn.mean() - clearly

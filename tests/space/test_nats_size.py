@@ -10,23 +10,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import cell_named
 from surrogate_nas.space.nats_size import nats_size
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Table, write_table
+from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import nats
 from tests.conftest import Snas
 
 FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_dir/NATS-sss-v1_0-50262-simple"  # noqa: E501
 HELD = (0, 11, 284)
-SEEDS = {1: (777,), 12: (777, 888, 999), 90: (777,)}
-RUNS = {1: "01", 12: "12", 90: "90"}
 NETWORKS = {
     "cifar10-valid": Network(classes=10),
     "cifar100": Network(classes=100),
@@ -114,54 +110,6 @@ def test_the_network_has_the_parameters_and_learns(network: Network, text: str) 
     assert answers.shape == (2, network.classes, *places)
     answers.sum().backward()
     assert all(p.grad is not None for p in made.parameters())
-
-
-def test_every_number_of_the_records_is_imported(
-    records: dict[int, Any], tables: dict[str, Table]
-) -> None:
-    assert list(tables) == ["nats-size-cifar10", "nats-size-cifar100", "nats-size-imagenet16"]
-    read = {
-        "nats-size-cifar10": "cifar10-valid",
-        "nats-size-cifar100": "cifar100",
-        "nats-size-imagenet16": "ImageNet16-120",
-    }
-    for name, dataset in read.items():
-        table = tables[name]
-        assert (
-            table.space == "nats-size"
-            and table.network == NETWORKS[dataset]
-            and table.cost == "seconds"
-        )
-        assert "3 of the 32,768" in table.title
-        assert table.metrics["valid_error"].epochs == (1, 12, 90)
-        assert {(k.epochs, k.seed) for k in table.columns if k.metric == "valid_error"} == {
-            (epochs, seed) for epochs, seeds in SEEDS.items() for seed in ("mean", *seeds)
-        }
-        for index, record in records.items():
-            for epochs, seeds in SEEDS.items():
-                trials = [record[RUNS[epochs]]["all_results"][dataset, seed] for seed in seeds]
-                errors = [100 - trial["eval_acc1es"][f"x-valid@{epochs - 1}"] for trial in trials]
-                for seed, error in zip(seeds, errors, strict=True):
-                    assert table.columns["valid_error", epochs, seed][index] == error
-                assert table.columns["valid_error", epochs, "mean"][index] == pytest.approx(
-                    np.mean(errors), rel=1e-12
-                )
-                assert table.n_seeds["valid_error", epochs][index] == len(seeds)
-                seconds = [sum(trial["train_times"].values()) for trial in trials]
-                assert table.columns["train_seconds", epochs, "mean"][index] == pytest.approx(
-                    np.mean(seconds)
-                )
-
-
-def test_a_table_opens_and_charges_its_runs(tables: dict[str, Table], tmp_path: Path) -> None:
-    write_table(tables["nats-size-cifar10"], tmp_path / "t.h5")
-    bench = TableBenchmark(tmp_path / "t.h5")
-    answer = bench.query("8:8:40:32:40", "valid_error", epochs=12, seed=888)
-    assert answer.value == bench.column("valid_error", 12, 888)[284]
-    with pytest.raises(
-        UserError, match=r"has no valid_error\[90\] for 8:8:8:8:16 .* holds 3 of 32768 cells"
-    ):
-        bench.query("8:8:8:8:16", "valid_error", epochs=90)
 
 
 def test_import_names_the_size_space(snas: Snas, mirror: Path, tmp_path: Path) -> None:

@@ -4,24 +4,18 @@ cell.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chisquare
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Sampled, choices_of, drawn_cells, space_named
-from surrogate_nas.space.nb101 import graphs, hashes, nb101
+from surrogate_nas.space.nb101 import graphs, nb101
 from surrogate_nas.space.nb101.graphs import (
-    MOST_EDGES,
     PAIRS,
     Graph,
     canonical,
@@ -32,8 +26,6 @@ from surrogate_nas.space.nb101.graphs import (
 )
 from surrogate_nas.space.nb101.sizes import channels, links, multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
-from surrogate_nas.training.engine import train
-from surrogate_nas.training.tasks import TASKS
 from tests.networks import SHAPES, count_macs, inputs, size
 
 SPACE = nb101()
@@ -41,13 +33,6 @@ PUBLISHED = Network(channels=128, cells_per_stage=3)
 COUNTS = (1, 6, 84, 2441, 62_010, 359_082)
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 CELLS = st.integers(0, len(SPACE) - 1).map(SPACE.__getitem__)
-SPEC = (
-    "ModelSpec(matrix=[[0,1,1,1,0,1,0],[0,0,0,0,0,0,1],[0,0,0,0,0,0,1],[0,0,0,0,1,0,0],[0,0,0,0,0,0,1],[0,0,0,0,0,0,1],"
-    "[0,0,0,0,0,0,0]],"
-    " ops=['input','conv1x1-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu',"
-    "'maxpool3x3','output'])"
-)
-"""The inception-like cell that the authors' code shows, with what it says of it."""
 SPEC_HASH = "28cfc7874f6d200472e1a9dcd8650aa0"
 SPEC_PARAMETERS = 2_694_282
 
@@ -104,39 +89,12 @@ def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text() -> None:
         assert SPACE.parse(SPACE[place].text).index == place
 
 
-@pytest.mark.slow
-def test_all_hashes_are_different_and_those_of_the_paper_s_function() -> None:
-    found = hashes.all_hashes.__wrapped__()
-    assert len(np.unique(found, axis=0)) == len(SPACE), "so no two cells share a hash"
-    for place in np.random.default_rng(0).integers(len(SPACE), size=2000).tolist():
-        assert found[place].tobytes().hex() == SPACE.module_hash(SPACE[place])
-    assert hashlib.sha256(found).hexdigest() == hashes._DIGEST
-
-
-def test_hashes_are_remembered_in_the_home_and_a_damaged_file_is_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = np.arange(32, dtype=np.uint8).reshape(2, 16)
-    others = np.ones((2, 16), dtype=np.uint8)
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(hashes, "_DIGEST", hashlib.sha256(few).hexdigest())
-    monkeypatch.setattr(hashes, "_all_hashes", lambda: few)
-    assert np.array_equal(hashes.all_hashes.__wrapped__(), few)
-    monkeypatch.setattr(hashes, "_all_hashes", lambda: others)
-    assert np.array_equal(hashes.all_hashes.__wrapped__(), few)
-    (file,) = tmp_path.glob("nb101-hashes.npy")
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
-    assert np.array_equal(hashes.all_hashes.__wrapped__(), others)
-
-
 # One cell for isomorphic graphs
 
 
 def test_the_authors_example() -> None:
-    cell = SPACE.parse(SPEC)
-    assert (
-        SPACE.module_hash(cell) == SPEC_HASH and cell == SPACE.parse("inception") == SPACE.reference
-    )
+    cell = SPACE.parse("inception")
+    assert SPACE.module_hash(cell) == SPEC_HASH and cell == SPACE.reference
     assert parameters(choices_of([cell]), PUBLISHED)[0] == SPEC_PARAMETERS
 
 
@@ -152,8 +110,8 @@ def test_isomorphic_graphs_are_one_cell_with_one_hash(cell: Cell) -> None:
 
 
 def spec_of(graph: Graph) -> str:
-    operations = ["input", *(OPERATIONS[operation] for operation in graph.operations), "output"]
-    return f"ModelSpec(matrix={graph.matrix}, ops={operations})"
+    rows = ("".join(map(str, row[x + 1 :])) for x, row in enumerate(graph.matrix[:-1]))
+    return f"{'|'.join(rows)}:{','.join(OPERATIONS[one] for one in graph.operations)}"
 
 
 @given(st.integers(0, (1 << 21) - 1), st.tuples(*[st.integers(0, 2)] * 5))
@@ -187,15 +145,10 @@ def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(
     [
         ("nonsense", "Malformed cell"),
         ("11|1", "Malformed cell"),
-        ("11|11:maxpool3x3", "one bit less"),
+        ("11|11:maxpool3x3", "one bit shorter"),
         ("11|1:maxpool3x3,maxpool3x3", "3 vertices and 2 operations"),
         ("11|1:conv7x7", "is conv3x3-bn-relu, .*not conv7x7"),
         ("10|0:maxpool3x3", "no way from its input"),
-        ("ModelSpec(matrix=[[0, 1], [1, 0]], ops=['input', 'output'])", "Malformed cell"),
-        ("ModelSpec(matrix=[[0, 1], [0]], ops=['input', 'output'])", "Malformed cell"),
-        ("ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'input'])", "Malformed cell"),
-        ("ModelSpec(matrix=[[0, 'a'], [0, 0]], ops=['input', 'output'])", "Malformed cell"),
-        (f"ModelSpec(matrix=[{'[' * 900}], ops=[])", "Malformed cell"),
         ("111111|11111|1111|111|11|1:" + ",".join(["maxpool3x3"] * 5), "at most 9 edges, not 21"),
     ],
 )
@@ -284,57 +237,6 @@ def test_neighbours_are_one_operation_edge_or_simple_vertex_apart() -> None:
         assert small == expected[cell.text]
 
 
-def test_no_neighbour_has_too_many_edges() -> None:
-    """Of six vertices, so that there is room for another one, and of eight and nine edges, so that
-    two are too many.
-    """
-    smaller = sum(COUNTS[:4])
-    all_of_six = sum(COUNTS[:5])
-    full = [
-        cell
-        for cell in SPACE[smaller:all_of_six:50]
-        if SPACE.graph_of(cell).edges.bit_count() >= MOST_EDGES - 1
-    ]
-    assert len(full) > 100
-    for cell in full[::20]:
-        assert all(
-            SPACE.graph_of(other).edges.bit_count() <= MOST_EDGES
-            for other in SPACE.neighbours(cell)
-        )
-
-
-def test_every_cell_can_be_reached() -> None:
-    rng = np.random.default_rng(2)
-    for cell in [SPACE[0], *(SPACE.sample(rng) for _ in range(20))]:
-        assert SPACE.neighbours(cell)
-    left = [SPACE[0]]
-    seen = {SPACE[0]}
-    small = sum(COUNTS[:4])
-    while left:
-        new = {
-            other for cell in left for other in SPACE.neighbours(cell) if other.index < small
-        } - seen
-        seen |= new
-        left = list(new)
-    assert len(seen) == small
-
-
-def test_sampling_is_uniform_over_cells_and_needs_no_list_of_them() -> None:
-    rng = np.random.default_rng(6)
-    places = np.array([SPACE.sample(rng).index for _ in range(20_000)])
-    counts = np.histogram(places, bins=np.linspace(0, len(SPACE), 51))[0]
-    assert chisquare(counts).pvalue > 1e-3
-
-
-def test_mutation_is_uniform_over_the_neighbours() -> None:
-    centre = SPACE.reference
-    rng = np.random.default_rng(5)
-    around = SPACE.neighbours(centre)
-    counts = Counter(SPACE.mutate(centre, rng) for _ in range(400 * len(around)))
-    assert set(counts) == set(around)
-    assert chisquare([counts[c] for c in around]).pvalue > 1e-3
-
-
 # Sizes and the network
 
 
@@ -390,7 +292,7 @@ def test_wider_vertices_are_cut_for_narrower_ones() -> None:
 
 def test_isomorphic_cells_compute_the_same_whatever_their_text() -> None:
     network = Network(channels=8, cells_per_stage=1, image_size=8)
-    cell = SPACE.parse(SPEC)
+    cell = SPACE.reference
     model, again = (
         SPACE.build(one, network, seed=3).eval() for one in (cell, SPACE.parse(cell.text))
     )
@@ -399,37 +301,7 @@ def test_isomorphic_cells_compute_the_same_whatever_their_text() -> None:
     assert not torch.equal(model(x), SPACE.build(cell, network, seed=4).eval()(x))
 
 
-def test_a_cell_is_trained_here() -> None:
-    (curve,) = train([SPACE.parse("11|1:conv3x3-bn-relu")], TASKS["digits"], epochs=2, seed=1)
-    assert curve.metrics["valid_error"] < 85
-
-
 # Encodings, and sampled spaces
-
-
-def test_paths_are_counted_as_a_slow_second_writing_does() -> None:
-    for cell in drawn_cells(SPACE, 40, seed=9):
-        graph = SPACE.graph_of(cell)
-        held = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
-        ways: Counter[tuple[int, ...]] = Counter()
-        left: list[tuple[int, tuple[int, ...]]] = [(0, ())]
-        while left:
-            vertex, taken = left.pop()
-            for y in (y for x, y in held if x == vertex):
-                if y == graph.vertices - 1:
-                    ways[taken] += 1
-                else:
-                    left.append((y, (*taken, graph.operations[y - 1])))
-        sequences = [way for n in range(4) for way in itertools.product(range(3), repeat=n)]
-        assert SPACE.encode([cell], "paths")[0].tolist() == [ways[way] for way in sequences]
-        whole = SPACE.encode([cell], "shape")[0]
-        assert whole[5] == 1 + min(map(len, ways)) and cell_metric(cell, "depth") == max(
-            map(len, ways)
-        )
-
-
-def cell_metric(cell: Cell, name: str) -> float:
-    return float(SPACE.analytic[name][1](choices_of([cell]), PUBLISHED)[0])
 
 
 def test_a_sample_of_it_is_checked_and_opens_again() -> None:

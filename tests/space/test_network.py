@@ -10,18 +10,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from surrogate_nas.space import Cell, nb201
-from surrogate_nas.space.four_nodes import EDGES
-from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
-from surrogate_nas.space.network import CONV3, NONE, Graph, Network
-from surrogate_nas.space.network.blueprint import OPERATIONS, Blueprint, around, skeleton
+from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.network.module import BlueprintModule
-from surrogate_nas.training.fast.network import CompiledNetwork
 from surrogate_nas.training.fast.stack import Stack
-from surrogate_nas.training.supernet import EdgeChoices
-from surrogate_nas.training.supernet.supernet import MixedCell
 from tests.networks import CAUSAL, SHAPES, SMALL, Published, count_macs, inputs, size
 
 SPACE = nb201()
@@ -220,23 +215,6 @@ def test_a_stack_computes_and_learns_what_each_network_does(
         torch.testing.assert_close(stack(x), torch.stack([single(x) for single in singles]))
 
 
-def test_a_network_of_nan_leaves_its_neighbours_alone() -> None:
-    singles = [nb201().build(cell, SMALL, seed=2) for cell in some_cells(3)]
-    with torch.no_grad():
-        singles[1].stem.weight.fill_(torch.nan)
-    stack = Stack(singles)
-    answers = stack(inputs(SMALL, dtype=torch.float32))
-    assert answers.isfinite().flatten(1).all(1).tolist() == [True, False, True]
-    answers.sum((1, 2)).sum().backward()
-    heads = stack.head.weight.grad.unflatten(0, (3, -1))  # type: ignore[union-attr]
-    assert heads.isfinite().flatten(1).all(1).tolist() == [True, False, True]
-    assert stack.stem.weight.grad.unflatten(0, (3, -1)).isfinite().flatten(1).all(1).tolist() == [
-        True,
-        False,
-        True,
-    ]  # type: ignore[union-attr]
-
-
 def test_seeds_and_names_give_the_initial_weights() -> None:
     one, same, other = (nb201().build(SPACE[11], SMALL, seed=seed) for seed in (0, 0, 1))
     layers = [model.stem for model in (one, same, other)]
@@ -245,67 +223,3 @@ def test_seeds_and_names_give_the_initial_weights() -> None:
     convolutions = [w for w in one.parameters() if w.dim() == 4]
     assert len({w.flatten()[0].item() for w in convolutions}) == len(convolutions)
     assert all(w.abs().max() <= w[0].numel() ** -0.5 for w in convolutions)
-
-
-def separable(plan: Blueprint, x: int, name: str, channels: int) -> int:
-    """An operation that the package lacks: each channel by itself, then all of them."""
-    inputs = plan.layers[x].shape[0]
-    x = plan.convolution(plan.relu(x), f"{name}.each", inputs, (3, 3), depthwise=True)
-    return plan.normalisation(plan.convolution(x, f"{name}.all", channels, (1, 1)), f"{name}.norm")
-
-
-NEW = {
-    5: separable,
-    6: lambda plan, x, _name, _channels: plan.pool(x, largest=True),
-    7: lambda plan, x, name, channels: plan.convolution_bn(x, name, channels, 5),
-}
-
-
-def by_shape(plan: Blueprint) -> dict[str, np.ndarray]:
-    """Weights that follow from their shape; of convolutions in one, each has its own."""
-    weights = {}
-    for name, one in plan.parameters.items():
-        weights[name] = np.full(one.shape, one.value, np.float32)
-        if len(one.shape) > 1:
-            inputs, *window = one.shape[1:]
-            numbers = np.sin(np.arange(np.prod([inputs, inputs, *window]), dtype=np.float32))
-            weights[name][:] = np.resize(numbers, one.shape)
-    return weights
-
-
-def test_an_operation_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sizes, PyTorch's network, the compiled one, a stack and a supernet know it from its entry."""
-    for number, write in NEW.items():
-        monkeypatch.setitem(OPERATIONS, number, write)
-    network = replace(SMALL, image_size=8)
-    graphs = [Graph(EDGES, choices) for choices in ((5, 6, 7, 3, 1, 5), (7, 0, 5, 6, 4, 3))]
-    x = inputs(network, dtype=torch.float32)
-    singles = []
-    for graph in graphs:
-        plan = around(graph, network)
-        singles.append(BlueprintModule(plan, plan.weights(0)))
-        assert plan.size == size(singles[-1])
-        compiled = CompiledNetwork(plan, seed=0, batch=3).forward(x.numpy())
-        torch.testing.assert_close(torch.tensor(compiled), singles[-1](x), rtol=1e-4, atol=1e-5)
-    alone = torch.stack([single(x) for single in singles])
-    torch.testing.assert_close(Stack(singles)(x), alone, rtol=1e-4, atol=1e-5)
-    for graph in graphs:
-        plan = around(graph, network)
-        expected = BlueprintModule(plan, by_shape(plan))(x)
-        torch.testing.assert_close(as_a_path(graph, network)(x), expected, rtol=1e-4, atol=1e-5)
-
-
-def as_a_path(graph: Graph, network: Network) -> BlueprintModule:
-    """A network as a path through a supernet whose edges offer nothing, its operation, and another
-    one.
-    """
-    choices = EdgeChoices(EDGES, tuple((NONE, one, CONV3) for one in graph.operations))
-    cells: dict[str, nn.Module] = {}
-
-    def write(plan: Blueprint, x: int, name: str, _channels: int) -> int:
-        cells[name] = mixed = MixedCell(choices, plan.layers[x].shape, network)
-        mixed.mix(None, [(1,)] * len(EDGES))
-        return plan.module(x, name, mixed.drawn)
-
-    plan = skeleton(network, write)
-    return BlueprintModule(plan, by_shape(plan), modules=cells)

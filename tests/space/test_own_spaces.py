@@ -14,8 +14,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Enumerable, register, space_named
-from surrogate_nas.space.base import REFERENCE_SIZE
-from tests.conftest import SWIFT_STRATEGIES, Snas
+from tests.conftest import Snas
 from tests.examples_enumerable import SPACE as LISTED
 from tests.examples_sampled import SPACE as SAMPLED
 
@@ -35,50 +34,6 @@ def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None
     child = SAMPLED.mutate(cell, np.random.default_rng(1))
     assert sum(a != b for a, b in zip(cell.choices, child.choices, strict=True)) == 1
     assert pickle.loads(pickle.dumps(SAMPLED)) == SAMPLED
-
-
-@pytest.mark.parametrize("bench", BENCHES, ids=["listed", "sampled"])
-def test_every_strategy_runs_on_it_through_the_command_line(
-    snas: Snas,
-    bench: str,
-    tmp_path: Path,
-) -> None:
-    made = snas(
-        "compare",
-        bench,
-        "--strategies",
-        ",".join(SWIFT_STRATEGIES),
-        "--objective",
-        "valid_error",
-        "--runs",
-        1,
-        "--budget",
-        25,
-        "--out",
-        tmp_path / "out",
-        "--json",
-    )
-    assert made.code == 0, made.err
-    found = {s["name"]: s["score"]["mean"] for s in made.json["strategies"]}
-    assert set(found) == set(SWIFT_STRATEGIES) and all(np.isfinite(list(found.values())))
-    regrets = [s["regret"]["mean"] for s in made.json["strategies"]]
-    assert all(r is None for r in regrets) if bench == BENCHES[1] else all(r >= 0 for r in regrets)
-
-
-def test_constants_of_a_sampled_space_come_from_a_fixed_survey() -> None:
-    bench = sn.load(BENCHES[1])
-    objective = sn.Objective("valid_error + 0.1*latency@mine", bench)
-    assert (
-        len(SAMPLED.reference_sample) == REFERENCE_SIZE
-        and SAMPLED.reference_sample[:3] == pickle.loads(pickle.dumps(SAMPLED)).reference_sample[:3]
-    )
-    values = bench.query(list(SAMPLED.reference_sample), "latency@mine")
-    assert objective.terms[1].divisor == np.median(values)
-    assert "sample of 10,000" in objective.terms[1].divisor_meaning
-    assert (
-        sn.Objective("valid_error + 0.1*latency@mine", sn.load(BENCHES[1])).fingerprint
-        == objective.fingerprint
-    )
 
 
 def test_what_cannot_be_listed_has_no_column_and_says_so() -> None:

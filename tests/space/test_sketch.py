@@ -39,11 +39,6 @@ def test_a_frame_just_holds_its_coordinates(
     assert frame.span((2.0, 3.0)) == ((20.0, 30.0) if "equal" in settings else (40.0, 30.0))
 
 
-def test_what_is_left_over_below_stands_above_too() -> None:
-    frame = Frame.around((0.0, 2.0), (0.0, 1.0), (40.0, 60.0), equal=True)
-    assert (frame.at((0.0, 0.0)), frame.at((2.0, 1.0))) == ((0.0, 40.0), (40.0, 20.0))
-
-
 @pytest.mark.parametrize(
     ("bend", "control"), [(0.0, (5.0, 0.0)), (-0.2, (5.0, -2.0)), (0.3, (5.0, 3.0))]
 )
@@ -53,11 +48,6 @@ def test_a_curve_bends_to_its_side(bend: float, control: tuple[float, float]) ->
         pytest.approx(control),
         (10.0, 0.0),
     )
-
-
-def test_a_steep_curve_bends_to_the_same_side() -> None:
-    start, control, end = curved((2.0, 1.0), (2.0, 9.0), 0.25)
-    assert (start, control, end) == ((2.0, 1.0), (0.0, 5.0), (2.0, 9.0))
 
 
 @pytest.mark.parametrize("gaps", [(0.0, 0.0), (2.0, 0.0), (0.0, 3.0), (2.0, 3.0)])

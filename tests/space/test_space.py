@@ -76,7 +76,6 @@ def test_round_trips(given_cell: Cell) -> None:
     assert SPACE.cell(given_cell.choices) is given_cell
     assert SPACE.cell(str(given_cell)) is given_cell
     assert SPACE[given_cell.index] is given_cell
-    assert SPACE.from_naslib(SPACE.to_naslib(given_cell)) is given_cell
     thawed = pickle.loads(pickle.dumps(given_cell))
     assert thawed == given_cell
     assert hash(thawed) == hash(given_cell)
@@ -140,14 +139,13 @@ def test_naslib_tuples_by_hand() -> None:
         ),
     }
     for text, numbers in by_hand.items():
-        assert SPACE.to_naslib(SPACE.parse(text)) == numbers
         assert str(SPACE.from_naslib(numbers)) == text
 
 
 @given(st.lists(st.integers(-2, 6), max_size=8))
 def test_a_naslib_tuple_is_a_cell_or_a_user_error(numbers: list[int]) -> None:
     if len(numbers) == 6 and all(0 <= n <= 4 for n in numbers):
-        assert SPACE.to_naslib(SPACE.from_naslib(numbers)) == tuple(numbers)
+        assert SPACE.from_naslib(numbers) in SPACE
     else:
         with pytest.raises(UserError, match="six|6 numbers"):
             SPACE.from_naslib(numbers)

@@ -60,37 +60,6 @@ def test_a_space_that_is_no_more_than_its_options_is_found_again_from_the_file()
     ).mean.shape == (1,)
 
 
-def test_the_ensemble_leaves_out_members_that_cannot_read_the_space() -> None:
-    cells = drawn(macro(), 30)
-    names = [("gnn", {}, 3.0), ("gp", {}, 1.0), ("ridge", {}, 1.0)]
-    both = make_model("ensemble", members=names).fit(cells, values_of(cells)).predict(cells)
-    without = make_model("ensemble", members=names[1:]).fit(cells, values_of(cells)).predict(cells)
-    np.testing.assert_array_equal(both.mean, without.mean)
-    with pytest.raises(UserError, match="No member of the ensemble can read the space macro"):
-        make_model("ensemble", members=names[:1]).fit(cells, values_of(cells))
-
-
-@pytest.mark.parametrize("name", ["gp", "ridge", "latency", "extra_trees"])
-def test_a_forged_index_is_never_read(name: str) -> None:
-    space = nb201()
-    cells = drawn(space, 40)
-    forged = [Cell(cell.choices, cell.text, 9930) for cell in cells]
-    beyond = [Cell((9,) * 6, cell.text, 10**9) for cell in cells]
-    honest, given = (make_model(name).fit(them, values_of(cells)) for them in (cells, forged))
-    for asked in (cells, forged, beyond):
-        np.testing.assert_array_equal(given.predict(asked).mean, honest.predict(cells).mean)
-
-
-def test_known_devices_are_looked_up_too() -> None:
-    space = nb201()
-    cells = drawn(space, 200)
-    forged = [Cell(cell.choices, cell.text, 0) for cell in cells]
-    priors = [
-        Latency(known={"a": (them, values_of(cells))}).prior(space) for them in (cells, forged)
-    ]
-    np.testing.assert_array_equal(priors[0].centre, priors[1].centre)
-
-
 def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
     mixed = [*macro()[:3], *nb201()[:3]]
     with pytest.raises(UserError, match="is no cell of macro"):

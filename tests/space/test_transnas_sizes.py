@@ -12,8 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.transnas import transnas_macro, transnas_micro
-from surrogate_nas.space.transnas.heads import Head, model_sizes
-from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
+from surrogate_nas.space.transnas.sizes import Head, macro_backbone, micro_backbone, model_sizes
 
 SMALL = Network(image_size=64)
 

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, default
 from surrogate_nas.files import shipped
-from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
+from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
 from surrogate_nas.training import TASKS
 from tests.conftest import Snas
 

@@ -8,7 +8,6 @@ data is tested, on an archive of a few rows.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,70 +68,6 @@ def rows(whole: Path) -> Rows:
     return found
 
 
-def test_every_number_of_some_sets_is_there(rows: Rows) -> None:
-    metrics = {
-        "accuracy": ("error", lambda score: 100.0 * (1.0 - score)),
-        "logloss": ("loss", lambda score: score),
-        "auc": ("auc", lambda score: 100.0 * score),
-        "f1": ("f1", lambda score: 100.0 * score),
-    }
-    seen = 0
-    for data in SOME:
-        table = lcdb.read(f"lcdb-{data}")
-        space = space_named(table.space)
-        assert isinstance(space, Sampled)
-        for kind, (metric, of) in metrics.items():
-            for _, learner, size, _, outer, inner, seconds, *scores in rows[kind].get(data, []):
-                if int(inner) >= 5 or not any(scores):
-                    continue
-                place = space.parse(f"lcdb(learner={learner.rpartition('.')[2]})").index
-                seed = 5 * int(outer) + int(inner)
-                for split, score in zip(("train", "valid", "test"), scores, strict=True):
-                    found = column(table, f"{split}_{metric}", int(size), seed)[place]
-                    assert abs(found - of(float(score))) < 1e-11
-                    seen += 1
-                if kind == "accuracy":
-                    found = column(table, "train_seconds", int(size), seed)[place]
-                    assert abs(found - float(seconds)) < 1e-11
-    assert seen > 100_000
-
-
-def test_eight_learners_have_the_log_loss_of_certain_predictions(rows: Rows) -> None:
-    gaps: dict[str, list[float]] = {}
-    for accuracy, loss in zip(rows["accuracy"]["44"], rows["logloss"]["44"], strict=True):
-        assert accuracy[:7] == loss[:7]
-        certain = -np.log(1e-15) * (1.0 - float(accuracy[9]))
-        gaps.setdefault(accuracy[1].rpartition(".")[2], []).append(float(loss[9]) - certain)
-    certain_ones = {learner for learner, gap in gaps.items() if np.abs(gap).max() < 0.01}
-    table = lcdb.read("lcdb-44")
-    gives = column(table, "gives_probabilities", None)
-    space = space_named(table.space)
-    assert isinstance(space, Sampled)
-    says_so = {
-        str(cell).partition("=")[2].rstrip(")")
-        for cell, of_cell in zip(space, gives, strict=True)
-        if not of_cell
-    }
-    assert len(says_so) == 8 and says_so == certain_ones
-
-
-def test_all_sets_have_an_objective_that_all_their_learners_have(whole: Path) -> None:
-    assert whole.is_file()
-    sizes = []
-    for name in lcdb.NAMES:
-        table = lcdb.read(name)
-        metric, _, size = table.objective.rstrip("]").partition("[")
-        assert np.isfinite(column(table, metric, int(size))).all()
-        sizes.append(len(column(table, metric, int(size))))
-    assert len(sizes) == 248 and (min(sizes), max(sizes)) == (8, 20)
-
-
-def test_what_is_known_of_the_archive_is_verified(whole: Path) -> None:
-    assert whole.is_file()
-    checks = list(lcdb.verify())
-    assert len(checks) >= 13 and not [check for check in checks if not check.passed]
-
-
 def test_a_fetch_brings_the_archive_alone(whole: Path, snas: Snas) -> None:
     fetched = snas("data", "fetch", "lcdb", "--json").json
     assert fetched["bytes"] == whole.stat().st_size == 68_153_129
@@ -177,13 +112,14 @@ def archived(path: Path, written: dict[str, list[str]], head: str = HEAD) -> Pat
 
 
 @pytest.fixture
-def small(fresh_home: Path) -> Path:
+def small(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home where the small archive lies as if it were fetched."""
+    monkeypatch.setattr(fetching, "_sha256", lambda *_: fetching.registry("lcdb")[NAME])
     return archived(fresh_home / "fetched" / NAME, sheets())
 
 
 def test_means_are_of_the_splits_that_are_there(small: Path) -> None:
-    table = lcdb.table_of("lcdb-44", lcdb.read_archive(small))
+    table = lcdb.table_of_set("lcdb-44", lcdb.read_archive(small))
     space = space_named(table.space)
     assert isinstance(space, Sampled)
     learners = [str(cell) for cell in space]
@@ -224,71 +160,6 @@ def test_without_the_archive_it_is_said_how_to_get_it() -> None:
         sn.load("lcdb-44")
     with pytest.raises(UserError, match="is missing: run snas data fetch lcdb"):
         lcdb.read("lcdb-44")
-
-
-def _too_good(written: dict[str, list[str]]) -> None:
-    written["accuracy"][0] = written["accuracy"][0].replace("0.7", "1.7")
-
-
-def _endless(written: dict[str, list[str]]) -> None:
-    written["logloss"][0] = written["logloss"][0].replace("0.7", "inf")
-
-
-def _unknown(written: dict[str, list[str]]) -> None:
-    written["accuracy"][0] = written["accuracy"][0].replace("DecisionTree", "Forest")
-
-
-def _sixth_split(written: dict[str, list[str]]) -> None:
-    written["accuracy"][0] = written["accuracy"][0].replace(",0,0,0.25", ",5,0,0.25")
-
-
-def _words(written: dict[str, list[str]]) -> None:
-    written["f1"][0] = written["f1"][0].replace("0.7", "good")
-
-
-def _lacking(written: dict[str, list[str]]) -> None:
-    del written["auc"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (_too_good, "a score or time is no number in its range"),
-        (_endless, "a score or time is no number in its range"),
-        (_unknown, "a row is of no learner or split of the benchmark"),
-        (_sixth_split, "a row is of no learner or split of the benchmark"),
-        (_words, "could not convert string to float"),
-        (_lacking, "it has no auc"),
-    ],
-)
-def test_another_archive_is_refused(
-    tmp_path: Path, change: Callable[[dict[str, list[str]]], None], message: str
-) -> None:
-    written = {kind: list(lines) for kind, lines in sheets().items()}
-    change(written)
-    with pytest.raises(UserError, match=message) as caught:
-        lcdb.read_archive(archived(tmp_path / "lcdb.tar.gz", written))
-    assert "is damaged, or no source archive of lcdb" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_other_columns_half_an_archive_and_none_are_refused(tmp_path: Path) -> None:
-    path = archived(tmp_path / "lcdb.tar.gz", sheets(), HEAD.replace("traintime", "time"))
-    with pytest.raises(UserError, match="its columns are not openmlid, learner"):
-        lcdb.read_archive(path)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(UserError, match="is damaged, or no source archive"):
-        lcdb.read_archive(path)
-    with pytest.raises(UserError, match="Run snas data fetch lcdb"):
-        lcdb.read_archive(tmp_path / "none.tar.gz")
-
-
-def test_a_training_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    written = sheets()
-    written["accuracy"] = [*written["accuracy"], written["accuracy"][0]]
-    found = lcdb.read_archive(archived(tmp_path / "lcdb.tar.gz", written))
-    with pytest.raises(UserError, match="a training on 44 is there twice"):
-        lcdb.table_of("lcdb-44", found)
 
 
 def test_what_pip_cannot_download_is_one_line(

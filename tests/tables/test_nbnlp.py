@@ -4,9 +4,7 @@ and bad files.
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -15,14 +13,11 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import table_path
-from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled, choices_of, space_named
 from surrogate_nas.space.nbnlp import counts, nbnlp, paths
 from surrogate_nas.space.sampled import NEAREST
-from surrogate_nas.tables import ColumnKey, Table, write_table
+from surrogate_nas.tables import ColumnKey, Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nbnlp as source
 
@@ -57,89 +52,10 @@ def tau(first: Any, second: Any) -> float:
     return float(kendalltau(first, second).statistic)
 
 
-def test_facts_of_the_published_logs(
-    logs: list[dict[str, Any]], whole: list[dict[str, Any]]
-) -> None:
-    assert (len(logs), len(whole)) == (345, 341) and {len(log["test_losses"]) for log in whole} == {
-        50
-    }
-    by_recipe: dict[str, list[float]] = {}
-    for log in whole:
-        by_recipe.setdefault(log["recepie"], []).append(log["test_losses"][-1])
-    assert len(by_recipe) == 289 and sum(len(runs) > 1 for runs in by_recipe.values()) == 47
-    pairs = [pair for runs in by_recipe.values() for pair in itertools.combinations(runs, 2)]
-    assert tau(*zip(*pairs, strict=True)) == pytest.approx(0.96, abs=0.005)
-    losses = {
-        key: np.array([log[f"{key}_losses"] for log in whole]) for key in ("train", "val", "test")
-    }
-    final = losses["test"][:, -1]
-    assert np.exp(final.min()) == pytest.approx(91.9, abs=0.05) and np.exp(
-        np.median(final)
-    ) == pytest.approx(242, abs=0.5)
-    known = {
-        "train": (0.570, 0.638, 0.742, 0.805, 0.852, 0.898),
-        "val": (0.583, 0.658, 0.767, 0.832, 0.908, 0.987),
-    }
-    for key, expected in known.items():
-        found = [tau(losses[key][:, epochs - 1], final) for epochs in (1, 2, 5, 10, 20, 50)]
-        assert found == pytest.approx(expected, abs=0.001), key
-    assert tau(losses["train"].sum(axis=1), final) < 0.898, (
-        "a sum of training losses is worse than the last one"
-    )
-    assert tau([-log["num_params"] for log in whole], final) == pytest.approx(-0.07, abs=0.005)
-
-
-def test_every_number_is_there(whole: list[dict[str, Any]], table: Table) -> None:
-    space = space_named(table.space)
-    assert isinstance(space, Sampled) and len(space) == 263
-    by_cell: dict[int, list[dict[str, Any]]] = {}
-    for log in whole:
-        by_cell.setdefault(space.parse(log["recepie"]).index, []).append(log)
-    assert (
-        sorted(by_cell) == list(range(263))
-        and sum(len(runs) > 1 for runs in by_cell.values()) == 51
-    )
-    fields = {"train_loss": "train_losses", "valid_loss": "val_losses", "test_loss": "test_losses"}
-    for place, runs in by_cell.items():
-        for epochs in (1, 7, 50):
-            assert table.n_seeds["valid_loss", epochs][place] == len(runs)
-            for metric, field in fields.items():
-                values = [run[field][epochs - 1] for run in runs]
-                assert table.columns[ColumnKey(metric, epochs, "mean")][place] == pytest.approx(
-                    np.mean(values), rel=1e-12
-                )
-                held = [table.columns[ColumnKey(metric, epochs, seed)][place] for seed in range(3)]
-                assert held[: len(values)] == values[:3] and np.isnan(held[len(values) :]).all()
-            seconds = np.mean([sum(run["wall_times"][:epochs]) for run in runs])
-            assert table.columns[ColumnKey("train_seconds", epochs, "mean")][
-                place
-            ] == pytest.approx(seconds)
-    assert table.metrics["test_loss"].kind == "final" and table.metrics[
-        "valid_loss"
-    ].epochs == tuple(range(1, 51))
-
-
 def test_parameters_are_the_recorded_ones(whole: list[dict[str, Any]]) -> None:
     choices = choices_of([nbnlp().parse(log["recepie"]) for log in whole])
     found = nbnlp().analytic["params"][1](choices, None)  # type: ignore[arg-type]
     assert found.tolist() == [log["num_params"] for log in whole]
-
-
-def test_it_opens_as_a_benchmark_with_an_objective_of_its_own_and_is_verified(table: Table) -> None:
-    write_table(table, table_path("nbnlp-wikitext2"))
-    bench = TableBenchmark(table_path("nbnlp-wikitext2"))
-    assert (
-        Objective(bench.objective, bench).benchmark is bench
-        and bench.objective == "valid_loss + 0.2*nodes"
-    )
-    assert bench.one_curve and "among the 263 architectures" in bench.banner
-    cell = bench.space.parse(json.dumps(RECIPE))
-    assert (
-        bench.query(cell, "valid_loss", epochs=50).value
-        < bench.query(cell, "valid_loss", epochs=1).value
-    )
-    checks = list(source.verify())
-    assert len(checks) >= 12 and not [check for check in checks if not check.passed]
 
 
 def test_held_cells_are_connected_by_what_they_are_made_of(table: Table) -> None:
@@ -273,68 +189,3 @@ def test_drawn_cells_have_all_sizes() -> None:
 
 
 # Files that are altered
-
-
-def _other_parameters(log: dict[str, Any]) -> None:
-    log["num_params"] += 1
-
-
-def _shorter(log: dict[str, Any]) -> None:
-    log["val_losses"].pop()
-
-
-def _not_finite(log: dict[str, Any]) -> None:
-    log["train_losses"][3] = float("inf")
-
-
-def _other_recipe(log: dict[str, Any]) -> None:
-    log["recepie"] = "{}"
-
-
-def _no_recipe(log: dict[str, Any]) -> None:
-    del log["recepie"]
-
-
-def _too_long(log: dict[str, Any]) -> None:
-    log["model"] = "x" * 200_000
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (_other_parameters, "is said to have 15066079 parameters, but has 15066078"),
-        (_shorter, "inhomogeneous|has no curves of 50"),
-        (_not_finite, "has no curves of 50"),
-        (_other_recipe, "Malformed cell"),
-        (_no_recipe, "recepie"),
-        (_too_long, "unpacks to more than 100 kB"),
-    ],
-)
-def test_an_altered_archive_is_refused(
-    whole: list[dict[str, Any]],
-    tmp_path: Path,
-    change: Callable[[dict[str, Any]], None],
-    message: str,
-) -> None:
-    some = json.loads(json.dumps(whole[:5]))
-    change(some[0])
-    path = tmp_path / "logs.zip"
-    with ZipFile(path, "w") as archive:
-        for number, log in enumerate(some):
-            archive.writestr(f"{number}.json", json.dumps(log))
-    with pytest.raises(UserError, match=message) as caught:
-        source.read_file(path)
-    assert "is damaged, or no file of NAS-Bench-NLP" in str(caught.value) and "\n" not in str(
-        caught.value
-    )
-
-
-def test_half_an_archive_and_none_are_refused(logs: list[dict[str, Any]], tmp_path: Path) -> None:
-    assert logs
-    (path,) = fetching.files("nbnlp")
-    half = tmp_path / "logs.zip"
-    half.write_bytes(path.read_bytes()[:400_000])
-    with pytest.raises(UserError, match="is damaged"):
-        source.read_file(half)
-    with pytest.raises(UserError, match="Run snas data fetch nbnlp"):
-        source.read_file(tmp_path / "none.zip")

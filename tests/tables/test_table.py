@@ -118,7 +118,7 @@ def test_a_table_of_the_first_version_is_told_how_to_be_made_anew(path: Path) ->
         TableFile(path)
 
 
-@pytest.mark.parametrize("attribute", ["version", "network", "digest", "seal", *TEXTS])
+@pytest.mark.parametrize("attribute", ["version", "digest", "seal"])
 def test_a_file_without_an_attribute_is_refused(path: Path, attribute: str) -> None:
     with h5py.File(path, "a") as file:
         del file.attrs[attribute]
@@ -189,21 +189,7 @@ BROKEN: dict[str, Callable[[h5py.File], object]] = {
     "columns that are a link to another file": linked(
         "columns", h5py.ExternalLink("else.h5", "/columns")
     ),
-    "a metric without a unit": lambda file: file["columns/valid_error"].attrs.__delitem__("unit"),
-    "a metric with another unit": attribute("columns/valid_error", "unit", np.bytes_(b"ms")),
-    "a metric with a number for a unit": attribute("columns/valid_error", "unit", 3),
-    "a metric with a list for a unit": attribute("columns/valid_error", "unit", ["a", "b"]),
-    "a metric with a text for a number of cells": attribute(
-        "columns/valid_error", "n_cells", "all"
-    ),
-    "a run of another source": attribute(
-        "columns/valid_error/200", "source", np.bytes_(b"hearsay")
-    ),
-    "a network that is no JSON": attribute("/", "network", np.bytes_(b"{")),
-    "a network with more": attribute("/", "network", np.bytes_(b'{"mood": 1}')),
-    "another title": attribute("/", "title", np.bytes_(b"Another")),
     "another digest": attribute("/", "digest", np.bytes_(b"0" * 64)),
-    "a title of any length": attribute("/", "title", "A title"),
     "no index": lambda file: file.__delitem__("index"),
     "an index that is a group": lambda file: (
         file.__delitem__("index"),

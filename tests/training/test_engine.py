@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, macro, nb201
-from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
+from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.training import TASKS, Curve, train

@@ -16,14 +16,15 @@ from surrogate_nas.space.darts.genotype import (
     CELLS,
     INPUTS,
     SHAPE,
+    STEM,
     Edge,
     Genotype,
     Half,
     nodes_of,
+    plan,
     read,
     relabelled,
 )
-from surrogate_nas.space.darts.sizes import STEM, plan
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import ChoiceSpace
@@ -344,7 +345,6 @@ class GenotypeSpace(ChoiceSpace):
     operations: ClassVar[tuple[str, ...]]
     same_source: ClassVar[bool]
     half_size: ClassVar[int]
-    drawing_size = (8.0, 5.2)
 
     @abstractmethod
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:

@@ -1,15 +1,24 @@
-"""Genotypes: a normal and a reduction cell, read and printed as the DARTS repository prints them.
+"""Genotypes: their texts, and of many at once encodings, sizes and structure; exact for the network
+that is built here.
+
+With 36 channels and six cells a stage it is the network of twenty cells that DARTS trains on
+CIFAR-10.
 
 Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019. Nodes 0 and 1 of a
 cell are the outputs of the two cells before it; each further node is the sum of two operations on
 earlier nodes. DARTS prints the two edges of a node by the strength that its search gave them, which
 changes no network: here the lower source comes first.
+
+Every operation of a genotype is live, so ``functional`` and ``path_and_graph``, which models of
+errors and of costs read where nothing else is said, are the same columns: all that is here
+together. ``alive`` is what of it is no single edge. Paths are those of White, Neiswanger & Savani,
+"BANANAS", AAAI 2021, cut off as there: long ones are rare.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple, TypeAlias
@@ -18,6 +27,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.space.base import (
+    Analysed,
+    Analytic,
+    Column,
+    Encoding,
+    by_name,
+    macs_of,
+    params_of,
+    structural,
+)
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.network import Network
 
 Edge: TypeAlias = tuple[str, int]
 """An operation and the node that it is applied to."""
@@ -279,3 +300,238 @@ def _in_order(half: Half, order: tuple[int, ...]) -> Half:
         first, second = sorted(edges)
         renamed.append((first, second))
     return tuple(renamed)
+
+
+Matrix: TypeAlias = NDArray[np.float32]
+Wire: TypeAlias = Callable[[Choices], Wiring]
+
+
+def encodings_of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
+    """Every encoding of a space by name, but ``one_hot``."""
+
+    def joined(*functions: Callable[[Wiring, int], Matrix]) -> Encoding:
+        def encode(choices: Choices) -> Matrix:
+            cells = wire(choices)
+            return np.column_stack([function(cells, operations) for function in functions])
+
+        return encode
+
+    everything = joined(adjacency, operation_counts, paths, shape)
+    return {
+        "adjacency": joined(adjacency),
+        "operation_counts": joined(operation_counts),
+        "paths": joined(paths),
+        "shape": joined(shape),
+        "alive": joined(paths, shape),
+        "functional": everything,
+        "path_and_graph": everything,
+    }
+
+
+def adjacency(cells: Wiring, operations: int) -> Matrix:
+    """How often each operation leads from a node to a later one; 196 columns for DARTS's cells."""
+    n, _, nodes, _ = cells.sources.shape
+    columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
+    rows, which, node = np.ogrid[:n, :2, :nodes]
+    for edge in range(2):
+        columns[rows, which, node, cells.sources[..., edge], cells.operations[..., edge]] += 1
+    exists = np.arange(nodes + INPUTS - 1) < np.arange(nodes)[:, None] + INPUTS
+    return columns[:, :, exists].reshape(n, 2 * int(exists.sum()) * operations)
+
+
+def operation_counts(cells: Wiring, operations: int) -> Matrix:
+    """How many edges have each operation: in the normal cell, then the reduction cell.
+
+    Those of the reduction cell are counted from nodes and from inputs.
+
+    Parameters and multiply-accumulates are linear in these columns where all nodes are joined; 21
+    of DARTS's cells.
+    """
+    holds = cells.operations[..., None] == np.arange(operations)
+    strided = cells.sources[:, 1] < INPUTS
+    counts = [holds[:, 0], holds[:, 1] & ~strided[..., None], holds[:, 1] & strided[..., None]]
+    return np.column_stack([part.sum(axis=(1, 2)) for part in counts]).astype(np.float32)
+
+
+def paths(cells: Wiring, operations: int) -> Matrix:
+    """How often one or two operations lead from an input to the output; 224 columns for DARTS."""
+    n, _, nodes, _ = cells.sources.shape
+    rows, which = np.ogrid[:n, :2]
+    single = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations), dtype=np.float32)
+    double = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations, operations), dtype=np.float32)
+    for node in range(nodes):
+        for edge in range(2):
+            source = cells.sources[:, :, node, edge]
+            operation = cells.operations[:, :, node, edge]
+            for entry in range(INPUTS):
+                single[rows, which, INPUTS + node, entry, operation] += source == entry
+            double[rows, which, INPUTS + node, :, :, operation] += single[rows, which, source]
+    heard = cells.joined[..., None]
+    blocks = [
+        (part[:, :, INPUTS:].reshape(n, 2, nodes, INPUTS * width) * heard).sum(axis=2)
+        for part, width in ((single, operations), (double, operations**2))
+    ]
+    return np.concatenate(blocks, axis=2).reshape(n, 2 * INPUTS * (operations + operations**2))
+
+
+def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape is the same whatever they are
+    """Longest and mean way to nodes, ways from each input, joined nodes; 10 columns."""
+    n, _, nodes, _ = cells.sources.shape
+    depths = depth(cells)
+    ways = np.zeros((n, 2, INPUTS + nodes, INPUTS), dtype=np.float32)
+    ways[:, :, range(INPUTS), range(INPUTS)] = 1
+    rows, which = np.ogrid[:n, :2]
+    for node in range(nodes):
+        for edge in range(2):
+            ways[:, :, INPUTS + node] += ways[rows, which, cells.sources[:, :, node, edge]]
+    out_degrees = (ways[:, :, INPUTS:] * cells.joined[..., None]).sum(axis=2)
+    columns = [
+        depths.max(axis=2),
+        depths.mean(axis=2),
+        out_degrees[..., 0],
+        out_degrees[..., 1],
+        cells.joined.sum(axis=2),
+    ]
+    return np.stack(columns, axis=2).reshape(n, 2 * len(columns)).astype(np.float32)
+
+
+def depth(cells: Wiring, counted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """The longest way from an input to each node, in edges, shape ``(n, 2, nodes)``."""
+    n, _, nodes, _ = cells.sources.shape
+    steps = (
+        np.ones(cells.sources.shape, dtype=np.int64)
+        if counted is None
+        else counted[cells.operations].astype(int)
+    )
+    depths = np.zeros((n, 2, INPUTS + nodes), dtype=np.int64)
+    rows, which = np.ogrid[:n, :2]
+    for node in range(nodes):
+        before = [
+            depths[rows, which, cells.sources[:, :, node, edge]] + steps[:, :, node, edge]
+            for edge in range(2)
+        ]
+        depths[:, :, INPUTS + node] = np.maximum(*before)
+    return depths[:, :, INPUTS:]
+
+
+STEM = 3
+"""The stem has three times the channels of the first stage."""
+_Table: TypeAlias = NDArray[np.float64]
+
+
+def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
+    """Every metric of a space that needs no measurement, by name."""
+    works = np.array([name != "skip_connect" for name in operations])
+    convolves = np.array(["conv" in name for name in operations])
+    pools = np.array(["pool" in name for name in operations])
+
+    def sized(part: int) -> Callable[[Choices, Network], Column]:
+        def column(choices: Choices, network: Network) -> Column:
+            cells = wire(choices)
+            edges, rest = _tables(network, operations, cells.sources.shape[2])[part]
+            normal, reduce = cells.joined.sum(axis=2).T
+            return np.asarray(
+                operation_counts(cells, len(operations)) @ edges + rest[normal, reduce]
+            )
+
+        return column
+
+    def counted(name: str, description: str, is_counted: NDArray[np.bool_]) -> Analysed:
+        return structural(
+            name,
+            description,
+            lambda choices: is_counted[wire(choices).operations].sum(axis=(1, 2, 3)),
+        )
+
+    def deepest(name: str, description: str, which: int) -> Analysed:
+        return structural(
+            name, description, lambda choices: depth(wire(choices), works)[:, which].max(axis=1)
+        )
+
+    return by_name(
+        params_of(sized(0), "trainable, no auxiliary head"),
+        macs_of(sized(1)),
+        counted("convolutions", "edges of both cells that hold one", convolves),
+        counted("pools", "edges of both cells that hold a pooling", pools),
+        counted("skips", "edges of both cells that hold skip_connect", ~works),
+        deepest("depth", "longest way through the normal cell, skips not counted", 0),
+        deepest("reduction_depth", "the same of the reduction cell", 1),
+    )
+
+
+@lru_cache(maxsize=64)
+def _tables(
+    network: Network,
+    operations: tuple[str, ...],
+    nodes: int,
+) -> tuple[tuple[_Table, _Table], ...]:
+    """Parameters and multiply-accumulates of `operation_counts`' columns, and of the rest."""
+    edges = np.zeros((2, 3, len(operations)))
+    for which, width, before, after in plan(network):
+        for strided in range(1 + which):
+            for place, name in enumerate(operations):
+                halved = bool(strided) and network.strided
+                inputs = before if strided else after
+                edges[:, which + strided, place] += _of_edge(
+                    name, width, inputs, after, halved, network
+                )
+    rest = np.zeros((2, nodes + 1, nodes + 1))
+    for normal in range(1, nodes + 1):
+        for reduce in range(1, nodes + 1):
+            rest[:, normal, reduce] = _of_rest(network, (normal, reduce))
+    return tuple((edges[part].ravel(), rest[part]) for part in range(2))
+
+
+def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
+    """The sequence of cells: 0 (normal) or 1 (reduction), channels, image size before and after."""
+    before = network.image_size
+    for stage, (width, size) in enumerate(network.stages):
+        if stage:
+            yield 1, width, before, size
+        for _ in range(network.cells_per_stage):
+            yield 0, width, size, size
+        before = size
+
+
+def _of_edge(
+    name: str,
+    c: int,
+    before: int,
+    after: int,
+    halved: bool,
+    network: Network,
+) -> tuple[int, int]:
+    """Parameters and multiply-accumulates of one edge."""
+    flat = network.dimensions == 1
+    area = after**network.dimensions
+    if name == "skip_connect":
+        return (c * c + 2 * c, area * c * c) if halved else (0, 0)
+    if "pool" in name:
+        return 0, 0
+    kernel = int(name[-1])
+    if name == "conv_7x1_1x7":
+        weights = kernel * c * c
+        return (
+            (weights + 2 * c, area * weights)
+            if flat
+            else (2 * weights + 2 * c, (before + after) * after * weights)
+        )
+    weights = kernel**network.dimensions * c + c * c
+    times = 2 if name.startswith("sep") else 1
+    return times * (weights + 2 * c), times * area * weights
+
+
+def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
+    """The same for stem, preprocessing of inputs and head, by the number of joined nodes."""
+    earlier = last = STEM * network.channels
+    stem = network.taps * network.input_channels * last
+    parameters = stem + 2 * last
+    macs = stem * network.image_size**network.dimensions
+    for which, width, before, _ in plan(network):
+        weights = (earlier + last) * width
+        parameters += weights + 4 * width
+        macs += weights * before**network.dimensions
+        earlier = last
+        last = joined[which] * width
+    head = (last + 1) * network.classes
+    return parameters + head, macs + head * network.answers

@@ -19,9 +19,17 @@ import numpy as np
 
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.darts import encodings, sizes
 from surrogate_nas.space.darts.family import GenotypeSpace
-from surrogate_nas.space.darts.genotype import CELLS, INPUTS, NASNET_CELLS, Half, Wiring, loose_ends
+from surrogate_nas.space.darts.genotype import (
+    CELLS,
+    INPUTS,
+    NASNET_CELLS,
+    Half,
+    Wiring,
+    analytic_of,
+    encodings_of,
+    loose_ends,
+)
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -75,9 +83,9 @@ class NASNet(GenotypeSpace):
     same_source = True
     half_size = math.prod(edges * (edges + 1) // 2 for edges in _EDGES)
     named: ClassVar[Mapping[str, str]] = NASNET_CELLS
-    further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))
+    further_encodings: ClassVar[Mapping[str, Encoding]] = encodings_of(_wiring, len(OPERATIONS))
     views = ("shape+operation_counts+adjacency",)
-    analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
+    analytic: ClassVar[Analytic] = analytic_of(_wiring, OPERATIONS)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly."""
@@ -116,7 +124,4 @@ def _half(choices: tuple[int, ...]) -> Half:
     return tuple(nodes)
 
 
-@lru_cache(maxsize=1)
-def nasnet() -> NASNet:
-    """NASNet's space, one shared instance a process."""
-    return NASNet()
+nasnet = lru_cache(maxsize=1)(NASNet)

@@ -18,9 +18,16 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.darts import encodings, sizes
 from surrogate_nas.space.darts.family import GenotypeSpace
-from surrogate_nas.space.darts.genotype import CELLS, DARTS_CELLS, INPUTS, Half, Wiring
+from surrogate_nas.space.darts.genotype import (
+    CELLS,
+    DARTS_CELLS,
+    INPUTS,
+    Half,
+    Wiring,
+    analytic_of,
+    encodings_of,
+)
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -88,9 +95,9 @@ class Darts(GenotypeSpace):
     same_source = False
     half_size = math.prod(map(len, _PAIRS)) * len(OPERATIONS) ** (2 * NODES)
     named: ClassVar[Mapping[str, str]] = DARTS_CELLS
-    further_encodings: ClassVar[Mapping[str, Encoding]] = encodings.of(_wiring, len(OPERATIONS))
+    further_encodings: ClassVar[Mapping[str, Encoding]] = encodings_of(_wiring, len(OPERATIONS))
     views = ("shape+operation_counts+adjacency",)
-    analytic: ClassVar[Analytic] = sizes.of(_wiring, OPERATIONS)
+    analytic: ClassVar[Analytic] = analytic_of(_wiring, OPERATIONS)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly."""
@@ -144,7 +151,4 @@ def _half(choices: tuple[int, ...]) -> Half:
     return first, *further
 
 
-@lru_cache(maxsize=1)
-def darts() -> Darts:
-    """DARTS's space, one shared instance a process."""
-    return Darts()
+darts = lru_cache(maxsize=1)(Darts)

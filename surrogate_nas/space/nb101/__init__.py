@@ -3,20 +3,26 @@
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell
 prints as the upper triangle of its adjacency matrix, a row for each vertex that edges leave, and
 the operations between input and output: ``110|01|1:conv3x3-bn-relu,maxpool3x3``. Read are any such
-graphs, those that the paper's ``ModelSpec`` would prune included, and
-``ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'output'])`` itself: isomorphic graphs are one
-cell, the one that the paper's enumeration lists first. Cells are listed in that enumeration's
+graphs, those that the paper's ``ModelSpec`` would prune included: isomorphic graphs are one cell,
+the one that the paper's enumeration lists first. Cells are listed in that enumeration's
 order.
 
 Departure: the paper draws a matrix of seven vertices, mostly one whose graph is pruned, and mutates
 that. Here sampling is uniform over cells. Neighbours are the cells that differ in one operation, in
 one edge, or in one vertex that has one edge in and one out, which is what flipping an edge beside a
 vertex that nothing used does.
+
+A stem 3×3; three stacks of N cells, each stack with twice the channels of the last and behind a
+pooling that halves the size; global average pooling; a linear layer. Convolutions are followed by
+batch normalisation and ReLU. A vertex adds what it reads, the cell's input through a 1×1
+convolution, wider vertices without their last channels; the output joins the vertices that lead to
+it and adds the input likewise. Beyond the published network: signals, odd sizes (a stride of 2
+rounds up), a head at every position, and a causal variant; vertices that are left without a channel
+in a narrow network are left out.
 """
 
 from __future__ import annotations
 
-import ast
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -29,7 +35,6 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding, Space
 from surrogate_nas.space.cell import Cell, Choices, cell_text
-from surrogate_nas.space.nb101.encodings import ENCODINGS
 from surrogate_nas.space.nb101.graphs import (
     MOST_EDGES,
     MOST_VERTICES,
@@ -43,8 +48,7 @@ from surrogate_nas.space.nb101.graphs import (
     module_hash,
     pruned,
 )
-from surrogate_nas.space.nb101.plan import planned
-from surrogate_nas.space.nb101.sizes import ANALYTIC
+from surrogate_nas.space.nb101.sizes import ANALYTIC, CONV1, CONV3, ENCODINGS, OUTPUT, channels
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -61,14 +65,87 @@ from surrogate_nas.space.sketch import (
     curved,
 )
 
+
+def planned(graph: Graph, network: Network) -> Blueprint:
+    """The whole network of a cell, layer by layer."""
+    plan = Blueprint(network)
+    x = _followed(plan, plan.input(), "stem", network.channels, 3)
+    for stage, (width, _) in enumerate(network.stages):
+        if stage and network.strided:
+            x = plan.halve(x, largest=True)
+        for n in range(network.cells_per_stage):
+            x = _cell(plan, graph, x, width, f"stacks.{stage}.{n}.vertices")
+    plan.answer(x)
+    return plan
+
+
+def _cell(
+    plan: Blueprint,
+    graph: Graph,
+    x: int,
+    outputs: int,
+    name: str,
+) -> int:
+    sources = sources_of(graph)
+    widths = widths_of(graph, plan.layers[x].shape[0], outputs)
+    computed: dict[int, int] = {}
+    *inner, last = sources
+
+    def total(v: int, terms: list[int]) -> int:
+        if 0 in sources[v]:
+            terms.append(_followed(plan, x, f"{name}.{v}.projection", widths[v], 1))
+        return plan.sum(*terms)
+
+    for v in inner:
+        if not widths[v]:
+            continue
+        inputs = total(v, [plan.part(computed[u], widths[v]) for u in sources[v] if u])
+        operation = graph.operations[v - 1]
+        if operation in (CONV3, CONV1):
+            kernel = 3 if operation == CONV3 else 1
+            computed[v] = _followed(plan, inputs, f"{name}.{v}.operation", widths[v], kernel)
+        else:
+            computed[v] = plan.pool(inputs, largest=True)
+    joined = [computed[v] for v in sources[last] if v in computed]
+    if len(joined) > 1:
+        joined = [plan.join(*joined)]
+    return total(last, joined)
+
+
+def _followed(
+    plan: Blueprint,
+    x: int,
+    name: str,
+    width: int,
+    kernel: int,
+) -> int:
+    """A convolution, batch normalisation and ReLU."""
+    return plan.relu(plan.convolution_bn(x, name, width, kernel, relu=False))
+
+
+def sources_of(graph: Graph) -> dict[int, list[int]]:
+    """By vertex the vertices that it reads."""
+    pairs = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
+    sources: dict[int, list[int]] = {vertex: [] for vertex in range(1, graph.vertices)}
+    for x, y in pairs:
+        sources[y].append(x)
+    return sources
+
+
+def widths_of(graph: Graph, inputs: int, outputs: int) -> list[int]:
+    """The channels of every vertex."""
+    linked = np.zeros((MOST_VERTICES, MOST_VERTICES, 1), dtype=bool)
+    for bit, (x, y) in enumerate(PAIRS):
+        if graph.edges >> bit & 1:
+            linked[x, OUTPUT if y == graph.vertices - 1 else y] = True
+    return [inputs, *channels(linked, outputs)[: graph.vertices - 2, 0].tolist(), outputs]
+
+
 _CELLS = 423_624
 _NONE = len(OPERATIONS)
 _INNER = MOST_VERTICES - 2
 _EXAMPLE = "110|01|1:conv3x3-bn-relu,maxpool3x3"
 _SHAPE = r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20}){0,4})?)"
-_SPEC = r"(?:api\.)?ModelSpec\(\s*(?:matrix\s*=)?\s*(\[.*\])\s*,\s*(?:ops\s*=)?\s*(\[[^\[\]]*\])\s*,?\s*\)"  # noqa: E501
-"""Compiled when a text is first read: opening a table reads none."""
-_LONGEST_TEXT = 2000
 _INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"  # noqa: E501
 
 
@@ -97,9 +174,7 @@ class NB101(EnumerableChoiceSpace):
 
     Example:
         >>> space = NB101()
-        >>> cell = space.parse(
-        ...     "ModelSpec([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ['input', 'maxpool3x3', 'output'])"
-        ... )
+        >>> cell = space.parse("11|1:maxpool3x3")
         >>> str(cell), space.module_hash(cell)[:8], len(space)
         ('11|1:maxpool3x3', '6f6257bc', 423624)
     """
@@ -119,7 +194,6 @@ class NB101(EnumerableChoiceSpace):
     complexity = "convolutions"
     reference_text = _INCEPTION
     named: ClassVar[Mapping[str, str]] = {"inception": _INCEPTION}
-    drawing_size = (5.0, 2.6)
 
     @property
     def size(self) -> float:  # type: ignore[override]
@@ -206,10 +280,10 @@ class NB101(EnumerableChoiceSpace):
         )
 
     def parse(self, text: str) -> Cell:
-        """Read a graph in the form of `write`, or the paper's ``ModelSpec``.
+        """Read a graph in the form of `write`.
 
         Raises:
-            UserError: It is neither, or a graph that is no cell of this space.
+            UserError: It has another form, or is a graph that is no cell of this space.
         """
         stripped = cell_text(text)
         return self._by_text.get(stripped) or self._of(_read(self.named.get(stripped, stripped)))
@@ -355,17 +429,14 @@ def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Iterato
 def _read(text: str) -> Graph:
     """The canonical form of a printed graph."""
     match = re.fullmatch(_SHAPE, text, re.ASCII)
-    if match is not None:
-        rows = match[1].split("|")
-        matrix = [[0] * (len(rows) + 1 - len(row)) + [int(bit) for bit in row] for row in rows]
-        operations = match[2].split(",") if match[2] else []
-        if [len(row) for row in rows] != list(range(len(rows), 0, -1)):
-            raise UserError(
-                f"Malformed cell {text!r:.200}: each row of a cell of nb101 has one bit less than"
-                " the last."
-            )
-    else:
-        matrix, operations = _spec(text)
+    rows = match[1].split("|") if match else []
+    if match is None or [len(row) for row in rows] != list(range(len(rows), 0, -1)):
+        raise UserError(
+            f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE}, each row"
+            " one bit shorter than the last."
+        )
+    matrix = [[0] * (len(rows) + 1 - len(row)) + [int(bit) for bit in row] for row in rows]
+    operations = match[2].split(",") if match[2] else []
     vertices = len(operations) + 2
     if len(matrix) != vertices - 1:
         raise UserError(
@@ -386,35 +457,6 @@ def _read(text: str) -> Graph:
     if (edges := graph.edges.bit_count()) > MOST_EDGES:
         raise UserError(f"A cell of the space nb101 has at most {MOST_EDGES} edges, not {edges}.")
     return canonical(graph)
-
-
-def _spec(text: str) -> tuple[list[list[int]], list[str]]:
-    """The constructor's matrix without its last row, and its operations without the ends."""
-    match = re.fullmatch(_SPEC, text, re.DOTALL) if len(text) <= _LONGEST_TEXT else None
-    try:
-        matrix, operations = (
-            (ast.literal_eval(part) for part in match.groups()) if match else ([], [])
-        )
-        square = all(len(row) == len(matrix) for row in matrix)
-        upper = square and all(
-            bit in (0, 1) and (y > x or not bit)
-            for x, row in enumerate(matrix)
-            for y, bit in enumerate(row)
-        )
-        ends = (
-            operations[:1] == ["input"]
-            and operations[-1:] == ["output"]
-            and len(operations) == len(matrix)
-        )
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        upper = ends = False
-    if not (upper and ends and 1 < len(matrix) <= MOST_VERTICES):
-        raise UserError(
-            f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE} or"
-            " ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'output']): rows above the"
-            " diagonal, up to seven vertices."
-        )
-    return [[int(bit) for bit in row] for row in matrix[:-1]], operations[1:-1]
 
 
 _COLOURS = ("#d55e00", "#e69f00", "#0072b2")
@@ -463,10 +505,7 @@ def _sketch(graph: Graph) -> Sketch:
     return Sketch(_PAPER, marks)
 
 
-@lru_cache(maxsize=1)
-def nb101() -> NB101:
-    """NAS-Bench-101's space, one shared instance a process."""
-    return NB101()
+nb101 = lru_cache(maxsize=1)(NB101)
 
 
 __all__ = ["NB101", "Graph", "nb101"]

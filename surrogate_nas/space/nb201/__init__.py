@@ -22,8 +22,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding, numbered
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.four_nodes import CONV1, CONV3, EDGES, NOTHING, POOL, SKIP, four_nodes
-from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
-from surrogate_nas.space.nb201.sizes import ANALYTIC
+from surrogate_nas.space.nb201.encodings import ANALYTIC, ENCODINGS, cost_groups
 from surrogate_nas.space.network import Graph, Network
 from surrogate_nas.space.network.blueprint import Blueprint, around
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -137,7 +136,6 @@ NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "av
 _OFFICIAL_SHUFFLE_SEED = 88
 _SHAPE = "|OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|"
 _FORMAT = re.compile(re.escape(_SHAPE).replace("OP", r"([^|+~]*)"))
-_TO_NASLIB_EDGE = [EDGES.index(edge) for edge in NASLIB_EDGES]
 _FROM_NASLIB_EDGE = [NASLIB_EDGES.index(edge) for edge in EDGES]
 _SHOWN = (NOTHING, SKIP, CONV1, CONV3, POOL)
 """How operations are sketched, in their order."""
@@ -163,7 +161,6 @@ class NB201(EnumerableChoiceSpace):
     views = ("graph", "graph+signal", "alive")
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "convolutions"
-    drawing_size = (4.0, 2.0)
     reference_text = (
         "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
     )
@@ -258,16 +255,8 @@ class NB201(EnumerableChoiceSpace):
         """
         return numbered(map(self.identity, self), len(self))
 
-    def to_naslib(self, cell: Cell) -> tuple[int, ...]:
-        """NASLib's tuple of operation numbers, for edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
-
-        Args:
-            cell: Any cell of the space.
-        """
-        return tuple(NASLIB_OPERATIONS.index(OPERATIONS[cell.choices[e]]) for e in _TO_NASLIB_EDGE)
-
     def from_naslib(self, numbers: Iterable[int]) -> Cell:
-        """The inverse of `to_naslib`.
+        """The cell of NASLib's tuple of operation numbers, for edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
 
         Args:
             numbers: Six operation numbers between 0 and 4.

@@ -21,10 +21,48 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.four_nodes import CONV1, CONV3, NOTHING, SKIP
 from surrogate_nas.space.product import EnumerableChoiceSpace
-from surrogate_nas.space.sketch import Sketch
-from surrogate_nas.space.transnas.drawing import skeleton
+from surrogate_nas.space.sketch import INK, PAPER, Box, Frame, Mark, Sketch, Text
 from surrogate_nas.space.transnas.sizes import MACRO_SIZES, MOST_MODULES
+
+SHOWN = (NOTHING, SKIP, CONV1, CONV3)
+"""The micro space's operations in their order."""
+_COLOURS = {1: PAPER, 2: CONV1[1], 3: CONV3[1], 4: "#8250df"}
+"""By the digit of a module."""
+_PAPER = (288.0, 115.2)
+_WIDTH = 0.16
+_CHANNELS = 64
+_TALLEST = 2.0
+"""Of a module of the stem's channels, and the height of one of the stem's resolution."""
+_GAP = 0.3
+_ABOVE = 7.0
+"""How far over and under a module its labels stand, in points."""
+
+
+def skeleton(cell: Cell) -> Sketch:
+    """Sketch a cell of the macro space, with the channels under and the digit over every module."""
+    modules: list[tuple[int, int, float, float]] = []
+    height = _TALLEST
+    channels = _CHANNELS
+    for digit in (digit for digit in cell.choices if digit):
+        height /= 2 if digit in (3, 4) else 1
+        channels *= 2 if digit in (2, 4) else 1
+        modules.append((digit, channels, _WIDTH * channels / _CHANNELS, height))
+    right = sum(width + _GAP for _, _, width, _ in modules)
+    frame = Frame.around((-_GAP, right), (-_TALLEST * 0.7, _TALLEST * 0.7), _PAPER, equal=True)
+    marks: list[Mark] = []
+    left = 0.0
+    for digit, channels, width, height in modules:
+        (x, y), size = frame.at((left + width / 2, 0.0)), frame.span((width, height))
+        marks += [
+            Box((x, y), size, 0.0, _COLOURS[digit], INK, 1.2),
+            Text((x, y - size[1] / 2 - _ABOVE), str(digit)),
+            Text((x, y + size[1] / 2 + _ABOVE), str(channels), 8.0),
+        ]
+        left += width + _GAP
+    return Sketch(_PAPER, marks)
+
 
 _MOST_DOUBLINGS = 3
 _MOST_HALVINGS = 4
@@ -74,7 +112,6 @@ class TransNASMacro(EnumerableChoiceSpace):
     analytic: ClassVar[Analytic] = MACRO_SIZES
     complexity = "modules"
     reference_text = "64-1234-basic"
-    drawing_size = (4.0, 1.6)
 
     def _order(self) -> Iterable[tuple[int, ...]]:
         for length, doublings, halvings in itertools.product(LENGTHS, DOUBLINGS, HALVINGS):
@@ -126,7 +163,4 @@ class TransNASMacro(EnumerableChoiceSpace):
         return skeleton(cell)
 
 
-@lru_cache(maxsize=1)
-def transnas_macro() -> TransNASMacro:
-    """The macro space, one shared instance a process."""
-    return TransNASMacro()
+transnas_macro = lru_cache(maxsize=1)(TransNASMacro)

@@ -31,7 +31,7 @@ from surrogate_nas.space.four_nodes import (
 )
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import Sketch
-from surrogate_nas.space.transnas.drawing import SHOWN
+from surrogate_nas.space.transnas.macro import SHOWN
 from surrogate_nas.space.transnas.sizes import MICRO_SIZES
 
 # How a model sees cells of the micro space, and what of their structure needs no measurement.
@@ -216,7 +216,6 @@ class TransNASMicro(EnumerableChoiceSpace):
     analytic: ClassVar[Analytic] = {**MICRO_SIZES, **STRUCTURE}
     complexity = "convolutions"
     reference_text = "64-41414-3_21_103"
-    drawing_size = (4.0, 2.0)
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
@@ -257,7 +256,4 @@ class TransNASMicro(EnumerableChoiceSpace):
         return four_nodes(cell, SHOWN)
 
 
-@lru_cache(maxsize=1)
-def transnas_micro() -> TransNASMicro:
-    """The micro space, one shared instance a process."""
-    return TransNASMicro()
+transnas_micro = lru_cache(maxsize=1)(TransNASMicro)

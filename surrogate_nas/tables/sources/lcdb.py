@@ -17,33 +17,21 @@ authors say. Trainings that failed or took too long are missing.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.metrics import Metric, Quantity, record_metric, score_metric
-from surrogate_nas.space import EnumerableChoiceSpace, Sampled
-from surrogate_nas.space.network import Network
+from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, declared, reading
-from surrogate_nas.tables.sources.frame import (
-    as_recorded,
-    close,
-    equal,
-    error_of_share,
-    kendall,
-    percent,
-    read_once,
-)
+from surrogate_nas.tables.sources.base import declared, read_once, reading
+from surrogate_nas.tables.sources.declaration import CONVERSIONS, table_of
 
 NAMES = declared("lcdb").names
-_SOURCE = "lcdb"
-_REPOSITORY = "lcdb"
 OUTER = 5
 INNER = 5
 _SPLITS = ("train", "valid", "test")
@@ -73,44 +61,28 @@ _UNCERTAIN = frozenset(
     {*_LEARNERS} - {*_LEARNERS[:4]} - {*_LEARNERS[10:14]},
 )
 """Those that give probabilities."""
-_COLUMNS = (
-    "openmlid",
-    "learner",
-    "size_train",
-    "size_test",
-    "outer_seed",
-    "inner_seed",
-    "traintime",
-    "score_train",
-    "score_valid",
-    "score_test",
-)
 _DIGITS = 1e4
 """Scores and seconds are rounded to four decimals; they are kept as whole numbers of these."""
 _MISSING = np.iinfo(np.int32).min
 _ROWS = 200_000
 """Of a spreadsheet in memory at a time."""
-_LARGEST = 200_000_000
 
 
 class _Kind(NamedTuple):
-    """A spreadsheet: the metric's name, unit, quantity and meaning, the largest score, and the
-    conversion of scores.
-    """
+    """A spreadsheet: its metric, unit, quantity and meaning, and the conversion of its scores."""
 
     name: str
     unit: str
     quantity: Quantity
     meaning: str
-    most: float
-    convert: Callable[[Values], Values]
+    convert: str
 
 
 _KINDS = {
-    "accuracy": _Kind("error", "%", "error", "wrong", 1.0, error_of_share),
-    "logloss": _Kind("loss", "nats", "loss", "log loss, at most 34.5", 40.0, as_recorded),
-    "auc": _Kind("auc", "%", "quality", "area under the ROC curve", 1.0, percent),
-    "f1": _Kind("f1", "%", "quality", "F1", 1.0, percent),
+    "accuracy": _Kind("error", "%", "error", "wrong", "error_of_share"),
+    "logloss": _Kind("loss", "nats", "loss", "log loss, at most 34.5", "none"),
+    "auc": _Kind("auc", "%", "quality", "area under the ROC curve", "times"),
+    "f1": _Kind("f1", "%", "quality", "F1", "times"),
 }
 
 
@@ -121,7 +93,6 @@ class Scores(NamedTuple):
         data, size: The OpenML set, and the training size.
         learner, split: By their numbers; an int8 each.
         seconds, scores: As whole numbers of the fourth decimal; scores of shape ``(n, 3)``.
-        left_out: How many rows are of further inner splits.
     """
 
     data: NDArray[np.int32]
@@ -130,76 +101,55 @@ class Scores(NamedTuple):
     split: NDArray[np.int8]
     seconds: NDArray[np.int32]
     scores: NDArray[np.int32]
-    left_out: int
 
 
 def read(name: str) -> Table:
     """Read one set's rows of the fetched archive into a table."""
-    return table_of(name, archive())
+    return table_of_set(name, archive())
 
 
 def archive() -> dict[str, Scores]:
     """The spreadsheets of the fetched archive by their kind, once a process: 146 MB in memory."""
-    (path,) = fetching.files(_SOURCE)
-    return _archive(fetching.fetched(path, _SOURCE))
+    return read_archive(fetching.fetched("lcdb")[0])
 
 
+@read_once
 def read_archive(path: Path) -> dict[str, Scores]:
     """Read the spreadsheets of a source archive, a part at a time."""
-    found = {}
-    with reading(path, "source archive of lcdb", _SOURCE), tarfile.open(path, "r:gz") as packed:
+    with reading(path, "source archive of lcdb", "lcdb"), tarfile.open(path, "r:gz") as packed:
+        found = {}
         for member in packed:
             kind = member.name.rpartition("/database-")[2].removesuffix(".csv")
-            file = packed.extractfile(member) if kind in _KINDS else None
-            if file is not None:
-                if member.size > _LARGEST:
-                    raise ValueError(f"{member.name} has more than {_LARGEST / 1e6:.0f} MB")
-                found[kind] = _scores(file, _KINDS[kind])
-        if found.keys() != _KINDS.keys():
-            raise ValueError(f"it has no {', '.join(sorted(_KINDS.keys() - found.keys()))}")
-    return found
+            if kind in _KINDS and (file := packed.extractfile(member)):
+                found[kind] = _scores(file)
+        return {kind: found[kind] for kind in _KINDS}
 
 
-_archive = read_once(read_archive)
-
-
-def _scores(file: IO[bytes], kind: _Kind) -> Scores:
+def _scores(file: IO[bytes]) -> Scores:
     import pandas as pd
 
     numbers = {learner: place for place, learner in enumerate(_LEARNERS)}
     parts = []
-    n_rows = 0
     for part in pd.read_csv(file, chunksize=_ROWS):
-        if tuple(part.columns) != _COLUMNS:
-            raise ValueError(f"its columns are not {', '.join(_COLUMNS)}")
-        n_rows += len(part)
         rows = part[part["inner_seed"] < INNER]
         parts.append(
-            Scores(
+            (
                 rows["openmlid"].to_numpy(np.int32),
                 rows["size_train"].to_numpy(np.int32),
-                rows["learner"].str.rpartition(".")[2].map(numbers).fillna(-1).to_numpy(np.int8),
+                rows["learner"].str.rpartition(".")[2].map(numbers).to_numpy(np.int8),
                 (rows["outer_seed"] * INNER + rows["inner_seed"]).to_numpy(np.int8),
-                _whole(rows["traintime"].to_numpy(np.float64), np.inf),
-                _whole(rows[list(_COLUMNS[-3:])].to_numpy(np.float64), kind.most),
-                0,
+                _whole(rows["traintime"].to_numpy(np.float64)),
+                _whole(rows[[f"score_{split}" for split in _SPLITS]].to_numpy(np.float64)),
             )
         )
-    columns: list[Any] = [np.concatenate(column) for column in list(zip(*parts, strict=True))[:-1]]
-    scores = Scores._make([*columns, n_rows - len(columns[0])])
-    if scores.learner.min() < 0 or scores.split.min() < 0 or scores.split.max() >= OUTER * INNER:
-        raise ValueError("a row is of no learner or split of the benchmark")
-    return scores
+    return Scores(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _whole(values: Values, most: float) -> NDArray[np.int32]:
-    """Numbers in ``[0, most]`` as whole ones of the fourth decimal."""
+def _whole(values: Values) -> NDArray[np.int32]:
+    """Numbers as whole ones of the fourth decimal."""
     known = np.isfinite(values)
-    if np.isinf(values).any() or (values[known] < 0).any() or (values[known] > most).any():
-        raise ValueError("a score or time is no number in its range")
-    return np.where(known, np.rint(np.where(known, values, 0.0) * _DIGITS), _MISSING).astype(
-        np.int32
-    )
+    numbers = np.rint(np.where(known, values, 0.0) * _DIGITS)
+    return np.where(known, numbers, _MISSING).astype(np.int32)
 
 
 class Cube(NamedTuple):
@@ -232,56 +182,38 @@ def cube(scores: Scores, data: int) -> Cube | None:
     found = np.full((4, *shape), np.nan)
     whole = np.column_stack([scores.seconds[rows], scores.scores[rows]])
     values = np.where(whole == _MISSING, np.nan, whole / _DIGITS)
-    if len(np.unique(places)) < len(places):
-        raise ValueError(f"a training on {data} is there twice")
     found.reshape(4, -1)[:, places] = values.T
     return Cube(sizes.tolist(), found[0], found[1:])
 
 
-def table_of(name: str, sheets: dict[str, Scores]) -> Table:
+def table_of_set(name: str, sheets: dict[str, Scores]) -> Table:
     """The table of one set, of the spreadsheets of an archive."""
     data = int(name.removeprefix("lcdb-"))
-    with reading(f"LCDB's results on {data}", "rows of its archive", _SOURCE):
+    with reading(f"LCDB's results on {data}", "rows of its archive", "lcdb"):
         found = {kind: cube(scores, data) for kind, scores in sheets.items()}
         held = {kind: one for kind, one in found.items() if one is not None}
-        valid = held["accuracy"].scores[1]
+        first = held["accuracy"]
+        valid = first.scores[1]
         learners = np.flatnonzero(np.isfinite(valid).any(axis=(0, 2)))
         counts = np.isfinite(valid[:, learners]).any(axis=2).all(axis=1)
-        size = held["accuracy"].sizes[int(np.flatnonzero(counts)[-1])]
-        space = Sampled(_space(), learners[:, None].astype(np.int8))
-        table = Table(
-            name=name,
-            space=space.definition,
-            title=f"LCDB: {len(space)} scikit-learn classifiers on OpenML's set {data}, training"
-            f" sizes as epochs, {OUTER} × {INNER} splits",
-            source=f"{fetching.origin(_SOURCE, _REPOSITORY)} source archive",
-            objective=f"valid_error[{size}]",
-            network=Network(),
-            banner=(
-                "Preprocessing was fitted before the data were split, so validation and test"
-                " results leak, as the authors say. Cells are learners with default settings;"
-                " epochs are training sizes, seeds are splits. A learner that failed or took too"
-                " long on some splits has the mean of the others."
-            ),
+        gives = np.array([float(_LEARNERS[learner] in _UNCERTAIN) for learner in learners])
+        table = table_of(
+            "lcdb",
+            name,
+            _space(),
+            {"gives_probabilities": gives},
+            [_space().at((learner,)) for learner in learners.tolist()],
+            data=data,
+            size=first.sizes[int(np.flatnonzero(counts)[-1])],
         )
         for kind, one in held.items():
-            name, unit, quantity, meaning, _, convert = _KINDS[kind]
+            short, unit, quantity, meaning, conversion = _KINDS[kind]
             for split, scores in zip(_SPLITS, one.scores[:, :, learners], strict=True):
-                metric = score_metric(f"{split}_{name}", unit, quantity, meaning, table.source)
-                _add(table, metric, one.sizes, convert(scores))
-        seconds = record_metric(
-            "train_seconds", "s", "of fitting, on machines that are not stated", table.source
-        )
-        _add(table, seconds, held["accuracy"].sizes, held["accuracy"].seconds[:, learners])
-        probabilities = record_metric(
-            "gives_probabilities",
-            "",
-            "1 where the learner gives probabilities, without which log loss says less",
-            table.source,
-            quantity="structure",
-        )
-        gives = [float(_LEARNERS[learner] in _UNCERTAIN) for learner in learners]
-        table.add(probabilities, None, np.array(gives))
+                metric = score_metric(f"{split}_{short}", unit, quantity, meaning, table.source)
+                _add(table, metric, one.sizes, CONVERSIONS[conversion](scores, 100.0))
+        described = "of fitting, on machines that are not stated"
+        seconds = record_metric("train_seconds", "s", described, table.source)
+        _add(table, seconds, first.sizes, first.seconds[:, learners])
     return table
 
 
@@ -303,60 +235,6 @@ def _add(table: Table, metric: Metric, sizes: list[int], values: Values) -> None
                 if np.isfinite(column).any()
             }
             table.add(metric, size, means, n_seeds.astype(np.int16), seeds)
-
-
-_ROWS_OF = {"accuracy": 1_953_371, "logloss": 1_953_371, "auc": 1_151_985, "f1": 1_151_985}
-_TAUS = {
-    ("accuracy", "accuracy"): 0.828,
-    ("logloss", "accuracy"): 0.539,
-    ("accuracy", "auc"): 0.712,
-    ("auc", "auc"): 0.873,
-    ("f1", "f1"): 0.827,
-    ("accuracy", "logloss"): 0.523,
-    ("logloss", "logloss"): 0.909,
-}
-"""Mean τ of a signal with a goal on sets of two classes (see `_taus`)."""
-_SETS = 117
-_FEWEST = 8
-
-
-def verify() -> Iterator[Verified]:
-    """Check the archive against numbers computed from its spreadsheets independently."""
-    sheets = archive()
-    for kind, n_rows in _ROWS_OF.items():
-        found = len(sheets[kind].data) + sheets[kind].left_out
-        yield equal(f"rows of {kind}", found, n_rows)
-    yield equal("data sets", len(np.unique(sheets["accuracy"].data)), len(NAMES))
-    by_pair = _taus(sheets)
-    yield equal("sets of two classes", len(next(iter(by_pair.values()))), _SETS)
-    for (signal, goal), published in _TAUS.items():
-        tau = float(np.nanmean(by_pair[signal, goal]))
-        yield close(f"τ({signal}, {goal}), other test sets", tau, published, 0.001)
-
-
-def _taus(sheets: dict[str, Scores]) -> dict[tuple[str, str], list[float]]:
-    """Of every set of two classes, by signal and goal, Kendall's τ after the largest size: what the
-    validation splits of one outer split say of the mean test score of the other four, over learners
-    that give probabilities and came to an end in every outer split, eight or more.
-    """
-    taus: dict[tuple[str, str], list[float]] = {pair: [] for pair in _TAUS}
-    for data in np.unique(sheets["auc"].data).tolist():
-        cubes = {kind: cube(scores, data) for kind, scores in sheets.items()}
-        means = {kind: by_outer(one)[1:] for kind, one in cubes.items() if one is not None}
-        if len(means) < len(cubes):
-            continue
-        whole = np.all([np.isfinite(one).all(axis=(0, 2)) for one in means.values()], axis=0)
-        if whole.sum() < _FEWEST:
-            continue
-        for (signal, goal), found in taus.items():
-            of_set = []
-            for outer in range(OUTER):
-                one = means[signal][0][whole, outer]
-                others = np.delete(means[goal][1][whole], outer, axis=1).mean(axis=1)
-                of_set.append(kendall(one, others))
-            sign = -1 if (signal == "logloss") != (goal == "logloss") else 1
-            found.append(sign * float(np.nanmean(of_set)))
-    return taus
 
 
 def by_outer(one: Cube, size: int = -1) -> Values:

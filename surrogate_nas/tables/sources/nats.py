@@ -19,7 +19,6 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.paths import printable
 from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.frame import decompress
 from surrogate_nas.tables.sources.official import (
     SIZE,
     TOPOLOGY,
@@ -28,12 +27,13 @@ from surrogate_nas.tables.sources.official import (
     RecordTables,
     kind_of,
 )
-from surrogate_nas.tables.sources.pickles import SMALL, numpy_scalars, read_pickle
+from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 PREFIXES = {TOPOLOGY.space: "nats", SIZE.space: "nats-size"}
 """What the names of the tables begin with, by the records' space."""
 _RECORD = re.compile(r"\d{6}\.pickle\.pbz2")
 _META = "meta.pickle.pbz2"
+_MOST = 64_000_000
 
 
 def read(folder: Path, progress: Progress | None = None) -> list[Table]:
@@ -111,12 +111,14 @@ def _load(path: Path, allowed: dict[str, object]) -> Any:
     """Unpack and read one file, which is small also when unpacked."""
     shown = printable(path)
     try:
-        with path.open("rb") as file:
-            packed = file.read(SMALL + 1)
+        packed = path.read_bytes()
     except OSError as error:
         raise UserError(f"Cannot read {shown}: {error.strerror}.") from error
+    decompressor = bz2.BZ2Decompressor()
     try:
-        raw = decompress(bz2.BZ2Decompressor(), packed, SMALL)
-    except (OSError, ValueError, EOFError) as error:
+        raw = decompressor.decompress(packed, _MOST)
+    except OSError as error:
         raise UserError(f"{shown} is damaged: {error}.") from error
+    if not decompressor.eof:
+        raise UserError(f"{shown} is damaged: it is cut off or unpacks to more than 64 MB.")
     return read_pickle(io.BytesIO(raw), allowed, path)

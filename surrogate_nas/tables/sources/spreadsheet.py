@@ -21,12 +21,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,43 +41,46 @@ from surrogate_nas.core.metrics import (
 )
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, Space, choices_of, listed
-from surrogate_nas.space.network import Network
-from surrogate_nas.space.sampled import MOST_CELLS
 from surrogate_nas.tables import Table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 MOST_COLUMNS = 1_000
-_LONGEST_LINE = 1_000_000
-_BATCH = 1_000
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", *_PARQUET)
 """Of the files that are read here."""
-_LARGEST_GROUP = 400_000_000
-"""Bytes of a Parquet file's part once unpacked, as the file itself says."""
+CELL_COLUMN = "cell"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
+_COLUMN = re.compile(
+    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?"
+    r"( *\((?P<unit>[\w%·/^* .-]{1,40})([;,] *(?P<direction>min|max))?\))?"
+)
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?"
+_LONGEST_NAME = 100
+_SHOWN = 5
+_MISSING = ("", "nan", "<na>")
+_Wrong = list[tuple[int, str]]
+"""What is wrong with a file: the row, counted from 1, and why."""
 
 
-def read_rows(path: Path) -> Iterator[list[str]]:
-    """The header, and then every row, each with as many entries as the header; empty lines are left
-    out.
-    """
+def read_frame(path: Path) -> tuple[list[str], pd.DataFrame]:
+    """The header of a file, and its rows as texts without the spaces around them."""
+    import pandas as pd
+
     if not os.path.isfile(path):
         raise UserError(f"There is no file {printable(path)}.")
     try:
-        rows = _parquet(path) if path.suffix in _PARQUET else _csv(path)
-        header = next(rows, [])
-        if len(header) > MOST_COLUMNS:
-            raise UserError(
-                f"{printable(path)} has {len(header):,} columns; {MOST_COLUMNS:,} are the most."
-            )
-        yield header
-        for number, row in enumerate(rows, 1):
-            if len(row) != len(header):
-                raise UserError(
-                    f"{printable(path)} has {len(row)} entries in row {number} and {len(header)} in"
-                    " its header."
-                )
-            yield row
-    except UserError:
-        raise
+        if path.suffix in _PARQUET:
+            frame = pd.read_parquet(path, dtype_backend="pyarrow")
+            header = list(map(str, frame.columns))
+            each = frame.itertuples(index=False, name=None)
+            rows = [["" if value is pd.NA else str(value) for value in row] for row in each]
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                lines = filter(None, csv.reader(file, strict=True))
+                header = next(lines, [])
+                rows = list(lines) if len(header) <= MOST_COLUMNS else []
     except ImportError as error:
         raise UserError(
             f"Reading {printable(path)} needs the package pyarrow: pip install pyarrow; or give a"
@@ -86,59 +89,18 @@ def read_rows(path: Path) -> Iterator[list[str]]:
     except Exception as error:
         reason = printable(reason_of(error))
         raise UserError(f"Cannot read {printable(path)}: {reason:.300}.") from error
-
-
-def _csv(path: Path) -> Iterator[list[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from filter(None, csv.reader(_lines(file), strict=True))
-
-
-def _lines(file: Any) -> Iterator[str]:
-    while line := file.readline(_LONGEST_LINE):
-        if len(line) == _LONGEST_LINE:
-            raise ValueError(f"a line has {_LONGEST_LINE:,} characters or more")
-        yield line
-
-
-def _parquet(path: Path) -> Iterator[list[str]]:
-    from pyarrow import parquet
-
-    schema = parquet.read_schema(path)
-    texts = [field.name for field in schema if str(field.type) in ("string", "large_string")]
-    with parquet.ParquetFile(path, read_dictionary=texts) as file:
-        sizes = [
-            file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)
-        ]
-        if max(sizes, default=0) > _LARGEST_GROUP:
-            raise ValueError(f"a part of it unpacks to {max(sizes):,} bytes")
-        yield list(schema.names)
-        for batch in file.iter_batches(batch_size=_BATCH):
-            columns = [
-                ["" if value is None else str(value) for value in column.to_pylist()]
-                for column in batch
-            ]
-            yield from map(list, zip(*columns, strict=True))
-
-
-CELL_COLUMN = "cell"
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
-_COLUMN = re.compile(
-    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?"
-    r"( *\((?P<unit>[\w%·/^* .-]{1,40})([;,] *(?P<direction>min|max))?\))?"
-)
-_LONGEST_NAME = 100
-_MOST_VALUES = 50_000_000
-"""Of all columns; 400 MB."""
-_SHOWN = 5
-_MISSING = ("", "nan", "<na>")
-
-
-class _Column(NamedTuple):
-    """A column's metric, the length of its training run, and its numbers by cell."""
-
-    metric: Metric
-    epochs: int | None
-    values: NDArray[np.float64]
+    if len(header) > MOST_COLUMNS:
+        raise UserError(
+            f"{printable(path)} has {len(header):,} columns; {MOST_COLUMNS:,} are the most."
+        )
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise UserError(
+                f"{printable(path)} has {len(row)} entries in row {number} and {len(header)} in"
+                " its header."
+            )
+    texts = pd.DataFrame(rows, columns=range(len(header)), dtype=str)
+    return [entry.strip() for entry in header], texts.apply(lambda column: column.str.strip())
 
 
 class Declared(NamedTuple):
@@ -219,101 +181,80 @@ def read(
     a default. A cell may appear once. `declared` are units and directions that no column names.
     """
     check_name(name, taken)
-    rows = read_rows(path)
-    header = [entry.strip() for entry in next(rows)]
-    naming = _Naming.of(header, space, path, advice)
-    cells = (
-        _sampled(path, naming, space)
-        if isinstance(space, ChoiceSpace) and not isinstance(space, Enumerable)
-        else listed(space)
-    )
+    header, frame = read_frame(path)
+    if isinstance(space, Enumerable):
+        frame = frame.head(len(space) + 1)  # one row more repeats another
+    naming = _naming(header, space, path, advice)
+    entries = zip(*(frame[place] for place in naming), strict=True)
+    found, wrong = _cells(entries, space, is_text=header[naming[0]] == CELL_COLUMN)
+    advice = advice if wrong else ""
+    held = _held(path, space, found, wrong)
+    others = [place for place in range(len(header)) if place not in naming]
     try:
-        columns, with_unit = _columns(naming.others(header), path, cells, declared)
+        columns, with_unit = _columns([header[place] for place in others], path, held, declared)
     except UserError:
         if advice:  # the names of metrics are wrong in one space and right in another
-            naming.check_first(path, space, advice)
+            raise _refused(path, wrong, advice) from None
         raise
-    n_rows = 0
-    rows_read = _Rows(cells)
-    for n_rows, row in enumerate(rows, 1):
-        if n_rows > len(cells) and cells is space:
-            rows_read.check(path, advice)  # at least one row repeats another
-        rows_read.add(n_rows, partial(naming.cell, space, row), naming.others(row), columns)
-    rows_read.check(path, advice)
+    rows = np.array(list(found), dtype=np.intp)
+    places = np.array([held.index(cell) for cell in found.values()], dtype=np.intp)
+    first: dict[int, int] = {}
+    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+        if (earlier := first.setdefault(place, row)) != row:
+            again = f"the cell of row {earlier + 1} again, {printable(found[row].text):.120}"
+            wrong.append((row, again))
     by_metric: dict[str, list[NDArray[np.float64]]] = {}
-    for column in columns:
-        if column.metric.name not in with_unit:
-            by_metric.setdefault(column.metric.name, []).append(column.values)
+    table = _table(path, name, held, [metric for metric, _ in columns], len(frame))
+    for place, (metric, epochs) in zip(others, columns, strict=True):
+        numbers = _numbers(frame[place], metric, wrong)
+        values = np.full(len(held), np.nan)
+        values[places] = numbers[rows]
+        table.add(metric, epochs, values)
+        if metric.name not in with_unit:
+            by_metric.setdefault(metric.name, []).append(values)
+    if wrong:
+        raise _refused(path, wrong, advice)
     declared.check_shown(by_metric)
-    return _table(path, name, cells, columns, n_rows)
+    return table
 
 
-@dataclass(frozen=True)
-class _Naming:
-    """How the rows of a file name their cells.
+def _naming(header: Sequence[str], space: Space, path: Path, advice: str) -> tuple[int, ...]:
+    """The places of the columns that name cells: of ``cell``, or of one for every position."""
+    positions = space.positions if isinstance(space, ChoiceSpace) else ()
+    is_text = CELL_COLUMN in header
+    names = (CELL_COLUMN,) if is_text else tuple(positions)
+    if not names or any(header.count(name) != 1 for name in names) or len(header) <= len(names):
+        by_position = f", or one for each of {', '.join(positions)}" if positions else ""
+        example = (
+            space.write((0,) * len(space.positions))
+            if isinstance(space, ChoiceSpace)
+            else space.sample(np.random.default_rng(0)).text
+        )
+        raise UserError(
+            f"{printable(path)} needs a column {CELL_COLUMN!r} of cells such as"
+            f" {example}{by_position}; and at least one of a metric, such as"
+            f" valid_error.{'' if is_text or len(header) <= 1 else advice}"
+        )
+    return tuple(header.index(name) for name in names)
 
-    Attributes:
-        places: Of the column ``cell``, or of one column for every position of the space, in its
-            order.
-        is_text: Whether it is the column ``cell``.
-    """
 
-    places: tuple[int, ...]
-    is_text: bool
-
-    @classmethod
-    def of(
-        cls,
-        header: Sequence[str],
-        space: Space,
-        path: Path,
-        advice: str,
-    ) -> Self:
-        """Find the columns in a header."""
-        positions = space.positions if isinstance(space, ChoiceSpace) else ()
-        is_text = CELL_COLUMN in header
-        names = (CELL_COLUMN,) if is_text else tuple(positions)
-        if not names or any(header.count(name) != 1 for name in names) or len(header) <= len(names):
-            by_position = f", or one for each of {', '.join(positions)}" if positions else ""
-            raise UserError(
-                f"{printable(path)} needs a column {CELL_COLUMN!r} of cells such as"
-                f" {_example(space)}{by_position}; and at least one of a metric, such as"
-                f" valid_error.{'' if is_text or len(header) <= 1 else advice}"
-            )
-        return cls(tuple(header.index(name) for name in names), is_text)
-
-    def others(self, row: Sequence[str]) -> list[str]:
-        """The entries of a row that name no cell."""
-        return [entry for place, entry in enumerate(row) if place not in self.places]
-
-    def cell(self, space: Space, row: Sequence[str]) -> Cell:
-        """The cell of a row.
-
-        Raises:
-            UserError: It is none of the space.
-        """
-        entries = [row[place].strip() for place in self.places]
-        if self.is_text:
-            return space.cell(entries[0])
-        assert isinstance(space, ChoiceSpace)
-        named = zip(space.positions, space.options, entries, strict=True)
-        return space.at([_option(*each) for each in named])
-
-    def check_first(self, path: Path, space: Space, advice: str) -> None:
-        """Say where the first cell of a file is of another space than the one that it is read for
-        unasked.
-        """
-        rows = read_rows(path)
-        next(rows)
-        for row in rows:
-            try:
-                self.cell(space, row)
-            except UserError as error:
-                why = printable(str(error).rstrip("."))
-                raise UserError(
-                    f"{printable(path)} has 1 wrong entry or more: row 1: {why}.{advice}"
-                ) from error
-            return
+def _cells(
+    rows: Iterator[tuple[str, ...]], space: Space, *, is_text: bool
+) -> tuple[dict[int, Cell], _Wrong]:
+    """The cells by row, from 0, and the rows that name none."""
+    found: dict[int, Cell] = {}
+    wrong: _Wrong = []
+    for row, entries in enumerate(rows):
+        try:
+            if is_text:
+                found[row] = space.cell(entries[0])
+            else:
+                assert isinstance(space, ChoiceSpace)
+                named = zip(space.positions, space.options, entries, strict=True)
+                found[row] = space.at([_option(*each) for each in named])
+        except UserError as error:
+            wrong.append((row, printable(str(error).rstrip("."))))
+    return found, wrong
 
 
 def _option(position: str, options: Sequence[str], entry: str) -> int:
@@ -327,86 +268,49 @@ def _option(position: str, options: Sequence[str], entry: str) -> int:
     raise UserError(f"{position} is {', '.join(options)}, not {printable(repr(entry)):.80}")
 
 
-def _example(space: Space) -> str:
-    """A cell of a space as it is written in a file."""
-    if isinstance(space, ChoiceSpace):
-        return space.write((0,) * len(space.positions))
-    return space.sample(np.random.default_rng(0)).text
+def _held(path: Path, space: Space, found: Mapping[int, Cell], wrong: _Wrong) -> Enumerable:
+    """The space of the table: the space itself, or the cells that a file has of it."""
+    if not isinstance(space, ChoiceSpace) or isinstance(space, Enumerable):
+        return listed(space)
+    if not found:
+        why = f": {wrong[0][1]}" if wrong else ""
+        raise UserError(f"{printable(path)} names no cell of the space {space.name}{why}.")
+    return Sampled(space, choices_of(list(dict.fromkeys(found.values()))))
 
 
-def _sampled(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
-    """The cells that a file has of a space; rows that name none are told of when they are read
-    again.
-    """
-    rows = read_rows(path)
-    next(rows)
-    cells: dict[Cell, None] = {}
-    wrong = ""
-    for row in rows:
-        try:
-            cells[naming.cell(space, row)] = None
-        except UserError as error:
-            wrong = wrong or f": {printable(str(error).rstrip('.'))}"
-        if len(cells) > MOST_CELLS:
-            raise UserError(
-                f"{printable(path)} has more than {MOST_CELLS:,} cells of the space {space.name}."
-            )
-    if not cells:
-        raise UserError(f"{printable(path)} names no cell of the space {space.name}{wrong}.")
-    return Sampled(space, choices_of(list(cells)))
-
-
-def _table(
-    path: Path,
-    name: str,
-    space: Enumerable,
-    columns: list[_Column],
-    n_rows: int,
-) -> Table:
-    losses = [c.metric.name for c in columns if c.metric.kind == "search" and c.metric.is_loss]
-    table = Table(
+def _table(path: Path, name: str, space: Enumerable, metrics: list[Metric], n_rows: int) -> Table:
+    losses = [metric.name for metric in metrics if metric.kind == "search" and metric.is_loss]
+    return Table(
         name=name,
         space=space.definition,
         title=f"{n_rows} cells of {printable(path.name)}",
         source=printable(path),
         licence="the user's own",
-        citation="",
         objective=losses[0] if losses else "",
-        network=Network(),
         cost="queries",
         banner=space.notice if isinstance(space, Sampled) else "",
     )
-    for column in columns:
-        table.add(*column)
-    return table
 
 
 def _columns(
-    header: list[str],
-    path: Path,
-    space: Enumerable,
-    declared: Declared,
-) -> tuple[list[_Column], set[str]]:
-    """The columns that a header names, without values, and the metrics that declare a unit."""
-    if len(header) * len(space) > _MOST_VALUES:
-        raise UserError(
-            f"{printable(path)} has {len(header):,} columns, too many for {len(space):,} cells."
-        )
-    columns: list[_Column] = []
+    header: list[str], path: Path, space: Enumerable, declared: Declared
+) -> tuple[list[tuple[Metric, int | None]], set[str]]:
+    """The metrics and epochs that a header names, and the metrics that declare a unit."""
+    columns: list[tuple[Metric, int | None]] = []
     with_unit = set()
     for entry in header:
         metric, epochs, has_unit = _metric(entry, path, space, declared)
-        for other in columns:
-            if (other.metric.name, other.epochs) == (metric.name, epochs):
+        for other, other_epochs in columns:
+            if (other.name, other_epochs) == (metric.name, epochs):
                 raise UserError(f"{printable(path)} has the column {entry} twice.")
-            if other.metric.name == metric.name and other.metric.unit != metric.unit:
+            if other.name == metric.name and other.unit != metric.unit:
                 raise UserError(f"{printable(path)} gives {metric.name} in two units.")
-            if other.metric.name == metric.name and other.metric.quantity != metric.quantity:
+            if other.name == metric.name and other.quantity != metric.quantity:
                 raise UserError(f"{printable(path)} gives {metric.name} in two directions.")
-        columns.append(_Column(metric, epochs, np.full(len(space), np.nan)))
+        columns.append((metric, epochs))
         if has_unit:
             with_unit.add(metric.name)
-    declared.check({column.metric.name for column in columns})
+    declared.check({metric.name for metric, _ in columns})
     return columns, with_unit
 
 
@@ -460,70 +364,25 @@ def _metric(
     return metric, int(match["epochs"]) if match["epochs"] else None, bool(unit)
 
 
-class _Rows:
-    """What the rows hold, and what is wrong with them; the first row of data is row 1."""
+def _numbers(entries: pd.Series[str], metric: Metric, wrong: _Wrong) -> NDArray[np.float64]:
+    """The numbers of a column, NaN where there is none; what is wrong is noted."""
+    is_number = entries.str.fullmatch(_NUMBER, case=False, flags=re.ASCII)
+    numbers = np.asarray(entries.where(is_number, "nan"), dtype=np.float64)
+    is_missing = entries.str.lower().isin(_MISSING)
+    for row in np.flatnonzero(~is_number & ~is_missing).tolist():
+        shown = f"{printable(repr(entries[row])):.80}"
+        wrong.append((row, f"{metric.name} is {shown}, no number"))
+    for row in np.flatnonzero(is_number).tolist():
+        outside = metric.outside(numbers[row]) if np.isfinite(numbers[row]) else "not finite"
+        if outside:
+            wrong.append((row, f"{metric.name} is {entries[row]}, {outside}"))
+    return numbers
 
-    def __init__(self, space: Enumerable) -> None:
-        self._space = space
-        self._first_row: dict[int, int] = {}
-        self._wrong: list[str] = []
-        self._foreign = False
-        self._n_wrong = 0
 
-    def add(
-        self,
-        row: int,
-        named: Callable[[], Cell],
-        entries: list[str],
-        columns: list[_Column],
-    ) -> None:
-        """Put a row's numbers where they belong."""
-        index = self._index(row, named)
-        numbers = [
-            self._number(row, c.metric, entry.strip())
-            for c, entry in zip(columns, entries, strict=True)
-        ]
-        if index is not None:
-            for column, number in zip(columns, numbers, strict=True):
-                column.values[index] = number
-
-    def _index(self, row: int, named: Callable[[], Cell]) -> int | None:
-        try:
-            cell = self._space.cell(named())
-        except UserError as error:
-            self._foreign = True
-            self._note(f"row {row}: {printable(str(error).rstrip('.'))}")
-            return None
-        first = self._first_row.setdefault(cell.index, row)
-        if first != row:
-            self._note(f"row {row}: the cell of row {first} again, {printable(cell.text):.120}")
-        return cell.index
-
-    def _number(self, row: int, metric: Metric, entry: str) -> float:
-        if entry.lower() in _MISSING:
-            return np.nan
-        try:
-            number = float(entry if entry.isascii() and "_" not in entry else "")
-        except ValueError:
-            self._note(f"row {row}: {metric.name} is {printable(repr(entry)):.80}, no number")
-            return np.nan
-        if not np.isfinite(number):
-            self._note(f"row {row}: {metric.name} is {entry}, not finite")
-        elif outside := metric.outside(number):
-            self._note(f"row {row}: {metric.name} is {entry}, {outside}")
-        return number
-
-    def _note(self, wrong: str) -> None:
-        self._n_wrong += 1
-        if len(self._wrong) < _SHOWN:
-            self._wrong.append(wrong)
-
-    def check(self, path: Path, advice: str) -> None:
-        """Say what is wrong, the first few in full."""
-        if self._n_wrong:
-            more = f" (and {self._n_wrong - _SHOWN} more)" if self._n_wrong > _SHOWN else ""
-            entries = "1 wrong entry" if self._n_wrong == 1 else f"{self._n_wrong} wrong entries"
-            raise UserError(
-                f"{printable(path)} has {entries}:"
-                f" {'; '.join(self._wrong)}{more}.{advice if self._foreign else ''}"
-            )
+def _refused(path: Path, wrong: _Wrong, advice: str) -> UserError:
+    """Say what is wrong, the first few in full."""
+    ordered = sorted(wrong, key=lambda one: one[0])
+    shown = "; ".join(f"row {row + 1}: {why}" for row, why in islice(ordered, _SHOWN))
+    more = f" (and {len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""
+    entries = "1 wrong entry" if len(wrong) == 1 else f"{len(wrong)} wrong entries"
+    return UserError(f"{printable(path)} has {entries}: {shown}{more}.{advice}")

