@@ -413,7 +413,7 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
     port = int(address[1])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     connection.request("GET", f"/?token={told['token']}")
-    assert b"Results in" not in connection.getresponse().read()
+    assert b"6 of 6 runs done" in connection.getresponse().read()
     connection.close()
     taken = snas("serve", results, "--port", port)
     assert taken.code == 2
