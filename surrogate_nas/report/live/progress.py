@@ -56,6 +56,7 @@ from surrogate_nas.report.style import styles
 
 _STATES = ("done", "running", "failed", "to do")
 _LINKS = {"report.html": "report", "explore.html": "explorer", "verdict.txt": "verdict"}
+_MOST_RUNS = 100_000
 _MOST_ROWS = 50
 _LONGEST = 120  # characters of a cell or a reason that are shown
 _MOST_BYTES = 2**16  # bytes that are read at the end of a training's reports
@@ -151,6 +152,8 @@ class Pages:
             description = store.read()
             for name in description["strategies"]:
                 numbers = range(n_runs[name]) if name in n_runs else numbers_of(description)
+                if numbers[_MOST_RUNS : _MOST_RUNS + 1]:
+                    raise UserError(f"{folder} has more than {_MOST_RUNS:,} runs.")
                 runs = problem.runs[name] = {}
                 for number in numbers:
                     key = (store.path(name, number), store.root_of(name, number))
