@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.explorer import EXPLORER, write_explorer
 
 if TYPE_CHECKING:
@@ -22,12 +21,12 @@ def write_report(result: StudyResult, folder: str | Path, *, command: str = "") 
     The page has a link to ``explore.html`` where that lies in the folder (see `write_explorer`).
 
     Args:
-        result: What is reported, with one finished run or more.
+        result: What is reported; without a finished run the page says so.
         folder: Where to write; made if it is missing. Baselines that it holds are shown.
         command: The command that made the result, which the page shows.
 
     Raises:
-        UserError: The folder cannot be written, or no run has finished.
+        UserError: The folder cannot be written.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -44,8 +43,6 @@ def write_report(result: StudyResult, folder: str | Path, *, command: str = "") 
     from surrogate_nas.report.reading import Study, SuiteResult, write_tables
 
     folder = Path(folder)
-    if not result.strategies:
-        raise UserError("There is nothing to report: no run has finished.")
     if isinstance(result, SuiteResult):
         write_tables(result, folder / "tables")
     study = Study(
