@@ -141,19 +141,6 @@ class _Values:
         else:
             yield from self._of_code(value)
 
-    def _of_items(self, items: Mapping[Any, Any]) -> Iterator[str]:
-        """Yield the items of a mapping, in their order if it is an `OrderedDict`."""
-        keys = [(self.digest(key), key) for key in items]
-        if not isinstance(items, OrderedDict):
-            keys.sort(key=itemgetter(0))
-        for digest, key in keys:
-            yield digest
-            yield (
-                self._named(f"{key}", items[key])
-                if isinstance(key, str)
-                else self.digest(items[key])
-            )
-
     def _of_code(self, value: Any) -> Iterator[str]:
         if isinstance(value, FunctionType):
             yield from self._of_function(value)
@@ -168,9 +155,24 @@ class _Values:
         else:
             yield from self._of_object(value)
 
+    def _of_items(self, items: Mapping[Any, Any]) -> Iterator[str]:
+        """Yield the items of a mapping, in their order if it is an `OrderedDict`."""
+        keys = [(self.digest(key), key) for key in items]
+        if not isinstance(items, OrderedDict):
+            keys.sort(key=itemgetter(0))
+        for digest, key in keys:
+            yield digest
+            yield (
+                self._named(f"{key}", items[key])
+                if isinstance(key, str)
+                else self.digest(items[key])
+            )
+
     def _of_function(self, function: FunctionType) -> Iterator[str]:
         code = function.__code__
-        yield f"{function.__qualname__} {_place(code)}"
+        columns = [column for _, _, column, _ in code.co_positions() if column]
+        # two functions of one name stand in two places
+        yield f"{function.__qualname__} {code.co_firstlineno}:{min(columns, default=0)}"
         yield self.digest(function.__defaults__)
         yield self.digest(function.__kwdefaults__)
         cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
@@ -257,19 +259,11 @@ class _Values:
 
 
 def _reduced(value: Any) -> Any:
-    kind = type(value)
-    if kind in copyreg.dispatch_table:
-        return copyreg.dispatch_table[kind](value)
-    is_tensor = hasattr(kind, "detach") and hasattr(kind, "dtype")
-    return (_array(value) if is_tensor else value).__reduce_ex__(_PROTOCOL)
-
-
-def _array(tensor: Any) -> Any:
-    plain = tensor.detach().cpu()
-    try:
-        return plain.numpy()
-    except TypeError:  # bfloat16
-        return plain.float().numpy()
+    if hasattr(type(value), "detach") and hasattr(type(value), "dtype"):  # a tensor of PyTorch
+        plain = value.detach().cpu()
+        value = (plain.float() if "bfloat16" in str(plain.dtype) else plain).numpy()
+    reduce = copyreg.dispatch_table.get(type(value))
+    return reduce(value) if reduce else value.__reduce_ex__(_PROTOCOL)
 
 
 def _attributes(kind: type) -> Iterator[tuple[str, Any]]:
@@ -306,12 +300,6 @@ def _is_library(kind: type) -> bool:
 def _is_own_module(value: object) -> bool:
     file = getattr(value, "__file__", None) if isinstance(value, ModuleType) else None
     return file is not None and is_own(file)
-
-
-def _place(code: CodeType) -> str:
-    """Where in its file a function stands, as two of one name stand in two places."""
-    columns = [column for _, _, column, _ in code.co_positions() if column]
-    return f"{code.co_firstlineno}:{min(columns, default=0)}"
 
 
 def _content(cell: Any) -> Iterator[Any]:
