@@ -305,7 +305,7 @@ def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str
         rows.append(("failed trainings", f"{len(failures)}, the first by {failures[0]}"))
     if run.judged is not None:
         spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} s"
-        rows.append(("trainings by other seeds, not charged", spent))
+        rows.append(("by other seeds, not charged", spent))
         if run.judged.failures:
             rows.append(("failed of these", "; ".join(run.judged.failures)))
     charged = "charged" if bound.benchmark.one_by_one else "simulated"

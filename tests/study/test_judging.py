@@ -135,7 +135,7 @@ def test_a_seed_that_fails_is_told_and_the_others_judge(snas: Snas, here: Path) 
     assert failure.startswith("seed 1: ValueError: no")
     assert made.json["best"]["final"] == {"test_error": None}
     shown = snas("search", "mine.py:MINE", "random", "--budget", 6)
-    assert "trainings by other seeds, not charged" in shown.out and "failed of these" in shown.out
+    assert "by other seeds, not charged" in shown.out and "failed of these" in shown.out
 
 
 def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(
