@@ -50,8 +50,7 @@ from surrogate_nas.tables.sources.fetching import download
 MANIFEST = "archive.json"
 """The first file of an archive, and of a folder that one was unpacked into."""
 _RUNS = "runs"
-_LONGEST = 1000
-"""Characters of what a maker says."""
+_LONGEST_LINE = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _PLACE = rf"(?:{PROBLEMS}/[^/]+/)?"
 _OWN = re.compile(
@@ -62,8 +61,8 @@ _OWN = re.compile(
 
 
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
-_Line = Annotated[str, Meta(max_length=_LONGEST, pattern=_ONE_LINE)]
-_Papers = Annotated[str, Meta(max_length=10 * _LONGEST, pattern=_ONE_LINE)]
+_Line = Annotated[str, Meta(max_length=_LONGEST_LINE, pattern=_ONE_LINE)]
+_Papers = Annotated[str, Meta(max_length=10 * _LONGEST_LINE, pattern=_ONE_LINE)]
 
 
 class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,8 +138,8 @@ def create(
             none that an archive can hold, or the file cannot be written.
     """
     for what, text in (("by", by), ("note", note), ("licence", licence)):
-        if not text.isprintable() or len(text) > _LONGEST:
-            raise UserError(f"{what} is one line of at most {_LONGEST:,} characters.")
+        if not text.isprintable() or len(text) > _LONGEST_LINE:
+            raise UserError(f"{what} is one line of at most {_LONGEST_LINE:,} characters.")
     is_suite = (folder / PLAN).is_file()
     if not name:
         name = read_plan(folder / PLAN).name if is_suite else folder.absolute().name

@@ -35,7 +35,6 @@ FirstLike = CellLike | Path | Sequence[CellLike | Path]
 """A cell, a file with a cell a line, or several of these."""
 
 BEGINNING = "beginning"
-"""What a folder calls it."""
 _CELL = "cell"
 _EPOCHS = "epochs"
 
@@ -128,7 +127,6 @@ class Beginning:
 
 
 NOTHING = Beginning()
-"""A run that begins as all others do."""
 
 
 def usual_first_cells(benchmark: Benchmark) -> int:

@@ -26,7 +26,7 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.answers import USAGE
 from surrogate_nas.study.confirm import found_by
 from surrogate_nas.study.confirmation import Confirmation
-from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
+from surrogate_nas.study.curves import ProblemResult, Trace
 from surrogate_nas.study.decision import standings
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
@@ -50,7 +50,7 @@ from surrogate_nas.study.statistics import (
     paired_tests,
     summarise,
 )
-from surrogate_nas.study.verdict import Evidence, Figures, Verdict, ends_of, joined, verdict_of
+from surrogate_nas.study.verdict import Figures, Verdict, ends_of, joined, verdict_of
 
 if TYPE_CHECKING:
     import pandas
@@ -59,6 +59,7 @@ MERGED = "merged"
 """What a description of the runs of several folders calls the lines about these."""
 STEP = "lambda-"
 """How the name of a problem of a path over λ begins."""
+_SCORE = ("mean", "std", "iqm", "ci95")
 _MOST_CONSIDERED = 1000
 """So many of the best cells are sorted into functional classes; isomorphic ones that are worse are
 not listed.
@@ -437,16 +438,12 @@ class Comparison(StudyResult):
             for name in self.strategies
             if (summary := self.summary(name)) is not None
         }
-        problem = self.problem_result
         return verdict_of(
-            Evidence(
-                names=self.strategies,
-                problems=[problem],
-                accounts=accounts_of(self.strategies, [problem]),
-                figures=figures,
-                versions=self.description.get("versions") or {},
-                seed=self.description.get("seed", 0),
-            )
+            self.strategies,
+            [self.problem_result],
+            figures=figures,
+            versions=self.description.get("versions"),
+            seed=self.description.get("seed", 0),
         )
 
     @cached_property
@@ -579,7 +576,7 @@ class Comparison(StudyResult):
             "name": name,
             "runs": len(runs),
             "feasible_runs": len(self.feasible_runs_of(name)),
-            "score": Summary.nothing() if summary is None else summary.to_json(),
+            "score": dict.fromkeys(_SCORE) if summary is None else asdict(summary),
             "regret": {
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),

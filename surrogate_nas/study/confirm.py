@@ -46,9 +46,7 @@ from surrogate_nas.study.trainings import Answer, Job, Trainings
 FIRST_FRESH = 1_000_000
 """The first seed of confirming trainings where any can be trained; no search sees these."""
 FEWEST_SEEDS = 2
-"""With one seed a cell has no spread."""
-_MOST = 1_000
-"""Cells, and seeds."""
+_MOST_TRAINED = 1_000
 _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
 
 Told = Callable[[int, int], object]
@@ -84,8 +82,8 @@ def shape_of(given: ShapeLike) -> Shape:
             "What to confirm is CELLSxSEEDS, such as 3x5 or (3, 5) for three cells with five seeds"
             f" each, not {given!r:.80}."
         )
-    cells = check_whole("The number of cells to confirm", pair[0], 1, _MOST)
-    seeds = check_whole("The number of fresh seeds", pair[1], FEWEST_SEEDS, _MOST)
+    cells = check_whole("The number of cells to confirm", pair[0], 1, _MOST_TRAINED)
+    seeds = check_whole("The number of fresh seeds", pair[1], FEWEST_SEEDS, _MOST_TRAINED)
     return Shape(cells, seeds)
 
 

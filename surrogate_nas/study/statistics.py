@@ -15,10 +15,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,6 @@ Regrets = Mapping[str, Values]
 """Of one problem: by strategy its runs, shape ``(runs,)`` or ``(runs, points)``."""
 
 RESAMPLES = 1000
-"""Of the runs on every problem."""
 _RESAMPLES = 10_000
 _MANY = 1_000
 """Runs whose mean is as good as normal."""
@@ -59,15 +57,6 @@ class Summary:
     std: float
     iqm: float
     ci95: tuple[float, float] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The summary as a JSON object."""
-        return asdict(self) | {"ci95": None if self.ci95 is None else list(self.ci95)}
-
-    @staticmethod
-    def nothing() -> dict[str, None]:
-        """What stands in its place in JSON where there is no sample."""
-        return dict.fromkeys(("mean", "std", "iqm", "ci95"))
 
 
 def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:

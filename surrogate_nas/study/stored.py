@@ -18,7 +18,6 @@ T = TypeVar("T")
 
 _LARGEST = sys.float_info.max
 _LONGEST = 1000
-"""Characters of a name that is shown."""
 _LONGEST_PATH = 4096
 
 Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]

@@ -34,7 +34,7 @@ from surrogate_nas.study.statistics import (
     ranks_of,
 )
 from surrogate_nas.study.tables import TABLES
-from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, means_of, verdict_of
+from surrogate_nas.study.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.study.versions import most_versions
 
 _STEPS = 50
@@ -158,14 +158,11 @@ class SuiteResult(StudyResult):
     def verdict(self) -> Verdict:
         """Which strategy leads, whether that is significant, and in words."""
         return verdict_of(
-            Evidence(
-                names=self.strategies,
-                problems=self.problems,
-                accounts=self.accounts,
-                skipped=len(self.skipped),
-                versions=self.versions,
-                seed=self.suite.seed,
-            )
+            self.strategies,
+            self.problems,
+            skipped=len(self.skipped),
+            versions=self.versions,
+            seed=self.suite.seed,
         )
 
     @property

@@ -21,7 +21,7 @@ import numpy as np
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
 from surrogate_nas.strategies import BLIND, controls_of
-from surrogate_nas.study.curves import Account, ProblemResult
+from surrogate_nas.study.curves import ProblemResult, accounts_of
 from surrogate_nas.study.decision import (
     ALIKE,
     FEWEST_SPACES,
@@ -46,7 +46,6 @@ TARGET = 0.01
 """A normalised regret up to this is practically the optimum."""
 _MOST_NAMED = 4
 _MOST_LEADING = 3
-"""Sentences of the verdict on a first screen."""
 _SHARE_NAMED = 0.05
 """A smaller share of runs that end with an initial cell is not worth a sentence."""
 _LEAST_DETECTABLE = 0.001
@@ -82,11 +81,12 @@ class _Unit:
     means: Mapping[str, float]
 
     @classmethod
-    def of(cls, evidence: Evidence) -> _Unit:
+    def of(
+        cls, names: Sequence[str], problems: Sequence[ProblemResult], *, in_scores: bool
+    ) -> _Unit:
         """Scores where there is one problem, else normalised regrets."""
-        names, problems = evidence.names, evidence.problems
         means = means_of(names, problems).mean(axis=0)
-        if not evidence.figures:
+        if not in_scores:
             return cls("normalised regret", 1.0, dict(zip(names, means.tolist(), strict=True)))
         reference = problems[0].reference
         scores = (reference.optimum + reference.scale * means).tolist()
@@ -231,30 +231,6 @@ class Verdict:
         return content
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a verdict rests on.
-
-    Attributes:
-        names: The strategies.
-        problems: Their runs.
-        accounts: What each strategy spent, and what failed.
-        figures: The scores of each strategy with one, where there is one problem; else empty.
-        skipped: How many problems were not run.
-        versions: How many versions of each strategy were run on these problems and seeds, where
-            that is counted.
-        seed: The root seed.
-    """
-
-    names: Sequence[str]
-    problems: Sequence[ProblemResult]
-    accounts: Sequence[Account]
-    figures: Mapping[str, Figures] = field(default_factory=dict)
-    skipped: int = 0
-    versions: Mapping[str, int] = field(default_factory=dict)
-    seed: int = 0
-
-
 def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, list[Values]]:
     """What is decided by: per strategy and problem how the runs end that all strategies have,
     paired by number.
@@ -262,20 +238,41 @@ def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str
     return {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
 
 
-def verdict_of(evidence: Evidence) -> Verdict:
-    """Judge strategies over the runs of one problem or of many."""
-    names, problems = evidence.names, evidence.problems
+def verdict_of(
+    names: Sequence[str],
+    problems: Sequence[ProblemResult],
+    *,
+    figures: Mapping[str, Figures] | None = None,
+    skipped: int = 0,
+    versions: Mapping[str, int] | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Judge strategies over the runs of one problem or of many.
+
+    Args:
+        names: The strategies.
+        problems: Their runs.
+        figures: The scores of each strategy with one, where there is one problem.
+        skipped: How many problems were not run.
+        versions: How many versions of each strategy were run on these problems and seeds, where
+            that is counted.
+        seed: The root seed.
+    """
     traces = [trace for p in problems for name in names for trace in p.traces[name]]
     nothing_found = all(trace.found_nothing for trace in traces)
+    figures = figures or {}
     facts: dict[str, Any] = {
-        "evidence": evidence,
-        "names": names,
-        "problems": problems,
-        "figures": evidence.figures,
-        "decimals": _decimals(evidence.figures),
+        "accounts": accounts_of(names, problems),
+        "decimals": _decimals(figures),
         "end": None,
+        "figures": figures,
+        "names": names,
         "nothing_found": nothing_found,
+        "problems": problems,
         "runs": len(traces),
+        "seed": seed,
+        "skipped": skipped,
+        "versions": versions or {},
     }
     ends = {} if nothing_found else ends_of(names, problems)
     if len(names) < 2 or nothing_found or not all(len(runs) for of in ends.values() for runs in of):
@@ -290,7 +287,7 @@ def verdict_of(evidence: Evidence) -> Verdict:
     spaces = [p.space for p in problems]
     end, speed, elsewhere, pairs = claims_of(ends, times, spaces)
     closest, other = _closest(end), _closest(elsewhere)
-    unit = _Unit.of(evidence)
+    unit = _Unit.of(names, problems, in_scores=bool(figures))
     leading, further, holds = _written(
         facts
         | _descriptions(names, problems)

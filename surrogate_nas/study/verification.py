@@ -57,8 +57,7 @@ from surrogate_nas.study.store import (
 
 SHARE = 0.1
 """Of the runs of each strategy that are made again; at least one is."""
-_MOST = 50
-"""Problems that are told."""
+_MOST_TOLD = 50
 _MOST_FAILED = 10_000
 """The largest budget in cells of a failed run that is made again."""
 _WITHIN = 1e-6
@@ -103,11 +102,11 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as a JSON object."""
-        more = len(self.problems) - _MOST
+        more = len(self.problems) - _MOST_TOLD
         archive = self.archive
         return {
             "valid": self.valid,
-            "problems": self.problems[:_MOST] + ([f"and {more} more"] if more > 0 else []),
+            "problems": self.problems[:_MOST_TOLD] + ([f"and {more} more"] if more > 0 else []),
             "absent": self.absent,
             "notes": self.notes,
             "runs": self.runs,

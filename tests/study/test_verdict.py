@@ -12,7 +12,7 @@ import pytest
 from surrogate_nas.study.api import compare
 from surrogate_nas.study.decision import MINOR_LEVEL, decide
 from surrogate_nas.study.statistics import Summary
-from surrogate_nas.study.verdict import Evidence, Figures, Verdict, claims_of, verdict_of
+from surrogate_nas.study.verdict import Figures, Verdict, claims_of, verdict_of
 from tests.golden import studies
 from tests.results import made, steps
 
@@ -199,7 +199,7 @@ def test_a_score_says_from_how_many_runs_it_is(
 ) -> None:
     result = made({"p": {"bo": steps(0.0)}})
     figures = Figures(Summary(mean=0.25, std=0.0, iqm=0.25, ci95=interval), runs, feasible)
-    verdict = verdict_of(Evidence(["bo"], result.problems, result.accounts, {"bo": figures}))
+    verdict = verdict_of(["bo"], result.problems, figures={"bo": figures})
     assert said in verdict.sentences
 
 
