@@ -107,21 +107,6 @@ ANALYTIC: Analytic = by_name(
 """
 
 
-def sized(cell: Cell, network: Network) -> Blueprint:
-    """The whole network of a cell."""
-    plan = Blueprint(network)
-    widths = [8 * (choice + 1) for choice in cell.choices]
-    x = plan.convolution_bn(plan.input(), "stem", widths[0], 3, relu=False)
-    for layer, width in enumerate(widths):
-        name = f"layers.{layer}"
-        x = (
-            reduction(plan, x, name, width)
-            if layer in REDUCTIONS
-            else one_cell(plan, x, name, width, graph=CELL)
-        )
-    return answered(plan, x)
-
-
 def _widths(choices: Choices) -> NDArray[np.float32]:
     """The channels of every layer, in steps of eight."""
     return np.asarray(choices + 1, dtype=np.float32)
@@ -164,13 +149,7 @@ class NatsSize(EnumerableChoiceSpace):
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads"
                 " 64:64:64:64:64."
             )
-        for position, width in zip(self.positions, widths, strict=True):
-            if width not in CHANNELS:
-                raise UserError(
-                    f"{position} of the space {self.name} is {', '.join(CHANNELS)}, not"
-                    f" {width!r:.80}."
-                )
-        return self.at([CHANNELS.index(width) for width in widths])
+        return self._named(widths)
 
     def blueprint(
         self,
@@ -179,8 +158,18 @@ class NatsSize(EnumerableChoiceSpace):
         *,
         live_only: bool = False,  # noqa: ARG002
     ) -> Blueprint:
-        """The network of a cell, layer by layer."""
-        return sized(cell, network)
+        """The whole network of a cell."""
+        plan = Blueprint(network)
+        widths = [8 * (choice + 1) for choice in cell.choices]
+        x = plan.convolution_bn(plan.input(), "stem", widths[0], 3, relu=False)
+        for layer, width in enumerate(widths):
+            name = f"layers.{layer}"
+            x = (
+                reduction(plan, x, name, width)
+                if layer in REDUCTIONS
+                else one_cell(plan, x, name, width, graph=CELL)
+            )
+        return answered(plan, x)
 
 
 nats_size = lru_cache(maxsize=1)(NatsSize)

@@ -317,39 +317,6 @@ _LETTER = 5.0
 """Of a box, around its text, and of a letter of it, in points."""
 
 
-def drawn(cells: Net) -> Sketch:
-    """Sketch a cell from left to right: linear nodes blue, activations green, with its states."""
-    depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
-    for i, node in enumerate(cells.nodes):
-        depths[_FIRST + i] = 1 + max(depths[source] for source in node.inputs)
-    columns: list[list[int]] = [[] for _ in range(max(depths.values()) + 1)]
-    for source, depth in depths.items():
-        columns[depth].append(source)
-    tallest = max(map(len, columns))
-    frame = Frame.around((-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER)
-    places = {
-        source: frame.at((depth, (len(column) - 1) / 2 - row + (0.2 if depth % 2 else -0.2)))
-        for depth, column in enumerate(columns)
-        for row, source in enumerate(column)
-    }
-    marks: list[Mark] = [
-        Arrow(curved(places[source], places[_FIRST + i], 0.08, (22.0, 26.0)), MIDDLE, 1.1, head=9.0)
-        for i, node in enumerate(cells.nodes)
-        for source in node.inputs
-    ]
-    for source, place in places.items():
-        i = source - _FIRST
-        operation = cells.nodes[i].operation if i >= 0 else _NONE
-        state = f" = h{cells.states.index(i)}" if i in cells.states else ""
-        text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
-        size = _PADDING + _LETTER * len(text), _BOX_HEIGHT
-        colour = _COLOURS.get(operation, INK)
-        line = 2.2 if state else 1.2
-        marks.append(Box(place, size, _BOX_HEIGHT / 3, PAPER, colour, line))
-        marks.append(Text(place, text, 7.5))
-    return Sketch(_PAPER, marks)
-
-
 def _positions() -> Iterator[tuple[str, tuple[str, ...]]]:
     for i in range(NODES):
         yield f"n{i + 1}", _OPERATIONS
@@ -466,8 +433,42 @@ class NBNLP(ChoiceSpace):
         return self.write(_choices(ordered(_read(cell.choices))))
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a graph (see `drawn`)."""
-        return drawn(_read(cell.choices))
+        """Sketch a cell from left to right: linear nodes blue, activations green, and states."""
+        cells = _read(cell.choices)
+        depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
+        for i, node in enumerate(cells.nodes):
+            depths[_FIRST + i] = 1 + max(depths[source] for source in node.inputs)
+        columns: list[list[int]] = [[] for _ in range(max(depths.values()) + 1)]
+        for source, depth in depths.items():
+            columns[depth].append(source)
+        tallest = max(map(len, columns))
+        frame = Frame.around((-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER)
+        places = {
+            source: frame.at((depth, (len(column) - 1) / 2 - row + (0.2 if depth % 2 else -0.2)))
+            for depth, column in enumerate(columns)
+            for row, source in enumerate(column)
+        }
+        marks: list[Mark] = [
+            Arrow(
+                curved(places[source], places[_FIRST + i], 0.08, (22.0, 26.0)),
+                MIDDLE,
+                1.1,
+                head=9.0,
+            )
+            for i, node in enumerate(cells.nodes)
+            for source in node.inputs
+        ]
+        for source, place in places.items():
+            i = source - _FIRST
+            operation = cells.nodes[i].operation if i >= 0 else _NONE
+            state = f" = h{cells.states.index(i)}" if i in cells.states else ""
+            text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
+            size = _PADDING + _LETTER * len(text), _BOX_HEIGHT
+            colour = _COLOURS.get(operation, INK)
+            line = 2.2 if state else 1.2
+            marks.append(Box(place, size, _BOX_HEIGHT / 3, PAPER, colour, line))
+            marks.append(Text(place, text, 7.5))
+        return Sketch(_PAPER, marks)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell node by node: first the counts, then operations and inputs.

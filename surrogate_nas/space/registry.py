@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 from functools import lru_cache
 from os.path import commonprefix
 from pathlib import Path
@@ -231,22 +230,15 @@ def cell_named(text: str) -> tuple[Space, Cell]:
                 f"The space {usual.name} has the cells 0 to {len(usual) - 1}, not {digits:.80}."
             )
         return usual, usual[int(digits)]
-    refusals: list[tuple[float, UserError]] = []
+    refusals: list[tuple[int, UserError]] = []
     for space in _candidates():
         try:
             return space, space.parse(text)
         except UserError as error:
             examples = (space.reference.text, *space.named)
-            refusals.append((max(_likeness(text.strip(), example) for example in examples), error))
+            alike = max(len(commonprefix([text.strip(), example])) for example in examples)
+            refusals.append((alike, error))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
-
-
-def _likeness(text: str, example: str) -> float:
-    """How much a text looks like an example: its beginning counts most."""
-    return (
-        len(commonprefix([text, example]))
-        + SequenceMatcher(None, text[:200], example[:200]).ratio()
-    )
 
 
 def _candidates() -> Iterator[Space]:

@@ -16,6 +16,7 @@ ROUNDED = {"encodings": 1e-6, "costs": 1e-6}
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_space_stays_as_it_is(name: str) -> None:
+    assert name in GOLDEN, f"The space {name} has no golden entry yet: run make golden."
     found = of_space(name)
     golden = GOLDEN[name]
     assert list(found) == list(golden)

@@ -16,7 +16,6 @@ from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.network.module import BlueprintModule
-from surrogate_nas.training.fast.stack import Stack
 from tests.networks import CAUSAL, SHAPES, SMALL, Published, count_macs, inputs, size
 
 SPACE = nb201()
@@ -99,11 +98,6 @@ def test_pooling_is_pytorchs(shape: tuple[int, int], layout: torch.memory_format
         )
 
 
-def test_causal_pooling_gradient() -> None:
-    x = torch.randn(2, 3, 1, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(pooled((1, 6), halved=False, causal=True), (x,))
-
-
 @ALL_SHAPES
 def test_dead_operations_change_no_output(network: Network) -> None:
     x = inputs(network, dtype=torch.float32)
@@ -184,35 +178,6 @@ def test_the_future_does_not_change_past_answers() -> None:
         assert torch.equal(before[..., :7], after[..., :7])
     model = nb201().build(SPACE[11], CAUSAL, seed=0).double().eval()
     assert not torch.equal(model(x)[..., 7:], model(changed)[..., 7:])
-
-
-@ALL_SHAPES
-@pytest.mark.parametrize("live_only", [False, True])
-def test_a_stack_computes_and_learns_what_each_network_does(
-    network: Network, live_only: bool
-) -> None:
-    singles = [
-        nb201().build(cell, network, seed=2, live_only=live_only).double() for cell in some_cells(5)
-    ]
-    stack = Stack(singles)
-    models = [stack, *singles]
-    optimisers = [
-        torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4)
-        for model in models
-    ]
-    for step in range(3):
-        x = inputs(network, 6) + step
-        answers = stack(x), torch.stack([single(x) for single in singles])
-        torch.testing.assert_close(*answers)
-        for answer, own in zip(answers, (optimisers[:1], optimisers[1:]), strict=True):
-            (answer.square().flatten(1).mean(1)).sum().backward()
-            for optimiser in own:
-                optimiser.step()
-                optimiser.zero_grad()
-    for model in models:
-        model.eval()
-    with torch.inference_mode():
-        torch.testing.assert_close(stack(x), torch.stack([single(x) for single in singles]))
 
 
 def test_seeds_and_names_give_the_initial_weights() -> None:

@@ -125,29 +125,6 @@ def test_a_malformed_text_is_refused(text: str, says: str) -> None:
             space.parse(text)
 
 
-def test_neighbours_come_by_position_and_then_option() -> None:
-    around = [(0, 0, 1), (1, 0, 1), (2, 1, 1), (2, 0, 0), (2, 0, 2)]
-    for space in (LISTED, DRAWN):
-        assert [cell.choices for cell in space.neighbours(space.parse(TEXT))] == around
-    # the others sum to even numbers
-    assert [cell.choices for cell in ODD.neighbours(ODD.at((2, 0, 1)))] == [(0, 0, 1)]
-    forged = Cell((2, 0, 1), TEXT, index=0)
-    assert [cell.choices for cell in LISTED.neighbours(forged)] == around, (
-        "its text says which cell it is"
-    )
-    assert LISTED.mutate(forged, np.random.default_rng(0)).choices in around
-
-
-def test_alike_is_the_share_of_equal_positions() -> None:
-    first = DRAWN.at((2, 0, 1))
-    second = DRAWN.at((2, 1, 1))
-    assert (
-        DRAWN.similarity(first, second) == pytest.approx(2 / 3)
-        and DRAWN.similarity(first, first) == 1.0
-    )
-    assert DRAWN.similarity(first, DRAWN.at((1, 1, 0))) == 0.0
-
-
 def test_what_has_no_neighbour_or_no_cell_says_so() -> None:
     rng = np.random.default_rng(0)
     single = {"act": ("relu",)}

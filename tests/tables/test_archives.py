@@ -5,7 +5,6 @@ mirror or from the forge, and no other archive.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tarfile
 from collections.abc import Callable
 from functools import partial
@@ -63,13 +62,6 @@ def test_a_file_is_the_same_whatever_packed_the_archive(of_archive: Path, mode: 
         assert archive.getnames() == [MEMBER]
     of_archive.unlink()
     assert fetching.fetch("small") == [path], "what is there and right is not fetched again"
-
-
-def test_a_mirror_may_have_the_file_itself(of_archive: Path, tmp_path: Path) -> None:
-    of_archive.parent.mkdir(parents=True)
-    shutil.copy(tmp_path / "whole.tar", of_archive.with_name("reports.tar"))
-    (path,) = fetching.fetch("small")
-    assert path.read_bytes() == (tmp_path / "whole.tar").read_bytes()
 
 
 def test_without_a_mirror_the_archive_is_the_forges(

@@ -20,7 +20,6 @@ from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.tables import ColumnKey, Table
 from surrogate_nas.tables.sources import fetching, lcdb
 from tests.archives import fetched_archive, tarred
-from tests.conftest import Snas
 
 ARCHIVE_VARIABLE = "SURROGATE_NAS_LCDB_ARCHIVE"
 NAME = "lcdb/0.1.0/lcdb-0.1.0.tar.gz"
@@ -66,13 +65,6 @@ def rows(whole: Path) -> Rows:
                 if data.decode() in SOME:
                     of_kind.setdefault(data.decode(), []).append(line.decode().strip().split(","))
     return found
-
-
-def test_a_fetch_brings_the_archive_alone(whole: Path, snas: Snas) -> None:
-    fetched = snas("data", "fetch", "lcdb", "--json").json
-    assert fetched["bytes"] == whole.stat().st_size == 68_153_129
-    assert fetched["benchmarks"] == list(lcdb.NAMES)
-    assert not [name for name in lcdb.NAMES if table_path(name).exists()]
 
 
 # An archive of a few rows

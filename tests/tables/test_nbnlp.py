@@ -11,13 +11,12 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Sampled, choices_of, space_named
-from surrogate_nas.space.nbnlp import counts, nbnlp, paths
+from surrogate_nas.space.nbnlp import counts, nbnlp
 from surrogate_nas.space.sampled import NEAREST
-from surrogate_nas.tables import ColumnKey, Table
+from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nbnlp as source
 
@@ -46,10 +45,6 @@ def whole(logs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def table(logs: list[dict[str, Any]]) -> Table:
     assert logs
     return source.read("nbnlp-wikitext2")
-
-
-def tau(first: Any, second: Any) -> float:
-    return float(kendalltau(first, second).statistic)
 
 
 def test_parameters_are_the_recorded_ones(whole: list[dict[str, Any]]) -> None:
@@ -137,43 +132,6 @@ def test_what_is_no_cell_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="Malformed cell") as caught:
         nbnlp().parse(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
-
-
-def test_paths_count_the_least_on_any_way() -> None:
-    text = (
-        "nbnlp(n1=linear(x,h0), n2=sigmoid(n1), n3=tanh(n2), n4=linear(h1,n1,n3), new0=n4, new1=n3)"
-    )
-    nodes, linear, squashing, sigmoids = np.split(
-        paths(np.array([nbnlp().parse(text).choices]))[0], 4
-    )
-    # from x to new0, new1, new2; from h0 to new0; from h1 to new0, new1; from h2 to new0, new2
-    assert nodes.tolist() == [2, 3, 8, 2, 1, 8, 8, 8] and linear.tolist() == [
-        2,
-        1,
-        8,
-        2,
-        1,
-        8,
-        8,
-        8,
-    ]
-    assert squashing.tolist() == [0, 2, 8, 0, 0, 8, 8, 8] and sigmoids.tolist() == [
-        0,
-        1,
-        8,
-        0,
-        0,
-        8,
-        8,
-        8,
-    ]
-
-
-def test_fewest_sigmoids_on_the_way_to_the_output_tell_most(table: Table) -> None:
-    space = space_named(table.space)
-    assert isinstance(space, Sampled)
-    loss = table.columns[ColumnKey("valid_loss", 50, "mean")]
-    assert tau(paths(space.choices)[:, 24], loss) == pytest.approx(0.515, abs=0.005)
 
 
 def test_drawn_cells_have_all_sizes() -> None:

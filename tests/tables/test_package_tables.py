@@ -10,7 +10,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from nas_bench_graph.architecture import Arch, gnn_list
 
@@ -23,13 +22,10 @@ from surrogate_nas.space.nbgraph import (
     LINKS,
     OPERATIONS,
     PROTEINS_OPERATIONS,
-    NBGraph,
     nbgraph_proteins,
 )
 from surrogate_nas.space.nbgraph import nbgraph as graphs
-from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import LazyCells
-from surrogate_nas.space.sketch import Text
 from surrogate_nas.tables.sources.base import package_of
 
 
@@ -130,51 +126,6 @@ def test_neighbours_are_one_edit_away_in_any_way_of_writing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])", (4, 3, 2)),
-        ("Arch([0, 0, 0, 0], ['gat', 'gcn', 'gin', 'fc'])", (4, 1, 4)),
-        ("Arch([0, 1, 2, 3], ['skip', 'skip', 'gcn', 'gat'])", (2, 2, 1)),
-        ("Arch([0, 1, 1, 2], ['gcn', 'gat', 'skip', 'gin'])", (3, 3, 2)),
-    ],
-)
-def test_structure_follows_from_the_tree(text: str, expected: tuple[int, ...]) -> None:
-    for space in (graphs(), nbgraph_proteins()):
-        words = text if space is graphs() else text.replace("gat", "gcn").replace("gin", "sage")
-        choices = np.array([space.parse(words).choices], dtype=np.int8)
-        found = [
-            space.analytic[name][1](choices, Network())[0]
-            for name in ("operations", "depth", "branches")
-        ]
-        assert tuple(found) == expected
-
-
-def test_an_encoding_tells_trees_apart_that_counts_do_not() -> None:
-    one, other = (
-        graphs().parse(f"Arch({links}, ['gat', 'gcn', 'gin', 'fc'])")
-        for links in ([0, 1, 2, 3], [0] * 4)
-    )
-    counts, trees = (
-        graphs().encode([one, other], name) for name in ("operation_counts", "functional")
-    )
-    assert np.array_equal(*counts) and not np.array_equal(*trees)
-    everything = graphs().encodings["functional"](graphs().choices)
-    assert len(np.unique(everything, axis=0)) > 0.9 * len(graphs())
-
-
-def test_a_cell_is_drawn_with_all_its_operations() -> None:
-    sketch = graphs().sketch(graphs().parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'skip'])"))
-    assert sorted(mark.text for mark in sketch.marks if isinstance(mark, Text)) == [
-        "fc",
-        "gat",
-        "gin",
-        "in",
-        "out",
-        "skip",
-    ]
-
-
-@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("Arch([0, 1, 2], ['fc', 'gat', 'gin'])", "is no tree of 4 nodes"),
@@ -202,19 +153,6 @@ def test_a_cell_of_another_space_is_refused() -> None:
     assert space.name == "hpobench"
     with pytest.raises(UserError, match="not a cell of the space fcnet"):
         space_named("fcnet").cell(cell)
-
-
-def test_proteins_is_a_quality_on_cells_of_its_own() -> None:
-    bench = load("nbgraph-proteins")
-    assert isinstance(bench.space, NBGraph) and len(bench.space) == 2021
-    assert bench.metric("valid_roc_auc").larger_is_better and bench.cost == "queries"
-    assert bench.column("valid_roc_auc").max() == pytest.approx(85.3333, abs=1e-4)
-    run = sn.search("nbgraph-proteins", "evolution", budget=30)
-    found = run.incumbent
-    assert run.simulated_seconds == 30 and found.loss == pytest.approx(
-        1 - found.values["valid_roc_auc"] / 100
-    )
-    assert set(bench.final(found.cell)) == {"test_roc_auc"}
 
 
 def test_the_packages_options_are_the_spaces() -> None:

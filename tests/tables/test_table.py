@@ -21,24 +21,10 @@ import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.table import TEXTS
 from tests.tiny_tables import N, small_table, tiny_table
-
-
-def assert_holds(file: TableFile, table: Table) -> None:
-    """Whatever the file answers is what the table holds."""
-    assert (
-        file.digest == table.digest()
-        and file.metrics == table.metrics
-        and file.keys == set(table.columns)
-    )
-    assert (file.name, file.space, file.network) == (table.name, table.space, table.network)
-    for key, values in table.columns.items():
-        assert file.column(key).tobytes() == values.tobytes()
-    for run, counts in table.n_seeds.items():
-        assert file.n_seeds(*run).tobytes() == counts.tobytes()
 
 
 @pytest.fixture
@@ -261,16 +247,6 @@ def test_an_index_that_says_something_else_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_deep_nesting_is_refused(path: Path) -> None:
-    content = b"[" * 200_000
-    with h5py.File(path, "a") as file:
-        del file["index"]
-        file["index"] = np.frombuffer(content, dtype=np.uint8)
-        file.attrs["seal"] = np.bytes_(hashlib.sha256(content).hexdigest())
-    with pytest.raises(UserError, match="damaged"):
-        TableFile(path)
-
-
 def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
     column = small_table().columns[ColumnKey("valid_error", 12, "mean")]
     whole = path.read_bytes()
@@ -308,19 +284,6 @@ def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(path
         os._exit(0 if same else 1)
     assert [file.column(key).tobytes() for key in keys * 20] == wanted * 20
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_a_table_gives_its_descriptor_back(path: Path) -> None:
-    def open_descriptors() -> int:
-        return sum(
-            link.is_symlink() and link.readlink() == path
-            for link in Path("/proc/self/fd").iterdir()
-        )
-
-    files = [TableFile(path) for _ in range(5)]
-    assert open_descriptors() == 5
-    del files
-    assert open_descriptors() == 0
 
 
 def test_a_table_that_was_overwritten_in_place_is_refused(path: Path) -> None:
@@ -367,43 +330,6 @@ def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> N
     with pytest.raises(UserError) as caught:
         TableFile(tmp_path / "t.h5")
     assert "\n" not in str(caught.value)
-
-
-def test_a_table_of_a_space_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
-    table = tiny_table()
-    table.space = ChoiceSpace(
-        "tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}
-    ).definition
-    write_table(table, tmp_path / "t.h5")
-    with pytest.raises(UserError, match="cannot be listed"):
-        TableFile(tmp_path / "t.h5")
-
-
-def test_opening_lists_no_cells(path: Path) -> None:
-    """The space is made when a cell is first asked for; that takes longer than all the rest."""
-    code = (
-        "import sys; from pathlib import Path; from surrogate_nas.tables import TableFile; "
-        "file = TableFile(Path(sys.argv[1])); file.column(max(file.keys, key=str)); "
-        "assert '_cells' not in vars(file.cells)"
-    )
-    root = str(Path(__file__).parents[2])
-    subprocess.run(
-        [sys.executable, "-c", code, path],
-        check=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": root},
-    )
-
-
-def test_texts_of_any_length_and_letters(tmp_path: Path) -> None:
-    table = tiny_table()
-    table.card = "é" * 100_000
-    table.banner = "two\0parts"
-    table.source = "\udcff.csv"
-    write_table(table, tmp_path / "t.h5")
-    file = TableFile(tmp_path / "t.h5")
-    assert (file.card, file.banner, file.source) == (table.card, "two\\0parts", "\\udcff.csv")
-    assert_holds(file, table)
 
 
 def test_rewriting_replaces_the_file_and_leaves_nothing_else(path: Path) -> None:
@@ -485,48 +411,3 @@ def test_a_full_disk_leaves_the_file_as_it_was(path: Path, limit: int) -> None:
     limited = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     limited += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     assert_refused_and_unchanged(write_in_a_process(path, limited), path, before)
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path):  # type: ignore[no-untyped-def]
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
-    )
-    yield folder if made.returncode == 0 else None
-    if made.returncode == 0:
-        subprocess.run(["umount", folder], check=True)
-
-
-def test_a_really_full_disk_leaves_the_file_as_it_was(tiny_disk: Path | None, path: Path) -> None:
-    """Where this user may mount one: a disk with room for the first table and half a second one."""
-    if tiny_disk is None:
-        limited = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
-        target = path
-    else:
-        limited = ""
-        target = tiny_disk / "small.h5"
-        write_table(small_table(), target)
-    before = target.read_bytes()
-    assert_refused_and_unchanged(write_in_a_process(target, limited), target, before)
-
-
-def test_a_read_only_folder_is_a_user_error_and_unchanged(path: Path) -> None:
-    """Root may write anywhere, so there the process first becomes nobody, who owns nothing here."""
-    before = path.read_bytes()
-    for folder in [path.parent, *path.parents[:4]]:
-        if os.access(folder, os.X_OK) and folder != Path("/"):
-            folder.chmod(0o555)
-    drop = (
-        "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
-        if os.geteuid() == 0
-        else ""
-    )
-    try:
-        made = write_in_a_process(path, drop)
-    finally:
-        for folder in path.parents[:4]:
-            folder.chmod(0o755)
-    assert_refused_and_unchanged(made, path, before)

@@ -43,35 +43,6 @@ from surrogate_nas.space.sketch import (
 )
 
 
-def genotyped(genotype: Genotype, network: Network) -> Blueprint:
-    """The whole network of a genotype, without auxiliary head and drop path.
-
-    Liu et al., ICLR 2019, ``NetworkCIFAR``.
-
-    A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of
-    twice the channels before the second and the third; global average pooling; a linear layer.
-    Every cell reads the outputs of the two before it, each brought to its channels by ReLU, a 1×1
-    convolution and batch normalisation; in a cell pooling has no normalisation behind it.
-    Departure: the last output is normalised before it is pooled, without parameters, since tasks
-    train with up to four times DARTS's learning rate and clip no gradient; many cells diverged
-    without. Beyond the published network: signals, odd sizes (a stride of 2 rounds up), a head at
-    every position, and a causal variant; where nothing is strided, a reduction cell only widens.
-    """
-    drawn = Blueprint(network)
-    earlier = last = drawn.convolution_bn(
-        drawn.input(), "stem", STEM * network.channels, 3, relu=False
-    )
-    halved = False
-    for n, (which, width, _, _) in enumerate(plan(network)):
-        earlier, last = (
-            last,
-            _cell(drawn, genotype, which, (earlier, last), width, f"cells.{n}", halved),
-        )
-        halved = which == 1 and network.strided
-    drawn.answer(drawn.normalisation(last, "normed", affine=False))
-    return drawn
-
-
 def _cell(
     drawn: Blueprint,
     genotype: Genotype,
@@ -207,22 +178,6 @@ _NAMED = 0.36
 _PAPER = (576.0, 374.4)
 _HALF = 187.2
 """The height of one of the two."""
-
-
-def genotype_sketch(genotype: Genotype) -> Sketch:
-    """Sketch the normal cell above the reduction cell."""
-    marks: list[Mark] = []
-    for which, title in enumerate(_TITLES):
-        marks += _half(*genotype.part(which), _HALF * which)
-        marks.append(
-            Text(
-                (5.8, _HALF * which + 8.0),
-                title,
-                colour=MIDDLE,
-                align="left",
-            )
-        )
-    return Sketch(_PAPER, marks)
 
 
 @lru_cache(maxsize=1024)
@@ -530,9 +485,47 @@ class GenotypeSpace(ChoiceSpace):
         *,
         live_only: bool = False,  # noqa: ARG002
     ) -> Blueprint:
-        """DARTS's network of a cell, layer by layer."""
-        return genotyped(self.genotype(cell), network)
+        """The whole network of a genotype, without auxiliary head and drop path.
+
+        Liu et al., ICLR 2019, ``NetworkCIFAR``.
+
+        A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of
+        twice the channels before the second and the third; global average pooling; a linear layer.
+        Every cell reads the outputs of the two before it, each brought to its channels by ReLU, a
+        1×1 convolution and batch normalisation; in a cell pooling has no normalisation behind it.
+        Departure: the last output is normalised before it is pooled, without parameters, since
+        tasks train with up to four times DARTS's learning rate and clip no gradient; many cells
+        diverged without. Beyond the published network: signals, odd sizes (a stride of 2 rounds
+        up), a head at every position, and a causal variant; where nothing is strided, a reduction
+        cell only widens.
+        """
+        genotype = self.genotype(cell)
+        drawn = Blueprint(network)
+        earlier = last = drawn.convolution_bn(
+            drawn.input(), "stem", STEM * network.channels, 3, relu=False
+        )
+        halved = False
+        for n, (which, width, _, _) in enumerate(plan(network)):
+            earlier, last = (
+                last,
+                _cell(drawn, genotype, which, (earlier, last), width, f"cells.{n}", halved),
+            )
+            halved = which == 1 and network.strided
+        drawn.answer(drawn.normalisation(last, "normed", affine=False))
+        return drawn
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Both cells as graphs (see `genotype_sketch`)."""
-        return genotype_sketch(self.genotype(cell))
+        """Sketch the normal cell above the reduction cell."""
+        genotype = self.genotype(cell)
+        marks: list[Mark] = []
+        for which, title in enumerate(_TITLES):
+            marks += _half(*genotype.part(which), _HALF * which)
+            marks.append(
+                Text(
+                    (5.8, _HALF * which + 8.0),
+                    title,
+                    colour=MIDDLE,
+                    align="left",
+                )
+            )
+        return Sketch(_PAPER, marks)

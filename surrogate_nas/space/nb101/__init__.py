@@ -66,19 +66,6 @@ from surrogate_nas.space.sketch import (
 )
 
 
-def planned(graph: Graph, network: Network) -> Blueprint:
-    """The whole network of a cell, layer by layer."""
-    plan = Blueprint(network)
-    x = _followed(plan, plan.input(), "stem", network.channels, 3)
-    for stage, (width, _) in enumerate(network.stages):
-        if stage and network.strided:
-            x = plan.halve(x, largest=True)
-        for n in range(network.cells_per_stage):
-            x = _cell(plan, graph, x, width, f"stacks.{stage}.{n}.vertices")
-    plan.answer(x)
-    return plan
-
-
 def _cell(
     plan: Blueprint,
     graph: Graph,
@@ -325,8 +312,17 @@ class NB101(EnumerableChoiceSpace):
         *,
         live_only: bool = False,  # noqa: ARG002
     ) -> Blueprint:
-        """The paper's network of a cell, layer by layer."""
-        return planned(_graph(cell.choices), network)
+        """The whole network of a cell, layer by layer."""
+        graph = _graph(cell.choices)
+        plan = Blueprint(network)
+        x = _followed(plan, plan.input(), "stem", network.channels, 3)
+        for stage, (width, _) in enumerate(network.stages):
+            if stage and network.strided:
+                x = plan.halve(x, largest=True)
+            for n in range(network.cells_per_stage):
+                x = _cell(plan, graph, x, width, f"stacks.{stage}.{n}.vertices")
+        plan.answer(x)
+        return plan
 
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a graph, a box for every vertex."""

@@ -40,30 +40,6 @@ _ABOVE = 7.0
 """How far over and under a module its labels stand, in points."""
 
 
-def skeleton(cell: Cell) -> Sketch:
-    """Sketch a cell of the macro space, with the channels under and the digit over every module."""
-    modules: list[tuple[int, int, float, float]] = []
-    height = _TALLEST
-    channels = _CHANNELS
-    for digit in (digit for digit in cell.choices if digit):
-        height /= 2 if digit in (3, 4) else 1
-        channels *= 2 if digit in (2, 4) else 1
-        modules.append((digit, channels, _WIDTH * channels / _CHANNELS, height))
-    right = sum(width + _GAP for _, _, width, _ in modules)
-    frame = Frame.around((-_GAP, right), (-_TALLEST * 0.7, _TALLEST * 0.7), _PAPER, equal=True)
-    marks: list[Mark] = []
-    left = 0.0
-    for digit, channels, width, height in modules:
-        (x, y), size = frame.at((left + width / 2, 0.0)), frame.span((width, height))
-        marks += [
-            Box((x, y), size, 0.0, _COLOURS[digit], INK, 1.2),
-            Text((x, y - size[1] / 2 - _ABOVE), str(digit)),
-            Text((x, y + size[1] / 2 + _ABOVE), str(channels), 8.0),
-        ]
-        left += width + _GAP
-    return Sketch(_PAPER, marks)
-
-
 _MOST_DOUBLINGS = 3
 _MOST_HALVINGS = 4
 
@@ -159,8 +135,29 @@ class TransNASMacro(EnumerableChoiceSpace):
         return self.at(choices)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a row of modules: taller for larger images, wider for more channels."""
-        return skeleton(cell)
+        """Sketch a cell of the macro space, with the channels under and the digit over every
+        module.
+        """
+        modules: list[tuple[int, int, float, float]] = []
+        height = _TALLEST
+        channels = _CHANNELS
+        for digit in (digit for digit in cell.choices if digit):
+            height /= 2 if digit in (3, 4) else 1
+            channels *= 2 if digit in (2, 4) else 1
+            modules.append((digit, channels, _WIDTH * channels / _CHANNELS, height))
+        right = sum(width + _GAP for _, _, width, _ in modules)
+        frame = Frame.around((-_GAP, right), (-_TALLEST * 0.7, _TALLEST * 0.7), _PAPER, equal=True)
+        marks: list[Mark] = []
+        left = 0.0
+        for digit, channels, width, height in modules:
+            (x, y), size = frame.at((left + width / 2, 0.0)), frame.span((width, height))
+            marks += [
+                Box((x, y), size, 0.0, _COLOURS[digit], INK, 1.2),
+                Text((x, y - size[1] / 2 - _ABOVE), str(digit)),
+                Text((x, y + size[1] / 2 + _ABOVE), str(channels), 8.0),
+            ]
+            left += width + _GAP
+        return Sketch(_PAPER, marks)
 
 
 transnas_macro = lru_cache(maxsize=1)(TransNASMacro)

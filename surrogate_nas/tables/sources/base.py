@@ -8,6 +8,7 @@ files it needs, so that lists import none of them:
 - ``names``: the benchmarks that it makes tables of.
 - ``predicts``: the benchmarks that it has a model of instead.
 - ``package``: the installed package that its numbers come with, as pip and as Python call it.
+- ``module``: the module here that reads it, if it has none of its own.
 - ``lazy``: where tables are so many that a fetch brings the files alone, and each table is
   assembled when it is first used.
 - ``licence``, ``citation``: of the package, and of the source as a whole.
@@ -186,6 +187,7 @@ class Declared:
     names: tuple[str, ...]
     predicts: tuple[str, ...] = ()
     package: tuple[str, ...] = ()
+    module: str = ""
     lazy: bool = False
     licence: str = ""
     citation: str = ""
@@ -212,7 +214,10 @@ def _check_source(module: object, name: str) -> Source:
 SOURCES: Registry[Source] = Registry(
     "source of data",
     _check_source,
-    {name: f"{__package__}.{name}" for name in manifest()["sources"]},
+    {
+        name: f"{__package__}.{entry.get('module', name)}"
+        for name, entry in manifest()["sources"].items()
+    },
     group="surrogate_nas.sources",
 )
 """By the name that ``snas data fetch`` knows."""

@@ -145,6 +145,7 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         title, objective, cost, epochs, banner, licence: See `Table`.
+        space: The space of the cells, of a source without a module.
         columns: The metrics.
         network: The settings of the macro architecture.
         source: Where the numbers come from.
@@ -155,6 +156,7 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
     title: str = ""
     objective: str = ""
+    space: str = ""
     columns: tuple[Column, ...] = ()
     network: dict[str, Any] = {}
     cost: Literal["seconds", "queries"] = "seconds"

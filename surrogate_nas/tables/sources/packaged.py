@@ -16,32 +16,28 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.files.paths import printable
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import space_named
 from surrogate_nas.tables import Table, Values
-from surrogate_nas.tables.sources.base import package_of, reading
+from surrogate_nas.tables.sources.base import package_of, reading, source_of
 from surrogate_nas.tables.sources.declaration import columns_of, declaration, table_of
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
 
 
-def read_packaged(
-    source: str, name: str, space: EnumerableChoiceSpace, keys: Sequence[Any] | None = None
-) -> Table:
+def read(name: str) -> Table:
     """Read a file of an installed package into a table on all cells of a space.
 
-    Args:
-        source: The source, whose declaration names the file and the digest of its numbers.
-        name: The benchmark.
-        space: The space of the cells.
-        keys: By cell its key in the file; the numbers of its choices one after the other, if None.
+    The declaration of its source names the space, the file, and the digest of its numbers. The key
+    of a cell is what its space says, or the numbers of its choices one after the other.
     """
+    source = source_of(name) or ""
     package = package_of(source)
     spec = declaration(source)
     words = spec.tables[name]
     path = package_folder(package) / words["file"]
-    if keys is None:
-        keys = ["".join(map(str, row)) for row in space.choices.tolist()]
+    space: Any = space_named(spec.space.format_map(words))
+    key = getattr(space, "key", lambda cell: "".join(map(str, cell.choices)))
     fields = {column.keys(own)[0] for column, own in columns_of(spec, name, words)}
-    results = read_results(path, keys, sorted(fields), package[0])
+    results = read_results(path, [key(cell) for cell in space], sorted(fields), package[0])
     if digest_of(results) != words["digest"]:
         raise UserError(
             f"{printable(path)} was altered, or is of another version: its numbers are not"
