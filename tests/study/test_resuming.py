@@ -122,8 +122,7 @@ def as_of_an_earlier_release(folder: Path) -> None:
     store.write_json("experiment.json", {**content, "check": json_check(content)})
 
 
-@pytest.mark.parametrize("earlier", [False, True])
-@pytest.mark.parametrize("policy", ["mean", "draw"])
+@pytest.mark.parametrize(("policy", "earlier"), [("mean", True), ("draw", False)])
 def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
     place: Path,
     tmp_path: Path,
@@ -154,14 +153,12 @@ def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
     )
 
 
-@pytest.mark.parametrize("earlier", [False, True])
 def test_archives_made_before_and_after_a_fetch_compare(
-    place: Path, tmp_path: Path, earlier: bool, monkeypatch: pytest.MonkeyPatch
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one that has the fingerprint of the whole table, as those of 29 November 2026."""
     with monkeypatch.context() as patch:
-        if earlier:
-            patch.setattr(sn.Objective, "fingerprint", sn.Objective.table_fingerprint)
+        patch.setattr(sn.Objective, "fingerprint", sn.Objective.table_fingerprint)
         compared(tmp_path / "before")
     create(tmp_path / "before", tmp_path / "before.zip")
     write_table(table(grown=True), place)
@@ -327,11 +324,8 @@ def test_a_user_s_file_is_not_run_because_a_folder_names_it(tmp_path: Path, snas
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("workers", [None, 2])
 def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
-    place: Path,
-    tmp_path: Path,
-    workers: int | None,
+    place: Path, tmp_path: Path
 ) -> None:
     wanted = bare(compared(None))
     replaced: list[int] = []
@@ -341,7 +335,7 @@ def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
             write_table(table(grown=True), place)
             replaced.extend(counts)
 
-    found = compared(tmp_path / "one", workers=workers, progress=change)
+    found = compared(tmp_path / "one", workers=2, progress=change)
     assert replaced == [0, 9] and bare(found) == wanted
     assert bare(compared(tmp_path / "one")) == wanted, "and the folder goes on"
 
