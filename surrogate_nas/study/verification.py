@@ -328,8 +328,10 @@ def _wrong_in(part: _Part, suite: Suite | None, problem: Problem | None) -> Iter
     for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):
         stored, now = described.get(name), expected.get(name)
         if name in _NESTED and isinstance(now, Mapping):
-            for key in sorted({*stored, *now}) if stored else ():
-                one, other = (of.get(key) for of in (stored or {}, now))
+            if stored is None:
+                continue
+            for key in sorted({*stored, *now}):
+                one, other = stored.get(key), now.get(key)
                 # results cannot depend on the other columns of a table
                 if (name, key) != ("data", "others") and not _alike(one, other):
                     what = "the recorded " if name == "reference" else ""
