@@ -160,9 +160,10 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
             sys.stderr.write(f"Waiting for {other}, which is writing {what}.\n")
             lock.acquire()
         _held.add(key)
-        signed = json.dumps({"pid": os.getpid(), "host": platform.node()})
-        with suppress(OSError):  # on a full disk it stays unsigned
-            file.write_text(signed)
+        # not emptied before: ext4 would write a file to the disk that was, when it is closed
+        with suppress(OSError), open(file, "r+") as signed:  # on a full disk it stays unsigned
+            json.dump({"pid": os.getpid(), "host": platform.node()}, signed)
+            signed.truncate()
     except OSError as error:
         raise UserError(f"Cannot write {what}: {error.strerror or error}.") from error
     try:
