@@ -294,13 +294,10 @@ class Benchmark(ABC):
             UserError: A seed or a value is not held.
         """
 
-    def column(
-        self,
-        metric: str,
-        epochs: int | None = None,  # noqa: ARG002
-        seed: Seed | None = None,  # noqa: ARG002
-    ) -> Values:
-        """A whole column in the order of `space`, shape ``(len(space),)``; tables have them.
+    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+        """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
+
+        Final metrics are served too: a strategy never holds a benchmark.
 
         Args:
             metric: The metric's name.
@@ -310,10 +307,30 @@ class Benchmark(ABC):
         Raises:
             UserError: The benchmark is no table, or the column is not held.
         """
-        raise UserError(
-            f"{self.name} is no table, so it has no whole column of {metric}; query the cells you"
-            " need."
+        if not self.has_columns:
+            raise UserError(
+                f"{self.name} is no table, so it has no whole column of {metric}; query the cells"
+                " you need."
+            )
+        return self._column(
+            self.question(metric, epochs), self.default_seed if seed is None else seed
         )
+
+    @cached_property
+    def _columns(self) -> dict[tuple[Question, Seed], Values]:
+        return {}
+
+    def _column(self, question: Question, seed: Seed) -> Values:
+        values = self._columns.get((question, seed))
+        if values is None:
+            values = np.array(self._whole(question, seed))
+            values.flags.writeable = False
+            self._columns[question, seed] = values
+        return values
+
+    def _whole(self, question: Question, seed: Seed) -> Values:
+        """What `column` keeps, of a benchmark that has columns."""
+        raise NotImplementedError
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - trainings have some
         """The number of seeds of a mean; None where the source does not say or nothing was trained.

@@ -97,7 +97,6 @@ class Computed(OwnBenchmark):
         self._describe((*made, *sizes_of(space, own)))
         self.one_by_one = bool(self._dear)
         self.has_columns = isinstance(space, Enumerable) and not self._dear
-        self._columns: dict[str, Values] = {}
         self._cached: dict[tuple[str, str], float] = {}
 
     def _digest(self) -> tuple[object, str]:
@@ -179,11 +178,10 @@ class Computed(OwnBenchmark):
                 f"{name} of {self.name} is computed cell by cell and has no whole column; if its"
                 " function returns at once, say so: Computed(…, cheap=True)."
             )
-        if name not in self._columns:
-            values = self._values(name, listed(self.space))
-            values.flags.writeable = False
-            self._columns[name] = values
-        return self._columns[name]
+        return self._column(Question(name, None), "mean")
+
+    def _whole(self, question: Question, seed: Seed) -> Values:  # noqa: ARG002 - there are none
+        return self._values(question.metric, listed(self.space))
 
     def measure(
         self,

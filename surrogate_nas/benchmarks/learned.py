@@ -169,7 +169,6 @@ class LearnedBenchmark(Benchmark):
         )
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
-        self._columns: dict[tuple[Question, Seed], Values] = {}
         self._asked: dict[tuple[Question, Cell], tuple[float, float]] = {}
 
     def _add(self, path: Path, fitted: Fitted) -> None:
@@ -217,26 +216,7 @@ class LearnedBenchmark(Benchmark):
             self._predicted[question] = self._models[question].model.predict(listed(self.space))
         return self._predicted[question]
 
-    def column(
-        self,
-        metric: str,
-        epochs: int | None = None,
-        seed: Seed | None = None,
-    ) -> Values:
-        """A whole column in the order of `space`, shape ``(len(space),)``."""
-        if seed is None:
-            seed = self.default_seed
-        return self._column(self.question(metric, epochs), seed)
-
-    def _column(self, question: Question, seed: Seed) -> Values:
-        values = self._columns.get((question, seed))
-        if values is None:
-            values = np.array(self._values(question, seed))
-            values.flags.writeable = False
-            self._columns[question, seed] = values
-        return values
-
-    def _values(self, question: Question, seed: Seed) -> Values:
+    def _whole(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
             return formula(self.space, question.metric, self.network, listed(self.space))
         mean, std = self.prediction(*question)

@@ -150,7 +150,6 @@ class TableBenchmark(Benchmark):
         self.space = self._table.cells
         stored = self._table.metrics.keys() - self.space.analytic.keys()
         self.metrics = (*self._table.metrics.values(), *sizes_of(self.space, stored))
-        self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
         self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys
         self._counts: dict[Question, Any] = {}
@@ -176,12 +175,9 @@ class TableBenchmark(Benchmark):
         if not isinstance(self._table, TableFile):
             return self
         part = object.__new__(type(self))
-        read = self._columns
-        part.__dict__.update(
-            {name: value for name, value in vars(self).items() if name != "_by_name"}
-        )
+        vars(part).update({**vars(self), "_columns": self._columns})
+        vars(part).pop("_by_name", None)
         part._hold(self._table.only(runs))
-        part._columns = read
         part.more = ""
         return part
 
@@ -200,35 +196,11 @@ class TableBenchmark(Benchmark):
         """The columns that it holds, by metric, epochs and seed."""
         return self._table.keys
 
-    def column(
-        self,
-        metric: str,
-        epochs: int | None = None,
-        seed: Seed | None = None,
-    ) -> Values:
-        """A whole column in the order of `space`, shape ``(len(space),)``; NaN where missing.
-
-        Final metrics are served too: a strategy never holds a benchmark.
-
-        Raises:
-            UserError: The metric, epochs or seed is not held.
-        """
-        if seed is None:
-            seed = "mean"
-        return self._column(self.question(metric, epochs), seed)
-
     def _column(self, question: Question, seed: Seed) -> Values:
-        if question.epochs is None:
-            seed = "mean"
-        key = ColumnKey(question.metric, question.epochs, seed)
-        values = self._columns.get(key)
-        if values is None:
-            values = self._read(key)
-            values.flags.writeable = False
-            self._columns[key] = values
-        return values
+        return super()._column(question, "mean" if question.epochs is None else seed)
 
-    def _read(self, key: ColumnKey) -> Values:
+    def _whole(self, question: Question, seed: Seed) -> Values:
+        key = ColumnKey(question.metric, question.epochs, seed)
         if key in self._table.keys:
             return self._table.column(key)
         unmeasured = untrained(self.space)
@@ -237,7 +209,7 @@ class TableBenchmark(Benchmark):
         available = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]
         seeds = ", ".join(sorted(seed for seed in available if seed != "mean"))
         raise UserError(
-            f"{self.name} does not hold {Question(key.metric, key.epochs)} for seed {key.seed}, but"
+            f"{self.name} does not hold {question} for seed {seed}, but"
             f" {f'for the seeds {seeds} and their mean' if seeds else 'only the mean over seeds'}."
         )
 
