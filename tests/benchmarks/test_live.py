@@ -6,10 +6,8 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import surrogate_nas as sn
@@ -166,42 +164,6 @@ def test_an_edited_task_is_answered_anew(tmp_path: Path) -> None:
     assert len({answer for answer, _ in (first, *found.values())}) == 4
     file.write_text(text)
     assert ask() == first
-
-
-TASK_OF_A_FILE = """
-from pathlib import Path
-import numpy as np
-from surrogate_nas.training import Task
-
-def load():
-    numbers = np.load(Path(__file__).with_name("numbers.npz"))
-    return {name: (numbers["inputs"], numbers["targets"]) for name in ("train", "valid", "test")}
-
-TASK = Task("mine", "", load, 1, kind="regression", tolerance=0.5)
-"""
-
-
-def write_numbers(folder: Path, factor: float) -> None:
-    rng = np.random.default_rng(0)
-    np.savez(
-        folder / "numbers.npz",
-        inputs=rng.normal(size=(20, 1, 4, 4)),
-        targets=factor * rng.normal(size=20),
-    )
-
-
-def test_data_and_tolerance_belong_to_the_fingerprint(tmp_path: Path) -> None:
-    file = tmp_path / "mine.py"
-    file.write_text(TASK_OF_A_FILE)
-    write_numbers(tmp_path, 1.0)
-    first = LiveBenchmark(f"{file}:TASK")
-    assert LiveBenchmark(f"{file}:TASK").fingerprint == first.fingerprint
-    assert first.metric("valid_loss").unit == first.metric("test_loss").unit == "squared error"
-    write_numbers(tmp_path, 2.0)  # the file of the task is as it was
-    second = LiveBenchmark(f"{file}:TASK")
-    third = LiveBenchmark(f"{file}:TASK")
-    third.task = replace(third.task, tolerance=0.25)
-    assert len({first.fingerprint, second.fingerprint, third.fingerprint}) == 3
 
 
 @pytest.mark.parametrize(

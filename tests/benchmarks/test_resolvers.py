@@ -22,7 +22,6 @@ from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.comparison import final_metrics
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, save
-from surrogate_nas.surrogates.storage import load as load_model
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 
@@ -140,29 +139,6 @@ def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) ->
     assert read_comparison(tmp_path / "o", benchmark=bench).strategies == ["random"]
 
 
-def test_a_table_at_a_path_is_compared_and_reported(
-    snas: Snas,
-    tmp_path: Path,
-    small: TableBenchmark,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made = snas(
-        "compare",
-        small.path,
-        "--strategies",
-        "random",
-        "--runs",
-        2,
-        "--budget",
-        12,
-        "--out",
-        tmp_path / "out",
-    )
-    assert made.code == 0, made.err
-    monkeypatch.chdir(tmp_path)
-    assert snas("report", tmp_path / "out").code == 0
-
-
 def partial_table(path: Path) -> TableBenchmark:
     """A table that holds 2,000 cells of at most one 3x3 convolution: a linear model finds all
     better cells outside.
@@ -226,36 +202,3 @@ def test_a_surrogate_that_is_joined_still_reports_the_truth(
     assert truth["true valid_error[200]"] == small.column("valid_error")[7]
     objective = Objective("valid_error + 0.1*latency@mine", joined)
     assert final_metrics(objective, joined.space[7]) == truth
-
-
-def test_a_surrogate_of_the_macro_space_answers_its_own_sizes(tmp_path: Path) -> None:
-    space = sn.load("live:digits/macro").space
-    cells = list(space)  # type: ignore[call-overload]
-    model = make_model("ridge", "cost").fit(cells, [1.0 + i for i in range(36)])
-    metric = Metric("latency@mine", "ms", "search", "cost")
-    card = Card(
-        "ridge",
-        "nowhere",
-        "",
-        "macro",
-        metric,
-        None,
-        sn.load("live:digits/macro").network,
-        "random",
-        0,
-        36,
-        0,
-        {},
-    )
-    save(model, card, np.arange(36), tmp_path / "macro.h5")
-    assert load_model(tmp_path / "macro.h5").card.space == "macro"
-    bench = load(f"surrogate:{tmp_path / 'macro.h5'}")
-    truth = sn.load("live:digits/macro")
-    for cell in cells[::7]:
-        answers = bench.query(cell)
-        assert {
-            name: float(answers[name]) for name in ("params", "macs", "layers", "channels")
-        } == {
-            name: float(truth.query(cell, name))
-            for name in ("params", "macs", "layers", "channels")
-        }
