@@ -54,6 +54,7 @@ Cost = Callable[[Cell, int], float]
 _DEARER = 1e3
 """How many times its typical value no cell is thought to reach of a reported cost."""
 _MOST_EPOCHS = 100_000
+_KNOWN = "known is a mapping of metrics to functions of a cell that return at once."
 MOST_SEEDS = 1000
 """Seeds of a cell; those beyond a million confirm the winner of a search."""
 _SHORT = 16
@@ -161,7 +162,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 "A training is a function of a cell and a trial, or a command: give one of them."
             )
         reported = declared(metrics, "metrics")
-        from_cells = declared({} if known is None else known, "known")
+        if not isinstance(known, Mapping | None):
+            raise UserError(_KNOWN)
+        from_cells = declared(known or {}, "known")
         self._take(given, "trainings", {**reported, **from_cells}, {*reported, SECONDS})
         self.open_units = with_open_units(reported)
         self.source = "trained here by the user's code"
@@ -217,9 +220,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         if not reported:
             raise UserError("A training needs a metric that it reports, such as 'valid_error'.")
         if any(metric.function is None for metric in known.values()):
-            raise UserError(
-                "known is a mapping of metrics to functions of a cell that return at once."
-            )
+            raise UserError(_KNOWN)
         metrics = {}
         for name, metric in reported.items():
             if name in known:
