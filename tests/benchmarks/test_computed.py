@@ -137,7 +137,7 @@ def test_runs_that_a_folder_holds_are_announced_no_more(
 
     assert "valid_error: computed for at most 12 cells in each run, 24 in all." in said(2)
     assert "computed for" not in said(2)
-    assert "at most 12 cells in each run, 12 in all." in said(3)
+    assert "at most 12 cells in each run, 24 in all." in said(4)
 
 
 def test_a_comparison_calls_as_often_as_it_said_with_its_report(

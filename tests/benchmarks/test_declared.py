@@ -121,7 +121,7 @@ def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(
     logs = [log.read_text() for log in home.glob(f"trainings/net{parallel}-*/*/log.txt")]
     assert logs and all(log.count("an epoch") <= 1 for log in logs)
     file.write_text(text.replace("METRICS", '{"valid_error": sn.Metric(unit="fraction")}'))
-    found = snas(*command, "--json").json
+    found = snas(*command[:-1], tmp_path / "other", "--json").json
     assert found["best"]["score"] == 0.1
 
 
