@@ -14,7 +14,6 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
-from surrogate_nas.study.api import read_comparison
 from tests.conftest import Snas
 
 FILE = Path(__file__).parents[1].joinpath("tiny_task.py")
@@ -245,15 +244,3 @@ def test_a_relative_path_is_compared_on_and_read_again(
     assert grown.code == 0 and grown.json["fingerprint"] == first.json["fingerprint"], grown.err
     Path("mine.py").write_text(Path("mine.py").read_text() + "# edited\n")
     assert "results of two are never mixed" in snas("compare", spelled[0], *arguments, "random").err
-
-
-def test_a_folder_whose_fingerprint_has_the_spelling_is_still_read(
-    fresh_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench = sn.load(f"live:{TINY}")
-    with monkeypatch.context() as earlier:
-        earlier.setattr(LiveBenchmark, "identity", property(lambda self: self.name))
-        before = sn.compare(bench, ["random"], runs=1, budget=11, folder=fresh_home / "out")
-    assert sn.Objective(bench.objective, bench).fingerprint != before.objective.fingerprint
-    read = read_comparison(fresh_home / "out", benchmark=f"live:{TINY}")
-    assert read.runs[0].trials == before.runs[0].trials
