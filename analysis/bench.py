@@ -491,45 +491,6 @@ def surrogates(
         yield f"{name}: learn {learned:,} and predict all", statistics.median(spent), "s"
 
 
-def nothing(number: int) -> int:
-    """An empty job."""
-    return number
-
-
-def wait(_: int) -> None:
-    """A job that leaves the processor alone."""
-    time.sleep(0.25)
-
-
-@measurement
-def engines(
-    names: str = "processes,dask,ray,slurm:cluster=local", workers: str = "1,2,4,8"
-) -> Figures:
-    """What an engine costs: its start, the overhead of an empty job, and how busy it keeps workers
-    that wait .25 s.
-    """
-    from surrogate_nas.runtime.engines import run_jobs
-
-    for name in names.split(","):
-        for n in map(int, workers.split(",")):
-            for kind, jobs in ((nothing, range(1000)), (wait, range(12 * n))):
-                began = time.perf_counter()
-                outcomes = run_jobs(kind, jobs, workers=n, engine=name)
-                next(outcomes)
-                first = time.perf_counter()
-                rest = sum(1 for _ in outcomes)
-                spent = time.perf_counter() - first
-                if kind is nothing:
-                    yield f"{name}, {n} workers: start", first - began, "s"
-                    yield f"{name}, {n} workers: overhead", 1e3 * spent / rest, "ms a job"
-                else:
-                    yield (
-                        f"{name}, {n} workers: efficiency",
-                        100 * 0.25 * (len(jobs) - n) / n / spent,
-                        "%",
-                    )
-
-
 def _read_as_json(folder: Path) -> dict[str, Any]:
     from surrogate_nas.study.api import read_comparison
 

@@ -29,11 +29,10 @@ from surrogate_nas.surrogates.storage import load as load_model
 from surrogate_nas.tables import Seed
 
 PREFIX = "surrogate:"
-_SEED_MARK = "#"
 
 
 class Learned(Resolver):
-    """``surrogate:FILE``: files separated by commas, or a folder; a final ``#SEED`` adds noise."""
+    """``surrogate:FILE``: files separated by commas, or a folder."""
 
     shape = f"{PREFIX}FILE"
 
@@ -43,11 +42,9 @@ class Learned(Resolver):
 
     def address(self, name: str) -> str:
         """The same with whole paths."""
-        names, mark, seed = name.removeprefix(PREFIX).partition(_SEED_MARK)
-        whole = ",".join(
-            str(Path(part.strip()).absolute()) for part in names.split(",") if part.strip()
-        )
-        return f"{PREFIX}{whole}{mark}{seed}"
+        names = name.removeprefix(PREFIX).split(",")
+        paths = [str(Path(part.strip()).absolute()) for part in names if part.strip()]
+        return PREFIX + ",".join(paths)
 
     def open(self, name: str) -> LearnedBenchmark:
         """Open fitted surrogates as one benchmark."""
@@ -56,19 +53,13 @@ class Learned(Resolver):
 
 def open_learned(text: str) -> LearnedBenchmark:
     """Open fitted surrogates as one benchmark."""
-    names, mark, seed = text.partition(_SEED_MARK)
-    if mark and not seed.isdecimal():
-        raise UserError(
-            f"The noise of {PREFIX}{text} needs a seed, as in {PREFIX}{names or 'FILE'}#1, not"
-            f" {seed!r}."
-        )
     paths = [
-        path for name in names.split(",") if name.strip() for path in _files(Path(name.strip()))
+        path for name in text.split(",") if name.strip() for path in _files(Path(name.strip()))
     ]
     if not paths:
         raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
     times = tuple(modified(path) for path in paths)
-    return _opened(tuple(paths), times, int(seed) if mark else None)
+    return _opened(tuple(paths), times)
 
 
 def _files(path: Path) -> list[Path]:
@@ -79,17 +70,12 @@ def _files(path: Path) -> list[Path]:
 def _opened(
     paths: tuple[Path, ...],
     modified: tuple[int, ...],  # noqa: ARG001
-    noise: int | None,
 ) -> LearnedBenchmark:
-    return LearnedBenchmark(paths, noise=noise)
+    return LearnedBenchmark(paths)
 
 
 class LearnedBenchmark(Benchmark):
-    """Answers with what surrogates predict; noise only where a seed asks for it.
-
-    The answer for the seed ``"mean"`` is the predicted mean. For a number it is a draw from the
-    predicted normal distribution, the same whenever that cell is asked with that number. A query
-    costs one unit.
+    """Answers with the predicted means of surrogates. A query costs one unit.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -125,21 +111,17 @@ class LearnedBenchmark(Benchmark):
         True
     """
 
-    def __init__(self, paths: Sequence[Path], *, noise: int | None = None) -> None:
+    def __init__(self, paths: Sequence[Path]) -> None:
         """Open the files; cells are predicted when a metric is first asked for."""
         self._paths = tuple(paths)
-        self._noise = noise
         self._models: dict[Question, Fitted] = {}
         for path in paths:
             self._add(path, load_model(path))
         cards = [fitted.card for fitted in self._models.values()]
-        self.name = (
-            PREFIX + ",".join(map(str, paths)) + ("" if noise is None else f"{_SEED_MARK}{noise}")
-        )
+        self.name = PREFIX + ",".join(map(str, paths))
         self.space = space_named(cards[0].space)
         self.network = cards[0].network
         self.has_columns = isinstance(self.space, Enumerable)
-        self.default_seed: Seed = "mean" if noise is None else noise
         learned_from = " and ".join(dict.fromkeys(card.benchmark for card in cards))
         self.title = f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
         self.source = f"predicted by surrogates of {learned_from}"
@@ -148,9 +130,8 @@ class LearnedBenchmark(Benchmark):
         self.cost = "queries"
         self.charge = "An evaluation is charged one query; predicting takes no training."
         self.banner = (
-            f"Every value here was predicted by a surrogate of {learned_from}, none was measured"
-            + ("" if noise is None else ", and noise was added")
-            + "; found cells are read again from the truth where it is here."
+            f"Every value here was predicted by a surrogate of {learned_from}, none was measured;"
+            " found cells are read again from the truth where it is here."
         )
         by_name: dict[str, Metric] = {}
         for question, fitted in self._models.items():
@@ -169,7 +150,7 @@ class LearnedBenchmark(Benchmark):
         )
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
-        self._asked: dict[tuple[Question, Cell], tuple[float, float]] = {}
+        self._asked: dict[tuple[Question, Cell], float] = {}
 
     def _add(self, path: Path, fitted: Fitted) -> None:
         card = fitted.card
@@ -201,9 +182,9 @@ class LearnedBenchmark(Benchmark):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the files and the seed of the noise."""
+        """A digest of the files."""
         digests = sorted(f"{question} {fitted.digest}" for question, fitted in self._models.items())
-        return hashlib.sha256(f"surrogate {digests} {self._noise}".encode()).hexdigest()
+        return hashlib.sha256(f"surrogate {digests} None".encode()).hexdigest()
 
     def prediction(self, metric: str, epochs: int | None = None) -> Prediction:
         """Mean and standard deviation of every cell."""
@@ -216,13 +197,15 @@ class LearnedBenchmark(Benchmark):
             self._predicted[question] = self._models[question].model.predict(listed(self.space))
         return self._predicted[question]
 
+    def _check_seed(self, seed: Seed) -> None:
+        if seed != "mean":
+            raise UserError(f"{self.name} predicts means, so there is no seed {seed}.")
+
     def _whole(self, question: Question, seed: Seed) -> Values:
+        self._check_seed(seed)
         if question not in self._models:
             return formula(self.space, question.metric, self.network, listed(self.space))
-        mean, std = self.prediction(*question)
-        if seed == "mean":
-            return mean
-        return mean + std * _noise(seed, str(question)).standard_normal(len(mean))
+        return self.prediction(*question).mean
 
     def measure(
         self,
@@ -230,32 +213,29 @@ class LearnedBenchmark(Benchmark):
         questions: Sequence[Question],
         seed: Seed = "mean",
     ) -> Measurement:
-        """Predict several metrics of several cells."""
+        """Predict several metrics of several cells.
+
+        Raises:
+            UserError: A seed is named.
+        """
+        self._check_seed(seed)
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
-            if self.has_columns:
+            if question not in self._models:
+                values[:, j] = formula(self.space, question.metric, self.network, cells)
+            elif self.has_columns:
                 values[:, j] = self._column(question, seed)[[cell.index for cell in cells]]
             else:
-                values[:, j] = self._of_cells(cells, question, seed)
+                values[:, j] = self._of_cells(cells, question)
         return Measurement(values, np.ones(len(cells)))
 
-    def _of_cells(self, cells: Sequence[Cell], question: Question, seed: Seed) -> Values:
+    def _of_cells(self, cells: Sequence[Cell], question: Question) -> list[float]:
         """The answers for some cells of a space that cannot be listed."""
-        if question not in self._models:
-            return formula(self.space, question.metric, self.network, cells)
         new = [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]
         if new:
-            prediction = self._models[question].model.predict(new)
-            self._asked.update(
-                ((question, c), (float(m), float(s)))
-                for c, m, s in zip(new, *prediction, strict=True)
-            )
-        mean, std = np.array([self._asked[question, cell] for cell in cells]).reshape(-1, 2).T
-        noise = [
-            0.0 if seed == "mean" else _noise(seed, f"{question} {cell}").standard_normal()
-            for cell in cells
-        ]
-        return np.asarray(mean + std * noise)
+            means = self._models[question].model.predict(new).mean.tolist()
+            self._asked.update(zip(((question, cell) for cell in new), means, strict=True))
+        return [self._asked[question, cell] for cell in cells]
 
     @cached_property
     def truth(self) -> Benchmark | None:
@@ -297,9 +277,3 @@ class LearnedBenchmark(Benchmark):
         return {
             name: value if np.isfinite(value) else None for name, value in values.items()
         } | self.truth.final(cell)
-
-
-def _noise(seed: int, stream: str) -> np.random.Generator:
-    return np.random.default_rng(
-        [seed, int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")]
-    )
