@@ -140,7 +140,7 @@ LENT = {
     "files.replacing",
     "objective.supernet_context",
     "objective.tolerance",
-    "report.export.figures",
+    "report.export",
     "report.markup",
     "report.page",
     "report.picture",
