@@ -41,7 +41,7 @@ from surrogate_nas.study.run import Run
 from surrogate_nas.study.running import Now
 from surrogate_nas.study.store import Store
 from surrogate_nas.study.stored import Judged
-from surrogate_nas.study.trainings import Answer, Job, Trainings
+from surrogate_nas.study.trainings import Job, Trainings
 
 FIRST_FRESH = 1_000_000
 """The first seed of confirming trainings where any can be trained; no search sees these."""
@@ -420,33 +420,23 @@ def judged(
     cell = objective.benchmark.space.cell(found.cell)
     seen = draw.number(objective.trained_seeds, cell)
     others = [seed for seed in objective.trained_seeds if seed != seen]
-    with closing(Trainings(objective, draw, options, engine, now, shared)) as slots:
-        for number, seed in enumerate(others):
-            slots.begin(number, Job(cell, objective.questions(), seed))
-        answers = [slots.answer(number) for number in range(len(others))]
-        if slots.is_interrupted:
-            raise KeyboardInterrupt
-    return _judged(objective, found, seen, others, answers)
-
-
-def _judged(
-    objective: Objective,
-    found: Trial,
-    seen: int,
-    others: Sequence[int],
-    answers: Sequence[Answer],
-) -> Judged:
     names = [str(question) for question in objective.questions()]
     rows = {seen: [found.values[name] for name in names]}
     failures = []
     cost = 0.0
-    for seed, answer in zip(others, answers, strict=True):
-        cost += answer.cost
-        if isinstance(answer, EvaluationError):
-            failures.append(f"seed {seed}: {answer}")
-        else:
-            cost += answer.cost_before
-            rows[seed] = answer.values
+    with closing(Trainings(objective, draw, options, engine, now, shared)) as slots:
+        for seed in others:
+            slots.begin(seed, Job(cell, objective.questions(), seed))
+        for seed in others:
+            answer = slots.answer(seed)
+            cost += answer.cost
+            if isinstance(answer, EvaluationError):
+                failures.append(f"seed {seed}: {answer}")
+            else:
+                cost += answer.cost_before
+                rows[seed] = answer.values
+        if slots.is_interrupted:
+            raise KeyboardInterrupt
     means = np.mean(list(rows.values()), axis=0).tolist()
     return Judged(
         seeds=tuple(sorted(rows)),

@@ -305,14 +305,6 @@ class Ranks:
     mean: Values
 
 
-def ranks_of(problems: Sequence[Regrets], fractions: Values) -> Ranks:
-    """Average ranks of every problem's regrets, shape ``(runs, fractions)`` each."""
-    ends = [
-        ranks(np.array([curve.mean(axis=0) for curve in curves.values()])) for curves in problems
-    ]
-    return Ranks(fractions, np.mean(ends, axis=0))
-
-
 @dataclass(frozen=True)
 class Pair:
     """Two strategies over all problems.
@@ -326,18 +318,6 @@ class Pair:
 
     test: PairedTest
     difference: float
-
-
-def pairs_of(ends: Sequence[Regrets]) -> list[Pair]:
-    """All pairs of strategies, over problems with the regret of every run at the end."""
-    means = {
-        name: np.array([runs[name].mean() for runs in ends]).round(12)
-        for name in (ends[0] if ends else ())
-    }
-    return [
-        Pair(test, float((means[test.first] - means[test.second]).mean()))
-        for test in paired_tests(means)
-    ]
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from surrogate_nas.study.statistics import (
     Values,
     aggregates,
     improvements,
-    pairs_of,
-    ranks_of,
+    paired_tests,
+    ranks,
 )
 from surrogate_nas.study.tables import TABLES
 from surrogate_nas.study.verdict import Verdict, ends_of, means_of, verdict_of
@@ -109,12 +109,18 @@ class SuiteResult(StudyResult):
     def ranks(self) -> Ranks:
         """Average ranks over the budget."""
         fractions = self._fractions
-        places = [[problem.place(fraction) for fraction in fractions] for problem in self.problems]
-        curves = [
-            {name: problem.regrets(name)[:, at] for name in self.strategies}
-            for problem, at in zip(self.problems, places, strict=True)
+        places = [
+            ranks(
+                np.array(
+                    [
+                        problem.regrets(name)[:, list(map(problem.place, fractions))].mean(axis=0)
+                        for name in self.strategies
+                    ]
+                )
+            )
+            for problem in self.problems
         ]
-        return ranks_of(curves, fractions)
+        return Ranks(fractions, np.mean(places, axis=0))
 
     @property
     def _fractions(self) -> Values:
@@ -147,7 +153,15 @@ class SuiteResult(StudyResult):
     @cached_property
     def pairs(self) -> list[Pair]:
         """Tests of every pair, which describe."""
-        return pairs_of(self._ends)
+        ends = self._ends
+        means = {
+            name: np.array([runs[name].mean() for runs in ends]).round(12)
+            for name in (self.strategies if self.problems else ())
+        }
+        return [
+            Pair(test, float((means[test.first] - means[test.second]).mean()))
+            for test in paired_tests(means)
+        ]
 
     @cached_property
     def accounts(self) -> list[Account]:
