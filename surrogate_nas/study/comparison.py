@@ -496,14 +496,13 @@ class Comparison(StudyResult):
             simulated=run.simulated_seconds,
             real_seconds=run.real_seconds,
             strategy_seconds=run.strategy_seconds,
-            answer="" if answer is None else self._class_of(answer),
+            # isomorphic answers that cost the same are one; they may differ in R, as in latency
+            answer=""
+            if answer is None
+            else f"{self.objective.benchmark.space.identity(answer.cell)} {answer.penalty:.9g}",
             answer_index=-1 if answer is None else answer.index,
             overtuning=lost,
         )
-
-    def _class_of(self, answer: Trial) -> str:
-        """What isomorphic answers share that cost the same; they may differ in R, as in latency."""
-        return f"{self.objective.benchmark.space.identity(answer.cell)} {answer.penalty:.9g}"
 
     def __repr__(self) -> str:
         runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"
@@ -530,12 +529,21 @@ class Comparison(StudyResult):
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as ``snas compare --json`` prints it."""
+        known = self.objective.known
+        confirmed = [
+            {"strategy": run.strategy, "run": run.run, **confirmed.to_json()}
+            for run, confirmed in self.confirmed_runs
+        ]
         return {
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
             "objective": self.objective.describe(),
             "cost_unit": self.objective.benchmark.cost,
-            "known": self._known_json(),
+            "known": {
+                "hidden": bool(self.description.get("hidden")),
+                "terms": list(known.terms),
+                "missing": list(known.missing),
+            },
             "warning": self.objective.warning,
             "optimum": self.optimum,
             "noise": None if self.noise is None else asdict(self.noise),
@@ -543,7 +551,7 @@ class Comparison(StudyResult):
             "tests": [asdict(test) for test in self.tests],
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
-            **self._confirmed_json(),
+            **({"confirmed": confirmed} if confirmed else {}),
             **({MERGED: self.merged} if self.merged else {}),
         }
 
@@ -554,24 +562,13 @@ class Comparison(StudyResult):
             if run.confirmed is not None:
                 yield run, run.confirmed
 
-    def _confirmed_json(self) -> dict[str, Any]:
-        rows = [
-            {"strategy": run.strategy, "run": run.run, **confirmed.to_json()}
-            for run, confirmed in self.confirmed_runs
-        ]
-        return {"confirmed": rows} if rows else {}
-
-    def _known_json(self) -> dict[str, Any]:
-        known = self.objective.known
-        hidden = bool(self.description.get("hidden"))
-        return {"hidden": hidden, "terms": list(known.terms), "missing": list(known.missing)}
-
     def _strategy_json(self, name: str) -> dict[str, Any]:
         runs = self.runs_of(name)
         summary = self.summary(name)
         regrets = self.regrets(name)
         optimism = self.optimism(name)
         overtuned = self.overtuning(name)
+        best = min(map(self.answer, runs), key=lambda trial: trial.score)
         return {
             "name": name,
             "runs": len(runs),
@@ -583,22 +580,17 @@ class Comparison(StudyResult):
             },
             "optimism": None if optimism is None or not len(optimism) else float(optimism.mean()),
             "overtuning": None if overtuned is None else overtuned.to_json(),
-            "best": self._best_json(min(map(self.answer, runs), key=lambda trial: trial.score)),
+            "best": {
+                "cell": str(best.cell) if best.feasible else None,
+                "score": best.score if best.feasible else None,
+                "final": final_metrics(self.objective, best.cell) if best.feasible else {},
+            },
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
             **_judging_json(runs),
             **_usage_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
-        }
-
-    def _best_json(self, best: Trial) -> dict[str, Any]:
-        if not best.feasible:
-            return {"cell": None, "score": None, "final": {}}
-        return {
-            "cell": str(best.cell),
-            "score": best.score,
-            "final": final_metrics(self.objective, best.cell),
         }
 
 
@@ -672,11 +664,17 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
     classes: dict[str, list[Trial]] = {}
     for trial in _best_trials(comparison)[:_MOST_CONSIDERED]:
         classes.setdefault(identity(trial.cell), []).append(trial)
-    top = list(classes.values())[:n]
-    return [
-        FoundCell(rank, best, _found_by(comparison, best.cell), others)
-        for rank, (best, *others) in enumerate(top, 1)
-    ]
+    found = []
+    for rank, (best, *others) in enumerate(list(classes.values())[:n], 1):
+        by = {
+            name: sum(
+                any(trial.cell == best.cell for trial in run.trials)
+                for run in comparison.runs_of(name)
+            )
+            for name in comparison.strategies
+        }
+        found.append(FoundCell(rank, best, {name: n for name, n in by.items() if n}, others))
+    return found
 
 
 def _best_trials(comparison: Comparison) -> list[Trial]:
@@ -691,16 +689,6 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
                 if trial.cell not in best or trial.score < best[trial.cell].score:
                     best[trial.cell] = trial
     return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))
-
-
-def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
-    counts = {
-        name: sum(
-            any(trial.cell == cell for trial in run.trials) for run in comparison.runs_of(name)
-        )
-        for name in comparison.strategies
-    }
-    return {name: n for name, n in counts.items() if n}
 
 
 def final_questions(objective: Objective) -> list[Question]:

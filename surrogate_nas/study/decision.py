@@ -712,13 +712,6 @@ def runs_for_mean(difference: float, worst: float = 1.0, level: float = END_LEVE
     return math.ceil(math.log(level / 2) / math.log1p(-unseen))
 
 
-def _unseen_p(difference: float, worst: float, runs: int) -> float:
-    """Twice the probability that no failure shows in so many runs, if failures are just frequent
-    enough to reverse the mean difference.
-    """
-    return float(min(2 * (1 - min(abs(difference) / worst, 1.0)) ** runs, 1.0))
-
-
 def mean_bound(differences: Values, worst: float) -> float:
     """Stringer's upper 95 % bound of the mean size of differences, of which an unseen one may be as
     large as `worst`.
@@ -905,7 +898,10 @@ def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Ri
     alike = False
     if mean is not None and kind == "regrets":
         every = np.concatenate(differences.means)
-        p_mean = max(mean.p, _unseen_p(mean.difference, worst, len(every)))
+        # twice the probability that no failure shows in so many runs, if failures are just frequent
+        # enough to reverse the mean difference
+        shown = min(abs(mean.difference) / worst, 1.0)
+        p_mean = max(mean.p, float(min(2 * (1 - shown) ** len(every), 1.0)))
         bound = mean_bound(every, worst)
         far = int((np.abs(signs) > ALIKE).sum())
         alike = bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE

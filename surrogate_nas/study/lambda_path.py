@@ -174,6 +174,10 @@ class LambdaPath(StudyResult):
 
     def to_json(self) -> dict[str, Any]:
         """The path as ``snas lambda-path --json`` prints it."""
+        covered = {
+            name: [1 - self.frame.missed(run) for run in self.traced(name)]
+            for name in self.strategies
+        }
         return {
             "benchmark": self.plane.benchmark.name,
             "objective": self.expression,
@@ -183,7 +187,14 @@ class LambdaPath(StudyResult):
                 "utopia": self.frame.utopia.tolist(),
                 "nadir": (self.frame.utopia + self.frame.span).tolist(),
                 "optima": 1 - self.frame.missed(self.points[[step.optimum for step in self.steps]]),
-                "strategies": [self._covered_json(name) for name in self.strategies],
+                "strategies": [
+                    {
+                        "name": name,
+                        "mean": float(np.mean(shares)) if shares else None,
+                        "std": float(np.std(shares, ddof=1)) if len(shares) > 1 else None,
+                    }
+                    for name, shares in covered.items()
+                ],
             },
         }
 
@@ -192,6 +203,11 @@ class LambdaPath(StudyResult):
         place = step.optimum
         loss, cost = self.points[place].tolist()
         means = step.mean_regrets
+        found = {}
+        for name in step.comparison.strategies:
+            regrets = step.comparison.regrets(name)
+            met = 0 if regrets is None else int((regrets <= step.comparison.rounding).sum())
+            found[name] = met / len(step.comparison.runs_of(name))
         return {
             "value": step.value,
             "objective": str(objective),
@@ -212,22 +228,11 @@ class LambdaPath(StudyResult):
                         None if name not in means else float(step.comparison.scores(name).mean())
                     ),
                     "regret": means.get(name),
-                    "found": self._share_found(step, name),
+                    "found": found[name],
                 }
                 for name in step.comparison.strategies
             ],
         }
-
-    @staticmethod
-    def _share_found(step: Step, name: str) -> float:
-        regrets = step.comparison.regrets(name)
-        met = 0 if regrets is None else int((regrets <= step.comparison.rounding).sum())
-        return met / len(step.comparison.runs_of(name))
-
-    def _covered_json(self, name: str) -> dict[str, Any]:
-        shares = [1 - self.frame.missed(run) for run in self.traced(name)]
-        spread = float(np.std(shares, ddof=1)) if len(shares) > 1 else None
-        return {"name": name, "mean": float(np.mean(shares)) if shares else None, "std": spread}
 
     def to_csv(self) -> str:
         """What every run found at every λ, a line each."""

@@ -113,7 +113,10 @@ def _differs(one: Comparison, other: Comparison) -> str:
         return (
             f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
         )
-    if _counts_charges(one) and (otherwise := _charged_otherwise(one, other)):
+    # what an evaluation is charged decides which ones a run makes
+    options = one.description
+    counts = options["budget"]["seconds"] is not None or options.get("simulated_workers", 1) > 1
+    if counts and (otherwise := _charged_otherwise(one, other)):
         return f"its evaluations are charged {otherwise}"
     if one.description.get(BEGINNING) != other.description.get(BEGINNING):
         return "it begins with other first or known cells"
@@ -122,13 +125,6 @@ def _differs(one: Comparison, other: Comparison) -> str:
             its, mine = (_in_words(comparison.description.get(name)) for comparison in (other, one))
             return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
     return ""
-
-
-def _counts_charges(comparison: Comparison) -> bool:
-    """Whether what an evaluation is charged decides which ones a run makes."""
-    description = comparison.description
-    workers = description.get("simulated_workers", 1)
-    return description["budget"]["seconds"] is not None or workers > 1
 
 
 def _charged_otherwise(one: Comparison, other: Comparison) -> str:

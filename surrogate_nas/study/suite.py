@@ -221,7 +221,17 @@ class SuiteResult(StudyResult):
             ],
             "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
             "strategies": sorted(self._strategies_json(), key=lambda entry: entry["rank_mean"]),
-            "tests": self._tests_json(),
+            "tests": {
+                "pairs": [
+                    {
+                        **asdict(pair.test),
+                        "difference": pair.difference,
+                        "probability": improved.probability,
+                        "probability_ci95": improved.ci95,
+                    }
+                    for pair, improved in zip(self.pairs, self.improvements, strict=True)
+                ],
+            },
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
             **({MERGED: list(self.merged)} if self.merged else {}),
@@ -274,19 +284,6 @@ class SuiteResult(StudyResult):
                 zip(self.aggregates, self.accounts, strict=True)
             )
         ]
-
-    def _tests_json(self) -> dict[str, Any]:
-        return {
-            "pairs": [
-                {
-                    **asdict(pair.test),
-                    "difference": pair.difference,
-                    "probability": improved.probability,
-                    "probability_ci95": improved.ci95,
-                }
-                for pair, improved in zip(self.pairs, self.improvements, strict=True)
-            ],
-        }
 
 
 def suite_of(

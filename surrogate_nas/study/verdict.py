@@ -261,9 +261,13 @@ def verdict_of(
     traces = [trace for p in problems for name in names for trace in p.traces[name]]
     nothing_found = all(trace.found_nothing for trace in traces)
     figures = figures or {}
+    # as many decimals as tell the intervals of all strategies and the mean of each apart
+    shown = [end for one in figures.values() for end in one.summary.ci95 or ()]
     facts: dict[str, Any] = {
         "accounts": accounts_of(names, problems),
-        "decimals": _decimals(figures),
+        "decimals": {
+            name: decimals_for([*shown, one.summary.mean]) for name, one in figures.items()
+        },
         "end": None,
         "figures": figures,
         "names": names,
@@ -306,7 +310,12 @@ def verdict_of(
             "detectable": _detectable(end, ends),
             "noise": _noise(end.leader, closest, problems),
             "spent": {name: said for name in times if (said := _spent(name, timed))},
-            "reached": {name: _reached_share(name, timed) for name in times},
+            "reached": {
+                name: float(
+                    np.mean([np.isfinite(t) for p in timed for t in p.runtimes(name, TARGET)])
+                )
+                for name in times
+            },
         }
     )
     return Verdict(
@@ -326,11 +335,6 @@ def verdict_of(
         controls=[pair for pair in pairs if not pair.control.startswith(BLIND)],
         leading=min(len(leading), _MOST_LEADING),
     )
-
-
-def _decimals(figures: Mapping[str, Figures]) -> dict[str, int]:
-    ends = [end for one in figures.values() for end in one.summary.ci95 or ()]
-    return {name: decimals_for([*ends, one.summary.mean]) for name, one in figures.items()}
 
 
 def _closest(decision: Decision | None) -> Rival | None:
@@ -502,10 +506,6 @@ def _spent(name: str, problems: Sequence[ProblemResult]) -> str:
         return f"{share(median)} of the budget"
     unit = problems[0].unit
     return f"{median:,.0f} {'cell' if round(median) == 1 and unit == 'cells' else unit}"
-
-
-def _reached_share(name: str, problems: Sequence[ProblemResult]) -> float:
-    return float(np.isfinite(np.concatenate([p.runtimes(name, TARGET) for p in problems])).mean())
 
 
 def _runs_without_difference(bound: float, runs: int) -> int:
