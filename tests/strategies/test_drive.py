@@ -144,7 +144,7 @@ def test_a_search_that_is_driven_finds_what_the_signal_knows(
 
 
 def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path: Path) -> None:
-    bench = table(tmp_path / "mine.h5")
+    bench = sn.load(str(table(tmp_path / "mine.h5").path))
     strategies = ["asha", "asha(drive=train_loss)", "bo_epochs(drive=train_loss)"]
     for folder in ("whole", "cut"):
         compare(bench, strategies, "valid_error", runs=1, budget=30, folder=tmp_path / folder)

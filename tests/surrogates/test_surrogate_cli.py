@@ -45,27 +45,11 @@ def test_the_recommended_command_runs(
     assert made.code == 0
     advised = shlex.split(" ".join(made.err.split(" or snas ")[1].split()))
     assert ("--with" in advised) == (target != "valid_error")
+    advised = ["fashion" if word == "BENCH" else word for word in advised]
     ran = snas(
         *advised, "--strategies", "random", "--runs", 1, "--budget", 5, "--out", tmp_path / "out"
     )
     assert ran.code == 0, ran.err
-
-
-def test_a_metric_that_the_embedded_table_has_is_joined_to_another(
-    snas: Snas, tmp_path: Path
-) -> None:
-    asked = [
-        "--target",
-        "latency@cpu",
-        "--train",
-        30,
-        "--model",
-        "ridge",
-        "--out",
-        tmp_path / "m.h5",
-    ]
-    said = " ".join(snas("fit", "fashion", *asked).err.split())
-    assert "snas compare BENCH --with" in said and "but no latency@cpu" in said
 
 
 def test_a_model_of_one_s_own_is_tested_but_not_stored(
