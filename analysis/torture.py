@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from surrogate_nas.files import Journal
 
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("group", "parent -9", "parent -15", "worker")
 PATIENCE = 5.0
 """Seconds after which whatever is left of a killed command is an orphan."""
+FORKED = "multiprocessing.forkserver"
 MARK = "SURROGATE_NAS_TORTURE"
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
 PREDICTORS = """
@@ -337,7 +339,7 @@ def marked(mark: str) -> set[int]:
 
 
 def workers(mark: str) -> set[int]:
-    """The living worker processes that carry a mark.
+    """The living worker processes that carry a mark: those that a fork server has forked.
 
     Args:
         mark: The text.
@@ -345,9 +347,12 @@ def workers(mark: str) -> set[int]:
     found = set()
     for process in marked(mark):
         try:
-            if b"runtime.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+            this = psutil.Process(process)
+            parent = this.parent()
+            words = this.cmdline()
+            if parent is not None and words == parent.cmdline() and FORKED in words[-1]:
                 found.add(process)
-        except OSError:
+        except psutil.Error:
             continue
     return found
 

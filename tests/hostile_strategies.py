@@ -5,7 +5,7 @@
 all their noise.
 """
 
-# ruff: noqa: ARG005, NPY002, T201, BLE001 - strategies that do what none should are the point
+# ruff: noqa: NPY002, T201, BLE001 - strategies that do what none should are the point
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ import time
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.runtime.child import Link
-from surrogate_nas.study.sandbox import inside
 
 
 class Quiet(sn.Strategy):
@@ -98,13 +96,6 @@ class HangsForEver(Quiet):
                 pass
 
 
-class HangsWithAllSignalsBlocked(Quiet):
-    def ask(self, n):
-        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
-        while True:
-            time.sleep(0.01)
-
-
 class HangsWhenMade(Quiet):
     def __init__(self, space, *, seed):
         time.sleep(60)
@@ -113,11 +104,6 @@ class HangsWhenMade(Quiet):
 class HangsWhenTold(Quiet):
     def tell(self, trials):
         time.sleep(60)
-
-
-class Stops(Quiet):
-    def ask(self, n):
-        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class ClosesEverything(Quiet):
@@ -129,12 +115,6 @@ class ClosesEverything(Quiet):
 class RecursesWithoutEnd(Quiet):
     def ask(self, n):
         return self.ask(n)  # line of the recursion
-
-
-class AnswersTooMuch(Quiet):
-    def ask(self, n):
-        inside.cells_to_json = lambda requests: "x" * 100_000_000
-        return super().ask(n)
 
 
 class _Liar(list):
@@ -172,54 +152,25 @@ class MutatesItsCells(Quiet):
         return [cell]
 
 
-class PatchesItsHost(Quiet):
-    """Sends what no host sends."""
-
-    def ask(self, n):
-        Link.send = lambda link, content: os.write(link.writing, b"\x05" + bytes(7) + b"[nul]")
-        return super().ask(n)
-
-
-class SendsAForeignText(Quiet):
-    def ask(self, n):
-        inside.cells_to_json = lambda requests: ["a cell of nowhere"]
-        return super().ask(n)
-
-
-class SendsADeepText(Quiet):
-    def ask(self, n):
-        deep = b'{"answer":' + b"[" * 100_000
-        Link.send = lambda link, content: os.write(
-            link.writing, len(deep).to_bytes(8, "little") + deep
-        )
-        return super().ask(n)
-
-
 HARMFUL = {
-    ExitsAtOnce: "exit code 7 when it was asked",
-    ExitsWell: "exit code 0 when it was asked",
-    KillsItself: "SIGKILL (9) when it was told",
-    KillsItsParent: "when it was asked",
-    KillsItsGroup: "SIGTERM (15) when it was asked",
+    ExitsAtOnce: "its process ended with exit code 7",
+    ExitsWell: "its process ended with exit code 0",
+    KillsItself: "killed by SIGKILL (9)",
+    KillsItsParent: "its process ended",
+    KillsItsGroup: "killed by SIGTERM (15)",
     Crashes: "SIGSEGV (11) when it was asked",
     RaisesABaseException: "Unheard when it was asked: deep inside",
     RaisesTheUnprintable: "_Mute when it was asked: it cannot be printed",
     RaisesALongStory: "ValueError when it was asked: a long story",
     HangsForEver: "more than 0.4 s when it was asked",
-    HangsWithAllSignalsBlocked: "more than 0.4 s when it was asked",
     HangsWhenTold: "more than 0.4 s when it was told",
     HangsWhenMade: "more than 0.4 s when it was made",
-    Stops: "more than 0.4 s when it was asked",
-    ClosesEverything: "when it was asked",
+    ClosesEverything: "its process ended",
     RecursesWithoutEnd: "RecursionError when it was asked",
-    AnswersTooMuch: "its answer takes 100,0",
     LiesAboutItsLength: "returned more than 1",
     ReturnsTheUntouchable: "do not touch",
     ReturnsTheUntouchableInAList: "do not touch",
     MutatesItsCells: "no cell of nb201",
-    PatchesItsHost: "no answer when it was asked",
-    SendsAForeignText: "no cell of nb201",
-    SendsADeepText: "no answer when it was asked",
 }
 """By strategy what its failure says."""
 PLACED = {
@@ -285,18 +236,6 @@ class LeavesADetachedProcess(Quiet):
                 print(subprocess.Popen(sleep, start_new_session=True).pid, file=file, flush=True)
                 os._exit(0)
             os.waitpid(child, 0)
-        return super().ask(n)
-
-
-class StopsItsParent(Quiet):
-    def ask(self, n):
-        os.kill(os.getppid(), signal.SIGSTOP)
-        return super().ask(n)
-
-
-class PrintsMegabytes(Quiet):
-    def ask(self, n):
-        sys.stderr.write("x" * 3_000_000)
         return super().ask(n)
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from analysis.papers.common.paper import PaperResult, Row, Work
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
-from surrogate_nas.runtime.engines import run_apart
+from surrogate_nas.runtime.engines import run_jobs
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import DEFAULTS
 from surrogate_nas.study.api import compare
@@ -139,7 +139,7 @@ def _searched(comparison: Comparison) -> dict[str, Any]:
     cells = [comparison.answer(run).cell for run in chosen]
     search = Search(task, SECONDS, comparison.objective.benchmark.space, cells)
     # a process of its own, as Keras reads its backend from the environment once
-    (outcome,) = run_apart(run_autokeras, [search], 1)
+    (outcome,) = run_jobs(run_autokeras, [search], workers=1, apart=True)
     theirs, sizes, versions = outcome.result
     metric = task.measured[0].name
     networks = [theirs]

@@ -30,9 +30,9 @@ from surrogate_nas.core.errors import Cause, EvaluationError, UserError, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.core.threads import threads
+from surrogate_nas.core.threads import VARIABLES, threads
 from surrogate_nas.runtime.failure import one_line, shown
-from surrogate_nas.runtime.seconds import processor_seconds
+from surrogate_nas.runtime.memory import processor_seconds
 from surrogate_nas.space import Cell
 
 LOG_BYTES = 10_000_000
@@ -271,9 +271,10 @@ def _printed_to(log: Path) -> Iterator[None]:
     with _one_at_a_time, log.open("a", buffering=1, encoding="utf-8", errors="replace") as file:
         _flush()
         with redirect_stdout(file), redirect_stderr(file), ExitStack() as stack:
-            for stream in (1, 2):
+            for stream in (0, 1, 2):
                 stack.callback(_given_back, stream, _copied(stream))
-                os.dup2(file.fileno(), stream)
+                if stream:
+                    os.dup2(file.fileno(), stream)
             stack.callback(_flush)
             yield
 
@@ -334,7 +335,7 @@ class CommandTraining:
 
     def __call__(self, cell: Cell, trial: RunningTrial) -> None:
         """Start it, take what it reports, and wait for its end."""
-        from surrogate_nas.runtime.printing import Printing
+        from surrogate_nas.runtime.command import Lines
 
         values = {"cell": cell.text} | {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
         values = {**trial.options, **values}
@@ -342,7 +343,9 @@ class CommandTraining:
         log = trial._place.log
         begun = log.stat().st_size if log.exists() else 0
         printed = deque[bytes](maxlen=_REMEMBERED)
-        command = Printing(words, log, trial.threads)
+        variables = dict.fromkeys(VARIABLES, str(trial.threads))
+        with log.open("ab") as errors:
+            command = Lines(words, errors, variables)
         how = ""
         try:
             while not how:

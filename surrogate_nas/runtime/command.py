@@ -1,9 +1,4 @@
-"""A user's command that speaks JSON lines, with time limits, ended as a whole.
-
-None of its output is trusted: a line is JSON or an error that quotes it. The fork server starts the
-command, so that it and its descendants end when we do, even if we are killed. Its standard error is
-passed on, up to a limit.
-"""
+"""A user's command, whose lines are read with time limits, and which is ended as a whole."""
 
 from __future__ import annotations
 
@@ -11,45 +6,95 @@ import json
 import os
 import shlex
 import shutil
-import sys
+import signal
+import subprocess
 import time
 import weakref
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import IO, Any
+
+import psutil
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.forkserver import Forked
+from surrogate_nas.runtime.memory import family_of
+from surrogate_nas.runtime.worker import ending, is_inside, memory_kills, started
 
 _LONGEST_LINE = 2**20
+_PIECE = 2**16
 _PATIENCE_SECONDS = 2.0
+_LOOK_SECONDS = 0.01
 _NOT_FOUND = 127
 
 
-def run(connection: int, log: int, words: list[str]) -> None:
-    """Become a command that reads from and writes to the connection, in a forked process."""
-    os.close(log)
-    for stream in (0, 1):
-        os.dup2(connection, stream)
-    os.close(connection)
-    become(words)
-
-
-def become(words: list[str]) -> NoReturn:
-    """Replace this process by a command; it ends with a line where there is none."""
-    os.environ["PYTHONUNBUFFERED"] = "1"
-    try:
-        os.execvp(words[0], words)
-    except OSError as error:
-        sys.stderr.write(f"{words[0]}: {error.strerror}\n")
-        sys.stderr.flush()
-        os._exit(_NOT_FOUND)
-
-
-class Command:
-    """A command that reads JSON lines and answers with JSON lines.
+class Lines:
+    """A command that prints lines, in a session of its own.
 
     Attributes:
-        end: Ends the process and what it started; called at the latest when this is forgotten.
+        pid: The number of its process.
+        is_open: Whether it can print further lines.
+        kill: Ends it and what it started; called at the latest when this is forgotten.
     """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        errors: IO[bytes] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it; OSError where the system does not.
+
+        Args:
+            words: The command and its arguments, as no shell reads them.
+            errors: Where its standard error goes; None for that of this process.
+            variables: Of its environment, beside this process's.
+        """
+        self._kills = memory_kills()
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})}
+        theirs, self._inlet = os.pipe()
+        self._outlet, outlet = os.pipe()
+        os.set_blocking(self._inlet, False)
+        streams = [theirs, outlet, os.dup(2 if errors is None else errors.fileno())]
+        self.pid, self._wait = (_in_worker if is_inside() else _in_server)(
+            words, streams, environment
+        )
+        self._begun = b""
+        self.is_open = True
+        pipes = (self._inlet, self._outlet)
+        self.kill = weakref.finalize(self, _kill, self.pid, self._wait, pipes)
+
+    def line(self, patience: float) -> bytes:
+        """The next line with its end, or a piece of one that is very long or the last; empty if
+        none comes within some seconds.
+        """
+        until = time.monotonic() + patience
+        while b"\n" not in self._begun and len(self._begun) <= _LONGEST_LINE and self.is_open:
+            if not wait([self._outlet], max(until - time.monotonic(), 0.0)):
+                return b""
+            piece = os.read(self._outlet, _PIECE)
+            self.is_open = bool(piece)
+            self._begun += piece
+        head, end, self._begun = self._begun.partition(b"\n")
+        return head + end
+
+    def ended(self, patience: float) -> str:
+        """How it ended, in words that follow its name; empty if it still runs."""
+        code = self._wait(patience)
+        return "" if code is None else ending(code, self._kills)
+
+    def end(self, patience: float) -> str:
+        """Ask it and what it started to end, kill them after some seconds, and say how it ended."""
+        if not self.ended(0.0):
+            with suppress(OSError):
+                os.killpg(self.pid, signal.SIGTERM)
+        how = self.ended(patience)
+        self.kill()
+        return how or "did not end when it was asked to, and was killed"
+
+
+class Command(Lines):
+    """A command that reads JSON lines and answers with JSON lines, of which nothing is trusted."""
 
     def __init__(self, command: str, who: str) -> None:
         """Start it."""
@@ -58,56 +103,125 @@ class Command:
             words = shlex.split(command)
             if shutil.which(words[0]) is None:
                 raise ValueError(f"there is no command {words[0]!r:.80}")
-            entry = "surrogate_nas.runtime.command:run"
-            self._process = Forked(entry, words, f"{who} {command!r:.80}", most=_LONGEST_LINE)
+            super().__init__(words)
         except (ValueError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise UserError(f"{self._who} cannot be started: {reason}.") from error
-        self._link = self._process.link
-        self.end = weakref.finalize(self, self._process.kill)
 
     def send(self, message: Any, limit: float) -> None:
         """Write a line."""
+        if unasked := self.line(0.0):
+            raise self._failure(f"said {_shown(unasked.rstrip())} without being asked")
+        content = json.dumps(message).encode() + b"\n"
+        until = time.monotonic() + limit
         try:
-            if unread := self._link.unread():
-                line = _shown(unread.partition(b"\n")[0])
-                raise self._failure(f"said {line} without being asked")
-            self._link.send_plain(json.dumps(message).encode() + b"\n", time.monotonic() + limit)
-        except TimeoutError:
-            raise self._failure(f"read nothing for {limit:g} s") from None
-        except (OSError, EOFError):
-            raise self._failure(self._ended()) from None
+            while content:
+                with suppress(BlockingIOError):
+                    content = content[os.write(self._inlet, content) :]
+                    continue
+                if time.monotonic() >= until:
+                    raise self._failure(f"read nothing for {limit:g} s")
+                time.sleep(_LOOK_SECONDS)
+        except OSError:
+            raise self._failure(self._end()) from None
 
     def receive(self, limit: float) -> Any:
         """Read a line: a JSON value."""
-        line = b""
+        line = self.line(limit)
         try:
-            line = self._link.receive_line(time.monotonic() + limit)
-            return json.loads(line)
-        except OverflowError:
-            begun = _shown(self._link.begun)
-            raise self._failure(
-                f"answered {begun}, a line of more than {_LONGEST_LINE:,} bytes"
-            ) from None
-        except TimeoutError:
-            begun = f", only {_shown(self._link.begun)}" if self._link.begun else ""
-            raise self._failure(f"answered no line within {limit:g} s{begun}") from None
-        except (OSError, EOFError):
-            begun = f" after {_shown(self._link.begun)}" if self._link.begun else ""
-            raise self._failure(self._ended() + begun) from None
+            if line.endswith(b"\n"):
+                return json.loads(line)
         except (ValueError, RecursionError):
-            raise self._failure(f"answered {_shown(line)}, which is no JSON") from None
+            raise self._failure(f"answered {_shown(line[:-1])}, which is no JSON") from None
+        if len(line) > _LONGEST_LINE:
+            what = f"answered {_shown(line)}, a line of more than {_LONGEST_LINE:,} bytes"
+        elif self.is_open:
+            begun = f", only {_shown(self._begun)}" if self._begun else ""
+            what = f"answered no line within {limit:g} s{begun}"
+        else:
+            what = self._end() + (f" after {_shown(line)}" if line else "")
+        raise self._failure(what)
 
-    def _ended(self) -> str:
-        return self._process.ended(_PATIENCE_SECONDS) or "closed its standard streams"
+    def _end(self) -> str:
+        return self.ended(_PATIENCE_SECONDS) or "closed its standard streams"
 
     def _failure(self, what: str) -> UserError:
         """The end of it, and the error that says why."""
-        self.end()
+        self.kill()
         return UserError(f"{self._who} {what}.")
 
 
-def _shown(output: bytes | bytearray) -> str:
+_Wait = Callable[[float], int | None]
+"""Gives the exit code of a process that ends within some seconds."""
+
+
+def _in_worker(
+    words: Sequence[str], streams: Sequence[int], environment: Mapping[str, str]
+) -> tuple[int, _Wait]:
+    """Start a command in a worker, which ends with all that it has started."""
+    inlet, outlet, errors = streams
+    try:
+        process = subprocess.Popen(
+            words,
+            stdin=inlet,
+            stdout=outlet,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+    finally:
+        for stream in streams:
+            os.close(stream)
+
+    def wait_for(patience: float) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(patience)
+        return None
+
+    return process.pid, wait_for
+
+
+def _in_server(
+    words: Sequence[str], streams: Sequence[int], environment: Mapping[str, str]
+) -> tuple[int, _Wait]:
+    """Start a command by the fork server, which ends with this process and kills all then."""
+    process = started(_become, list(map(Connection, streams)), words, environment)
+
+    def wait_for(patience: float) -> int | None:
+        process.join(patience)
+        return None if process.exitcode is None else int(process.exitcode)
+
+    return process.pid or 0, wait_for
+
+
+def _become(
+    streams: Sequence[Connection], words: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    os.setsid()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+    try:
+        os.execvpe(words[0], list(words), environment)
+    except OSError as error:
+        os.write(2, f"{words[0]}: {error.strerror}\n".encode())
+        os._exit(_NOT_FOUND)
+
+
+def _kill(pid: int, wait_for: _Wait, pipes: Sequence[int]) -> None:
+    """End a command with all that it has started."""
+    with suppress(psutil.Error):
+        for each in family_of(psutil.Process(pid)):
+            with suppress(psutil.Error):
+                each.kill()
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    wait_for(_PATIENCE_SECONDS)
+    for pipe in pipes:
+        os.close(pipe)
+
+
+def _shown(output: bytes) -> str:
     """What it said, as a message can quote it."""
     text = repr(output[:400].decode(errors="replace"))
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from surrogate_nas.core.errors import UserError
 
@@ -65,14 +66,19 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
     return StrategyError(line, _printed(error, message, own))
 
 
-def place_in_dump(dump: str, file: str) -> str:
-    """Where a process was, by what `faulthandler` printed of it."""
-    frames = []
-    for line in dump.splitlines():
-        head, _, rest = line.strip().partition('", line ')
-        if head.startswith('File "') and rest.split(" ")[0].isdigit():
-            frames.append((head.removeprefix('File "'), int(rest.split(" ")[0])))
-    return _place(frames[::-1], file)
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+_DOING = {"_made": "was made", "ask": "was asked", "tell": "was told"}
+"""What a strategy does, by the function of ours that calls it."""
+
+
+def place_in_dump(dump: str, file: str) -> tuple[str, str]:
+    """Where a process was, by what `faulthandler` printed of it, and what it did, if it was a
+    strategy.
+    """
+    frames = _FRAME.findall(dump)
+    ours = [name for path, _, name in frames if Path(path).parent in _LEADING and name in _DOING]
+    when = f" when it {_DOING[ours[-1]]}" if ours else ""
+    return _place([(path, int(line)) for path, line, _ in frames[::-1]], file), when
 
 
 def _place(frames: list[tuple[str, int]], file: str) -> str:
@@ -103,6 +109,11 @@ def _printed(error: BaseException, message: str, trace: TracebackType | None) ->
         return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"
 
 
-def as_text(value: Any, longest: int) -> str:
-    """What another process sent as a text; empty where it is none."""
-    return value[:longest] if isinstance(value, str) else ""
+def file_of(kind: type) -> str:
+    """The file that a class is defined in; empty if unknown."""
+    try:
+        return inspect.getfile(kind)
+    except (TypeError, OSError):  # made by value: its code knows
+        return next(
+            (f.__code__.co_filename for f in vars(kind).values() if inspect.isfunction(f)), ""
+        )

@@ -1,58 +1,59 @@
-"""How much memory a process and all that it started take, on Linux."""
+"""How much memory and time a process and all that it started take."""
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
-from surrogate_nas.runtime.seconds import children_of
-
-
-def can_be_watched() -> bool:
-    """Whether this system tells what a process takes."""
-    return Path(f"/proc/{os.getpid()}/statm").exists()
+import psutil
 
 
 def takes_over(pid: int, most: int) -> bool:
     """Whether a process and its descendants have more than so many bytes in memory.
 
-    What several of them share, as forked ones do, counts once.
+    What several of them share, as forked ones do, counts once where the system tells.
 
     Example:
+        >>> import os
         >>> takes_over(os.getpid(), 10**18)
         False
     """
-    family = _family(pid)
-    return _sum(_resident, family) > most and _sum(_proportional, family) > most
+
+    def resident(process: psutil.Process) -> int:
+        return int(process.memory_info().rss)
+
+    def proportional(process: psutil.Process) -> int:
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.rss))
+
+    with suppress(psutil.Error):
+        family = family_of(psutil.Process(pid))
+        return _sum(resident, family) > most and _sum(proportional, family) > most
+    return False
 
 
-def _family(pid: int) -> list[int]:
+def family_of(process: psutil.Process) -> list[psutil.Process]:
     """A process and its descendants."""
-    found = [pid]
-    for one in found:
-        found += children_of(one)
-    return found
+    return [process, *process.children(recursive=True)]
 
 
-def _sum(size: Callable[[int], int], family: list[int]) -> int:
-    total = 0
-    for pid in family:
-        with suppress(OSError, ValueError, IndexError):  # it has just ended
-            total += size(pid)
+def _sum(size: Callable[[psutil.Process], float], family: list[psutil.Process]) -> float:
+    total = 0.0
+    for process in family:
+        with suppress(psutil.Error):  # it has just ended
+            total += size(process)
     return total
 
 
-def _resident(pid: int) -> int:
-    """All pages that a process has in memory, in bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def processor_seconds() -> float:
+    """Of this process, its threads and its descendants; only differences mean anything.
 
-
-def _proportional(pid: int) -> int:
-    """The same, where a page that n processes share counts as 1/n; it takes longer to find."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return _resident(pid)
-    return int(lines.partition("\nPss:")[2].split()[0]) * 1024
+    Example:
+        >>> processor_seconds() > 0
+        True
+    """
+    this, *descendants = family_of(psutil.Process())
+    ended = this.cpu_times()
+    living = _sum(lambda process: sum(process.cpu_times()[:4]), descendants)
+    return time.process_time() + float(ended.children_user + ended.children_system) + living

@@ -1,14 +1,18 @@
 """Workers: processes that do one job after another, here or on a machine of a cluster.
 
-A `Payload` is what all jobs of some work have in common. `do` runs a job of it in a free worker
-beside the calling process, or in a new one. So a job has one thread, its own working directory and
-signals, and may crash, whatever the calling process is. Workers end with the work, with the
-process, or after an idle minute.
+A `Task` is what all jobs of some work have in common. `do` does a job of it in a free worker beside
+the calling process, or in a new one. Workers are forked by the fork server of `multiprocessing`,
+which has our modules; each has a pipe of its own to the process that asked for it, one thread for
+arithmetic, a session, a working directory and signals. It ends with its work, after an idle minute,
+or, with all that it has started, when that process ends.
 """
 
 from __future__ import annotations
 
+import ctypes
+import faulthandler
 import math
+import multiprocessing
 import os
 import pickle
 import platform
@@ -17,50 +21,48 @@ import sys
 import threading
 import time
 import traceback
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
 from os import _exit as end_process  # also where a user's function runs (`staying`)
-from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from tempfile import TemporaryFile
+from types import ModuleType
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import uuid4
 
 import cloudpickle
+import psutil
 
 from surrogate_nas.core.errors import Cause, UserError
 from surrogate_nas.core.threads import VARIABLES
 from surrogate_nas.files import HOME_VARIABLE, home
-from surrogate_nas.runtime.child import (
-    ORPHANED,
-    Child,
-    Link,
-    end_session_with_this,
-    folder_here,
-    joined,
-)
-from surrogate_nas.runtime.memory import can_be_watched, takes_over
+from surrogate_nas.runtime.memory import takes_over
 
 J = TypeVar("J")
 R = TypeVar("R")
-_DONE = b"d"
-_FAILED = b"f"
-_LOST = b"l"
-_ALIVE = b"a"
-"""A sign of life while a job is done."""
+PRELOADED = ["surrogate_nas.runtime.preload", "numpy", "scipy.linalg"]
+"""What the fork server imports before it forks a worker; later rooms add to it."""
+_ALIVE, _SAID, _DONE, _FAILED = "alive", "said", "done", "failed"
+"""What a worker sends: a sign of life, something for who follows its job, or how that ended."""
 _VARIABLES = "SURROGATE_NAS_"
 """What the names of this project's variables begin with."""
-_GUARDED = "SNAS_WORKER_IS_GUARDED"
-"""Set for a worker that runs users' code."""
-_NOT_WANTED = "it was not wanted any more"
 _IDLE_SECONDS = 60.0
-_LOOK_SECONDS = 10.0
-_MEMORY_SECONDS = 0.2
-"""How often is looked how much memory a job takes."""
-_REMEMBERED = 1000
-_BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+_LOOK_SECONDS = 0.2
+_DUMP_SECONDS = 1.0
+_LONGEST_DUMP = 100_000
+_ROUNDS = 100
+"""How often is looked for what killed processes have left behind in turn."""
+_BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "sent what")
 """How a process ends by what it did, not by what was done to it."""
 _MEMORY = "memory ran out"
+_LEFT = "its worker ended with exit code 0"
+"""How one ends that has waited for long, or whose last job may have damaged it."""
+_DEATH_SIGNAL = 1
+_SUBREAPER = 36
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -90,34 +92,45 @@ class Outcome(Generic[J, R]):
         """What the function returned."""
         if self.failure:
             raise UserError(
-                f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to"
-                " go on."
+                f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to go"
+                " on."
             )
         return self.answer  # type: ignore[return-value]
 
 
-def outcome(job: J, content_or_error: bytes | str) -> Outcome[J, Any]:
-    """The outcome of a job from its worker's message or its loss; raises the function's errors."""
-    if isinstance(content_or_error, str):
-        return Outcome(job, failure=content_or_error, cause=_cause(content_or_error))
-    content = pickle.loads(content_or_error[1:])
-    if content_or_error[:1] == _LOST:
-        failure, cause, seconds = content
-        return Outcome(job, failure=failure, cause=cause, seconds=seconds)
-    if content_or_error[:1] == _FAILED:
-        raise content
-    return Outcome(job, content)
+class Lost(NamedTuple):
+    """A job without an answer.
+
+    Attributes:
+        words: How its worker ended.
+        cause: Whose fault that was.
+        seconds: How long the job had run.
+        dump: Where its worker was, as `faulthandler` prints it, if that is known.
+    """
+
+    words: str
+    cause: Cause = "lost"
+    seconds: float = 0.0
+    dump: str = ""
 
 
-def _cause(words: str) -> Cause:
-    """Whose fault it is that a worker ended."""
-    if _MEMORY in words:
-        return "resources"
-    return "broken" if any(sign in words for sign in _BROKEN) else "lost"
+Reply = tuple[str, bytes] | Lost
+"""How a job ended: its pickled answer or exception, or how it was lost."""
+NOT_WANTED = Lost("it was not wanted any more")
+
+
+def outcome(job: J, reply: Reply) -> Outcome[J, Any]:
+    """The outcome of a job; raises what its function raised."""
+    if isinstance(reply, Lost):
+        return Outcome(job, None, *reply[:3])
+    kind, content = reply
+    if kind == _FAILED:
+        raise pickle.loads(content)
+    return Outcome(job, pickle.loads(content))
 
 
 @dataclass(frozen=True)
-class Payload:
+class Task:
     """What all jobs of some work have in common, so that workers do them as this process would.
 
     What it names has to be there: machines that work together share a file system.
@@ -128,389 +141,473 @@ class Payload:
         path: Where modules are found.
         variables: This project's, of the environment.
         versions: Of Python and of this project; those of workers must be the same.
-        key: Tells one payload from all others.
+        key: Tells one task from all others.
         seconds: The most that a job may take, or None.
         silence: The most between two signs of life of a job (`alive`), or None.
-        devices: GPUs, as ``CUDA_VISIBLE_DEVICES`` names them, one entry for each slot; empty where
-            all slots see what there is.
-        threads: Of arithmetic, for each slot.
+        threads: Of arithmetic.
         memory: The most bytes that a job may have in memory with all that it starts, or None.
-        runs_strangers: Whether jobs run users' code, so that what they fork or start must be ended
-            with their worker.
     """
 
     function: bytes
     folder: str
     path: tuple[str, ...]
     variables: Mapping[str, str]
-    versions: Mapping[str, str]
+    versions: tuple[str, str]
     key: str
     seconds: float | None = None
     silence: float | None = None
-    devices: tuple[str, ...] = ()
     threads: int = 1
     memory: int | None = None
-    runs_strangers: bool = False
 
     @classmethod
-    def of(
-        cls,
-        function: Callable[[Any], Any],
-        *,
-        seconds: float | None = None,
-        silence: float | None = None,
-        devices: tuple[str, ...] = (),
-        threads: int = 1,
-        memory: int | None = None,
-        runs_strangers: bool = False,
-    ) -> Payload:
-        """What it takes to call a function as this process would."""
-        variables = {
-            name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)
-        }
-        variables[HOME_VARIABLE] = os.path.abspath(home())
-        path = tuple(map(os.path.abspath, sys.path))
-        return cls(
-            cloudpickle.dumps(function),
-            folder_here(),
-            path,
-            variables,
-            _versions(),
-            uuid4().hex,
-            seconds,
-            silence,
-            devices,
-            threads,
-            memory,
-            runs_strangers,
-        )
-
-    def slot(self, others: Collection[Slot] = (), device: str | None = None) -> Slot:
-        """A slot in this process, maybe on another machine; UserError if that lacks something.
+    def of(cls, function: Callable[[Any], Any], **limits: Any) -> Task:
+        """What it takes to call a function as this process would.
 
         Args:
-            others: The slots of this payload that are here already.
-            device: Its own; None for one that the fewest of the others have.
+            function: Of one job.
+            **limits: Of every job: `seconds`, `silence`, `threads` and `memory`.
         """
+        variables = {name: os.environ[name] for name in os.environ if name.startswith(_VARIABLES)}
+        variables[HOME_VARIABLE] = os.path.abspath(home())
+        path = tuple(map(os.path.abspath, sys.path))
+        content = cloudpickle.dumps(function)
+        key = uuid4().hex
+        return cls(content, os.getcwd(), path, variables, _versions(), key, **limits)
+
+    def check_here(self) -> None:
+        """Refuse a machine that lacks something: a `UserError`."""
         host = platform.node()
         here = _versions()
         if here != self.versions:
-            installed, wanted = (
-                ", ".join(map(" ".join, versions.items())) for versions in (here, self.versions)
-            )
+            installed, wanted = map(", ".join, (here, self.versions))
             raise UserError(
-                f"The workers on {host} have {installed}; here are {wanted}."
-                " Install the same there."
+                f"The workers on {host} have {installed}; here are {wanted}. Install the same"
+                " there."
             )
-        if self.folder and not os.path.isdir(self.folder):
+        if not os.path.isdir(self.folder):
             raise UserError(
                 f"There is no folder {self.folder} on {host}: workers need the working directory,"
                 " the results, the data folder and your own files at the same places, on a file"
                 " system that the machines share."
             )
-        if self.memory is not None and not can_be_watched():
-            raise UserError(
-                f"{host} does not tell how much memory a training takes (/proc of Linux does);"
-                " leave out --memory-each."
-            )
-        if device is not None:
-            return Slot(self, device)
-        used = [slot.device for slot in others]
-        spare = sorted(
-            self.devices, key=lambda device: used.count(device) / self.devices.count(device)
-        )
-        return Slot(self, spare[0] if spare else "")
 
 
-def _versions() -> dict[str, str]:
+def _versions() -> tuple[str, str]:
     from surrogate_nas.core.version import __version__
 
-    return {"Python": ".".join(map(str, sys.version_info[:2])), "surrogate_nas": __version__}
+    return ".".join(map(str, ("Python", *sys.version_info[:2]))), f"surrogate_nas {__version__}"
 
 
-class Slot:
-    """A place for one job at a time, with a worker for one function that is replaced if lost.
+class Worker:
+    """A process that does jobs of one task, from outside.
 
     Attributes:
-        device: The GPUs that its worker sees; empty for all.
+        key: Of its task.
+        device: The GPUs that it sees, as ``CUDA_VISIBLE_DEVICES`` names them; empty for all.
+        owner: Who ends it (`end`).
+        is_idle: Whether it waits for a job.
     """
 
-    def __init__(self, payload: Payload, device: str = "") -> None:
-        """Prepare it; its worker is made for the first job."""
+    def __init__(self, task: Task, device: str = "") -> None:
+        """Start it.
+
+        Raises:
+            UserError: This machine lacks something, or makes no further process.
+        """
+        task.check_here()
+        self.key = task.key
         self.device = device
-        self._payload = payload
-        self._path = [*payload.path, *(place for place in sys.path if place not in payload.path)]
-        self._lock = threading.Lock()
-        self._worker: Child | None = None
-        self._closed = False
-
-    def do(self, job: bytes) -> bytes | str:
-        """The worker's message on a job, or how it was lost; OSError if no process can start."""
-        worker = self._living()
-        if worker is None:
-            return _NOT_WANTED
-        attempt = _Attempt(self._payload, worker)
-        words = ""
-        # it died, or the slot was closed, a moment ago
-        with suppress(OSError, ValueError, EOFError):
-            worker.link.send(job)
-            words = attempt.follow()
-            if not words:
-                return attempt.answer
-        cause: Cause = "resources"
-        if not words:
-            words = f"its worker {worker.ended()}"
-            cause = _cause(words)
-        seconds = attempt.seconds
-        self._bury()
-        return _LOST + pickle.dumps((words, cause, seconds))
-
-    def close(self) -> None:
-        """Kill the worker, whatever it does, and make no other; any thread may call it."""
-        with self._lock:
-            self._closed = True
-            if self._worker is not None:
-                self._worker.process.kill()
-
-    def leave(self) -> None:
-        """Close the slot and forget its worker; only the thread that lets jobs be done calls it."""
-        self.close()
-        self._bury()
-
-    def _living(self) -> Child | None:
-        """The worker, made if need be; None where the slot is closed."""
-        if self._worker is not None and not self._worker.runs():
-            self._bury()
-        with self._lock:
-            if self._closed:
-                return None
-            if self._worker is not None:
-                return self._worker
-            worker = self._worker = Child(
-                "surrogate_nas.runtime.worker:main",
-                path=self._path,
-                folder=self._payload.folder,
-                variables={**self._payload.variables, **self._resources},
-                apart=self._payload.runs_strangers,
-            )
-        with suppress(OSError):  # dead already: its first job will say so
-            worker.link.send(self._payload.function)
-        return worker
+        self.owner = getattr(_thread, "owner", task.key)
+        self.is_idle = False
+        self._task = task
+        self._kills = memory_kills()
+        self._sending = threading.Lock()
+        context = multiprocessing.get_context("forkserver")
+        try:
+            self._log = TemporaryFile()
+            self._link, link = context.Pipe()
+            streams = [Connection(os.dup(number)) for number in (2, self._log.fileno())]
+            self._process = started(_work, link, streams, task, _environment(task, device))
+        except (OSError, EOFError) as error:
+            raise UserError(f"No worker can be started: {error}.") from error
+        link.close()
+        self._family = _process(self._process.pid)
+        with _guard:
+            _workers.add(self)
 
     @property
-    def _resources(self) -> dict[str, str]:
-        """Variables that say what of the machine is the worker's, and what it runs."""
-        found = {}
-        if self.device:
-            found["CUDA_VISIBLE_DEVICES"] = self.device
-        if self._payload.runs_strangers:
-            found[_GUARDED] = "1"
-        if self._payload.threads > 1:
-            found |= dict.fromkeys(VARIABLES, str(self._payload.threads))
-        return found
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return bool(self._process.is_alive())
 
-    def _bury(self) -> None:
-        with self._lock:
-            worker = self._worker
-            self._worker = None
-        if worker is not None:
-            worker.process.kill()
-            worker.end(_IDLE_SECONDS)
+    def do(self, job: bytes, heard: Callable[[Any], object] | None = None) -> Reply:
+        """Let it do a pickled job, and wait for that.
 
+        Args:
+            job: The job.
+            heard: Called with what the job says (`say`).
 
-class _Attempt:
-    """A job while its worker does it.
+        Returns:
+            How it ended. A worker that was lost is gone.
+        """
+        over = ""
+        begun = last = math.inf  # it may have to start first
+        with suppress(EOFError, OSError):  # it has ended
+            self.send(job)
+            while not over:
+                message = self._message(self._left(begun, last))
+                last = time.monotonic() if message else last
+                begun = min(begun, last)
+                match message:
+                    case (str() as kind, bytes() as content) if kind in (_DONE, _FAILED):
+                        return kind, content
+                    case (str() as kind, content) if kind == _SAID and heard is not None:
+                        heard(content)
+                    case None | (str(), _):
+                        over = self._over(begun, last)
+                    case _:
+                        over = "its worker sent what is no answer"
+        seconds = max(time.monotonic() - begun, 0.0)
+        if over:
+            self._abort()
+        words = over or f"its worker {self._ended()}"
+        cause: Cause = _cause(words) if not over or "sent what" in over else "resources"
+        lost = Lost(words, cause, seconds, self._dump())
+        self.end()
+        return lost
 
-    Attributes:
-        answer: The worker's message, once there is one.
-    """
-
-    answer = b""
-
-    def __init__(self, payload: Payload, worker: Child) -> None:
-        """Nothing is done yet."""
-        self._longest = _or_endless(payload.seconds)
-        self._silence = _or_endless(payload.silence)
-        self._memory = payload.memory
-        self._worker = worker
-        self._is_over_memory = False
-        self._next_look = 0.0
-        self._begun = self._heard = math.inf  # the worker may have to start first
-
-    def follow(self) -> str:
-        """Wait for the answer; which limit the job is over, if it is over one."""
-        while not self.answer:
-            until = min(self._begun + self._longest, self._heard + self._silence)
+    def _message(self, patience: float) -> Any:
+        """What it sends next; None where nothing comes for some seconds, EOFError at its end."""
+        ready = wait([self._link, self._process.sentinel], patience)
+        if self._link in ready:
             try:
-                content = self._worker.link.receive(until, watch=self._goes_on)
-            except TimeoutError:
-                return self._limit
-            except EOFError:
-                if not self._is_over_memory:
-                    raise
-            else:
-                if content != _ALIVE:
-                    self.answer = content
-                    return ""
-                self._heard = time.monotonic()
-                self._begun = min(self._begun, self._heard)
-            if not self._goes_on() and self._is_over_memory:
-                assert self._memory is not None
-                return f"it took over {self._memory / 1e9:g} GB of memory"
+                return self._link.recv()
+            except (EOFError, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001 - a user's code may have written there
+                return error
+        if ready:
+            raise EOFError
+        return None
+
+    def _left(self, begun: float, last: float) -> float:
+        limits = (begun, self._task.seconds), (last, self._task.silence)
+        ends = [since + most for since, most in limits if most is not None]
+        left = min(ends, default=math.inf) - time.monotonic()
+        return max(min(left, _LOOK_SECONDS if self._task.memory else math.inf, 1e6), 0.0)
+
+    def _over(self, begun: float, last: float) -> str:
+        """Which limit the job is over, if it is over one."""
+        task = self._task
+        now = time.monotonic()
+        if task.seconds is not None and now - begun >= task.seconds:
+            return f"it took over {task.seconds:g} s"
+        if task.silence is not None and now - last >= task.silence:
+            return f"it gave no sign of life for {task.silence:g} s"
+        if task.memory is not None and takes_over(self._process.pid or 0, task.memory):
+            return f"it took over {task.memory / 1e9:g} GB of memory"
         return ""
 
-    def _goes_on(self) -> bool:
-        """Whether the worker runs and, as far as is looked, has memory left."""
-        if self._memory is not None and time.monotonic() >= self._next_look:
-            self._is_over_memory = takes_over(self._worker.process.pid, self._memory)
-            self._next_look = time.monotonic() + _MEMORY_SECONDS
-        return self._worker.runs() and not self._is_over_memory
+    def _abort(self) -> None:
+        """Let it print where it is, and end."""
+        with suppress(psutil.Error):
+            self._family.send_signal(signal.SIGABRT)
+            self._process.join(_DUMP_SECONDS)
 
-    @property
-    def _limit(self) -> str:
-        """The limit that is reached first."""
-        if self._heard + self._silence < self._begun + self._longest:
-            return f"it gave no sign of life for {self._silence:g} s"
-        return f"it took over {self._longest:g} s"
+    def _ended(self) -> str:
+        """How it ended, in words that follow its name."""
+        self._process.join(_DUMP_SECONDS)
+        self.kill()
+        self._process.join()
+        code = self._process.exitcode or 0
+        return ending(code, self._kills)
 
-    @property
-    def seconds(self) -> float:
-        """How long the job has been done by now."""
-        return max(time.monotonic() - self._begun, 0.0)
+    def _dump(self) -> str:
+        return os.pread(self._log.fileno(), _LONGEST_DUMP, 0).decode(errors="replace")
+
+    def send(self, content: object) -> None:
+        """Say something to its job, which has it from `hear`."""
+        with self._sending:
+            self._link.send(content)
+
+    def kill(self) -> None:
+        """Kill it and all that it has started; any thread may do so."""
+        with suppress(psutil.Error):
+            for process in (*self._family.children(recursive=True), self._family):
+                with suppress(psutil.Error):
+                    process.kill()
+        with suppress(OSError):
+            os.killpg(self._family.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill it and forget it; only the thread that lets it do jobs calls it."""
+        with _guard:
+            _workers.discard(self)
+        self.kill()
+        self._process.join()
+        self._link.close()
+        self._log.close()
 
 
-def _or_endless(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds
-
-
-_lock = threading.Lock()
-_busy: defaultdict[str, set[Slot]] = defaultdict(set)
-_idle: defaultdict[str, list[tuple[float, Slot]]] = defaultdict(list)
-_known: dict[str, Payload] = {}
-_ended: deque[str] = deque(maxlen=_REMEMBERED)
-_reaper: list[threading.Thread] = []
-_here: list[Link] = []
-"""In a worker its link to the parent."""
-_sending = threading.Lock()
-
-
-def know(payload: Payload) -> None:
-    """Take a payload for jobs that give its key alone."""
-    _known[payload.key] = payload
-
-
-def do(payload: Payload | str, job: bytes, device: str | None = None) -> bytes | str:
-    """Do a pickled job at a free or a new slot: its worker's message, or how that was lost.
-
-    The slot has a certain device, or whichever is least used where none is named.
-    """
+def _process(pid: int | None) -> psutil.Process:
     try:
-        with _lock:
-            known = _known.get(payload) if isinstance(payload, str) else payload
-            if known is None or known.key in _ended:
-                return _NOT_WANTED
-            slot = _idle_slot(known, device) or known.slot(_busy[known.key], device)
-            _busy[known.key].add(slot)
-        content = slot.do(job)
-    except (UserError, OSError) as error:
-        return failed(error)
-    with _lock:
-        _busy[known.key].discard(slot)
-        if wanted := known.key not in _ended:
-            _idle[known.key].append((time.monotonic(), slot))
-            if not _reaper:
-                _reaper.append(threading.Thread(target=_reap, daemon=True))
-                _reaper[0].start()
-    if not wanted:
-        slot.leave()
-    return content
+        return psutil.Process(pid)
+    except psutil.Error as error:
+        raise UserError("No worker can be started: it is gone at once.") from error
 
 
-def _idle_slot(payload: Payload, device: str | None) -> Slot | None:
-    """The slot that was used last among those that are free and have a device, idle no more."""
-    idle = _idle[payload.key]
-    for place in reversed(range(len(idle))):
-        if device is None or idle[place][1].device == device:
-            return idle.pop(place)[1]
+def _environment(task: Task, device: str) -> dict[str, str]:
+    found = {**os.environ, **task.variables, **dict.fromkeys(VARIABLES, str(task.threads))}
+    return {**found, "CUDA_VISIBLE_DEVICES": device} if device else found
+
+
+def started(function: Callable[..., None], *arguments: Any) -> Any:
+    """A process of the fork server that calls a function.
+
+    It does not import the main program, which may run us again. The fork server, if it has to be
+    started too, finds modules where this process does.
+    """
+    with _guard:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        multiprocessing.current_process().daemon = False  # as those of Dask are
+        process = context.Process(target=function, args=arguments, daemon=True)
+        main = sys.modules["__main__"]
+        before = os.environ.get("PYTHONPATH")
+        try:
+            os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+            forkserver.ensure_running()
+            sys.modules["__main__"] = ModuleType("__main__")
+            process.start()
+        finally:
+            sys.modules["__main__"] = main
+            del os.environ["PYTHONPATH"]
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
+    return process
+
+
+def _cause(words: str) -> Cause:
+    """Whose fault it is that a worker ended."""
+    if _MEMORY in words:
+        return "resources"
+    return "broken" if any(sign in words for sign in _BROKEN) else "lost"
+
+
+def ending(code: int, kills: int | None = None) -> str:
+    """How a process ended, in words that follow its name."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else "a signal"
+    memory = code == -9 and kills is not None and memory_kills() > kills
+    return f"was killed by {name} ({-code})" + f" as {_MEMORY}" * memory
+
+
+def memory_kills() -> int:
+    """How many processes the kernel has killed for want of memory."""
+    with suppress(OSError, ValueError, IndexError), open("/proc/vmstat") as file:
+        return int(file.read().partition("\noom_kill ")[2].split()[0])
+    return 0
+
+
+_guard = threading.RLock()
+_workers: set[Worker] = set()
+_thread = threading.local()
+
+
+def do(task: Task, job: bytes, device: str = "") -> Reply:
+    """Do a pickled job in a free or a new worker."""
+    worker = _idle(task, device)
+    while worker is not None:
+        reply = worker.do(job)
+        if not (isinstance(reply, Lost) and reply[:3] == (_LEFT, "broken", 0.0)):
+            worker.is_idle = not isinstance(reply, Lost)
+            return reply
+        worker = _idle(task, device)  # the last one was about to leave
+    try:
+        worker = Worker(task, device)
+    except UserError as error:
+        return _failed(error)
+    reply = worker.do(job)
+    worker.is_idle = not isinstance(reply, Lost)
+    return reply
+
+
+def _idle(task: Task, device: str) -> Worker | None:
+    """A worker that waits for a job of a task, and does so no more."""
+    owner = getattr(_thread, "owner", task.key)
+    with _guard:
+        idle = [worker for worker in _workers if worker.is_idle and worker.owner == owner]
+        here = [worker for worker in idle if worker.device == device]
+        fitting = [worker for worker in here if worker.key == task.key and worker.runs]
+        for worker in {*here} - {*fitting}:
+            worker.end()
+        for worker in fitting[-1:]:
+            worker.is_idle = False
+            return worker
     return None
 
 
-def end(key: str) -> None:
-    """End all workers of a payload, whatever they do."""
-    with _lock:
-        _ended.append(key)
-        _known.pop(key, None)
-        busy = _busy.pop(key, set())
-        idle = _idle.pop(key, [])
-    for slot in busy:
-        slot.close()
-    for _, slot in idle:
-        slot.leave()
+def owned(owner: str, call: Callable[..., R], *arguments: Any) -> R:
+    """Call a function in this thread; the workers that it starts end with their owner."""
+    _thread.owner = owner
+    return call(*arguments)
 
 
-def _reap() -> None:
-    """Drop slots that no job has taken for long: the process with the payload may be gone."""
-    while True:
-        time.sleep(_LOOK_SECONDS)
-        old = time.monotonic() - _IDLE_SECONDS
-        with _lock:
-            gone = [slot for slots in _idle.values() for since, slot in slots if since < old]
-            for key, slots in list(_idle.items()):
-                _idle[key] = [one for one in slots if one[0] >= old]
-        for slot in gone:
-            slot.leave()
+def end(owner: str) -> None:
+    """End all workers of an owner or of a task, by their keys, whatever they do."""
+    with _guard:
+        for worker in [one for one in _workers if owner in (one.owner, one.key)]:
+            (worker.end if worker.is_idle else worker.kill)()
+
+
+def tell(owner: str, content: object) -> None:
+    """Say something to the jobs of all workers of an owner."""
+    with _guard:
+        for worker in [one for one in _workers if one.owner == owner]:
+            with suppress(OSError):
+                worker.send(content)
+
+
+_here: list[Connection] = []
+"""In a worker its link to the process that started it, and where it dumps."""
+_sending = threading.Lock()
+
+
+def _send(*message: object) -> None:
+    with _sending:
+        _here[0].send(message)
 
 
 def alive() -> None:
     """Give a sign of life while a job is done; nothing happens outside a worker."""
-    for link in _here:
-        with _sending:
-            link.send(_ALIVE)
+    if _here:
+        _send(_ALIVE, b"")
 
 
-def main() -> None:
+def say(content: object) -> None:
+    """Tell who follows this worker's job something that can be pickled."""
+    _send(_SAID, content)
+
+
+def hear() -> Any:
+    """Wait for what who follows this worker's job says (`Worker.send`)."""
+    return _here[0].recv()
+
+
+def is_inside() -> bool:
+    """Whether this process is a worker."""
+    return bool(_here)
+
+
+def dump_when_alarmed() -> None:
+    """Let SIGALRM end this worker, whatever it does, after it has told where it is."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    faulthandler.register(signal.SIGALRM, _here[1].fileno(), all_threads=False, chain=True)
+
+
+def _work(
+    link: Connection, streams: list[Connection], task: Task, environment: dict[str, str]
+) -> None:
     """The worker from inside: do jobs until the link ends."""
-    # Ctrl-C reaches every process of a terminal; the parent decides
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if os.environ.pop(_GUARDED, ""):
-        end_session_with_this()
-    link = joined()
-    _here.append(link)
-    inbox: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_read, args=(link, inbox), daemon=True).start()
+    _settle(link, streams, task, environment)
     function: Any = None
-    while True:
-        message = inbox.get()
-        try:
-            if function is None:
-                function = pickle.loads(message)
-                continue
-            job = pickle.loads(message)
-            alive()
-            reply = _DONE + cloudpickle.dumps(function(job))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
-            reply = failed(error)
-        try:
-            with _sending:
-                link.send(reply)
-        # the parent was killed a moment ago
-        except (BrokenPipeError, ConnectionError):
-            end_process(ORPHANED)
-
-
-def _read(link: Link, inbox: SimpleQueue[bytes]) -> None:
-    """Hand on what comes; its end is the parent's end, or its wish."""
     with suppress(EOFError, OSError):
-        while True:
-            inbox.put(link.receive())
-    end_process(ORPHANED)
+        while link.poll(_IDLE_SECONDS):
+            content = link.recv()
+            alive()
+            answer: Any = None
+            try:
+                function = function or pickle.loads(task.function)
+                answer = function(pickle.loads(content))
+                reply = _DONE, cloudpickle.dumps(answer)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
+                reply = _failed(error)
+            end_descendants()
+            _forget_server()
+            _send(*reply)
+            if isinstance(answer, Exception):  # whatever it has done to this process
+                break
+    with suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    end_process(0)
 
 
-def failed(error: Exception) -> bytes:
+def _settle(
+    link: Connection, streams: list[Connection], task: Task, environment: dict[str, str]
+) -> None:
+    """Make the forked process look as if it had been started afresh."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    adopt(signal.SIGKILL)
+    _forget_server()
+    multiprocessing.current_process().daemon = False
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    errors, log = streams
+    for stream in (1, 2):
+        os.dup2(errors.fileno(), stream)
+    errors.close()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    _here[:] = [link, log]
+    faulthandler.enable(log.fileno())
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(task.folder)
+    sys.path[:] = [*task.path, *(place for place in sys.path if place not in task.path)]
+    # a user's module that was edited twice in a second would be taken from before
+    sys.dont_write_bytecode = True
+    import_module("numpy.random").seed()  # else every worker would draw alike
+
+
+def _forked() -> None:
+    """Forget what is another process's."""
+    global _guard
+    _guard = threading.RLock()
+    _workers.clear()
+    _here.clear()
+    _forget_server()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def adopt(death_signal: int = 0) -> None:
+    """Let orphaned descendants become children of this process; on Linux alone.
+
+    Args:
+        death_signal: What this process is sent when its parent ends; 0 for nothing.
+    """
+    if _prctl is not None:
+        _prctl(_SUBREAPER, 1, 0, 0, 0)
+        _prctl(_DEATH_SIGNAL, int(death_signal), 0, 0, 0)
+
+
+def end_descendants() -> None:
+    """Kill all that this process has started, and what that has started in turn."""
+    with suppress(ChildProcessError):  # it has no child
+        for _ in range(_ROUNDS):
+            os.waitpid(-1, os.WNOHANG)
+            descendants = psutil.Process().children(recursive=True)
+            for process in descendants:
+                with suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(descendants, timeout=1.0)
+
+
+def _forget_server() -> None:
+    """Let a fork server go, which ends when nobody has it; a further worker is another's."""
+    server: Any = forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+    server._forkserver_alive_fd = server._forkserver_address = server._forkserver_pid = None
+
+
+def _failed(error: Exception) -> tuple[str, bytes]:
     """The message that a function raised an exception."""
     error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
     try:
-        pickled: bytes = cloudpickle.dumps(error)
+        return _FAILED, cloudpickle.dumps(error)
     except Exception:  # noqa: BLE001 - an exception may hold anything
-        pickled = pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-    return _FAILED + pickled
+        return _FAILED, pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))

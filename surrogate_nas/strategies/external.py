@@ -118,7 +118,7 @@ class External(Talker):
         self._refused = self._refused + 1 if reply and "error" in reply else 0
         process = self._running()
         if reply and self._refused == _MOST_REFUSED:
-            process.end()
+            process.kill()
             raise UserError(
                 f"The program {self.command!r:.200} was wrong {_MOST_REFUSED} times in a row:"
                 f" {reply['error']}"

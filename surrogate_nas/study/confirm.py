@@ -31,7 +31,6 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.objective.seeds import SingleSeeds, as_reported
-from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell
 from surrogate_nas.space.base import cell_at, cell_written
 from surrogate_nas.space.trial import Trial
@@ -41,7 +40,7 @@ from surrogate_nas.study.run import Run
 from surrogate_nas.study.running import Now
 from surrogate_nas.study.store import Store
 from surrogate_nas.study.stored import Judged
-from surrogate_nas.study.trainings import Job, Trainings
+from surrogate_nas.study.trainings import Job, Slots, Trainings, slots_of
 
 FIRST_FRESH = 1_000_000
 """The first seed of confirming trainings where any can be trained; no search sees these."""
@@ -313,7 +312,8 @@ def _trainer(
             return held.rows(np.array([cell.index]), values)[0, place], float(cost[0])
 
         return train
-    slots = stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, engine)))
+    jobs_of_all = stack.enter_context(closing(slots_of(options, engine)))
+    slots = stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, jobs_of_all)))
     for number, (cell, seed) in enumerate(jobs):
         slots.begin(number, Job(cell, questions, seed))
 
@@ -399,9 +399,8 @@ def judged(
     draw: Draw,
     found: Trial,
     options: Options,
-    engine: str,
+    slots: Slots,
     now: Now,
-    shared: SharedSlots | None,
 ) -> Judged:
     """Train what a run has found by the seeds that its search did not see.
 
@@ -410,9 +409,8 @@ def judged(
         draw: The seeds that the run saw.
         found: The run's best trial.
         options: Say how many trainings at once.
-        engine: Where they are made.
+        slots: Where they are made.
         now: Who is told what trains now.
-        shared: The slots of all runs that are made side by side, or None.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
@@ -424,18 +422,18 @@ def judged(
     rows = {seen: [found.values[name] for name in names]}
     failures = []
     cost = 0.0
-    with closing(Trainings(objective, draw, options, engine, now, shared)) as slots:
+    with closing(Trainings(objective, draw, options, slots, now)) as trainings:
         for seed in others:
-            slots.begin(seed, Job(cell, objective.questions(), seed))
+            trainings.begin(seed, Job(cell, objective.questions(), seed))
         for seed in others:
-            answer = slots.answer(seed)
+            answer = trainings.answer(seed)
             cost += answer.cost
             if isinstance(answer, EvaluationError):
                 failures.append(f"seed {seed}: {answer}")
             else:
                 cost += answer.cost_before
                 rows[seed] = answer.values
-        if slots.is_interrupted:
+        if trainings.is_interrupted:
             raise KeyboardInterrupt
     means = np.mean(list(rows.values()), axis=0).tolist()
     return Judged(

@@ -35,7 +35,7 @@ from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, first_of_c
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.study.options import Options
 from surrogate_nas.study.search import ALIKE, is_mistake
-from surrogate_nas.study.trainings import Answer, Job, Trainings
+from surrogate_nas.study.trainings import Answer, Job, Trainings, slots_of
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.file import write_with_card
 
@@ -313,8 +313,11 @@ def _answers(
     if not places:
         return
     objective = Objective(plan.benchmark.objective, plan.benchmark)
-    slots = Trainings(objective, Draw(0, 0), Options(parallel=workers), engine)
-    with closing(slots):
+    options = Options(parallel=workers)
+    with (
+        closing(slots_of(options, engine)) as jobs,
+        closing(Trainings(objective, Draw(0, 0), options, jobs)) as slots,
+    ):
         begun = ended = 0
         while ended < len(places):
             while begun < len(places) and begun - ended < _WAITING * workers:

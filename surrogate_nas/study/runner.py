@@ -10,26 +10,30 @@ interrupted study has seen them all.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from msgspec import structs
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.interrupts import first_noted
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
-from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
-from surrogate_nas.runtime.shared import SharedSlots
+from surrogate_nas.runtime.engines import Jobs, Outcome, check_engine, stays_here
+from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runtime.worker import Task, outcome, tell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
+from surrogate_nas.study.apart import INTERRUPT, Follower
 from surrogate_nas.study.beginning import BEGINNING, NOTHING, Beginning
 from surrogate_nas.study.confirm import announcement
 from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options, trainings_in_flight
@@ -37,15 +41,17 @@ from surrogate_nas.study.run import OtherHistoryError, Run
 from surrogate_nas.study.running import Watcher
 from surrogate_nas.study.sandbox import introduce, rehearse
 from surrogate_nas.study.scale import recordable
-from surrogate_nas.study.search import Watch, first_cells, make_run
+from surrogate_nas.study.search import Watch, ended_run, first_cells, keep_trace, make_run
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store, numbered
+from surrogate_nas.study.trainings import Slots, slots_of
 from surrogate_nas.study.versions import count_version
 
 Progress = Callable[[int, int], None]
 """Is told (runs done, runs in all)."""
 Within = Callable[[str, int, Sequence[Trial]], None]
 """Is told (strategy, run, new trials) after each evaluation."""
+_HERE = "processes"
 NOTHING_PAID = "The budget does not pay for a single evaluation."
 
 
@@ -260,15 +266,16 @@ class Experiment:
         watch: Watch | None = None,
         engine: str = "processes",
         watcher: Watcher | None = None,
-        shared: SharedSlots | None = None,
+        slots: Slots | None = None,
+        apart: bool = False,
     ) -> Run:
         """A single run, as a folder holds it whole, or made now; one whose budget was raised goes
         on, if it can.
 
         Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with
         the new trials after each evaluation and ends the run by returning True. The engine is of
-        trainings that run in slots, of which the watcher is told; with runs that are made beside it
-        these may be shared.
+        trainings that run in slots, of which the watcher is told, where no slots are given. A run
+        of a user's strategy is always made apart, in a process of its own.
         """
         name = entry.label
         stored = self.stored_run(name, number, store)
@@ -286,23 +293,63 @@ class Experiment:
             self.objective,
             self.budget,
             self.options,
-            entry,
-            number,
+            run=number,
             store=store,
             sources=None if store is None else self.sources.get(name),
-            watch=watch,
-            engine=engine,
             beginning=self.beginning,
-            watcher=watcher,
-            shared=shared,
         )
+        with ExitStack() as stack:
+            if slots is None and self.options.in_flight is not None:
+                slots = stack.enter_context(closing(slots_of(self.options, engine)))
+            if apart or not entry.is_trusted:
+                made = partial(self._made_apart, make, entry, number, store, watch, watcher, slots)
+            else:
+                made = partial(make, entry=entry, watch=watch, watcher=watcher, slots=slots)
+            try:
+                return made()
+            except OtherHistoryError:  # with the larger budget it goes another way
+                if store is None or stored is None:
+                    raise
+                store.discard(name, number)
+                return made()
+
+    def _made_apart(
+        self,
+        make: Callable[..., Run],
+        entry: StrategyEntry,
+        number: int,
+        store: Store | None,
+        watch: Watch | None,
+        watcher: Watcher | None,
+        slots: Slots | None,
+    ) -> Run:
+        """A run that is made in a process of its own; where that ended, with the trials until
+        then.
+        """
+        name = entry.label
+        began = time.perf_counter()
+        follower = Follower(slots, watch, watcher)
+        file = str(entry.target).rpartition(":")[0] if entry.origin == "file" else ""
         try:
-            return make()
-        except OtherHistoryError:  # with the larger budget it goes another way
-            if store is None or stored is None:
-                raise
-            store.discard(name, number)
-            return make()
+            return follower.made(make, entry, self.options.call_limit, file)
+        except StrategyError as error:
+            run = ended_run(
+                self.objective,
+                self.budget,
+                self.beginning,
+                name,
+                number,
+                trials=follower.trials,
+                real_seconds=time.perf_counter() - began,
+                strategy_seconds=0.0,
+                failure=f"Strategy {name} failed in run {number}: {error}",
+            )
+            if store is not None:
+                with store.log(name, number) as log:
+                    log.append(run.trials)
+                    log.finish(run)
+                keep_trace(store, name, number, error.trace)
+            return run
 
     def is_whole(self, run: Run) -> bool:
         """Whether a run that has ended need not go on, as it must where the budget was raised."""
@@ -420,7 +467,7 @@ def execute(
             nothing.
     """
     check_engine(engine, workers)
-    slots = engine
+    slots_engine = engine
     engine = _engine_of_runs(engine, parts)
     by_name = {part.name: part for part in parts}
     jobs = _jobs(parts)
@@ -443,21 +490,15 @@ def execute(
         _announce(parts, todo)
         if progress:
             progress(len(results), len(jobs))
-        here = within if stays_here(engine, workers) else None
-        shared = _shared(parts, min(workers or 1, len(todo)), stack)
-        for outcome in run_jobs(
-            partial(_do, by_name, keep, here, slots, shared),
-            todo,
-            workers=workers,
-            engine=engine,
-        ):
-            key = outcome.job[0]
-            if outcome.failure:
-                lost = f"Strategy {key.strategy} failed in run {key.number}: {outcome.failure}."
+        slots = _slots(parts, slots_engine, min(workers or 1, len(todo)), stack)
+        for ended in _outcomes(by_name, keep, within, slots, todo, workers, engine):
+            key = ended.job[0]
+            if ended.failure:
+                lost = f"Strategy {key.strategy} failed in run {key.number}: {ended.failure}."
                 run = Run(key.strategy, key.number, [], 0.0, 0.0, lost)
                 results[key] = run if keep is None else keep(by_name[key.problem], run)
             else:
-                results[key] = outcome.result
+                results[key] = ended.result
             if progress:
                 progress(len(results), len(jobs))
         for part in parts:
@@ -466,25 +507,60 @@ def execute(
 
 
 def _engine_of_runs(engine: str, parts: Sequence[Part]) -> str:
-    return "processes" if _in_slots(parts) else engine
+    return _HERE if _in_slots(parts) else engine
 
 
 def _in_slots(parts: Sequence[Part]) -> list[Experiment]:
     return [part.experiment for part in parts if part.experiment.options.in_flight is not None]
 
 
-def _shared(parts: Sequence[Part], runs: int, stack: ExitStack) -> SharedSlots | None:
-    """The slots that runs share which are made side by side: one for each training of a run, or for
-    each run where these are more and no devices are shared out; None where runs share nothing.
+def _slots(parts: Sequence[Part], engine: str, runs: int, stack: ExitStack) -> Jobs | None:
+    """The slots that all runs share: one for each training of a run, or for each run where these
+    are more and no devices are shared out; None where nothing is trained in slots.
     """
     trained = _in_slots(parts)
-    if runs <= 1 or not trained:
+    if not trained or not runs:
         return None
     count = max(one.options.parallel for one in trained)
-    if not any(one.options.devices for one in trained):
+    devices = max((one.options.devices for one in trained), key=len)
+    if not devices:
         count = max(count, runs)
-    folder = stack.enter_context(TemporaryDirectory(prefix="snas-slots-"))
-    return SharedSlots(Path(folder), count)
+    return stack.enter_context(closing(Jobs(engine, count, devices)))
+
+
+def _outcomes(
+    parts: Mapping[str, Part],
+    keep: _Keep | None,
+    within: Within | None,
+    slots: Jobs | None,
+    todo: Sequence[_Job],
+    workers: int | None,
+    engine: str,
+) -> Iterator[Outcome[_Job, Any]]:
+    """Make runs, and give what is kept of each as it ends."""
+    if stays_here(engine, workers if len(todo) > 1 else 1):
+        for job in todo:
+            yield Outcome(job, _do(parts, keep, within, slots, job))
+        return
+    with ExitStack() as stack:
+        pool = stack.enter_context(
+            closing(Jobs(engine, None if workers is None else min(workers, len(todo))))
+        )
+        if slots is not None:
+            stack.enter_context(first_noted(partial(tell, pool.key, INTERRUPT)))
+        task = Task.of(partial(_do, parts, keep, None, None))
+        futures = {}
+        for job in todo:
+            apart = engine == _HERE and (slots is not None or not job[1].is_trusted)
+            if apart:
+                future = pool.call(partial(_do, parts, keep, None, slots, apart=True), job)
+            else:
+                future = pool.submit(task, job)
+            futures[future] = job, apart
+        for future in as_completed(futures):
+            job, apart = futures[future]
+            reply = future.result()
+            yield Outcome(job, reply) if apart else outcome(job, reply)
 
 
 def _jobs(parts: Sequence[Part]) -> list[_Job]:
@@ -514,12 +590,13 @@ def _do(
     parts: Mapping[str, Part],
     keep: _Keep | None,
     within: Within | None,
-    slots: str,
-    shared: SharedSlots | None,
+    slots: Jobs | None,
     job: _Job,
+    *,
+    apart: bool = False,
 ) -> Any:
     key, entry = job
     part = parts[key.problem]
     watch = None if within is None else partial(within, key.strategy, key.number)
-    run = part.experiment.one(entry, key.number, part.store, watch, slots, shared=shared)
+    run = part.experiment.one(entry, key.number, part.store, watch, slots=slots, apart=apart)
     return run if keep is None else keep(part, run)

@@ -21,7 +21,6 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.objective.problem import problem_of
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
@@ -43,7 +42,7 @@ from surrogate_nas.study.side_by_side import (
 )
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store, as_file_name
-from surrogate_nas.study.trainings import Trainings
+from surrogate_nas.study.trainings import Slots, Trainings
 
 _FIRST_CELLS_STREAM = 0
 _STRATEGY_STREAM = 1
@@ -62,6 +61,8 @@ _INFEASIBLE = 10.0
 """Above every scalarised score of a feasible cell."""
 
 Make = Callable[..., AbstractContextManager[Sandboxed]]
+Kept = Callable[[Sequence[Trial]], object]
+"""Is told the new trials when they are stored."""
 Watch = Callable[[Sequence[Trial]], bool | None]
 """Is told the new trials after each evaluation; ends the run by returning True."""
 
@@ -118,16 +119,16 @@ def make_run(
     objective: Objective,
     budget: Budget,
     options: Options,
+    *,
     entry: StrategyEntry,
     run: int,
-    *,
     store: Store | None = None,
     sources: Sources | None = None,
-    watch: Watch | None = None,
-    engine: str = "processes",
     beginning: Beginning = NOTHING,
+    watch: Watch | None = None,
     watcher: Watcher | None = None,
-    shared: SharedSlots | None = None,
+    slots: Slots | None = None,
+    kept: Kept | None = None,
 ) -> Run:
     """One run, from the start or from where a crash left it; if the strategy failed, with the
     trials until then.
@@ -143,10 +144,13 @@ def make_run(
         file = None if store is None else store.running_path(name, run)
         now = partial(Now, options.parallel, file, watcher)
         search = _Search(
-            objective, budget, options, run, store, log, watch, engine, beginning, now, shared
+            objective, budget, options, run, store, log, watch, beginning, now, slots, kept
         )
         folder = folder_of(entry)
-        files = None if folder is None or store is None else Files(folder)
+        files = None
+        if folder is not None and store is not None:
+            files = Files(folder)
+            files.listen()
         started = time.perf_counter()
         failure = trace = ""
         try:
@@ -154,37 +158,56 @@ def make_run(
                 _check_unchanged(entry, sources or {})
             search.go(entry, files)
             if store is not None and files is not None:
+                files.end()
                 _check_files(store.note_files(name, run, files))
         except StrategyError as error:
             failure = f"Strategy {name} failed in run {run}: {error}"
             trace = error.trace
-        seconds = time.perf_counter() - started
-        epochs = objective.epochs
-        result = Run(
-            strategy=name,
-            run=run,
+        result = ended_run(
+            objective,
+            budget,
+            beginning,
+            name,
+            run,
             trials=search.trials,
-            real_seconds=seconds,
+            real_seconds=time.perf_counter() - started,
             strategy_seconds=search.strategy_seconds,
             failure=failure,
-            epochs=epochs,
-            budget_cells=budget.cells,
-            budget_seconds=budget.seconds,
             scalarised=search.scalarised,
             diagnosis=search.diagnosis,
-            known=beginning.known,
         )
         if not failure and search.trials and not result.answers:
             missing = (
-                f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
+                f"it asked for no cell after the objective's {objective.epochs} epochs, so it has"
+                " no answer."
             )
             result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
         result = search.judged(result)
         if log is not None:
             log.finish(result)
     if store is not None:
-        _keep(store, name, run, trace)
+        keep_trace(store, name, run, trace)
     return result
+
+
+def ended_run(
+    objective: Objective,
+    budget: Budget,
+    beginning: Beginning,
+    name: str,
+    run: int,
+    **more: Any,
+) -> Run:
+    """A run with what all runs of a strategy have in common, and more of its own."""
+    return Run(
+        strategy=name,
+        run=run,
+        epochs=objective.epochs,
+        budget_cells=budget.cells,
+        budget_seconds=budget.seconds,
+        known=beginning.known,
+        **more,
+    )
 
 
 def _check_unchanged(entry: StrategyEntry, before: Sources) -> None:
@@ -204,7 +227,7 @@ def _check_files(edited: Sequence[str]) -> None:
         )
 
 
-def _keep(
+def keep_trace(
     store: Store,
     name: str,
     run: int,
@@ -262,15 +285,15 @@ class _Search:
         store: Store | None,
         log: RunLog | None,
         watch: Watch | None,
-        engine: str,
         beginning: Beginning,
         now: Callable[[], Now],
-        shared: SharedSlots | None,
+        slots: Slots | None,
+        kept: Kept | None,
     ) -> None:
-        self.engine = engine
+        self.slots = slots
+        self.kept = kept
         self.beginning = beginning
         self.now = now
-        self.shared = shared
         self.objective = objective
         self.budget = budget
         self.options = options
@@ -348,14 +371,9 @@ class _Search:
         found = run.incumbent
         if not found.feasible:
             return run
+        assert self.slots is not None
         judgement = judged(
-            self.objective,
-            self.ledger.draw,
-            found,
-            self.options,
-            self.engine,
-            self.now(),
-            self.shared,
+            self.objective, self.ledger.draw, found, self.options, self.slots, self.now()
         )
         return replace(run, judged=judgement)
 
@@ -444,9 +462,8 @@ class _Search:
         options = self.options
         if options.in_flight is None:
             return SimulatedWorkers(self.ledger, options.simulated_workers, self._limit)
-        trainings = Trainings(
-            self.objective, self.ledger.draw, options, self.engine, self.now(), self.shared
-        )
+        assert self.slots is not None
+        trainings = Trainings(self.objective, self.ledger.draw, options, self.slots, self.now())
         stack.enter_context(closing(trainings))
         ordered = InClockOrder if options.order == "clock" else InOrderOfFinishing
         return ordered(
@@ -502,6 +519,8 @@ class _Search:
         if self.log is not None:
             is_trained = self.options.in_flight is not None
             self.log.append(self._held_back, at_once=is_trained)
+        if self.kept is not None and self._held_back:
+            self.kept(self._held_back)
         self._held_back = []
 
 

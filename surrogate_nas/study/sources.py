@@ -6,13 +6,11 @@ How it is found is told in `surrogate_nas.core.source`.
 
 from __future__ import annotations
 
-import ast
 import os
 import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.source import Sources, source_of, text_of, with_imports
 from surrogate_nas.strategies import OURS, StrategyEntry
 
-__all__ = ["Sources", "folder_of", "imported_by", "sources_of"]
+__all__ = ["Sources", "folder_of", "sources_of"]
 
 _LARGEST = 10**6
 """Bytes of a file that is taken for source where a command names it."""
@@ -61,23 +59,6 @@ def folder_of(entry: StrategyEntry) -> Path | None:
     if file_name is None or module in sys.stdlib_module_names:
         return Path.cwd()
     return Path(file_name).absolute().parent
-
-
-@lru_cache(maxsize=64)
-def imported_by(entry: StrategyEntry) -> tuple[str, ...]:
-    """The modules that the files of a user's strategy import at their top, and the names that they
-    take from these.
-    """
-    names: list[str] = []
-    for text in sources_of(entry).values():
-        with suppress(SyntaxError, ValueError, RecursionError):
-            for node in ast.parse(text).body:
-                if isinstance(node, ast.Import):
-                    names += [alias.name for alias in node.names]
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    names.append(node.module)
-                    names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return tuple(dict.fromkeys(names))
 
 
 def _named_in(command: object) -> Sources:

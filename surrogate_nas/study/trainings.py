@@ -17,21 +17,21 @@ import os
 import platform
 import sys
 import time
-from collections import deque
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack
 from functools import cache, partial
-from typing import NamedTuple, NoReturn
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.core.errors import EvaluationError
-from surrogate_nas.core.interrupts import first_noted
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
-from surrogate_nas.runtime.engines import Outcome, Slots
-from surrogate_nas.runtime.shared import SharedSlots
+from surrogate_nas.runtime.engines import Jobs
+from surrogate_nas.runtime.worker import Outcome, Task, outcome
 from surrogate_nas.space import Cell
 from surrogate_nas.study.options import Options
 from surrogate_nas.study.running import Now
@@ -39,8 +39,6 @@ from surrogate_nas.study.running import Now
 _MOST_LOST = 3
 """How often a training is begun whose slot was lost each time."""
 _PATIENCE_SECONDS = 0.5
-_POLL_SECONDS = 0.05
-"""How often a run looks for a free slot among those that runs share."""
 _REFERENCES = 5
 _STEPS = 200
 
@@ -81,6 +79,31 @@ Answer = Trained | EvaluationError
 """What a training gave, or why it gave nothing."""
 
 
+class Slots(Protocol):
+    """Where trainings are made: `surrogate_nas.runtime.engines.Jobs`, or those of another process
+    (`surrogate_nas.study.apart`).
+    """
+
+    def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
+        """Give a job, as `surrogate_nas.runtime.engines.Jobs.submit`."""
+
+    def drop(self, task: Task) -> None:
+        """End all jobs of a task."""
+
+    def hearing(self, note: Callable[[], None]) -> AbstractContextManager[None]:
+        """Let the first Ctrl-C call a function."""
+
+
+def slots_of(options: Options, engine: str) -> Jobs:
+    """The slots of one run.
+
+    Args:
+        options: Say how many trainings at once, and which devices they have.
+        engine: Where they are.
+    """
+    return Jobs(engine, options.parallel, options.devices)
+
+
 class Trainings:
     """Trainings by number, begun when they are given and waited for in any order.
 
@@ -97,20 +120,17 @@ class Trainings:
         objective: Objective,
         draw: Draw,
         options: Options,
-        engine: str,
+        slots: Slots,
         now: Now | None = None,
-        shared: SharedSlots | None = None,
     ) -> None:
-        """Open the slots.
+        """Begin with nothing.
 
         Args:
             objective: Whose questions are answered.
             draw: The seeds that the run sees.
-            options: Say how many trainings at once, and what of the machine each has.
-            engine: Where they are made.
+            options: Say what of the machine each training has.
+            slots: Where they are made, perhaps beside those of other runs.
             now: Who is told what trains now, or None.
-            shared: The slots of all runs that are made side by side, of which this one takes as
-                many as are free, up to its own; None where it has its own for itself.
         """
         self.is_interrupted = False
         self.reference_seconds: dict[str, float] = {}
@@ -119,40 +139,32 @@ class Trainings:
         self.now = now or Now(options.parallel)
         benchmark = objective.benchmark
         self._counts_queries = benchmark.cost == "queries"
-        self._slots = Slots[Job, Answer](
+        self._slots = slots
+        self._task = Task.of(
             partial(_answer, objective, draw),
-            options.parallel,
-            engine,
-            devices=options.devices,
             threads=options.threads_each,
             memory=options.memory_bytes,
-            runs_strangers=True,
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
         )
         self._keeps_answers = benchmark.keeps_answers
         self._is_told = False
         self._hearing = ExitStack()
-        self._hearing.enter_context(first_noted(self._interrupt))
-        self._shared = shared
-        self._most = options.parallel
-        self._shares: dict[int, int] = {}
-        """The shared slots that trainings have."""
+        self._hearing.enter_context(slots.hearing(self.interrupt))
+        self._ended: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
+        self._running: dict[int, Future[Any]] = {}
+        """Those that were given to the slots."""
         self._jobs: dict[int, Job] = {}
         self._answers: dict[int, Answer] = {}
         self._lost: dict[int, int] = {}
         self._charged: dict[int, float] = {}
         """What attempts took that ended by their own fault."""
-        self._waiting: deque[int] = deque()
-        self._alone: deque[int] = deque()
-        self._running: set[int] = set()
-        self._is_alone = False
+        self._tried_alone: set[int] = set()
 
     def begin(self, number: int, job: Job) -> None:
         """Give a training, which is begun as soon as a slot is free."""
         self._jobs[number] = job
-        self._waiting.append(number)
-        self._hand_out()
+        self._submit(number)
 
     def answer(self, number: int) -> Answer:
         """Wait for a certain training.
@@ -172,8 +184,11 @@ class Trainings:
             self._look(_PATIENCE_SECONDS)
         raise KeyboardInterrupt
 
-    def _interrupt(self) -> None:
+    def interrupt(self) -> None:
+        """Begin nothing more, as after Ctrl-C."""
         self.is_interrupted = True
+        for future in list(self._running.values()):
+            future.cancel()  # without effect on what has a slot
 
     def first(self, patience: float = float("inf")) -> tuple[int, Answer] | None:
         """Wait for the training that ends first; None where none does for some seconds.
@@ -197,70 +212,37 @@ class Trainings:
         self.now.told(number)
         return self._answers.pop(number)
 
-    def _hand_out(self) -> None:
-        """Begin what may run: one that ran out of memory or time waits until it is alone."""
-        if self._is_alone or self.is_interrupted:
+    def _submit(self, number: int, *, alone: bool = False) -> None:
+        if self.is_interrupted:
             return
-        if self._alone:
-            if not self._running and (self._shared is None or self._shared.take_all()):
-                self._is_alone = True
-                self._submit(self._alone.popleft())
-            return
-        while self._waiting and self._takes_slot(self._waiting[0]):
-            self._submit(self._waiting.popleft())
-
-    def _takes_slot(self, number: int) -> bool:
-        """Whether there is a slot for a training, which is then its own where slots are shared."""
-        if self._shared is None:
-            return True
-        slot = self._shared.take() if len(self._running) < self._most else None
-        if slot is not None:
-            self._shares[number] = slot
-        return slot is not None
-
-    def _leave_slot(self, number: int) -> None:
-        """Let other runs have what a training had."""
-        if self._shared is None:
-            return
-        if number in self._shares:
-            self._shared.leave(self._shares.pop(number))
-        else:  # it was alone
-            self._shared.leave_all()
-
-    def _submit(self, number: int) -> None:
-        self._running.add(number)
-        self.now.given(number, alone=self._is_alone)
-        slot = None if self._shared is None else self._shares.get(number, 0)
-        self._slots.submit(number, self._jobs[number], slot)
+        future = self._slots.submit(self._task, self._jobs[number], alone=alone)
+        self._running[number] = future
+        self.now.given(number, alone=alone)
+        future.add_done_callback(lambda ended: self._ended.put((number, ended)))
 
     def _look(self, patience: float) -> None:
         """Take what ends within some seconds, if anything does."""
-        if self._shared is not None and (self._waiting or self._alone):
-            self._hand_out()
-            patience = min(patience, _POLL_SECONDS)
         if self.is_interrupted and not self._is_told:
             self._is_told = True
-            running = plural(len(self._running), "training")
+            running = plural(sum(one.running() for one in self._running.values()), "training")
             sys.stderr.write(f"\nInterrupted: waits for {running}; Ctrl-C again ends at once.\n")
         self.now.look()
-        found = self._slots.next(patience)
-        if found is None:
+        try:
+            number, future = self._ended.get(timeout=patience)
+        except Empty:
             return
-        number, outcome = found
-        self._running.discard(number)
-        self._leave_slot(number)
+        del self._running[number]
         self.now.left(number)
-        was_alone = self._is_alone
-        self._is_alone = False
-        answer = self._answered(outcome)
+        if future.cancelled() or future.result() is None:
+            return
+        answer = self._answered(outcome(self._jobs[number], future.result()))
         if isinstance(answer, EvaluationError):
-            self._failed(number, answer, was_alone)
+            self._failed(number, answer)
         else:
             self.reference_seconds[answer.slot] = answer.reference_seconds
             before = self._charged.pop(number, 0.0)
             self._answers[number] = answer._replace(cost_before=before)
             self.now.answered(number)
-        self._hand_out()
 
     def _answered(self, outcome: Outcome[Job, Answer]) -> Answer:
         """What a slot gave, or how it was lost and what that is charged."""
@@ -273,20 +255,21 @@ class Trainings:
         used = 1.0 if self._counts_queries else outcome.seconds
         return EvaluationError(outcome.failure, outcome.cause, used)
 
-    def _failed(self, number: int, error: EvaluationError, was_alone: bool) -> None:
-        """Try again where that may help."""
+    def _failed(self, number: int, error: EvaluationError) -> None:
+        """Try again where that may help: one that ran out of memory or time while it is alone."""
         self._charged[number] = self._charged.get(number, 0.0) + error.cost
         reason = str(error)
         if error.cause == "lost":
             self._lost[number] = self._lost.get(number, 0) + 1
             if self._lost[number] < _MOST_LOST:
-                self._waiting.appendleft(number)
                 self.now.again(number, reason)
+                self._submit(number)
                 return
             reason = f"lost {_MOST_LOST} times: {reason}"
-        elif error.cause == "resources" and not was_alone:
-            self._alone.append(number)
+        elif error.cause == "resources" and number not in self._tried_alone:
+            self._tried_alone.add(number)
             self.now.again(number, reason)
+            self._submit(number, alone=True)
             return
         self._answers[number] = EvaluationError(reason, error.cause, self._charged.pop(number))
         self.now.answered(number, reason)
@@ -301,9 +284,7 @@ class Trainings:
         """End what still runs."""
         self._hearing.close()
         self.now.close()
-        self._slots.close()
-        if self._shared is not None:
-            self._shared.leave_all()
+        self._slots.drop(self._task)
 
 
 def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:

@@ -515,7 +515,12 @@ def _is_own(entry: StrategyEntry) -> bool:
 
 def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
     made = make_run(
-        part.objective, part.budget, part.options, entry, run.run, beginning=part.beginning
+        part.objective,
+        part.budget,
+        part.options,
+        entry=entry,
+        run=run.run,
+        beginning=part.beginning,
     )
     path = part.store.path(run.strategy, run.run)
     pairs = zip(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
-from surrogate_nas.space.memo import memoise
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.gaussian import Floats, Scaling
 
@@ -44,7 +44,7 @@ def is_surveyed(space: Space) -> bool:
     return isinstance(space, Enumerable) and len(space.reference_sample) == len(space)
 
 
-@memoise(16)
+@lru_cache(maxsize=16)
 def surveyed(space: Space, encoding: str, extra: tuple[str, ...]) -> Matrix:
     """Encode the cells of `Space.reference_sample`, once a process; in their order.
 
@@ -55,7 +55,7 @@ def surveyed(space: Space, encoding: str, extra: tuple[str, ...]) -> Matrix:
     return _encoded(space, space.reference_sample, encoding, extra)
 
 
-@memoise(16)
+@lru_cache(maxsize=16)
 def scaling(space: Space, encoding: str) -> Scaling:
     """How the columns of an encoding are brought to one scale, from the survey of the space.
 

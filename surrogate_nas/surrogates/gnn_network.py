@@ -19,7 +19,6 @@ from torch import Generator, Tensor
 from torch.nn.functional import silu
 
 from surrogate_nas.space import Enumerable, Space
-from surrogate_nas.space.memo import memoise
 from surrogate_nas.space.network import Network, Terms
 from surrogate_nas.surrogates.columns import surveyed
 
@@ -69,7 +68,7 @@ def has_terms(space: Space) -> TypeGuard[Enumerable]:
     return isinstance(space, Enumerable) and space.terms is not None and space.classes is not None
 
 
-@memoise(2)
+@lru_cache(maxsize=2)
 def inputs_of(space: Enumerable) -> Inputs:
     """What the network reads of a space, once a process; `space`: one that `has_terms`."""
     terms = space.terms

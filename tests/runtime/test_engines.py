@@ -22,7 +22,7 @@ import pytest
 from analysis.torture import hit, marked, workers
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.engines import run_jobs
-from surrogate_nas.runtime.worker import Payload
+from surrogate_nas.runtime.worker import Task
 from tests.conftest import Snas
 from tests.gated import Gated
 from tests.jobs import fail, fall
@@ -293,37 +293,6 @@ def test_an_interrupted_engine_leaves_no_process(
     assert gated.finish() == undisturbed
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "named"), [("", False), ("parent -2", True), ("parent -9", False)]
-)
-def test_slurm_leaves_no_folder(
-    kind: str,
-    named: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Neither where the command was given nor elsewhere, however it ends."""
-    here = tmp_path / "here"
-    there = tmp_path / "there"
-    for folder in (here, there):
-        folder.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.setenv("TMPDIR", str(there))
-    gated = Gated(tmp_path / "work")
-    process = gated.start_on("slurm:cluster=local" + f",folder={there}" * named)
-    gated.arrived(2)
-    assert [path.name[:10] for path in there.iterdir() if path.is_dir()] == ["snas-slurm"]
-    if not kind:
-        gated.open()
-    else:
-        assert hit(process, kind, str(tmp_path))
-    process.communicate()
-    while marked(str(tmp_path / "work")) or any(path.is_dir() for path in there.iterdir()):
-        time.sleep(0.01)
-    assert not any(here.iterdir())
-
-
 @pytest.mark.parametrize(
     ("engine", "says"),
     [
@@ -376,12 +345,12 @@ def test_a_missing_library_is_one_line(
 
 
 def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path: Path) -> None:
-    payload = Payload.of(abs)
+    task = Task.of(abs)
     with pytest.raises(
         UserError, match=r"There is no folder .*gone on \S+: workers need the working directory"
     ):
-        replace(payload, folder=str(tmp_path / "gone")).slot()
+        replace(task, folder=str(tmp_path / "gone")).check_here()
     with pytest.raises(
-        UserError, match=r"have Python 3.* here are Python 2.7, surrogate_nas 0. Install the same"
+        UserError, match=r"have Python.3.* here are Python 2.7, surrogate_nas 0. Install the same"
     ):
-        replace(payload, versions={"Python": "2.7", "surrogate_nas": "0"}).slot()
+        replace(task, versions=("Python 2.7", "surrogate_nas 0")).check_here()

@@ -19,7 +19,6 @@ from surrogate_nas.space import (
     Space,
     cell_named,
     drawn_cells,
-    memo,
     nb201,
     space_named,
 )
@@ -197,36 +196,3 @@ def test_cells_are_found_by_what_they_look_like() -> None:
         assert space_of(space.reference) == space
     with pytest.raises(UserError, match="is a cell of no registered space. Known: .*darts, "):
         space_of(Cell((0,), "nowhere"))
-
-
-def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> None:
-    space = ChoiceSpace("asked", {"a": ("1", "2")})
-    before = []
-
-    @memo.memoise(most=2)
-    def answer(of: Space, *numbers: Any) -> str:
-        before.append(numbers)
-        return f"{of.name} {numbers}"
-
-    answer.__module__ = __name__
-    assert (
-        answer(space, 1, ("x", 2)) == answer(space, 1, ("x", 2)) == "asked (1, ('x', 2))"
-        and len(before) == 1
-    )
-    (question,) = memo.asked_of(space)
-    assert question[1] == (1, ("x", 2)) and not memo.asked_of(ALONE)
-    name = "surrogate_nas.space.memo:answer"
-    memo._functions[name] = answer
-    memo.precompute(
-        space,
-        [[name, [3, ["y", [4]]]], 7, ["nowhere:f", []], ["surrogate_nas.space.memo:none", []]],
-    )
-    assert before == [(1, ("x", 2)), (3, ("y", (4,)))], (
-        "tuples come as lists, and nonsense is left out"
-    )
-    memo.precompute(space, [[name, [5]]])
-    answer(space, 5)
-    assert len(before) == 3 and answer(space, 1, ("x", 2)) and len(before) == 4, (
-        "the last two are remembered"
-    )
-    del memo._functions[name]

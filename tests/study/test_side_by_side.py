@@ -287,12 +287,6 @@ def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
         search(Delayed(TABLE), budget=2, memory_each=size)
 
 
-def test_memory_is_refused_where_it_cannot_be_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("surrogate_nas.runtime.worker.can_be_watched", lambda: False)
-    with pytest.raises(UserError, match="does not tell how much memory a training takes"):
-        search(Delayed(TABLE), budget=2, memory_each="4GB")
-
-
 @LINUX
 def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path: Path) -> None:
     def compare(memory: str | None) -> None:

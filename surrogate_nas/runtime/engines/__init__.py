@@ -13,26 +13,31 @@ engine. It is named ``FILE.py:NAME``, or by an entry point of the group ``surrog
 
     def pool(place, workers):
         return ProcessPoolExecutor(workers)
+
+If the executor has a method `lost`, it gets an error of the executor's own and says how a job was
+lost, as a `Lost`, or raises a `UserError` where all are; `end` ends the workers of a task.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
-from contextlib import closing
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, closing
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
+from uuid import uuid4
 
 import cloudpickle
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.core.interrupts import first_noted
 from surrogate_nas.core.plugin import absolute
 from surrogate_nas.core.registry import Registry, places_in
-from surrogate_nas.runtime.driver import Driver
-from surrogate_nas.runtime.executor import JobPool
-from surrogate_nas.runtime.worker import Outcome, Payload, outcome
+from surrogate_nas.runtime.worker import NOT_WANTED, Outcome, Task, do, end, outcome, owned
 
-__all__ = ["ENGINES", "Outcome", "Slots", "check_engine", "raise_lost", "run_jobs", "stays_here"]
+__all__ = ["AGAIN", "ENGINES", "Jobs", "Outcome", "check_engine", "raise_lost", "run_jobs"]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -40,6 +45,9 @@ Maker = Callable[[str, int | None], Executor]
 """Gives an executor for a place, which may be empty, and a number of workers; None for as many as
 the place takes.
 """
+_Given = tuple[Future[Any], bool, Callable[..., Any], tuple[Any, ...]]
+"""The future of a job, whether it has to be alone, and what is called."""
+AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 _HERE = "processes"
 
 
@@ -84,6 +92,148 @@ def check_engine(engine: str, workers: int | None) -> None:
         )
 
 
+class Jobs:
+    """Hands out jobs to the workers of an engine: begun in their order, at most so many at once.
+
+    A worker stays for the next job of its task, so what a job has read or compiled serves that too.
+
+    Example:
+        >>> with closing(Jobs()) as jobs:
+        ...     future = jobs.submit(Task.of(abs), -3)
+        ...     outcome(-3, future.result()).result
+        3
+
+    Attributes:
+        key: The owner of the workers that are on this machine.
+    """
+
+    def __init__(
+        self, engine: str = _HERE, workers: int | None = None, devices: Sequence[str] = ()
+    ) -> None:
+        """Open the engine.
+
+        Args:
+            engine: A key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place.
+            workers: How many jobs at once; None for as many as a cluster takes, one here.
+            devices: The GPUs of each worker, as ``CUDA_VISIBLE_DEVICES`` names them; empty where
+                all see what there is.
+
+        Raises:
+            UserError: There is no such engine, it cannot be reached, or it has devices of its own.
+        """
+        check_engine(engine, workers)
+        name, place = _parted(engine)
+        if devices and name != _HERE:
+            raise UserError(
+                f"--gpus names GPUs of this machine; the engine {name} gives its workers theirs."
+            )
+        self.key = uuid4().hex
+        self._is_here = name == _HERE
+        self._most = workers or (1 if self._is_here else None)
+        self._devices = tuple(devices)
+        self._lock = threading.RLock()
+        self._waiting: deque[_Given] = deque()
+        self._running: dict[Future[Any], int] = {}
+        """The slot of every job that runs, from 0."""
+        self._is_alone = False
+        self._executor: Executor = (
+            ThreadPoolExecutor(self._most) if self._is_here else ENGINES.find(name)(place, workers)
+        )
+
+    def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
+        """Give a job, which is begun after those before it.
+
+        Args:
+            task: What the job shares with others.
+            job: What its function is called with.
+            alone: Whether nothing else may run meanwhile.
+
+        Returns:
+            Of how it ended, for `outcome`.
+        """
+        return self._given(alone, do, task, cloudpickle.dumps(job))
+
+    def call(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
+        """Call a function in a thread of this process, which lets workers of its own do something;
+        in turn with the jobs.
+        """
+        return self._given(False, function, *arguments)
+
+    def _given(self, alone: bool, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._lock:
+            self._waiting.append((future, alone, call, arguments))
+            self._begin()
+        return future
+
+    def _begin(self) -> None:
+        """Begin what may run: what has to be alone waits until nothing else does."""
+        while self._waiting and not self._is_alone:
+            alone = self._waiting[0][1]
+            if self._running and (alone or len(self._running) == self._most):
+                return
+            future, _, call, arguments = self._waiting.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            self._is_alone = alone
+            used = {*self._running.values()}
+            slot = next(n for n in range(len(used) + 1) if n not in used)
+            self._running[future] = slot
+            if self._devices and call is do:
+                arguments = (*arguments, self._devices[slot % len(self._devices)])
+            if self._is_here:
+                arguments = (self.key, call, *arguments)
+                call = owned
+            self._executor.submit(call, *arguments).add_done_callback(partial(self._ended, future))
+
+    def _ended(self, future: Future[Any], inner: Future[Any]) -> None:
+        try:
+            future.set_result(inner.result())
+        except BaseException as error:  # noqa: BLE001 - it belongs to who waits
+            try:
+                lost = getattr(self._executor, "lost", _raised)
+                future.set_result(lost(error))
+            except BaseException as other:  # noqa: BLE001 - likewise
+                future.set_exception(other)
+        with self._lock:
+            del self._running[future]
+            self._is_alone = False
+            self._begin()
+
+    def hearing(self, note: Callable[[], None]) -> AbstractContextManager[None]:
+        """Let the first Ctrl-C call a function (`surrogate_nas.core.interrupts.first_noted`)."""
+        return first_noted(note)
+
+    def drop(self, task: Task) -> None:
+        """End all jobs of a task, whatever they do."""
+        with self._lock:
+            for future, _, _, arguments in self._waiting:
+                if task in arguments:
+                    future.cancel()
+        getattr(self._executor, "end", end)(task.key)
+
+    def close(self) -> None:
+        """End all jobs, whatever they do."""
+        with self._lock:
+            for future, *_ in self._waiting:
+                future.cancel()
+            self._waiting.clear()
+        end(self.key)
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        end(self.key)
+
+
+def _raised(error: BaseException) -> Any:
+    """What is made of an executor's error that it says nothing of."""
+    from concurrent.futures import BrokenExecutor, CancelledError
+
+    if isinstance(error, CancelledError):
+        return NOT_WANTED
+    if isinstance(error, BrokenExecutor):
+        raise UserError(f"The executor broke ({in_a_line(error)}). {AGAIN}") from error
+    raise error
+
+
 def stays_here(engine: str, workers: int | None) -> bool:
     """Whether jobs are run in this process, one after another."""
     return engine == _HERE and workers in (None, 1)
@@ -95,6 +245,7 @@ def run_jobs(
     *,
     workers: int | None = None,
     engine: str = _HERE,
+    apart: bool = False,
 ) -> Iterator[Outcome[J, R]]:
     """Call a function once for every job.
 
@@ -109,6 +260,7 @@ def run_jobs(
             takes.
         engine: Where: a key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place. With
             processes, one worker or one job stays in this process.
+        apart: Whether no job stays in this process.
 
     Yields:
         The outcome of every job, as they are finished.
@@ -120,141 +272,19 @@ def run_jobs(
     check_engine(engine, workers)
     if not jobs:
         return
-    needed = workers if len(jobs) > 1 else 1
-    if stays_here(engine, needed):
+    if not apart and stays_here(engine, workers if len(jobs) > 1 else 1):
         from surrogate_nas.core.threads import one_thread
 
         for job in jobs:
             with one_thread():
                 result = function(job)
             yield Outcome(job, result)
-    else:
-        most = None if workers is None else min(workers, len(jobs))
-        yield from run_apart(function, jobs, most, engine=engine)
-
-
-def run_apart(
-    function: Callable[[J], R],
-    jobs: Sequence[J],
-    workers: int | None,
-    *,
-    engine: str = _HERE,
-) -> Iterator[Outcome[J, R]]:
-    """Call a function for every job, never in this process."""
-    with closing(Slots[J, R](function, workers, engine)) as slots:
-        for place, job in enumerate(jobs):
-            slots.submit(place, job)
-        left = len(jobs)
-        while left:
-            found = slots.next()
-            if found is not None:
-                left -= 1
-                yield found[1]
-
-
-class Slots(Generic[J, R]):
-    """Places of an engine where jobs are done side by side, given as they come.
-
-    A slot is a process with one thread that stays, so what a job has read or compiled serves the
-    next one.
-
-    Example:
-        >>> with closing(Slots(abs, 1)) as slots:
-        ...     slots.submit(7, -3)
-        ...     slots.next(60.0)[1].result
-        3
-    """
-
-    def __init__(
-        self,
-        function: Callable[[J], R],
-        slots: int | None,
-        engine: str = _HERE,
-        *,
-        seconds: float | None = None,
-        silence: float | None = None,
-        devices: Sequence[str] = (),
-        threads: int = 1,
-        memory: int | None = None,
-        runs_strangers: bool = False,
-    ) -> None:
-        """Open them.
-
-        Args:
-            function: Of one job; sent to each slot once.
-            slots: How many; None for as many as a cluster takes, one here.
-            engine: Where: a key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place.
-            seconds: The most that a job may take; None for no limit.
-            silence: The most between two signs of life (`surrogate_nas.runtime.worker.alive`).
-            devices: The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where a
-                slot sees all.
-            threads: Of arithmetic, for each slot.
-            memory: The most bytes that a job may have in memory with all that it starts; None for
-                no limit.
-            runs_strangers: Whether jobs run users' code: what it has begun ends with its slot.
-
-        Raises:
-            UserError: There is no such engine, it cannot be reached, or it has devices of its own.
-        """
-        check_engine(engine, slots)
-        name, place = _parted(engine)
-        if devices and name != _HERE:
-            raise UserError(
-                f"--gpus names GPUs of this machine; the engine {name} gives its workers theirs."
-            )
-        payload = Payload.of(
-            function,
-            seconds=seconds,
-            silence=silence,
-            devices=tuple(devices),
-            threads=threads,
-            memory=memory,
-            runs_strangers=runs_strangers,
-        )
-        self._jobs: dict[int, J] = {}
-        self._devices = tuple(devices)
-        self._pool: JobPool | Driver
-        if name == _HERE:
-            self._pool = JobPool(_executor(name, "", slots or 1), payload)
-        else:
-            self._pool = Driver(name, partial(_executor, name, place, slots), payload)
-
-    def submit(self, place: int, job: J, slot: int | None = None) -> None:
-        """Give a job, which is begun after those before it.
-
-        Args:
-            place: A number that no other job has that is not done.
-            job: What the function is called with.
-            slot: Which of the slots it is for, by whose number it gets its devices; None for any.
-        """
-        self._jobs[place] = job
-        content = cloudpickle.dumps(job)
-        if slot is not None and self._devices:
-            device = self._devices[slot % len(self._devices)]
-            self._pool.submit(place, content, device)
-        else:
-            self._pool.submit(place, content)
-
-    def next(self, patience: float = 1.0) -> tuple[int, Outcome[J, R]] | None:
-        """The next job that is done, by its number; None where none is for some seconds.
-
-        Raises:
-            UserError: The engine went away.
-            Exception: What the function raised.
-        """
-        found = self._pool.next(patience)
-        if found is None:
-            return None
-        place, content = found
-        return place, outcome(self._jobs.pop(place), content)
-
-    def close(self) -> None:
-        """End all jobs, whatever they do, and their slots."""
-        self._pool.close()
-
-
-def _executor(name: str, place: str, workers: int | None) -> Executor:
-    return ENGINES.find(name)(place, workers)
+        return
+    with closing(Jobs(engine, None if workers is None else min(workers, len(jobs)))) as pool:
+        task = Task.of(function)
+        futures = {pool.submit(task, job): job for job in jobs}
+        for future in as_completed(futures):
+            yield outcome(futures[future], future.result())
 
 
 def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:

@@ -1,35 +1,30 @@
 """Jobs on a Dask cluster: a running one, or one of this machine that is started here.
 
-Distributed's futures are used directly: joblib's Dask backend ends all work when one worker is
-lost. A job whose Dask worker is lost is begun anew elsewhere, by Dask, up to its
-``allowed-failures`` times (3 if nothing else is set): that is safe, because a run is replayed from
-its locked file, and anything else gives the same answer again. A job that ends its own process is
-reported as lost at once, and no Dask worker with it.
+Jobs are futures of Dask's client. A job whose Dask worker is lost is begun anew elsewhere, by Dask,
+up to its ``allowed-failures`` times (3 if nothing else is set): that is safe, because a run is
+replayed from its locked file, and anything else gives the same answer again. A job that ends its
+own process is reported as lost at once, and no Dask worker with it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.runtime.executor import AGAIN, Engine
-from surrogate_nas.runtime.worker import Payload, end, know
+from surrogate_nas.runtime.engines import AGAIN
+from surrogate_nas.runtime.worker import Lost, end
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from distributed import Client, Worker, WorkerPlugin
+    from distributed import Client
 
 _CONNECT_SECONDS = 10
-_AHEAD = 2
-_SPARE = 16
-"""Jobs that the cluster is given for each of its threads, and beside these."""
 
 
-class Dask(Engine):
+class Dask(Executor):
     """A client of the cluster; a cluster that was started here ends with it."""
 
     needs = ("distributed",)
@@ -38,55 +33,47 @@ class Dask(Engine):
         """Connect to a scheduler, by its address or its JSON file, or start a cluster."""
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._place = place
-        self._workers = workers
-        self._payload = ""
+        self._keys: set[str] = set()
         with ExitStack() as stack:
             self._client = _client(place, workers, stack)
             self._open = stack.pop_all()
 
-    def share(self, payload: Payload) -> str:
-        """Its key: every Dask worker is sent the payload itself once."""
-        self._payload = payload.key
-        self._client.register_plugin(_plugin(payload), name=payload.key)
-        return payload.key
-
-    def capacity(self) -> int:
-        """As the cluster is now; it may grow."""
-        limit = self._workers if self._place else None
-        return limit or _SPARE + _AHEAD * sum(self._client.nthreads().values())
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Let the cluster call a function."""
-        future: Future[Any] = self._client.submit(
-            function, *arguments, **named, pure=False, retries=0
-        )
-        return future
+        self._keys.add(arguments[0].key)
+        return self._client.submit(function, *arguments, **named, pure=False, retries=0)
 
-    def lost(self, future: Future[Any], error: BaseException) -> str:
+    def lost(self, error: BaseException) -> Lost:
         """How a job was lost in spite of all that Dask does."""
         from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
 
         if isinstance(error, KilledWorker):
             times = error.allowed_failures + 1
-            return (
+            return Lost(
                 f"its Dask worker was lost, and those that began it anew were too ({times} times)"
             )
-        if getattr(future, "status", "") == "error":
-            if isinstance(error, ImportError):
-                raise UserError(
-                    f"The Dask workers cannot import surrogate_nas ({error}). Install it where they"
-                    " run."
-                )
+        if isinstance(error, ImportError):
+            raise UserError(
+                f"The Dask workers cannot import surrogate_nas ({error}). Install it where they"
+                " run."
+            )
+        if self._client.status == "running" and not isinstance(error, FutureCancelledError):
             raise UserError(f"The Dask workers cannot do the work: {in_a_line(error)}")
         place = f" at {self._place}" if self._place else ""
         raise UserError(f"The Dask scheduler{place} went away. {AGAIN}") from error
 
+    def end(self, key: str) -> None:
+        """End our workers there that do jobs of a task."""
+        if self._client.status == "running":
+            with suppress(Exception):
+                self._client.run(end, key)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the interface
         """End our workers there; nothing else there is touched."""
         with self._open:
-            if self._client.status == "running":
-                with suppress(Exception):
-                    self._client.unregister_worker_plugin(self._payload)
+            for key in self._keys:
+                self.end(key)
 
 
 ENGINE = Dask
@@ -105,7 +92,7 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
             memory_limit=0,
             silence_logs=logging.CRITICAL,
         )
-        return stack.enter_context(Client(stack.enter_context(cluster)))
+        return stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
     named = {"scheduler_file" if place.endswith(".json") else "address": place}
     try:
         client = stack.enter_context(
@@ -116,17 +103,3 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
     if not client.nthreads():
         raise UserError(f"The Dask cluster at {place} has no worker.")
     return client
-
-
-def _plugin(payload: Payload) -> WorkerPlugin:
-    """The plug-in that Dask sends to every worker, also to later ones: the payload and its end."""
-    from distributed import WorkerPlugin
-
-    class WorkerAddress(WorkerPlugin):  # type: ignore[misc]
-        def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the interface
-            know(payload)
-
-        def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - the interface
-            end(payload.key)
-
-    return WorkerAddress()

@@ -1,9 +1,9 @@
 """Jobs on a Ray cluster: a running one, or one of this machine that is started here.
 
-Tasks are used directly: joblib's Ray backend is a pool that cannot tell which job was lost with a
-worker. A job whose Ray worker or node is lost is begun anew elsewhere, by Ray, up to 3 times: that
-is safe, because a run is replayed from its locked file, and anything else gives the same answer
-again. A job that ends its own process is reported as lost at once, and no Ray worker with it.
+Jobs are calls of one remote function. A job whose Ray worker or node is lost is begun anew
+elsewhere, by Ray, up to 3 times: that is safe, because a run is replayed from its locked file, and
+anything else gives the same answer again. A job that ends its own process is reported as lost at
+once, and no Ray worker with it.
 """
 
 from __future__ import annotations
@@ -12,26 +12,21 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.runtime.executor import AGAIN, Engine
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from surrogate_nas.runtime.worker import Payload
+from surrogate_nas.runtime.engines import AGAIN
+from surrogate_nas.runtime.worker import Lost, do
 
 _RETRIES = 3
 _CONNECT_SECONDS = 10
 _STORE_BYTES = 10**8
-"""Of a Ray that is started here: it holds a payload, which is small, and answers of jobs that are
-in flight.
+"""Of a Ray that is started here: it holds tasks, which are small, and answers of jobs that are in
+flight.
 """
-_AHEAD = 2
-"""Jobs that wait for each that is done, so that no worker is ever idle."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
@@ -41,7 +36,7 @@ _QUIET = {
 """Nothing is sent home or asked about, and a cluster that is gone is gone after ten seconds."""
 
 
-class Ray(Engine):
+class Ray(Executor):
     """Ray, connected; a cluster that was started here ends with it."""
 
     needs = ("ray",)
@@ -54,9 +49,7 @@ class Ray(Engine):
 
         self._ray = ray
         self._place = place
-        self._workers = workers
         self._given: dict[Future[Any], Any] = {}
-        self._tasks: dict[Callable[..., Any], Any] = {}
         self._folder = TemporaryDirectory(prefix="snas-ray-", ignore_cleanup_errors=True)
         where: dict[str, Any] = {"address": place}
         if not place:
@@ -72,30 +65,17 @@ class Ray(Engine):
         except Exception as error:
             where_to = f"at {place}" if place else "to be started on this machine"
             raise UserError(f"There is no Ray {where_to}: {in_a_line(error)}") from error
+        self._do = ray.remote(do).options(num_cpus=1, max_retries=_RETRIES)
 
-    def share(self, payload: Payload) -> Any:
-        """A reference, for which a Ray worker has the payload."""
-        return self._ray.put(payload)
-
-    def capacity(self) -> int:
-        """As the cluster is now; it may grow."""
-        if self._place and self._workers:
-            return self._workers
-        return _AHEAD * max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        """Let a Ray worker call a function."""
-        if function not in self._tasks:
-            self._tasks[function] = self._ray.remote(function).options(
-                num_cpus=1, max_retries=_RETRIES
-            )
-        reference = self._tasks[function].remote(*arguments, **named)
+    def submit(self, _: Callable[..., Any], /, *arguments: Any, **__: Any) -> Future[Any]:
+        """Let a Ray worker do a job."""
+        reference = self._do.remote(*arguments)
         future: Future[Any] = reference.future()
         self._given[future] = reference
         future.add_done_callback(self._given.pop)
         return future
 
-    def lost(self, future: Future[Any], error: BaseException) -> str:  # noqa: ARG002 - the interface
+    def lost(self, error: BaseException) -> Lost:
         """How a job was lost in spite of all that Ray does."""
         from ray.exceptions import (
             NodeDiedError,
@@ -108,7 +88,7 @@ class Ray(Engine):
         if isinstance(
             error, NodeDiedError | ObjectLostError | OutOfMemoryError | WorkerCrashedError
         ):
-            return (
+            return Lost(
                 "its Ray worker was lost, and those that began it anew were too"
                 f" ({type(error).__name__})"
             )

@@ -10,6 +10,7 @@ and else over its reference sample.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.memo import memoise
 from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.surrogates.gaussian import Floats
 
@@ -84,7 +84,7 @@ def _joined(blocks: Sequence[tuple[_Standard, Floats]]) -> View:
     return joined
 
 
-@memoise(4, ahead=[(False,)])
+@lru_cache(maxsize=4)
 def whole(space: Enumerable, with_costs: bool) -> Points:
     """The points of all cells of a space."""
     classes = None if with_costs else space.classes
@@ -123,7 +123,7 @@ def prepare(space: Space, is_listed: bool) -> None:
         some(space, [space.reference], False)
 
 
-@memoise(16)
+@lru_cache(maxsize=16)
 def _surveyed(space: Space, name: str, share: float) -> _Standard:
     return _Standard.of(_encoded(space, name, space.reference_choices), share)
 

@@ -1,12 +1,11 @@
-"""Strategies as a run sees them: ours in this process, a user's in one of its own (`outside`, and
-`inside`).
+"""Strategies as a run sees them.
 
-What that process may send is in `interface`; how it is started, limited and ended, in
-`surrogate_nas.runtime.sandbox`.
+`calls` calls them, `interface` checks what they declare and propose, `blinded` gives a disguise,
+and `files` hears what a user's strategy reads.
 """
 
+from surrogate_nas.study.sandbox.calls import introduce, rehearse, sandboxed
 from surrogate_nas.study.sandbox.files import Files
 from surrogate_nas.study.sandbox.interface import Sandboxed
-from surrogate_nas.study.sandbox.outside import introduce, rehearse, sandboxed
 
 __all__ = ["Files", "Sandboxed", "introduce", "rehearse", "sandboxed"]

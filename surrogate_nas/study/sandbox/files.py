@@ -13,11 +13,10 @@ import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from surrogate_nas.files import home
 
@@ -36,38 +35,77 @@ content.
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 
-@dataclass
 class Files:
     """The files of one run of a strategy.
 
     Attributes:
         folder: Where the strategy's file lies.
-        read: By name, as seen from the folder, the digest of what was read.
+        read: By name, as seen from the folder, the digest of what was read; known after `end`.
         written: Names of what the strategy opened for writing.
+        hears: Whether what is opened now counts.
     """
 
-    folder: Path
-    read: dict[str, str] = field(default_factory=dict)
-    written: set[str] = field(default_factory=set)
+    def __init__(self, folder: Path) -> None:
+        """Hear nothing yet."""
+        self.folder = folder
+        self.read: dict[str, str] = {}
+        self.written: set[str] = set()
+        self.hears = False
+        self._root = os.path.join(os.path.realpath(folder), "")
+        places = (sys.prefix, sys.base_prefix, home(), _PACKAGE)
+        others = [os.path.join(os.path.realpath(place), "") for place in places]
+        self._without = tuple(one for one in others if one.startswith(self._root))
 
-    def take(self, answer: object) -> None:
-        """Take what the strategy's process reports, of which nothing is trusted."""
-        match answer:
-            case [[*read], [*written]]:
-                self.written |= set(filter(_is_name, written))
-                names = set(filter(_is_name, read)) - self.written
-                self.read |= {
-                    name: digest
-                    for name in names
-                    if (digest := digest_of(self.folder / name)) != MISSING
-                }
+    def listen(self) -> None:
+        """Hear from now on what this process opens in the folder.
 
+        An audit hook would hear of more, but Python calls it at every id() too: a copy.deepcopy
+        takes 1.7 times as long.
+        """
+        opens, low_opens = io.open, os.open
 
-def _is_name(value: object) -> TypeGuard[str]:
-    """Whether a report names a file in the folder."""
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
-        return False
-    return not os.path.isabs(value) and ".." not in Path(value).parts
+        @wraps(opens)
+        def opened(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
+            stream = opens(file, mode, *more, **named)
+            self._note(file, writes=bool({*mode} & {*"wax+"}))
+            return stream
+
+        @wraps(low_opens)
+        def opened_low(path: Any, flags: int, *more: Any, **named: Any) -> int:
+            descriptor = low_opens(path, flags, *more, **named)
+            self._note(path, writes=bool(flags & (os.O_WRONLY | os.O_RDWR)))
+            return descriptor
+
+        def moving(move: Callable[..., None]) -> Callable[..., None]:
+            @wraps(move)
+            def moved(src: Any, dst: Any, **named: Any) -> None:
+                move(src, dst, **named)
+                self._note(dst, writes=True)
+
+            return moved
+
+        builtins.open = io.open = opened
+        os.open = opened_low
+        os.rename, os.replace = moving(os.rename), moving(os.replace)
+
+    def _note(self, path: Any, *, writes: bool) -> None:
+        if not self.hears or isinstance(path, int) or len(self.read) >= _MOST:
+            return
+        parent, name = os.path.split(os.fsdecode(path))
+        whole = os.path.join(os.path.realpath(parent or "."), name)
+        inside = whole.removeprefix(self._root)
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in Path(inside).parts)
+        is_own = whole.startswith(self._root) and not whole.startswith(self._without)
+        if is_own and not hidden and not whole.endswith(_CODE) and len(inside) <= _LONGEST:
+            self.read[inside] = MISSING
+            if writes:
+                self.written.add(inside)
+
+    def end(self) -> None:
+        """Take the digests of what was read, and not written too."""
+        self.hears = False
+        digests = {name: digest_of(self.folder / name) for name in {*self.read} - self.written}
+        self.read = {name: one for name, one in digests.items() if one != MISSING}
 
 
 def digest_of(file: Path) -> str:
@@ -101,65 +139,3 @@ def merged(runs: Sequence[tuple[Mapping[str, str], Sequence[str]]]) -> dict[str,
             if name not in written:
                 digests[name] = digest if digests.get(name, digest) == digest else SEVERAL
     return digests
-
-
-def listen(folder: str) -> Callable[[], tuple[list[str], list[str]]]:
-    """Hear from now on what this process opens in a folder; the answer tells what was read and what
-    written.
-    """
-    root = os.path.join(os.path.realpath(folder), "")
-    read: dict[str, None] = {}
-    written: dict[str, None] = {}
-    without = [
-        os.path.join(os.path.realpath(one), "")
-        for one in (sys.prefix, sys.base_prefix, home(), _PACKAGE)
-    ]
-    without = [one for one in without if one.startswith(root)]
-
-    def note(path: Any, into: dict[str, None]) -> None:
-        if isinstance(path, int) or len(into) >= _MOST:
-            return
-        parent, name = os.path.split(os.fsdecode(path))
-        whole = os.path.join(os.path.realpath(parent or "."), name)
-        inside = whole[len(root) :]
-        if (
-            not whole.startswith(root)
-            or whole.endswith(_CODE)
-            or any(map(whole.startswith, without))
-        ):
-            return
-        if not any(part.startswith(".") or part == "__pycache__" for part in inside.split(os.sep)):
-            into[inside] = None
-
-    # An audit hook would hear of more, but Python calls it at every id() too: a copy.deepcopy takes
-    # 1.7 times as long.
-    plain_open = io.open
-    low_open = os.open
-    rename = os.rename
-    replace = os.replace
-
-    @wraps(plain_open)
-    def opened(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
-        stream = plain_open(file, mode, *more, **named)
-        note(file, written if {*mode} & {*"wax+"} else read)
-        return stream
-
-    @wraps(low_open)
-    def opened_low(path: Any, flags: int, *more: Any, **named: Any) -> int:
-        descriptor = low_open(path, flags, *more, **named)
-        note(path, written if flags & (os.O_WRONLY | os.O_RDWR) else read)
-        return descriptor
-
-    def moving(move: Callable[..., None]) -> Callable[..., None]:
-        @wraps(move)
-        def moved(src: Any, dst: Any, **named: Any) -> None:
-            move(src, dst, **named)
-            note(dst, written)
-
-        return moved
-
-    builtins.open = io.open = opened
-    os.open = opened_low
-    os.rename = moving(rename)
-    os.replace = moving(replace)
-    return lambda: (list(read), list(written))

@@ -12,7 +12,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
@@ -22,9 +21,6 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
 
 _LARGEST_BATCH = 10**6
-_fields_of = attrgetter(*Trial.__match_args__)
-
-
 DECLARED = {
     "known": "uses_known",
     "epochs": "chooses_epochs",
@@ -77,21 +73,6 @@ def flags_of_class(strategy: type[Strategy]) -> Flags:
     return Flags(1, *(getattr(strategy, name, False) is True for name in Flags._fields[1:]))
 
 
-def flags_from_json(content: Any) -> Flags:
-    """Check flags that another process sent."""
-    names = Flags._fields
-    if not isinstance(content, dict) or set(content) != set(names):
-        raise StrategyError(f"its process sent {shown(content)} instead of its flags.")
-    size, *rest = (content[name] for name in names)
-    if (
-        type(size) is not int
-        or not 1 <= size <= _LARGEST_BATCH
-        or not all(type(flag) is bool for flag in rest)
-    ):
-        raise StrategyError(f"its process sent {shown(content)} instead of its flags.")
-    return Flags(**content)
-
-
 def own_cells(
     asked: Any,
     n: int,
@@ -134,23 +115,6 @@ def _own(
             f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {choices}."
         )
     return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
-
-
-def trials_to_rows(trials: Sequence[Trial]) -> list[tuple[Any, ...]]:
-    """Write trials as plain tuples, which reach another process in less time than objects do."""
-    rows = []
-    for trial in trials:
-        index, cell, *rest = _fields_of(trial)
-        rows.append((index, cell.choices, cell.text, cell.index, *rest))
-    return rows
-
-
-def trials_from_rows(rows: Sequence[tuple[Any, ...]]) -> list[Trial]:
-    """Read what `trials_to_rows` wrote."""
-    return [
-        Trial(index, Cell(choices, text, place), *rest)
-        for index, choices, text, place, *rest in rows
-    ]
 
 
 def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:

@@ -17,14 +17,14 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import home, locked, replacing
 from surrogate_nas.files.regular import open_regular
-from surrogate_nas.runtime.child import Child, joined
+from surrogate_nas.runtime.fresh import fresh
+from surrogate_nas.runtime.worker import ending
 
 if TYPE_CHECKING:
     from surrogate_nas.training.fast.kernels import Shape
@@ -175,17 +175,11 @@ def _try(named: str, llvm: Any) -> None:
     """Compile for a named processor and train a step, in a process of its own: LLVM aborts, and so
     does the system.
     """
-    with TemporaryFile() as output:
-        child = Child(_TRIAL, errors=output)
-        try:
-            child.link.receive()
-            return
-        except (EOFError, OSError):
-            how = child.ended()
-        finally:
-            child.end()
-        output.seek(0)
-        lines = output.read().decode(errors="replace").splitlines()
+    made = fresh(_TRIAL)
+    if not made.returncode:
+        return
+    how = ending(made.returncode)
+    lines = made.stderr.decode(errors="replace").splitlines()
     if any("not a recognized processor" in line for line in lines):
         raise _unknown(named)
     reasons = [
@@ -207,7 +201,6 @@ def trial() -> None:
 
     global _on_trial
     _on_trial = True
-    link = joined()
     code = kernels()
     plan = around(Graph(((0, 1),), (3,)), Network(channels=8, cells_per_stage=1, image_size=4))
     program = Program(plan, 16, 16, code.shape)
@@ -219,7 +212,6 @@ def trial() -> None:
     numbers = np.zeros(16)
     code.exponentials(numbers.ctypes.data, len(numbers))
     code.logarithms(numbers.ctypes.data, len(numbers))
-    link.send(b"it runs")
 
 
 class _Cache:
