@@ -43,7 +43,7 @@ from surrogate_nas.runtime.memory import takes_over
 
 J = TypeVar("J")
 R = TypeVar("R")
-PRELOADED = ["surrogate_nas.runtime.preload", "numpy", "scipy.linalg"]
+PRELOADED = [f"{__package__}.preload", "numpy", "scipy.linalg"]
 """What the fork server imports before it forks a worker; later rooms add to it."""
 _ALIVE, _SAID, _DONE, _FAILED = "alive", "said", "done", "failed"
 """What a worker sends: a sign of life, something for who follows its job, or how that ended."""
