@@ -141,6 +141,7 @@ LENT = {
     "objective.supernet_context",
     "objective.tolerance",
     "report.export",
+    "report.export.figures",
     "report.markup",
     "report.page",
     "report.picture",
