@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
+from surrogate_nas.study.columns import STRATEGIES
 from surrogate_nas.study.comparison import MERGED, Comparison, Kind, StudyResult
 from surrogate_nas.study.curves import (
     Account,
@@ -33,7 +34,6 @@ from surrogate_nas.study.statistics import (
     paired_tests,
     ranks,
 )
-from surrogate_nas.study.tables import TABLES
 from surrogate_nas.study.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.study.versions import most_versions
 
@@ -89,7 +89,7 @@ class SuiteResult(StudyResult):
         )
 
     def _repr_html_(self) -> str:
-        columns = TABLES["strategies"].shown("terminal", self.strategies)
+        columns = [column for column in STRATEGIES if "terminal" in column.where]
         heads = [column.title for column in columns]
         rows = [[column.text(row) for column in columns] for row in self.summary["strategies"]]
         return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))

@@ -10,54 +10,18 @@ from dataclasses import asdict
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity, share
+from surrogate_nas.core.numbers import NOTHING, p_value, quantity
 from surrogate_nas.files import write_whole
+from surrogate_nas.study.columns import EACH, STRATEGIES, Column, digits
 from surrogate_nas.study.curves import MARKED, ProblemResult, expected_runtime
-
-if TYPE_CHECKING:
-    from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.suite import SuiteResult
 
 Rows = list[dict[str, Any]]
 """One by one, each from column to value; None where there is none."""
-
-
-EACH = "*"
-"""The key of a column that every strategy has."""
-
-
-class Column(NamedTuple):
-    """A column of a table, wherever that is shown.
-
-    Attributes:
-        key: The name in JSON and CSV.
-        head: What a reader sees; the key if left out.
-        small: The second line of the head.
-        show: The text of a value on a page and a terminal; a value that is None is a dash.
-        best: `min` or `max` where strategies are compared.
-        where: Where the column is shown: on a ``page``, on a ``terminal`` and in a notebook, in a
-            ``file``.
-    """
-
-    key: str
-    head: str = ""
-    small: str = ""
-    show: Callable[[Any], str] = str
-    best: Callable[[Iterable[float]], float] | None = None
-    where: str = "page file"
-
-    @property
-    def title(self) -> str:
-        """The head on one line."""
-        head = self.head or self.key.replace("_", " ")
-        return f"{head}, {self.small}" if self.small else head
-
-    def text(self, row: Mapping[str, Any]) -> str:
-        """The text of its value in a row."""
-        return NOTHING if row[self.key] is None else self.show(row[self.key])
 
 
 class Table(NamedTuple):
@@ -111,10 +75,6 @@ class Table(NamedTuple):
 def effect_in_words(effect: float) -> str:
     """A correlation with its sign."""
     return NOTHING if np.isnan(effect) else f"{effect:+.2f}".replace("-", "−")
-
-
-def _digits(n: int) -> Callable[[Any], str]:
-    return partial(fixed, decimals=n)
 
 
 def _problems(result: SuiteResult) -> Rows:
@@ -178,15 +138,10 @@ def _accounts(result: SuiteResult) -> Rows:
     return rows
 
 
-def _interval(ends: Sequence[float]) -> str:
-    return " – ".join(fixed(end, 3) for end in ends) or NOTHING
-
-
 def _expected(value: float) -> str:
     return quantity(value) if np.isfinite(value) else "never"
 
 
-_ALL = "page terminal file"
 TABLES: dict[str, Table] = {
     "problems": Table(
         _problems,
@@ -200,33 +155,17 @@ TABLES: dict[str, Table] = {
             Column("optimum", show="{:.5g}".format),
             Column("random", "random sampling", "expected", "{:.5g}".format),
             Column("exact", "scale", "of a table", lambda value: "yes" if value else "no"),
-            Column("seed noise", "seed noise", "as regret", _digits(3)),
+            Column("seed noise", "seed noise", "as regret", digits(3)),
             Column("fingerprint", where="page"),
         ),
     ),
-    "strategies": Table(
-        lambda result: result.summary["strategies"],
-        (
-            Column("name", "strategy", where=_ALL),
-            Column("rank_mean", "mean rank", "", _digits(2), min, _ALL),
-            Column("solved", "optimum found", "", share, max, _ALL),
-            Column("regret_iqm", "regret", "IQM", _digits(3), min, _ALL),
-            Column("regret_ci95", "regret", "95 % interval", _interval, where="page"),
-            Column("regret_mean", "regret", "mean", _digits(3), min),
-            Column("regret_median", "regret", "median", _digits(3), min),
-            Column("probability_best_here", "probability best", "here", _digits(2), max, _ALL),
-            Column("probability_best", "probability best", "other problems", _digits(2), max),
-            Column("failures", "failed runs", where=_ALL),
-            Column("no_feasible_cell", "no feasible cell", "runs", where="page"),
-            Column("real_seconds", "real seconds", "", quantity, where="terminal"),
-        ),
-    ),
+    "strategies": Table(lambda result: result.summary["strategies"], STRATEGIES),
     "regret": Table(
         _regret,
         (
             Column("problem"),
-            Column(EACH, show=_digits(2), best=min),
-            Column("seed noise", show=_digits(2), where="page"),
+            Column(EACH, show=digits(2), best=min),
+            Column("seed noise", show=digits(2), where="page"),
         ),
     ),
     "runtime": Table(
@@ -253,10 +192,10 @@ TABLES: dict[str, Table] = {
             Column("effect", "effect", "rank-biserial", effect_in_words),
             Column("p", "p", "Wilcoxon", p_value),
             Column("p_holm", "p", "after Holm", p_value),
-            Column("difference", "difference", "mean regret", _digits(3)),
-            Column("probability of improvement", "probability", "of improvement", _digits(2)),
-            Column("low", "95 %", "from", _digits(2)),
-            Column("high", "95 %", "to", _digits(2)),
+            Column("difference", "difference", "mean regret", digits(3)),
+            Column("probability of improvement", "probability", "of improvement", digits(2)),
+            Column("low", "95 %", "from", digits(2)),
+            Column("high", "95 %", "to", digits(2)),
         ),
     ),
     "accounts": Table(

@@ -124,13 +124,14 @@ def valid(file: Path) -> bool:
 def test_every_export_is_valid_the_same_twice_and_in_the_guide(
     name: str, folder: Path, tmp_path: Path
 ) -> None:
-    first, second = (EXPORTS[name].write(folder, tmp_path / place) for place in ("a", "b"))
+    export = EXPORTS[name]
+    first, second = (export.write(folder, tmp_path / at / export.default) for at in ("a", "b"))
     assert first and all(map(valid, first)) and not list(tmp_path.rglob("*.part"))
     if name != "mlflow":  # whose runs have random names
         assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
     lines = (TOP / "analysis" / "guide" / "exports.md").read_text().splitlines()
-    assert EXPORTS[name].summary
-    assert any(line.startswith(f"| `{name}` | {EXPORTS[name].summary} |") for line in lines)
+    assert export.summary
+    assert any(line.startswith(f"| `{name}` | {export.summary} |") for line in lines)
 
 
 def test_csv_holds_every_trial_run_and_summary_with_units(
