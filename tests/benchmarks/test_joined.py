@@ -196,19 +196,3 @@ def test_a_comparison_over_it_is_reported_and_read_back(
         run.real_seconds for run in made.runs_of("random")
     ]
     assert read_comparison(out).to_json()["strategies"][0]["runs"] == 3
-
-
-@pytest.mark.usefixtures("fresh_home")
-def test_live_training_is_searched_with_it(
-    file: Path,
-) -> None:
-    task = Path(__file__).parents[1].joinpath("tiny_task.py")
-    joined = load(f"live:{task}:TINY", with_=[file])
-    run = sn.search(joined, "random", "valid_loss[2] + 0.1*latency@local", budget=3)
-    assert {*run.trials[0].values} == {"valid_loss[2]", "latency@local"} and run.trials[
-        0
-    ].cost_seconds > 0
-    assert not joined.has_columns
-    with pytest.raises(UserError, match="is no table"):
-        joined.column("valid_loss")
-    assert len(joined.column("latency@local")) == N
