@@ -221,12 +221,13 @@ def _ended(error: SystemExit) -> int:
     """Refuse that a user's code ends the process; typer may, after a shell's completion, for
     example.
     """
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    module = str(frames[-1].f_globals.get("__name__", ""))
+    frame, line = [*traceback.walk_tb(error.__traceback__)][-1]
+    module = str(frame.f_globals.get("__name__", ""))
     if module.partition(".")[0] in ("typer", "click"):
         raise error
     return _refuse(
-        f"Your code ended the process (SystemExit: {error.code}{_place(error)}); it must not."
+        f"Your code ended the process (SystemExit: {error.code},"
+        f" {frame.f_code.co_filename}:{line}); it must not."
     )
 
 
@@ -234,11 +235,6 @@ def _refuse(message: str) -> int:
     line = in_a_line(message)
     note(f"snas: {line if len(line) <= _LONGEST_LINE else f'{line[:_LONGEST_LINE]}…'}")
     return BAD_INPUT
-
-
-def _place(error: BaseException) -> str:
-    frames = list(traceback.extract_tb(error.__traceback__))
-    return f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def _where(error: OSError) -> str:

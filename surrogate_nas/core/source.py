@@ -83,17 +83,16 @@ def with_imports(file: Path, *, is_script: bool = False) -> Sources:
         with suppress(SyntaxError, ValueError, RecursionError):
             tree = ast.parse(text)
             if is_script and not texts:
-                tree.body = [node for node in tree.body if not _only_runs(node)]
+                tree.body = [
+                    node
+                    for node in tree.body
+                    if not isinstance(node, ast.Expr)
+                    and not (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
+                ]
                 text = ast.unparse(tree)
             waiting += _imported(tree, one, places)
         texts[one] = text
     return {os.path.relpath(one, folder): text for one, text in sorted(texts.items())}
-
-
-def _only_runs(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) or (
-        isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
-    )
 
 
 def _imported(tree: ast.Module, file: Path, places: list[Path]) -> Iterator[Path]:
