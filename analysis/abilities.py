@@ -68,9 +68,9 @@ def exports() -> str:
     rows = []
     for name in EXPORTS.places:
         one = EXPORTS[name]
-        needs = f"`{command(one.needs[-1])}`" if one.needs else "–"
-        rows.append((f"`{name}`", one.summary, needs))
-    return markdown(("format", "what is written", "needs"), rows)
+        extra = command(one.needs[-1]).partition("[")[2].partition("]")[0] if one.needs else ""
+        rows.append((f"`{name}`", one.summary, f"`{extra}`" if extra else "–"))
+    return markdown(("format", "what is written", "extra"), rows)
 
 
 def shown(milliseconds: float) -> str:
