@@ -198,16 +198,6 @@ class Detaches(sn.Strategy):
                 os._exit(0)
         return [self.space.sample(self.rng)]
 
-class Stops(sn.Strategy):
-    def ask(self, n):
-        os.kill(os.getppid(), signal.SIGSTOP)
-        return [self.space.sample(self.rng)]
-
-class Prints(sn.Strategy):
-    def ask(self, n):
-        sys.stderr.write("x" * 3_000_000)
-        return [self.space.sample(self.rng)]
-
 class Waits(sn.Strategy):
     def ask(self, n):
         open("asked", "w").close()
@@ -254,23 +244,6 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-@attack("A.6 a strategy that stops its parent")
-def stops(folder: Path) -> str:
-    started = time.monotonic()
-    made = hosted(folder, "Stops")
-    if made.returncode != 2 or "stopped" not in said(made):
-        raise Succeeded(f"no failure is told: {said(made)}")
-    return f"{said(made)} After {time.monotonic() - started:.0f} s."
-
-
-@attack("A.6 megabytes on standard error")
-def prints(folder: Path) -> str:
-    made = hosted(folder, "Prints")
-    if len(made.stderr) > 10**6:
-        raise Succeeded(f"{len(made.stderr):,} bytes are passed on")
-    return f"{len(made.stderr):,} bytes are passed on"
 
 
 @attack("A.6 what is no number, name or budget")

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from os import _exit as end_process  # also where a user's function runs (`staying`)
 from tempfile import TemporaryFile
@@ -53,6 +53,9 @@ _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
 _DUMP_SECONDS = 1.0
 _LONGEST_DUMP = 100_000
+_LARGEST = 2**27
+"""The most bytes of a message: what a text that is written there by accident begins with is more.
+"""
 _ROUNDS = 100
 """How often is looked for what killed processes have left behind in turn."""
 _BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "sent what")
@@ -281,8 +284,8 @@ class Worker:
         ready = wait([self._link, self._process.sentinel], patience)
         if self._link in ready:
             try:
-                return self._link.recv()
-            except (EOFError, OSError):
+                return pickle.loads(self._link.recv_bytes(_LARGEST))
+            except (EOFError, ConnectionError):
                 raise
             except Exception as error:  # noqa: BLE001 - a user's code may have written there
                 return error
@@ -515,11 +518,12 @@ def _work(
     with suppress(EOFError, OSError):
         while link.poll(_IDLE_SECONDS):
             content = link.recv()
-            alive()
             answer: Any = None
             try:
                 function = function or pickle.loads(task.function)
-                answer = function(pickle.loads(content))
+                job = pickle.loads(content)
+                alive()
+                answer = function(job)
                 reply = _DONE, cloudpickle.dumps(answer)
             except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
                 reply = _failed(error)
@@ -597,11 +601,15 @@ def end_descendants() -> None:
 
 
 def _forget_server() -> None:
-    """Let a fork server go, which ends when nobody has it; a further worker is another's."""
+    """Let a fork server go, with what tracks resources, which end when nobody has them."""
     server: Any = forkserver._forkserver
     if server._forkserver_alive_fd is not None:
         os.close(server._forkserver_alive_fd)
     server._forkserver_alive_fd = server._forkserver_address = server._forkserver_pid = None
+    tracker: Any = resource_tracker._resource_tracker
+    if tracker._fd is not None:
+        os.close(tracker._fd)
+    tracker._fd = tracker._pid = None
 
 
 def _failed(error: Exception) -> tuple[str, bytes]:

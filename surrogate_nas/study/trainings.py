@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.core.errors import EvaluationError
+from surrogate_nas.core.errors import EvaluationError, in_a_line
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import Jobs
@@ -297,6 +297,8 @@ def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
             values, cost = objective.benchmark.measure([job.cell], job.questions, job.seed)
     except EvaluationError as error:
         return EvaluationError(str(error), error.cause, error.cost)
+    except OSError as error:  # such as after its descriptors were closed
+        return EvaluationError(f"its process is spoilt ({in_a_line(error)})")
     slot = f"{platform.node()}-{os.getpid()}"
     return Trained(values[0].tolist(), float(cost[0]), slot, reference)
 

@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ BAD = {
     "text": "valid_error = 'good' for epoch 1, no number",
     "list": "valid_error = [1.0] for epoch 1, no number",
     "backwards": "it reported epoch 1, where 3 is next",
+    "writes": "its worker sent what is no answer",
+    "closes": "its worker ended with exit code 0",
+    "lowers": "Too many open files",
     "full": "OSError: [Errno 28] No space left on device",
 }
 SPACE = EnumerableChoiceSpace("bad", {"what": (*BAD, "works"), "size": ("1", "2")})
@@ -65,6 +69,14 @@ def train(_: sn.Cell, trial: RunningTrial) -> None:  # noqa: C901 - a line or tw
             trial.report(1, valid_error=2.0)
             trial.report(2, valid_error=2.0)
             trial.report(1, valid_error=2.0)
+        case "writes":
+            for descriptor in range(3, 60):
+                with suppress(OSError):
+                    os.write(descriptor, b"a line of output, which is long enough\n")
+        case "closes":
+            os.closerange(0, 60)
+        case "lowers":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
         case "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     for epoch in range(trial.start + 1, trial.epochs + 1):
@@ -96,4 +108,6 @@ def test_a_bad_training_is_one_line_and_the_others_go_on(
     failure = found[cells[2].text]
     assert BAD[what] in failure
     assert "\n" not in failure and len(failure) < 500
-    assert "a line of output" not in "".join(capfd.readouterr())
+    printed = "".join(capfd.readouterr())
+    assert "Traceback" not in printed
+    assert what == "writes" or "a line of output" not in printed
