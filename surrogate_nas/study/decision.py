@@ -653,7 +653,9 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
     """
     from scipy.special import stdtr, stdtrit
 
-    samples = _samples(differences)
+    samples = [np.round(d, _DIGITS) for d in differences]
+    if min(map(len, samples)) < _FEWEST_RUNS:
+        samples = [np.concatenate(samples)]
     sizes = np.array([len(sample) for sample in samples])
     counts = sizes.astype(np.float64)
     starts = np.cumsum(sizes) - sizes
@@ -679,13 +681,6 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
     return MeanDifference(
         difference, (low, high), 2 * float(stdtr(freedom, -abs(t))), error, freedom
     )
-
-
-def _samples(differences: Sequence[Values]) -> list[Values]:
-    samples = [np.round(d, _DIGITS) for d in differences]
-    if min(map(len, samples)) < _FEWEST_RUNS:
-        return [np.concatenate(samples)]
-    return samples
 
 
 def _corrected(quantile: float, skewness: float) -> float:

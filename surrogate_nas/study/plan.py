@@ -108,18 +108,24 @@ class Plan:
     @property
     def sentences(self) -> list[str]:
         """The plan in words: a sentence for each difference, and what is taken for granted."""
-        scope = (
-            "On this problem"
-            if len(self.problems) == 1
-            else f"On these {len(self.problems)} problems"
+        n = len(self.problems)
+        scope = "On this problem" if n == 1 else f"On these {n} problems"
+        sentences = []
+        for one in self.differences:
+            takes = f"needs more than {plural(MOST_RUNS, 'run')} per problem"
+            if one.runs_needed is not None:
+                between = f" ({one.low} to {one.high})" if one.low != one.high else ""
+                takes = (
+                    f"is decided with {share(POWER)} power from {plural(one.runs_needed, 'run')}"
+                    f" per problem on{between}"
+                )
+            difference = f"a difference of {one.difference:g} between two mean normalised regrets"
+            sentences.append(f"{scope}, {difference} {takes}.")
+        sentences.append(
+            f"Runs are taken to spread as those of {self.widest} do, and to differ all alike; a"
+            " difference that comes from a few failed runs needs more."
         )
-        return [
-            *(f"{scope}, {_needed_clause(one)}." for one in self.differences),
-            (
-                f"Runs are taken to spread as those of {self.widest} do, and to differ all alike; a"
-                " difference that comes from a few failed runs needs more."
-            ),
-        ]
+        return sentences
 
     def to_json(self) -> dict[str, Any]:
         """The plan as ``snas plan --json`` prints it."""
@@ -129,17 +135,6 @@ class Plan:
             "target_power": POWER,
             "sentences": self.sentences,
         }
-
-
-def _needed_clause(one: Needed) -> str:
-    text = f"a difference of {one.difference:g} between two mean normalised regrets"
-    if one.runs_needed is None:
-        return f"{text} needs more than {plural(MOST_RUNS, 'run')} per problem"
-    between = f" ({one.low} to {one.high})" if one.low != one.high else ""
-    return (
-        f"{text} is decided with {share(POWER)} power from {plural(one.runs_needed, 'run')} per"
-        f" problem on{between}"
-    )
 
 
 @checked
