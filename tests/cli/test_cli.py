@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 from pathlib import Path
 from typing import Any
@@ -399,117 +400,51 @@ def test_verify_fails_when_a_table_is_wrong(
     assert wrong.code == 2 and "valid_error/200" in wrong.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["search", "nothing-here"], "Unknown benchmark 'nothing-here'"),
-        (["search", "analog-cifar1"], "Did you mean 'analog-cifar10'?"),
-        (
-            ["search", "nb201-cifar1"],
-            "nb201-cifar100, nb201-imagenet16; snas benchmarks lists all.",
-        ),
-        (
-            ["search", "analog-cifar10", "--strategy", "evolution(population=-2)"],
-            "population must be a whole number",
-        ),
-        (
-            ["search", "analog-cifar10", "--strategy", "evolution(population=0)"],
-            "population must be a whole number",
-        ),
-        (
-            ["search", "analog-cifar10", "--strategy", "evolution(tournament=0)"],
-            "tournament must be a whole number",
-        ),
-        (
-            ["search", "analog-cifar10", "--strategy", "bohb(num_samples=-2)"],
-            "num_samples must be a whole number",
-        ),
-        (
-            ["search", "analog-cifar10", "--strategy", "hyperband(eta=0)"],
-            "eta must be a finite number above 1",
-        ),
-        (
-            ["search", "analog-cifar10", "--strategy", BROKEN],
-            f"name the strategy in it, as in {BROKEN}:Fine.",
-        ),
-        (
-            ["check", BROKEN],
-            (
-                f"{BROKEN} is a file; name the strategy, space or surrogate in it, as in"
-                f" {BROKEN}:Fine."
-            ),
-        ),
-        (
-            ["train", CELL, "--task", "tests/tiny_task.py"],
-            "name the task in it, as in tests/tiny_task.py:TINY.",
-        ),
-        (
-            ["train", CELL, "--task", "none.py"],
-            "none.py is a file; name the task in it, as in none.py:NAME.",
-        ),
-        (["search", "analog-cifar10", "--strategy", "evolutoin"], "Did you mean 'evolution'?"),
-        (
-            ["search", "analog-cifar10", "--strategy", "none.py:Class"],
-            "There is no strategy file none.py",
-        ),
-        (["search", "analog-cifar10", "--strategy", f"{BROKEN}:Nothing"], "defines no Nothing"),
-        (["search", "analog-cifar10", "--objective", "valid_error"], "Unknown metric"),
-        (["search", "analog-cifar10", "--objective", "digital_error +"], "column 16"),
-        (["search", "analog-cifar10", "--objective", "params"], "needs a loss term"),
-        (
-            [
-                "search",
-                "analog-cifar10",
-                "--objective",
-                "digital_error",
-                "--subject-to",
-                "params << 3",
-            ],
-            "a number",
-        ),
-        (
-            ["search", "analog-cifar10", "--budget", "0"],
-            "A budget in cells must be a whole number of at least 1",
-        ),
-        (["search", "analog-cifar10", "--budget-seconds", "inf"], "finite number"),
-        (["search", "analog-cifar10", "--budget-seconds", "0.5"], "does not pay"),
-        (["search", "analog-cifar10", "--seed", "-1"], "at least 0"),
-        (["search", "analog-cifar10", "--budget", "many"], "--budget"),
-        (["query", "analog-cifar10", "|none~0|"], "Malformed cell"),
-        (["query", "analog-cifar10", CELL.replace("none", "conv")], "Unknown operation 'conv'"),
-        (["compare", "--runs", "0"], "The number of runs must be a whole number from 1"),
-        (["compare", "--runs", "9" * 20], "from 1 to 1,000,000, not 9"),
-        (["compare", "--budget", "9" * 20], "of at most 1000000000, not 9"),
-        (
-            ["compare", "--budget-seconds", "1e-300"],
-            "The budget does not pay for a single evaluation.",
-        ),
-        (["compare", "--strategies", ","], "There is no name in ','."),
-        (["compare", "--strategies", " , ,", "--strategies", ""], "There is no name in"),
-        (["compare", "--workers", "0"], "at least 1 worker"),
-        (["compare", "--strategies", "random,random"], "same name"),
-        (["compare", "--seed", "-3"], "at least 0"),
-        (["report", "no-such-folder"], "holds no comparison"),
-        (["check", "none"], "Unknown strategy"),
-        (["data", "fetch", "nb102"], "nb102"),
-        (["nonsense"], "nonsense"),
-        (["train", CELL, "--task", "digit"], "Did you mean 'digits'"),
-        (["train", CELL, "--device", "quantum"], "no device 'quantum'"),
-        (["train", CELL, "--epochs", "0"], "at least 1"),
-        (["train", "|x|"], "Malformed cell"),
-        (["train", "conv_stack(layers=5, channels=8)"], "not 5"),
-        (["train", CELL, "--task", "tests/tiny_task.py:RAISES"], "the disk is on the moon"),
-    ],
-)
+BAD = f"""
+search nothing-here: Unknown benchmark 'nothing-here'
+search analog-cifar1: Did you mean 'analog-cifar10'?
+search nb201-cifar1: nb201-cifar100, nb201-imagenet16; snas benchmarks lists all.
+search fashion --strategy {BROKEN}: name the strategy in it, as in {BROKEN}:Fine.
+search fashion --strategy evolutoin: Did you mean 'evolution'?
+search fashion --strategy none.py:Class: There is no strategy file none.py
+search fashion --strategy {BROKEN}:Nothing: defines no Nothing
+search fashion --objective valid_eror: Unknown metric
+search fashion --objective 'valid_error +': column 14
+search fashion --objective params: needs a loss term
+search fashion --objective valid_error --subject-to 'params << 3': Malformed expression
+search fashion --budget 0: A budget in cells must be a whole number of at least 1
+search fashion --budget-seconds inf: finite number
+search fashion --seed -1: at least 0
+search fashion --budget many: --budget
+query fashion '|none~0|': Malformed cell
+compare --runs 0: The number of runs must be a whole number from 1
+compare --budget 99999999999999999999: of at most 1000000000, not 9
+compare --budget-seconds 1e-300: The budget does not pay for a single evaluation.
+compare --strategies ,: There is no name in ','.
+compare --workers 0: at least 1 worker
+compare --strategies random,random: same name
+report no-such-folder: holds no comparison
+check none: Unknown strategy
+data fetch nb102: nb102
+nonsense: nonsense
+train 11 --task digit: Did you mean 'digits'
+train 11 --task none.py: none.py is a file; name the task in it, as in none.py:NAME.
+train 11 --device quantum: no device 'quantum'
+train 11 --epochs 0: at least 1
+train 'conv_stack(layers=5, channels=8)': not 5
+train 11 --task tests/tiny_task.py:RAISES: the disk is on the moon
+"""
+"""Commands, each with words of the line that refuses it."""
+
+
+@pytest.mark.parametrize("line", BAD.strip().splitlines())
 def test_bad_input_gets_one_clear_line(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    says: str,
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
+    command, _, says = line.partition(": ")
+    arguments = shlex.split(command)
     if arguments[0] == "compare":
-        arguments = [*arguments, "--out", str(tmp_path / "out")]
+        arguments += ["--out", str(tmp_path / "out")]
     monkeypatch.setenv("COLUMNS", "40")
     assert_one_clear_line(snas(*arguments), says)
     assert not (tmp_path / "out").exists()
