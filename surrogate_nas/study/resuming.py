@@ -35,7 +35,7 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
     Raises:
         UserError: The folder is of the same question and of other numbers; the line says which.
     """
-    if folder is None or not (store := Store(folder)).exists:
+    if folder is None or not (store := Store(folder)).exists or store.is_empty:
         return objective
     stored = store.read()
     # of another question the store says what differs

@@ -78,6 +78,14 @@ class Store:
         """Whether the folder holds a comparison."""
         return self._description.is_file()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run has a trial, so that another comparison may take its place."""
+        return not any(
+            b"\n" in path.read_bytes().partition(b"\n")[2]
+            for path in self.folder.glob("runs/*.jsonl")
+        )
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder, which is made if need be, for this process alone; waits for another
@@ -121,6 +129,9 @@ class Store:
             for label, texts in own.items()
         }
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
+        if self.exists and self.is_empty:
+            for path in (*self.folder.glob("runs/*.jsonl"), self._description):
+                path.unlink()
         if self.exists:
             stored = self.read()
             if differs := _differs(stored, experiment):
