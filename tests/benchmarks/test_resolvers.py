@@ -134,7 +134,7 @@ def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) ->
         == 0
     )
     stored = snas("report", tmp_path / "o")
-    assert stored.code == 0 and "name it yourself if you trust it" in stored.err
+    assert stored.code == 2 and "name it yourself if you trust it" in stored.err
     assert snas("report", tmp_path / "o", "--bench", bench).code == 0
     assert read_comparison(tmp_path / "o", benchmark=bench).strategies == ["random"]
 
