@@ -3,9 +3,9 @@
 Each line is sealed by a short digest of itself and of the seal before it, so an altered, lost,
 moved or foreign line shows. A last line that a crash left torn is dropped. One process writes at a
 time; a second one waits. A line is in the file when ``append`` returns, so a killed process loses
-none. A power cut can lose those since the last ``commit``, which the file makes by itself every
-fifth of a second as long as lines are added. The first line of a journal describes the work;
-neither another work's file nor a damaged one is ever continued.
+none. A power cut can lose those since the last ``commit``. A line that comes a fifth of a second or
+more after it commits all. The first line of a journal describes the work; neither another work's
+file nor a damaged one is ever continued.
 """
 
 from __future__ import annotations
@@ -317,7 +317,7 @@ class Journal:
         return UserError(f"{self.path} is damaged ({error}). Delete it to begin anew.")
 
     def append(self, entry: Any) -> None:
-        """Add a line, which is on the disk a fifth of a second later.
+        """Add a line, which is in the file when this returns; see the module for power cuts.
 
         Args:
             entry: Anything that JSON can hold.
