@@ -173,20 +173,3 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
         with suppress(OSError):
             file.unlink()
         lock.release()
-
-
-def claim(file: Path) -> int | None:
-    """The descriptor of a file that this process alone has locked, until it is closed; None where
-    another process has.
-
-    A second claim by the same process releases the first, because POSIX locks belong to processes.
-    """
-    import fcntl
-
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        os.close(descriptor)
-        return None
-    return descriptor
