@@ -260,13 +260,10 @@ def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
     Args:
         failures: Of each training its cell's text and why it failed, empty where it did not.
     """
-    if not failures or not all(failure for _, failure in failures):
-        return False
-    reasons = set()
-    for cell, failure in failures:
-        reason, _, _ = failure.partition("; its output is in ")
-        reasons.add(reason.replace(cell, ""))
-    return len(reasons) == 1
+    reasons = {
+        failure.partition("; its output is in ")[0].replace(cell, "") for cell, failure in failures
+    }
+    return len(reasons) == 1 and all(failure for _, failure in failures)
 
 
 def _failures(trials: Sequence[Trial]) -> list[tuple[str, str]]:
@@ -366,14 +363,12 @@ class _Search:
 
     def judged(self, run: Run) -> Run:
         """The run with what other seeds say of its answer, where its search saw drawn ones."""
-        if not self.objective.trained_seeds or run.failure or not run.answers:
-            return run
-        found = run.incumbent
-        if not found.feasible:
+        is_asked = self.objective.trained_seeds and run.answers and not run.failure
+        if not is_asked or not run.incumbent.feasible:
             return run
         assert self.slots is not None
         judgement = judged(
-            self.objective, self.ledger.draw, found, self.options, self.slots, self.now()
+            self.objective, self.ledger.draw, run.incumbent, self.options, self.slots, self.now()
         )
         return replace(run, judged=judgement)
 
