@@ -66,7 +66,11 @@ _Papers = Annotated[str, Meta(max_length=10 * _LONGEST_LINE, pattern=_ONE_LINE)]
 
 
 class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Name, licence and citation of a benchmark."""
+    """A benchmark whose results an archive holds.
+
+    Attributes:
+        name, licence, citation: Of the benchmark; empty where that is not here.
+    """
 
     name: _Line
     licence: _Line
@@ -74,7 +78,11 @@ class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ArchivedFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """The sha256 and the size of a file."""
+    """A file of an archive.
+
+    Attributes:
+        sha256, bytes: Its digest and its size.
+    """
 
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     bytes: Count

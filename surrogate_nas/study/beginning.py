@@ -35,6 +35,7 @@ FirstLike = CellLike | Path | Sequence[CellLike | Path]
 """A cell, a file with a cell a line, or several of these."""
 
 BEGINNING = "beginning"
+"""What a folder calls it."""
 _CELL = "cell"
 _EPOCHS = "epochs"
 
@@ -127,6 +128,7 @@ class Beginning:
 
 
 NOTHING = Beginning()
+"""A run that begins as all others do."""
 
 
 def usual_first_cells(benchmark: Benchmark) -> int:

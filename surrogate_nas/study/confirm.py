@@ -45,6 +45,7 @@ from surrogate_nas.study.trainings import Job, Slots, Trainings, slots_of
 FIRST_FRESH = 1_000_000
 """The first seed of confirming trainings where any can be trained; no search sees these."""
 FEWEST_SEEDS = 2
+"""With one seed a cell has no spread."""
 _MOST_TRAINED = 1_000
 _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
 

@@ -32,6 +32,7 @@ Regrets = Mapping[str, Values]
 """Of one problem: by strategy its runs, shape ``(runs,)`` or ``(runs, points)``."""
 
 RESAMPLES = 1000
+"""Of the runs on every problem."""
 _RESAMPLES = 10_000
 _MANY = 1_000
 """Runs whose mean is as good as normal."""
