@@ -1,11 +1,7 @@
-"""Packing of our objects for the process of a user's code: by name, by file, or by value.
-
-Only in this direction: what that process sends is JSON.
-"""
+"""Packing of objects for the process of a user's code: by name, by file, or by value."""
 
 from __future__ import annotations
 
-import io
 import pickle
 import sys
 from collections.abc import Iterable
@@ -15,8 +11,6 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.core.plugin import import_file, module_name, origin
 from surrogate_nas.runtime.failure import StrategyError, one_line
-
-_NOTHING = object()
 
 
 class Packed(NamedTuple):
@@ -31,27 +25,7 @@ class Packed(NamedTuple):
     content: bytes
 
 
-class _Pickler(pickle.Pickler):
-    """Sends a space that the other process has as a mark."""
-
-    def __init__(self, file: io.BytesIO, shared: object) -> None:
-        super().__init__(file)
-        self._shared = shared
-
-    def persistent_id(self, item: Any) -> str | None:
-        return "shared" if item is self._shared else None
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, shared: object) -> None:
-        super().__init__(file)
-        self._shared = shared
-
-    def persistent_load(self, _: Any) -> object:
-        return self._shared
-
-
-def pack(*objects: object, shared: object = _NOTHING) -> Packed:
+def pack(*objects: object) -> Packed:
     """Pack objects for another process.
 
     Classes that it can import go by name, those of a user's file with that file, and all others (of
@@ -66,8 +40,7 @@ def pack(*objects: object, shared: object = _NOTHING) -> Packed:
     try:
         if importable:
             try:
-                _Pickler(content := io.BytesIO(), shared).dump(objects)
-                return Packed(files, content.getvalue())
+                return Packed(files, pickle.dumps(objects))
             except (pickle.PicklingError, AttributeError, TypeError):
                 pass
         return Packed(files, _by_value(objects, modules))
@@ -80,12 +53,12 @@ def pack(*objects: object, shared: object = _NOTHING) -> Packed:
         ) from error
 
 
-def unpack(packed: Packed, shared: object = _NOTHING) -> tuple[Any, ...]:
+def unpack(packed: Packed) -> tuple[Any, ...]:
     """Take out what `pack` packed; in the process that was started for it."""
     for file, what in packed.files:
         if origin(module_name(file, what)) != (file, what):
             import_file(file, what)
-    content: tuple[Any, ...] = _Unpickler(io.BytesIO(packed.content), shared).load()
+    content: tuple[Any, ...] = pickle.loads(packed.content)
     return content
 
 

@@ -1,8 +1,5 @@
-"""What a run sees of a strategy, wherever it runs: its flags and its proposals, checked against the
-contract, also from JSON.
-
-The process of a user's strategy sends these as JSON, so that nothing it says is ever unpickled, and
-every cell is looked up by its text in the space of ours.
+"""What a run sees of a strategy: its flags and its proposals, checked against the contract, also
+from JSON that was stored.
 """
 
 from __future__ import annotations

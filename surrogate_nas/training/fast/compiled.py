@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +24,6 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files import home, locked, replacing
 from surrogate_nas.files.regular import open_regular
-from surrogate_nas.runtime.fresh import fresh
 from surrogate_nas.runtime.worker import ending
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ define void @probe(ptr %at) {
 store <16 x float> %y, ptr %at
 ret void }
 """
-_TRIAL = "surrogate_nas.training.fast.compiled:trial"
 _on_trial = False
 
 
@@ -175,7 +174,8 @@ def _try(named: str, llvm: Any) -> None:
     """Compile for a named processor and train a step, in a process of its own: LLVM aborts, and so
     does the system.
     """
-    made = fresh(_TRIAL)
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import trial; trial()"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     if not made.returncode:
         return
     how = ending(made.returncode)
