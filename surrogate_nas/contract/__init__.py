@@ -14,6 +14,7 @@ The others are ``spaces.SpaceContract``, ``surrogates.SurrogateContract`` and
 ``sources.SourceContract``.
 """
 
-from surrogate_nas.contract.checks import Check, check
+from surrogate_nas.contract.checking import check
+from surrogate_nas.contract.checks import Check
 
 __all__ = ["Check", "check"]

@@ -15,14 +15,13 @@ from surrogate_nas.contract.checks import Contract
 from surrogate_nas.contract.spaces import SpaceContract
 from surrogate_nas.contract.strategies import StrategyContract
 from surrogate_nas.contract.surrogates import SurrogateContract
-from surrogate_nas.contract.trying import trajectory
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.plugin import import_file
 from surrogate_nas.runtime.failure import one_line, shown
 from surrogate_nas.runtime.packing import unpack
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
-from surrogate_nas.strategies import Strategy, resolve, strategy_entry
+from surrogate_nas.strategies import Strategy, strategy_entry
 from surrogate_nas.strategies import known as known_strategies
 from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
@@ -75,13 +74,10 @@ def contract_of(spec: object, space: Space | None) -> Contract:
     )
 
 
-def replies(mode: str) -> Iterator[object]:
+def replies() -> Iterator[object]:
     """The lines of JSON that answer the objects on standard input."""
     sys.path[:] = os.environ["PYTHONPATH"].split(os.pathsep)
-    spec, space, *more = unpack(pickle.load(sys.stdin.buffer))
-    if mode == "run":
-        yield list(map(str, trajectory(resolve(spec), space, seed=0, n=more[0])))
-        return
+    spec, space, limit = unpack(pickle.load(sys.stdin.buffer))
     try:
         checks = dict(contract_of(spec, space).checks())
     except UserError as error:
@@ -89,7 +85,7 @@ def replies(mode: str) -> Iterator[object]:
         return
     yield {"names": list(checks)}
     for make in checks.values():
-        faulthandler.dump_traceback_later(more[0], exit=True)
+        faulthandler.dump_traceback_later(limit, exit=True)
         yield outcome(make)
         faulthandler.cancel_dump_traceback_later()
 
@@ -121,5 +117,5 @@ if __name__ == "__main__":
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     faulthandler.enable()
-    for reply in replies(sys.argv[1]):
+    for reply in replies():
         print(json.dumps(reply), file=lines, flush=True)
