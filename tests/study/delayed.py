@@ -100,8 +100,16 @@ class Delayed(Benchmark):
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
         return self.table.scale(question, seed)
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
-        return self.table.continued(cell, since, epochs, metrics)
+    def continued(
+        self,
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),
+        *,
+        seed: Seed | None = None,
+    ) -> float:
+        return self.table.continued(cell, since, epochs, metrics, seed=seed)
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         if not self.knows_costs:

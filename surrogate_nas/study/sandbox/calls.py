@@ -142,7 +142,7 @@ class Called(Sandboxed):
         except TimeLimitError as error:
             raise StrategyError(f"it took more than {self._limit:g} s when it {when}.") from error
         except BaseException as error:
-            if is_interrupt(error):
+            if is_interrupt(error) or (self._is_ours and not isinstance(error, Exception)):
                 raise
             raise as_strategy_error(error, when, self.file) from error
         finally:
