@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,9 +45,12 @@ from surrogate_nas.files.home import HOME_VARIABLE
 from surrogate_nas.objective import Objective
 from surrogate_nas.tables import read_compact
 from surrogate_nas.tables.sources import lcdb
+from tests.answer import independent
 from tests.answer.simulated import effects, write_lcdb, write_others, write_simulated
 
 TASKS = ["rotation", "mnist1d", "text", "splice", "glyphs"]
+FETCHED_VARIABLE = "SURROGATE_NAS_FETCHED"
+"""Names a home whose tables of other people are recomputed too."""
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +184,27 @@ def test_the_switch_is_held_against_the_same_strategy_without_it() -> None:
     assert switches(switched({"a": 1.0, "b": 1.0})).empty, "of two sources no mean is told"
 
 
-def test_lcdb_is_one_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_that_recomputes_imports_nothing_of_what_it_checks() -> None:
+    tree = ast.parse(Path(independent.__file__).read_text(encoding="utf-8"))
+    names = {
+        one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names
+    }
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    others = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    assert others == {"h5py", "numpy", "scipy"}
+
+
+def assert_recomputed(frames: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Each family's numbers are those of the tables in a home, by other means."""
+    again = independent.families(folder)
+    for name, frame in frames.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+        here = set(frame["family"])
+        own = [line for line in again[name] if line["family"] in here]
+        assert independent.differing(own, independent.rows(folder / f"{name}.csv")) == []
+
+
+def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "fetched/lcdb/0.1.0"
     folder.mkdir(parents=True)
     path = write_lcdb(folder / "lcdb-0.1.0.tar.gz", range(11, 16))
@@ -190,12 +216,13 @@ def test_lcdb_is_one_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = frames["replications"].set_index("contrast")
     assert len(found) == 5 and (found["family"] == "LCDB").all() and (found["sources"] == 5).all()
     assert frames["epochs"].empty
+    assert_recomputed(frames, tmp_path)
     told = lacking(frames["replications"])
     assert "TabM (snas data fetch tabm)" in told
     assert not any(line.startswith("LCDB") for line in told)
 
 
-def test_tables_of_others_are_families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_of_others_are_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     write_others(tmp_path / "tables")
     frames = replications()
@@ -203,6 +230,23 @@ def test_tables_of_others_are_families(tmp_path: Path, monkeypatch: pytest.Monke
     assert found.loc[("TabM", "train"), ["tables", "sources"]].tolist() == [4, 3]
     assert {"fashion", "TabM", "NAS-Bench-NLP"} <= set(found.index.get_level_values(0))
     assert set(frames["epochs"]["chosen_by"]) == {*outside.CHOOSERS} - {"validation loss"}
+    assert_recomputed(frames, tmp_path)
+
+
+@pytest.mark.slow
+def test_fetched_tables_are_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a home with fetched data, which is only read."""
+    fetched = os.environ.get(FETCHED_VARIABLE)
+    if not fetched:
+        pytest.skip(f"set {FETCHED_VARIABLE} to a home with other people's tables")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "fetched").symlink_to(Path(fetched) / "fetched")
+    for path in (Path(fetched) / "tables").glob("*.h5"):
+        (tmp_path / "tables" / path.name).symlink_to(path)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    frames = replications()
+    assert len(set(frames["replications"]["family"])) > 1
+    assert_recomputed(frames, tmp_path)
 
 
 def test_tables_of_one_source_are_averaged_before_sources_are_combined() -> None:
@@ -324,6 +368,9 @@ def test_a_pick_among_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         pick = rest[signal[seed].argmin()]
         better.append(np.mean(rest < pick - 1e-9))
         lost.append(pick - rest.min())
+    found.to_csv(tmp_path / "optima.csv", index=False)
+    again = independent.optima(tmp_path, fewest=60)
+    assert independent.differing(again, independent.rows(tmp_path / "optima.csv")) == []
     line = found.set_index("signal").loc["train loss 100"]
     assert line["better"] == pytest.approx(np.mean(better))
     assert line["regret"] == pytest.approx(np.mean(lost) / np.sqrt(goal.var(0, ddof=1).mean()))

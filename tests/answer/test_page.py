@@ -1,4 +1,4 @@
-"""The page of a simulated folder: its numbers, its words, and its look."""
+"""The page of a simulated folder: every number again by other means, its words, and its look."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,9 @@ from analysis.answer.searching import (
     store_of,
 )
 from analysis.marked import held
+from surrogate_nas.files import home
 from surrogate_nas.tables import read_compact
+from tests.answer.independent import Line, differing, files, rows
 from tests.answer.simulated import effects, write_simulated
 from tests.browser import chromium
 
@@ -43,7 +44,7 @@ FILES = {
     *("left_out", "second_space", "optima", "short_runs", "replications", "outside", "epochs"),
     *("variance", "gains", "switches", "tolerance", "worth", "trainings"),
 }
-"""Of the page."""
+"""Of the page, whose numbers are computed again."""
 
 
 def searches(folder: Path) -> None:
@@ -96,17 +97,9 @@ def page(found: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_page(found, tmp_path_factory.mktemp("page")).parent
 
 
-Line = dict[str, Any]
-
-
-def rows(page: Path, name: str) -> list[Line]:
-    """The lines of a file of the page."""
-    lines: list[Line] = []
-    with (page / "data" / f"{name}.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            numbers = {k: float(v) for k, v in row.items() if re.fullmatch(r"-?[\d.e-]*\d", v)}
-            lines.append({**row, **numbers})
-    return lines
+@pytest.fixture(scope="module")
+def again(data: Path, page: Path) -> dict[str, list[Line]]:
+    return files(data, page, home())
 
 
 def printed(value: float) -> str:
@@ -129,27 +122,42 @@ def words(page: Path) -> str:
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text)))
 
 
-def test_every_file_of_the_page_has_lines(page: Path) -> None:
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_every_number_is_recomputed(again: dict[str, list[Line]], page: Path, name: str) -> None:
+    told = rows(page / "data" / f"{name}.csv")
+    assert bool(told) == (name not in ("left_out", "optima", "epochs"))
+    assert differing(again[name], told) == []
+
+
+def test_no_file_of_the_page_is_left_out(again: dict[str, list[Line]], page: Path) -> None:
     here = {path.stem for path in (page / "data").iterdir()}
-    assert here - {"controls", "classes"} == FILES
-    empty = {name for name in FILES if not rows(page, name)}
-    assert empty == {"left_out", "optima", "epochs"}
+    assert here - {"controls", "classes"} == set(again) == FILES
 
 
-def test_the_page_prints_what_its_files_hold(page: Path) -> None:
+def test_another_number_or_line_is_noticed(again: dict[str, list[Line]], page: Path) -> None:
+    told = rows(page / "data/contrasts.csv")
+    assert len(differing(again["contrasts"], told[1:])) == 1
+    for column in ("difference", "decided", "regret_p", "tasks"):
+        own = [dict(line) for line in again["contrasts"]]
+        for line in own:
+            line[column] = not line[column] if column == "decided" else line[column] + 0.001
+        assert differing(own, told), column
+
+
+def test_the_page_prints_what_is_recomputed(again: dict[str, list[Line]], page: Path) -> None:
     text = words(page)
-    for own in rows(page, "contrasts"):
+    for own in again["contrasts"]:
         for name, prefix in (("difference", ""), ("regret", "regret_")):
             assert estimate(own, name, prefix) in text
         for prefix in ("new_", "hall_", "two_level_"):
             assert ends(own, prefix) in text
-    for own in rows(page, "tolerance"):
+    for own in again["tolerance"]:
         assert f"{own['rule']} {estimate(own, 'params')} {estimate(own, 'goal')}" in text
-    for own in rows(page, "switches"):
+    for own in again["switches"]:
         assert f"{own['strategy'].replace('_', ' ')} {estimate(own)} (further in" in text
-    for own in rows(page, "gains"):
+    for own in again["gains"]:
         assert f"a search ends {estimate(own)} standard deviations of a seed" in text
-    for own in rows(page, "variance"):
+    for own in again["variance"]:
         assert f"{own['share']:.0%}" in text
 
 
@@ -226,7 +234,7 @@ def test_every_picture_has_its_data_beside_it(page: Path) -> None:
         "replications",
         "outside",
     ):
-        assert rows(page, name), name
+        assert rows(page / "data" / f"{name}.csv"), name
     assert (page / "answer.bib").read_text(encoding="utf-8").startswith("@misc{")
 
 
@@ -274,3 +282,11 @@ def shipped() -> Findings:
 def test_readme_says_what_the_shipped_tables_say(shipped: Findings) -> None:
     text = held(README, "python -m analysis.answer --readme")
     assert text == summary(shipped)
+
+
+def test_every_number_of_the_shipped_tables_is_recomputed(
+    shipped: Findings, tmp_path: Path
+) -> None:
+    page = write_page(shipped, tmp_path).parent
+    for name, own in files(SHIPPED, page, home()).items():
+        assert differing(own, rows(page / "data" / f"{name}.csv")) == [], name

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from surrogate_nas.benchmarks.cache import AnswerCache, Trained
+from surrogate_nas.benchmarks.cache import AnswerCache, Key, Trained
 from surrogate_nas.core.errors import UserError
 from tests.formats import FOLDER
 
@@ -108,6 +108,26 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="Cannot write") as refused:
             AnswerCache(path).add(KEY, answer(), {})
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_and_no_cut_changes_an_answer(file: Path) -> None:
+    answers: dict[Key, Trained] = {("cell", 1, i): answer(i) for i in range(60)}
+    AnswerCache(file).add_all(answers, {})
+    whole = file.read_bytes()
+    rng = random.Random(0)
+    for number in range(300):
+        content = bytearray(whole)
+        at = rng.randrange(len(content))
+        content[at] ^= 1 << rng.randrange(8)
+        file.write_bytes(content if number % 2 else content[:at])
+        cache = AnswerCache(file)
+        try:
+            for _ in range(2):
+                assert all(cache.find(key) in (trained, None) for key, trained in answers.items())
+                cache.add_all(answers, {})
+        except UserError as error:
+            assert str(file) in str(error) and "\n" not in str(error)
 
 
 def test_a_file_that_is_no_database_is_one_line(file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
 from surrogate_nas.benchmarks.running import RunningTrial
 from surrogate_nas.benchmarks.training import Training
-from surrogate_nas.files import locked
+from surrogate_nas.files import HOME_VARIABLE, locked
 
 SPACE = sn.ChoiceSpace("net", {"width": (8, 16), "depth": (1, 2)})
 CELL = SPACE.at((0, 1))
@@ -115,6 +116,25 @@ def test_a_damaged_report_ends_no_later_search(place: TrainingFolder, line: byte
     assert asked(*range(1, 10))[0] == WHOLE
     assert place.reports.read_bytes().startswith(whole)
     assert place.reports.read_bytes().count(b"\n") == 9
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_and_no_cut_changes_a_result(
+    place: TrainingFolder, fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(0)
+    for number in range(40):
+        home = shutil.copytree(fresh_home, tmp_path / str(number))
+        monkeypatch.setenv(HOME_VARIABLE, str(home))
+        copied = home / place.path.relative_to(fresh_home)
+        files = sorted(path for path in copied.rglob("*") if path.is_file())
+        path = rng.choice([file for file in files if file.stat().st_size])
+        flipped = bytearray(path.read_bytes())
+        at = rng.randrange(len(flipped))
+        flipped[at] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped if number % 2 else flipped[:at])
+        values, cost = asked(*range(1, 10))
+        assert values == WHOLE and 0 < cost < 1e6, path
 
 
 def test_the_checkpoint_that_another_process_continues_is_not_removed(
