@@ -248,7 +248,7 @@ def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
             float(number)
             for number in re.findall(r"\d+\.\d+", f"{score} {std} {iqm} {ends} {regret}")
         ]
-        wanted = [entry["score"][key] for key in ("mean", "std", "iqm")] + entry["score"]["ci95"]
+        wanted = [entry["score"][key] for key in ("mean", "std", "iqm")] + [*entry["score"]["ci95"]]
         decimals = len(re.findall(r"\.(\d+)", score)[0])
         assert numbers == [round(value, decimals) for value in [*wanted, entry["regret"]["mean"]]]
         assert score.startswith(r"\textbf") == (entry["name"] == best)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.tables import ColumnKey, TableFile, Values
 from surrogate_nas.tables.sources.base import SOURCES, Verified
@@ -18,7 +19,13 @@ _QUANTILES = {"best": 0.0, "median": 0.5, "worst": 1.0}
 def verified(source: str) -> Iterator[Verified]:
     """Check the tables of a source against the facts that it declares, and as its module does."""
     for name, facts in declaration(source).facts.items():
-        yield from check_facts(name, facts)
+        try:
+            yield from check_facts(name, facts)
+        except KeyError as error:
+            raise UserError(
+                f"The table {name} lacks {error}. It was made by an earlier version: run"
+                f" snas data fetch {source} to replace it."
+            ) from error
     yield from getattr(SOURCES.find(source), "verify", tuple)()
 
 
