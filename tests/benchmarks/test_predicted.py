@@ -182,7 +182,7 @@ def test_without_files_or_library_one_line_says_what_to_do(
     nb301._session.cache_clear()
     refused = snas("query", "nb301", "DARTS_V1", "--metric", "valid_error", "--epochs", 3)
     assert (
-        refused.code == 2 and "model_v2.onnx was altered. Run snas data fetch nb301" in refused.err
+        refused.code == 2 and "model_v2.onnx was altered: run snas data fetch nb301" in refused.err
     )
     assert refused.err.count("\n") == 1
     nb301._session.cache_clear()
