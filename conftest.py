@@ -6,12 +6,16 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import registry
+
+with suppress(ImportError):  # it closes all handlers of logging, and with absl's what pytest reads
+    import submitit  # noqa: F401
 
 
 def pytest_configure() -> None:
