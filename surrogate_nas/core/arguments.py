@@ -267,12 +267,10 @@ def check_struct(instance: Struct, what: str = "") -> None:
 
     Example:
         >>> from typing import Annotated
-        >>> from msgspec import Meta, Struct
-        >>> class Plan(Struct, frozen=True):
-        ...     runs: Annotated[int, Meta(ge=1)]
-        ...
-        ...     def __post_init__(self) -> None:
-        ...         check_struct(self)
+        >>> from msgspec import Meta, defstruct
+        >>> counted = Annotated[int, Meta(ge=1)]
+        >>> checks = {"__post_init__": check_struct}
+        >>> Plan = defstruct("Plan", [("runs", counted)], namespace=checks, frozen=True)
         >>> Plan(runs=0)
         Traceback (most recent call last):
             ...
