@@ -16,8 +16,6 @@ from surrogate_nas.space import DEFAULT_SPACE, cell_named, register
 from surrogate_nas.tables import write_table
 from surrogate_nas.training import task_named
 from surrogate_nas.training import train as run_train
-from surrogate_nas.training.hardware import Protocol, draw_cells
-from surrogate_nas.training.hardware import measure as run_measure
 
 
 def train(
@@ -119,6 +117,9 @@ def measure(
       snas measure 11 12 --out winner.h5
       snas measure --cells 36 --space macro --task digits --out stacks.h5
     """
+    from surrogate_nas.training.hardware import Protocol, draw_cells
+    from surrogate_nas.training.hardware import measure as run_measure
+
     if os.path.isdir(out):
         raise UserError(f"{out} is a folder; name the file to write.")
     if bool(cell) == (cells is not None):

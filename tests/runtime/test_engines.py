@@ -285,7 +285,7 @@ def test_an_interrupted_engine_leaves_no_process(
     gated = Gated(tmp_path)
     process = gated.start_on(name)
     gated.arrived(2)
-    assert len(workers(str(tmp_path))) == 2 and hit(process, "parent -2", str(tmp_path))
+    assert len(workers(str(tmp_path))) >= 2 and hit(process, "parent -2", str(tmp_path))
     _, said = process.communicate()
     assert process.returncode == 130 and "interrupted" in said
     while marked(str(tmp_path)):
