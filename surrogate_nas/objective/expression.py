@@ -400,6 +400,8 @@ def _sums(text: str, whole: str) -> list[Expression]:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(body, mode="eval").body
         several = isinstance(tree, ast.Tuple) and tree.elts
+        if body.rstrip().endswith(","):
+            raise _malformed("expected a metric after the comma", whole, len(spelled.rstrip()))
         return [_sum(part) for part in several or [tree]]
     except SyntaxError as error:
         raise _malformed(error.msg, whole, before + (error.offset or len(body) + 1) - 1) from None

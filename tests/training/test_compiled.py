@@ -604,8 +604,13 @@ def test_a_processor_that_this_machine_cannot_run_is_told(
     import llvmlite.binding as llvm
 
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    # which ends as code for another processor does, by a signal
-    monkeypatch.setattr(compiled, "_TRIAL", "os:abort")
+    # a trial that ends as code for another processor does, by a signal
+    package = tmp_path / "surrogate_nas/training/fast"
+    package.mkdir(parents=True)
+    for folder in (package, *package.parents[:2]):
+        (folder / "__init__.py").touch()
+    (package / "compiled.py").write_text("from os import abort as trial\n")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(
         UserError,
         match=r"cannot run code for SURROGATE_NAS_CPU=future: a trial was killed by SIGABRT",
