@@ -1,6 +1,6 @@
 """Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``.
 
-The project's are made by `make table-losses` in a clone.
+The project's are made by ``make table-losses`` in a clone.
 
 Of a task, about a thousand functional classes were trained with every loss that fits it, each a
 training of its own: ``valid_error@focal[3]`` is what the third epoch of training by the focal loss

@@ -81,8 +81,8 @@ class TrainedBenchmark(Benchmark):
         """Answer from what was trained before, and train the rest in this process.
 
         Raises:
-            EvaluationError: A training fails.
-            UserError: The mean is asked for, or the data directory cannot be written.
+            UserError: A training fails (`surrogate_nas.core.errors.EvaluationError`), the mean is
+                asked for, or the data directory cannot be written.
         """
         number = self._number(seed)
         epochs = lengths_of(questions)

@@ -2,7 +2,7 @@
 value and what would be right.
 
 `checked` checks plain types as the signature itself writes them: texts, numbers, paths, yes or no.
-`check_struct` does the same for a `msgspec.Struct`, with the ranges of its fields. `check_whole`,
+`check_struct` does the same for a struct of msgspec, with the ranges of its fields. `check_whole`,
 `check_number` and the like check one value and its range. A number of NumPy's becomes Python's own,
 so that whatever is stored can be written as JSON.
 """

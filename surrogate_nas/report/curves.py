@@ -74,7 +74,7 @@ def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = Tru
     """The mean over runs after 1, 2, … evaluated cells; a finished run keeps its last value.
 
     Args:
-        runs: One (history, values) pair per run; `values` has one entry per trial.
+        runs: One (history, values) pair per run; the values have one entry per trial.
         band: Whether to compute the 95 % interval; otherwise both bounds equal the mean.
     """
     last = max(len(values) for _, values in runs)

@@ -145,7 +145,7 @@ class Follower:
             file: Where its code is, for messages.
 
         Raises:
-            StrategyError: The run ended its process, or could not be made there.
+            UserError: The run ended its process, or could not be made there.
             KeyboardInterrupt: Ctrl-C was pressed; what trained then has ended.
         """
         packed = sent(entry)

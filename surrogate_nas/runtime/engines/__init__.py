@@ -14,8 +14,9 @@ engine. It is named ``FILE.py:NAME``, or by an entry point of the group ``surrog
     def pool(place, workers):
         return ProcessPoolExecutor(workers)
 
-If the executor has a method `lost`, it gets an error of the executor's own and says how a job was
-lost, as a `Lost`, or raises a `UserError` where all are; `end` ends the workers of a task.
+If the executor has a method ``lost``, it gets an error of the executor's own and says how a job was
+lost, as a `surrogate_nas.runtime.worker.Lost`, or raises a `UserError` where all are; ``end`` ends
+the workers of a task.
 """
 
 from __future__ import annotations
