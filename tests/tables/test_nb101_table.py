@@ -18,6 +18,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled
 from surrogate_nas.space.nb101 import graphs
 from surrogate_nas.space.nb101 import nb101 as space_of_graphs
+from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fetching, nb101
 from tests.conftest import Snas
@@ -123,7 +124,7 @@ def test_a_file_of_all_cells_is_on_the_whole_space(
     """
     assert files
     space = space_of_graphs()
-    params = space.analytic["params"][1](space.choices, nb101._NETWORK)
+    params = space.analytic["params"][1](space.choices, Network(channels=128, cells_per_stage=3))
     keys = [digest.tobytes().hex() for digest in graphs.all_hashes()]
     accuracy = (0.9 + 0.0000001 * np.arange(len(keys))).tolist()
     content = dict.fromkeys(FIELDS[:4], accuracy) | {

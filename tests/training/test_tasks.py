@@ -81,9 +81,7 @@ def baseline(task: Task) -> tuple[float, float]:
     return loss, 100 * (targets != counts.argmax()).mean().item()
 
 
-@pytest.mark.parametrize(
-    "name", [*INSTANT, *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL)]
-)
+@pytest.mark.parametrize("name", [*INSTANT, *SMALL])
 def test_a_task_beats_its_baseline(name: str) -> None:
     task = TASKS[name]
     curve = train([CELL], task, epochs=EPOCHS.get(name, 4))[0]
