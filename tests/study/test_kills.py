@@ -71,7 +71,7 @@ def test_a_killed_comparison_leaves_no_process_and_goes_on(
     mark = str(tmp_path)
     process = gated.start(mark)
     gated.arrived(2)
-    assert len(workers(mark)) == 2 and hit(process, kind, mark)
+    assert len(workers(mark)) >= 2 and hit(process, kind, mark)
     _, errors = process.communicate()
     assert (process.returncode, errors.strip()) == (code, says)
     while marked(mark):  # for ever, if one outlives it
