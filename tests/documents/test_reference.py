@@ -150,7 +150,7 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_command_is_there_with_its_options(site: Path) -> None:
     text = (site / "commands.html").read_text(encoding="utf-8")
-    assert {"snas compare", "snas data fetch", "snas new strategy"} <= set(commands())
+    assert {"snas compare", "snas data fetch", "snas new"} <= set(commands())
     for command in commands().values():
         assert f'<section id="{command.anchor}">' in text
     assert "--subject-to" in text and "results/compare-BENCH if left out" in text
