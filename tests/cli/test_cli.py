@@ -283,7 +283,7 @@ def test_an_interrupted_measure_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "surrogate_nas.cli.training.run_measure",
+            "surrogate_nas.training.hardware.measure",
             lambda *a, **k: measure(*a, **(k | {"progress": interrupt})),
         )
         stopped = snas(*MEASURE, "--out", out)
