@@ -31,8 +31,8 @@ import typer
 
 import surrogate_nas as sn
 from surrogate_nas.core.threads import one_thread
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
 
 Figures = Iterator[tuple[str, float, str]]
 """What a measurement yields: what it is, the number, its unit."""
@@ -492,7 +492,7 @@ def surrogates(
 
 
 def _read_as_json(folder: Path) -> dict[str, Any]:
-    from surrogate_nas.study.api import read_comparison
+    from surrogate_nas.results.api import read_comparison
 
     return read_comparison(folder).to_json()
 

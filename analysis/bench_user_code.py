@@ -63,7 +63,7 @@ import surrogate_nas as sn
 from importlib import import_module
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import strategy_entry
-from surrogate_nas.study.sandbox import sandboxed
+from surrogate_nas.runs.sandbox import sandboxed
 
 def main(how, name, workers, benchmark):
     found = {"ours": f"surrogate_nas.strategies.timed:{name}", "object": f"users:{name}"}.get(how)

@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.study.api import search
-from surrogate_nas.study.confirm import FEWEST_SEEDS, confirm
-from surrogate_nas.study.decision import decide_few
+from surrogate_nas.results.api import search
+from surrogate_nas.runs.confirm import FEWEST_SEEDS, confirm
+from surrogate_nas.statistics.decision import decide_few
 
 Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, int], Values]

@@ -1,7 +1,7 @@
 """How often does the verdict claim what is not so, and how often does it see what is?
 
 Each setting simulates studies of strategies whose laws are known. The script asks the verdict for
-all its claims (`surrogate_nas.study.verdict.claims_of`) and counts the studies in which any is
+all its claims (`surrogate_nas.results.verdict.claims_of`) and counts the studies in which any is
 false:
 
 - "decided: A" is false unless A has the lower mean and is better in most runs: P(A < B) > P(A > B).
@@ -33,8 +33,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.study.decision import MARGIN, Statement, decide
-from surrogate_nas.study.verdict import claims_of
+from surrogate_nas.results.verdict import claims_of
+from surrogate_nas.statistics.decision import MARGIN, Statement, decide
 
 Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, int, int], Values]
@@ -304,7 +304,7 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
     """Real runs of one strategy, dealt out to several names; and of two, a share of them at a
     time.
     """
-    from surrogate_nas.study.api import read_comparison
+    from surrogate_nas.results.api import read_comparison
 
     found = read_comparison(folder)
     for strategy in found.strategies:

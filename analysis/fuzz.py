@@ -26,11 +26,11 @@ from surrogate_nas.benchmarks.computed import Computed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective.expression import parse_several
+from surrogate_nas.results.api import compare
+from surrogate_nas.runs.store import Store
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.api import compare
-from surrogate_nas.study.store import Store
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.tables import Table, TableFile, write_table

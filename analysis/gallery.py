@@ -19,8 +19,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import surrogate_nas as sn
+from surrogate_nas.runs.run import Run
 from surrogate_nas.space import listed
-from surrogate_nas.study.run import Run
 
 TOP = Path(__file__).parents[1]
 PAGE = TOP / "analysis" / "gallery.md"

@@ -98,13 +98,13 @@ if TYPE_CHECKING:
         params,
     )
     from surrogate_nas.report import write_report
+    from surrogate_nas.results.api import compare, run_suite, search
     from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
     from surrogate_nas.space.trial import Request, Trial
     from surrogate_nas.strategies import Strategy
-    from surrogate_nas.study.api import compare, run_suite, search
 
 _ROOMS = {
-    "AskTell": "study.asktell",
+    "AskTell": "runs.asktell",
     "Cell": "space",
     "ChoiceSpace": "space",
     "Computed": "benchmarks.computed",
@@ -116,7 +116,7 @@ _ROOMS = {
     "Training": "benchmarks.training",
     "Trial": "space.trial",
     "UserError": "core.errors",
-    "compare": "study.api",
+    "compare": "results.api",
     "diversity": "objective",
     "energy": "objective",
     "latency": "objective",
@@ -126,8 +126,8 @@ _ROOMS = {
     "metric": "objective",
     "nb201": "space",
     "params": "objective",
-    "run_suite": "study.api",
-    "search": "study.api",
+    "run_suite": "results.api",
+    "search": "results.api",
     "write_report": "report",
 }
 

@@ -78,7 +78,7 @@ class Talker:
     def twice(self):
         cells = self.said({"sample": 1})["cells"]
         lines = json.dumps({"evaluate": cells}), json.dumps("and another thing")
-        sys.stdout.write("\n".join(lines) + "\n")  # at once: a late second line meets the next question
+        sys.stdout.write("\n".join(lines) + "\n")  # at once, before the next ask
         sys.stdout.flush()
 
     spawns = detaches = draw

@@ -12,10 +12,10 @@ from typing import Any
 import surrogate_nas as sn
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.archive import create
-from surrogate_nas.study.run import RunLog
-from surrogate_nas.study.store import Store
-from surrogate_nas.study.verification import verify
+from surrogate_nas.results.archive import create
+from surrogate_nas.results.verification import verify
+from surrogate_nas.runs.run import RunLog
+from surrogate_nas.runs.store import Store
 
 
 def compared(folder: Path) -> Store:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.torture import COMMAND, start
-from surrogate_nas.study.api import compare
-from tests.results import bare
+from surrogate_nas.results.api import compare
+from tests.outcomes import bare
 
 GATE = '''"""Random search that waits at its tenth trial until it may go on."""
 

@@ -32,17 +32,17 @@ from numpy.typing import ArrayLike
 
 import surrogate_nas as sn
 from surrogate_nas.contract.toy import toy_context
+from surrogate_nas.results.curves import Skipped, Trace
+from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.space import NB201, Cell, Enumerable, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Sketch, sketch_svg
+from surrogate_nas.statistics.summaries import Values
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
-from surrogate_nas.study.curves import Skipped, Trace
-from surrogate_nas.study.statistics import Values
-from surrogate_nas.study.suite import SuiteResult
 from tests import examples_sampled
 from tests.conftest import SWIFT_STRATEGIES
-from tests.results import made
+from tests.outcomes import made
 
 STEADY = [name for name in SWIFT_STRATEGIES if name != "guided"]
 """The others maximise a likelihood or train networks step by step, which other processors round

@@ -22,9 +22,9 @@ from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.api import search
+from surrogate_nas.runs.problem import bind
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.api import search
-from surrogate_nas.study.problem import bind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from analysis.papers.common.paper import PaperResult, Row, Work
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
+from surrogate_nas.results.api import compare
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.runs.run import Run
 from surrogate_nas.runtime.engines import run_jobs
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.strategies import DEFAULTS
-from surrogate_nas.study.api import compare
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.run import Run
 from surrogate_nas.training import Task, task_named
 from surrogate_nas.training.hardware.latency import Protocol, time_inference
 from surrogate_nas.training.metrics.base import Predictions

@@ -34,8 +34,8 @@ from analysis.papers.common.ranks import Values
 from analysis.papers.latency import HELP_POOL, known_devices, split
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
+from surrogate_nas.results.api import search
 from surrogate_nas.space import listed
-from surrogate_nas.study.api import search
 from surrogate_nas.surrogates.latency import Latency
 
 if TYPE_CHECKING:

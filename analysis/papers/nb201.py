@@ -45,7 +45,7 @@ from analysis.papers.common.searches import (
 )
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.study.api import search
+from surrogate_nas.results.api import search
 
 _METHODS = (
     Method("random search", "random"),

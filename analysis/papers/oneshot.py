@@ -24,12 +24,12 @@ from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
+from surrogate_nas.results.api import search
+from surrogate_nas.results.diagnosis import trivial_cells
+from surrogate_nas.runs.search import strategy_seed
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot
-from surrogate_nas.study.api import search
-from surrogate_nas.study.diagnosis import trivial_cells
-from surrogate_nas.study.search import strategy_seed
 from surrogate_nas.training.supernet import live_operations
 
 _BENCH = "fashion"

@@ -3,7 +3,7 @@
 The figure of merit of hardware-aware searches, such as Lu et al., "NSGANetV2: Evolutionary
 Multi-Objective Surrogate-Assisted Neural Architecture Search", ECCV 2020, but against exact fronts:
 NAS-Bench-201 has all cells, with the latency and energy of HW-NAS-Bench and of HELP's devices.
-Frames are those of `surrogate_nas.study.scale`; the missing share is recorded after every tenth
+Frames are those of `surrogate_nas.runs.scale`; the missing share is recorded after every tenth
 cell. Nothing is published on the same frames, so every row is ours alone.
 
 A cost, a strategy and a run are one job; finished ones are stored in ``fronts.jsonl``.
@@ -24,10 +24,10 @@ from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
-from surrogate_nas.study.scale import Frame, frame_of, vectors_of
-from surrogate_nas.study.statistics import paired_tests
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
+from surrogate_nas.runs.scale import Frame, frame_of, vectors_of
+from surrogate_nas.statistics.summaries import paired_tests
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

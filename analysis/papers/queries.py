@@ -42,9 +42,9 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.base import SeedPolicy
 from surrogate_nas.core.numbers import share
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.api import search
 from surrogate_nas.space import listed
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.api import search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

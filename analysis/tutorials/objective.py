@@ -20,8 +20,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import surrogate_nas as sn
-from surrogate_nas.study.lambda_path import lambda_path
-from surrogate_nas.study.scale import undominated
+from surrogate_nas.results.lambda_path import lambda_path
+from surrogate_nas.runs.scale import undominated
 from surrogate_nas.tables import write_table
 from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 

@@ -154,7 +154,7 @@ def snas(
     Every command has examples in its --help, and all but play print JSON with --json.
     """
     if version and as_json:
-        from surrogate_nas.study.store import provenance
+        from surrogate_nas.runs.store import provenance
 
         typer.echo(json.dumps(provenance()))
     elif version:

@@ -11,8 +11,8 @@ import typer
 from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.study import archive
-from surrogate_nas.study.verification import verify as verify_file
+from surrogate_nas.results import archive
+from surrogate_nas.results.verification import verify as verify_file
 
 app = typer.Typer(no_args_is_help=True, help="Seal results in one file, or verify one.")
 

@@ -50,13 +50,13 @@ from surrogate_nas.cli.suite import finish
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, plural
 from surrogate_nas.report.reading import kind_of
+from surrogate_nas.results.api import compare as run_compare
+from surrogate_nas.results.api import read_comparison, stored_suite
+from surrogate_nas.results.archive import opened
+from surrogate_nas.results.comparison import Comparison, best_in_words
+from surrogate_nas.runs.options import OBJECTIVE_OPTIONS
+from surrogate_nas.runs.store import PLAN, VERDICT
 from surrogate_nas.strategies import DEFAULTS
-from surrogate_nas.study.api import compare as run_compare
-from surrogate_nas.study.api import read_comparison, stored_suite
-from surrogate_nas.study.archive import opened
-from surrogate_nas.study.comparison import Comparison, best_in_words
-from surrogate_nas.study.options import OBJECTIVE_OPTIONS
-from surrogate_nas.study.store import PLAN, VERDICT
 
 
 @partial(run_options, more=OBJECTIVE_OPTIONS)

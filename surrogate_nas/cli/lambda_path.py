@@ -28,9 +28,9 @@ from surrogate_nas.files import write_whole
 from surrogate_nas.report.export.figures import rendered
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import Study
+from surrogate_nas.results.lambda_path import lambda_path as run_path
+from surrogate_nas.runs.store import Store
 from surrogate_nas.strategies import DEFAULTS
-from surrogate_nas.study.lambda_path import lambda_path as run_path
-from surrogate_nas.study.store import Store
 
 
 @run_options

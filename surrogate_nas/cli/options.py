@@ -16,11 +16,11 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
+from surrogate_nas.runs.options import OPTIONS, USUAL_CELLS, ObjectiveOptions, Option
+from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
 from surrogate_nas.strategies import BLIND, controls_of, known, label
-from surrogate_nas.study.options import OPTIONS, USUAL_CELLS, ObjectiveOptions, Option
-from surrogate_nas.study.problem import bind
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

@@ -21,8 +21,8 @@ from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from surrogate_nas.study.comparison import StudyResult
-    from surrogate_nas.study.verdict import Verdict
+    from surrogate_nas.results.comparison import StudyResult
+    from surrogate_nas.results.verdict import Verdict
 
 _PIPED_WIDTH = 200
 _WIDEST = 10_000
@@ -261,7 +261,7 @@ def _bar(what: str) -> Iterator[Progress]:
 def write_pages(result: StudyResult, content: dict[str, Any], folder: Path) -> list[str]:
     """Write the JSON, the verdict and the pages of a result; lines that say where the pages are."""
     from surrogate_nas.report import write_explorer, write_report
-    from surrogate_nas.study.store import VERDICT, Store
+    from surrogate_nas.runs.store import VERDICT, Store
 
     store = Store(folder)
     store.write_json("suite.json" if result.kind == "suite" else "summary.json", content)

@@ -21,9 +21,9 @@ from surrogate_nas.cli.options import (
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NOTHING, share
-from surrogate_nas.study.plan import STRATEGIES
-from surrogate_nas.study.plan import plan as planned
-from surrogate_nas.study.problem import SUITES, Problem, Suite, read_suite
+from surrogate_nas.results.plan import STRATEGIES
+from surrogate_nas.results.plan import plan as planned
+from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_suite
 
 _NO_NAME = re.compile(r"[^\w.+-]+")
 

@@ -28,12 +28,12 @@ from surrogate_nas.cli.output import note
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files.progress import duration
-from surrogate_nas.study.options import OBJECTIVE_OPTIONS
+from surrogate_nas.runs.options import OBJECTIVE_OPTIONS
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-    from surrogate_nas.study.play import Play
+    from surrogate_nas.results.play import Play
 
 LARGEST_LINE = 2**20
 """The most bytes of a message."""
@@ -196,7 +196,7 @@ def play(
       snas play fashion --budget 50 --name agent --blind --mcp --out results/agent
     """
     from surrogate_nas.core.arguments import check_number
-    from surrogate_nas.study.play import Play
+    from surrogate_nas.results.play import Play
 
     if mcp:
         need("snas play --mcp", "mcp")

@@ -41,18 +41,18 @@ from surrogate_nas.cli.output import (
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
 from surrogate_nas.objective import Objective
-from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.api import search as run_search
-from surrogate_nas.study.beginning import usual_first_cells
-from surrogate_nas.study.comparison import final_metrics
-from surrogate_nas.study.confirm import found_by
-from surrogate_nas.study.confirmation import Confirmation
-from surrogate_nas.study.options import (
+from surrogate_nas.results.api import search as run_search
+from surrogate_nas.results.comparison import final_metrics
+from surrogate_nas.runs.beginning import usual_first_cells
+from surrogate_nas.runs.confirm import found_by
+from surrogate_nas.runs.confirmation import Confirmation
+from surrogate_nas.runs.options import (
     OBJECTIVE_OPTIONS,
     budget_of,
 )
-from surrogate_nas.study.run import Run
-from surrogate_nas.study.running import Running
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.running import Running
+from surrogate_nas.space.trial import Trial
 
 FirstOption = Annotated[
     list[str] | None,

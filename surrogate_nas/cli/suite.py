@@ -36,12 +36,12 @@ from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.report.reading import kind_of
-from surrogate_nas.study.api import run_suite, stored_suite
-from surrogate_nas.study.archive import opened
-from surrogate_nas.study.problem import read_suite
-from surrogate_nas.study.store import VERDICT
-from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import TABLES
+from surrogate_nas.results.api import run_suite, stored_suite
+from surrogate_nas.results.archive import opened
+from surrogate_nas.results.suite import SuiteResult
+from surrogate_nas.results.tables import TABLES
+from surrogate_nas.runs.problem import read_suite
+from surrogate_nas.runs.store import VERDICT
 
 
 @partial(run_options, without=("target",))

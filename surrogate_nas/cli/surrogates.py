@@ -27,8 +27,8 @@ from surrogate_nas.core.reference import parse_reference
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
     from surrogate_nas.benchmarks.base import Question, Values
+    from surrogate_nas.results.surrogates import SurrogateResult
     from surrogate_nas.space import Cell
-    from surrogate_nas.study.surrogates import SurrogateResult
     from surrogate_nas.surrogates.evaluation import Holdout
 
 app = typer.Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
@@ -83,8 +83,8 @@ def judge(
 
     from surrogate_nas.benchmarks import default
     from surrogate_nas.report.surrogates import write_surrogates
-    from surrogate_nas.study.store import Store
-    from surrogate_nas.study.surrogates import judge_surrogates
+    from surrogate_nas.results.surrogates import judge_surrogates
+    from surrogate_nas.runs.store import Store
 
     folder = results_folder(out, "judgement", "surrogates")
     sizes = whole_numbers(train, "number of cells")

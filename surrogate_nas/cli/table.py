@@ -43,7 +43,7 @@ def table(
       snas table digits --space macro
       snas table mine.py:MINE --workers 2 --out mine.h5
     """
-    from surrogate_nas.study.own_table import address_of, make_table
+    from surrogate_nas.runs.own_table import address_of, make_table
 
     started = time.perf_counter()
     with progress_bar("trainings") as progress:

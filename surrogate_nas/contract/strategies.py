@@ -37,11 +37,11 @@ from surrogate_nas.contract.trying import (
     trials_of,
 )
 from surrogate_nas.objective import Objective
+from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runtime.failure import shown
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import TableFile
 
 _SHORT = 30

@@ -665,7 +665,7 @@ class Objective:
         A cell is feasible then if it was seen to be and is so by the mean. Trials after other
         epochs than the objective's stay as they were seen, as they cannot be an answer. So do all
         where a seed would have to be trained for it: only what a run found is trained by the others
-        (`surrogate_nas.study.confirm`).
+        (`surrogate_nas.runs.confirm`).
         """
         if not self.draws or self.trained_seeds:
             return list(trials)

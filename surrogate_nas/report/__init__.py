@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from surrogate_nas.report.explorer import EXPLORER, write_explorer
 
 if TYPE_CHECKING:
-    from surrogate_nas.study.comparison import StudyResult
+    from surrogate_nas.results.comparison import StudyResult
 
 _NUMBERS = "summary.json"
 

@@ -1,5 +1,5 @@
-"""What pages and exports read of results: every name of `surrogate_nas.study` that this room uses,
-in one place.
+"""What pages and exports read of results: every name of `statistics`, `runs` and `results` that
+this room uses, in one place.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.style import Style, styles
-from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
-from surrogate_nas.study.comparison import (
+from surrogate_nas.results.api import read_comparison, stored_problems, stored_suite
+from surrogate_nas.results.comparison import (
     Comparison,
     FoundCell,
     Kind,
@@ -23,21 +23,11 @@ from surrogate_nas.study.comparison import (
     value_of,
     values_of,
 )
-from surrogate_nas.study.curves import ProblemResult
-from surrogate_nas.study.decision import Rival, Statement
-from surrogate_nas.study.diagnosis import diagnose, trivial_cells
-from surrogate_nas.study.lambda_path import LambdaPath, read_lambda_path, steps_in
-from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import BEST_SHOWN
-from surrogate_nas.study.problem import read_plan
-from surrogate_nas.study.run import Run, RunWatch
-from surrogate_nas.study.running import InFlight
-from surrogate_nas.study.running_file import read_running
-from surrogate_nas.study.scale import nondominated, undominated
-from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
-from surrogate_nas.study.store import PLAN, PROBLEMS, Store, numbers_of, provenance
-from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import (
+from surrogate_nas.results.curves import Anytime, ProblemResult
+from surrogate_nas.results.diagnosis import diagnose, trivial_cells
+from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, steps_in
+from surrogate_nas.results.suite import SuiteResult
+from surrogate_nas.results.tables import (
     TABLES,
     Rows,
     as_csv,
@@ -47,7 +37,17 @@ from surrogate_nas.study.tables import (
     tabular,
     write_tables,
 )
-from surrogate_nas.study.verdict import TARGET, joined
+from surrogate_nas.results.verdict import TARGET, joined
+from surrogate_nas.runs.ledger import Ledger
+from surrogate_nas.runs.options import BEST_SHOWN
+from surrogate_nas.runs.problem import read_plan
+from surrogate_nas.runs.run import Run, RunWatch
+from surrogate_nas.runs.running import InFlight
+from surrogate_nas.runs.running_file import read_running
+from surrogate_nas.runs.scale import nondominated, undominated
+from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
+from surrogate_nas.statistics.decision import Rival, Statement
+from surrogate_nas.statistics.summaries import RESAMPLES, Resampling, Values, ends, interval
 
 __all__ = [
     "BEST_SHOWN",

@@ -26,7 +26,7 @@ from surrogate_nas.report.markup import (
 from surrogate_nas.report.page import Header, document
 from surrogate_nas.report.picture import WIDE, Canvas, Picture
 from surrogate_nas.report.style import styles
-from surrogate_nas.study.surrogates import (
+from surrogate_nas.results.surrogates import (
     PARAMETERS,
     JudgedFit,
     JudgedTable,

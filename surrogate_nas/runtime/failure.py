@@ -11,7 +11,7 @@ from types import TracebackType
 from surrogate_nas.core.errors import UserError
 
 _PACKAGE = Path(__file__).parents[1]
-_LEADING = (_PACKAGE / "runtime", _PACKAGE / "study" / "sandbox")
+_LEADING = (_PACKAGE / "runtime", _PACKAGE / "runs" / "sandbox")
 _LONGEST_LINE = 400
 _LONGEST_TRACE = 100_000
 

@@ -15,9 +15,9 @@ from surrogate_nas.benchmarks import JoinedBenchmark, TableBenchmark, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.report import write_report
+from surrogate_nas.results.api import read_comparison
 from surrogate_nas.space import SPACES
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.api import read_comparison
 from surrogate_nas.tables import Table, write_table
 
 N = 15625

@@ -16,10 +16,10 @@ from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.api import read_comparison
+from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.space import space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.api import read_comparison
-from surrogate_nas.study.comparison import final_metrics
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.tables import Table, write_table
@@ -102,7 +102,7 @@ def test_a_results_folder_that_names_code_runs_none(
 
 def forged(text: str, **changes: object) -> str:
     """The description of a comparison with other entries, as if it had been written so."""
-    from surrogate_nas.study import store
+    from surrogate_nas.runs import store
 
     content = json.loads(text) | changes
     seal = getattr(store, "sealed", None)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
-from surrogate_nas.study.store import Store
+from surrogate_nas.runs.store import Store
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, registry
 from tests.conftest import CELL, Snas, assert_one_clear_line
 

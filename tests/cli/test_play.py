@@ -17,7 +17,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from surrogate_nas.cli.play import mcp_server, serve_lines
-from surrogate_nas.study.play import Play
+from surrogate_nas.results.play import Play
 from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"

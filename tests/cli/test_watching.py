@@ -14,7 +14,7 @@ import pytest
 
 BENCH = """
 import surrogate_nas as sn
-from tests.study.delayed import Delayed
+from tests.runs.delayed import Delayed
 
 CELL = sn.search("fashion", "random", budget=1).trials[0].cell.text
 BENCH = Delayed("fashion", jitter=0.7, knows_costs=False, trouble={CELL: "broken"})

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 import surrogate_nas as sn
 from surrogate_nas.core.arguments import check_struct, checked
-from surrogate_nas.study.api import read_comparison
-from surrogate_nas.study.options import Budget
+from surrogate_nas.results.api import read_comparison
+from surrogate_nas.runs.options import Budget
 
 WRONG: list[Any] = [
     None,

@@ -9,11 +9,11 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.notebook import html_table
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.run import Run
 from surrogate_nas.space import space_named
 from surrogate_nas.strategies import resolve
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.run import Run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

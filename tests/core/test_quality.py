@@ -11,8 +11,8 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.objective import parse
+from surrogate_nas.runs.scale import nondominated
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.scale import nondominated
 from surrogate_nas.tables import Table, write_table
 
 N = 15625

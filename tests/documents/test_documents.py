@@ -215,7 +215,7 @@ def test_sizes_and_counts_are_the_same_wherever_they_stand() -> None:
     assert f"({catalogued} are catalogued now)" in measured
     (size,) = re.findall(r"then `make setup` .*\| ([\d.]+ GB) \|", measured)
     assert f"({size}, or 6 where" in README and f"'{size} on disk," in read("Makefile")
-    starter = tomllib.loads(read("surrogate_nas/study/suites/starter.toml"))
+    starter = tomllib.loads(read("surrogate_nas/runs/suites/starter.toml"))
     strategies = len(starter["strategies"])
     assert f"compares {('six', 'seven', 'eight')[strategies - 6]} strategies" in measured
 

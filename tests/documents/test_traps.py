@@ -17,16 +17,16 @@ from surrogate_nas.contract.strategies import reachable
 from surrogate_nas.contract.trying import TinySpace, synthetic, trajectory, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.api import compare
+from surrogate_nas.runs.ledger import Ledger
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space import nb201 as make_space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import OURS, Strategy, resolve
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.reinforce import Reinforce
-from surrogate_nas.study.api import compare
-from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
 from surrogate_nas.tables import TableFile
 from tests.conftest import SWIFT_STRATEGIES
 

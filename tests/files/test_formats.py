@@ -21,7 +21,7 @@ from surrogate_nas.benchmarks.cache import _sealed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.formats import FORMATS, RELEASE
 from surrogate_nas.files.zipped import read_zip, write_zip
-from surrogate_nas.study.archive import MANIFEST
+from surrogate_nas.results.archive import MANIFEST
 from tests.formats import FILES, FOLDER, tiny_home
 
 UPDATE = "update the clone (git pull) and run pip install . in it."

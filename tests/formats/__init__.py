@@ -24,10 +24,10 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
+from surrogate_nas.results.api import read_comparison
+from surrogate_nas.results.archive import create, unpack
 from surrogate_nas.space import EnumerableChoiceSpace, listed, register, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.api import read_comparison
-from surrogate_nas.study.archive import create, unpack
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
 from surrogate_nas.tables import (

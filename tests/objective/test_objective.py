@@ -18,10 +18,10 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective, parse
 from surrogate_nas.objective.expression import Constraint, Expression, Term
+from surrogate_nas.results.diagnosis import diagnose
+from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.space import NB201
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.diagnosis import diagnose
-from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import Table, write_table
 
 N = 15625

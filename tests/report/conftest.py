@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surrogate_nas.study.suite import SuiteResult
-from tests.results import made, noisy
+from surrogate_nas.results.suite import SuiteResult
+from tests.outcomes import made, noisy
 
 
 @pytest.fixture(scope="module")

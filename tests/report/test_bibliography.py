@@ -9,7 +9,7 @@ from surrogate_nas.space import SPACES
 from surrogate_nas.strategies import described
 from surrogate_nas.tables.sources.base import sources
 from surrogate_nas.tables.sources.fetching import citation
-from tests.results import balanced
+from tests.outcomes import balanced
 
 
 def test_every_citation_of_the_registries_is_a_paper_with_a_key_of_its_own() -> None:

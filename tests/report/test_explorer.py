@@ -23,14 +23,14 @@ from surrogate_nas.report import (
 from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, select_cells
 from surrogate_nas.report.reading import undominated
+from surrogate_nas.results.api import compare, read_comparison, run_suite
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import NB201, SPACES, Space, space_named
 from surrogate_nas.space.rendering import render
 from surrogate_nas.space.sketch import Arrow, Box, Text
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.api import compare, read_comparison, run_suite
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.problem import Entry, Problem, Suite
 
 pytestmark = pytest.mark.slow  # browsers
 STRATEGIES = ["random", "evolution", "local_search"]

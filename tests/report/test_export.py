@@ -23,12 +23,12 @@ from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.report.export.latex import escaped, write_latex
 from surrogate_nas.report.export.optuna import OptunaObjective
 from surrogate_nas.report.reading import results_of
-from surrogate_nas.study.api import compare, read_comparison, run_suite, stored_suite
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.lambda_path import lambda_path, read_lambda_path
-from surrogate_nas.study.problem import Entry, Problem, Suite
+from surrogate_nas.results.api import compare, read_comparison, run_suite, stored_suite
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.results.lambda_path import lambda_path, read_lambda_path
+from surrogate_nas.runs.problem import Entry, Problem, Suite
 from tests.conftest import Snas
-from tests.results import balanced
+from tests.outcomes import balanced
 
 if TYPE_CHECKING:
     pass
@@ -211,7 +211,7 @@ def test_of_several_objectives_the_studies_have_their_front(front: Path, tmp_pat
         study = studies_of(file)[f"{run.strategy} / run {run.run}"]
         assert study.metric_names == ["valid_error[5]", "params"]
         ours = made.vectors(run)
-        from surrogate_nas.study.scale import nondominated
+        from surrogate_nas.runs.scale import nondominated
 
         assert sorted(set(map(tuple, nondominated(ours).tolist()))) == sorted(
             {tuple(trial.values) for trial in study.best_trials}

@@ -13,8 +13,8 @@ import pytest
 from pypdf import PdfReader
 
 from surrogate_nas.report import write_report
-from surrogate_nas.study.api import compare
-from tests.results import made, steps
+from surrogate_nas.results.api import compare
+from tests.outcomes import made, steps
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -14,12 +14,12 @@ import pytest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.export.paper import markdown, write_paper
 from surrogate_nas.report.reading import results_of
-from surrogate_nas.study.api import compare, read_comparison, run_suite
-from surrogate_nas.study.comparison import Comparison
-from surrogate_nas.study.problem import Entry, Problem, Suite
-from surrogate_nas.study.tables import escaped
+from surrogate_nas.results.api import compare, read_comparison, run_suite
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.results.tables import escaped
+from surrogate_nas.runs.problem import Entry, Problem, Suite
 from tests.conftest import Snas
-from tests.results import balanced
+from tests.outcomes import balanced
 
 OWN = """
 from surrogate_nas import Strategy

@@ -29,16 +29,16 @@ from surrogate_nas.report.sections.conventions import citations
 from surrogate_nas.report.sections.fronts import front_of, plane_of
 from surrogate_nas.report.sections.tables import summary_table
 from surrogate_nas.report.style import styles
+from surrogate_nas.results.api import compare
+from surrogate_nas.results.comparison import Comparison, best_cells
+from surrogate_nas.results.curves import anytime
+from surrogate_nas.runs.run import Run
 from surrogate_nas.space import Cell
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.api import compare
-from surrogate_nas.study.comparison import Comparison, best_cells
-from surrogate_nas.study.run import Run
-from surrogate_nas.study.statistics import anytime
 from surrogate_nas.tables import Seed, Table, write_table
-from tests.study.delayed import Delayed
+from tests.runs.delayed import Delayed
 
 EVIL = "_evil$x_{<script>alert(1)</script>"
 

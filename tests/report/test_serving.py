@@ -26,15 +26,15 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.files import HOME_VARIABLE, holder, home, locked
 from surrogate_nas.report.live import Server
+from surrogate_nas.runs import running
+from surrogate_nas.runs.problem import Entry, Problem, Suite
+from surrogate_nas.runs.store import Store
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study import running
-from surrogate_nas.study.problem import Entry, Problem, Suite
-from surrogate_nas.study.store import Store
 from surrogate_nas.tables import Seed
 from tests.conftest import Snas
 from tests.gated import Gated
-from tests.study.delayed import Delayed
+from tests.runs.delayed import Delayed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

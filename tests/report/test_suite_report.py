@@ -14,10 +14,10 @@ from surrogate_nas.report import write_report
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import TARGET, Study
 from surrogate_nas.report.sections.final_regret import ranking_of
-from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import TABLES, as_csv, as_latex
+from surrogate_nas.results.suite import SuiteResult
+from surrogate_nas.results.tables import TABLES, as_csv, as_latex
+from tests.outcomes import made, steps
 from tests.pages import text_of
-from tests.results import made, steps
 
 FIGURES = ["ranking", "regret-by-budget", "ranks-by-budget"]
 HEADS = [

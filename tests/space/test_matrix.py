@@ -21,10 +21,10 @@ from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.contract import check
 from surrogate_nas.contract.trying import trajectory
 from surrogate_nas.core.metrics import Metric
+from surrogate_nas.runs.run import Run
 from surrogate_nas.space import Sampled, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies import STRATEGIES, resolve
-from surrogate_nas.study.run import Run
 from surrogate_nas.tables import Table, write_table
 from tests import examples_sampled, tiny_task
 from tests.conftest import SWIFT_STRATEGIES

@@ -13,12 +13,12 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.contract import check
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.api import compare, read_comparison
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.strategies.epochs.drive import Signal
-from surrogate_nas.study.api import compare, read_comparison
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas, assert_one_clear_line
 

@@ -14,12 +14,12 @@ import surrogate_nas as sn
 from surrogate_nas import Strategy
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.objective import Objective
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.space import Cell, choices_of, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.epochs.rungs import rungs_of
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
 
 SPACE = nb201()
 OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs")

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 from surrogate_nas.core.threads import VARIABLES
 
 TOP = Path(__file__).parents[2]
-GOLDEN = ("tests/strategies/test_golden.py", "tests/study/test_golden_studies.py")
+GOLDEN = ("tests/strategies/test_golden.py", "tests/results/test_golden_studies.py")
 CHILD = """
 import sys
 import numpy, pytest, scipy.linalg, threadpoolctl

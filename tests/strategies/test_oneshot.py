@@ -18,13 +18,13 @@ from surrogate_nas.contract.strategies import FORBIDDEN, reachable
 from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.supernet_context import additive, supernet_context_of
+from surrogate_nas.runs import runner, search
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.space import NB201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT
 from surrogate_nas.strategies.oneshot.darts import Darts
-from surrogate_nas.study import runner, search
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
 from surrogate_nas.training.data_folders import has_fashion
 from surrogate_nas.training.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named

@@ -16,11 +16,11 @@ from surrogate_nas.benchmarks import Benchmark, TableBenchmark
 from surrogate_nas.contract.strategies import reachable
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
+from surrogate_nas.runs.ledger import Ledger
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.space import Cell, nb201
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
 from tests.conftest import EVERY_STRATEGY
 from tests.halving import Halving
 

@@ -15,14 +15,14 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Draw
+from surrogate_nas.results.api import read_comparison, run_suite
+from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
+from surrogate_nas.runs.ledger import Ledger
+from surrogate_nas.runs.options import ObjectiveOptions
+from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
-from surrogate_nas.study.api import read_comparison, run_suite
-from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import ObjectiveOptions
-from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
-from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 

@@ -18,21 +18,21 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.contract.strategies import TinySpace, trials_of
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.curves import anytime
+from surrogate_nas.runs.ledger import Ledger
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
+from surrogate_nas.runs.sandbox import Sandboxed
+from surrogate_nas.runs.sandbox.interface import flags_of_class
+from surrogate_nas.runs.scale import frame_of
+from surrogate_nas.runs.search import Scalarised, scalarised
+from surrogate_nas.runs.store import Run
 from surrogate_nas.space import Cell, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.strategies.zero_cost import ZeroCost
-from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
-from surrogate_nas.study.sandbox import Sandboxed
-from surrogate_nas.study.sandbox.interface import flags_of_class
-from surrogate_nas.study.scale import frame_of
-from surrogate_nas.study.search import Scalarised, scalarised
-from surrogate_nas.study.statistics import anytime
-from surrogate_nas.study.store import Run
 from surrogate_nas.tables import Table, write_table
 
 N = 15625

@@ -23,8 +23,8 @@ from analysis.papers.common.ranks import Values
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.study.options import Budget
-from surrogate_nas.study.runner import Experiment
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from surrogate_nas.files import write_whole
 
 if TYPE_CHECKING:
-    from surrogate_nas.study.comparison import StudyResult
+    from surrogate_nas.results.comparison import StudyResult
 
 EXPLORER = "explore.html"
 """The name of its file, beside the report's."""

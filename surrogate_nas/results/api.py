@@ -1,0 +1,624 @@
+"""What a user calls: run a strategy once, compare several, run a suite, and read again what a
+folder holds of these.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from surrogate_nas.benchmarks import Benchmark, load, reopen
+from surrogate_nas.benchmarks.base import CellLike
+from surrogate_nas.core.arguments import check_whole, checked
+from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.objective import Objective
+from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.runs.beginning import FirstLike, read_beginning, usual_first_cells
+from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.runs.confirm import ShapeLike, checked_shape
+from surrogate_nas.runs.confirm import confirm as confirm_best
+from surrogate_nas.results.curves import ProblemResult, Skipped, Trace
+from surrogate_nas.runs.ledger import check_run
+from surrogate_nas.runs.ledger import verify as verify_run
+from surrogate_nas.results.merge import SuiteRuns, merged_comparisons, merged_suites
+from surrogate_nas.runs.options import (
+    OBJECTIVE_OPTIONS,
+    ObjectiveOptions,
+    Options,
+    budget_of,
+    takes_options,
+    unusual,
+)
+from surrogate_nas.runs.problem import ObjectiveLike, Problem, Suite, bind, read_plan, read_suite
+from surrogate_nas.runs.resuming import as_begun, resumed
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.runner import (
+    NOTHING_PAID,
+    Experiment,
+    Key,
+    Part,
+    Progress,
+    Within,
+    execute,
+    finished_before,
+)
+from surrogate_nas.runs.running import Watcher
+from surrogate_nas.runs.search import Watch
+from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
+from surrogate_nas.results.suite import SuiteResult, suite_of
+from surrogate_nas.runs.versions import most_versions
+
+_OF_A_SUITE = ("seed", "first_cells", "target")
+"""Options that a suite says itself, or each of its problems; a target is in the unit of one
+problem.
+"""
+
+
+@checked
+@takes_options(*OBJECTIVE_OPTIONS, without=("seed", "first_cells"))
+def search(
+    benchmark: str | Benchmark,
+    strategy: StrategyLike = "bo",
+    objective: ObjectiveLike = None,
+    *,
+    subject_to: str | None = None,
+    budget: int | None = None,
+    budget_seconds: float | None = None,
+    seed: int = 0,
+    first: FirstLike = (),
+    known: str | Path | None = None,
+    random_first: int | None = None,
+    engine: str = "processes",
+    folder: str | Path | None = None,
+    confirm: ShapeLike | None = None,
+    against_cell: CellLike | None = None,
+    callback: Watch | None = None,
+    watcher: Watcher | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Run:
+    """Run one strategy once; with ten random first cells the same as run number `seed` of a
+    comparison with the root seed 0.
+
+    Args:
+        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+        strategy: A name, with options as in ``evolution(population=50)``, ``file.py:Class``, or a
+            class.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`;
+            None for the benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
+            all feasible ones.
+        budget: The most evaluations; 150 if no budget is given.
+        budget_seconds: The most simulated seconds.
+        seed: The number of the run.
+        first: Cells that are asked for before all others, by text or index, or files with a cell a
+            line.
+        known: A CSV file of what was trained before, with the columns ``cell``, the metrics that
+            the objective reads, and ``epochs`` where not all are of its own. The strategy is told
+            it first; it is not charged and is no trial, so never the answer.
+        random_first: How many random cells come next; None for ten, and for none on a training of
+            one's own, where strategies draw what they need themselves.
+        engine: Where cells are trained in parallel: a key of
+            `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
+        folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
+            from there after an interruption. None keeps it in memory.
+        confirm: Such as ``3x5`` or ``(3, 5)``: the best three cells are trained with five fresh
+            seeds each, which is not charged to the budget (`surrogate_nas.runs.confirm`).
+        against_cell: A cell of your own, its text or its index, that the confirmed one must beat;
+            None for the first of `first`.
+        callback: Called with the new trials after each evaluation; ends the run by returning True.
+        watcher: While cells are trained in parallel, its ``running`` is called about twice a second
+            with what trains now (`surrogate_nas.runs.running.Running`), and its ``failed`` with
+            the cell and the reason of each training that fails.
+        progress: Called with (trainings done, trainings in all) while cells are confirmed.
+        **options: See ``Options``.
+
+    Returns:
+        The run: its ``trials`` in the order of finishing, as ``incumbent`` the one of the lowest
+        score, as ``best_known`` the best of what was known before, and as ``confirmed`` what fresh
+        seeds say.
+
+    Raises:
+        UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "evolution", "valid_loss + 0.1*params", budget=60)
+        >>> len(run.trials), run.incumbent.score == min(trial.score for trial in run.trials)
+        (60, True)
+        >>> small = sn.search(
+        ...     "fashion", "evolution", "valid_loss", subject_to="params <= 20000", budget=60
+        ... )
+        >>> small.incumbent.feasible, small.incumbent.values["params"] <= 20000
+        (True, True)
+        >>> mine = sn.search("fashion", "random", "valid_loss", first=[11], budget=12)
+        >>> [trial.cell.index for trial in mine.trials[:1]]
+        [11]
+    """
+    check_whole("A seed", seed)
+    bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
+    beginning = read_beginning(bound, first, known)
+    if confirm is not None and against_cell is None and beginning.first:
+        against_cell = beginning.first[0]
+    shape = checked_shape(bound, confirm, against_cell)
+    given = Options(**options)
+    if given.order is None and (given.parallel > 1 or given.devices):
+        options["order"] = "finished"
+    check_engine(engine, options.get("parallel"))
+    if random_first is None:
+        random_first = usual_first_cells(bound.benchmark)
+    check_whole("The number of random first cells (--random-first, random_first)", random_first)
+    place = None if folder is None else Path(folder)
+    experiment = Experiment(
+        resumed(bound, place),
+        [strategy],
+        1,
+        budget_of(budget, budget_seconds),
+        beginning,
+        seed,
+        first_cells=random_first,
+        **options,
+    )
+    run = _searched(experiment, seed, place, callback, engine, watcher)
+    if run.failure:
+        raise UserError(run.failure)
+    if not run.trials:
+        raise UserError(NOTHING_PAID)
+    if shape is not None:
+        confirmed = confirm_best(
+            bound,
+            run,
+            *shape,
+            against=against_cell,
+            progress=progress,
+            options=experiment.options,
+            engine=engine,
+            store=None if place is None else Store(place),
+        )
+        run = replace(run, confirmed=confirmed)
+    return run
+
+
+def _searched(
+    experiment: Experiment,
+    number: int,
+    folder: Path | None,
+    watch: Watch | None,
+    engine: str,
+    watcher: Watcher | None,
+) -> Run:
+    """A run of an experiment's only strategy, in memory or stored in a folder."""
+    (entry,) = experiment.entries
+    if folder is None:
+        experiment.announce(1, best=1)
+        return experiment.one(entry, number, watch=watch, engine=engine, watcher=watcher)
+    part = Part("", experiment, Store(folder))
+    with ExitStack() as stack:
+        part.begin(stack)
+        run = finished_before(part, Key("", entry.label, number))
+        experiment.announce(int(run is None), best=1)
+        if run is None:
+            run = experiment.one(entry, number, part.store, watch, engine, watcher)
+        part.end()
+    return run
+
+
+@checked
+@takes_options(*OBJECTIVE_OPTIONS)
+def compare(
+    benchmark: str | Benchmark,
+    strategies: Sequence[StrategyLike],
+    objective: ObjectiveLike = None,
+    *,
+    subject_to: str | None = None,
+    runs: int = 10,
+    budget: int | None = None,
+    budget_seconds: float | None = None,
+    workers: int | None = None,
+    engine: str = "processes",
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+    callback: Within | None = None,
+    **options: Any,
+) -> Comparison:
+    """Compare strategies under one objective, resuming what a folder already holds.
+
+    Args:
+        benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+        strategies: Names (`snas strategies` lists them), with options as in
+            ``evolution(population=50)``, ``file.py:Class``, or classes.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`;
+            None for the benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
+            all feasible ones.
+        runs: How many seeds.
+        budget: The most evaluations of a run; 150 if no budget is given.
+        budget_seconds: The most simulated seconds of a run.
+        workers: How many runs at once; None for one, or for as many as a cluster takes.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
+            colon its place, such as ``dask:tcp://HOST:8786``. Results depend neither on it nor on
+            `workers`.
+        folder: Where results are stored; None keeps them in memory. Given again with more
+            strategies, runs or a larger budget, only what is missing is made.
+        progress: Called with (runs done, runs in all).
+        callback: Called with (strategy, run, new trials) after each evaluation, where there is one
+            worker.
+        **options: See ``Options``.
+
+    Returns:
+        Every finished run, with scores, exact regrets, tables and a report.
+
+    Raises:
+        UserError: Anything about the input is wrong; the message says what would be right.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare("fashion", ["random", "bo"], "valid_error", runs=3, budget=60)
+        >>> bool(
+        ...     found.regrets("bo").mean() < found.regrets("random").mean()
+        ... )  # distances from the table's optimum
+        True
+    """
+    place = None if folder is None else Path(folder)
+    bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
+    experiment = Experiment(
+        resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options
+    )
+    all_runs = experiment.execute(
+        folder=place,
+        workers=workers,
+        engine=engine,
+        progress=progress,
+        within=callback,
+    )
+    return compared(experiment, all_runs)
+
+
+def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
+    """The comparison of an experiment's runs."""
+    origin = {"provenance": provenance(), "versions": experiment.versions}
+    return Comparison(experiment.objective, experiment.describe() | origin, runs)
+
+
+@checked
+@takes_options(without=_OF_A_SUITE)
+def run_suite(
+    suite: Suite | str,
+    folder: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    engine: str = "processes",
+    progress: Progress | None = None,
+    **options: Any,
+) -> SuiteResult:
+    """Make every run that a folder does not hold yet, and read all of them.
+
+    Args:
+        suite: Problems and strategies, or what `read_suite` reads them from: ``starter``,
+            ``standard``, a TOML file.
+        folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None
+            keeps all in memory.
+        workers: How many runs at once; the results do not depend on it.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`.
+        progress: Called with (runs done, runs in all).
+        **options: See ``Options``.
+
+    Raises:
+        UserError: A problem asks for what its benchmark cannot give, the folder holds another
+            suite's results or cannot be written, or no problem's data is here.
+
+    Example:
+        >>> from surrogate_nas.runs.problem import Entry, Problem, Suite
+        >>> problems = [
+        ...     Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30)
+        ...     for w in (0.1, 0.5)
+        ... ]
+        >>> result = run_suite(
+        ...     Suite("mine", "two weights", problems, [Entry("random", 2), Entry("evolution", 2)])
+        ... )
+        >>> result.means().shape, result.failures  # problems × strategies
+        ((2, 2), [])
+    """
+    check_engine(engine, workers)
+    suite = read_suite(suite) if isinstance(suite, str) else suite
+    suite = replace(suite, options=unusual({**suite.options, **options}))
+    place = None if folder is None else Path(folder)
+    parts, skipped = _opened(suite, place)
+    if not parts:
+        raise UserError(
+            f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}"
+        )
+
+    def begun() -> None:
+        if skipped:
+            sys.stderr.write(f"{_left_out(suite, skipped)}\n")
+        if place is not None:
+            Store(place).write_json(PLAN, _plan(suite, parts, skipped))
+
+    traces_by_key = execute(
+        parts,
+        workers=workers,
+        engine=engine,
+        progress=progress,
+        begun=begun,
+        keep=_trace,
+    )
+    problems = {problem.name: problem for problem in suite.problems}
+    results = []
+    for part in parts:
+        traces = [trace for key, trace in traces_by_key.items() if key.problem == part.name]
+        if not any(trace.evaluations or trace.failure for trace in traces):
+            raise UserError(f"{suite.name}, {part.name}: {NOTHING_PAID}")
+        results.append(
+            ProblemResult.of(problems[part.name], part.experiment.objective, suite.labels, traces)
+        )
+    versions = [part.experiment.versions for part in parts]
+    return SuiteResult(suite, results, skipped, most_versions(versions), folder=place)
+
+
+def _left_out(suite: Suite, skipped: Sequence[Skipped]) -> str:
+    n = len(suite.problems)
+    names = ", ".join(one.problem.name for one in skipped)
+    commands = {one.reason.rpartition(": run ")[2].rstrip(".") for one in skipped}
+    command = commands.pop() if len(commands) == 1 else "snas data fetch all"
+    return (
+        f"{suite.name} runs {n - len(skipped)} of its {plural(n, 'problem')} here. The data of the"
+        f" others is missing: {names}. To get it: {command}."
+    )
+
+
+def _trace(part: Part, run: Run) -> Trace:
+    experiment = part.experiment
+    return Comparison(experiment.objective, experiment.describe(), [run]).trace(
+        run, experiment.budget
+    )
+
+
+def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped]]:
+    parts = []
+    skipped = []
+    runs = {entry.label: entry.runs for entry in suite.entries}
+    strategies = [entry.strategy for entry in suite.entries]
+    for problem in suite.problems:
+        try:
+            objective = _bound(problem)
+        except AbsentError as error:
+            skipped.append(Skipped(problem, str(error)))
+            continue
+        except UserError as error:
+            raise UserError(f"{suite.name}, {problem.name}: {error}") from error
+        place = None if folder is None else folder / PROBLEMS / problem.name
+        experiment = Experiment(
+            resumed(objective, place),
+            strategies,
+            max(runs.values()),
+            problem.budget,
+            seed=suite.seed,
+            first_cells=problem.first_cells,
+            **suite.options,
+        )
+        store = None if place is None else Store(place)
+        parts.append(Part(problem.name, experiment, store, runs))
+    return parts, skipped
+
+
+def _plan(
+    suite: Suite,
+    parts: Sequence[Part],
+    skipped: Sequence[Skipped],
+) -> dict[str, Any]:
+    return {
+        "suite": suite.name,
+        "title": suite.title,
+        "seed": suite.seed,
+        "problems": [part.name for part in parts],
+        "asked": [asdict(problem) for problem in suite.problems],
+        "strategies": [{"name": entry.label, "runs": entry.runs} for entry in suite.entries],
+        "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
+    } | ({"options": suite.options} if suite.options else {})
+
+
+def _bound(problem: Problem) -> Objective:
+    """The problem's objective; where more of its benchmark is to be had, what it lacks is absent,
+    not wrong.
+    """
+    benchmark = load(problem.benchmark)
+    try:
+        objective = problem.on(benchmark)
+    except UserError as error:
+        if benchmark.more:
+            reason = str(error).removesuffix(benchmark.more).strip()
+            raise AbsentError(f"{reason} {benchmark.more}") from error
+        raise
+    scores = objective.over_space()
+    if scores is None and objective.parts > 1:
+        raise UserError(
+            "Several objectives take a table, whose exact front they are measured against."
+        )
+    if scores is not None and not scores.feasible.any():
+        raise UserError(f"No cell of {benchmark.name} meets {problem.subject_to or 'the limits'}.")
+    return objective
+
+
+@checked
+def read_comparison(
+    folder: str | Path,
+    *,
+    against: Sequence[str | Path] = (),
+    benchmark: str | None = None,
+    runs: int | None = None,
+    unfinished: bool = False,
+    verify: bool = False,
+    made: Comparison | None = None,
+) -> Comparison:
+    """Read a stored comparison, finished or not; where its benchmark is a table, every best score
+    is looked up again.
+
+    Args:
+        against: Further such folders, of the same problem; their runs stand beside the first one's
+            as if made with them. A strategy that did different things in two folders has the
+            folder's name behind its own.
+        benchmark: The benchmark's name again, where opening it runs a file of the user's: a name
+            that is read from the folder never loads code.
+        runs: How many runs of each strategy are read, from the first; None for all.
+        unfinished: Whether it may be one of which no run has finished.
+        verify: Whether all scores are looked up again, not the best of each run alone.
+        made: What was just made in the folder; its runs are not read, nor its benchmark opened.
+
+    Raises:
+        UserError: There is none, it is damaged, or its benchmark contradicts a score, cannot be
+            opened or holds other numbers by now; or another folder is of another problem.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     made = compare(
+        ...         "fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder
+        ...     )
+        ...     read = read_comparison(folder)
+        >>> read.strategies, bool((read.scores("random") == made.scores("random")).all())
+        (['random'], True)
+    """
+    folders = _folders(folder, against)
+    if folders[1:]:
+        comparisons = {}
+        for one in folders:
+            comparisons[one] = read_comparison(
+                one,
+                benchmark=benchmark,
+                runs=runs,
+                unfinished=unfinished,
+                verify=verify,
+                made=made if one == folders[0] else None,
+            )
+        return merged_comparisons(comparisons)
+    folder = Path(folder)
+    store = Store(folder)
+    description = store.read()
+    if made is None:
+        objective = stored_objective(folder, description, benchmark)
+        in_memory = {}
+    else:
+        objective = made.objective
+        in_memory = {(run.strategy, run.run): run for run in made.runs}
+    space = objective.benchmark.space
+    stored = []
+    for name in description["strategies"]:
+        for number in numbers_of(description)[:runs]:
+            run = in_memory.get((name, number)) or store.load(name, number, space)
+            if run is not None:
+                stored.append(run)
+    for run in stored:
+        path = store.path(run.strategy, run.run)
+        check_run(run, objective, path)
+        verify_run(run, objective, description["seed"], path, whole=verify)
+    if not unfinished and not any(run.trials and not run.failure for run in stored):
+        raise UserError(f"{folder} holds no finished run yet.")
+    return Comparison(objective, description, stored)
+
+
+def stored_objective(folder: Path, description: dict[str, Any], benchmark: str | None) -> Objective:
+    """A folder's objective, on that part of its table that the folder was begun with."""
+    named = () if benchmark is None else (benchmark,)
+    stored = description["objective"]
+    try:
+        opened = reopen(description["address"], with_=description.get("with", ()), named=named)
+        read = structs.asdict(ObjectiveOptions.read(stored))
+        objective = Objective(stored["expression"], opened, seed=stored["seed"], **read)
+        return as_begun(objective, description)
+    except UserError as error:
+        raise type(error)(f"{folder}: {error}") from error
+
+
+def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
+    if isinstance(against, str) or not isinstance(against, Sequence):
+        raise UserError(f"against is a list of folders, not {against!r:.80}.")
+    if bad := [one for one in (folder, *against) if not isinstance(one, str | Path)]:
+        raise UserError(f"A folder is a text or a Path, not {bad[0]!r:.80}.")
+    return list(dict.fromkeys(map(Path, (folder, *against))))
+
+
+def stored_suite(
+    folder: str | Path,
+    *,
+    against: Sequence[str | Path] = (),
+    benchmark: str | None = None,
+    verify: bool = False,
+) -> SuiteResult:
+    """Read a suite's folder, finished or not, with all trials.
+
+    Args:
+        against: Further such folders; the problems that all hold are judged with the runs of all.
+        benchmark: A benchmark's name again, where opening it runs a file of the user's.
+        verify: Whether all scores are looked up again, not the best of each run alone.
+
+    Raises:
+        UserError: It holds no suite, a damaged one, or no finished run yet; or the folders have no
+            problem in common.
+    """
+    folders = _folders(folder, against)
+    read = {one: _stored_runs(one, benchmark, verify) for one in folders}
+    if not folders[1:]:
+        return suite_of(*read[folders[0]], folders[0])
+    suite, comparisons, merged = merged_suites(read)
+    return replace(suite_of(suite, comparisons), merged=merged)
+
+
+def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns:
+    suite = read_plan(folder / PLAN)
+    comparisons = {}
+    for problem in suite.problems:
+        place = folder / PROBLEMS / problem.name
+        if any((place / "runs").glob("*.jsonl")):
+            with suppress(AbsentError):  # as a problem that is not run
+                comparison = read_comparison(
+                    place,
+                    benchmark=benchmark,
+                    unfinished=True,
+                    verify=verify,
+                )
+                comparisons[problem.name] = _entered(comparison, suite, problem.name)
+    if not any(comparison.strategies for comparison in comparisons.values()):
+        raise UserError(f"{folder} holds no finished run yet.")
+    return suite, comparisons
+
+
+def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:
+    runs = {entry.label: entry.runs for entry in suite.entries}
+    own_runs = [
+        run
+        for name in runs
+        for run in comparison.runs
+        if run.strategy == name and run.run < runs[name]
+    ]
+    growing = {
+        "strategies": [name for name in comparison.description["strategies"] if name in runs],
+        "runs": max(runs.values()),
+    }
+    return Comparison(comparison.objective, comparison.description | growing, own_runs, key=problem)
+
+
+def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Comparison]]:
+    """The comparison of each problem with a finished run among the first `runs`, by name.
+
+    It is read from the suite's folder where the result does not hold it.
+    """
+    for problem in result.problems:
+        traces = [trace for of_one in problem.traces.values() for trace in of_one]
+        if not any(t.run < runs and t.evaluations and not t.failure for t in traces):
+            continue
+        if problem.name in result.comparisons:
+            yield problem.name, result.comparisons[problem.name]
+        elif result.folder is not None:
+            place = result.folder / PROBLEMS / problem.name
+            if Store(place).exists:
+                benchmark = problem.problem.benchmark
+                yield problem.name, read_comparison(place, benchmark=benchmark, runs=runs)

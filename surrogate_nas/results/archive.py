@@ -1,0 +1,480 @@
+"""Archives: a finished comparison or suite in one file, which others can check and compare with.
+
+A zip file holds ``archive.json``, which says who made it and how, and has the sha256 of every other
+file; then a suite's ``plan.json``, and of each problem ``experiment.json``, the runs, and what is
+known of users' strategies. Runs stand there without their seals, which follow from what they are
+sealed with and are made again where an archive is unpacked. The digest of an archive is that of its
+``archive.json``, and so of every byte that results are read from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote
+
+from msgspec import Meta, Struct, to_builtins
+from msgspec.structs import replace
+
+from surrogate_nas.benchmarks import reopen
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.files import shipped
+from surrogate_nas.files.formats import RELEASE, check_version, stamp
+from surrogate_nas.files.journal import sealed, unsealed
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
+from surrogate_nas.objective import Objective
+from surrogate_nas.runs.problem import read_plan
+from surrogate_nas.runs.resuming import asks_the_same
+from surrogate_nas.runs.store import (
+    DESCRIPTION,
+    PLAN,
+    PROBLEMS,
+    Store,
+    as_file_name,
+    confirmed_name,
+    numbers_of,
+)
+from surrogate_nas.runs.stored import Count, checked_as
+from surrogate_nas.tables.sources.fetching import download
+
+MANIFEST = "archive.json"
+"""The first file of an archive, and of a folder that one was unpacked into."""
+_RUNS = "runs"
+_LONGEST_LINE = 1000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_PLACE = rf"(?:{PROBLEMS}/[^/]+/)?"
+_OWN = re.compile(
+    rf"{re.escape(PLAN)}|{_PLACE}(?:{re.escape(DESCRIPTION)}|{_RUNS}/[^/]+\.jsonl"
+    r"|files/[^/]+/\d+\.json|confirmed/[^/]+\.json|sources/[^/]+/[^/]+)"
+)
+"""The files of an archive beside its manifest."""
+
+
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+_Line = Annotated[str, Meta(max_length=_LONGEST_LINE, pattern=_ONE_LINE)]
+_Papers = Annotated[str, Meta(max_length=10 * _LONGEST_LINE, pattern=_ONE_LINE)]
+
+
+class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """A benchmark whose results an archive holds.
+
+    Attributes:
+        name, licence, citation: Of the benchmark; empty where that is not here.
+    """
+
+    name: _Line
+    licence: _Line
+    citation: _Papers
+
+
+class ArchivedFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of an archive.
+
+    Attributes:
+        sha256, bytes: Its digest and its size.
+    """
+
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    bytes: Count
+
+
+class Archive(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an archive says of itself.
+
+    Attributes:
+        version, written_by: The version of the format, and the release that wrote it.
+        name: What it is called where runs of several are judged together.
+        kind: ``comparison`` or ``suite``.
+        created: The day on which it was sealed, as ISO 8601 writes it.
+        by, note, licence: Who made its runs, how, and under which licence they are passed on, as
+            its maker says; empty where nothing is said.
+        tables: Of each benchmark.
+        files: Every further file, by name.
+        digest: The sha256 of its manifest.
+    """
+
+    version: int
+    written_by: _Line
+    name: Annotated[str, Meta(pattern=rf"^{_NAME.pattern}\Z")]
+    kind: Literal["comparison", "suite"]
+    created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
+    by: _Line
+    note: _Line
+    licence: _Line
+    tables: list[ArchivedTable]
+    files: dict[str, ArchivedFile]
+    digest: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Whose it is, in words."""
+        by = f"by {self.by}, " if self.by else ""
+        return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
+
+
+def create(
+    folder: Path,
+    out: Path,
+    *,
+    name: str = "",
+    by: str = "",
+    note: str = "",
+    licence: str = "",
+) -> Archive:
+    """Seal a finished comparison or suite in one file.
+
+    Args:
+        folder: What was ``--out`` of it.
+        out: The file.
+        name: Letters, digits and ``._+-``; that of the suite or of the folder if left out.
+        by: Who made the runs.
+        note: How.
+        licence: Under which they are passed on.
+
+    Raises:
+        UserError: The folder holds neither, a run of it has not ended or is damaged, a text is
+            none that an archive can hold, or the file cannot be written.
+    """
+    for what, text in (("by", by), ("note", note), ("licence", licence)):
+        if not text.isprintable() or len(text) > _LONGEST_LINE:
+            raise UserError(f"{what} is one line of at most {_LONGEST_LINE:,} characters.")
+    is_suite = (folder / PLAN).is_file()
+    if not name:
+        name = read_plan(folder / PLAN).name if is_suite else folder.absolute().name
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r:.120} is no name for an archive: give one of letters, digits and ._+- with"
+            " --name (name=)."
+        )
+    members: dict[str, bytes] = {}
+    files = {}
+    tables = {}
+    if is_suite:
+        members[PLAN] = read_regular(folder / PLAN)
+        files[PLAN] = _digest_of(members[PLAN])
+    for place, runs in runs_of(folder).items():
+        store = Store(folder / place)
+        description = store.read()
+        tables[description["benchmark"]] = _table(description)
+        for file, packed, whole in _files(store, runs):
+            member = f"{place}{file}"
+            members[member] = packed
+            files[member] = _digest_of(whole)
+    manifest = {
+        **stamp("archive"),
+        "name": name,
+        "kind": "suite" if is_suite else "comparison",
+        "created": datetime.now(UTC).date().isoformat(),
+        "by": by,
+        "note": note,
+        "licence": licence,
+        "tables": list(tables.values()),
+        "files": to_builtins(files),
+    }
+    written = (json.dumps(manifest, indent=1) + "\n").encode()
+    archive = _parsed(out, written)
+    write_zip(out, [(MANIFEST, written), *members.items()])
+    return archive
+
+
+def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
+    """Return the numbers of the runs of each strategy that an archive of a folder holds.
+
+    Args:
+        folder: A comparison's or a suite's.
+
+    Returns:
+        By the beginning of the names of their files: that of a problem, or empty.
+
+    Raises:
+        UserError: It holds neither, or one that is damaged or larger than an archive can be.
+    """
+    if not (folder / PLAN).is_file():
+        description = _described(Store(folder))
+        return {"": dict.fromkeys(description["strategies"], numbers_of(description))}
+    suite = read_plan(folder / PLAN)
+    runs: dict[str, Sequence[int]] = {entry.label: range(entry.runs) for entry in suite.entries}
+    left_out = not_run(folder)
+    names = [problem.name for problem in suite.problems if problem.name not in left_out]
+    _check_number(len(names) * sum(map(len, runs.values())), folder)
+    for name in names:
+        _described(Store(folder / PROBLEMS / name))
+    return {f"{PROBLEMS}/{name}/": runs for name in names}
+
+
+def _described(store: Store) -> dict[str, Any]:
+    description = store.read()
+    labels = description["strategies"]
+    _check_number(len(labels) * description["runs"], store.folder)
+    for label in labels:
+        if {"<", ">"} & {*label} or not label.isprintable():
+            raise UserError(f"{store.folder}: {label!r:.120} is no name for a strategy.")
+    return description
+
+
+def _check_number(runs: int, folder: Path) -> None:
+    if runs > LIMITS.members:
+        raise UserError(
+            f"{folder} says that it has {runs:,} runs; an archive has at most {LIMITS.members:,}."
+        )
+
+
+def not_run(folder: Path) -> dict[str, str]:
+    """The problems of a suite that were not run, each with the reason."""
+    try:
+        listed = json.loads(read_regular(folder / PLAN)).get("not_run", [])
+        return {str(one["name"]): str(one["reason"]) for one in listed}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{folder / PLAN} does not say which problems were not run.") from error
+
+
+def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]:
+    """The files that an archive has of a comparison, and whether it must.
+
+    Args:
+        store: Of the comparison.
+        runs: The numbers of those of each strategy.
+    """
+    names = {DESCRIPTION: True}
+    for label, sources in store.read().get("sources", {}).items():
+        folder = f"sources/{as_file_name(label)}"
+        names |= {f"{folder}/{as_file_name(file)}": label in runs for file in sources}
+    for label, numbers in runs.items():
+        for number in numbers:
+            names[f"files/{as_file_name(label)}/{number}.json"] = False
+            names[confirmed_name(label, number)] = False
+            names[_run_name(label, number)] = True
+    return names
+
+
+def _run_name(label: str, number: int) -> str:
+    return f"{_RUNS}/{as_file_name(label)}-{number}.jsonl"
+
+
+def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, bytes, bytes]]:
+    """The files of a comparison: name, content in an archive, and content in the folder."""
+    roots = {}
+    missing = 0
+    for label, number in ((label, number) for label, numbers in runs.items() for number in numbers):
+        watch = store.watch(label, number)
+        watch.refresh()
+        if watch.damage:
+            raise UserError(f"{watch.path} is damaged: {watch.damage}.")
+        missing += watch.end is None
+        roots[_run_name(label, number)] = store.root_of(label, number)
+    if missing:
+        raise UserError(
+            f"{plural(missing, 'run')} of {store.folder} have not ended: finish them by the command"
+            " that began them."
+        )
+    for name, is_needed in names_of(store, runs).items():
+        path = store.folder / name
+        if not is_needed and not path.is_file():
+            continue
+        try:
+            content = read_regular(path)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(
+                f"{path} cannot be read ({reason}), and its runs were made with it: put it back,"
+                " or repeat the command that made the folder, which makes these runs again."
+            ) from error
+        packed = content if name not in roots else unsealed(content, roots[name])
+        yield name, packed, content if name not in roots else sealed(packed, roots[name])
+
+
+def _digest_of(content: bytes) -> ArchivedFile:
+    return ArchivedFile(sha256(content).hexdigest(), len(content))
+
+
+def _table(description: Mapping[str, Any]) -> dict[str, str]:
+    name = description["benchmark"]
+    try:
+        benchmark = reopen(description["address"])
+    except UserError:
+        return {"name": name, "licence": "", "citation": ""}
+    return {"name": name, "licence": benchmark.licence, "citation": benchmark.citation}
+
+
+def _parsed(path: Path, written: bytes) -> Archive:
+    try:
+        content = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} holds no JSON where it says what it is.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not say what it is.")
+    check_version(path, "archive", content.get("version"), content.get(RELEASE))
+    try:
+        archive = checked_as(Archive, content)
+    except ValueError as error:
+        raise UserError(f"{path} is no archive that can be read: {error}.") from error
+    return replace(archive, digest=sha256(written).hexdigest())
+
+
+def unpack(path: Path, folder: Path) -> Archive:
+    """Write the files of an archive into a folder, where they are read as any comparison or suite.
+
+    Each is held against the manifest; whether results are right is not looked at.
+
+    Args:
+        path: The archive.
+        folder: Where to; it must be empty.
+
+    Raises:
+        UserError: It is no archive, holds what its manifest does not name or names otherwise, or
+            could harm this machine.
+    """
+    members = read_zip(path)
+    first, written = next(members, ("", b""))
+    if first != MANIFEST:
+        raise UserError(f"{path} is no archive of results: its first file is not {MANIFEST}.")
+    archive = _parsed(path, written)
+    _write(folder / MANIFEST, written)
+    wanted = dict(archive.files)
+    stores: dict[Path, Store] = {}
+    for name, packed in members:
+        told = wanted.pop(name, None)
+        if told is None or not _OWN.fullmatch(name):
+            raise UserError(f"{path} holds {name!r:.120}, which is no part of such an archive.")
+        content = _resealed(folder / name, packed, stores)
+        if _digest_of(content) != told:
+            raise UserError(f"{path}: {name} is not what {MANIFEST} says.")
+        _write(folder / name, content)
+    if wanted:
+        raise UserError(f"{path} lacks {next(iter(wanted))!r:.120}, which {MANIFEST} names.")
+    return archive
+
+
+def without(folder: Path, path: Path, line: str) -> str:
+    """A message without the folder that an archive was unpacked into.
+
+    Args:
+        folder: That folder.
+        path: The archive.
+        line: The message.
+    """
+    return line.replace(f"{folder}/", "").replace(str(folder), str(path))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _resealed(path: Path, packed: bytes, stores: dict[Path, Store]) -> bytes:
+    """A file as it stood in its folder; each comparison is read once."""
+    if path.parent.name != _RUNS:
+        return packed
+    label, _, number = path.stem.rpartition("-")
+    place = path.parents[1]
+    store = stores.setdefault(place, Store(place))
+    try:
+        return sealed(packed, store.root_of(unquote(label), int(number)))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path} is of no run: {error}.") from error
+
+
+def origin_of(folder: Path) -> Archive | None:
+    """The archive that a folder was unpacked from; None for a user's own folder."""
+    path = folder / MANIFEST
+    return _parsed(path, read_regular(path)) if path.is_file() else None
+
+
+def shipped_archives() -> dict[str, Path]:
+    """The files of the archives that come with the project, by name.
+
+    Example:
+        >>> sorted(shipped_archives())
+        ['families', 'starter']
+    """
+    return {path.stem: path for path in shipped("archives").glob("*.zip")}
+
+
+@contextmanager
+def opened(
+    places: Iterable[str | Path],
+    *,
+    objective: Objective | None = None,
+) -> Iterator[list[Path]]:
+    """Folders of results, those of archives unpacked for as long as the block lasts.
+
+    Args:
+        places: Folders, files or web addresses of archives, or names of `shipped_archives`.
+        objective: Of a problem; of an archive of a suite that problem's folder is taken.
+
+    Raises:
+        UserError: There is no such place, or an archive cannot be read or has no such problem.
+    """
+    with ExitStack() as stack:
+        folders = []
+        temporary = None  # made for the first archive: a command that is killed leaves it behind
+        for number, place in enumerate(map(str, places)):
+            if os.path.isdir(place):
+                folders.append(Path(place))
+                continue
+            if temporary is None:
+                made = stack.enter_context(TemporaryDirectory(prefix="snas-archive-"))
+                temporary = Path(made)
+            path = file_of(place, temporary)
+            folder = temporary / str(number)
+            try:
+                archive = unpack(path, folder)
+                runs_of(folder)  # refuses what would take forever to read
+            except UserError as error:
+                raise UserError(without(folder, path, str(error))) from error
+            is_named = f"archive {archive.name}"
+            if objective is not None and archive.kind == "suite":
+                folder = _problem_of(archive, folder, objective)
+            named = temporary / is_named
+            if named.exists():
+                named = named.with_name(f"{is_named} {archive.digest[:8]}")
+            if named in folders:
+                raise UserError(f"The archive {archive.name} is given twice.")
+            folders.append(folder.rename(named))
+        yield folders
+
+
+def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
+    """The folder of a suite's problem, with the manifest of its archive."""
+    found = []
+    for place in runs_of(folder):
+        description = Store(folder / place).read()
+        if asks_the_same(description, objective):
+            (folder / MANIFEST).rename(folder / place / MANIFEST)
+            return folder / place
+        found.append(f"{description['objective']['expression']} on {description['benchmark']}")
+    raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(found)}.")
+
+
+def file_of(place: str, folder: Path) -> Path:
+    """The file of an archive, fetched where need be.
+
+    Args:
+        place: A file, a web address, or a name of `shipped_archives`.
+        folder: Where an archive of the web is written.
+
+    Raises:
+        UserError: There is no such archive, or it cannot be fetched.
+    """
+    if place.startswith(("http://", "https://")):
+        path = folder / "fetched.zip"
+        download(place, path, LIMITS.packed)
+        return path
+    if os.path.isfile(place):
+        return Path(place)
+    known = shipped_archives()
+    if place not in known:
+        raise unknown("archive", place, [*known, "a folder, a file or an address"])
+    return known[place]

@@ -1,0 +1,781 @@
+"""What every study gives, and a comparison: the study of one problem, with all its trials.
+
+A suite (`SuiteResult`) is a study of several problems; those of a path
+(`surrogate_nas.results.lambda_path.LambdaPath`) differ in λ alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.core.errors import EvaluationError
+from surrogate_nas.core.levels import ROUNDING
+from surrogate_nas.core.notebook import html_table
+from surrogate_nas.core.numbers import MISSED, fixed, natural
+from surrogate_nas.objective import Objective
+from surrogate_nas.objective.expression import exact
+from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.runs.answers import USAGE
+from surrogate_nas.runs.confirm import found_by
+from surrogate_nas.runs.confirmation import Confirmation
+from surrogate_nas.results.curves import Anytime, ProblemResult, Trace, anytime
+from surrogate_nas.statistics.decision import standings
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
+from surrogate_nas.runs.problem import Problem
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.scale import (
+    Frame,
+    Noise,
+    checkpoints,
+    frame_of,
+    noise_of,
+    undominated,
+    vectors_of,
+)
+from surrogate_nas.statistics.summaries import (
+    PairedTest,
+    Summary,
+    Values,
+    paired_tests,
+    summarise,
+)
+from surrogate_nas.results.verdict import Figures, Verdict, ends_of, joined, verdict_of
+
+if TYPE_CHECKING:
+    import pandas
+
+MERGED = "merged"
+"""What a description of the runs of several folders calls the lines about these."""
+STEP = "lambda-"
+"""How the name of a problem of a path over λ begins."""
+_SCORE = ("mean", "std", "iqm", "ci95")
+_MOST_CONSIDERED = 1000
+"""So many of the best cells are sorted into functional classes; isomorphic ones that are worse are
+not listed.
+"""
+
+
+Kind = Literal["comparison", "front", "suite", "path"]
+"""What a result is of: one objective, several objectives, several problems, or several λ."""
+
+
+class StudyResult:
+    """The result of a study: what `Comparison`, `SuiteResult` and
+    `surrogate_nas.results.lambda_path.LambdaPath` have in common.
+
+    Attributes:
+        folder: Where it is stored; None in memory.
+    """
+
+    folder: Path | None
+
+    if TYPE_CHECKING:
+
+        @property
+        def kind(self) -> Kind:
+            """What it is a result of."""
+
+        @property
+        def title(self) -> str:
+            """What it is called where it has no folder."""
+
+        @property
+        def strategies(self) -> list[str]:
+            """The strategies, in the order of the study."""
+
+        @property
+        def problems(self) -> Sequence[ProblemResult]:
+            """The runs in a few numbers each; empty where strategies cannot be compared yet."""
+
+        @property
+        def comparisons(self) -> Mapping[str, Comparison]:
+            """The trials by the problem's name; empty where the runs of a suite stay in files."""
+
+        @property
+        def missing(self) -> int:
+            """How many runs of what was begun have not ended yet."""
+
+        @property
+        def verdict(self) -> Verdict | None:
+            """What the study says; None for a path."""
+
+        @property
+        def sentences(self) -> list[str]:
+            """The verdict in words."""
+
+    @property
+    def merged(self) -> Sequence[str]:
+        """Of several folders: whose runs are in it and what does not count, a line each."""
+        return ()
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, or its title."""
+        return self.title if self.folder is None else self.folder.absolute().name
+
+    @cached_property
+    def standings(self) -> list[str]:
+        """The strategies in the verdict's order."""
+        if self.verdict is None or self.verdict.end is None:
+            return list(self.strategies)
+        return standings(ends_of(self.strategies, self.problems))
+
+
+@dataclass(frozen=True)
+class Comparison(StudyResult):
+    """The finished runs of several strategies under one objective.
+
+    Attributes:
+        objective: What was minimised.
+        description: What was compared, as the store records it.
+        runs: Every run.
+        folder: Where they are stored; None in memory.
+        key: Within a suite the problem's name, within a path its λ; else None.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = sn.compare(
+        ...     "fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40
+        ... )
+        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
+        (240, ['random', 'local_search'])
+        >>> (
+        ...     found.regrets("random").shape,
+        ...     bool((found.regrets("random") >= 0).all()),
+        ... )  # 0 is the exact optimum
+        ((3,), True)
+    """
+
+    objective: Objective
+    description: dict[str, Any]
+    runs: Sequence[Run]
+    folder: Path | None = field(default=None, compare=False, repr=False)
+    key: str | float | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it has one objective or several."""
+        return "front" if self.objective.parts > 1 else "comparison"
+
+    @property
+    def title(self) -> str:
+        """The benchmark's name."""
+        return self.objective.benchmark.name
+
+    @property
+    def problem(self) -> str:
+        """The name of its problem among others, and of its folder; empty where it is alone."""
+        return f"{STEP}{exact(self.key)}" if isinstance(self.key, float) else self.key or ""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What tells its rows in exports from those of other problems."""
+        if self.key is None:
+            return {}
+        return {"lambda" if isinstance(self.key, float) else "problem": self.key}
+
+    @property
+    def comparisons(self) -> Mapping[str, Comparison]:
+        """Itself by its problem."""
+        return {self.problem: self}
+
+    @property
+    def problems(self) -> list[ProblemResult]:
+        """Its runs in a few numbers each."""
+        return [self.problem_result]
+
+    @property
+    def ended_runs(self) -> list[Run]:
+        """The runs that finished or failed, by strategy and number."""
+        order = {name: place for place, name in enumerate(self.description["strategies"])}
+        ended = [run for run in self.runs if run.trials or run.failure]
+        return sorted(ended, key=lambda run: (order[run.strategy], run.run))
+
+    @property
+    def strategies(self) -> list[str]:
+        """The strategies with at least one finished run, in the order of the comparison."""
+        return [name for name in self.description["strategies"] if self.runs_of(name)]
+
+    @property
+    def missing(self) -> int:
+        """How many runs of what was begun have not ended yet."""
+        return len(self.description["strategies"]) * int(self.description["runs"]) - len(self.runs)
+
+    @property
+    def merged(self) -> Sequence[str]:
+        """Of several folders: whose runs are in it, a line each."""
+        return list(self.description.get(MERGED, ()))
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong in the runs that failed."""
+        return [run.failure for run in self.runs if run.failure]
+
+    def runs_of(self, strategy: str) -> list[Run]:
+        """The finished runs of a strategy, by number."""
+        return [
+            run for run in self.runs if run.strategy == strategy and run.trials and not run.failure
+        ]
+
+    @cached_property
+    def optimum(self) -> float | None:
+        """The best score of the space; None where it is undefined. Of several objectives 0: nothing
+        missed.
+        """
+        if self.objective.parts > 1:
+            return 0.0 if self.frame is not None and self.frame.exact else None
+        return self.objective.optimum()
+
+    @cached_property
+    def rounding(self) -> float:
+        """Up to which regret the optimum counts as found."""
+        if self.objective.parts > 1:
+            return ROUNDING
+        scores = self.objective.over_space()
+        return 0.0 if scores is None else scores.rounding
+
+    @cached_property
+    def noise(self) -> Noise | None:
+        """How much the scores of good cells change with the training seed; None where the benchmark
+        does not tell.
+        """
+        return noise_of(self.objective)
+
+    def feasible_runs_of(self, strategy: str) -> list[Run]:
+        """The finished runs of a strategy that found a feasible cell; only these have a score."""
+        return [run for run in self.runs_of(strategy) if self.answer(run).feasible]
+
+    @cached_property
+    def _reported(self) -> dict[tuple[str, int], Sequence[Trial]]:
+        return {}
+
+    def reported(self, run: Run) -> Sequence[Trial]:
+        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the
+        mean over seeds.
+
+        Of what is trained here only the answer is, which the other seeds have judged; the others
+        stay as the search saw them.
+        """
+        if run.judged is None and not self.objective.draws:
+            return run.trials
+        key = run.strategy, run.run
+        if key not in self._reported:
+            trials = self.objective.reported(run.trials)
+            if run.judged is not None:
+                trials[run.incumbent.index] = found_by(self.objective, run)
+            self._reported[key] = trials
+        return self._reported[key]
+
+    def answer(self, run: Run) -> Trial:
+        """What a run found: the best trial by what its search saw, as it is reported."""
+        return self.reported(run)[run.incumbent.index]
+
+    def vectors(self, run: Run, n: int | None = None) -> Values:
+        """The objectives' scores of what a run found in its first `n` trials or in all, shape
+        ``(k, objectives)``.
+
+        Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over
+        seeds.
+        """
+        candidates = [
+            trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible
+        ]
+        if self.objective.draws and candidates:
+            reported = self.reported(run)
+            best = undominated(vectors_of(candidates))
+            candidates = [
+                reported[trial.index]
+                for trial, is_best in zip(candidates, best, strict=True)
+                if is_best
+            ]
+        return vectors_of(candidates) if candidates else np.empty((0, self.objective.parts))
+
+    @property
+    def found_feasible(self) -> bool:
+        """Whether some finished run found a feasible cell."""
+        return any(self.feasible_runs_of(name) for name in self.strategies)
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """Of several objectives, what hypervolumes are taken in."""
+        if self.objective.parts == 1:
+            return None
+        return frame_of(self.objective, [trial for run in self.runs for trial in run.trials])
+
+    def score(self, run: Run) -> float:
+        """What a run achieved: its best score; of several objectives the share of the front's
+        hypervolume it misses.
+        """
+        return (
+            self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
+        )
+
+    def optimism(self, strategy: str) -> Values | None:
+        """What a strategy's searches saw of their answers minus the means of these over seeds;
+        below 0 flatters.
+
+        Returns:
+            One for each feasible run, shape ``(runs,)`` as `scores`; None where searches see what
+            is reported.
+        """
+        if not self.objective.draws:
+            return None
+        runs = self.feasible_runs_of(strategy)
+        if self.frame is None:
+            seen = [run.incumbent.score for run in runs]
+        else:
+            seen = [self.frame.missed(vectors_of(run.answers)) for run in runs]
+        return np.array(seen) - self.scores(strategy)
+
+    @property
+    def tells_overtuning(self) -> bool:
+        """Whether what a run had picked before is known by other seeds, under one objective."""
+        objective = self.objective
+        return objective.draws and objective.parts == 1 and not objective.trained_seeds
+
+    def overtuning(self, strategy: str) -> OvertuningSummary | None:
+        """How often a strategy's runs ended with a worse cell than they had picked before, and what
+        that cost; None where searches see what is reported, where only answers are judged by other
+        seeds, of several objectives, and without a feasible run.
+        """
+        if not self.tells_overtuning:
+            return None
+        picks = [self._picks(self.anytime(run)) for run in self.feasible_runs_of(strategy)]
+        return summarise_overtuning(picks, self.rounding)
+
+    def _picks(self, history: Anytime) -> Values:
+        """The scores of what a run had picked after each of its trials, from its first answer
+        on.
+        """
+        return np.asarray(history.score[np.isfinite(history.score)])
+
+    def scores(self, strategy: str) -> Values:
+        """What every finished run of a strategy that found a feasible cell achieved, shape
+        ``(runs,)``.
+        """
+        return np.array([self.score(run) for run in self.feasible_runs_of(strategy)])
+
+    def anytime(self, run: Run) -> Anytime:
+        """What a run had achieved after each of its trials."""
+        history = anytime(run)
+        if self.frame is not None:
+            steps = [self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))]
+            return replace(history, score=np.array(steps))
+        reported = self.reported(run)
+        scores = [reported[i].score for i in history.best]
+        return replace(history, score=np.where(np.isinf(history.score), np.inf, scores))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Every trial of every finished run as a row, with strategy and run."""
+        import pandas
+
+        frames = [run.to_frame() for name in self.strategies for run in self.runs_of(name)]
+        return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+
+    def summary_frame(self) -> pandas.DataFrame:
+        """One row a strategy: runs, mean, deviation, interquartile mean and interval of the score,
+        mean regret.
+        """
+        import pandas
+
+        return pandas.DataFrame(self.summary_rows())
+
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """The rows of `summary_frame`."""
+        rows = []
+        for entry in self.to_json()["strategies"]:
+            score = entry["score"] or {}
+            low, high = score.get("ci95") or (None, None)
+            numbers = {name: score.get(name) for name in ("mean", "std", "iqm")}
+            ends = {"ci95_low": low, "ci95_high": high, "regret": entry["regret"]["mean"]}
+            counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
+            rows.append({"strategy": entry["name"], **numbers, **ends, **counts})
+        return rows
+
+    def regrets(self, strategy: str) -> Values | None:
+        """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; None where it
+        is undefined.
+        """
+        scores = self.scores(strategy)
+        return None if self.optimum is None or not len(scores) else scores - self.optimum
+
+    def summary(self, strategy: str) -> Summary | None:
+        """A strategy's final scores in a few numbers; None where no run found a feasible cell."""
+        scores = self.scores(strategy)
+        return summarise(scores) if len(scores) else None
+
+    @cached_property
+    def tests(self) -> list[PairedTest]:
+        """Every pair of strategies over the runs that all finished; a run without a feasible cell
+        loses to one with.
+        """
+        if not self.found_feasible:
+            return []
+        finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
+        shared = set.intersection(*finished) if finished else set()
+        scores = {
+            name: np.array([self.score(run) for run in self.runs_of(name) if run.run in shared])
+            for name in self.strategies
+        }
+        return paired_tests(scores) if shared else []
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which strategy is best, which is fastest, and whether that is significant."""
+        figures = {
+            name: Figures(summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)))
+            for name in self.strategies
+            if (summary := self.summary(name)) is not None
+        }
+        return verdict_of(
+            self.strategies,
+            [self.problem_result],
+            figures=figures,
+            versions=self.description.get("versions"),
+            seed=self.description.get("seed", 0),
+        )
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """The verdict in words, and the best cell of all."""
+        sentences = self.verdict.sentences
+        return [*sentences, best_in_words(self)] if self.found_feasible else sentences
+
+    @cached_property
+    def problem_result(self) -> ProblemResult:
+        """The runs as a study of one problem."""
+        description = self.description
+        asked = Problem(
+            "comparison",
+            self.objective.benchmark.name,
+            first_cells=int(description["first_cells"]),
+            **description["budget"],
+        )
+        traces = [self.trace(run, asked.budget) for run in self.runs]
+        return ProblemResult.of(asked, self.objective, self.strategies, traces)
+
+    def trace(self, run: Run, budget: Budget) -> Trace:
+        """What a suite keeps of a run of this comparison, failed or not, and of its budget."""
+        points = checkpoints(budget)
+        score = np.full(len(points), np.inf)
+        answer = None
+        lost = None
+        if run.trials and not run.failure:
+            if self.objective.parts == 1 and run.answers:
+                answer = self.answer(run)
+            history = self.anytime(run)
+            best = history.score
+            if self.objective.parts == 1:
+                reported = self.reported(run)
+                best = np.where([reported[i].feasible for i in history.best], best, np.inf)
+            if self.tells_overtuning and answer is not None and answer.feasible:
+                loss = overtuning(self._picks(history)).loss
+                lost = loss if loss > self.rounding else 0.0
+            if budget.cells is not None:
+                score = history.at_cells(best, points.astype(np.int64))
+            else:
+                score = np.nan_to_num(history.at_cost(best, points), nan=np.inf, posinf=np.inf)
+        return Trace(
+            strategy=run.strategy,
+            run=run.run,
+            score=score,
+            failure=run.failure,
+            evaluations=len(run.trials),
+            distinct=len({trial.cell for trial in run.trials}),
+            simulated=run.simulated_seconds,
+            real_seconds=run.real_seconds,
+            strategy_seconds=run.strategy_seconds,
+            # isomorphic answers that cost the same are one; they may differ in R, as in latency
+            answer=""
+            if answer is None
+            else f"{self.objective.benchmark.space.identity(answer.cell)} {answer.penalty:.9g}",
+            answer_index=-1 if answer is None else answer.index,
+            overtuning=lost,
+        )
+
+    def __repr__(self) -> str:
+        runs = f"{len(self.runs)} runs of {', '.join(self.description['strategies'])}"
+        return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
+
+    def _repr_html_(self) -> str:
+        entries = [self._strategy_json(name) for name in self.strategies]
+        rows = [
+            (
+                s["name"],
+                f"{s['feasible_runs']} of {s['runs']}",
+                *(s["score"][part] for part in ("mean", "std", "iqm")),
+                s["regret"]["mean"],
+            )
+            for s in entries
+        ]
+        heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
+        note = " ".join(
+            [f"minimise {self.objective}; lower is better.", *self.sentences, *self.failures]
+        )
+        return html_table(
+            f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as ``snas compare --json`` prints it."""
+        known = self.objective.known
+        confirmed = [
+            {"strategy": run.strategy, "run": run.run, **confirmed.to_json()}
+            for run, confirmed in self.confirmed_runs
+        ]
+        return {
+            "fingerprint": self.objective.fingerprint,
+            "benchmark": self.objective.benchmark.name,
+            "objective": self.objective.describe(),
+            "cost_unit": self.objective.benchmark.cost,
+            "known": {
+                "hidden": bool(self.description.get("hidden")),
+                "terms": list(known.terms),
+                "missing": list(known.missing),
+            },
+            "warning": self.objective.warning,
+            "optimum": self.optimum,
+            "noise": None if self.noise is None else asdict(self.noise),
+            "strategies": [self._strategy_json(name) for name in self.strategies],
+            "tests": [asdict(test) for test in self.tests],
+            "verdict": self.verdict.to_json(),
+            "failures": self.failures,
+            **({"confirmed": confirmed} if confirmed else {}),
+            **({MERGED: self.merged} if self.merged else {}),
+        }
+
+    @property
+    def confirmed_runs(self) -> Iterator[tuple[Run, Confirmation]]:
+        """The runs with a confirmed winner."""
+        for run in self.ended_runs:
+            if run.confirmed is not None:
+                yield run, run.confirmed
+
+    def _strategy_json(self, name: str) -> dict[str, Any]:
+        runs = self.runs_of(name)
+        summary = self.summary(name)
+        regrets = self.regrets(name)
+        optimism = self.optimism(name)
+        overtuned = self.overtuning(name)
+        best = min(map(self.answer, runs), key=lambda trial: trial.score)
+        return {
+            "name": name,
+            "runs": len(runs),
+            "feasible_runs": len(self.feasible_runs_of(name)),
+            "score": dict.fromkeys(_SCORE) if summary is None else asdict(summary),
+            "regret": {
+                "mean": None if regrets is None else float(regrets.mean()),
+                "median": None if regrets is None else float(np.median(regrets)),
+            },
+            "optimism": None if optimism is None or not len(optimism) else float(optimism.mean()),
+            "overtuning": None if overtuned is None else overtuned.to_json(),
+            "best": {
+                "cell": str(best.cell) if best.feasible else None,
+                "score": best.score if best.feasible else None,
+                "final": final_metrics(self.objective, best.cell) if best.feasible else {},
+            },
+            "evaluations": sum(len(run.trials) for run in runs),
+            "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
+            "simulated_seconds": sum(run.simulated_seconds for run in runs),
+            **_judging_json(runs),
+            **_usage_json(runs),
+            "real_seconds": sum(run.real_seconds for run in runs),
+        }
+
+
+def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """What was trained to judge answers, which no budget holds; nothing where that is nothing."""
+    judged = [run.judged for run in runs if run.judged is not None]
+    if not judged:
+        return {}
+    return {
+        "judging": {
+            "trainings": sum(one.trainings for one in judged),
+            "seconds": sum(one.cost for one in judged),
+            "failures": [reason for one in judged for reason in one.failures],
+        }
+    }
+
+
+def _usage_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """What answers from outside cost in all runs, as was told; nothing where nothing was."""
+    told = [run.diagnosis.get(USAGE, {}) for run in runs]
+    names = dict.fromkeys(name for one in told for name in one)
+    usage = {name: sum(one.get(name, 0.0) for one in told) for name in names}
+    return {USAGE: usage} if usage else {}
+
+
+def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
+    """The final (test) metrics of a found cell, each after its longest run; read for reports, never
+    for a search.
+
+    Args:
+        objective: The objective; a final metric that its study searches on is none here.
+        cell: The cell.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> objective = sn.Objective("valid_loss", sn.load("fashion"))
+        >>> sorted(final_metrics(objective, objective.benchmark.space[11]))
+        ['test_error', 'test_loss']
+    """
+    try:
+        final = objective.benchmark.final(cell)
+    except EvaluationError:  # one of its seeds failed
+        finals = [metric.name for metric in objective.benchmark.metrics if metric.kind == "final"]
+        final = dict.fromkeys(finals)
+    return {name: value for name, value in final.items() if name not in objective.search_on_final}
+
+
+@dataclass(frozen=True)
+class FoundCell:
+    """One of the best cells, which stands for its functional class.
+
+    Attributes:
+        rank: From 1.
+        trial: The evaluation with the lowest score of its class.
+        found_by: By strategy, in how many of its runs the cell was evaluated; those with none are
+            left out.
+        isomorphic: The other evaluated cells that compute the same function, best first.
+    """
+
+    rank: int
+    trial: Trial
+    found_by: dict[str, int]
+    isomorphic: Sequence[Trial] = ()
+
+
+def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
+    """The best cell of each of the best functional classes that any strategy evaluated, best
+    first.
+    """
+    identity = comparison.objective.benchmark.space.identity
+    classes: dict[str, list[Trial]] = {}
+    for trial in _best_trials(comparison)[:_MOST_CONSIDERED]:
+        classes.setdefault(identity(trial.cell), []).append(trial)
+    found = []
+    for rank, (best, *others) in enumerate(list(classes.values())[:n], 1):
+        by = {
+            name: sum(
+                any(trial.cell == best.cell for trial in run.trials)
+                for run in comparison.runs_of(name)
+            )
+            for name in comparison.strategies
+        }
+        found.append(FoundCell(rank, best, {name: n for name, n in by.items() if n}, others))
+    return found
+
+
+def _best_trials(comparison: Comparison) -> list[Trial]:
+    best: dict[Cell, Trial] = {}
+    for name in comparison.strategies:
+        for run in comparison.runs_of(name):
+            is_judged = bool(comparison.objective.trained_seeds) and bool(run.answers)
+            reported = [comparison.answer(run)] if is_judged else comparison.reported(run)
+            for trial in reported:
+                if trial.epochs != run.epochs or trial.failure:
+                    continue
+                if trial.cell not in best or trial.score < best[trial.cell].score:
+                    best[trial.cell] = trial
+    return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))
+
+
+def final_questions(objective: Objective) -> list[Question]:
+    """Every final metric after its longest run, the main one first: ``test_error``, else an error,
+    else a quality.
+
+    Those under conditions of their own, such as an attack, stand last: their names have an ``@``.
+    Before all others stand those of the trainings that the objective reads, where it reads such as
+    ``valid_error@focal``.
+    """
+    benchmark = objective.benchmark
+    seen = objective.search_on_final
+    final = [
+        metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen
+    ]
+    read = {
+        question.metric.partition("@")[2]
+        for question in objective.questions()
+        if question.epochs is not None
+    }
+    final.sort(
+        key=lambda metric: (
+            metric.name.partition("@")[2] not in read,
+            metric.name != "test_error",
+            "@" in metric.name,
+            metric.quantity != "error",
+            not metric.larger_is_better,
+        )
+    )
+    return [benchmark.question(metric.name) for metric in final]
+
+
+def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -> Values:
+    """One metric of some cells, shape ``(n,)``; NaN where a table holds none."""
+    if benchmark.has_columns:
+        return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
+    by_cell = {cell: _measured(benchmark, question, cell) for cell in dict.fromkeys(cells)}
+    return np.array([by_cell[cell] for cell in cells])
+
+
+def value_of(benchmark: Benchmark, question: Question, trial: Trial) -> float:
+    """One metric of an evaluated cell; NaN where it is missing."""
+    return float(values_of(benchmark, question, [trial.cell])[0])
+
+
+def _measured(benchmark: Benchmark, question: Question, cell: Cell) -> float:
+    """One metric of a cell; NaN where its training fails, as by one of several seeds."""
+    try:
+        return float(benchmark.measure([cell], (question,), benchmark.default_seed).values[0, 0])
+    except EvaluationError:
+        return np.nan
+
+
+def shared_cells(comparison: Comparison) -> int:
+    """How many of a run's first cells are the same for all strategies."""
+    shortest = min(
+        (len(run.trials) for name in comparison.strategies for run in comparison.runs_of(name)),
+        default=0,
+    )
+    return min(int(comparison.description["first_cells"]), shortest)
+
+
+def best_in_words(comparison: Comparison) -> str:
+    """Name the best cell of all runs, with its error where L is one, and its main final metric."""
+    objective = comparison.objective
+    if objective.parts > 1:
+        return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
+    best = best_cells(comparison, 1)[0]
+    losses = [term for term in objective.terms if term.is_loss]
+    shown = []
+    if len(losses) == 1:
+        shown.append(
+            f"{losses[0].name} {natural(best.trial.values[losses[0].name], losses[0].unit)}"
+        )
+    for question in final_questions(objective)[:1]:
+        value = value_of(objective.benchmark, question, best.trial)
+        shown.append(
+            f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}"
+        )
+    by = joined(list(best.found_by))
+    optimum = comparison.optimum
+    is_optimum = optimum is not None and best.trial.score - optimum <= comparison.rounding
+    place = ", the optimum of the space" if is_optimum else ""
+    runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
+    where = [trial.index for run in runs for trial in run.trials if trial.cell == best.trial.cell]
+    if max(where) < shared_cells(comparison):
+        by += ", as one of the random cells that all strategies begin with"
+    numbers = f" ({', '.join(shown)})" if shown else ""
+    return (
+        f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{place}; it is"
+        f" {best.trial.cell}, evaluated by {by}."
+    )

@@ -1,0 +1,457 @@
+"""A study's runs in a few numbers: what each had found at every checkpoint of its budget, and what
+that took.
+
+Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a
+Black-Box Setting", Optimization Methods and Software 2021: the empirical distribution of runtimes
+over all pairs of problem and target, and the expected running time, what all runs spent divided by
+how many reached the target. Departures: targets are normalised regrets, from about three times what
+random sampling reaches down to a hundredth of it, and the optimum itself; no restarts are
+simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.objective import Objective
+from surrogate_nas.runs.problem import Problem
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of
+from surrogate_nas.statistics.summaries import Values
+
+TARGETS: tuple[float, ...] = (*(10.0 ** np.linspace(0.5, -2, 21)).round(6).tolist(), 0.0)
+"""Normalised regrets, falling; the last is the optimum."""
+MARKED = (1.0, 0.1, 0.0)
+"""The targets of the table of expected running times."""
+_STEPS = 100
+_WHOLE = 1e-9
+"""What a share of the budget may lie above a checkpoint that it means: shares are fractions, which
+round.
+"""
+
+
+@dataclass(frozen=True)
+class Anytime:
+    """What a run had found after each of its trials.
+
+    Attributes:
+        cost: Simulated seconds (or queries) spent until the trial had finished, shape ``(n,)``,
+            rising.
+        best: Index into the run's trials of the incumbent, shape ``(n,)``.
+        score: The incumbent's score, shape ``(n,)``.
+    """
+
+    cost: Values
+    best: NDArray[np.int64]
+    score: Values
+
+    def at_cells(self, values: Values, cells: NDArray[np.int64]) -> Values:
+        """A curve over numbers of evaluated cells; the last value stays.
+
+        Args:
+            values: Shape ``(n,)``, one per trial.
+            cells: From 1.
+        """
+        return np.asarray(values[np.minimum(cells, len(values)) - 1])
+
+    def at_cost(self, values: Values, cost: Values) -> Values:
+        """A right-continuous curve over cost: only trials that have finished count; NaN before the
+        first.
+
+        Args:
+            values: Shape ``(n,)``, one per trial.
+            cost: Where to read the curve.
+        """
+        finished = np.searchsorted(self.cost, cost, side="right")
+        return np.where(finished > 0, values[np.maximum(finished, 1) - 1], np.nan)
+
+
+def anytime(run: Run) -> Anytime:
+    """The incumbent after every trial of a run; the earliest among equals, infinite before the
+    first answer.
+    """
+    answers = np.array([trial.epochs == run.epochs for trial in run.trials])
+    scores = np.where(answers, run.scores, np.inf)
+    score = np.minimum.accumulate(scores)
+    improved = np.r_[True, scores[1:] < score[:-1]]
+    best = np.maximum.accumulate(np.where(improved, np.arange(len(scores)), 0))
+    return Anytime(np.array([trial.finished for trial in run.trials]), best, score)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What is kept of a run, whose trials stay in its folder.
+
+    Attributes:
+        strategy: The label of the strategy.
+        run: The number of the run; runs of one number start from the same cells.
+        score: What it had found at every checkpoint, as it is reported; infinite before the first
+            feasible cell.
+        failure: What went wrong, or empty; a run that failed has found nothing.
+        evaluations: How many cells it evaluated.
+        distinct: How many different ones.
+        simulated: What these were charged, in seconds or queries.
+        real_seconds: Of strategy and evaluation together.
+        strategy_seconds: Of `ask` and `tell`.
+        answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of
+            equal cost are one; empty where it has none, or a front.
+        answer_index: The trial that this was; -1 where `answer` is empty.
+        overtuning: By how much its answer scores worse than what it had picked before, 0 where it
+            does not (`surrogate_nas.results.overtuning`); None where its search saw what is reported,
+            or it has no answer.
+    """
+
+    strategy: str
+    run: int
+    score: Values
+    failure: str
+    evaluations: int
+    distinct: int
+    simulated: float
+    real_seconds: float
+    strategy_seconds: float
+    answer: str = ""
+    answer_index: int = -1
+    overtuning: float | None = None
+
+    @property
+    def duplicates(self) -> int:
+        """How often it asked for a cell that it had evaluated before."""
+        return self.evaluations - self.distinct
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether it ended without a feasible cell."""
+        return not np.isfinite(self.score[-1])
+
+
+@dataclass(frozen=True)
+class ProblemResult:
+    """All runs on one problem.
+
+    Attributes:
+        problem: What was asked.
+        objective: The objective in full, as it was resolved.
+        loss: Its L alone, by which problems of one table that differ in λ only are known; all of
+            several objectives.
+        weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are
+            several objectives.
+        space: Of the benchmark: problems of one space are no independent witnesses.
+        fingerprint: Of the objective.
+        unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
+        cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.
+        checkpoints: Where curves are read, rising to the budget, in `unit`, shape
+            ``(checkpoints,)``.
+        reference: What regret is measured in, and what random sampling is expected to find.
+        noise: The standard deviation over training seeds of the best cells' scores, as normalised
+            regret: differences below it say nothing about the next training; None where the table
+            does not tell.
+        traces: Per strategy its runs by number, those that failed included.
+
+    Example:
+        >>> from surrogate_nas.runs.problem import read_suite
+        >>> from surrogate_nas.results.api import run_suite
+        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> (result,) = run_suite(suite).problems
+        >>> result.unit, result.at("evolution").shape, bool((result.at("evolution") >= 0).all())
+        ('cells', (2,), True)
+    """
+
+    problem: Problem
+    objective: str
+    loss: str
+    weight: float
+    space: str
+    fingerprint: str
+    unit: str
+    cost_unit: str
+    checkpoints: Values
+    reference: Reference
+    noise: float | None
+    traces: Mapping[str, Sequence[Trace]]
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        objective: Objective,
+        strategies: Sequence[str],
+        traces: Sequence[Trace],
+    ) -> Self:
+        """Measure the runs of a problem.
+
+        Args:
+            problem: What was asked.
+            objective: Its own.
+            strategies: In the order of the suite.
+            traces: Of all runs.
+        """
+        if problem.seed_policy is None:
+            problem = replace(problem, seed_policy=objective.seed_policy)
+        cost_unit = objective.benchmark.cost
+        reference = reference_of(objective, problem.budget, [trace.score for trace in traces])
+        noise = noise_of(objective)
+        several = objective.parts > 1
+        penalty = objective.diversity_weight + sum(
+            term.weight for term in objective.terms if not term.is_loss
+        )
+        return cls(
+            problem=problem,
+            objective=str(objective),
+            loss=str(objective)
+            if several
+            else " + ".join(term.name for term in objective.terms if term.is_loss),
+            weight=0.0 if several else penalty,
+            space=objective.benchmark.space.name,
+            fingerprint=objective.fingerprint,
+            unit="cells" if problem.cells is not None else cost_unit,
+            cost_unit=cost_unit,
+            checkpoints=checkpoints(problem.budget),
+            reference=reference,
+            noise=None if noise is None else noise.mean_of_seeds / reference.scale,
+            traces={
+                name: [trace for trace in traces if trace.strategy == name] for name in strategies
+            },
+        )
+
+    @property
+    def name(self) -> str:
+        """The problem's name in the suite."""
+        return self.problem.name
+
+    @cached_property
+    def _regrets(self) -> dict[str, Values]:
+        return {
+            name: self.reference.regret(np.array([trace.score for trace in traces]))
+            for name, traces in self.traces.items()
+        }
+
+    def regrets(self, strategy: str) -> Values:
+        """The normalised regret of every run at every checkpoint, shape ``(runs, checkpoints)``.
+
+        0 is the optimum, 1 what random sampling is expected to reach with the whole budget; a run
+        that failed or found no feasible cell has `Reference.ceiling`.
+
+        Args:
+            strategy: Its name.
+        """
+        return self._regrets[strategy]
+
+    def at(self, strategy: str, fraction: float = 1.0) -> Values:
+        """A strategy's normalised regrets after a fraction of the budget, above 0 and up to 1,
+        shape ``(runs,)``.
+        """
+        return np.asarray(self.regrets(strategy)[:, self.place(fraction)])
+
+    def place(self, fraction: float) -> int:
+        """The checkpoint at a fraction of the budget, above 0 and up to 1: the first that reaches
+        it.
+        """
+        return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
+
+    def runtimes(self, strategy: str, target: float) -> Values:
+        """What every run spent until its normalised regret reached a target for good, shape
+        ``(runs,)``, or infinite.
+
+        What was reached and then given up for a cell that a drawn seed flattered does not count
+        (see `given_up`).
+
+        Args:
+            strategy: Its name.
+            target: A normalised regret; 0 for the optimum.
+        """
+        beyond = self.regrets(strategy) > target + self.reference.rounding
+        # how many checkpoints up to the last beyond it
+        last = beyond.shape[1] - beyond[:, ::-1].argmax(axis=1)
+        since = np.where(beyond.any(axis=1), last, 0)
+        return np.append(self.checkpoints, np.inf)[since]
+
+    def given_up(self, strategy: str, target: float = 0.0) -> int:
+        """How many runs reached a target and ended beyond it, as under drawn seeds the best is not
+        always seen.
+
+        Args:
+            strategy: Its name.
+            target: A normalised regret; 0 for the optimum.
+        """
+        beyond = self.regrets(strategy) > target + self.reference.rounding
+        return int((beyond[:, -1] & ~beyond.all(axis=1)).sum())
+
+    def answers(self, strategy: str) -> Values:
+        """What a strategy's runs ended with, as normalised regret, isomorphic cells counted as one,
+        shape ``(runs,)``.
+
+        Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those
+        that the runs of this problem ended with: to end with one or the other is noise.
+        """
+        own = self.at(strategy)
+        return np.array(
+            [
+                self._by_class.get(t.answer, r)
+                for t, r in zip(self.traces[strategy], own, strict=True)
+            ]
+        )
+
+    @cached_property
+    def _by_class(self) -> dict[str, float]:
+        """The mean regret of the answers of each class of isomorphic cells."""
+        regrets_of: dict[str, dict[float, None]] = {}
+        for name, traces in self.traces.items():
+            for trace, regret in zip(traces, self.at(name), strict=True):
+                if trace.answer:
+                    regrets_of.setdefault(trace.answer, {})[float(regret)] = None
+        return {answer: float(np.mean(list(regrets))) for answer, regrets in regrets_of.items()}
+
+    def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
+        """Of one value a run those of the runs that all strategies have, by number, shape
+        ``(runs,)``.
+
+        Args:
+            values: Shape ``(runs,)``, in the order of the strategy's runs.
+            strategy: Its name.
+            names: All strategies that are compared.
+        """
+        shared = set.intersection(*({trace.run for trace in self.traces[name]} for name in names))
+        chosen = [
+            (trace.run, place)
+            for place, trace in enumerate(self.traces[strategy])
+            if trace.run in shared
+        ]
+        return np.asarray(values[[place for _, place in sorted(chosen)]])
+
+    def overtuning(self, strategy: str) -> tuple[float, float] | None:
+        """How often the runs of a strategy ended with a worse cell than they had picked before, and
+        their mean loss by it as normalised regret; None where no run can tell.
+        """
+        known = [trace.overtuning for trace in self.traces[strategy]]
+        losses = [loss for loss in known if loss is not None]
+        if not losses:
+            return None
+        share = float(np.mean([loss > 0 for loss in losses]))
+        return share, float(np.mean(losses)) / self.reference.scale
+
+    def failures(self, strategy: str) -> list[str]:
+        """What went wrong in the runs of a strategy that failed."""
+        return [trace.failure for trace in self.traces[strategy] if trace.failure]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A problem that was not run.
+
+    Attributes:
+        problem: What was not asked.
+        reason: Why, and how to get what is missing, in one line.
+    """
+
+    problem: Problem
+    reason: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of a suite was solved when.
+
+    Attributes:
+        fractions: Shares of the budget, rising to 1, shape ``(f,)``.
+        share: The share of all (problem, target, run) that each strategy had reached, problems
+            weighing equally; shape ``(strategies, f)``.
+        solved: The share of runs that ended with the optimum, over the problems whose optimum is
+            known, which weigh equally; shape ``(strategies,)``, NaN where there are none.
+    """
+
+    fractions: Values
+    share: Values
+    solved: Values
+
+
+def profile_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Profile:
+    """The profile of strategies over problems."""
+    fractions = np.arange(1, _STEPS + 1) / _STEPS
+    share = np.zeros((len(names), _STEPS))
+    solved = []
+    for problem in problems:
+        for row, name in enumerate(names):
+            spent = (
+                np.array([problem.runtimes(name, target) for target in TARGETS])
+                / problem.checkpoints[-1]
+            )
+            share[row] += (spent[..., None] <= fractions + 1e-9).mean(axis=(0, 1))
+        if problem.reference.exact:
+            solved.append([np.isfinite(problem.runtimes(name, 0.0)).mean() for name in names])
+    known = np.mean(solved, axis=0) if solved else np.full(len(names), np.nan)
+    return Profile(fractions, share / len(problems), known)
+
+
+def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
+    """What a target is expected to take, in the budget's unit, if runs are begun again until one
+    reaches it; or inf.
+    """
+    runtimes = problem.runtimes(strategy, target)
+    reached = np.isfinite(runtimes)
+    if not reached.any():
+        return float("inf")
+    return float(np.where(reached, runtimes, problem.checkpoints[-1]).sum() / reached.sum())
+
+
+@dataclass(frozen=True)
+class Account:
+    """One strategy over all problems.
+
+    Attributes:
+        strategy: Its name.
+        runs: How many it made, failed ones included.
+        failures: How many failed.
+        empty: How many ended without a feasible cell, failed ones apart.
+        evaluations: Cells evaluated.
+        duplicates: How many of these it had evaluated before in the same run.
+        queries: What was charged where a benchmark counts queries.
+        simulated_seconds: What was charged where a benchmark tells seconds.
+        real_seconds: Of strategy and evaluation together.
+        strategy_seconds: Of `ask` and `tell`.
+    """
+
+    strategy: str
+    runs: int
+    failures: int
+    empty: int
+    evaluations: int
+    duplicates: int
+    queries: float
+    simulated_seconds: float
+    real_seconds: float
+    strategy_seconds: float
+
+
+def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[Account]:
+    """The accounts of strategies over problems."""
+    accounts = []
+    for name in names:
+        traces = [
+            (problem.cost_unit, trace) for problem in problems for trace in problem.traces[name]
+        ]
+        charged = {
+            unit: sum(t.simulated for u, t in traces if u == unit)
+            for unit in ("queries", "seconds")
+        }
+        accounts.append(
+            Account(
+                strategy=name,
+                runs=len(traces),
+                failures=sum(bool(t.failure) for _, t in traces),
+                empty=sum(not t.failure and t.found_nothing for _, t in traces),
+                evaluations=sum(t.evaluations for _, t in traces),
+                duplicates=sum(t.duplicates for _, t in traces),
+                queries=charged["queries"],
+                simulated_seconds=charged["seconds"],
+                real_seconds=sum(t.real_seconds for _, t in traces),
+                strategy_seconds=sum(t.strategy_seconds for _, t in traces),
+            )
+        )
+    return accounts

@@ -1,0 +1,233 @@
+"""Studies of several folders as one: what all of them hold of one problem, judged together.
+
+A strategy of last month stands beside today's without being run again. Runs of one number start
+from the same cells in every folder, so they pair as in one study; what was made of another problem,
+or with other options, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from surrogate_nas.benchmarks.table import CHARGED
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.results.archive import origin_of
+from surrogate_nas.runs.beginning import BEGINNING
+from surrogate_nas.results.comparison import MERGED, Comparison
+from surrogate_nas.runs.options import USUAL
+from surrogate_nas.runs.problem import Entry, Suite
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.store import NUMBERS, numbered, numbers_of
+from surrogate_nas.tables.table import epochs_text
+
+_Names = dict[tuple[Path, str], str]
+SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
+"""A suite with the runs of each of its problems that has one."""
+
+
+def merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
+    """One comparison of what several folders hold."""
+    (first, one), *others = comparisons.items()
+    for folder, other in others:
+        if differs := _differs(one, other):
+            raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
+    return _merged(comparisons, _names([comparisons]))
+
+
+def merged_suites(
+    suites: Mapping[Path, SuiteRuns],
+) -> tuple[Suite, Mapping[str, Comparison], Sequence[str]]:
+    """One suite of the problems that several folders all hold, and lines on whose runs are in it
+    and which problems do not count.
+    """
+    (first, (one, _)), *others = suites.items()
+    problems = []
+    left_out = []
+    for problem in one.problems:
+        by_folder = {folder: runs.get(problem.name) for folder, (_, runs) in suites.items()}
+        comparisons = {
+            folder: comparison for folder, comparison in by_folder.items() if comparison is not None
+        }
+        wrong = [
+            f"{folder.name} has no run of it" for folder in suites if folder not in comparisons
+        ]
+        wrong += [
+            f"of {folder.name}: {difference}"
+            for folder, _ in others
+            if first in comparisons
+            and folder in comparisons
+            and (difference := _differs(comparisons[first], comparisons[folder]))
+        ]
+        if wrong:
+            left_out.append(f"{problem.name} does not count, {wrong[0]}.")
+        else:
+            problems.append((problem, comparisons))
+    if not problems:
+        raise UserError(
+            f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
+        )
+    names = _names([comparisons for _, comparisons in problems])
+    runs: dict[str, int] = {}
+    for folder, (asked, _) in suites.items():
+        for entry in asked.entries:
+            name = names.get((folder, entry.label), "")
+            runs[name] = max(entry.runs, runs.get(name, 0))
+    labels = list(dict.fromkeys(names.values()))
+    suite = Suite(
+        one.name,
+        one.title,
+        [problem for problem, _ in problems],
+        [Entry(name, runs[name]) for name in labels],
+        seed=one.seed,
+        options=one.options,
+    )
+    merged = {problem.name: _merged(comparisons, names) for problem, comparisons in problems}
+    charged = [line for problem, of in problems for line in _charge_lines(of, problem.name)]
+    return suite, merged, [*_origins(names), *charged, *left_out]
+
+
+def _origins(names: _Names) -> list[str]:
+    lines = []
+    folders = list(dict.fromkeys(folder for folder, _ in names))
+    first = {name for (of, _), name in names.items() if of == folders[0]}
+    for folder in folders:
+        if (archive := origin_of(folder)) is not None:
+            own = [name for (of, _), name in names.items() if of == folder and name not in first]
+            lines.append(f"{', '.join(own) or 'Nothing new'}: from {archive.origin}.")
+    return lines
+
+
+def _differs(one: Comparison, other: Comparison) -> str:
+    mine, its = (
+        f"{comparison.objective} on {comparison.objective.benchmark.name}"
+        for comparison in (one, other)
+    )
+    if mine != its or one.objective.fingerprint != other.objective.fingerprint:
+        asked = (
+            f"{its} is another question than {mine}"
+            if mine != its
+            else "its data or conventions are others"
+        )
+        return (
+            f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
+        )
+    # what an evaluation is charged decides which ones a run makes
+    options = one.description
+    counts = options["budget"]["seconds"] is not None or options.get("simulated_workers", 1) > 1
+    if counts and (otherwise := _charged_otherwise(one, other)):
+        return f"its evaluations are charged {otherwise}"
+    if one.description.get(BEGINNING) != other.description.get(BEGINNING):
+        return "it begins with other first or known cells"
+    for name in ("budget", *USUAL):
+        if one.description.get(name) != other.description.get(name):
+            its, mine = (_in_words(comparison.description.get(name)) for comparison in (other, one))
+            return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
+    return ""
+
+
+def _charged_otherwise(one: Comparison, other: Comparison) -> str:
+    """How a second comparison's evaluations are charged, by other columns than a first one's;
+    empty where the columns are the same, or a folder does not record them.
+    """
+    mine, its = (_charges(comparison) for comparison in (one, other))
+    if not mine or not its or mine == its:
+        return ""
+    if only := sorted({*its} ^ {*mine}):
+        return f"{'with' if only[0] in its else 'without'} {only[0]}"
+    return f"by another {next(name for name in its if its[name] != mine[name])}"
+
+
+def _charges(comparison: Comparison) -> dict[str, str]:
+    recorded = (comparison.description.get("data") or {}).get("runs", {})
+    lengths = (epochs_text(None), epochs_text(comparison.objective.epochs))
+    return {
+        name: recorded[name][length]
+        for name in CHARGED
+        for length in lengths
+        if length in recorded.get(name, {})
+    }
+
+
+def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[str]:
+    first, *others = comparisons
+    on = f" on {problem}" if problem else ""
+    return [
+        f"Evaluations of {folder.name}{on} are charged {otherwise}: compare by evaluations, not by"
+        " seconds."
+        for folder in others
+        if (otherwise := _charged_otherwise(comparisons[first], comparisons[folder]))
+    ]
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " and ".join(f"{of:g} {unit}" for unit, of in value.items() if of is not None)
+    return str(value)
+
+
+def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
+    """What every strategy of every folder is called: with its folder where two of one name did
+    different things.
+    """
+    names: _Names = {}
+    folders = list(problems[0])
+    by_label: dict[str, list[Path]] = {}
+    for folder in folders:
+        for label in dict.fromkeys(
+            name
+            for comparisons in problems
+            for name in comparisons[folder].description["strategies"]
+        ):
+            by_label.setdefault(label, []).append(folder)
+    short = {folder: folder.name for folder in folders}
+    if len(set(short.values())) < len(folders):
+        short = {folder: str(folder) for folder in folders}
+    for label, where in by_label.items():
+        first = where[0]
+        is_one = all(
+            _same_runs(comparisons[first].runs, comparisons[folder].runs, label)
+            for folder in where[1:]
+            for comparisons in problems
+        )
+        for folder in where:
+            names[folder, label] = label if is_one else f"{label} of {short[folder]}"
+    return names
+
+
+def _same_runs(one: Sequence[Run], other: Sequence[Run], label: str) -> bool:
+    mine, its = ({run.run: run for run in runs if run.strategy == label} for runs in (one, other))
+    return all(
+        [(trial.cell, trial.score) for trial in mine[number].trials]
+        == [(trial.cell, trial.score) for trial in its[number].trials]
+        for number in mine.keys() & its.keys()
+    )
+
+
+def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison:
+    runs: dict[tuple[str, int], Run] = {}
+    for folder, comparison in comparisons.items():
+        for run in comparison.runs:
+            name = names[folder, run.strategy]
+            runs.setdefault((name, run.run), replace(run, strategy=name))
+    first = next(iter(comparisons.values()))
+    labels = list(
+        dict.fromkeys(
+            names[folder, name]
+            for folder, of in comparisons.items()
+            for name in of.description["strategies"]
+        )
+    )
+    growing = {
+        "strategies": labels,
+        **numbered({n for of in comparisons.values() for n in numbers_of(of.description)}),
+        MERGED: [*_origins(names), *_charge_lines(comparisons)],
+    }
+    description = {key: value for key, value in first.description.items() if key != NUMBERS}
+    return Comparison(
+        first.objective,
+        description | growing,
+        [runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))],
+        key=first.key,
+    )

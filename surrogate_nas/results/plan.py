@@ -1,0 +1,361 @@
+"""Before a study: how many runs tell a difference of a given size apart on these problems.
+
+A pilot on the tables shows how the final regrets of a strategy spread. A study is then drawn: two
+strategies whose runs both spread so, the second one's worse by the difference that is asked about,
+and judged by the verdict's own procedure (`surrogate_nas.statistics.decision`); the share of studies
+that are decided is the power. Of several strategies the one whose runs spread most is taken. The
+shift is the same for all runs: a difference that comes from a few failed runs needs more. A small
+difference needs so many runs that failures that could reverse it would have shown.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.computed import Computed
+from surrogate_nas.core.arguments import check_number, check_whole, checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.levels import LEVEL, POWER
+from surrogate_nas.core.numbers import plural, share
+from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.results.api import run_suite
+from surrogate_nas.statistics.decision import END_LEVEL, Values, decide, runs_for_mean
+from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
+from surrogate_nas.runs.runner import Progress
+from surrogate_nas.results.suite import SuiteResult
+from surrogate_nas.results.verdict import ends_of, joined
+
+STRATEGIES = ("evolution", "local_search")
+"""Of the pilot, if none are named: they cost milliseconds a run."""
+DIFFERENCES = (0.05, 0.1, 0.2, 0.5)
+"""Of the normalised regret, if none are asked about."""
+PILOT_RUNS = 40
+MOST_RUNS = 200
+"""Where more runs would be needed, that is said instead of their number."""
+_FEWEST_PILOT = 10
+_STUDIES = 400
+_BLOCK = 50
+_PILOTS = 200
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Power:
+    """How probably a study decides.
+
+    Attributes:
+        runs: Of each strategy on each problem.
+        power: The share of simulated studies that are decided for the better strategy.
+        error: Its standard error, by the number of studies and of the runs of the pilot.
+    """
+
+    runs: int
+    power: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What one difference takes.
+
+    Attributes:
+        difference: Of the mean normalised regrets.
+        runs_needed: Of each strategy on each problem, to decide with the probability `POWER`; None
+            beyond `MOST_RUNS`.
+        low: The lower end of its 95 % interval, by the spread that the pilot shows; None likewise.
+        high: The upper end.
+        power: Of the numbers of runs that were asked about.
+    """
+
+    difference: float
+    runs_needed: int | None
+    low: int | None
+    high: int | None
+    power: tuple[Power, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study of two strategies can show.
+
+    Attributes:
+        spreads: By strategy and problem the standard deviation of the normalised regrets that the
+            pilot's runs end at.
+        widest: The strategy whose runs spread most over all problems, from which studies are drawn.
+        pilot_runs: Of each strategy on every problem.
+        differences: What was asked about.
+        seconds: That the plan took.
+    """
+
+    spreads: dict[str, dict[str, float]]
+    widest: str
+    pilot_runs: int
+    differences: tuple[Needed, ...]
+    seconds: float
+
+    @property
+    def problems(self) -> list[str]:
+        """The problems, in the order that was given."""
+        return list(self.spreads[self.widest])
+
+    @property
+    def sentences(self) -> list[str]:
+        """The plan in words: a sentence for each difference, and what is taken for granted."""
+        n = len(self.problems)
+        scope = "On this problem" if n == 1 else f"On these {n} problems"
+        sentences = []
+        for one in self.differences:
+            takes = f"needs more than {plural(MOST_RUNS, 'run')} per problem"
+            if one.runs_needed is not None:
+                between = f" ({one.low} to {one.high})" if one.low != one.high else ""
+                takes = (
+                    f"is decided with {share(POWER)} power from {plural(one.runs_needed, 'run')}"
+                    f" per problem on{between}"
+                )
+            difference = f"a difference of {one.difference:g} between two mean normalised regrets"
+            sentences.append(f"{scope}, {difference} {takes}.")
+        sentences.append(
+            f"Runs are taken to spread as those of {self.widest} do, and to differ all alike; a"
+            " difference that comes from a few failed runs needs more."
+        )
+        return sentences
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as ``snas plan --json`` prints it."""
+        return asdict(self) | {
+            "problems": self.problems,
+            "level": LEVEL,
+            "target_power": POWER,
+            "sentences": self.sentences,
+        }
+
+
+@checked
+def plan(
+    problems: Suite | str | Sequence[Problem],
+    strategies: Sequence[StrategyLike] = STRATEGIES,
+    *,
+    differences: Sequence[float] = DIFFERENCES,
+    runs: Sequence[int] = (),
+    pilot_runs: int = PILOT_RUNS,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Say how many runs a study needs, from a pilot on the tables.
+
+    Unstable since 0.2: it may change in a minor release.
+
+    Args:
+        problems: A suite, what `read_suite` reads it from, or problems; all on tables.
+        strategies: Whose runs show the spread; swift ones will do.
+        differences: Of mean normalised regrets, above 0: 0 is the optimum, 1 what random sampling
+            is expected to reach.
+        runs: Numbers of runs per problem whose power is wanted too.
+        pilot_runs: Of each strategy on every problem, at least ten.
+        seed: The root of all randomness.
+        workers: How many runs of the pilot at once.
+        progress: Called with (runs of the pilot done, runs in all).
+
+    Raises:
+        UserError: A problem is no table, or its data is not here; a number is out of range; or the
+            runs of the pilot do not differ, so that they say nothing about a study.
+
+    Example:
+        >>> found = plan(
+        ...     [Problem("fashion", "fashion", cells=40)], differences=[0.5], pilot_runs=10
+        ... )
+        >>> [one.difference for one in found.differences], found.pilot_runs
+        ([0.5], 10)
+    """
+    started = time.perf_counter()
+    asked = [check_number("A difference", one, 0.0, above=True) for one in differences]
+    for number in runs:
+        check_whole("A number of runs", number, 1, MOST_RUNS)
+    check_whole("The runs of the pilot", pilot_runs, _FEWEST_PILOT)
+
+    def made(done: int, total: int) -> None:
+        if progress is not None:
+            progress(done, total + len(asked))
+
+    pilot = _pilot(problems, strategies, pilot_runs, seed, workers, made)
+    ends = ends_of(pilot.strategies, pilot.problems)
+    widest = max(ends, key=lambda name: _variance(ends[name]))
+    regrets = ends[widest]
+    if not _variance(regrets):
+        raise UserError(
+            f"All runs of {joined(pilot.strategies)} end alike here, so they do not show how runs"
+            " spread; name others with --strategies, or a smaller budget."
+        )
+    n_runs = pilot_runs * len(ends) * len(regrets)
+    scales = _scales(regrets, np.random.default_rng([seed, 1]))
+    needed = []
+    for one in asked:
+        needed.append(_needed(regrets, scales, one, runs, seed))
+        if progress is not None:
+            progress(n_runs + len(needed), n_runs + len(asked))
+    names = [problem.name for problem in pilot.problems]
+    spreads = {}
+    for name, of in ends.items():
+        spreads[name] = {
+            problem: float(np.std(runs, ddof=1)) for problem, runs in zip(names, of, strict=True)
+        }
+    return Plan(spreads, widest, pilot_runs, tuple(needed), time.perf_counter() - started)
+
+
+def _pilot(
+    problems: Suite | str | Sequence[Problem],
+    strategies: Sequence[StrategyLike],
+    runs: int,
+    seed: int,
+    workers: int | None,
+    progress: Progress | None,
+) -> SuiteResult:
+    suite = read_suite(problems) if isinstance(problems, str) else problems
+    entries = [Entry(strategy, runs) for strategy in strategies]
+    if isinstance(suite, Suite):
+        suite = replace(suite, entries=entries, seed=seed)
+    else:
+        suite = Suite("plan", "A pilot", list(suite), entries, seed)
+    for problem in suite.problems:
+        opened = load(problem.benchmark)
+        if not opened.has_columns or isinstance(opened, Computed):
+            raise UserError(
+                f"A plan makes {runs * len(strategies)} runs on each problem, for which"
+                f" {problem.benchmark} would have to be evaluated; plan on a table instead (snas"
+                " benchmarks lists them)."
+            )
+    result = run_suite(suite, workers=workers, progress=progress)
+    if result.failures:
+        raise UserError(result.failures[0])
+    if result.skipped:
+        raise UserError(f"{result.skipped[0].problem.name}: {result.skipped[0].reason}")
+    return result
+
+
+def _variance(regrets: Sequence[Values]) -> float:
+    """Of the mean difference of two strategies that both spread so, in one run of each on every
+    problem.
+    """
+    return float(np.mean([2 * run.var(ddof=1) for run in regrets]) / len(regrets))
+
+
+def _scales(regrets: Sequence[Values], rng: np.random.Generator) -> Values:
+    """How far the standard error that other pilots show lies from this one's, as a factor, shape
+    ``(pilots,)``.
+    """
+    again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(_PILOTS)]
+    return np.sqrt([_variance(one) for one in again]) / math.sqrt(_variance(regrets))
+
+
+def _needed(
+    regrets: Sequence[Values],
+    scales: Values,
+    difference: float,
+    runs: Sequence[int],
+    seed: int,
+) -> Needed:
+    """The smallest number of runs whose studies are decided with the probability `POWER`."""
+    fewest = math.ceil(runs_for_mean(min(difference, 1.0)) / len(regrets))
+    fewest = max(fewest, math.ceil((1 + math.log2(1 / END_LEVEL)) / len(regrets)))
+    wanted = _NORMAL.inv_cdf(1 - END_LEVEL / 2) + _NORMAL.inv_cdf(POWER)
+    guess = max(math.ceil(_variance(regrets) * (wanted / difference) ** 2), fewest)
+    needed = None
+    if guess <= 2 * MOST_RUNS:
+        suffices = partial(_suffices, regrets, difference, seed)
+        needed = _first(suffices, fewest, min(max(guess, fewest), MOST_RUNS))
+    low = high = needed
+    if needed is not None:
+        low, high = (
+            max(round(needed * float(end) ** 2), fewest)
+            for end in np.quantile(scales, (0.025, 0.975))
+        )
+    asked = []
+    for n in runs:
+        share_decided = float(np.mean(_decided(regrets, difference, n, seed, _STUDIES)))
+        signal = difference / math.sqrt(_variance(regrets) / n)
+        asked.append(Power(n, share_decided, _error(share_decided, signal, scales)))
+    return Needed(difference, needed, low, high, tuple(asked))
+
+
+def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | None:
+    """The smallest number of runs that suffices, looked for around a guess; None beyond
+    `MOST_RUNS`.
+    """
+    low = fewest - 1
+    high = guess
+    while not suffices(high):
+        if high >= MOST_RUNS:
+            return None
+        low = high
+        high = min(max(math.ceil(high * 1.3), high + 1), MOST_RUNS)
+    while high - low > max(1, high // 20):
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    return high
+
+
+def _suffices(
+    regrets: Sequence[Values],
+    difference: float,
+    seed: int,
+    runs: int,
+) -> bool:
+    """Whether so many runs decide with the probability `POWER`; fewer studies are drawn where that
+    is plain.
+    """
+    decided: list[bool] = []
+    while len(decided) < _STUDIES:
+        decided += _decided(regrets, difference, runs, seed + len(decided), _BLOCK)
+        power = float(np.mean(decided))
+        error = math.sqrt(POWER * (1 - POWER) / len(decided))
+        if abs(power - POWER) > 3 * error:
+            break
+    return power >= POWER
+
+
+def _decided(
+    regrets: Sequence[Values],
+    difference: float,
+    runs: int,
+    seed: int,
+    studies: int,
+) -> list[bool]:
+    rng = np.random.default_rng([seed, 2, runs])
+    outcomes = []
+    for _ in range(studies):
+        better = []
+        worse = []
+        for ends in regrets:
+            first = rng.integers(len(ends), size=runs)
+            # never the same run of the pilot twice in a pair
+            second = first + rng.integers(1, len(ends), size=runs)
+            better.append(ends[first])
+            worse.append(ends[second % len(ends)] + difference)
+        decision = decide({"better": better, "worse": worse})
+        outcomes.append(decision.decided and decision.leader == "better")
+    return outcomes
+
+
+def _error(power: float, signal: float, scales: Values) -> float:
+    """The standard error of a power: of the simulation, and of the spread that another pilot would
+    have shown.
+
+    Args:
+        power: As it was simulated.
+        signal: The difference in standard errors.
+        scales: Of other pilots' standard errors.
+    """
+    simulated = power * (1 - power) / _STUDIES
+    threshold = _NORMAL.inv_cdf(1 - END_LEVEL / 2)
+    others = [_NORMAL.cdf(signal / scale - threshold) for scale in scales.tolist() if scale > 0]
+    return math.sqrt(simulated + float(np.var(others)))

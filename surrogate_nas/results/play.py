@@ -1,0 +1,251 @@
+"""One budgeted run that a person, a script or an agent makes.
+
+The run is one like any other: it begins with the same first cells as those of strategies, is
+charged for every evaluation, never shows a final metric, and is stored as it is made. It differs in
+who decides (`surrogate_nas.strategies.conversation`). It waits for messages in a thread.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, ClassVar, Self
+
+from surrogate_nas.benchmarks import Benchmark
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.files import locked
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request
+from surrogate_nas.strategies import BLIND, OURS, StrategyEntry
+from surrogate_nas.strategies.code import Builder
+from surrogate_nas.strategies.conversation import MOST_CELLS, Talker, written
+from surrogate_nas.results.api import search
+from surrogate_nas.runs.options import ObjectiveOptions, budget_of
+from surrogate_nas.runs.problem import ObjectiveLike, bind
+from surrogate_nas.runs.run import Run
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
+_CODE_SECONDS = 10.0
+
+
+class _LeftError(BaseException):
+    """The player is gone, so the run ends and can be resumed; not a failure of the strategy."""
+
+
+class _Player(Talker):
+    """The run's strategy: it takes the messages of a `Play`, which a subclass names."""
+
+    play: ClassVar[Play]
+
+    def __init__(self, space: Space, *, seed: int) -> None:
+        super().__init__(space, seed=seed, builder=self.play.builder)
+        self.since: int | None = None
+        self._decided = list[Cell | Request]()
+        self.play.player = self
+
+    def opening(self, n: int) -> Mapping[str, Any] | None:  # noqa: ARG002 - the interface
+        return None if self.since is None else self.outcome()
+
+    def exchange(self, reply: Mapping[str, Any] | None) -> object:
+        if reply is not None:
+            self.play.replies.put(reply)
+        message = self.play.messages.get()
+        if message is _LeftError:
+            raise _LeftError
+        return message
+
+    def ask(self, n: int) -> Sequence[Cell | Request]:
+        if self._decided:
+            self.remarks = {"said": []}
+        else:
+            most = int(self.left().get("cells", MOST_CELLS))
+            self._decided += super().ask(min(most, MOST_CELLS))
+            self.since = len(self.trials)
+        asked, self._decided = self._decided[:n], self._decided[n:]
+        return asked
+
+    def outcome(self) -> dict[str, Any]:
+        """The trials of the last evaluation, the best one, and what is left."""
+        trials = list(map(written, self.trials[self.since :]))
+        self.since = None
+        return {"trials": trials, "best": self.best(), "left": self.left()}
+
+
+class Play:
+    """A run that waits for messages (`surrogate_nas.strategies.conversation`).
+
+    Example:
+        >>> with Play("fashion", "valid_loss + 0.1*params", budget=12) as play:
+        ...     (text,) = play.call({"sample": 1})["cells"]
+        ...     (trial,) = play.call({"evaluate": [text]})["trials"]
+        ...     trial["cell"] == text, play.call({"finish": True})["evaluations"]
+        (True, 11)
+
+    Attributes:
+        run: The run, once it has ended; None before, or where it failed.
+        failure: Why it failed; empty where it did not.
+        budget: What it may spend.
+    """
+
+    @checked
+    def __init__(
+        self,
+        benchmark: str | Benchmark,
+        objective: ObjectiveLike = None,
+        *,
+        subject_to: str | None = None,
+        budget: int | None = None,
+        budget_seconds: float | None = None,
+        seed: int = 0,
+        name: str = "play",
+        blind: bool = False,
+        code: str = "",
+        folder: Path | None = None,
+        **options: Any,
+    ) -> None:
+        """Begin the run, or resume the one of the same name in the folder.
+
+        Args:
+            benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+            objective: What is minimised; None for the benchmark's default.
+            subject_to: Limits as text.
+            budget: The most evaluations, first cells included; 150 if no budget is given.
+            budget_seconds: The most simulated seconds.
+            seed: The number of the run.
+            name: What results call the player.
+            blind: Whether the player sees cells and metrics under drawn names.
+            code: ``FILE.py:NAME``, a function that returns the text of a cell for code.
+            folder: Where the run is stored as it is made; None keeps it in memory.
+            **options: Further ones of `surrogate_nas.search`.
+
+        Raises:
+            UserError: The input is wrong, or another process is writing the folder.
+        """
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"A player's name has letters, digits and ._- only and begins with a letter, not"
+                f" {name!r:.80}."
+            )
+        if name in OURS:
+            raise UserError(f"{name} is a strategy; name the player otherwise.")
+        if blind and code:
+            raise UserError("Code names what it builds, so that names cannot be hidden from it.")
+        self.budget = budget_of(budget, budget_seconds)
+        bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
+        self.builder = Builder(code, _CODE_SECONDS) if code else None
+        self.player: _Player | None = None
+        self.messages: SimpleQueue[Any] = SimpleQueue()
+        self.replies: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
+        self._blind = blind
+        label = BLIND + name if blind else name
+        player = type("Player", (_Player,), {"play": self})
+        entry = StrategyEntry(name, name, label, "built-in", player, blinded=blind)
+        if folder is not None and Path(folder).is_dir():
+            with locked(Path(folder), wait=False):  # a second player learns of the first at once
+                pass
+        self.run: Run | None = None
+        self.failure = ""
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._error: BaseException | None = None
+        asked = {"budget": self.budget.cells, "budget_seconds": self.budget.seconds}
+        given: dict[str, Any] = {**asked, "seed": seed, "folder": folder, **options}
+        self._thread = threading.Thread(
+            target=self._make, args=(bound.benchmark, entry, bound, given), daemon=True
+        )
+        self._thread.start()
+
+    def _make(self, benchmark: Benchmark, entry: Any, bound: Any, given: dict[str, Any]) -> None:
+        """Make the run, in its thread."""
+        try:
+            self.run = search(benchmark, entry, bound, **given)
+        except _LeftError:
+            pass
+        except UserError as error:
+            self.failure = " ".join(str(error).split())
+        except BaseException as error:  # noqa: BLE001 - raised again where the run is waited for
+            self._error = error
+        finally:
+            self._over.set()
+            self.replies.put(None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no evaluation can be made any more."""
+        return self._over.is_set()
+
+    def call(self, message: object) -> Mapping[str, Any]:
+        """Pass a message and return the reply.
+
+        Args:
+            message: The decoded JSON.
+
+        Returns:
+            As JSON can hold it; ``{"error": …}`` where the message cannot be answered.
+        """
+        with self._lock:
+            if not self.is_over:
+                self.messages.put(message)
+                reply = self.replies.get()
+                if reply is not None:
+                    return reply
+            self._wait()
+            return self._afterwards(message)
+
+    def _wait(self) -> None:
+        self._thread.join()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _afterwards(self, message: object) -> dict[str, Any]:
+        """A reply where the run has ended, by this message or before."""
+        if self.failure:
+            return {"error": f"The run failed: {self.failure}"}
+        player = self.player
+        operations = {*message} if isinstance(message, dict) else set()
+        if "finish" in operations or player is None:
+            return self.summary()
+        if player.since is not None:
+            return {**player.outcome(), **self.summary()}
+        if "evaluate" in operations:
+            return {"error": f"{self._ending}; nothing more is evaluated."}
+        try:
+            answer = player.answer(message, 1)
+        except UserError as error:
+            answer = {"error": str(error)}
+        return answer if isinstance(answer, dict) else self.summary()
+
+    @property
+    def _ending(self) -> str:
+        return f"The run is over after {plural(self.evaluations, 'evaluation')}"
+
+    @property
+    def evaluations(self) -> int:
+        """How many were made so far, first cells included."""
+        if self.run is not None:
+            return len(self.run.trials)
+        return 0 if self.player is None else len(self.player.trials)
+
+    def summary(self) -> dict[str, Any]:
+        """The result of the run, as the player may see it."""
+        best = None if self.player is None else self.player.best()
+        if self.player is None and self.run is not None and not self._blind:
+            best = written(self.run.incumbent)
+        return {"over": f"{self._ending}.", "evaluations": self.evaluations, "best": best}
+
+    def close(self) -> None:
+        """Leave: a run that has not ended can be resumed, if it is in a folder."""
+        self.messages.put(_LeftError)
+        self._wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,318 @@
+"""A suite: a study of several problems, whose runs are kept in a few numbers each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.core.notebook import html_table
+from surrogate_nas.results.columns import STRATEGIES
+from surrogate_nas.results.comparison import MERGED, Comparison, Kind, StudyResult
+from surrogate_nas.results.curves import (
+    Account,
+    ProblemResult,
+    Profile,
+    Skipped,
+    accounts_of,
+    profile_of,
+)
+from surrogate_nas.statistics.decision import decide
+from surrogate_nas.runs.problem import Suite
+from surrogate_nas.statistics.summaries import (
+    Aggregate,
+    Improvement,
+    Pair,
+    Ranks,
+    Values,
+    aggregates,
+    improvements,
+    paired_tests,
+    ranks,
+)
+from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
+from surrogate_nas.runs.versions import most_versions
+
+_STEPS = 50
+
+
+@dataclass(frozen=True)
+class SuiteResult(StudyResult):
+    """All runs on all problems.
+
+    Attributes:
+        suite: What was compared.
+        problems: Those that were run, in the order of the suite.
+        skipped: Those that were not.
+        versions: How many versions of each user's strategy were run on these problems and seeds.
+        comparisons: All trials by problem, where they were read from a folder.
+        missing: How many runs have not ended yet.
+        merged: Of several folders: whose runs are in it and what does not count, a line each.
+        folder: Where they are stored; None in memory.
+
+    Example:
+        >>> from surrogate_nas.runs.problem import read_suite
+        >>> from surrogate_nas.results.api import run_suite
+        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> result = run_suite(suite)
+        >>> result.strategies, result.means().shape, result.failures
+        (['random', 'evolution'], (1, 2), [])
+    """
+
+    suite: Suite
+    problems: Sequence[ProblemResult]
+    skipped: Sequence[Skipped]
+    versions: Mapping[str, int] = field(default_factory=dict)
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict, repr=False)
+    missing: int = 0
+    merged: Sequence[str] = ()
+    folder: Path | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """A suite."""
+        return "suite"
+
+    @property
+    def title(self) -> str:
+        """The suite's title."""
+        return self.suite.title
+
+    def __repr__(self) -> str:
+        return (
+            f"<SuiteResult of {self.suite.name}: {len(self.strategies)} strategies on"
+            f" {len(self.problems)} problems>"
+        )
+
+    def _repr_html_(self) -> str:
+        columns = [column for column in STRATEGIES if "terminal" in column.where]
+        heads = [column.title for column in columns]
+        rows = [[column.text(row) for column in columns] for row in self.summary["strategies"]]
+        return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
+
+    @property
+    def strategies(self) -> list[str]:
+        """The strategies, in the order of the suite."""
+        return self.suite.labels
+
+    def means(self, fraction: float = 1.0) -> Values:
+        """Mean normalised regrets after a fraction of the budget, shape
+        ``(problems, strategies)``.
+        """
+        return means_of(self.strategies, self.problems, fraction)
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """Average ranks over the budget."""
+        fractions = self._fractions
+        places = [
+            ranks(
+                np.array(
+                    [
+                        problem.regrets(name)[:, list(map(problem.place, fractions))].mean(axis=0)
+                        for name in self.strategies
+                    ]
+                )
+            )
+            for problem in self.problems
+        ]
+        return Ranks(fractions, np.mean(places, axis=0))
+
+    @property
+    def _fractions(self) -> Values:
+        """Steps of the budget from where no problem has only shared first cells."""
+        steps = np.arange(1, _STEPS + 1) / _STEPS
+        counted = [problem for problem in self.problems if problem.unit == "cells"]
+        shared = max((p.problem.first_cells / p.checkpoints[-1] for p in counted), default=0.0)
+        beyond_initial = steps[steps > shared]
+        return beyond_initial if len(beyond_initial) else steps[-1:]
+
+    @property
+    def _ends(self) -> list[dict[str, Values]]:
+        return [{name: problem.at(name) for name in self.strategies} for problem in self.problems]
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Which share of problems and targets each strategy had solved when."""
+        return profile_of(self.strategies, self.problems)
+
+    @cached_property
+    def aggregates(self) -> list[Aggregate]:
+        """Normalised regret over all problems, a strategy each, in the order of `strategies`."""
+        return aggregates(self._ends)
+
+    @cached_property
+    def improvements(self) -> list[Improvement]:
+        """The probability of improvement of every pair, in the order of `pairs`."""
+        return improvements(self._ends)
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Tests of every pair, which describe."""
+        ends = self._ends
+        means = {
+            name: np.array([runs[name].mean() for runs in ends]).round(12)
+            for name in (self.strategies if self.problems else ())
+        }
+        return [
+            Pair(test, float((means[test.first] - means[test.second]).mean()))
+            for test in paired_tests(means)
+        ]
+
+    @cached_property
+    def accounts(self) -> list[Account]:
+        """What each strategy spent, in the order of `strategies`."""
+        return accounts_of(self.strategies, self.problems)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which strategy leads, whether that is significant, and in words."""
+        return verdict_of(
+            self.strategies,
+            self.problems,
+            skipped=len(self.skipped),
+            versions=self.versions,
+            seed=self.suite.seed,
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict in words."""
+        return self.verdict.sentences
+
+    @cached_property
+    def chances(self) -> tuple[dict[str, float], dict[str, float]]:
+        """How probably each strategy is the best one on these problems, and on others of their
+        kind.
+
+        Both by the p-values of the verdict's procedure, so strategies that tie share what there is.
+        """
+        names = self.strategies
+        if self.verdict.end is None:
+            equal = dict.fromkeys(names, 1 / len(names))
+            return equal, equal
+        elsewhere = decide(ends_of(names, self.problems), [p.space for p in self.problems])
+        return self.verdict.end.chances, elsewhere.chances
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """All this as JSON."""
+        return {
+            "suite": self.suite.name,
+            "problems": [
+                {
+                    "name": p.name,
+                    "benchmark": p.problem.benchmark,
+                    "objective": p.objective,
+                    "seed_policy": p.problem.seed_policy,
+                    "budget": {"cells": p.problem.cells, "seconds": p.problem.seconds},
+                    "fingerprint": p.fingerprint,
+                    "optimum": p.reference.optimum,
+                    "random": p.reference.optimum + p.reference.scale,
+                    "exact": p.reference.exact,
+                    "noise": p.noise,
+                    "overtuning": self._overtuning_json(p),
+                }
+                for p in self.problems
+            ],
+            "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
+            "strategies": sorted(self._strategies_json(), key=lambda entry: entry["rank_mean"]),
+            "tests": {
+                "pairs": [
+                    {
+                        **asdict(pair.test),
+                        "difference": pair.difference,
+                        "probability": improved.probability,
+                        "probability_ci95": improved.ci95,
+                    }
+                    for pair, improved in zip(self.pairs, self.improvements, strict=True)
+                ],
+            },
+            "verdict": self.verdict.to_json(),
+            "failures": self.failures,
+            **({MERGED: list(self.merged)} if self.merged else {}),
+        }
+
+    def _overtuning_json(self, problem: ProblemResult) -> dict[str, dict[str, float]] | None:
+        found = {name: problem.overtuning(name) for name in self.strategies}
+        by_name = {
+            name: {"share": one[0], "mean_regret_lost": one[1]}
+            for name, one in found.items()
+            if one is not None
+        }
+        return by_name or None
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong in every run that failed, with its problem."""
+        return [
+            f"{p.name}: {failure}"
+            for p in self.problems
+            for s in self.strategies
+            for failure in p.failures(s)
+        ]
+
+    def _strategies_json(self) -> list[dict[str, Any]]:
+        here, elsewhere = self.chances
+        return [
+            {
+                "name": aggregate.strategy,
+                "runs": account.runs,
+                "rank_mean": float(self.ranks.mean[i, -1]),
+                "solved": (
+                    None if np.isnan(self.profile.solved[i]) else float(self.profile.solved[i])
+                ),
+                "probability_best": elsewhere[aggregate.strategy],
+                "probability_best_here": here[aggregate.strategy],
+                "regret_iqm": aggregate.iqm,
+                "regret_ci95": aggregate.ci95,
+                "regret_mean": aggregate.mean,
+                "regret_median": aggregate.median,
+                "failures": account.failures,
+                "no_feasible_cell": account.empty,
+                "evaluations": account.evaluations,
+                "duplicates": account.duplicates,
+                "queries": account.queries,
+                "simulated_seconds": account.simulated_seconds,
+                "real_seconds": account.real_seconds,
+            }
+            for i, (aggregate, account) in enumerate(
+                zip(self.aggregates, self.accounts, strict=True)
+            )
+        ]
+
+
+def suite_of(
+    suite: Suite, comparisons: Mapping[str, Comparison], folder: Path | None = None
+) -> SuiteResult:
+    """What a suite has found so far, from the comparison of each problem with a run, by its name.
+
+    A problem counts where every strategy that has begun has a run.
+    """
+    runs = [run for comparison in comparisons.values() for run in comparison.runs]
+    begun = {run.strategy for run in runs}
+    n_asked = len(suite.problems) * sum(entry.runs for entry in suite.entries)
+    suite = replace(suite, entries=[entry for entry in suite.entries if entry.label in begun])
+    results = []
+    skipped = []
+    for problem in suite.problems:
+        comparison = comparisons.get(problem.name)
+        if comparison is None or {run.strategy for run in comparison.runs} != begun:
+            skipped.append(Skipped(problem, "Not every strategy has a run there."))
+            continue
+        traces = [comparison.trace(run, problem.budget) for run in comparison.runs]
+        results.append(ProblemResult.of(problem, comparison.objective, suite.labels, traces))
+    versions = [one.description.get("versions", {}) for one in comparisons.values()]
+    return SuiteResult(
+        suite=suite,
+        problems=results,
+        skipped=skipped,
+        versions=most_versions(versions),
+        comparisons={name: one for name, one in comparisons.items() if one.strategies},
+        missing=n_asked - len(runs),
+        folder=folder,
+    )

@@ -1,0 +1,561 @@
+"""The verdict in plain words: which strategy leads, how certain that is, and what would change it.
+
+One procedure (`surrogate_nas.statistics.decision`) computes it once, over the runs of one problem or of
+many; terminal, JSON, notebook, pages and tables print the same verdict. It claims which strategy
+ends with the lowest regret, which one does so on other problems of the same kind, which one is the
+first within a hundredth of the optimum, and how a strategy differs from its baselines. In at most
+5 % of studies any of these claims is false. The target is fixed beforehand and counted where the
+optimum is known. A run counts with the cell that it ends with, also where its search saw drawn
+seeds. All that is said beyond these claims describes the runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from surrogate_nas.core.levels import LEVEL, POWER
+from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
+from surrogate_nas.strategies import BLIND, controls_of
+from surrogate_nas.results.curves import ProblemResult, accounts_of
+from surrogate_nas.statistics.decision import (
+    ALIKE,
+    FEWEST_SPACES,
+    MARGIN,
+    MINOR_LEVEL,
+    Decision,
+    Rival,
+    Statement,
+    decide,
+    detectable,
+    flip_p,
+    paired,
+    runs_for_same,
+    signed_ranks,
+)
+from surrogate_nas.statistics.summaries import Summary, Values, holm
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+TARGET = 0.01
+"""A normalised regret up to this is practically the optimum."""
+_MOST_NAMED = 4
+_MOST_LEADING = 3
+_SHARE_NAMED = 0.05
+"""A smaller share of runs that end with an initial cell is not worth a sentence."""
+_LEAST_DETECTABLE = 0.001
+"""Smaller differences of normalised regret have no practical meaning."""
+
+
+class Figures(NamedTuple):
+    """The scores of a strategy on the only problem.
+
+    Attributes:
+        summary: Of the runs that found a feasible cell.
+        runs: How many there are.
+        feasible: How many of these found a feasible cell.
+    """
+
+    summary: Summary
+    runs: int
+    feasible: int
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """The unit of all differences and means of a verdict: that of the table beside it.
+
+    Attributes:
+        name: The name, as in "mean score".
+        scale: By what a normalised regret is multiplied.
+        means: Of each strategy, in this unit.
+    """
+
+    name: str
+    scale: float
+    means: Mapping[str, float]
+
+    @classmethod
+    def of(
+        cls, names: Sequence[str], problems: Sequence[ProblemResult], *, in_scores: bool
+    ) -> _Unit:
+        """Scores where there is one problem, else normalised regrets."""
+        means = means_of(names, problems).mean(axis=0)
+        if not in_scores:
+            return cls("normalised regret", 1.0, dict(zip(names, means.tolist(), strict=True)))
+        reference = problems[0].reference
+        scores = (reference.optimum + reference.scale * means).tolist()
+        return cls("score", reference.scale, dict(zip(names, scores, strict=True)))
+
+    def size(self, value: float) -> str:
+        """A normalised regret in this unit, with two significant digits."""
+        if self.scale == 1.0 and 0 < value < _LEAST_DETECTABLE:
+            return f"less than {_LEAST_DETECTABLE:g}"
+        return f"{value * self.scale:.2g}"
+
+    def mean(self, rival: Rival) -> str:
+        """The size of a mean difference, with its interval if the differences are not all equal."""
+        assert rival.difference is not None and rival.interval is not None
+        size, (low, high) = abs(rival.difference), rival.interval
+        if rival.difference < 0:
+            low, high = -high, -low
+        width = (high - low) * self.scale
+        if width <= 0 or max(abs(low), abs(high)) < _LEAST_DETECTABLE:
+            return self.size(size)
+        decimals = min(max(1 - int(np.floor(np.log10(width))), 2), 6)
+        size_text, *ends = (fixed(end * self.scale, decimals) for end in (size, low, high))
+        return f"{size_text}, 95 % CI {' to '.join(ends)}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _few(names: Sequence[str]) -> str:
+    if len(names) <= _MOST_NAMED:
+        return joined(names)
+    return f"{names[0]}, {names[1]} and {len(names) - 2} others"
+
+
+def means_of(
+    names: Sequence[str],
+    problems: Sequence[ProblemResult],
+    fraction: float = 1.0,
+) -> Values:
+    """Mean normalised regrets after a share of the budget, shape ``(problems, strategies)``."""
+    return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Whether the verdict would hold if something else were asked.
+
+    Attributes:
+        question: What would be other, such as ``other search seeds``.
+        answer: ``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``.
+        why: In a line.
+    """
+
+    question: str
+    answer: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ControlPair:
+    """A strategy against a control of it (`surrogate_nas.strategies.controls_of`).
+
+    Attributes:
+        name: The strategy.
+        p: Exact, two-sided, of the signed ranks of paired runs; after Holm's correction over all
+            pairs of the study.
+        better: Pairs in which it ends better than the control.
+        ties: Those without a difference.
+        worse: Those in which it ends worse.
+        control: The control, such as ``blind:NAME``.
+    """
+
+    name: str
+    p: float
+    better: int
+    ties: int
+    worse: int
+    control: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a study says.
+
+    Attributes:
+        winner: The strategy that ends best; a list where several do not differ significantly.
+        runner_up: The closest rival that is none of these; None where there is none.
+        decided_here: Whether, on these problems, the winner is significantly better than every
+            other strategy.
+        decided: Whether it would be on other problems of the kind, of spaces that were not tried.
+        statement: What holds between the leader and the closest rival that is not significantly
+            worse, or where all are worse the closest; one of
+            `surrogate_nas.statistics.decision.Statement`. None without a rival.
+        level: In what share of studies any claim may be false: `end`, `speed`, `elsewhere`,
+            `blinded` and `controls` together.
+        sentences: All this in words, the most important first.
+        runs_needed: How many runs a problem would decide a difference as observed, from low to
+            high; high is None where only a lower bound is known. None where it is decided, or where
+            the runs do not say.
+        problems_needed: How many spaces would; None likewise.
+        end: Which strategy ends with the lowest regret.
+        speed: Which is first within a hundredth of the optimum; None if no optimum is known.
+        elsewhere: The same of other problems of the kind; None where there are too few spaces.
+        holds: What would change it.
+        blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names
+            that it reads.
+        controls: Each strategy against its further controls.
+        leading: How many of the sentences belong on a first screen, at most three.
+    """
+
+    winner: str | list[str]
+    runner_up: str | None = None
+    decided_here: bool = False
+    decided: bool = False
+    statement: Statement | None = None
+    level: float = LEVEL
+    sentences: list[str] = field(default_factory=list)
+    runs_needed: list[int | None] | None = None
+    problems_needed: list[int | None] | None = None
+    end: Decision | None = None
+    speed: Decision | None = None
+    elsewhere: Decision | None = None
+    holds: list[Holds] = field(default_factory=list)
+    blinded: list[ControlPair] = field(default_factory=list)
+    controls: list[ControlPair] = field(default_factory=list)
+    leading: int = 0
+
+    def __str__(self) -> str:
+        """The sentences, one a line."""
+        return "\n".join(self.sentences)
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as ``--json`` prints it."""
+        content = asdict(self)
+        del content["leading"]
+        for name in ("end", "speed", "elsewhere"):
+            decision: Decision | None = getattr(self, name)
+            if decision is not None:
+                content[name] |= {"leaders": list(decision.leaders), "decided": decision.decided}
+        return content
+
+
+def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, list[Values]]:
+    """What is decided by: per strategy and problem how the runs end that all strategies have,
+    paired by number.
+    """
+    return {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
+
+
+def verdict_of(
+    names: Sequence[str],
+    problems: Sequence[ProblemResult],
+    *,
+    figures: Mapping[str, Figures] | None = None,
+    skipped: int = 0,
+    versions: Mapping[str, int] | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Judge strategies over the runs of one problem or of many.
+
+    Args:
+        names: The strategies.
+        problems: Their runs.
+        figures: The scores of each strategy with one, where there is one problem.
+        skipped: How many problems were not run.
+        versions: How many versions of each strategy were run on these problems and seeds, where
+            that is counted.
+        seed: The root seed.
+    """
+    traces = [trace for p in problems for name in names for trace in p.traces[name]]
+    nothing_found = all(trace.found_nothing for trace in traces)
+    figures = figures or {}
+    # as many decimals as tell the intervals of all strategies and the mean of each apart
+    shown = [end for one in figures.values() for end in one.summary.ci95 or ()]
+    facts: dict[str, Any] = {
+        "accounts": accounts_of(names, problems),
+        "decimals": {
+            name: decimals_for([*shown, one.summary.mean]) for name, one in figures.items()
+        },
+        "end": None,
+        "figures": figures,
+        "names": names,
+        "nothing_found": nothing_found,
+        "problems": problems,
+        "runs": len(traces),
+        "seed": seed,
+        "skipped": skipped,
+        "versions": versions or {},
+    }
+    ends = {} if nothing_found else ends_of(names, problems)
+    if len(names) < 2 or nothing_found or not all(len(runs) for of in ends.values() for runs in of):
+        sentences = _written(facts)[0]
+        return Verdict(
+            names[0] if len(names) == 1 and not nothing_found else [],
+            sentences=sentences,
+            leading=min(len(sentences), _MOST_LEADING),
+        )
+    timed = [p for p in problems if p.reference.exact]
+    times = {name: [_reached(p, name, names) for p in timed] for name in names if timed}
+    spaces = [p.space for p in problems]
+    end, speed, elsewhere, pairs = claims_of(ends, times, spaces)
+    closest, other = _closest(end), _closest(elsewhere)
+    unit = _Unit.of(names, problems, in_scores=bool(figures))
+    leading, further, holds = _written(
+        facts
+        | _descriptions(names, problems)
+        | {
+            "end": end,
+            "speed": speed,
+            "elsewhere": elsewhere,
+            "pairs": pairs,
+            "unit": unit,
+            "spaces": len(set(spaces)),
+            "closest": closest,
+            "other": other,
+            "equals": [end.leader, *end.same],
+            "elsewhere_equals": [] if elsewhere is None else [elsewhere.leader, *elsewhere.same],
+            "inverted": _inverted(end, unit),
+            "detectable": _detectable(end, ends),
+            "noise": _noise(end.leader, closest, problems),
+            "spent": {name: said for name in times if (said := _spent(name, timed))},
+            "reached": {
+                name: float(
+                    np.mean([np.isfinite(t) for p in timed for t in p.runtimes(name, TARGET)])
+                )
+                for name in times
+            },
+        }
+    )
+    return Verdict(
+        winner=end.leader if len(end.leaders) == 1 else list(end.leaders),
+        runner_up=end.worse[0].name if end.worse else None,
+        decided_here=end.decided,
+        decided=elsewhere is not None and elsewhere.decided,
+        statement=None if closest is None else closest.statement,
+        sentences=[*leading, *further],
+        runs_needed=_needed(closest),
+        problems_needed=_needed(other),
+        end=end,
+        speed=speed,
+        elsewhere=elsewhere,
+        holds=[Holds(*line.split(" | ", 2)) for line in holds],
+        blinded=[pair for pair in pairs if pair.control.startswith(BLIND)],
+        controls=[pair for pair in pairs if not pair.control.startswith(BLIND)],
+        leading=min(len(leading), _MOST_LEADING),
+    )
+
+
+def _closest(decision: Decision | None) -> Rival | None:
+    """The closest rival that is not significantly worse, or the closest if all are worse."""
+    return None if decision is None else next(iter((*decision.open, *decision.rivals)), None)
+
+
+def _needed(closest: Rival | None) -> list[int | None] | None:
+    return None if closest is None or closest.needed is None else list(closest.needed)
+
+
+class Claims(NamedTuple):
+    """All claims of a study. Any of them is false in at most a share `LEVEL` of studies.
+
+    Attributes:
+        end: Which strategy ends with the lowest regret.
+        speed: Which is first within `TARGET` of the optimum; None if no optimum is known.
+        elsewhere: Which ends best on other problems; None where there are too few spaces.
+        controls: Each strategy against its baselines.
+    """
+
+    end: Decision
+    speed: Decision | None
+    elsewhere: Decision | None
+    controls: list[ControlPair]
+
+
+def claims_of(
+    ends: Mapping[str, Sequence[Values]],
+    times: Mapping[str, Sequence[Values]],
+    spaces: Sequence[str],
+) -> Claims:
+    """Decide all that a study claims.
+
+    How runs end has the level `surrogate_nas.statistics.decision.END_LEVEL`, which is passed on to other
+    problems if it is decided on these. Speed and baselines have `MINOR_LEVEL` each.
+
+    Args:
+        ends: Per strategy and problem the regrets of the runs, as `ends_of` returns them.
+        times: Per strategy and problem with a known optimum the time to reach it; or empty.
+        spaces: The search space of each problem.
+    """
+    end = decide(ends)
+    is_wide = len(set(spaces)) >= FEWEST_SPACES
+    elsewhere = decide(ends, spaces, after=end) if is_wide else None
+    speed = decide(times, ranks_only=True, level=MINOR_LEVEL) if times else None
+    return Claims(end, speed, elsewhere, controlled(ends))
+
+
+def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
+    """Every strategy against those controls of it that were run too.
+
+    Args:
+        ends: How runs end, as `ends_of` gives it.
+    """
+    pairs = [_against(name, one, ends) for name in ends for one in controls_of(name) if one in ends]
+    corrected = holm([pair.p for pair in pairs])
+    return [replace(pair, p=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
+
+
+def _against(name: str, control: str, ends: Mapping[str, Sequence[Values]]) -> ControlPair:
+    ranks = [signed_ranks(one) for one in paired(ends[name], ends[control])]
+    signs = np.concatenate([np.sign(one) for one in ranks])
+    p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
+    better, ties, worse = (int((signs == sign).sum()) for sign in (1, 0, -1))
+    return ControlPair(name, p, better=better, ties=ties, worse=worse, control=control)
+
+
+def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
+    """What each run spent until it was within the target; twice the budget and one for never."""
+    spent = problem.runtimes(name, TARGET)
+    return problem.paired(
+        np.where(np.isfinite(spent), spent, 2 * problem.checkpoints[-1] + 1), name, names
+    )
+
+
+def _inverted(end: Decision, unit: _Unit) -> tuple[str, ...]:
+    """A strategy that is significantly worse, one of a higher mean that is not, and both means."""
+    if not (end.open and end.worse):
+        return ()
+    lowest = min((rival.name for rival in end.worse), key=unit.means.__getitem__)
+    highest = max((rival.name for rival in end.open), key=unit.means.__getitem__)
+    pair = [unit.means[lowest], unit.means[highest]]
+    if pair[0] >= pair[1]:
+        return ()
+    return lowest, highest, *(fixed(mean, decimals_for(pair)) for mean in pair)
+
+
+def _detectable(end: Decision, ends: Mapping[str, Sequence[Values]]) -> float | None:
+    """The difference that these runs could have shown. Where most pairs tie, the spread is that of
+    a few runs, so nothing is said.
+    """
+    if not end.open or 2 * end.open[0].ties > end.open[0].pairs:
+        return None
+    return detectable(ends[end.leader], ends[end.open[0].name])
+
+
+def _noise(
+    leader: str, closest: Rival | None, problems: Sequence[ProblemResult]
+) -> list[tuple[bool, float, float]]:
+    """On problems with several training seeds their noise, how far the closest two differ, and
+    before these whether noise is larger.
+    """
+    known = []
+    for p in problems:
+        if p.noise is not None and closest is not None:
+            gap = abs(float(p.at(leader).mean() - p.at(closest.name).mean()))
+            known.append((p.noise > gap, p.noise, gap))
+    return known
+
+
+def _descriptions(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, Any]:
+    ended = [
+        (trace.answer_index, p.problem.first_cells)
+        for p in problems
+        for name in names
+        for trace in p.traces[name]
+        if trace.answer
+    ]
+    known = [p for p in problems if p.reference.exact]
+    lost = {name: sum(p.given_up(name) for p in known) for name in names}
+    kinds = {
+        "L alone": [p for p in problems if p.weight == 0 and not p.problem.subject_to],
+        "L + λR": [p for p in problems if p.weight > 0],
+        "a limit": [p for p in problems if p.problem.subject_to],
+    }
+    by_table: dict[tuple[str, ...], dict[float, str]] = {}
+    for result in problems:
+        problem = result.problem
+        if not problem.subject_to:
+            table = problem.benchmark, result.loss, problem.seed_policy or "mean", result.unit
+            by_table.setdefault(table, {})[result.weight] = _lowest(names, [result])
+    several = {
+        f"{table}, {loss}": best for (table, loss, *_), best in by_table.items() if len(best) > 1
+    }
+    return {
+        "answers": len(ended),
+        "first_cells": sum(index < first for index, first in ended),
+        "given_up": {name: n for name, n in lost.items() if n},
+        "most_given_up": max(names, key=lost.__getitem__),
+        "runs_with_optimum": sum(len(p.traces[name]) for p in known for name in names),
+        "by_kind": {kind: _lowest(names, chosen) for kind, chosen in kinds.items() if chosen},
+        "by_table": several,
+        "changing": {
+            table: sorted(best.items())
+            for table, best in several.items()
+            if len(set(best.values())) > 1
+        },
+        "lowest": [_lowest(names, problems, fraction) for fraction in (0.5, 0.25)],
+    }
+
+
+def _lowest(names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0) -> str:
+    means = means_of(names, problems, fraction).mean(axis=0)
+    is_lowest = np.isclose(means, means.min(), rtol=0, atol=1e-12)
+    return _few([name for name, is_it in zip(names, is_lowest, strict=True) if is_it])
+
+
+def _spent(name: str, problems: Sequence[ProblemResult]) -> str:
+    """What the median run spends until it is near the optimum; empty where that is beyond the
+    budget.
+    """
+    one = len(problems) == 1
+    spent = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
+    median = float(np.median(np.concatenate(spent)))
+    if not np.isfinite(median):
+        return ""
+    if not one:
+        return f"{share(median)} of the budget"
+    unit = problems[0].unit
+    return f"{median:,.0f} {'cell' if round(median) == 1 and unit == 'cells' else unit}"
+
+
+def _runs_without_difference(bound: float, runs: int) -> int:
+    """How many runs that are equal make two strategies practically the same."""
+    from scipy.special import betaincinv
+
+    # the bound is the share that may be unseen, at the worst
+    worst = bound / float(betaincinv(1, runs, 1 - LEVEL))
+    return runs_for_same(max(worst, 1.0))
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("surrogate_nas", "results"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": "{:,}".format,
+        "few": _few,
+        "fixed": fixed,
+        "joined": joined,
+        "names": lambda rivals: [rival.name for rival in rivals],
+        "p": lambda p: f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}",
+        "plural": plural,
+        "share": share,
+    }
+    environment.globals |= {
+        "alike": ALIKE,
+        "controls_of": controls_of,
+        "fewest_spaces": FEWEST_SPACES,
+        "level": LEVEL,
+        "margin": MARGIN,
+        "minor_level": MINOR_LEVEL,
+        "most_named": _MOST_NAMED,
+        "power": POWER,
+        "runs_without_difference": _runs_without_difference,
+        "share_named": _SHARE_NAMED,
+        "target": TARGET,
+    }
+    return environment.get_template("verdict.txt.j2")
+
+
+def _written(facts: Mapping[str, Any]) -> list[list[str]]:
+    text = _template().render(facts)
+    return [
+        [" ".join(said.split()) for said in part.split("\n\n") if said.strip()]
+        for part in text.split("=====")
+    ]

@@ -1,0 +1,551 @@
+"""Verify an archive: its files are whole, and its results follow from their seeds.
+
+A verification recomputes the first cells from the root seed, every score and charge from the tables
+of this release, everything that a description says of its problem, and runs of the project's own
+strategies, a share of them or all. It never runs code that comes with an archive, so it holds the
+runs of a user's strategy against tables and budgets alone, and says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.benchmarks import reopen, runs_code
+from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.files.formats import RELEASE
+from surrogate_nas.objective import Objective
+from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
+from surrogate_nas.runs.answers import ENDED_EARLY
+from surrogate_nas.results.api import stored_objective
+from surrogate_nas.results.archive import (
+    MANIFEST,
+    Archive,
+    names_of,
+    not_run,
+    runs_of,
+    unpack,
+    without,
+)
+from surrogate_nas.runs.beginning import BEGINNING, Beginning
+from surrogate_nas.runs.confirm import confirm
+from surrogate_nas.runs.ledger import check_run, contradiction
+from surrogate_nas.runs.options import USUAL, Budget, ObjectiveOptions, Options
+from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_plan, read_suite
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runs.runner import Experiment
+from surrogate_nas.runs.scale import recordable
+from surrogate_nas.runs.search import first_cells, make_run
+from surrogate_nas.runs.store import (
+    DESCRIPTION,
+    NUMBERS,
+    PLAN,
+    PROBLEMS,
+    Store,
+    as_file_name,
+    provenance,
+)
+
+SHARE = 0.1
+"""Of the runs of each strategy that are made again; at least one is."""
+_MOST_TOLD = 50
+_MOST_FAILED = 10_000
+"""The largest budget in cells of a failed run that is made again."""
+_WITHIN = 1e-6
+"""How far recorded constants may differ, as a share of the larger or of 1."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Verification:
+    """The result of verifying an archive.
+
+    Attributes:
+        archive: What the archive says of itself; None where that cannot be read.
+        problems: What is wrong, a line each.
+        absent: What this machine lacks for a verification, a line each with the remedy.
+        notes: What no machine can recompute, a line each.
+        runs: Number of runs that are right by their tables and budgets.
+        runs_in_all: Number of runs that the archive holds.
+        replayed: Number of runs that were made again.
+    """
+
+    archive: Archive | None = None
+    problems: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    runs: int = 0
+    runs_in_all: int = 0
+    replayed: int = 0
+
+    @property
+    def valid(self) -> bool | None:
+        """Whether nothing is wrong; None where this machine lacks what would show it."""
+        if self.problems:
+            return False
+        return None if self.absent else True
+
+    @property
+    def share(self) -> float:
+        """Share of the archive's runs that were made again, from 0 to 1."""
+        return self.replayed / max(self.runs_in_all, 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as a JSON object."""
+        more = len(self.problems) - _MOST_TOLD
+        archive = self.archive
+        return {
+            "valid": self.valid,
+            "problems": self.problems[:_MOST_TOLD] + ([f"and {more} more"] if more > 0 else []),
+            "absent": self.absent,
+            "notes": self.notes,
+            "runs": self.runs,
+            "runs_in_all": self.runs_in_all,
+            "replayed": self.replayed,
+            "share": round(self.share, 4),
+            "name": None if archive is None else archive.name,
+            "digest": None if archive is None else archive.digest,
+            "by": None if archive is None else archive.by,
+            "created": None if archive is None else archive.created,
+        }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A comparison of an archive.
+
+    Attributes:
+        place: What the names of its files begin with.
+        store: Its folder.
+        runs: The numbers of those that an archive must hold, by strategy.
+        description: What it says that was compared.
+        objective: On the table of this release.
+        beginning: What the runs begin with, beside random cells.
+    """
+
+    place: str
+    store: Store
+    runs: Mapping[str, Sequence[int]]
+    description: Mapping[str, Any]
+    objective: Objective
+    beginning: Beginning
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(**self.description["budget"])
+
+    @property
+    def options(self) -> Options:
+        described = self.description
+        return Options(**{name: described.get(name, usual) for name, usual in USUAL.items()})
+
+    @property
+    def has_one_worker(self) -> bool:
+        return self.options.simulated_workers == 1 and self.options.in_flight is None
+
+
+def verify(
+    path: Path,
+    *,
+    replay_all: bool = False,
+    benchmark: str | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Verify an archive.
+
+    Args:
+        path: Its file.
+        replay_all: Whether all runs of the project's own strategies on tables are made again, not
+            a share of them that follows from the archive's digest.
+        benchmark: A benchmark's name again, where opening it runs a file of the user's.
+        progress: Called with (runs made again, runs in all).
+    """
+    found = Verification()
+    with TemporaryDirectory(prefix="snas-archive-") as temporary:
+        folder = Path(temporary)
+        try:
+            archive = found.archive = unpack(path, folder)
+            parts = list(_parts(folder, archive, benchmark, found))
+            runs = [(part, run) for part in parts for run in _checked_runs(part, found)]
+            found.runs = len(runs)
+            chosen = _chosen(runs, found, archive.digest, replay_all=replay_all)
+            if replay_all and not chosen and found.valid:
+                found.problems.append("No run can be replayed, and all were asked for.")
+            for done, (part, run, entry) in enumerate(chosen):
+                if progress:
+                    progress(done, len(chosen))
+                found.problems += _replayed(part, run, entry)
+                found.replayed += 1
+        except UserError as error:
+            found.problems.append(str(error))
+        for lines in (found.problems, found.absent, found.notes):
+            lines[:] = [without(folder, path, line) for line in lines]
+    return found
+
+
+def _parts(
+    folder: Path, archive: Archive, benchmark: str | None, found: Verification
+) -> Iterator[_Part]:
+    """The comparisons of an archive that can be read, each with its objective."""
+    is_suite = (folder / PLAN).is_file()
+    suite = read_plan(folder / PLAN) if is_suite else None
+    if is_suite != (archive.kind == "suite"):
+        raise UserError(f"It says that it is a {archive.kind}, and is none.")
+    names = {PLAN} if is_suite else set()
+    asked = {} if suite is None else {one.name: one for one in suite.problems}
+    benchmarks = set()
+    if suite is not None:
+        found.problems += _other_suite(suite)
+        found.notes += [f"{name} was not run: {why}" for name, why in not_run(folder).items()]
+    for place, runs in runs_of(folder).items():
+        found.runs_in_all += sum(map(len, runs.values()))
+        store = Store(folder / place)
+        benchmarks.add(store.read()["benchmark"])
+        needed = names_of(store, runs)
+        names |= {f"{place}{name}" for name in needed}
+        lacking = [name for name, is_needed in needed.items() if is_needed]
+        lacking = [name for name in lacking if f"{place}{name}" not in archive.files]
+        found.problems += [f"{place}{name} is missing." for name in lacking]
+        try:
+            part = _part(place, store, runs, benchmark)
+            problem = asked.get(place.removeprefix(f"{PROBLEMS}/").rstrip("/"))
+            wrong = [*_wrong_in(part, suite, problem), *_wrong_labels(part)]
+        except AbsentError as error:
+            found.absent.append(f"{place}{DESCRIPTION}: {error}")
+            continue
+        except UserError as error:
+            found.problems.append(f"{place}{DESCRIPTION}: {error}")
+            continue
+        found.problems += [f"{place}{DESCRIPTION}: {line}" for line in wrong]
+        found.problems += _other_sources(part, archive)
+        if not part.objective.benchmark.has_columns:
+            name = part.objective.benchmark.name
+            found.notes.append(f"{name} is no table: its scores are not recomputed.")
+        yield part
+    found.problems += [f"{name} belongs to no run." for name in sorted({*archive.files} - names)]
+    if {table.name for table in archive.tables} != benchmarks:
+        found.problems.append(
+            f"{MANIFEST} names other tables than {', '.join(sorted(benchmarks))}."
+        )
+
+
+def _part(
+    place: str, store: Store, runs: Mapping[str, Sequence[int]], benchmark: str | None
+) -> _Part:
+    description = store.read()
+    if lacking := [label for label in runs if label not in description["strategies"]]:
+        raise UserError(f"it has no strategy {lacking[0]}.")
+    if finals := ObjectiveOptions.read(description["objective"]).search_on_final:
+        raise UserError(f"it searches on {', '.join(finals)}, a final metric: nothing is held out.")
+    named = () if benchmark is None else (benchmark,)
+    try:
+        reopen(description["address"], with_=description["with"], named=named)
+    except UserError as error:
+        raise AbsentError(str(error)) from error
+    objective = stored_objective(store.folder, description, benchmark)
+    beginning = Beginning.read(objective, description.get(BEGINNING))
+    return _Part(place, store, runs, description, objective, beginning)
+
+
+def _other_sources(part: _Part, archive: Archive) -> Iterator[str]:
+    for label, sources in (part.description.get("sources") or {}).items():
+        for file, digest in sources.items():
+            name = f"{part.place}sources/{as_file_name(label)}/{as_file_name(file)}"
+            if name in archive.files and archive.files[name].sha256 != digest:
+                yield f"{name} is not what the runs of {label} were made with."
+
+
+def _other_suite(suite: Suite) -> list[str]:
+    if suite.name not in SUITES:
+        return []
+    own_suite = read_suite(suite.name)
+    own_problems = {problem.name: problem for problem in own_suite.problems}
+    wrong = [
+        f"{PLAN}: {problem.name} is no problem of the suite {suite.name} as it comes with the"
+        " project."
+        for problem in suite.problems
+        if own_problems.get(problem.name) != problem
+    ]
+    if (suite.title, suite.seed) != (own_suite.title, own_suite.seed):
+        wrong.append(f"{PLAN}: title or seed is not that of the suite {suite.name}.")
+    return wrong
+
+
+_OF_RUNS = {"strategies", "runs", NUMBERS}
+"""Fields of a description whose values the runs themselves show."""
+_UNCHECKED = {"provenance", "extensions", "sources", "files", "versions", "version", RELEASE}
+"""Fields that no release can recompute, and that no check depends on."""
+_NESTED = ("objective", "data", "reference")
+
+
+def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict[str, Any]:
+    """The description that a comparison, or the problem of a suite's plan, has in this release.
+
+    Raises:
+        UserError: It has options that its benchmark cannot have.
+    """
+    described = part.description
+    options = {name: described.get(name, usual) for name, usual in USUAL.items()}
+    objective, budget = part.objective, part.budget
+    if suite is not None and problem is not None:
+        objective, budget = problem.on(objective.benchmark), problem.budget
+        options = {"seed": suite.seed, "first_cells": problem.first_cells, **suite.options}
+    try:
+        expected = Experiment(objective, ["random"], 1, budget, **options).describe()
+    except UserError as error:
+        raise UserError(f"its options do not fit its benchmark: {error}") from error
+    if described["fingerprint"] == (earlier := objective.table_fingerprint):
+        expected["fingerprint"] = expected["objective"]["fingerprint"] = earlier
+    if runs_code(described["address"]):
+        expected["address"] = described["address"]  # its file may lie elsewhere than it did
+    if objective.benchmark.files is not None and "read" in described:
+        expected["read"] = described["read"]  # compared with the files here as it was opened
+    expected[BEGINNING] = part.beginning.stored()
+    expected["reference"] = recordable(objective, budget)
+    return expected
+
+
+def _wrong_in(part: _Part, suite: Suite | None, problem: Problem | None) -> Iterator[str]:
+    """Compare a description with the expected one; folders of 0.1.0 have neither data nor
+    reference.
+    """
+    described = {**USUAL, **part.description}
+    expected = _expected(part, suite, problem)
+    where = "this release" if suite is None else PLAN
+    if problem and problem.benchmark not in (described["benchmark"], described["address"]):
+        name = described["benchmark"]
+        yield f"benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {where}."
+    for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):
+        stored, now = described.get(name), expected.get(name)
+        if name in _NESTED and isinstance(now, Mapping):
+            if stored is None:
+                continue
+            for key in sorted({*stored, *now}):
+                one, other = stored.get(key), now.get(key)
+                # results cannot depend on the other columns of a table
+                if (name, key) != ("data", "others") and not _alike(one, other):
+                    what = "the recorded " if name == "reference" else ""
+                    yield f"{what}{key} is {one!r:.80}, and {other!r:.80} in {where}."
+        elif not _alike(stored, now):
+            yield f"{name} is {stored!r:.80}, and {now!r:.80} in {where}."
+
+
+def _wrong_labels(part: _Part) -> Iterator[str]:
+    described = part.description
+    for label in part.runs:
+        if strategy_entry(label).label != label:
+            yield f"{label!r:.80} is not how {strategy_entry(label).label} is written."
+        if label in (described.get("sources") or {}) and _is_own(strategy_entry(label)):
+            yield f"{label} comes with the project, and code of a user's is said to be it."
+    for name in ("sources", "files", "versions"):
+        for label in (described.get(name) or {}).keys() - set(described["strategies"]):
+            yield f"{name} names {label!r:.80}, which is no strategy of it."
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values of JSON are the same, numbers up to rounding."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=_WITHIN, abs_tol=_WITHIN)
+    return bool(one == other)
+
+
+def _checked_runs(part: _Part, found: Verification) -> list[Run]:
+    """The runs of a comparison that are right by their table and budget."""
+    runs = []
+    for label, number in ((label, number) for label, of in part.runs.items() for number in of):
+        path = part.store.path(label, number)
+        try:
+            run = part.store.load(label, number, part.objective.benchmark.space)
+            if run is not None:
+                check_run(run, part.objective, path)
+        except UserError as error:
+            found.problems.append(str(error))
+            continue
+        if run is None:
+            if path.is_file():  # else it was told that it is missing
+                found.problems.append(f"{path} has not ended.")
+            continue
+        try:
+            wrong = next(_wrong_with(part, run), "")
+        except (KeyError, ValueError) as error:  # a trial without what its epochs have
+            wrong = f"a trial has other values than its objective: {error}."
+        if wrong:
+            found.problems.append(f"{path}: {wrong}")
+        else:
+            runs.append(run)
+        if run.failure:
+            found.notes.append(f"{path} failed: {run.failure:.200}")
+    return runs
+
+
+def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
+    """What of a run does not follow from its comparison."""
+    objective, budget = part.objective, part.budget
+    if (run.budget_cells, run.budget_seconds) != (budget.cells, budget.seconds):
+        yield "it was made with another budget."
+    if not run.failure:
+        yield from _wrong_beginning(part, run)
+        if run.judged is not None and not objective.trained_seeds:
+            yield "it is judged by further seeds, which nothing of its benchmark is trained with."
+        if run.scalarised and objective.parts == 1:
+            yield "it says that several objectives were joined, and it has one."
+        for trial in run.trials:
+            if trial.failure and objective.benchmark.has_columns:
+                yield f"trial {trial.index} failed, and a look-up in a table cannot fail."
+        if wrong := contradiction(run, objective, part.options.seed, whole=True, charges=True):
+            trial, name, stored, true = wrong
+            yield (
+                f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g} in"
+                f" {objective.benchmark.name}."
+            )
+        yield from _wrong_clock(part, run)
+        yield from _wrong_end(part, run)
+    if run.confirmed is not None and objective.benchmark.has_columns:
+        asked, root = run.confirmed.asked, part.options.seed
+        again = confirm(objective, run, asked.cells, asked.seeds, against=asked.against, root=root)
+        if not _alike(run.confirmed.stored(), again.stored()):
+            yield "its confirmed winner is not what fresh seeds give."
+
+
+def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
+    options, most = part.options, len(run.trials)
+    random_cells = min(options.first_cells, most)
+    drawn = first_cells(part.objective.benchmark.space, random_cells, options.seed, run.run)
+    made = [trial.cell.text for trial in run.trials]
+    for index, cell in enumerate(part.beginning.asked(drawn, most)):
+        if made[index] != cell.text if part.has_one_worker else cell.text not in made:
+            yield f"cell {index} is not {cell}, which its seed begins with."
+
+
+def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
+    if part.options.in_flight is not None:
+        return
+    free = [0.0] * part.options.simulated_workers
+    for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
+        since = heapq.heappop(free)
+        began = since if part.has_one_worker else max(trial.started, since)
+        ended = trial.started + trial.cost_seconds
+        if not (_alike(trial.started, began) and _alike(trial.finished, ended)):
+            yield f"trial {trial.index} is out of its order in time."
+        heapq.heappush(free, trial.finished)
+    for before, trial in pairwise(run.trials):
+        if trial.finished < before.finished:
+            yield f"trial {trial.index} is out of its order in time."
+
+
+def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
+    budget, n = part.budget, len(run.trials)
+    if budget.cells is not None and n > budget.cells:
+        yield f"it has {n} trials, and its budget pays for {budget.cells}."
+    if budget.seconds is not None and run.trials[-1].finished > budget.seconds * (1 + _WITHIN):
+        yield f"it ends after {run.trials[-1].finished:g}, and its budget at {budget.seconds:g}."
+    reached = part.options.reached(run.trials, run.epochs)
+    if budget.seconds is None and n != budget.cells and not reached and not _ended_early(run):
+        yield f"it has {plural(n, 'trial')} of {budget.cells}."
+
+
+def _ended_early(run: Run) -> bool:
+    """Whether it says that it was ended from outside, which none of the project's own can be."""
+    return ENDED_EARLY in run.diagnosis and strategy_entry(run.strategy).target not in STRATEGIES
+
+
+_Chosen = tuple[_Part, Run, StrategyEntry]
+
+
+def _chosen(
+    runs: list[tuple[_Part, Run]], found: Verification, digest: str, *, replay_all: bool
+) -> list[_Chosen]:
+    """The runs that are made again; why others cannot be is noted, once for each strategy."""
+    by_strategy: dict[str, list[_Chosen]] = {}
+    for part, run in runs:
+        entry = strategy_entry(run.strategy)
+        if not (why := _why_not(part, run, entry)):
+            by_strategy.setdefault(run.strategy, []).append((part, run, entry))
+        elif (note := f"{run.strategy} is not replayed: {why}.") not in found.notes:
+            found.notes.append(note)
+    rng = np.random.default_rng(int(digest, 16))
+    chosen = []
+    for of_one in by_strategy.values():
+        n = len(of_one) if replay_all else math.ceil(SHARE * len(of_one))
+        chosen += [of_one[i] for i in sorted(rng.choice(len(of_one), n, replace=False))]
+    return chosen
+
+
+def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
+    """Why a run is not made again; empty where it can be, without code from elsewhere."""
+    if not part.objective.benchmark.has_columns:
+        return f"{part.objective.benchmark.name} is no table"
+    if not _is_own(entry):
+        if entry.label in (part.description.get("sources") or {}):
+            return "it is a user's own code, which is never run from an archive"
+        if entry.target in STRATEGIES:
+            return "its options may name code"
+        if entry.origin == "bridge":
+            return "it comes from another library"
+        return "it does not come with the project, or trains networks"
+    if run.failure and (part.budget.cells or math.inf) > _MOST_FAILED:
+        return "it failed, and its budget is large"
+    return ""
+
+
+def _is_own(entry: StrategyEntry) -> bool:
+    """Whether a strategy is the project's, and its options name no code."""
+    return entry.target in STRATEGIES and all(
+        value.isidentifier() if isinstance(value, str) else isinstance(value, bool | int | float)
+        for value in entry.options.values()
+        if value is not None
+    )
+
+
+def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
+    made = make_run(
+        part.objective,
+        part.budget,
+        part.options,
+        entry=entry,
+        run=run.run,
+        beginning=part.beginning,
+    )
+    path = part.store.path(run.strategy, run.run)
+    pairs = zip(
+        [(trial.cell.text, trial.epochs) for trial in run.trials],
+        [(trial.cell.text, trial.epochs) for trial in made.trials],
+        strict=False,
+    )
+    for index, (stored, again) in enumerate(pairs):
+        if stored != again:
+            return [
+                f"{path}: trial {index} is {stored[0]}, and {again[0]} by its seed"
+                f" ({_made_with(part)})."
+            ]
+    ends = [(len(one.trials), one.failure, one.scalarised) for one in (run, made)]
+    if ends[0] != ends[1]:
+        return [f"{path}: it ends otherwise than by its seed ({_made_with(part)})."]
+    return []
+
+
+def _made_with(part: _Part) -> str:
+    then = part.description["provenance"]
+    now = provenance()
+    differing = [name for name in now if then.get(name) != now[name]]
+    if not differing:
+        return "made with the same releases"
+    return "made with " + ", ".join(
+        f"{name} {str(then.get(name, 'unknown')):.40}, here {now[name]}" for name in differing
+    )

@@ -1,0 +1,1 @@
+"""Runs: every strategy with the same objective, seeds and budget; charged, stored, resumed."""

@@ -1,0 +1,302 @@
+"""A search whose loop is the caller's: ask for cells, evaluate them anywhere, tell what came
+out.
+
+With a folder, what was asked and told is kept in ``loop.journal``, a sealed line each. The next
+loop there asks and tells the strategy the same again, without an evaluation, and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from numbers import Real
+from pathlib import Path
+from typing import Any, Self
+
+from surrogate_nas.core.arguments import check_name, check_number, check_whole, checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import Journal
+from surrogate_nas.objective import Objective
+from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
+from surrogate_nas.runs.options import CALL_LIMIT_SECONDS, Options
+from surrogate_nas.runs.sandbox import introduce, sandboxed
+from surrogate_nas.runs.search import first_cells, scalarised, settings_of, strategy_seed
+from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies import StrategyLike, strategy_entry
+
+
+class AskTell:
+    """One strategy under one objective, driven by hand.
+
+    Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics.
+    Asked and told in turn, it makes the same trials as run `seed` of a comparison.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> loop = AskTell(
+        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), "evolution", seed=0
+        ... )
+        >>> for _ in range(20):
+        ...     for cell in loop.ask():
+        ...         trial = loop.tell(cell)
+        >>> len(loop.trials), loop.best.score == min(trial.score for trial in loop.trials)
+        (20, True)
+
+    Attributes:
+        objective: What is minimised.
+        trials: Everything told so far.
+        pending: What was asked for and not told yet, in the order of asking.
+    """
+
+    @checked
+    def __init__(
+        self,
+        objective: Objective,
+        strategy: StrategyLike = "bo",
+        *,
+        seed: int = 0,
+        first: int = 10,
+        hidden: bool = False,
+        call_limit: float = CALL_LIMIT_SECONDS,
+        out: Path | None = None,
+    ) -> None:
+        """Make the strategy, and go on where a loop in the same folder ended.
+
+        Args:
+            objective: What is minimised.
+            strategy: A name, ``file.py:Class``, or a class.
+            seed: The number of the run.
+            first: How many random cells are asked for before the strategy's own.
+            hidden: Whether the strategy is denied what is known for free.
+            call_limit: The longest that one `ask` or `tell` may take.
+            out: A folder that keeps what is asked and told, at the latest when `tell` returns.
+
+        Raises:
+            UserError: There is no such strategy, or it could not be made; or the folder holds
+                another loop, or the strategy asks for other cells than before.
+        """
+        if not isinstance(objective, Objective):
+            raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
+        check_whole("A seed", seed)
+        options = Options(first_cells=first, hidden=hidden, call_limit=call_limit)
+        self.objective = objective
+        self.trials = list[Trial]()
+        self.pending = list[Asked]()
+        self._space = objective.benchmark.space
+        self._ledger = Ledger(objective, run=seed)
+        self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
+        entry = strategy_entry(strategy)
+        introduce(entry, objective.parts)
+        settings = settings_of(objective, hidden, entry, {})
+        make = partial(sandboxed, entry, self._space, limit=call_limit, settings=settings)
+        root = strategy_seed(options.seed, seed)
+        self._stack = ExitStack()
+        plain = self._stack.enter_context(make(seed=root))
+        self._strategy = self._stack.enter_context(scalarised(plain, make, objective.parts, root))
+        self._journal = Journal(None, {})
+        if out is not None:
+            about = {
+                "objective": objective.table_fingerprint,
+                "strategy": entry.label,
+                "seed": seed,
+                "first": first,
+                "hidden": hidden,
+            }
+            self._go_on(Path(out), about)
+
+    def _go_on(self, folder: Path, about: dict[str, Any]) -> None:
+        journal = Journal(folder / "loop.journal", about)
+        self._stack.callback(journal.close)
+        try:
+            for entry in journal.entries:
+                if "ask" not in entry:
+                    asked = self._asked(_read(entry["told"]))
+                    self._ledger.owed = 0.0  # the strategy's own work is in the cost
+                    made = self._ledger.failed if "failure" in entry else self._ledger.given
+                    result = entry["failure"] if "failure" in entry else entry["values"]
+                    self._tell(asked, made(asked, result, entry["cost"]))
+                elif [_written(one) for one in self.ask(entry["ask"])] != entry["asked"]:
+                    raise UserError(
+                        f"{journal.path} does not go on: the strategy asks for other cells now than"
+                        " when it was begun. Choose another folder."
+                    )
+        except BaseException:
+            self.close()
+            raise
+        self._journal = journal
+
+    def ask(self, n: int = 1) -> Sequence[Cell | Request]:
+        """Ask for cells, also while others are still being evaluated.
+
+        Args:
+            n: The most that may be returned, at least 1.
+
+        Returns:
+            Between 1 and `n` cells; requests where the strategy chooses epochs; none where a
+            program outside wants no more.
+
+        Raises:
+            UserError: `n` is below 1, or the strategy failed.
+        """
+        n = check_whole("The number of cells to ask for", n, 1)
+        asked: Sequence[Asked]
+        if self._first:
+            asked = self._first[:n]
+            self._first = self._first[n:]
+        else:
+            while (seconds := self._strategy.work()) is not None:
+                self._ledger.owed += seconds
+            asked = self._strategy.ask(n)
+        self.pending += asked
+        self._journal.append({"ask": n, "asked": [_written(one) for one in asked]})
+        return asked
+
+    def tell(
+        self,
+        cell: Cell | str | Request,
+        values: Mapping[str, float] | float | None = None,
+        *,
+        cost: float = 0.0,
+    ) -> Trial:
+        """Tell how a cell did; it need not have been asked for.
+
+        Args:
+            cell: The cell; or the request, as it was asked for, whose epochs the values are of.
+            values: The objective's metrics as the caller measured them, in their own units, and
+                what the request reads besides; what is known for free may be left out. A single
+                number where one metric is not known. Left out, everything is looked up in the
+                objective's benchmark, which charges it.
+            cost: What the caller's evaluation cost, in seconds; of a training that went on, what
+                going on cost.
+
+        Returns:
+            The trial, as the strategy was told it.
+
+        Raises:
+            UserError: The cell is foreign, a metric is missing, unknown or no finite number, or the
+                strategy failed.
+        """
+        asked = self._asked(cell)
+        if values is None:
+            (outcome,) = self._ledger.look_up([asked])
+        else:
+            cost = check_number("The cost of an evaluation", cost)
+            outcome = self._ledger.given(asked, self._by_name(asked, values), cost)
+        return self._tell(asked, outcome)
+
+    def fail(
+        self,
+        cell: Cell | str | Request,
+        reason: str,
+        *,
+        cost: float = 0.0,
+    ) -> Trial:
+        """Tell that the evaluation of a cell failed: an error, say, or no memory or time left.
+
+        The trial is infeasible, ranks after all feasible ones and is never the best. No number is
+        made up for it: it has no values, and strategies that learn a model leave it out.
+
+        Args:
+            cell: The cell, or the request.
+            reason: Why it failed, which is kept with the trial.
+            cost: What the attempt cost, in seconds; it is charged.
+
+        Returns:
+            The trial, as the strategy was told it.
+
+        Raises:
+            UserError: The cell is foreign, there is no reason, or the strategy failed.
+
+        Example:
+            >>> import surrogate_nas as sn
+            >>> loop = AskTell(sn.Objective("valid_loss", sn.load("fashion")), "random")
+            >>> trial = loop.fail(loop.ask()[0], "out of memory", cost=12.0)
+            >>> trial.feasible, trial.failure, trial.cost_seconds
+            (False, 'out of memory', 12.0)
+        """
+        asked = self._asked(cell)
+        reason = " ".join(check_name("The reason of a failure", reason).split())
+        if not reason:
+            raise UserError("A failed evaluation needs a reason, such as 'out of memory'.")
+        cost = check_number("The cost of an evaluation", cost)
+        return self._tell(asked, self._ledger.failed(asked, reason, cost))
+
+    def _asked(self, cell: Cell | str | Request) -> Cell | Request:
+        if isinstance(cell, Request):
+            return cell._replace(cell=self._space.cell(cell.cell))
+        return self._space.cell(cell)
+
+    def _by_name(self, asked: Asked, values: object) -> Mapping[str, float]:
+        if isinstance(values, Mapping):
+            return values
+        known = self.objective.known
+        free = {*known.terms, *known.names}
+        questions = self._ledger.questions(asked)
+        missing = [str(question) for question in questions if str(question) not in free]
+        if not isinstance(values, Real) or isinstance(values, bool):
+            raise UserError(
+                f"values is a mapping of metrics to numbers, or one number, not {values!r:.80}."
+            )
+        if len(missing) != 1:
+            raise UserError(f"One number will not do: tell {', '.join(missing)}, each by its name.")
+        return {missing[0]: values}  # type: ignore[dict-item]
+
+    def _tell(self, asked: Asked, outcome: Outcome) -> Trial:
+        trial = self._ledger.trial(outcome, self._ledger.cost)
+        self.trials.append(trial)
+        if asked in self.pending:
+            self.pending.remove(asked)
+        result = {"failure": trial.failure} if trial.failure else {"values": dict(trial.values)}
+        self._journal.append({"told": _written(asked), "cost": trial.cost_seconds, **result})
+        self._journal.commit()
+        self._strategy.tell([trial])
+        return trial
+
+    @property
+    def best(self) -> Trial:
+        """The best trial after the objective's own epochs, as it was seen, the earliest among
+        equals.
+
+        Where seeds are drawn, `Objective.reported` reads it again by the mean over seeds.
+
+        Raises:
+            UserError: None was told yet, or all failed.
+        """
+        complete = [trial for trial in self.trials if trial.epochs == self.objective.epochs]
+        if not complete:
+            raise UserError("No cell was told yet, so none is the best.")
+        done = [trial for trial in complete if not trial.failure]
+        if not done:
+            raise UserError(
+                f"All evaluations failed, the last one by {complete[-1].failure!r:.200}; none"
+                " is the best."
+            )
+        return min(done, key=lambda trial: trial.score)
+
+    def close(self) -> None:
+        """Let the strategy go."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<AskTell {str(self.objective)!r}: {len(self.trials)} trials>"
+
+
+def _written(asked: Asked) -> list[Any]:
+    if isinstance(asked, Request):
+        return [asked.cell.text, asked.epochs, list(asked.read)]
+    return [asked.text]
+
+
+def _read(written: Sequence[Any]) -> str | Request:
+    if len(written) == 1:
+        return str(written[0])
+    text, epochs, read = written
+    return Request(text, epochs, tuple(read))

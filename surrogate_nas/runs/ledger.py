@@ -1,0 +1,516 @@
+"""One run's dealings with an objective: every look-up is counted and charged here, and becomes a
+trial.
+
+Asking for a known cell again gives the same answer and is charged again, for every strategy alike,
+as training it again would be. Only training a cell on, where the benchmark holds all epochs of one
+run, costs just the difference.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Question, Values
+from surrogate_nas.core.arguments import check_number
+from surrogate_nas.core.errors import EvaluationError, UserError, unknown
+from surrogate_nas.objective import Draw, Objective
+from surrogate_nas.runs.run import Run
+from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
+
+_ARCHIVE_SIZE = 10
+_BEHIND = 1.0
+"""How far the score of a failed evaluation lies above that of any feasible cell."""
+Asked = Cell | Request
+
+
+def cell_of(asked: Asked) -> Cell:
+    """The cell of what a strategy asked for."""
+    return asked.cell if isinstance(asked, Request) else asked
+
+
+class Outcome(NamedTuple):
+    """What one evaluation gave, before it has its place and time in the run.
+
+    Attributes:
+        cell: The cell.
+        epochs: The training run that was read.
+        names: What `values` are, as an expression writes it.
+        values: In natural units.
+        score: Without diversity, as all that follow.
+        loss: L.
+        penalty: λ·R.
+        feasible: Whether all constraints hold.
+        scores: Of several objectives, each one's.
+        cost: What it is charged.
+        failure: Why it failed, or empty.
+    """
+
+    cell: Cell
+    epochs: int | None
+    names: Sequence[str]
+    values: list[float]
+    score: float
+    loss: float
+    penalty: float
+    feasible: bool
+    scores: tuple[float, ...]
+    cost: float
+    failure: str = ""
+
+
+class Ledger:
+    """Evaluates cells for one run.
+
+    Attributes:
+        evaluations: How many trials were made.
+        cost: What they cost together, in seconds or queries.
+        owed: Seconds of a strategy's own work, which the next trial is charged.
+        draw: The seeds that the run sees.
+    """
+
+    def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
+        """Start a run with nothing found and nothing spent."""
+        self.objective = objective
+        self.evaluations = 0
+        self.cost = self.owed = 0.0
+        self.draw = Draw(root, run)
+        self._names = [str(question) for question in objective.questions()]
+        self._several = objective.parts > 1
+        self._one_by_one = objective.benchmark.one_by_one
+        self._one_curve = objective.benchmark.one_curve
+        self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
+        self._trained: dict[Cell, int] = {}
+        """For how many epochs each cell was trained."""
+
+    def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
+        """Evaluate cells in order; where answers are made when asked for, no sooner than each is
+        taken.
+        """
+        if len(asked) > 1 and (self._one_by_one or any(type(one) is Request for one in asked)):
+            return (outcome for one in asked for outcome in self._group([one]))
+        return self._group(asked)
+
+    def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
+        """Evaluate cells one after another, as far as the cost allows; each trial is made when it
+        is taken.
+        """
+        for outcome in self.look_up(asked) if self.cost < cost_limit else ():
+            if self.cost + outcome.cost > cost_limit:
+                return
+            yield self.trial(outcome, self.cost)
+            if self.cost >= cost_limit:
+                return
+
+    def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
+        """Evaluate cells with one look-up; of requests, and where each is a training, one at a
+        time.
+        """
+        first = asked[0]
+        epochs = self.objective.epochs
+        names = self._names
+        questions = None
+        cells = cast(list[Cell], asked)
+        if isinstance(first, Request):
+            cells = [first.cell]
+            epochs = first.epochs
+            questions = self.questions(first)
+            names = [str(question) for question in questions]
+        try:
+            values, cost = self.objective.seen(self.draw, cells, questions)
+        except EvaluationError as error:
+            if len(asked) > 1:
+                raise
+            return iter([self.failed(first, str(error), error.cost)])
+        return self._outcomes(cells, epochs, names, values, cost)
+
+    def questions(self, asked: Asked) -> Sequence[Question]:
+        """What is read of an evaluation.
+
+        Raises:
+            StrategyError: A request names what cannot be read.
+        """
+        if not isinstance(asked, Request):
+            return self.objective.questions()
+        try:
+            return self.objective.questions(asked.epochs, asked.read)
+        except UserError as error:
+            raise StrategyError(f"it requested what cannot be read: {error}") from error
+
+    def epochs_of(self, asked: Asked) -> int | None:
+        """The length of the training that is asked for."""
+        return asked.epochs if isinstance(asked, Request) else self.objective.epochs
+
+    def trained_for(self, asked: Asked) -> int | None:
+        """The epochs after which training a cell on begins; None where it begins anew."""
+        return self._since(cell_of(asked), self.epochs_of(asked)) if self._one_curve else None
+
+    def predicted_cost(self, asked: Asked) -> float:
+        """What an evaluation will cost, roughly (`Benchmark.predicted_cost`)."""
+        benchmark = self.objective.benchmark
+        cell = cell_of(asked)
+        epochs = self.epochs_of(asked)
+        whole = benchmark.predicted_cost(cell, epochs)
+        since = self.trained_for(asked)
+        if since is None:
+            return whole
+        if benchmark.knows_costs and epochs is not None:
+            return self._continuing(cell, since, epochs)
+        return max(whole - benchmark.predicted_cost(cell, since), 0.0)
+
+    def answered(
+        self,
+        asked: Asked,
+        values: Sequence[float],
+        cost: float,
+        since: int | None,
+    ) -> Outcome:
+        """An evaluation that was made elsewhere, of what `questions` gave for it.
+
+        Args:
+            asked: What was asked for.
+            values: In natural units.
+            cost: Of the whole training.
+            since: The epochs after which it went on, which are not charged again.
+        """
+        epochs = self.epochs_of(asked)
+        if since is not None and epochs is not None:
+            cost = self._continuing(cell_of(asked), since, epochs)
+        is_request = isinstance(asked, Request)
+        names = [str(question) for question in self.questions(asked)] if is_request else self._names
+        (outcome,) = self._outcomes(
+            [cell_of(asked)],
+            epochs,
+            names,
+            np.array([values]),
+            np.array([cost]),
+            is_new=True,
+        )
+        return outcome
+
+    def recorded(self, asked: Asked, entry: Mapping[str, Any]) -> Outcome:
+        """An evaluation as a stored line of its run tells it."""
+        cost = entry["cost_seconds"]
+        if entry.get("failure"):
+            return self.failed(asked, entry["failure"], 0.0)._replace(cost=cost)
+        values = [entry["values"][str(question)] for question in self.questions(asked)]
+        return self.answered(asked, values, cost, None)._replace(cost=cost)
+
+    def given(self, asked: Asked, values: Mapping[str, float], cost: float) -> Outcome:
+        """An evaluation that somebody else made, which costs what is told.
+
+        Args:
+            asked: A cell, or a request.
+            values: By metric; what is known for free may be left out.
+            cost: What it is charged.
+
+        Raises:
+            UserError: A metric is missing, unknown or no finite number.
+        """
+        cell = cell_of(asked)
+        questions = self.questions(asked)
+        named = [question.metric for question in dict.fromkeys(questions)]  # one may be read too
+        known = [str(q) if named.count(q.metric) > 1 else q.metric for q in questions]
+        taken = {*known, *map(str, questions)}
+        for name in values:
+            if name not in taken:
+                raise unknown("metric of this objective", name, {*known})
+        row = []
+        for question, name in zip(questions, known, strict=True):
+            value = values.get(str(question), values.get(name))
+            if value is None:
+                value = self.objective.untrained(question, cell)
+            try:
+                row.append(check_number(f"{question} of {cell}", value, -math.inf))
+            except UserError as error:
+                wrong = f"{question} of {cell} is missing." if value is None else error
+                raise UserError(
+                    f"{wrong} Report a failed evaluation by fail(cell, reason)."
+                ) from error
+            self.objective.benchmark.check_value(question, row[-1])
+        return self.answered(asked, row, cost, None)
+
+    def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
+        """An evaluation that ended without a result, by an error, say, or for want of memory or
+        time.
+
+        Args:
+            asked: What was to be evaluated.
+            reason: Why it failed.
+            cost: What it is charged all the same.
+        """
+        cell, epochs = cell_of(asked), self.epochs_of(asked)
+        vector = tuple(bound + _BEHIND for bound in self.objective.bounds) if self._several else ()
+        score = self.objective.bound + _BEHIND
+        nothing = math.nan
+        charged = cost + self.owed
+        self.owed = 0.0
+        return Outcome(
+            cell, epochs, (), [], score, nothing, nothing, False, vector, charged, reason
+        )
+
+    def _outcomes(
+        self,
+        cells: Sequence[Cell],
+        epochs: int | None,
+        names: Sequence[str],
+        values: Values,
+        cost: Values,
+        *,
+        is_new: bool = False,
+    ) -> Iterator[Outcome]:
+        """Combine values.
+
+        Args:
+            cells: The n cells.
+            epochs: After which they were read.
+            names: Of the m values of each.
+            values: Shape ``(n, m)``.
+            cost: Shape ``(n,)``, of whole trainings, unless `is_new`.
+            is_new: Whether the cost is what is charged.
+        """
+        rows: Iterable[tuple[Any, ...]]
+        if len(cells) == 1:
+            row = values[0].tolist()
+            rows = ((cells[0], row, *self.objective.combine_one(row), float(cost[0])),)
+        else:
+            scores = self.objective.combine(values)
+            vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
+            rows = zip(
+                cells,
+                values.tolist(),
+                scores.score.tolist(),
+                scores.loss.tolist(),
+                scores.penalty.tolist(),
+                scores.feasible.tolist(),
+                vectors,
+                cost.tolist(),
+                strict=True,
+            )
+        for cell, row, score, loss, penalty, feasible, vector, spent in rows:
+            since = self._since(cell, epochs) if self._one_curve and not is_new else None
+            charged = spent
+            if since is not None and epochs is not None:
+                charged = self._continuing(cell, since, epochs)
+            charged = charged + self.owed
+            self.owed = 0.0
+            yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
+
+    def _since(self, cell: Cell, epochs: int | None) -> int | None:
+        """The epochs after which training a cell on begins."""
+        since = self._trained.get(cell)
+        return None if since is None or epochs is None or epochs <= since else since
+
+    def _continuing(self, cell: Cell, since: int, epochs: int) -> float:
+        """The cost of training a cell on."""
+        asked = [
+            question.metric
+            for question in self.objective.questions()
+            if question.epochs is not None
+        ]
+        seed = self.objective.seed_of(self.draw, cell)
+        return self.objective.benchmark.continued(cell, since, epochs, asked, seed=seed)
+
+    def trial(self, outcome: Outcome, started: float, finished: float | None = None) -> Trial:
+        """Count and charge an evaluation that has finished, and give it its place in the run.
+
+        Args:
+            outcome: What it gave.
+            started: When it began, on the clock of the run.
+            finished: When it was over; None for its cost later.
+        """
+        extra = 0.0
+        if self._archive is not None and outcome.feasible:
+            extra = self.objective.diversity_weight * self._archive.visit(
+                outcome.cell, outcome.loss
+            )
+        trial = Trial(
+            index=self.evaluations,
+            cell=outcome.cell,
+            score=outcome.score + extra,
+            loss=outcome.loss,
+            penalty=outcome.penalty + extra,
+            feasible=outcome.feasible,
+            epochs=outcome.epochs,
+            cost_seconds=outcome.cost,
+            values=dict(zip(outcome.names, outcome.values, strict=True)),
+            started=started,
+            finished=started + outcome.cost if finished is None else finished,
+            scores=outcome.scores,
+            failure=outcome.failure,
+        )
+        if self._one_curve and outcome.epochs is not None and not outcome.failure:
+            before = self._trained.get(outcome.cell, 0)
+            self._trained[outcome.cell] = max(outcome.epochs, before)
+        self.evaluations += 1
+        self.cost += outcome.cost
+        return trial
+
+
+class _Archive:
+    """The ten feasible cells of lowest loss that a run has found, against which a new one's
+    similarity is taken.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._best: list[tuple[float, int, Cell]] = []
+        self._known: dict[Cell, float] = {}
+
+    def visit(self, cell: Cell, loss: float) -> float:
+        """The largest similarity of a cell to those archived before it, as it was when the cell
+        first came.
+        """
+        if cell not in self._known:
+            similarities = (self._space.similarity(cell, other) for *_, other in self._best)
+            self._known[cell] = max(similarities, default=0.0)
+            heapq.heappush(self._best, (-loss, -len(self._known), cell))
+            if len(self._best) > _ARCHIVE_SIZE:
+                heapq.heappop(self._best)
+        return self._known[cell]
+
+
+_MEASURED = 1e-9
+_PREDICTED = 1e-5
+"""How far numbers may differ, as a share of the larger or of 1; predictions differ a little between
+machines.
+"""
+
+
+def check_run(run: Run, objective: Objective, path: Path) -> None:
+    """Refuse a run that ended well and is not of its comparison's objective."""
+    names = {str(question) for question in objective.questions()}
+    parts = objective.parts
+    scores = 0 if parts == 1 else parts
+    if run.failure or not run.trials:
+        return
+    done = [trial for trial in run.answers if not trial.failure]
+    right = all(names <= trial.values.keys() and len(trial.scores) == scores for trial in done)
+    if run.epochs != objective.epochs or not run.answers or not right:
+        raise UserError(
+            f"{path} is damaged: it is of another objective than its comparison. Delete it and run"
+            " again."
+        )
+
+
+def verify(
+    run: Run,
+    objective: Objective,
+    root: int,
+    path: Path,
+    *,
+    whole: bool,
+) -> None:
+    """Look a run's best trial, or all of them, up in the table again; without one nothing is looked
+    up.
+    """
+    if wrong := contradiction(run, objective, root, whole=whole):
+        trial, name, stored, true = wrong
+        raise UserError(
+            f"{path}, trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g}"
+            f" in {objective.benchmark.name}. It was altered: delete it and run again."
+        )
+
+
+def contradiction(
+    run: Run,
+    objective: Objective,
+    root: int,
+    *,
+    whole: bool,
+    charges: bool = False,
+) -> tuple[Trial, str, float, float] | None:
+    """The first trial with another number than the table has, the number's name, and both; None
+    where there is none.
+
+    Args:
+        run: A run; of one that failed nothing is looked up.
+        objective: On the benchmark that is asked; None is found where that is no table.
+        root: The root seed of the comparison.
+        whole: Whether all trials are looked up, not the best alone.
+        charges: Whether what each was charged is looked up too; only with `whole`.
+    """
+    if not objective.benchmark.has_columns or run.failure or not run.trials:
+        return None
+    trials = [trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure]
+    ledger = Ledger(objective, root=root, run=run.run)
+    epochs = objective.epochs
+    asked: list[Asked] = [
+        (
+            trial.cell
+            if trial.epochs == epochs or trial.epochs is None
+            else Request(trial.cell, trial.epochs)
+        )
+        for trial in trials
+    ]
+    within = _PREDICTED if objective.benchmark.banner else _MEASURED
+    looked_up: Iterable[tuple[Trial, Outcome]] = zip(trials, ledger.look_up(asked), strict=True)
+    if charges and any(after.started < before.finished for before, after in pairwise(trials)):
+        looked_up = _side_by_side(ledger, trials, asked)
+    for trial, outcome in looked_up:
+        repeated = (
+            ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
+        )
+        if wrong := _contradicted(trial, outcome, repeated, within):
+            return trial, *wrong
+        if charges and not _are_close(trial.cost_seconds, outcome.cost, within):
+            return trial, "the charge", trial.cost_seconds, outcome.cost
+    return None
+
+
+def _side_by_side(
+    ledger: Ledger, trials: Sequence[Trial], asked: Sequence[Asked]
+) -> Iterator[tuple[Trial, Outcome]]:
+    """Look trials up as workers side by side did: each when it began, before what ended later."""
+    running: list[tuple[float, int, Outcome]] = []
+    for number in sorted(range(len(trials)), key=lambda number: trials[number].started):
+        while running and running[0][0] <= trials[number].started:
+            *_, ended, outcome = heapq.heappop(running)
+            yield trials[ended], outcome
+        (outcome,) = ledger.look_up([asked[number]])
+        heapq.heappush(running, (trials[number].finished, number, outcome))
+    for *_, ended, outcome in sorted(running):
+        yield trials[ended], outcome
+
+
+def _contradicted(
+    trial: Trial,
+    outcome: Outcome,
+    repeated: Trial | None,
+    within: float,
+) -> tuple[str, float, float] | None:
+    """The first number that is another than the table's, with both; with diversity, only in the
+    order of the run.
+    """
+    pairs = [
+        (name, trial.values[name], value)
+        for name, value in zip(outcome.names, outcome.values, strict=True)
+    ]
+    pairs += [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
+    if repeated is not None:
+        pairs += [
+            ("λR", trial.penalty, repeated.penalty),
+            ("the score", trial.score, repeated.score),
+        ]
+        pairs += [
+            ("a score", stored, true)
+            for stored, true in zip(trial.scores, repeated.scores, strict=True)
+        ]
+    for name, stored, true in pairs:
+        if not _are_close(stored, true, within):
+            return name, stored, true
+    return None
+
+
+def _are_close(one: float, other: float, within: float) -> bool:
+    if math.isnan(one) and math.isnan(other):
+        return True
+    return math.isclose(one, other, rel_tol=within, abs_tol=within)

@@ -1,0 +1,451 @@
+"""A table of a benchmark that answers cell by cell: every cell, by each of its seeds.
+
+Cells are trained in parallel workers, as in a search (`surrogate_nas.runs.trainings`), and what
+searches have trained before is not trained again. On a task, cells of one functional class share a
+training. Every answer, and the reason of every failure, is in a journal of the data directory as it
+comes; the same call resumes from there. A failed cell has no value in the table. Once all cells
+have been tried, the same call tries those again that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from surrogate_nas.benchmarks import Benchmark, Question, load
+from surrogate_nas.benchmarks.live import PREFIX, LiveBenchmark
+from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.trained import SECONDS
+from surrogate_nas.benchmarks.training import MOST_SEEDS, Training
+from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.digests import json_digest
+from surrogate_nas.core.errors import EvaluationError, UserError
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.core.plugin import import_file
+from surrogate_nas.files import Journal, home, table_path
+from surrogate_nas.objective import Draw, Objective
+from surrogate_nas.runs.options import Options
+from surrogate_nas.runs.search import ALIKE, is_mistake
+from surrogate_nas.runs.trainings import Answer, Job, Trainings, slots_of
+from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, first_of_class, register
+from surrogate_nas.space.product import EnumerableChoiceSpace
+from surrogate_nas.tables import Table
+from surrogate_nas.tables.file import write_with_card
+
+Progress = Callable[[int, int], object]
+"""Is called with (trainings done, trainings in all)."""
+Note = Callable[[str], object]
+"""Is called with a line."""
+Entry = Mapping[str, Any]
+"""The stored result of a training: ``job``, ``cost``, and its ``values`` or its ``failure``."""
+
+_MOST_CELLS = 1_000_000
+_WAITING = 2
+"""Trainings that are given for each worker, so that none waits."""
+_MOST_LISTED = 20
+"""Failures that a card lists."""
+_SECONDS = Metric(SECONDS, "s", "record", "cost", description="seconds of the training")
+"""The cost of a training of a task."""
+
+
+class Place(NamedTuple):
+    """One training: the index of its cell, and its seed."""
+
+    cell: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is trained.
+
+    Attributes:
+        benchmark: What answers.
+        cells: Its space, listed.
+        trained: For each cell the index of the cell whose training it has.
+        questions: What is read of every training.
+        seeds: Number of seeds of every cell.
+    """
+
+    benchmark: Benchmark
+    cells: Enumerable
+    trained: Sequence[int]
+    questions: Sequence[Question]
+    seeds: int
+
+    @property
+    def places(self) -> list[Place]:
+        """All trainings in their order: all cells by a seed, then by the next one."""
+        cells = sorted(set(self.trained))
+        return [Place(cell, seed) for seed in range(self.seeds) for cell in cells]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What an answer depends on in addition to its place."""
+        return {
+            "benchmark": self.benchmark.fingerprint,
+            "space": self.cells.definition,
+            "questions": list(map(str, self.questions)),
+        }
+
+    def cell(self, place: Place) -> Cell:
+        """The benchmark's own cell of a training."""
+        return self.benchmark.space.cell(self.cells[place.cell].text)
+
+
+def address_of(name: str, space: str | None = None) -> str:
+    """The name of the benchmark that a user means by a task or by a training.
+
+    Args:
+        name: A task, ``file.py:TASK``, or ``file.py:NAME`` of a benchmark.
+        space: Whose cells a task trains; NAS-Bench-201's if left out.
+
+    Raises:
+        UserError: There is no such file, or the benchmark has a space of its own.
+    """
+    path, _, attribute = name.rpartition(":")
+    if path.endswith(".py") and not name.startswith(PREFIX):
+        thing = getattr(import_file(Path(path), "benchmark"), attribute, None)
+        if isinstance(thing, Benchmark):
+            if space is not None:
+                raise UserError(f"{name} has a space of its own: leave out --space.")
+            return name
+    within = f"/{register(space).name}" if space else ""
+    return f"{PREFIX}{name.removeprefix(PREFIX)}{within}"
+
+
+def make_table(
+    name: str,
+    *,
+    out: Path | None = None,
+    epochs: int | None = None,
+    seeds: int | None = None,
+    workers: int | None = None,
+    engine: str = "processes",
+    progress: Progress | None = None,
+    note: Note = lambda _line: None,
+) -> tuple[Path, dict[str, Any]]:
+    """Train every cell, and write the table and its card.
+
+    Args:
+        name: A benchmark that answers cell by cell, such as ``file.py:NAME`` or ``live:TASK``.
+        out: The table's file; among the imported ones if left out.
+        epochs: The longest training; the benchmark's own if left out.
+        seeds: Number of seeds of every cell; the benchmark's own if left out.
+        workers: Number of parallel trainings; one if left out.
+        engine: Where they are made.
+        progress: Called with (trainings done, trainings in all).
+        note: Called with the line of each failure, and with what the table then lacks.
+
+    Returns:
+        The file and the table's card.
+
+    Raises:
+        UserError: The space cannot be listed, there are not as many seeds or epochs, all trainings
+            fail alike, none succeeds, or some were lost with their machines.
+    """
+    check_engine(engine, workers)
+    plan = _planned(load(name), epochs, seeds)
+    entries = _trained(plan, workers or 1, engine, progress, note)
+    path = out or table_path(_default_name(plan.benchmark, name))
+    table = _table(plan, path.stem, entries)
+    card = _card(plan, entries)
+    write_with_card(table, card, path)
+    if card["failed"]:
+        note(
+            f"Failed: {plural(card['failed'], 'training')} of {card['trainings']:,}, without a"
+            " value in the table; a search on it needs a value of every cell. The same command"
+            " tries these again."
+        )
+    return path, card
+
+
+def _default_name(benchmark: Benchmark, name: str) -> str:
+    """A table's name after the task and the space, or after the file and the object in it."""
+    path, _, attribute = name.rpartition(":")
+    text = f"{Path(path).stem}-{attribute}"
+    if isinstance(benchmark, LiveBenchmark):
+        own_space = benchmark.name.partition("/")[1] and f"-{benchmark.space.name}"
+        text = f"{benchmark.task.name}{own_space}"
+    return "trained-" + "".join(c if c.isalnum() or c in "-_." else "-" for c in text)
+
+
+def _planned(benchmark: Benchmark, epochs: int | None, seeds: int | None) -> _Plan:
+    """What is trained, checked before anything is."""
+    if not benchmark.objective:
+        raise UserError(
+            f"{benchmark.name} has no loss that a search may see, so a table of it would answer no"
+            " search; report a valid_error, valid_loss or valid_accuracy."
+        )
+    cells = _listed(benchmark)
+    shared = isinstance(benchmark, LiveBenchmark)
+    trained = first_of_class(cells).tolist() if shared else range(len(cells))
+    number = _number_of_seeds(benchmark, seeds)
+    return _Plan(benchmark, cells, trained, _questions(benchmark, epochs), number)
+
+
+def _listed(benchmark: Benchmark) -> Enumerable:
+    """The space with its cells listed; a product of choices is, once it is asked for."""
+    space = benchmark.space
+    if type(space) is ChoiceSpace and space.size <= _MOST_CELLS:
+        options = dict(zip(space.positions, space.options, strict=True))
+        return EnumerableChoiceSpace(space.name, options)
+    if not isinstance(space, Enumerable):
+        cells = f"{space.size:,.0f}" if np.isfinite(space.size) else "endless"
+        raise UserError(
+            f"The {cells} cells of {space.name} cannot be listed, so no table holds all of them; a"
+            " table needs a ChoiceSpace of a million cells at most, or an EnumerableChoiceSpace."
+        )
+    if space.definition == space.name and not isinstance(benchmark, LiveBenchmark):
+        _register(benchmark, space)
+    return space
+
+
+def _register(benchmark: Benchmark, space: Space) -> None:
+    """Note where a space of a user's own code is, so that the table finds it by its name."""
+    file = Path(benchmark.address.rpartition(":")[0])
+    kind = type(space)
+    if kind.__module__.startswith("surrogate_nas."):
+        return
+    for name, thing in vars(import_file(file, "benchmark")).items():
+        is_class = isinstance(thing, type) and thing.__name__ == kind.__name__
+        if is_class or (isinstance(thing, Space) and thing == space):
+            register(f"{file}:{name}")
+            return
+    raise UserError(
+        f"A table opens its space by a name: give {space.name} one in {file}, such as"
+        f" SPACE = {kind.__name__}()."
+    )
+
+
+def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
+    """Every metric after every length of a training; sizes follow from cells in a table too."""
+    sizes = untrained(benchmark.space)
+    longest = max((each for metric in benchmark.metrics for each in metric.epochs), default=None)
+    if epochs is not None and longest is None:
+        raise UserError(f"Training plays no part in {benchmark.name}: leave out --epochs.")
+    is_free = isinstance(benchmark, LiveBenchmark)
+    if epochs is not None and not is_free:
+        check_whole("The number of epochs", epochs, 1, longest)
+    questions = []
+    for metric in benchmark.metrics:
+        if metric.epochs and is_free:
+            questions.append(benchmark.question(metric.name, epochs))
+        elif metric.epochs:
+            runs = [each for each in metric.epochs if epochs is None or each <= epochs]
+            questions += [Question(metric.name, each) for each in runs]
+        elif sizes.get(metric.name, (None,))[0] != metric:
+            questions.append(Question(metric.name, None))
+    return questions
+
+
+def _has_seeds(benchmark: Benchmark) -> bool:
+    """Whether the seed of a training matters."""
+    is_stochastic = isinstance(benchmark, Training) and benchmark.stochastic
+    return is_stochastic or isinstance(benchmark, LiveBenchmark)
+
+
+def _number_of_seeds(benchmark: Benchmark, seeds: int | None) -> int:
+    if _has_seeds(benchmark):
+        own = 1
+        if isinstance(benchmark, Training):
+            own = max(len(benchmark.seeds(benchmark.question(benchmark.objective))), 1)
+        return check_whole("The number of seeds", own if seeds is None else seeds, 1, MOST_SEEDS)
+    if seeds not in (None, 1):
+        raise UserError(
+            f"{benchmark.name} gives the same answer for every seed, so its table has one: leave"
+            " out --seeds."
+        )
+    return 1
+
+
+def _trained(
+    plan: _Plan,
+    workers: int,
+    engine: str,
+    progress: Progress | None,
+    note: Note,
+) -> dict[Place, Entry]:
+    """The results of all trainings; those that the journal lacks are made."""
+    places = plan.places
+    name = "".join(c if c.isalnum() else "-" for c in plan.benchmark.name)[:60]
+    path = home() / "training" / f"{name}-{json_digest(plan.settings)[:16]}.jsonl"
+    with Journal(path, plan.settings) as journal:
+        entries = {Place(*entry["job"]): entry for entry in journal.entries}
+        missing = [place for place in places if place not in entries]
+        if not missing:
+            missing = [place for place in places if "failure" in entries[place]]
+        done = len(places) - len(missing)
+        keep = _Keeper(plan, journal, entries, note)
+        lost = []
+        for place, answer in _answers(plan, missing, workers, engine):
+            if isinstance(answer, EvaluationError) and answer.cause == "lost":
+                lost.append(answer)
+                continue
+            keep.take(place, answer)
+            done += 1
+            if progress is not None:
+                progress(done, len(places))
+        keep.write()
+    if lost:
+        raise UserError(
+            f"{plural(len(lost), 'training')} of {len(places):,} ended without an answer:"
+            f" {lost[0]}. Run the same command again to go on."
+        )
+    return {place: entries[place] for place in places}
+
+
+def _answers(
+    plan: _Plan, places: Sequence[Place], workers: int, engine: str
+) -> Iterator[tuple[Place, Answer]]:
+    """Train in slots; each training is given as it ends.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; what ran then has been given.
+    """
+    if not places:
+        return
+    objective = Objective(plan.benchmark.objective, plan.benchmark)
+    options = Options(parallel=workers)
+    with (
+        closing(slots_of(options, engine)) as jobs,
+        closing(Trainings(objective, Draw(0, 0), options, jobs)) as slots,
+    ):
+        begun = ended = 0
+        while ended < len(places):
+            while begun < len(places) and begun - ended < _WAITING * workers:
+                if slots.is_interrupted:
+                    break
+                place = places[begun]
+                slots.begin(begun, Job(plan.cell(place), plan.questions, place.seed))
+                begun += 1
+            if begun == ended:
+                raise KeyboardInterrupt
+            found = slots.first()
+            if found is not None:
+                ended += 1
+                yield places[found[0]], found[1]
+
+
+class _Keeper:
+    """Writes results as they come, except what a mistake in the user's code may have made."""
+
+    def __init__(
+        self, plan: _Plan, journal: Journal, entries: dict[Place, Entry], note: Note
+    ) -> None:
+        """Begin where the journal ends."""
+        self._plan = plan
+        self._journal = journal
+        self._entries = entries
+        self._note = note
+        self._waiting: list[dict[str, Any]] = []
+        self._may_be_mistake = not entries
+
+    def take(self, place: Place, answer: Answer) -> None:
+        """Take the result of a training.
+
+        Raises:
+            UserError: The first trainings failed alike.
+        """
+        entry: dict[str, Any] = {"job": list(place), "cost": answer.cost}
+        if isinstance(answer, EvaluationError):
+            entry["failure"] = str(answer)
+            self._note(f"{self._plan.cell(place)}, seed {place.seed}: {answer}")
+        else:
+            entry["values"] = answer.values
+        self._waiting.append(entry)
+        if self._may_be_mistake:
+            failures = [
+                (self._plan.cell(Place(*waiting["job"])).text, waiting.get("failure", ""))
+                for waiting in self._waiting
+            ]
+            self._may_be_mistake = is_mistake(failures)
+            if self._may_be_mistake and len(failures) >= ALIKE:
+                raise self._mistake(f"The first {ALIKE} trainings")
+        if not self._may_be_mistake:
+            self.write()
+
+    def _mistake(self, which: str) -> UserError:
+        return UserError(
+            f"{self._waiting[0]['failure']}. {which} failed alike, so nothing was stored: mend"
+            " it and run the same command again."
+        )
+
+    def write(self) -> None:
+        """Write what waits, and wait until it is on the disk.
+
+        Raises:
+            UserError: All trainings failed alike.
+        """
+        if self._may_be_mistake and self._waiting:
+            raise self._mistake("All trainings")
+        for entry in self._waiting:
+            self._journal.append(entry)
+            self._entries[Place(*entry["job"])] = entry
+        self._waiting = []
+
+
+def _table(plan: _Plan, name: str, entries: Mapping[Place, Entry]) -> Table:
+    """The table of the results."""
+    benchmark = plan.benchmark
+    values = np.full((len(plan.cells), plan.seeds, 1 + len(plan.questions)), np.nan)
+    for place, entry in entries.items():
+        if "values" in entry:
+            values[place.cell, place.seed] = [entry.get("cost", np.nan), *entry["values"]]
+    values = values[np.asarray(plan.trained)]
+    if not np.isfinite(values).any():
+        raise UserError(f"No training of {benchmark.name} succeeded, so there is no table.")
+    metrics = {metric.name: metric for metric in benchmark.metrics}
+    columns = dict(zip(plan.questions, np.moveaxis(values[..., 1:], 2, 0), strict=True))
+    if isinstance(benchmark, LiveBenchmark):
+        metrics[SECONDS] = _SECONDS
+        longest = max(question.epochs or 0 for question in plan.questions)
+        columns[Question(SECONDS, longest)] = values[..., 0]
+    table = Table(
+        name=name,
+        space=plan.cells.definition,
+        title=f"every cell: {benchmark.title}",
+        source=benchmark.source,
+        licence=benchmark.licence,
+        citation=benchmark.citation,
+        objective=benchmark.objective,
+        network=benchmark.network,
+        cost="seconds" if SECONDS in metrics else "queries",
+        epochs="curve" if benchmark.one_curve else "runs",
+        banner=benchmark.banner,
+    )
+    for question, by_seed in columns.items():
+        counts = np.isfinite(by_seed).sum(axis=1)
+        means = np.full(len(by_seed), np.nan)
+        np.divide(np.nansum(by_seed, axis=1), counts, out=means, where=counts > 0)
+        per_seed = None
+        if _has_seeds(benchmark) and question.epochs is not None and question.metric != SECONDS:
+            per_seed = {seed: by_seed[:, seed] for seed in range(plan.seeds)}
+        metric = replace(metrics[question.metric], epochs=())
+        table.add(metric, question.epochs, means, counts.astype(np.int16), per_seed)
+    return table
+
+
+def _card(plan: _Plan, entries: Mapping[Place, Entry]) -> dict[str, Any]:
+    """How the table was made, without paths on this machine."""
+    failures = []
+    for place, entry in entries.items():
+        if "failure" in entry:
+            reason, _, _ = entry["failure"].partition("; its output is in ")
+            cell = plan.cells[place.cell].text
+            failures.append({"cell": cell, "seed": place.seed, "reason": reason})
+    return {
+        "settings": {key: plan.settings[key] for key in ("benchmark", "questions")},
+        "cells": len(plan.cells),
+        "seeds": plan.seeds,
+        "trainings": len(entries),
+        "failed": len(failures),
+        "failures": failures[:_MOST_LISTED],
+    }

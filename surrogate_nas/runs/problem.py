@@ -1,0 +1,352 @@
+"""What a study asks: problems, the strategies that enter with so many runs each, and suites of
+both.
+
+Suites are read by name or from a TOML file; whatever is wrong is one line that names the file and
+the key. A file says what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``,
+``seed``), then the strategies, each a name or a table of ``name`` and ``runs``, and the problems,
+each a table of the fields of `Problem`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import asdict
+
+from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.benchmarks.base import SeedPolicy
+from surrogate_nas.core.arguments import check_whole, checked
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.files.content import LIST, NUMBER, TEXT, WHOLE, check_table, read_toml
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.objective import Expression, Objective
+from surrogate_nas.runs.options import FIRST_CELLS, MOST_RUNS, Budget, ObjectiveOptions, unusual
+from surrogate_nas.strategies import StrategyLike, label
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question to every strategy: a benchmark, an objective and a budget.
+
+    Attributes:
+        name: Its own in the suite, and the name of its folder.
+        benchmark: A benchmark's name.
+        objective: Text; None for the benchmark's default.
+        subject_to: Limits as text, or None.
+        seed_policy: ``mean`` or ``draw``; None for the benchmark's own.
+        cells: The most evaluations of a run, or None.
+        seconds: The most simulated seconds of a run, or None.
+        first_cells: How many random cells every strategy of a run is told first.
+
+    Example:
+        >>> small = Problem(
+        ...     "small-cells",
+        ...     "fashion",
+        ...     "valid_loss + 0.1*params",
+        ...     subject_to="params <= 20000",
+        ...     cells=50,
+        ... )
+        >>> small.budget
+        Budget(cells=50, seconds=None)
+    """
+
+    name: str
+    benchmark: str
+    objective: str | None = None
+    subject_to: str | None = None
+    seed_policy: SeedPolicy | None = None
+    cells: int | None = None
+    seconds: float | None = None
+    first_cells: int = FIRST_CELLS
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(
+                f"A problem's name has letters, digits and ._+- only, not {self.name!r:.80}."
+            )
+        check_whole(f"The number of first cells of {self.name}", self.first_cells)
+        try:
+            self.budget  # noqa: B018 - checks itself
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from error
+
+    @property
+    def budget(self) -> Budget:
+        """What a run may spend."""
+        return Budget(self.cells, self.seconds)
+
+    def on(self, benchmark: Benchmark) -> Objective:
+        """What is minimised.
+
+        Args:
+            benchmark: Its own, opened.
+
+        Raises:
+            UserError: See `Objective`.
+        """
+        options = ObjectiveOptions(seed_policy=self.seed_policy)
+        return bind(benchmark, self.objective, self.subject_to, options)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A strategy that enters a suite.
+
+    Attributes:
+        strategy: A name, ``file.py:Class``, or a class.
+        runs: How many seeds on every problem.
+
+    Example:
+        >>> Entry("evolution(population=50)", runs=10).label
+        'evolution(population=50)'
+    """
+
+    strategy: StrategyLike
+    runs: int
+
+    def __post_init__(self) -> None:
+        check_whole(f"The number of runs of {self.label}", self.runs, 1, MOST_RUNS)
+
+    @property
+    def label(self) -> str:
+        """The name that its results carry."""
+        return label(self.strategy)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Problems × strategies × seeds.
+
+    Attributes:
+        name: Such as ``starter``.
+        title: What it is for, in one line.
+        problems: In the order of the report.
+        entries: The strategies with their runs.
+        seed: The root of all randomness, the same for all problems.
+        options: Further options of all runs (`surrogate_nas.runs.options`), where they are not the
+            usual ones.
+
+    Example:
+        >>> from surrogate_nas.runs.problem import read_suite
+        >>> starter = read_suite("starter")
+        >>> mine = starter.only(["fashion"]).entered(["random", "evolution"], runs=3)
+        >>> mine.labels, len(mine.problems)
+        (['random', 'evolution'], 1)
+    """
+
+    name: str
+    title: str
+    problems: Sequence[Problem]
+    entries: Sequence[Entry]
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("problem", [p.name for p in self.problems]),
+            ("strategy", self.labels),
+        ):
+            if not names:
+                raise UserError(f"{self.name} has no {what}; it needs at least one.")
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise UserError(f"{self.name} has the {what} {twice[0]} twice.")
+        check_whole("A seed", self.seed)
+
+    @property
+    def labels(self) -> list[str]:
+        """The strategies' names."""
+        return [entry.label for entry in self.entries]
+
+    def entered(self, strategies: Sequence[StrategyLike] = (), runs: int | None = None) -> Suite:
+        """The same problems with other strategies or runs.
+
+        Args:
+            strategies: Who enters instead; those of the suite keep their runs, others make as many
+                as its largest number. Empty for those of the suite.
+            runs: As many for everybody; None for each one's own.
+        """
+        own = {entry.label: entry for entry in self.entries}
+        most = max(entry.runs for entry in self.entries)
+        entries = [own.get(label(s)) or Entry(s, most) for s in strategies] or list(self.entries)
+        if runs is not None:
+            entries = [replace(entry, runs=runs) for entry in entries]
+        return replace(self, entries=entries)
+
+    def only(self, names: Sequence[str]) -> Suite:
+        """The same strategies on the problems of some names, or on all where there is none."""
+        known = {problem.name: problem for problem in self.problems}
+        for name in names:
+            if name not in known:
+                raise unknown(f"problem of {self.name}", name, known)
+        return replace(self, problems=[known[name] for name in names]) if names else self
+
+
+SUITES = ("starter", "families", "standard")
+"""Those that come with the project: `suites/NAME.toml`."""
+_SUFFIX = ".toml"
+_RUNS = 10
+
+_SHARED = {"cells": WHOLE, "seconds": NUMBER, "first_cells": WHOLE, "seed_policy": TEXT}
+_KEYS = _SHARED | {
+    "title": TEXT,
+    "runs": WHOLE,
+    "seed": WHOLE,
+    "strategies": LIST,
+    "problems": LIST,
+}
+_PROBLEM = _SHARED | {field.name: TEXT for field in fields(Problem) if field.name not in _SHARED}
+_STRATEGY = {"name": TEXT, "runs": WHOLE}
+
+
+def read_suite(name: str) -> Suite:
+    """Read a suite.
+
+    Args:
+        name: One of `SUITES`, or the path of a TOML file.
+
+    Raises:
+        UserError: There is none, or its file says something wrong; the line names the key.
+
+    Example:
+        >>> [problem.name for problem in read_suite("starter").problems]
+        ['fashion', 'cifar10-drawn', 'imagenet16-drawn', 'cifar100-small']
+    """
+    if name in SUITES:
+        content = files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes()
+        return parse_suite(name, name, read_toml(name, content))
+    path = Path(name)
+    if path.suffix != _SUFFIX:
+        raise unknown("suite", name, [*SUITES, f"FILE{_SUFFIX}"])
+    try:
+        content = read_regular(path)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    return parse_suite(path.stem, str(path), read_toml(str(path), content))
+
+
+def parse_suite(name: str, source: str, content: Any) -> Suite:
+    """A suite from what a file says of it."""
+    check_table(source, "", content, _KEYS, ("strategies", "problems"))
+    try:
+        entries = [
+            _entry(source, f"strategies[{i}]", one, content)
+            for i, one in enumerate(content["strategies"])
+        ]
+        problems = [
+            _problem(source, f"problems[{i}]", one, content)
+            for i, one in enumerate(content["problems"])
+        ]
+        return Suite(name, content.get("title", name), problems, entries, content.get("seed", 0))
+    except UserError as error:
+        reason = str(error)
+        raise UserError(reason if reason.startswith(source) else f"{source}: {reason}") from error
+
+
+def _entry(
+    source: str,
+    key: str,
+    content: Any,
+    suite: Mapping[str, Any],
+) -> Entry:
+    content = {"name": content} if isinstance(content, str) else content
+    check_table(source, key, content, _STRATEGY, ("name",))
+    return Entry(content["name"], content.get("runs", suite.get("runs", _RUNS)))
+
+
+def _problem(
+    source: str,
+    key: str,
+    content: Any,
+    suite: Mapping[str, Any],
+) -> Problem:
+    check_table(source, key, content, _PROBLEM, ("name", "benchmark"))
+    own_budget = {"cells", "seconds"} & content.keys()
+    shared = {name: suite[name] for name in _SHARED if name in suite}
+    if own_budget:
+        shared = {name: value for name, value in shared.items() if name not in ("cells", "seconds")}
+    return Problem(**(shared | content))
+
+
+def read_plan(path: Path) -> Suite:
+    """The suite that a folder's plan names.
+
+    Args:
+        path: The plan, as ``snas suite`` writes it.
+
+    Raises:
+        UserError: There is none, or it says something wrong.
+    """
+    try:
+        plan = json.loads(read_regular(path))
+        problems = [
+            {key: value for key, value in one.items() if value is not None} for one in plan["asked"]
+        ]
+        content = {key: plan[key] for key in ("title", "seed", "strategies")} | {
+            "problems": problems
+        }
+        name = str(plan["suite"])
+        options = unusual(plan.get("options", {}))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path.parent} does not tell its suite: run its snas suite command once more."
+        ) from error
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged or of an older version: run its snas suite command once more."
+        ) from error
+    return replace(parse_suite(name, str(path), content), options=options)
+
+
+_USUAL = ObjectiveOptions()
+ObjectiveLike = str | Expression | Objective | None
+"""Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's
+default.
+"""
+
+
+@checked
+def bind(
+    benchmark: str | Benchmark,
+    objective: ObjectiveLike,
+    subject_to: str | None,
+    options: ObjectiveOptions = _USUAL,
+) -> Objective:
+    """Tie what the user gave to a benchmark.
+
+    Args:
+        objective: Text, an expression or an `Objective`; None for the benchmark's default.
+        options: Further ones of `Objective`.
+
+    Raises:
+        UserError: See `Objective`; or the objective is tied to another benchmark.
+
+    Example:
+        >>> objective = bind("fashion", "valid_loss + 0.1*params", "params <= 20000")
+        >>> objective.benchmark.name, objective.optimum() > 0
+        ('fashion', True)
+    """
+    opened = load(benchmark) if isinstance(benchmark, str) else benchmark
+    if not isinstance(opened, Benchmark):
+        raise UserError(
+            f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}."
+        )
+    if isinstance(objective, Objective):
+        says_more = subject_to or any(asdict(options).values())
+        if says_more or objective.benchmark.fingerprint != opened.fingerprint:
+            raise UserError(
+                f"This objective is tied to {objective.benchmark.name} and complete; give its"
+                " expression."
+            )
+        return objective
+    expression = opened.objective if objective is None else objective
+    return Objective(expression, opened, subject_to=subject_to, **asdict(options))

@@ -1,0 +1,348 @@
+"""What scores are measured in: the noise of training, the frame of a front, and the scale of
+normalised regret.
+
+Several objectives: the one number of a run is the share of the exact front's hypervolume that it
+misses. Objectives are scaled between utopia and nadir of the exact front (of all runs' front where
+there is no table), and the hypervolume is taken to 1.1 in each: a reference fixed by the space, not
+by the run, so that loose bounds favour no strategy. Cells that cannot learn lie on a front as they
+cost nothing, and would stretch it over useless losses: a cell whose objective with a loss lies
+beyond Tukey's fence of all cells, three quartiles and 1.5 times the range between the first and the
+third, bounds no frame.
+
+Normalised regret: 0 is the optimum, 1 what random sampling is expected to reach with the whole
+budget. The expectation is exact on a table: n cells are drawn uniformly, with replacement, so that
+the best of them by what the search sees is cell i with probability (1 − W(i−1))ⁿ − (1 − W(i))ⁿ,
+where W is the share of cells up to i in their order. Where seeds are drawn, each training of a cell
+takes part with its share, and what is expected is the mean over seeds of the cell that it chose. A
+run that has found nothing yet counts as one random feasible cell, and nothing counts as worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.levels import ROUNDING
+from surrogate_nas.objective import Objective
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.space import listed
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.statistics.summaries import Values
+
+_REFERENCE = 1.1
+_FENCE = 1.5
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What hypervolumes of one comparison are taken in.
+
+    Attributes:
+        utopia: The best of each objective on the front, shape ``(m,)``.
+        span: From there to the worst on the front, shape ``(m,)``.
+        front: In this frame, shape ``(k, m)``.
+        volume: Of all that the frame holds, in this frame.
+        exact: Whether the front is the whole space's.
+    """
+
+    utopia: Values
+    span: Values
+    front: Values
+    volume: float
+    exact: bool
+
+    def missed(self, vectors: Values) -> float:
+        """The share of the front's hypervolume that some cells leave uncovered, from 0 (none) to 1.
+
+        Args:
+            vectors: Scores of feasible cells, shape ``(n, m)``.
+        """
+        return (
+            1.0 - hypervolume((vectors - self.utopia) / self.span) / self.volume
+            if len(vectors)
+            else 1.0
+        )
+
+    def distance(self, vectors: Values) -> float:
+        """IGD+: how far, on average, some cells fall short of a point of the front, in shares of
+        the front's width.
+
+        Ishibuchi et al., "Modified Distance Calculation in Generational Distance and Inverted
+        Generational Distance", EMO 2015.
+
+        Args:
+            vectors: Scores of feasible cells, shape ``(n, m)``.
+        """
+        import moocore
+
+        if not len(vectors):
+            return float("inf")
+        return float(moocore.igd_plus((vectors - self.utopia) / self.span, ref=self.front))
+
+
+def hypervolume(scaled: Values) -> float:
+    """The volume between points of shape ``(n, m)``, scaled to 0 to 1 on the front, and the
+    reference.
+    """
+    import moocore
+
+    inside = scaled[(scaled < _REFERENCE).all(axis=1)]
+    return (
+        float(moocore.hypervolume(inside, ref=np.full(scaled.shape[1], _REFERENCE)))
+        if len(inside)
+        else 0.0
+    )
+
+
+def nondominated(vectors: Values) -> Values:
+    """The points of shape ``(n, m)``, smaller being better, that no other one beats in every
+    objective, ``(k, m)``.
+    """
+    return np.asarray(vectors[undominated(vectors)])
+
+
+def undominated(vectors: Values) -> NDArray[np.bool_]:
+    """Whether no other point beats a point in every objective, shape ``(n,)``; of equal ones the
+    first counts.
+    """
+    import moocore
+
+    return np.asarray(moocore.is_nondominated(vectors), dtype=np.bool_)
+
+
+def frame_of(
+    objective: Objective,
+    trials: Sequence[Trial] = (),
+    *,
+    fenced: bool = True,
+) -> Frame | None:
+    """The frame of a comparison; None where no cell is feasible."""
+    scores = objective.over_space()
+    if scores is None:
+        points = np.array([trial.scores for trial in trials if trial.feasible])
+    else:
+        points = scores.vector[scores.feasible]
+    if not len(points):
+        return None
+    learned = [
+        part in {term.part for term in objective.terms if term.is_loss}
+        for part in range(objective.parts)
+    ]
+    first, third = np.quantile(points, (0.25, 0.75), axis=0)
+    fence = np.where(np.array(learned) & fenced, third + _FENCE * (third - first), np.inf)
+    front = nondominated(points[(points <= fence).all(axis=1)])
+    utopia = front.min(axis=0)
+    span = np.ptp(front, axis=0)
+    span = np.where(span > 0, span, 1.0)
+    volume = hypervolume((nondominated(points) - utopia) / span)
+    return Frame(utopia, span, (front - utopia) / span, volume, scores is not None)
+
+
+def vectors_of(trials: Sequence[Trial]) -> Values:
+    """The objectives' scores of the feasible trials, shape ``(n, m)``."""
+    width = len(trials[0].scores) if trials else 0
+    return np.array([trial.scores for trial in trials if trial.feasible]).reshape(-1, width)
+
+
+BEST_SHARE = 0.01
+"""Of the cells with two seeds or more, those whose noise is looked at: where a search ends."""
+_FEWEST_CELLS = 10
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The standard deviation of scores over training seeds, averaged over the best cells, in units
+    of the score.
+
+    Attributes:
+        one_seed: Of the score of one training.
+        mean_of_seeds: Of the mean over the seeds that a cell has: one training's, divided by the
+            root of their number.
+        cells: How many cells were looked at.
+    """
+
+    one_seed: float
+    mean_of_seeds: float
+    cells: int
+
+
+def noise_of(objective: Objective) -> Noise | None:
+    """The noise of an objective on its table; None of several, with history, or where no cell has
+    two seeds.
+    """
+    scores = objective.over_space() if objective.parts == 1 else None
+    seeds = None if scores is None else objective.single_seeds()
+    if scores is None or seeds is None:
+        return None
+    several = np.flatnonzero((seeds.held.sum(axis=1) > 1) & scores.feasible)
+    if not len(several):
+        return None
+    n_best = max(ceil(BEST_SHARE * len(several)), _FEWEST_CELLS)
+    best = several[np.argsort(scores.score[several], kind="stable")[:n_best]]
+    means = objective.look_up([listed(objective.benchmark.space)[int(i)] for i in best])[0]
+    rows = seeds.rows(best, means)
+    by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
+    spread = np.nanstd((by_seed.loss + by_seed.penalty).reshape(rows.shape[:2]), axis=1, ddof=1)
+    count = seeds.held[best].sum(axis=1)
+    return Noise(float(spread.mean()), float((spread / np.sqrt(count)).mean()), len(best))
+
+
+_POINTS = 200
+"""Checkpoints of a budget in seconds; one in cells has one after every cell."""
+
+
+def checkpoints(budget: Budget) -> Values:
+    """Where the curves of a problem are read, rising to the budget, in cells or else in seconds."""
+    if budget.cells is not None:
+        return np.arange(1.0, budget.cells + 1)
+    assert budget.seconds is not None
+    return budget.seconds * np.arange(1, _POINTS + 1) / _POINTS
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The scale of one problem's regret.
+
+    Attributes:
+        optimum: The best score of the space; of the runs, where the space's is not known.
+        start: The expected score of one random feasible cell.
+        random: What random sampling is expected to have found at every checkpoint, shape
+            ``(checkpoints,)``; empty where no table tells.
+        scale: From the optimum to what random sampling is expected to reach in the end; where no
+            table tells, to the mean of all runs.
+        exact: Whether all this is the space's, not the runs'.
+        rounding: Up to which normalised regret the optimum counts as found.
+    """
+
+    optimum: float
+    start: float
+    random: Values
+    scale: float
+    exact: bool
+    rounding: float = ROUNDING
+
+    @property
+    def ceiling(self) -> float:
+        """The normalised regret of a run that has found nothing."""
+        return max((self.start - self.optimum) / self.scale, 1.0)
+
+    def regret(self, score: Values) -> Values:
+        """Scores as normalised regret, from 0 (the optimum) to `ceiling`.
+
+        Args:
+            score: Any shape; infinite where nothing was found.
+        """
+        return np.clip((score - self.optimum) / self.scale, 0.0, self.ceiling)
+
+
+def reference_of(
+    objective: Objective,
+    budget: Budget,
+    curves: Sequence[Values],
+) -> Reference:
+    """Take the scale from the table, or where none tells from what every run had found at the
+    checkpoints.
+    """
+    scores = objective.over_space() if objective.parts == 1 else None
+    if scores is None or not scores.feasible.any():
+        return _from_runs(objective, curves)
+    optimum = float(scores.score[scores.feasible].min())
+    start = float(scores.score[scores.feasible].mean())
+    random = expected(objective, budget, start)
+    scale = next(span for span in (float(random[-1]) - optimum, start - optimum, 1.0) if span > 0)
+    return Reference(
+        optimum,
+        start,
+        random,
+        scale,
+        exact=True,
+        rounding=scores.rounding / scale,
+    )
+
+
+def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:
+    """The best and the mean of the runs in place of the space's; of several objectives nothing is
+    missed at best.
+    """
+    ends = np.array([curve[-1] for curve in curves])
+    begins = np.array(
+        [curve[np.isfinite(curve)][:1] for curve in curves if np.isfinite(curve).any()]
+    )
+    if not len(begins):
+        return Reference(0.0, 1.0, np.empty(0), 1.0, exact=False)
+    optimum = 0.0 if objective.parts > 1 else float(ends.min())
+    start = float(begins.mean())
+    end = float(ends[np.isfinite(ends)].mean())
+    scale = next(span for span in (end - optimum, start - optimum, 1.0) if span > 0)
+    return Reference(optimum, start, np.empty(0), scale, exact=False)
+
+
+def expected(objective: Objective, budget: Budget, start: float) -> Values:
+    """What random sampling is expected to have found of one objective on a table, shape
+    ``(checkpoints,)``.
+
+    Seconds are turned into cells by the mean charge; `start` counts where no drawn cell is
+    feasible.
+    """
+    values, scores, cost = objective.look_up(listed(objective.benchmark.space))
+    drawn = checkpoints(budget)
+    if budget.cells is None:
+        drawn = np.floor(drawn / cost.mean())
+    reported = np.where(scores.feasible, scores.score, start)
+    seen = scores.score
+    feasible = scores.feasible
+    weight = np.ones(len(values))
+    seeds = objective.single_seeds() if objective.draws else None
+    if seeds is not None:
+        rows = seeds.rows(np.arange(len(values)), values)
+        by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
+        held = seeds.held.ravel()
+        weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])[held]
+        seen = by_seed.score[held]
+        feasible = by_seed.feasible[held]
+        reported = np.where(feasible, np.repeat(reported, rows.shape[1])[held], start)
+    order = np.argsort(seen, kind="stable")
+    share = np.minimum(np.cumsum(weight[order]) / weight.sum(), 1.0)
+    share[-1] = 1.0
+    missed = np.log1p(-share[:-1])  # ln(1 − W): of not drawing any of the best so far
+    reported = np.where(feasible, reported, start)[order]
+    steps = np.diff(reported)
+    return np.array(
+        [reported[0] + (np.exp(n * missed) * steps).sum() if n else start for n in drawn]
+    )
+
+
+_MOST_POINTS = 20_000
+"""Checkpoints of a budget, or points of a front, that a folder records."""
+
+
+def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
+    """What follows from all cells of a table, as a folder records it; None where there is no table,
+    or it would be too much.
+    """
+    benchmark = objective.benchmark
+    is_table = benchmark.contents or isinstance(benchmark, TableBenchmark)
+    scores = objective.over_space() if is_table else None
+    if scores is None or not scores.feasible.any() or (budget.cells or 0) > _MOST_POINTS:
+        return None
+    if objective.parts > 1:
+        frame = frame_of(objective)
+        if frame is None or len(frame.front) > _MOST_POINTS:
+            return None
+        content = {name: np.asarray(value).tolist() for name, value in vars(frame).items()}
+    else:
+        reference = reference_of(objective, budget, [])
+        noise = noise_of(objective)
+        content = asdict(reference) | {
+            "random": reference.random.tolist(),
+            "score_rounding": scores.rounding,
+            "noise": None if noise is None else asdict(noise),
+        }
+    del content["exact"]
+    return content

@@ -1,0 +1,496 @@
+"""Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported
+can be recomputed.
+
+A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions)
+and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.runs.run`); of strategies that speak for a
+program or a person also ``answers/STRATEGY-RUN.journal`` (`surrogate_nas.runs.answers`), of a
+confirmed winner ``confirmed/STRATEGY-RUN.json`` (`surrogate_nas.runs.confirmation`), and while
+cells are trained in slots ``running/STRATEGY-RUN.json``, of which nothing is reported. A line that
+a crash tore is dropped; an unfinished run is replayed by its strategy and continued; anything else
+that is not as it was written is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from surrogate_nas.core.digests import json_check
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import Journal, locked, write_whole
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp, this_release
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.objective.expression import parse_several
+from surrogate_nas.runs.beginning import BEGINNING
+from surrogate_nas.runs.confirmation import Confirmation
+from surrogate_nas.runs.options import USUAL
+from surrogate_nas.runs.run import Run, RunLog, RunWatch, read_run
+from surrogate_nas.runs.sandbox.files import SEVERAL, Files, digest_of
+from surrogate_nas.runs.sandbox.files import merged as merged_files
+from surrogate_nas.runs.sources import Sources
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.training.machine import HOW_TO_AGREE
+
+DESCRIPTION = "experiment.json"
+"""What a comparison is."""
+PLAN = "plan.json"
+"""What a suite is to run; the folders of its problems tell the largest number of runs only."""
+PROBLEMS = "problems"
+"""Where a suite's folder has those of its problems, each a comparison's."""
+VERDICT = "verdict.txt"
+"""All sentences of a verdict, a line each."""
+NUMBERS = "numbers"
+"""The numbers of the runs of each strategy, where they do not count from 0: a search has one."""
+VERSION = FORMATS["comparison"].version
+_SAFE = "()=,+@ "
+_LONGEST_NAME = 215
+"""Characters of a label in a file's name; 255 with a run's number and what is added for a while."""
+_DIGITS = 16
+_VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
+_GROWING = {"strategies", "runs", NUMBERS, "budget"}
+_MOVING = {"objective", "benchmark", "address", "with", "data", "reference"}
+"""What the fingerprint covers already; files may move."""
+
+
+class Store:
+    """The folder of one comparison."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; nothing is read or written yet."""
+        self.folder = folder
+
+    @property
+    def _description(self) -> Path:
+        return self.folder / DESCRIPTION
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a comparison."""
+        return self._description.is_file()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run has a trial, so that another comparison may take its place."""
+        return not any(
+            b"\n" in path.read_bytes().partition(b"\n")[2]
+            for path in self.folder.glob("runs/*.jsonl")
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, which is made if need be, for this process alone; waits for another
+        one.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"Cannot write {self.folder}: {error.strerror or error}.") from error
+        with locked(self.folder):
+            yield
+
+    def begin(
+        self,
+        experiment: dict[str, Any],
+        sources: Mapping[str, Sources] | None = None,
+        folders: Mapping[str, Path] | None = None,
+    ) -> None:
+        """Write what is compared, or check that the folder holds the same comparison.
+
+        A folder may be extended by further strategies and runs and a larger budget; everything else
+        must agree. What it was begun with stays; each extension is noted with the versions that
+        made it. The runs of a user's strategy whose source has changed, or a file that its runs
+        read, are forgotten, which is said on standard error, so that two versions are never mixed.
+
+        Args:
+            experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
+            sources: Those of users' strategies, by label.
+            folders: Where the files of users' strategies lie, by label.
+
+        Raises:
+            UserError: The folder holds another comparison, or cannot be written.
+        """
+        now = provenance()
+        own = sources or {}
+        digests = {
+            label: {
+                name: sha256(text.encode(errors="surrogatepass")).hexdigest()
+                for name, text in texts.items()
+            }
+            for label, texts in own.items()
+        }
+        merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
+        if self.exists and self.is_empty:
+            for path in (*self.folder.glob("runs/*.jsonl"), self._description):
+                path.unlink()
+        if self.exists:
+            stored = self.read()
+            if differs := _differs(stored, experiment):
+                agree = f" {HOW_TO_AGREE}" if differs.startswith("engine ") else ""
+                raise UserError(
+                    f"{self.folder} holds another comparison ({differs}); {ELSEWHERE}{agree}"
+                )
+            before = stored.get("sources", {})
+            still_read = self._files_still_read(stored, digests, folders or {})
+            if still_read:
+                merged["files"] = still_read
+            merged |= {name: stored[name] for name in ("versions", "read") if name in stored}
+            digests = before | digests
+            added = [name for name in experiment["strategies"] if name not in stored["strategies"]]
+            merged.pop(NUMBERS, None)
+            merged |= {
+                "strategies": [*stored["strategies"], *added],
+                **numbered({*numbers_of(stored), *numbers_of(experiment)}),
+                "provenance": stored["provenance"],
+                "extensions": stored["extensions"],
+                "data": stored.get("data") or experiment.get("data"),
+            }
+            last = [{"provenance": stored["provenance"]}, *stored["extensions"]][-1]["provenance"]
+            changed = {"sources": digests} if digests != before else {}
+            grown = {key: merged.get(key) for key in _GROWING}
+            if grown != {key: stored.get(key) for key in _GROWING} or now != last or changed:
+                grown = {key: value for key, value in grown.items() if value is not None} | changed
+                merged["extensions"] = [*stored["extensions"], {**grown, "provenance": now}]
+        _check_names(merged["strategies"])
+        if digests:
+            merged["sources"] = digests
+        for label, texts in own.items():
+            for name, text in texts.items():
+                self.write_text(f"sources/{as_file_name(label)}/{as_file_name(name)}", text)
+        self._describe(merged)
+        self.__dict__.pop("_root", None)
+
+    def _files_still_read(
+        self,
+        stored: dict[str, Any],
+        digests: Mapping[str, dict[str, str]],
+        folders: Mapping[str, Path],
+    ) -> dict[str, dict[str, str]]:
+        """Digests of the files that strategies read, by label; runs of changed code or files are
+        forgotten.
+        """
+        sources = stored.get("sources", {})
+        files = dict(stored.get("files", {}))
+        for label, now in digests.items():
+            read = files.pop(label, {}) | self.files_of(label)
+            folder = folders.get(label, self.folder)
+            before = {**sources.get(label, now), **read}
+            after = {**now, **{name: digest_of(folder / name) for name in read}}
+            if before != after:
+                self._forget(label, numbers_of(stored), before, after)
+            elif read:
+                files[label] = read
+        return files
+
+    def _forget(
+        self,
+        label: str,
+        runs: Sequence[int],
+        was: Mapping[str, str],
+        now: Mapping[str, str],
+    ) -> None:
+        names = ", ".join(sorted(name for name in {*was, *now} if was.get(name) != now.get(name)))
+        sys.stderr.write(
+            f"{label} has changed since {self.folder} was written ({names}): its runs are made"
+            " anew.\n"
+        )
+        for run in runs:
+            self.discard(label, run, answers=True)
+
+    def _files_path(self, label: str, run: int) -> Path:
+        return self.folder / "files" / as_file_name(label) / f"{run}.json"
+
+    def note_files(self, label: str, run: int, files: Files) -> list[str]:
+        """Note what a run of a user's strategy read; the names of what other runs read with another
+        content.
+        """
+        path = self._files_path(label, run)
+        if files.read or files.written:
+            noted = {"read": files.read, "written": sorted(files.written)}
+            self.write_json(
+                str(path.relative_to(self.folder)), {**noted, "check": json_check(noted)}
+            )
+        else:
+            path.unlink(missing_ok=True)
+        return sorted(name for name, digest in self.files_of(label).items() if digest == SEVERAL)
+
+    def files_of(self, label: str) -> dict[str, str]:
+        """What the runs of a user's strategy read in its folder and none of them wrote: digests by
+        name.
+        """
+        runs = []
+        for path in sorted(self._files_path(label, 0).parent.glob("*.json")):
+            try:
+                noted = _checked(path, json_check)
+                runs.append((noted["read"], noted["written"]))
+            except (OSError, ValueError, KeyError) as error:
+                raise _damaged(path, "it is not as it was written") from error
+        return merged_files(runs)
+
+    def keep(self, name: str, known: Mapping[str, Any]) -> None:
+        """Write into the description what is known of users' strategies by label, or of the files
+        that the benchmark reads; `name`: ``files``, ``versions``, ``read``.
+        """
+        description = self.read()
+        before = description.get(name, {})
+        if {**before, **known} != before:
+            self._describe(description | {name: {**before, **known}})
+
+    def _describe(self, content: dict[str, Any]) -> None:
+        content = json.loads(json.dumps(content))
+        self.write_json(DESCRIPTION, {**content, "check": json_check(content)})
+
+    def read(self) -> dict[str, Any]:
+        """What is compared."""
+        from surrogate_nas.runs.stored import wrong_in
+
+        path = self._description
+        try:
+            content = json.loads(read_regular(path))
+        except OSError as error:
+            raise UserError(f"{self.folder} holds no comparison: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, "it is no JSON") from error
+        if not isinstance(content, dict):
+            raise _damaged(path, "it holds no names")
+        check_version(path, "comparison", content.get("version"), content.get(RELEASE))
+        if content.pop("check", None) != json_check(content):
+            raise _damaged(path, "it is not as it was written")
+        if wrong := wrong_in(content):
+            raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
+        return content
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a JSON file so that it is either whole or as it was before."""
+        self.write_text(name, json.dumps(content, indent=1) + "\n")
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a text file so that it is either whole or as it was before."""
+        write_whole(self.folder / name, content)
+
+    def path(self, strategy: str, run: int) -> Path:
+        """The file of a run."""
+        return self.folder / "runs" / f"{as_file_name(strategy)}-{run}.jsonl"
+
+    def running_path(self, strategy: str, run: int) -> Path:
+        """The file that tells what a run trains now, if it does (`surrogate_nas.runs.running`)."""
+        return self.folder / "running" / f"{as_file_name(strategy)}-{run}.json"
+
+    @cached_property
+    def _root(self) -> str:
+        """What every seal of this comparison begins with, so that no other's file is taken for one
+        of its own.
+        """
+        stored = self.read()
+        return " ".join(
+            str(stored.get(name)) for name in ("version", "fingerprint", "seed", "first_cells")
+        )
+
+    def root_of(self, strategy: str, run: int) -> str:
+        """What the first seal of a run follows."""
+        return f"{self._root} {strategy} {run}"
+
+    @cached_property
+    def _epochs(self) -> int | None:
+        """The objective's own epochs, as `Objective.epochs`."""
+        parts = parse_several(self.read()["objective"]["expression"])
+        terms = [term.epochs for part in parts for term in part.terms]
+        limits = [limit.epochs for part in parts for limit in part.constraints]
+        return max((epochs for epochs in (*terms, *limits) if epochs is not None), default=None)
+
+    @contextmanager
+    def log(self, strategy: str, run: int) -> Iterator[RunLog]:
+        """Open a run's file for appending."""
+        log = RunLog(self.path(strategy, run), self.root_of(strategy, run))
+        try:
+            yield log
+        except BaseException:
+            with suppress(UserError):  # a full disk is told once
+                log.close()
+            raise
+        log.close()
+
+    def watch(self, strategy: str, run: int) -> RunWatch:
+        """Follow a run while it is made, without its lock."""
+        return RunWatch(self.path(strategy, run), self.root_of(strategy, run), self._epochs)
+
+    def answers(self, strategy: str, run: int) -> Journal:
+        """Open what a strategy has answered in a run, to add to it."""
+        return Journal(self._answers_path(strategy, run), self._about(strategy, run))
+
+    def answered(self, strategy: str, run: int) -> list[Any]:
+        """What it has answered there so far."""
+        return Journal.read(self._answers_path(strategy, run), self._about(strategy, run))
+
+    def _about(self, strategy: str, run: int) -> dict[str, Any]:
+        return {"strategy": strategy, "run": run, "of": self._root}
+
+    def _answers_path(self, strategy: str, run: int) -> Path:
+        return self.folder / "answers" / f"{as_file_name(strategy)}-{run}.journal"
+
+    def discard(self, strategy: str, run: int, *, answers: bool = False) -> None:
+        """Delete a run and its record of files, so that it is made again; its strategy's answers
+        stay, unless these are deleted too.
+        """
+        if answers:
+            self._answers_path(strategy, run).unlink(missing_ok=True)
+        self.path(strategy, run).unlink(missing_ok=True)
+        self._files_path(strategy, run).unlink(missing_ok=True)
+        self._confirmed_path(strategy, run).unlink(missing_ok=True)
+
+    def load(self, strategy: str, run: int, space: Space) -> Run | None:
+        """Read a run, with its confirmed winner; None while it has not ended."""
+        root = self.root_of(strategy, run)
+        found = read_run(self.path(strategy, run), root, strategy, run, _parser(space))
+        if found is None:
+            return None
+        return replace(found, confirmed=self.confirmation(found, space))
+
+    def _confirmed_path(self, strategy: str, run: int) -> Path:
+        return self.folder / confirmed_name(strategy, run)
+
+    def confirmation(self, run: Run, space: Space) -> Confirmation | None:
+        """Read the confirmed winner of a run; None without one, or where the run has grown since.
+
+        Raises:
+            UserError: It is not as it was written.
+        """
+        path = self._confirmed_path(run.strategy, run.run)
+        try:
+            content = _checked(path, lambda content: self._confirmed_check(run, content))
+            found = Confirmation.read(content, _parser(space))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, UserError) as error:
+            raise UserError(
+                f"{path} is damaged. Delete it and repeat the search with --confirm."
+            ) from error
+        return found if found.asked.trials == len(run.trials) else None
+
+    def keep_confirmation(self, run: Run, confirmed: Confirmation) -> None:
+        """Write the confirmed winner of a run."""
+        content = json.loads(json.dumps(confirmed.stored()))
+        check = self._confirmed_check(run, content)
+        self.write_json(confirmed_name(run.strategy, run.run), {**content, "check": check})
+
+    def _confirmed_check(self, run: Run, content: Any) -> str:
+        return json_check({"of": self.root_of(run.strategy, run.run), "confirmed": content})
+
+
+@lru_cache(maxsize=4)
+def _parser(space: Space) -> Callable[[str], Cell]:
+    return lru_cache(maxsize=None)(space.parse)
+
+
+def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+    """The content of a JSON file that holds its own digest.
+
+    Raises:
+        ValueError: It is not as it was written.
+    """
+    try:
+        content = json.loads(read_regular(path))
+    except RecursionError as error:
+        raise ValueError from error
+    if not isinstance(content, dict) or content.pop("check", None) != check(content):
+        raise ValueError
+    return content
+
+
+def confirmed_name(strategy: str, run: int) -> str:
+    """The file of a run's confirmed winner, within the folder."""
+    return f"confirmed/{as_file_name(strategy)}-{run}.json"
+
+
+def as_file_name(strategy: str) -> str:
+    """Return a strategy's label as it stands in a file's name; the digest of a long one ends it.
+
+    Example:
+        >>> as_file_name("mine.py:Own"), len(as_file_name("x" * 300))
+        ('mine.py%3AOwn', 215)
+    """
+    name = quote(strategy, safe=_SAFE)
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = sha256(strategy.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{name[: _LONGEST_NAME - _DIGITS - 1]}-{digest}"
+
+
+def _check_names(labels: Sequence[str]) -> None:
+    """Refuse strategies whose files would be one where file names ignore case."""
+    before: dict[str, str] = {}
+    for label in labels:
+        other = before.setdefault(as_file_name(label).casefold(), label)
+        if other != label:
+            raise UserError(
+                f"The strategies {other} and {label} differ only in upper and lower case, so they"
+                " cannot be in one folder: rename one, or use another folder for it."
+            )
+
+
+def numbers_of(description: Mapping[str, Any]) -> Sequence[int]:
+    """Return the numbers of the runs that each strategy of a comparison has, in order."""
+    return description.get(NUMBERS) or range(description["runs"])
+
+
+def numbered(numbers: Iterable[int]) -> dict[str, Any]:
+    """Return the fields of a description that say which runs each strategy has."""
+    ordered = sorted(numbers)
+    count = {"runs": len(ordered)}
+    return count if ordered[-1] < len(ordered) else {**count, NUMBERS: ordered}
+
+
+def provenance() -> dict[str, Any]:
+    """What the results were made with."""
+    versions = {}
+    for package in _VERSIONED:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "surrogate_nas": this_release(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **versions,
+    }
+
+
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is damaged: {reason}. Run the comparison again in another folder.")
+
+
+ELSEWHERE = "results of two are never mixed. Name another folder with --out (in Python folder=)."
+"""What to do where a folder holds another comparison."""
+
+
+def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    for unit, limit in wanted["budget"].items():
+        before = stored["budget"][unit]
+        if (limit is None) != (before is None) or (limit is not None and limit < before):
+            return f"a budget of {before} {unit}, now {limit}; it can only be raised"
+    was, now = (
+        f"{content['objective']['expression']} on {content['benchmark']}"
+        for content in (stored, wanted)
+    )
+    if was != now and stored["fingerprint"] != wanted["fingerprint"]:
+        return f"it minimises {was}, and now {now} is asked for"
+    # what held before a folder could say an option
+    for key in wanted:
+        if (
+            key not in _GROWING | _MOVING | {BEGINNING}
+            and (before := stored.get(key, USUAL.get(key))) != wanted[key]
+        ):
+            return f"{key} {before}, now {wanted[key]}"
+    if stored.get("stopping") is not None:
+        return "it stops trainings early by a rule that this release does not have"
+    if stored.get(BEGINNING) != wanted.get(BEGINNING):
+        return "it begins with other first or known cells"
+    return ""

@@ -1,0 +1,1 @@
+"""Statistics of paired runs: summaries, intervals, tests, and which strategy is best."""

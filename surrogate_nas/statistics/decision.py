@@ -1,0 +1,991 @@
+"""Which strategy is best, and is that significant? One procedure for one problem, for many, and
+for similar ones.
+
+Differences of paired runs are ranked by size within each problem, zeros lowest (Pratt, "Remarks on
+Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959), and the signed ranks are summed
+over runs and problems. If two strategies are the same, each sign is a coin flip, so the share of
+all flips with a sum at least as large is an exact p-value. The leader is the strategy with the
+largest sum against all others. It is first compared with its closest rival, at the full level, and
+then with the farther ones (a step-up procedure; for the best against the closest alone: Hung and
+Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
+
+Ranks ignore the size of a difference: a strategy that is slightly better in most runs and fails in
+the others wins by ranks. A rival that is worse by ranks is called significantly worse only if its
+mean is higher, too. The p-value of the mean is corrected for skewness (Hall, "On the Removal of
+Skewness by Transformation", JRSS B 1992). It is also at least twice the probability that failures
+that could reverse the mean happen in none of the runs, so few runs support no statement on means.
+Two strategies are practically the same if few runs differ and the mean difference is bounded
+(Stringer's bound; Bickel, "Inference and Auditing: The Stringer Bound", International Statistical
+Review 1992). For claims about similar problems, each space gives one number, since tables of one
+space are not independent.
+
+All claims of a study share one level (`surrogate_nas.results.verdict.claims_of`). Ranks are tested
+first. Means are compared only where ranks differ significantly, and other problems only where these
+ones are decided, so both need no further share of the level.
+
+Error rate and power of this procedure: ``python analysis/calibrate_verdict.py``.
+
+A few trainings of single cells (`decide_few`) are too few for signs: five pairs can never pass.
+There Student's t is taken; its error rate and power: ``python analysis/calibrate_confirm.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from statistics import NormalDist
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.levels import LEVEL, POWER
+
+Values = NDArray[np.float64]
+"""Shape ``(runs,)`` of one problem, or one number a space."""
+
+END_LEVEL = 0.7 * LEVEL
+"""The share of the level of a study for how runs end, here and on other problems."""
+MINOR_LEVEL = 0.15 * LEVEL
+"""The share for speed, and the share for baselines."""
+FEWEST_SPACES = 6
+"""With fewer, no flip of signs is rarer than 5 %."""
+ALIKE = 0.01
+"""Runs that differ by no more of the normalised regret have found the same in practice."""
+SHARE_ALIKE = 0.2
+"""Strategies are practically the same if, at 95 %, no more of the runs differ by more than `ALIKE`,
+...
+"""
+MARGIN = 0.05
+"""... and if, at 95 %, their mean normalised regrets differ by no more."""
+_DIGITS = 12
+"""Of a difference; what is below is the order of sums."""
+_NORMAL = NormalDist()
+_EXACT = 1_000
+"""Of more differing runs a p-value is the normal approximation's, which then errs by less than a
+hundredth of it.
+"""
+_FEWEST_RUNS = 3
+"""With fewer on some problem the runs of all problems are one sample; with fewer in all there is no
+interval.
+"""
+_FEWEST_DIFFERING = 3
+"""From fewer runs that differ, nothing can be said about the number of runs that would be
+needed.
+"""
+_SMALL_P = 0.2
+_LARGE_P = 0.5
+"""Between these p-values the number of runs that are needed cannot be told."""
+
+Statement = Literal["decided", "most runs", "split", "same", "equal", "open"]
+"""What is said of a leader and a rival:
+
+- ``decided``: the leader is better in most runs (by signed ranks) and has the lower mean.
+- ``most runs``: it is better in most runs, but the mean difference may be 0.
+- ``split``: it is better in most runs, but the rival has the lower mean.
+- ``same``: they are practically the same.
+- ``equal``: they are equal in every run, but these are too few to call them the same.
+- ``open``: none of these.
+"""
+
+
+def signed_ranks(differences: Values) -> NDArray[np.int64]:
+    """Twice the ranks of the sizes of paired differences, with their signs; ties share a rank, none
+    counts as 0.
+
+    Args:
+        differences: Shape ``(n,)``; infinite ones are larger than all others, NaN (both infinite)
+            is no difference.
+
+    Example:
+        >>> signed_ranks(np.array([0.0, -0.1, 0.3, 0.3])).tolist()
+        [0, -4, 7, 7]
+    """
+    sizes = np.round(differences, _DIGITS)
+    sizes[np.isnan(sizes)] = 0.0
+    rising = np.sort(np.abs(sizes))
+    below = np.searchsorted(rising, np.abs(sizes), "left")
+    up_to = np.searchsorted(rising, np.abs(sizes), "right")
+    return np.asarray((below + up_to + 1) * np.sign(sizes), dtype=np.int64)
+
+
+def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
+    """The two-sided p-value of a sum of signed ranks under random signs, exact up to a thousand; 1
+    unless above 0.
+
+    Args:
+        ranks: Of every problem the signed ranks of its runs, whole numbers.
+
+    Example:
+        >>> flip_p([np.array([2, 4, 6, 8, 10, 12])]), flip_p([np.array([2, -4])])
+        (0.03125, 1.0)
+    """
+    signed = (
+        np.concatenate([np.asarray(part, dtype=np.int64).reshape(-1) for part in ranks])
+        if ranks
+        else np.zeros(0)
+    )
+    steps = np.abs(signed[signed != 0]).astype(np.int64)
+    total = int(signed.sum())
+    if total <= 0 or not len(steps):
+        return 1.0
+    if len(steps) > _EXACT:
+        return math.erfc(total / math.sqrt(2 * float((steps.astype(np.float64) ** 2).sum())))
+    unit = reduce(math.gcd, steps.tolist())
+    tail = _tail(tuple(np.sort(steps // unit).tolist()))
+    needed = (total // unit + len(tail) - 1) // 2
+    return float(min(1.0, 2.0 * tail[needed]))
+
+
+@lru_cache(maxsize=256)
+def _tail(steps: tuple[int, ...]) -> Values:
+    """The share of all signs by the least sum of the steps that are positive, shape
+    ``(sum + 1,)``. Ranks without ties have the same steps in all studies of a size.
+    """
+    share = np.zeros(sum(steps) + 1)
+    share[0], reach = 1.0, 0
+    for step in steps:
+        share[: reach + step + 1] *= 0.5
+        share[step : reach + step + 1] += share[: reach + 1].copy()
+        reach += step
+    return np.asarray(np.cumsum(share[::-1])[::-1])
+
+
+class Needed(NamedTuple):
+    """Runs a problem, or spaces, with which a difference as observed is decided with the
+    probability `POWER`.
+
+    Attributes:
+        low: The least.
+        high: The most, four times the least or less; None where what was observed gives a lower
+            bound alone.
+    """
+
+    low: int
+    high: int | None
+
+    @property
+    def about(self) -> int | None:
+        """The number itself, which is right to a factor of two; None where only a lower bound is
+        known.
+        """
+        return None if self.high is None else self.high // 2
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The leader beside another strategy.
+
+    Attributes:
+        name: The other strategy.
+        statement: What is said of the two.
+        apart: Whether it is significantly worse than the leader, at the level for all claims
+            together (``decided``).
+        p: Of the signed ranks: exact, two-sided; 1 where the other is not worse.
+        p_mean: Of the mean difference, two-sided, with failures that may not have shown; None where
+            only ranks are asked, 1 where runs are too few.
+        difference: The other's mean minus the leader's, problems weighing equally; None where only
+            ranks are asked.
+        interval: The 95 % interval of the mean difference, widened to contain 0 where nothing is
+            claimed about means; None with fewer than three pairs.
+        bound: The upper 95 % bound of the mean size of a difference; None but for regrets.
+        wins: Pairs of runs (of spaces) in which the leader is better.
+        ties: Those without a difference.
+        losses: Those in which the other is better.
+        alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by
+            more than `ALIKE`, and the means by at most `MARGIN`. It may hold beside ``decided``:
+            better, but mostly the same.
+        largest: The largest difference of a pair.
+        needed: Runs per problem (spaces) that would decide; None where the other is significantly
+            worse or practically the same, or where the runs give no estimate.
+    """
+
+    name: str
+    statement: Statement
+    apart: bool
+    p: float
+    p_mean: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    bound: float | None
+    wins: int
+    ties: int
+    losses: int
+    alike: bool
+    largest: float
+    needed: Needed | None
+
+    @property
+    def pairs(self) -> int:
+        """How many runs (spaces) were paired."""
+        return self.wins + self.ties + self.losses
+
+    @property
+    def p_both(self) -> float:
+        """Of signed ranks and mean the larger p-value; 1 where they point different ways."""
+        if self.difference is None or self.p_mean is None:
+            return self.p
+        return max(self.p, self.p_mean) if self.difference > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What paired runs say of a leader and the others.
+
+    Attributes:
+        leader: The strategy with the largest sum of signed ranks against all others; of equals the
+            first given.
+        rivals: The others, the closest (largest p) first. Strategies that are equal in every run
+            count as one.
+        same: The strategies that are equal to the leader in every run.
+        equal: By rival the further strategies that are equal to it in every run.
+        same_bound: How far, at 95 %, the means of these and of the leader may lie apart; None
+            without any.
+        level: The probability, at most, that any of its claims is false.
+        units: What was paired: runs of each problem, or spaces.
+        pairs: How many were paired in all.
+    """
+
+    leader: str
+    rivals: tuple[Rival, ...]
+    same: tuple[str, ...]
+    equal: Mapping[str, Sequence[str]]
+    same_bound: float | None
+    level: float
+    units: int
+    pairs: int
+
+    @property
+    def decided(self) -> bool:
+        """Whether the leader is significantly better than every other strategy."""
+        return bool(self.rivals) and all(rival.apart for rival in self.rivals) and not self.same
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The leader and all that are not significantly worse."""
+        return (self.leader, *self.same, *(rival.name for rival in self.open))
+
+    @property
+    def open(self) -> tuple[Rival, ...]:
+        """The rivals that are not significantly worse than the leader, the closest first."""
+        return tuple(rival for rival in self.rivals if not rival.apart)
+
+    @property
+    def worse(self) -> tuple[Rival, ...]:
+        """The rivals that are significantly worse than the leader, the closest first."""
+        return tuple(rival for rival in self.rivals if rival.apart)
+
+    @property
+    def chances(self) -> dict[str, float]:
+        """How probably each strategy is the best one, as far as the p-values say; in all 1.
+
+        Against the leader a rival has the odds of p / 2 to 1 - p / 2: 1 to 1 where they tie in all
+        runs but one.
+        """
+        odds = dict.fromkeys((self.leader, *self.same), 1.0)
+        for rival in self.rivals:
+            for name in (rival.name, *self.equal[rival.name]):
+                odds[name] = rival.p_both / (2 - rival.p_both)
+        whole = sum(odds.values())
+        return {name: one / whole for name, one in odds.items()}
+
+
+def decide(
+    values: Mapping[str, Sequence[Values]],
+    spaces: Sequence[str] | None = None,
+    *,
+    ranks_only: bool = False,
+    level: float = END_LEVEL,
+    after: Decision | None = None,
+) -> Decision:
+    """Decide which strategy is best on these problems, where only seeds vary, or on similar ones.
+
+    Args:
+        values: Per strategy, per problem, what each run ended with, lower is better; runs in the
+            same order for all. Where strategies have unequal numbers of runs the first ones that
+            both have are paired.
+        spaces: Per problem its space, to decide about problems of spaces that were not tried; with
+            fewer than `FEWEST_SPACES` no result can.
+        ranks_only: Leave the mean out, as of times, which have none where a target was not reached.
+        level: The probability, at most, that any claim is false.
+        after: An earlier decision. Unless it is decided, this one claims nothing, so that both
+            share one level.
+
+    Raises:
+        UserError: No strategy is given, or strategies have different problems.
+
+    Example:
+        >>> better, worse = np.arange(8.0) / 100, np.arange(8.0) / 100 + 1
+        >>> found = decide({"a": [better], "b": [worse], "c": [worse]})
+        >>> found.leader, found.decided, [(rival.name, rival.p) for rival in found.rivals]
+        ('a', True, [('b', 0.0078125)])
+        >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
+        >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
+        (True, False)
+        >>> fails = np.repeat(
+        ...     [0.0, 1.0], [16, 4]
+        ... )  # better than .1 in 16 of 20 runs, and worse in the mean
+        >>> decide({"fails": [fails] * 4, "steady": [np.full(20, 0.1)] * 4}).rivals[0].statement
+        'split'
+    """
+    if not any(map(len, values.values())) or len({len(of) for of in values.values()}) != 1:
+        raise UserError(
+            "A decision needs strategies that have the same problems, and at least one."
+        )
+
+    twins = _distinct(values)
+    names = list(twins)
+    sums = dict.fromkeys(names, 0)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            ranks = _ranks(paired(values[one], values[other]), spaces)
+            total = sum(int(part.sum()) for part in ranks)
+            sums[one], sums[other] = sums[one] + total, sums[other] - total
+    leader = max(names, key=lambda name: sums[name])
+
+    lead = values[leader]
+    others = [name for name in names if name != leader]
+    kind: Kind = "ranks" if ranks_only else "regrets" if spaces is None else "spaces"
+    differences = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
+    worst = {name: _worst(lead, values[name]) for name in others}
+    pairs_with = {name: _rival(name, differences[name], kind, worst[name]) for name in others}
+    better = set[str]()
+    apart = set[str]()
+    if after is None or after.decided:
+        better = _passing({name: rival.p for name, rival in pairs_with.items()}, level)
+        apart = _passing({name: rival.p_both for name, rival in pairs_with.items()}, level)
+    rivals = []
+    order = sorted(pairs_with.values(), key=lambda rival: (-rival.p_both, -rival.p))
+    for place, rival in enumerate(order):
+        name = rival.name
+        statement = _statement(rival, name in better, name in apart, level / len(others))
+        interval = rival.interval
+        if interval is not None and statement not in ("decided", "split"):
+            interval = min(interval[0], 0.0), max(interval[1], 0.0)
+        needed = None
+        if statement != "decided" and not rival.alike and not ranks_only:
+            wanted = level / _tests(place)
+            needed = _needed(differences[name], kind, worst[name], rival.p, wanted)
+        rivals.append(
+            replace(
+                rival,
+                statement=statement,
+                apart=name in apart,
+                interval=interval,
+                needed=needed,
+            )
+        )
+
+    runs = max(len(run) for of in values.values() for run in of)
+    pairs = sum(map(len, lead)) if spaces is None else len(set(spaces))
+    same_bound = None
+    if twins[leader] and kind == "regrets":
+        same_bound = mean_bound(np.zeros(pairs), _worst(lead))
+    return Decision(
+        leader=leader,
+        rivals=tuple(rivals),
+        same=tuple(twins[leader]),
+        equal={name: twins[name] for name in others},
+        same_bound=same_bound,
+        level=level,
+        units=runs if spaces is None else len(set(spaces)),
+        pairs=pairs,
+    )
+
+
+@dataclass(frozen=True)
+class FewDecision:
+    """The best of a few candidates, by a few independent trainings of each; lower is better.
+
+    Attributes:
+        leader: The candidate with the lowest mean.
+        mean: Its mean.
+        interval: The 95 % interval of its mean, which holds for all candidates at once.
+        rival: What it is compared with: the reference, or the candidate of the next mean. None
+            where there is neither; then all that follows is empty.
+        difference: The rival's mean minus the leader's.
+        difference_interval: Its 95 % interval. Against a reference it holds for all candidates at
+            once, so choosing the best of them costs no error.
+        p: Two-sided, of this one comparison.
+        needed: Trainings of each of the two that would decide; None where it is decided, or where
+            the trainings give no estimate.
+    """
+
+    leader: str
+    mean: float
+    interval: tuple[float, float]
+    rival: str | None = None
+    difference: float | None = None
+    difference_interval: tuple[float, float] | None = None
+    p: float | None = None
+    needed: Needed | None = None
+
+    @property
+    def sign(self) -> int:
+        """1 where the leader is significantly better than the rival, -1 where it is worse, else
+        0.
+        """
+        if self.difference_interval is None:
+            return 0
+        low, high = self.difference_interval
+        return int(low > 0) - int(high < 0)
+
+
+def decide_few(
+    values: Mapping[str, Values],
+    reference: str | None = None,
+    *,
+    paired: bool = False,
+) -> FewDecision:
+    """Decide whether the best of a few candidates is better than a reference, or than the others.
+
+    Student's t with the variance within cells, pooled over all of them, but never less than that of
+    the two that are compared; its degrees of freedom are Satterthwaite's, fewer where one cell is
+    noisier than the rest. What a seed does to all cells alike, as where it splits the data, is
+    taken out where it shows (an F test at 5 %). Against a reference the level is divided by the
+    number of candidates (Bonferroni), against the closest rival it is whole (Hung and Fithian
+    2019).
+
+    Args:
+        values: Per cell the values of its trainings, shape ``(n,)``, two or more, finite.
+        reference: The cell that is no candidate, or None.
+        paired: Whether the trainings of all cells have the same seeds in the same order.
+
+    Raises:
+        UserError: There is no candidate, or a cell has fewer than two values.
+
+    Example:
+        >>> values = {"a": [1.0, 1.2, 1.1], "b": [1.3, 1.5, 1.4], "mine": [2.0, 2.1, 2.2]}
+        >>> found = decide_few({name: np.array(of) for name, of in values.items()}, "mine")
+        >>> found.leader, found.sign, [round(end, 2) for end in found.difference_interval]
+        ('a', 1, [0.76, 1.24])
+    """
+    candidates = [name for name in values if name != reference]
+    if not candidates or min(map(len, values.values())) < 2:
+        raise UserError("To decide takes a candidate, and two trainings or more of each cell.")
+    means = {name: float(np.mean(of)) for name, of in values.items()}
+    order = sorted(candidates, key=means.__getitem__)
+    leader = order[0]
+    within = _Within.of(values)
+    level = LEVEL / len(candidates)
+    mean = means[leader]
+    alone = within.error(leader)
+    interval = _student(mean, alone, within.freedom, level)
+    rival = reference or next(iter(order[1:]), None)
+    if rival is None:
+        return FewDecision(leader, mean, interval)
+    if paired:
+        within = within.without_seeds()
+    if reference is None:
+        level = LEVEL
+    difference = means[rival] - mean
+    error = within.error(leader, rival)
+    ends = _student(difference, error, within.freedom, level)
+    p = _student_p(difference, error, within.freedom)
+    needed = None
+    is_open = ends[0] <= 0 <= ends[1]
+    if is_open and p < 1:
+        runs = min(len(values[name]) for name in (leader, rival))
+        needed = _needed_runs(p, runs, level, runs + 1)
+    return FewDecision(leader, mean, interval, rival, difference, ends, p, needed)
+
+
+@dataclass(frozen=True)
+class _Within:
+    """How trainings scatter within cells.
+
+    Attributes:
+        about: By cell its values minus their mean, shape ``(n,)``.
+        lost: The share of the degrees of freedom that what was taken out took.
+    """
+
+    about: Mapping[str, Values]
+    lost: float = 0.0
+
+    @classmethod
+    def of(cls, values: Mapping[str, Values]) -> _Within:
+        """By the values of each cell."""
+        return cls({name: np.asarray(of) - np.mean(of) for name, of in values.items()})
+
+    def without_seeds(self) -> _Within:
+        """Without what a seed does to all cells alike, if that is significant; of values whose
+        places are seeds.
+        """
+        from scipy.special import fdtrc
+
+        every = np.array(list(self.about.values()))
+        cells, seeds = every.shape
+        by_seed = every.mean(axis=0)
+        rest = every - by_seed
+        noise = float((rest**2).sum()) / (cells - 1)
+        shared = cells * float((by_seed**2).sum())
+        # both sums are over (seeds - 1) degrees of freedom, times cells - 1 of the rest
+        freedom = seeds - 1
+        if shared <= 0 or (
+            noise > 0 and float(fdtrc(freedom, freedom * (cells - 1), shared / noise)) > LEVEL
+        ):
+            return self
+        return _Within(dict(zip(self.about, rest, strict=True)), 1 / cells)
+
+    @property
+    def _sums(self) -> Values:
+        return np.array([float((of**2).sum()) for of in self.about.values()])
+
+    @property
+    def _counts(self) -> Values:
+        return np.array([(len(of) - 1) * (1 - self.lost) for of in self.about.values()])
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom of the pooled variance, by Satterthwaite."""
+        sums = self._sums
+        squares = float((sums**2 / self._counts).sum())
+        return float(sums.sum()) ** 2 / squares if squares > 0 else float(self._counts.sum())
+
+    def error(self, *cells: str) -> float:
+        """The standard error of a mean, or of the difference of two."""
+        pooled = float(self._sums.sum() / self._counts.sum())
+        about = [self.about[name] for name in cells]
+        together = sum(1 / len(of) for of in about) * pooled
+        if self.lost and len(about) == 2:
+            own = float(np.var(about[0] - about[1], ddof=1)) / len(about[0])
+        else:
+            own = sum(float(np.var(of, ddof=1)) / len(of) for of in about)
+        return math.sqrt(max(together, own))
+
+
+def _student(
+    value: float,
+    error: float,
+    freedom: float,
+    level: float,
+) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    half = error * float(stdtrit(freedom, 1 - level / 2))
+    return value - half, value + half
+
+
+def _student_p(difference: float, error: float, freedom: float) -> float:
+    from scipy.special import stdtr
+
+    if error <= 10.0**-_DIGITS:
+        return 1.0 if abs(difference) <= 10.0**-_DIGITS else 0.0
+    return 2 * float(stdtr(freedom, -abs(difference) / error))
+
+
+def standings(values: Mapping[str, Sequence[Values]]) -> list[str]:
+    """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on.
+
+    Example:
+        >>> low, high = np.arange(8.0), np.arange(8.0) + 9
+        >>> standings({"worse": [high + 1], "a": [low], "bad": [high], "same": [low]})
+        ['a', 'same', 'bad', 'worse']
+    """
+    rest = dict(values)
+    order = list[str]()
+    while rest:
+        order.append(decide(rest).leader)
+        del rest[order[-1]]
+    return order
+
+
+def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
+    """One number a space, in order of first appearance: how clearly and how far the runs of its
+    problems point one way.
+
+    Args:
+        differences: Per problem the paired differences of runs.
+        spaces: Per problem its space.
+
+    Returns:
+        Shape ``(spaces,)``; from -1 to 1, 1 where every run of every problem is above 0.
+    """
+    return _space_means(
+        [float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences], spaces
+    )
+
+
+def _space_means(numbers: Sequence[float], spaces: Sequence[str]) -> Values:
+    """Of one number a problem the mean over the problems of each space, shape ``(spaces,)``."""
+    by_name: dict[str, list[float]] = {}
+    for number, space in zip(numbers, spaces, strict=True):
+        by_name.setdefault(space, []).append(number)
+    return np.array([np.mean(each) for each in by_name.values()])
+
+
+@dataclass(frozen=True)
+class MeanDifference:
+    """The mean of paired differences, problems weighing equally.
+
+    Attributes:
+        difference: The mean.
+        interval: Its 95 % interval, corrected for skewness; None from fewer than three differences.
+        p: Two-sided, of a mean of 0; 1 where there is no interval.
+        error: The standard error; 0 where there is no interval.
+        freedom: Its degrees of freedom, by Welch and Satterthwaite; 0 where there is no interval.
+    """
+
+    difference: float
+    interval: tuple[float, float] | None
+    p: float
+    error: float = 0.0
+    freedom: float = 0.0
+
+
+def mean_difference(differences: Sequence[Values]) -> MeanDifference:
+    """The mean of paired differences with the interval of Hall (1992), which needs no resampling.
+
+    Args:
+        differences: Per problem, shape ``(runs,)``, finite. With fewer than three on some problem
+            those of all problems are one sample.
+
+    Example:
+        >>> found = mean_difference([np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])])
+        >>> (
+        ...     found.difference,
+        ...     [round(end, 2) for end in found.interval],
+        ... )  # rare large ones may be more frequent
+        (0.125, [-0.05, 0.93])
+    """
+    from scipy.special import stdtr, stdtrit
+
+    samples = [np.round(d, _DIGITS) for d in differences]
+    if min(map(len, samples)) < _FEWEST_RUNS:
+        samples = [np.concatenate(samples)]
+    sizes = np.array([len(sample) for sample in samples])
+    counts = sizes.astype(np.float64)
+    starts = np.cumsum(sizes) - sizes
+    every = np.concatenate(samples)
+    means = np.add.reduceat(every, starts) / counts
+    difference = float(means.mean())
+    if sizes.min() < _FEWEST_RUNS:
+        return MeanDifference(difference, None, 1.0)
+    centred = every - np.repeat(means, sizes)
+    variances = np.add.reduceat(centred**2, starts) / ((counts - 1) * counts)
+    error = float(np.sqrt(variances.sum())) / len(samples)
+    if error <= 10.0**-_DIGITS:
+        is_nothing = abs(difference) <= 10.0**-_DIGITS
+        return MeanDifference(difference, (difference, difference), 1.0 if is_nothing else 0.0)
+    freedom = float(variances.sum() ** 2 / (variances**2 / (counts - 1)).sum())
+    cubes = np.add.reduceat(centred**3, starts) / ((counts - 1) * (counts - 2) * counts)
+    skewness = float(cubes.sum()) / (len(samples) * error) ** 3
+    quantile = float(stdtrit(freedom, 1 - LEVEL / 2))
+    low = difference - error * _corrected(quantile, skewness)
+    high = difference - error * _corrected(-quantile, skewness)
+    t = difference / error
+    t += skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
+    return MeanDifference(
+        difference, (low, high), 2 * float(stdtr(freedom, -abs(t))), error, freedom
+    )
+
+
+def _corrected(quantile: float, skewness: float) -> float:
+    """Hall's transformation of a quantile of Student's t."""
+    if abs(skewness) < 1e-9:
+        return quantile
+    return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
+
+
+def runs_for_mean(difference: float, worst: float = 1.0, level: float = END_LEVEL) -> int:
+    """The fewest pairs of runs after which a mean difference can be significant. After fewer,
+    failures that could reverse it may not have shown.
+
+    Args:
+        difference: Mean difference, above 0.
+        worst: How bad a failure can be.
+        level: The level of the claim.
+
+    Example:
+        >>> runs_for_mean(0.3), runs_for_mean(0.1), runs_for_mean(0.05)
+        (12, 39, 79)
+    """
+    unseen = min(difference / worst, 1 - 10.0**-_DIGITS)
+    return math.ceil(math.log(level / 2) / math.log1p(-unseen))
+
+
+def mean_bound(differences: Values, worst: float) -> float:
+    """Stringer's upper 95 % bound of the mean size of differences, of which an unseen one may be as
+    large as `worst`.
+
+    Args:
+        differences: Shape ``(n,)``, of paired runs.
+        worst: The largest size that a difference can have.
+
+    Example:
+        >>> round(mean_bound(np.zeros(40), 1.0), 3), round(mean_bound(np.zeros(59), 1.0), 3)
+        (0.072, 0.05)
+    """
+    sizes = np.sort(np.abs(np.round(differences, _DIGITS)))[::-1]
+    bounds = _upper_shares(len(sizes))
+    return float(worst * bounds[0] + (np.diff(bounds) * sizes).sum())
+
+
+def runs_for_same(worst: float) -> int:
+    """Pairs of runs without any difference after which two strategies are called practically the
+    same.
+
+    Example:
+        >>> runs_for_same(1.0), runs_for_same(2.0)
+        (59, 119)
+    """
+    return math.ceil(math.log(LEVEL) / math.log1p(-MARGIN / worst))
+
+
+@lru_cache(maxsize=64)
+def _upper_shares(n: int) -> Values:
+    """Clopper and Pearson's upper 95 % bounds of a share, of 0, 1, … and all of n, shape
+    ``(n + 1,)``.
+    """
+    from scipy.special import betaincinv
+
+    counts = np.arange(n)
+    return np.append(betaincinv(counts + 1, n - counts, 1 - LEVEL), 1.0)
+
+
+def detectable(one: Sequence[Values], other: Sequence[Values]) -> float | None:
+    """The mean difference that so many runs decide with the probability `POWER`; None where they
+    cannot decide.
+
+    Args:
+        one: Per problem the runs of one strategy, shape ``(runs,)``.
+        other: Those of the other. The spread of the paired differences about their means counts.
+
+    Returns:
+        In the unit of the runs.
+    """
+    from scipy.special import stdtrit
+
+    differences = paired(one, other)
+    mean = mean_difference(differences)
+    runs = sum(map(len, differences))
+    if 2.0 ** (1 - runs) > END_LEVEL or not mean.error:
+        return None
+    by_chance = float(stdtrit(mean.freedom, 1 - END_LEVEL / 2))
+    unseen = _worst(one, other) * (1 - (END_LEVEL / 2) ** (1 / runs))
+    return float(max(mean.error * by_chance, unseen) + mean.error * _NORMAL.inv_cdf(POWER))
+
+
+def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
+    classes: dict[str, list[str]] = {}
+    for name, of in values.items():
+        for other, same in classes.items():
+            if all(
+                len(a) == len(b) and not np.round(difference, _DIGITS).any()
+                for a, b, difference in zip(
+                    of, values[other], paired(of, values[other]), strict=True
+                )
+            ):
+                same.append(name)
+                break
+        else:
+            classes[name] = []
+    return classes
+
+
+def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
+    """Per problem how much larger the second is than the first, shape ``(runs,)``, in the runs that
+    both have.
+    """
+    all_differences = []
+    for a, b in zip(better, worse, strict=True):
+        n = min(len(a), len(b))
+        with np.errstate(invalid="ignore"):  # both found nothing: no difference
+            difference = b[:n] - a[:n]
+        difference[np.isnan(difference)] = 0.0
+        all_differences.append(difference)
+    return all_differences
+
+
+def _weighted(differences: Sequence[Values]) -> list[NDArray[np.int64]]:
+    """Signed ranks of every problem; with unequal numbers of runs a problem of fewer is not
+    drowned.
+    """
+    ranks = [signed_ranks(d) for d in differences]
+    lengths = {len(d) + 1 for d in differences}
+    if len(lengths) == 1:
+        return ranks
+    whole = math.lcm(*lengths)
+    whole = whole if whole <= 5_000 else 1_000
+    return [r * max(round(whole / (len(r) + 1)), 1) for r in ranks]
+
+
+def _passing(p_values: Mapping[str, float], level: float) -> set[str]:
+    """The rivals that pass a step-up test: the closest is tested at the whole level, and whoever
+    passes carries all with smaller p-values.
+    """
+    order = sorted(p_values, key=lambda name: -p_values[name])
+    for place, name in enumerate(order):
+        if p_values[name] <= level / _tests(place):
+            return set(order[place:])
+    return set()
+
+
+def _tests(before: int) -> int:
+    """What the level is divided by for a rival that `before` closer ones come before."""
+    return (before + 1) * (before + 2) // 2
+
+
+Kind = Literal["regrets", "spaces", "ranks"]
+"""What is paired: regrets of runs; one number a space; or runs of which only ranks count."""
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Paired differences of two strategies.
+
+    Attributes:
+        ranks: Their signed ranks.
+        signs: What is counted, shape ``(pairs,)``: above 0 where the first is better.
+        means: What the mean is taken of, per problem, or one number a space.
+    """
+
+    ranks: list[NDArray[np.int64]]
+    signs: Values
+    means: list[Values]
+
+    @classmethod
+    def of(cls, differences: Sequence[Values], spaces: Sequence[str] | None) -> _Differences:
+        """By runs, or with spaces by one number a space."""
+        ranks = _ranks(differences, spaces)
+        finite = _without_infinite(differences)
+        if spaces is None:
+            return cls(ranks, _rounded(np.concatenate(differences)), finite)
+        means = [float(d.mean()) if len(d) else 0.0 for d in finite]
+        return cls(ranks, _rounded(by_space(differences, spaces)), [_space_means(means, spaces)])
+
+
+def _ranks(differences: Sequence[Values], spaces: Sequence[str] | None) -> list[NDArray[np.int64]]:
+    if spaces is None:
+        return _weighted(differences)
+    return [signed_ranks(by_space(differences, spaces))]
+
+
+def _rounded(differences: Values) -> Values:
+    return np.asarray(np.round(differences, _DIGITS), dtype=np.float64)
+
+
+def _without_infinite(differences: Sequence[Values]) -> list[Values]:
+    """Differences of which the infinite (one of two found nothing) count as the largest that are
+    finite, at least 1.
+    """
+    sizes = np.abs(np.concatenate(differences))
+    largest = max(float(sizes[np.isfinite(sizes)].max(initial=0.0)), 1.0)
+    return [np.clip(d, -largest, largest) for d in differences]
+
+
+def _worst(*strategies: Sequence[Values]) -> float:
+    """The worst that a run of some strategies ended with, at least 1: what an unseen run may end
+    with.
+    """
+    every = np.concatenate([run for of in strategies for run in of])
+    return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)
+
+
+def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Rival:
+    signs = differences.signs
+    mean = None if kind == "ranks" else mean_difference(differences.means)
+    p_mean = None if mean is None else mean.p
+    bound = None
+    alike = False
+    if mean is not None and kind == "regrets":
+        every = np.concatenate(differences.means)
+        # twice the probability that no failure shows in so many runs, if failures are just frequent
+        # enough to reverse the mean difference
+        shown = min(abs(mean.difference) / worst, 1.0)
+        p_mean = max(mean.p, float(min(2 * (1 - shown) ** len(every), 1.0)))
+        bound = mean_bound(every, worst)
+        far = int((np.abs(signs) > ALIKE).sum())
+        alike = bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
+    return Rival(
+        name=name,
+        statement="equal" if kind == "regrets" and not signs.any() else "open",
+        apart=False,
+        p=flip_p(differences.ranks),
+        p_mean=p_mean,
+        difference=None if mean is None else mean.difference,
+        interval=None if mean is None else mean.interval,
+        bound=bound,
+        wins=int((signs > 0).sum()),
+        ties=int((signs == 0).sum()),
+        losses=int((signs < 0).sum()),
+        alike=alike,
+        largest=float(np.abs(signs).max(initial=0.0)),
+        needed=None,
+    )
+
+
+def _statement(rival: Rival, better: bool, apart: bool, level: float) -> Statement:
+    """The statement on a leader and a rival.
+
+    Args:
+        rival: The rival, before anything is claimed.
+        better: Whether the leader is significantly better by signed ranks.
+        apart: Whether it is so by signed ranks and in the mean.
+        level: Level of a claim that the rival has the lower mean.
+    """
+    if apart:
+        return "decided"
+    if better:
+        is_lower = rival.difference is not None and rival.difference < 0
+        is_split = is_lower and rival.p_mean is not None and rival.p_mean <= level
+        return "split" if is_split else "most runs"
+    return "same" if rival.alike else rival.statement
+
+
+def _needed(
+    differences: _Differences, kind: Kind, worst: float, p: float, level: float
+) -> Needed | None:
+    """Runs a problem that would decide with the probability `POWER` if the true difference is the
+    observed one.
+
+    Where p is small the number is right to a factor of two in three of four studies. Where p is
+    large only a lower bound is known. Between these there is no number, unless failures that may
+    not have shown give a lower bound.
+    """
+    mean = mean_difference(differences.means)
+    pairs = len(differences.signs)
+    if int((differences.signs != 0).sum()) < _FEWEST_DIFFERING or mean.difference <= 0:
+        return None
+    problems = len(differences.means) if kind == "regrets" else 1
+    runs = pairs / problems
+    # One more than were made, and as many as can pass at all: n pairs have a p-value of at least 2
+    # / 2**n.
+    fewest = max(math.floor(runs) + 1, math.ceil((1 + math.log2(1 / level)) / problems))
+    if kind == "spaces":
+        return _needed_runs(max(p, mean.p), runs, level, fewest)
+    shown = math.ceil(runs_for_mean(mean.difference, worst, level) / problems)
+    fewest = max(fewest, shown)
+    needed = _needed_runs(max(p, mean.p), runs, level, fewest)
+    if needed is None:
+        return Needed(fewest, None) if shown > runs else None
+    if needed.about is None:
+        return needed
+    # Failures that n runs do not exclude have a share of about demand / n, and the mean errs by
+    # about slack / sqrt(n). The difference must be larger than both together.
+    demand = worst * math.log(2 / level)
+    slack = _NORMAL.inv_cdf(POWER) * mean.error * math.sqrt(pairs)
+    root = math.sqrt(slack**2 + 4 * demand * mean.difference) - slack
+    about = max(math.ceil((2 * demand / root) ** 2 / problems), needed.about)
+    return Needed(max(math.ceil(about / 2), fewest), 2 * about)
+
+
+def _needed_runs(
+    p: float,
+    runs: float,
+    level: float,
+    fewest: int,
+) -> Needed | None:
+    """What a p-value of so many runs says of the number of runs that would decide."""
+    observed = -_NORMAL.inv_cdf(max(p, 1e-300) / 2)
+    wanted = _NORMAL.inv_cdf(1 - level / 2) + _NORMAL.inv_cdf(POWER)
+    if p <= _SMALL_P:
+        about = max(math.ceil(runs * (wanted / observed) ** 2), fewest)
+        return Needed(max(math.ceil(about / 2), fewest), 2 * about)
+    if p >= _LARGE_P:
+        lucky = observed + _NORMAL.inv_cdf(1 - LEVEL)
+        return Needed(max(math.ceil(runs * (wanted / lucky) ** 2), fewest), None)
+    return None

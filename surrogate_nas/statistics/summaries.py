@@ -1,0 +1,351 @@
+"""All statistics of a study, in one place: summaries, intervals, tests and ranks.
+
+Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021
+(interquartile mean, which leaves out the best and the worst quarter; bootstrap intervals, over
+problems stratified by problem; probability of improvement); Demšar, "Statistical Comparisons of
+Classifiers over Multiple Data Sets", JMLR 2006 (paired tests with Holm's correction, over runs and
+over problems; ranks problem by problem, 1 the best, equals sharing the mean of their places). These
+describe. Only `surrogate_nas.statistics.decision` decides significance. Lower is better throughout.
+Over problems, everything is taken of the regrets of each: a mapping from strategy to an
+array with a row a run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate_nas.core.levels import LEVEL
+from surrogate_nas.statistics.decision import flip_p, signed_ranks
+
+Values = NDArray[np.float64]
+"""One number a run, or one a checkpoint."""
+Regrets = Mapping[str, Values]
+"""Of one problem: by strategy its runs, shape ``(runs,)`` or ``(runs, points)``."""
+
+RESAMPLES = 1000
+"""Of the runs on every problem."""
+_RESAMPLES = 10_000
+_MANY = 1_000
+"""Runs whose mean is as good as normal."""
+_NORMAL = NormalDist()
+_BLOCK = 2_000_000
+"""Numbers of a resample that are in memory at a time."""
+_CUT = 0.25
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A sample in a few numbers.
+
+    Attributes:
+        mean: The arithmetic mean.
+        std: The sample standard deviation (n - 1); 0 for one value.
+        iqm: The interquartile mean.
+        ci95: The bootstrap 95 % interval of the mean (percentile, 10,000 resamples); None for one
+            value.
+    """
+
+    mean: float
+    std: float
+    iqm: float
+    ci95: tuple[float, float] | None
+
+
+def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
+    """Summarise a sample; the same seed gives the same interval."""
+    sample = np.asarray(values, dtype=np.float64)
+    mean = float(sample.mean())
+    iqm = float(middle_mean(sample))
+    if len(sample) == 1:
+        return Summary(mean, 0.0, iqm, None)
+    low, high = interval(sample[:, None], seed=seed)
+    return Summary(mean, float(sample.std(ddof=1)), iqm, (float(low[0]), float(high[0])))
+
+
+def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
+    """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape
+    ``(m,)`` each.
+
+    Of a thousand rows or more it is the normal one, to which resampling comes then.
+    """
+    n = len(samples)
+    if n >= _MANY:
+        half = _NORMAL.inv_cdf(1 - LEVEL / 2) * samples.std(axis=0) / math.sqrt(n)
+        return samples.mean(axis=0) - half, samples.mean(axis=0) + half
+    return ends(np.concatenate([weights @ samples for weights in _weights(n, seed)]))
+
+
+def _weights(n: int, seed: int) -> Iterable[Values]:
+    """The shares of rows in every resample, in blocks; those of few rows are kept for the next
+    sample of as many.
+    """
+    return _cached_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
+
+
+@lru_cache(maxsize=2)
+def _cached_weights(n: int, seed: int) -> list[Values]:
+    return list(_blocks(n, seed))
+
+
+def _blocks(n: int, seed: int) -> Iterator[Values]:
+    rng = np.random.default_rng(seed)
+    size = max(min(_BLOCK // n, _RESAMPLES), 1)
+    for start in range(0, _RESAMPLES, size):
+        yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start)) / n
+
+
+def ends(values: Values) -> tuple[Values, Values]:
+    """The 95 % interval of resampled numbers, shape ``(resamples, …)``."""
+    low, high = np.percentile(values, (2.5, 97.5), axis=0)
+    return low, high
+
+
+def middle_mean(values: Values) -> Values:
+    """The interquartile mean along the last axis: without a quarter of the values at either end.
+
+    Example:
+        >>> float(middle_mean(np.array([9.0, 1, 2, -7])))
+        1.5
+    """
+    cut = int(_CUT * values.shape[-1])
+    return np.asarray(np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1))
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Two strategies over the same runs.
+
+    Attributes:
+        first: The one strategy.
+        second: The other.
+        wins: Runs in which the first is better.
+        ties: Runs in which they are equal.
+        losses: Runs in which the second is better.
+        effect: Matched-pairs rank-biserial correlation, from -1 (the second always better) to 1
+            (the first).
+        p: Wilcoxon's signed-rank test, two-sided; 1 where all runs tie. Exact, of many runs the
+            normal approximation.
+        p_holm: `p` after Holm's correction over all pairs.
+    """
+
+    first: str
+    second: str
+    wins: int
+    ties: int
+    losses: int
+    effect: float
+    p: float
+    p_holm: float
+
+
+def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
+    """Compare every pair of strategies on their scores, each of shape ``(runs,)``, of the same runs
+    in one order.
+    """
+    pairs = list(itertools.combinations(scores, 2))
+    raw = [signed_rank(scores[b] - scores[a]) for a, b in pairs]
+    corrected = holm([p for p, _ in raw])
+    return [
+        PairedTest(
+            first=a,
+            second=b,
+            wins=int((scores[a] < scores[b]).sum()),
+            ties=int((scores[a] == scores[b]).sum()),
+            losses=int((scores[a] > scores[b]).sum()),
+            effect=effect,
+            p=p,
+            p_holm=float(holm),
+        )
+        for (a, b), (p, effect), holm in zip(pairs, raw, corrected, strict=True)
+    ]
+
+
+def holm(p: Sequence[float]) -> Values:
+    """p-values after Holm's correction, in their order; statsmodels' collects garbage at every
+    call.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p)
+    steps = np.arange(len(p), 0, -1) * np.asarray(p, dtype=np.float64)[order]
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def signed_rank(advantage: Values) -> tuple[float, float]:
+    """Wilcoxon's p-value and the rank-biserial effect of paired differences, above 0 where the
+    first is better.
+
+    Example:
+        >>> signed_rank(np.array([0.0, 1, 2, 3, 4, 5, 6]))
+        (0.03125, 1.0)
+    """
+    ranks = signed_ranks(advantage[advantage != 0])
+    if not ranks.any():
+        return 1.0, 0.0
+    total = int(ranks.sum())
+    return flip_p([ranks if total > 0 else -ranks]), total / int(np.abs(ranks).sum())
+
+
+class Resampling:
+    """How often each run of one problem is drawn in every resample, by the number of runs alone.
+
+    Example:
+        >>> Resampling(0).weights(5).sum(axis=1)[:3].round(9).tolist()
+        [1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, problem: int) -> None:
+        """Name the problem by its place, so that each has its own stream."""
+        self._problem = problem
+        self._weights: dict[int, Values] = {}
+
+    def weights(self, runs: int) -> Values:
+        """The share of each of so many runs in every resample, shape ``(resamples, runs)``."""
+        if runs not in self._weights:
+            rng = np.random.default_rng([self._problem, runs])
+            self._weights[runs] = (
+                rng.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES) / runs
+            )
+        return self._weights[runs]
+
+    def means(self, samples: Regrets) -> Values:
+        """The resampled means of all strategies, shape ``(strategies, resamples, points)``; equal
+        ones stay equal.
+        """
+        return np.array([(self.weights(len(runs)) @ runs).round(12) for runs in samples.values()])
+
+    def indices(self, runs: int) -> NDArray[np.intp]:
+        """The runs themselves instead of their shares, shape ``(resamples, runs)``."""
+        return np.random.default_rng([self._problem, runs]).integers(runs, size=(RESAMPLES, runs))
+
+
+def ranks(means: Values) -> Values:
+    """Ranks along the first axis of ``(strategies, …)``, 1 for the lowest; equals share the mean of
+    their places.
+    """
+    rounded = means.round(12)
+    below, equal = (
+        np.array([compare(rounded, one).sum(axis=0) for one in rounded])
+        for compare in (np.less, np.equal)
+    )
+    return np.asarray(below + (equal + 1) / 2)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Average ranks over the budget.
+
+    Attributes:
+        fractions: Shares of the budget, rising to 1, from where the shared first cells end; shape
+            ``(f,)``.
+        mean: Shape ``(strategies, f)``.
+    """
+
+    fractions: Values
+    mean: Values
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two strategies over all problems.
+
+    Attributes:
+        test: Over problems: on how many each has the lower mean regret, effect, Wilcoxon's p with
+            Holm's correction.
+        difference: The first one's mean normalised regret minus the second one's, averaged over
+            problems.
+    """
+
+    test: PairedTest
+    difference: float
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One strategy's normalised regret at the end of the budget, over all runs on all problems.
+
+    Attributes:
+        strategy: Its name.
+        iqm: The interquartile mean.
+        ci95: The 95 % interval of it; None where there is one run of each problem.
+        mean: Of all runs.
+        median: Of all runs.
+    """
+
+    strategy: str
+    iqm: float
+    ci95: tuple[float, float] | None
+    mean: float
+    median: float
+
+
+def aggregates(problems: Sequence[Regrets]) -> list[Aggregate]:
+    """Every strategy's regret at the end, over all problems."""
+    all_aggregates = []
+    for name in problems[0]:
+        samples = [runs[name] for runs in problems]
+        drawn = [runs[Resampling(number).indices(len(runs))] for number, runs in enumerate(samples)]
+        every = np.concatenate(samples)
+        ci95 = None
+        if max(map(len, samples)) > 1:
+            low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
+            ci95 = float(low), float(high)
+        iqm = float(middle_mean(every))
+        all_aggregates.append(
+            Aggregate(name, iqm, ci95, float(every.mean()), float(np.median(every)))
+        )
+    return all_aggregates
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """How probably a run of one strategy ends better than a run of another on the same problem.
+
+    Attributes:
+        first: The one.
+        second: The other.
+        probability: That the first ends with the lower regret, a tie counting half; the mean over
+            the problems.
+        ci95: The 95 % interval of it; None where there is one run of each problem.
+    """
+
+    first: str
+    second: str
+    probability: float
+    ci95: tuple[float, float] | None
+
+
+def improvements(problems: Sequence[Regrets]) -> list[Improvement]:
+    """The probabilities of improvement of all pairs, by the regrets at the end."""
+    pairs = list(itertools.combinations(problems[0], 2))
+    total = {pair: 0.0 for pair in pairs}
+    resampled: dict[tuple[str, str], Values] = {pair: np.zeros(()) for pair in pairs}
+    for number, runs in enumerate(problems):
+        resampling = Resampling(number)
+        for pair in pairs:
+            a, b = (runs[name].round(12) for name in pair)
+            better = (a[:, None] < b) + 0.5 * (a[:, None] == b)
+            total[pair] += float(better.mean())
+            drawn = resampling.weights(len(a)) @ better
+            resampled[pair] = resampled[pair] + (drawn * resampling.weights(len(b))).sum(axis=1)
+    n = len(problems)
+    all_improvements = []
+    for one, other in pairs:
+        ci95 = None
+        if any(len(runs[name]) > 1 for runs in problems for name in (one, other)):
+            low, high = ends(resampled[one, other] / n)
+            ci95 = float(low), float(high)
+        all_improvements.append(Improvement(one, other, total[one, other] / n, ci95))
+    return all_improvements

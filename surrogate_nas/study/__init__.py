@@ -1,1 +1,0 @@
-"""Experiments: every strategy, the same objective, seeds and budget; charged, stored, resumed."""

@@ -1,0 +1,142 @@
+"""A plan foretells how often a study decides: by the same procedure, from a pilot on a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Cell, Enumerable
+from surrogate_nas.strategies import Strategy
+from surrogate_nas.results.api import run_suite
+from surrogate_nas.statistics.decision import decide
+from surrogate_nas.results.plan import PILOT_RUNS, plan
+from surrogate_nas.runs.problem import Entry, Problem, Suite
+from surrogate_nas.results.verdict import ends_of
+from tests.conftest import Snas
+
+PROBLEM = Problem("fashion", "fashion", "valid_loss", cells=1, first_cells=0)
+FEW = [Problem("fashion", "fashion", cells=20)]
+
+
+def test_the_foretold_power_is_that_of_real_studies() -> None:
+    """Studies of 12 runs of two strategies on a table, one of which is worse by a known number in
+    all its runs.
+    """
+    studies = 80
+    runs = 12
+    shift = 0.35
+    found = plan(
+        [PROBLEM], ["random"], differences=[shift], runs=[runs], pilot_runs=PILOT_RUNS, seed=5
+    )
+    (foretold,) = found.differences[0].power
+    entry = Entry("random", 2 * studies * runs)
+    result = run_suite(Suite("real", "Real runs", [PROBLEM], [entry], seed=6))
+    better, worse = np.split(ends_of(["random"], result.problems)["random"][0], 2)
+    decided = []
+    for one, other in zip(np.split(better, studies), np.split(worse, studies), strict=True):
+        study = decide({"better": [one], "worse": [other + shift]})
+        decided.append(study.decided and study.leader == "better")
+    error = np.hypot(foretold.error, np.sqrt(foretold.power * (1 - foretold.power) / studies))
+    assert 0.2 < foretold.power < 0.95 and abs(np.mean(decided) - foretold.power) <= 2.6 * error
+
+
+def test_more_runs_and_larger_differences_have_more_power() -> None:
+    found = plan(FEW, ["random"], differences=[0.3, 0.9], runs=[6, 30], pilot_runs=20)
+    small, large = found.differences
+    assert (
+        small.power[0].power < small.power[1].power and small.power[1].power <= large.power[1].power
+    )
+    assert (
+        small.runs_needed is None
+        or large.runs_needed is not None
+        and large.runs_needed < small.runs_needed
+    )
+    needed = large.runs_needed
+    assert (
+        needed is not None
+        and large.low is not None
+        and large.high is not None
+        and large.low <= needed <= large.high
+    )
+    (again,) = plan(
+        FEW, ["random"], differences=[0.9], runs=[needed, max(needed // 2, 1)], pilot_runs=20
+    ).differences
+    assert again.power[0].power > 0.7 > again.power[1].power
+
+
+def test_several_problems_need_fewer_runs_of_each() -> None:
+    both = [
+        Problem(name, "fashion", objective, cells=20)
+        for name, objective in (("l", "valid_loss"), ("r", None))
+    ]
+    one = plan(both[1:], ["random"], differences=[0.9], pilot_runs=20).differences[0].runs_needed
+    two = plan(both, ["random"], differences=[0.9], pilot_runs=20).differences[0].runs_needed
+    assert one is not None and two is not None and two < one
+
+
+def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
+    made = snas(
+        "plan",
+        "fashion",
+        "--budget",
+        "20",
+        "--pilot",
+        "10",
+        "--difference",
+        "1",
+        "--runs",
+        "8",
+        "--json",
+    )
+    assert made.code == 0 and made.json["problems"] == ["fashion"] and made.json["pilot_runs"] == 10
+    (one,) = made.json["differences"]
+    assert (
+        one["difference"] == 1
+        and one["power"][0]["runs"] == 8
+        and 0 <= one["power"][0]["power"] <= 1
+    )
+    said = snas(
+        "plan", "fashion", "--budget", "20", "--pilot", "10", "--difference", "1", "--runs", "8"
+    )
+    assert (
+        said.code == 0
+        and "Runs are taken to spread as those of" in said.out
+        and "power of 8 runs" in said.out
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (["live:digits"], "plan on a table instead"),
+        (["starter", "fashion"], "starter is a suite"),
+        (["starter", "--objective", "valid_loss"], "has objectives of its own"),
+        (["fashion", "--difference", "-1"], "must be a finite number above 0"),
+        (["fashion", "--difference", "wide"], "A difference is a number"),
+        (["fashion", "--runs", "2.5"], "is a whole number"),
+        (["fashion", "--runs", "inf"], "is a whole number"),
+        (["fashion", "--pilot", "3"], "runs of the pilot"),
+    ],
+)
+def test_bad_input_is_one_line(snas: Snas, given: list[str], line: str) -> None:
+    refused = snas("plan", *given)
+    assert (
+        refused.code == 2
+        and line in refused.err
+        and "Traceback" not in refused.err
+        and not refused.out
+    )
+
+
+def test_runs_that_all_end_alike_say_nothing() -> None:
+    with pytest.raises(UserError, match="end alike"):
+        plan([PROBLEM], [Same], pilot_runs=10)
+
+
+class Same(Strategy):
+    """Always the same cell."""
+
+    def ask(self, n: int) -> list[Cell]:
+        assert isinstance(self.space, Enumerable)
+        return [self.space[0]] * n

@@ -1,0 +1,290 @@
+"""A user's beginning of a search: first cells, what was trained before, and random first cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective import Objective
+from surrogate_nas.results.api import read_comparison
+from surrogate_nas.runs.beginning import Beginning, read_beginning
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
+from surrogate_nas.runs.search import first_cells
+from surrogate_nas.space import Cell, EnumerableChoiceSpace
+from surrogate_nas.space.trial import Trial
+from tests.conftest import EVERY_STRATEGY, Snas, assert_one_clear_line
+
+SPACE = EnumerableChoiceSpace("grid", {name: tuple(range(5)) for name in ("a", "b", "c")})
+"""Its cells have commas in their texts."""
+FASHION = sn.load("fashion")
+
+
+def error(cell: Cell) -> float:
+    return float(10 + sum(cell.choices))
+
+
+def dear() -> sn.Computed:
+    return sn.Computed(SPACE, {"valid_error": error})
+
+
+class Echo(sn.Strategy):
+    """Asks for what it was told, in order."""
+
+    told: tuple[Cell, ...] = ()
+
+    def ask(self, n: int) -> list[Cell]:
+        return list(self.told[:n]) or [self.space.sample(self.rng)]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self.told += tuple(trial.cell for trial in trials)
+
+
+def written(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+# First cells
+
+
+def test_own_cells_are_asked_for_first_then_the_shared_random_ones(tmp_path: Path) -> None:
+    space = FASHION.space
+    file = written(tmp_path / "mine.txt", "# my networks", "", f" {space[300]} ", "301")
+    run = sn.search(FASHION, "random", "valid_error", first=[11, file, space[12]], budget=20)
+    cells = [trial.cell for trial in run.trials]
+    assert [cell.index for cell in cells[:4]] == [11, 300, 301, 12]
+    assert cells[4:14] == first_cells(space, 10, 0, 0)
+    assert len(cells) == len(set(cells)) == 20
+    assert run.trials[0].cost_seconds > 0, "they are charged as all others"
+    assert (
+        sn.search(FASHION, "random", "valid_error", first="11", budget=1).trials[0].cell == cells[0]
+    )
+
+
+def test_a_random_cell_that_is_also_the_user_s_is_asked_for_once() -> None:
+    drawn = first_cells(FASHION.space, 10, 0, 0)
+    run = sn.search(FASHION, "random", "valid_error", first=[drawn[4]], budget=10)
+    assert [trial.cell for trial in run.trials] == [drawn[4], *drawn[:4], *drawn[5:]]
+
+
+def test_several_workers_begin_with_the_same_cells() -> None:
+    run = sn.search(
+        FASHION, "random", "valid_error", first=[11, 12], budget=12, simulated_workers=4
+    )
+    began = sorted(run.trials, key=lambda trial: trial.started)
+    assert {trial.cell.index for trial in began[:4]} >= {11, 12}
+
+
+# Random first cells
+
+
+def test_a_user_s_training_begins_with_no_random_cell_and_all_else_with_ten() -> None:
+    drawn = first_cells(SPACE, 10, 0, 0)
+    swift = sn.Computed(SPACE, {"valid_error": error}, cheap=True)
+    own, wanted, cheap = (
+        [trial.cell for trial in run.trials]
+        for run in (
+            sn.search(dear(), "evolution", budget=12),
+            sn.search(dear(), "evolution", budget=12, random_first=3),
+            sn.search(swift, "evolution", budget=12),
+        )
+    )
+    assert own[0] != drawn[0] and own[:10] != drawn
+    assert wanted[:3] == drawn[:3] and wanted[3] != drawn[3]
+    assert cheap[:10] == drawn
+    assert sn.load("live:digits").begins_at_random and not dear().begins_at_random
+    compared = sn.compare(dear(), ["evolution"], runs=1, budget=12)
+    assert [trial.cell for trial in compared.runs[0].trials[:10]] == drawn
+
+
+@pytest.mark.parametrize("name", EVERY_STRATEGY)
+def test_every_strategy_begins_by_itself(name: str) -> None:
+    run = sn.search(dear(), name, budget=25)
+    assert len(run.answers) == 25
+    early = sn.search(FASHION, name, "valid_error", budget=25, random_first=0)
+    assert early.answers and len(early.trials) == 25
+
+
+# What was trained before
+
+
+def test_what_was_known_is_told_first_and_charged_nothing(tmp_path: Path) -> None:
+    known = written(
+        tmp_path / "runs.csv",
+        "cell,valid_error,params,train_loss",
+        f"{FASHION.space[5]},30.5,,0.4",
+        "6,1.5,,0.3",
+    )
+    objective = "valid_error + 0.1*params"
+    run = sn.search(FASHION, Echo, objective, known=known, first=[7], random_first=0, budget=3)
+    assert [trial.cell.index for trial in run.trials] == [7, 5, 5], (
+        "told before the first was asked"
+    )
+    assert [trial.index for trial in run.trials] == [0, 1, 2]
+    assert [trial.index for trial in run.known] == [-2, -1]
+    assert [trial.cost_seconds for trial in run.known] == [0.0, 0.0]
+    for trial in run.known:
+        (asked,) = sn.search(FASHION, "random", objective, first=[trial.cell], budget=1).trials
+        assert trial.penalty == asked.penalty, "what is free need not be told"
+        assert trial.loss == pytest.approx(trial.values["valid_error[5]"] / 100)
+    assert run.best_known == run.known[1] and run.best_known.score < run.incumbent.score, (
+        "the answer is a trial of the run, however good a cell was known"
+    )
+
+
+def test_strategies_learn_from_what_was_known(tmp_path: Path) -> None:
+    lines = [f'"{cell}",{error(cell)}' for cell in SPACE if cell.choices[0] == 0]
+    known = written(tmp_path / "runs.csv", "cell,valid_error", *lines)
+    run = sn.search(dear(), "evolution", known=known, budget=1)
+    parents = [cell for cell in SPACE if cell.choices[0] == 0]
+    near = {cell for parent in parents for cell in SPACE.neighbours(parent)}
+    assert run.trials[0].cell in near
+    fresh = sn.search(dear(), "random", known=known, budget=90)
+    assert not {trial.cell for trial in fresh.trials} & set(parents), "known cells are not new"
+    assert sn.search(dear(), "bo", known=known, budget=10).incumbent.score == 0.11
+
+
+def test_early_looks_are_told_to_strategies_over_epochs_alone(tmp_path: Path, snas: Snas) -> None:
+    lines = [f"{index},{1 if index < 5 else ''},{20 + index}" for index in range(6)]
+    known = written(tmp_path / "runs.csv", "cell,epochs,valid_error", *lines)
+    run = sn.search(FASHION, "one_epoch", "valid_error", known=known, random_first=0, budget=1)
+    assert [trial.epochs for trial in run.known] == [1] * 5 + [5]
+    assert (run.trials[0].cell.index, run.trials[0].epochs) == (0, 5), "five looks pay for one"
+    assert run.best_known is not None and run.best_known.cell.index == 5
+    outcome = snas("search", "fashion", "evolution", "--objective", "valid_error", "--known", known)
+    assert_one_clear_line(outcome, "after 1 epochs, and evolution reads cells after 5 only")
+
+
+def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path: Path) -> None:
+    known = written(tmp_path / "runs.csv", "cell,valid_error,valid_loss", "5,20,0.5", "6,30,0.7")
+    run = sn.search(FASHION, "nsga2", "valid_error, params", known=known, budget=12)
+    assert [len(trial.scores) for trial in run.known] == [2, 2]
+    limited = sn.search(
+        FASHION, "random", "valid_error", subject_to="params <= 1", known=known, budget=12
+    )
+    assert not any(trial.feasible for trial in limited.known) and limited.best_known is None
+
+
+def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path: Path) -> None:
+    objective = Objective("valid_error", FASHION)
+    known = written(tmp_path / "runs.csv", "cell,valid_error", "5,20")
+    beginning = read_beginning(objective, [11], known)
+    made = Experiment(objective, ["evolution"], 2, Budget(14), beginning)
+    runs = made.execute(folder=tmp_path / "out")
+    again = made.execute(folder=tmp_path / "out")
+    assert [run.trials for run in runs] == [run.trials for run in again]
+    assert all(run.known == beginning.known for run in [*runs, *again])
+    stored = read_comparison(tmp_path / "out").description["beginning"]
+    assert stored["first"] == [str(FASHION.space[11])]
+    (line,) = stored["known"]
+    assert line["cell"] == str(FASHION.space[5]) and line["values"] == {"valid_error[5]": 20.0}
+    longer = Experiment(objective, ["evolution"], 2, Budget(16), beginning)
+    assert [len(run.trials) for run in longer.execute(folder=tmp_path / "out")] == [16, 16]
+    for other in (Beginning(), Beginning(beginning.first), read_beginning(objective, [12], known)):
+        with pytest.raises(UserError, match="it begins with other first or known cells"):
+            Experiment(objective, ["evolution"], 2, Budget(16), other).execute(
+                folder=tmp_path / "out"
+            )
+    Experiment(objective, ["random"], 1, Budget(12)).execute(folder=tmp_path / "plain")
+    with pytest.raises(UserError, match="it begins with other"):
+        Experiment(objective, ["random"], 1, Budget(12), beginning).execute(
+            folder=tmp_path / "plain"
+        )
+
+
+# The command, and what is wrong with input
+
+
+def test_the_command_tells_known_cells_apart(tmp_path: Path, snas: Snas) -> None:
+    known = written(tmp_path / "runs.csv", "cell,valid_error", "5,1.5", "6,20")
+    asked = ("search", "fashion", "random", "--objective", "valid_error")
+    options = ("--first", 11, "--first", 12, "--known", known, "--random-first", 0, "--budget", 4)
+    found = snas(*asked, *options, "--json").json
+    assert [trial["cell"] for trial in found["trials"][:2]] == [
+        str(FASHION.space[11]),
+        str(FASHION.space[12]),
+    ]
+    assert found["known"]["best"] == {"cell": str(FASHION.space[5]), "score": 0.015}
+    assert len(found["known"]["trainings"]) == 2 and len(found["trials"]) == 4
+    assert found["best"]["score"] > 0.015
+    table = snas(*asked, *options).out
+    assert "known before, not charged" in table and "best known before" in table
+    plain = snas(*asked, "--budget", 12)
+    assert "known" not in plain.out
+    assert snas(*asked, "--budget", 12, "--json").json["known"] == {"trainings": [], "best": None}
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        (["nonsense"], "Malformed cell 'nonsense'"),
+        (["99999"], "has cells 0 to 15624"),
+        (["mine.txt"], "There is no file mine.txt."),
+        (["11", "11"], "shall be asked for first twice"),
+        (["1", "2", "3", "4"], "4 cells shall be asked for first, and the budget pays for 3."),
+    ],
+)
+def test_first_cells_that_are_none_get_one_line(
+    first: list[str], says: str, snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = [part for one in first for part in ("--first", one)]
+    assert_one_clear_line(snas("search", "fashion", "random", *options, "--budget", 3), says)
+
+
+def test_a_file_of_first_cells_says_which_line_is_none(tmp_path: Path, snas: Snas) -> None:
+    file = written(tmp_path / "mine.txt", "11", "twelve")
+    outcome = snas("search", "fashion", "random", "--first", file)
+    assert_one_clear_line(outcome, "mine.txt, line 2: ")
+    empty = written(tmp_path / "empty.txt", "# none")
+    assert_one_clear_line(snas("search", "fashion", "--first", empty), "holds no cell")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
+    assert_one_clear_line(snas("search", "fashion", "--first", tmp_path / "bytes.txt"), "UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["valid_error", "3"], "has no column 'cell'"),
+        (["cell,valid_error"], "needs a header and a line for each training"),
+        (["cell,valid_eror", "5,3"], "line 1: Unknown metric of fashion 'valid_eror'"),
+        (["cell,valid_error,valid_error", "5,3,3"], "has two columns 'valid_error'"),
+        (["cell,valid_error", "nonsense,3"], "line 2: "),
+        (
+            ["cell,valid_error", "5,3", "6,nan"],
+            "line 3: valid_error[5] is nan, not a finite",
+        ),
+        (["cell,valid_error", "5,inf"], "line 2: valid_error[5] is inf, not a finite number"),
+        (["cell,valid_error", "5,good"], "line 2: valid_error[5] is good, not a finite number"),
+        (["cell,valid_error", "5,"], "line 2: valid_error[5] of "),
+        (["cell,valid_loss", "5,1"], "is missing"),
+        (["cell,valid_error", "5,3", "5,3"], "stands in line 2 too"),
+        (["cell,valid_error", "5,3,4"], "line 2: 3 entries, and the header has 2"),
+        (["cell,valid_error", '5,"3'], "line 2: "),
+        (
+            ["cell,epochs,valid_error", "5,7,3"],
+            "be read after 7 epochs; after 1, 2, 3, 4, 5",
+        ),
+        (["cell,epochs,valid_error", "5,x,3"], "epochs must be a whole number"),
+    ],
+)
+def test_a_wrong_file_of_trainings_gets_one_line(
+    lines: list[str], says: str, tmp_path: Path, snas: Snas
+) -> None:
+    known = written(tmp_path / "runs.csv", *lines)
+    asked = ("search", "fashion", "asha", "--objective", "valid_error", "--budget", 3)
+    assert_one_clear_line(snas(*asked, "--known", known), says)
+
+
+def test_what_cannot_be_known_gets_one_line(tmp_path: Path, snas: Snas) -> None:
+    known = written(tmp_path / "runs.csv", "cell,epochs,valid_error", '"grid(a=0, b=0, c=0)",5,3')
+    with pytest.raises(UserError, match="epochs is 5, and nothing of this objective has epochs"):
+        read_beginning(Objective("valid_error", dear()), (), known)
+    assert_one_clear_line(snas("search", "fashion", "--known", tmp_path / "no.csv"), "Cannot read")
+    outcome = snas("search", "fashion", "--random-first", -1)
+    assert_one_clear_line(outcome, "--random-first, random_first) must be a whole number")

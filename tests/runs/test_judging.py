@@ -1,0 +1,239 @@
+"""Trainings whose seeds are drawn: what a search sees, and by which seeds its answer is judged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks.running import RunningTrial
+from surrogate_nas.benchmarks.training import Training
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.objective import Draw, Objective
+from surrogate_nas.results.api import read_comparison
+from surrogate_nas.runs import search as search_module
+from surrogate_nas.runs.run import Run
+from tests.conftest import Snas, assert_one_clear_line
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)})
+LOSS = "valid_error"
+FILE = """
+import hashlib
+from pathlib import Path
+
+import surrogate_nas as sn
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)})
+
+
+def train(cell, trial):
+    luck = int(hashlib.sha256(f"{cell} {trial.seed}".encode()).hexdigest()[:4], 16) / 6553.6
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        with Path(__file__).with_name("notes").open("a") as file:
+            file.write(f"{cell} {trial.seed} {epoch}\\n")
+        (trial.folder / "state").write_text(str(epoch))
+        trial.report(epoch, valid_error=50 / epoch + luck, test_error=luck)
+
+
+PERCENT = {"valid_error": sn.Metric(unit="%"), "test_error": sn.Metric(unit="%")}
+MINE = sn.Training(SPACE, train, metrics=PERCENT, epochs=3, seeds=3)
+ONE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=3, name="one")
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(FILE)
+    return tmp_path
+
+
+@pytest.fixture
+def mine() -> Training:
+    bench = sn.load("mine.py:MINE")
+    assert isinstance(bench, Training)
+    return bench
+
+
+def noted(here: Path) -> Counter[tuple[str, int]]:
+    """How many epochs of each cell were trained by each seed."""
+    lines = [line.rsplit(" ", 2) for line in (here / "notes").read_text().splitlines()]
+    return Counter((cell, int(seed)) for cell, seed, _ in lines)
+
+
+def luck(cell: sn.Cell, seed: int) -> float:
+    return int(hashlib.sha256(f"{cell} {seed}".encode()).hexdigest()[:4], 16) / 6553.6
+
+
+def drawn(run: int, cell: sn.Cell) -> int:
+    return Draw(0, run).number((0, 1, 2), cell)
+
+
+def score(run: Run) -> float:
+    assert run.judged is not None
+    return run.judged.values["valid_error[3]"]
+
+
+def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
+    mine: Training,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = sn.search(mine, "random", budget=6, seed=4)
+    assert "trained by the other seeds: 2 trainings, not charged" in capsys.readouterr().err
+    found = run.incumbent.cell
+    expected = {(str(trial.cell), drawn(4, trial.cell)) for trial in run.trials}
+    assert len({seed for _, seed in expected}) > 1
+    assert {*noted(here)} == expected | {(str(found), seed) for seed in range(3)}
+    for trial in run.trials:
+        seen = 50 / 3 + luck(trial.cell, drawn(4, trial.cell))
+        assert trial.values["valid_error[3]"] == pytest.approx(seen)
+    mean = 50 / 3 + np.mean([luck(found, seed) for seed in range(3)])
+    assert run.judged is not None and run.judged.seeds == (0, 1, 2)
+    assert score(run) == pytest.approx(mean) != run.incumbent.values["valid_error[3]"]
+    assert run.judged.trainings == 2 and run.judged.cost > 0
+    assert run.simulated_seconds == sum(trial.cost_seconds for trial in run.trials)
+    assert mine.query(found, LOSS) == pytest.approx(mean)  # no seed named: the mean over them
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_training_goes_on_by_its_drawn_seed_and_is_charged_for_that(
+    mine: Training,
+    here: Path,
+    slots: int,
+) -> None:
+    for cell in [SPACE.at((width, 0, 0)) for width in range(3)]:
+        for seed in range(3):  # so that the last answer of a cell may be another seed's
+            mine.query(cell, LOSS, seed=seed, epochs=1)
+    run = sn.search(mine, "asha", budget=16, seed=2, parallel=slots)
+    deepest: dict[sn.Cell, int] = {}
+    for trial in run.trials:
+        deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)
+    assert len(run.trials) > len(deepest)
+    whole = [
+        mine.measure([cell], [mine.question(LOSS, epochs)], drawn(2, cell)).cost[0]
+        for cell, epochs in deepest.items()
+    ]
+    assert run.simulated_seconds == pytest.approx(sum(whole))
+    assert max(noted(here).values()) == 3
+
+
+def test_a_seed_that_fails_is_told_and_the_others_judge(snas: Snas, here: Path) -> None:
+    code = FILE.replace(
+        "    luck =", "    if trial.seed == 1:\n        raise ValueError('no')\n    luck ="
+    )
+    (here / "mine.py").write_text(code)
+    made = snas("search", "mine.py:MINE", "random", "--budget", 6, "--json")
+    judged = made.json["judged"]
+    assert judged["seeds"] == [0, 2] and judged["trainings"] == 2
+    (failure,) = judged["failures"]
+    assert failure.startswith("seed 1: ValueError: no")
+    assert made.json["best"]["final"] == {"test_error": None}
+    shown = snas("search", "mine.py:MINE", "random", "--budget", 6)
+    assert "by other seeds, not charged" in shown.out and "failed of these" in shown.out
+
+
+def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(
+    snas: Snas,
+    here: Path,
+) -> None:
+    words = ["compare", "mine.py:MINE", "--strategies", "random,asha", "--runs", 2, "--budget", 6]
+    made = snas(*words, "--out", "results", "--json")
+    assert made.code == 0, made.err
+    assert "2 trainings in each run, 8 in all, not charged to the budget" in made.err
+    for one in made.json["strategies"]:
+        assert one["judging"]["trainings"] == 4 and one["overtuning"] is None
+        assert one["optimism"] is not None
+    trained = noted(here)
+    assert max(trained.values()) == 3
+    again = snas(*words, "--workers", 2, "--out", "results", "--json")
+    assert again.json["strategies"] == made.json["strategies"] and noted(here) == trained
+    read = read_comparison("results", benchmark="mine.py:MINE")
+    for run in read.runs:
+        answer = read.answer(run)
+        assert run.judged is not None and answer.values == run.judged.values
+        assert answer.score == pytest.approx(score(run) / 100)
+        assert run.incumbent.score != answer.score
+    page = (here / "results" / "report.html").read_text()
+    assert "trained by the other seeds" in page and noted(here) == trained
+
+
+def test_an_interrupt_while_it_is_judged_costs_no_training(
+    mine: Training,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    whole = sn.search(mine, "random", budget=6, folder=here / "whole")
+    (here / "notes").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(search_module, "judged", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sn.search(mine, "random", budget=6, folder=here / "part")
+    run = sn.search(mine, "random", budget=6, folder=here / "part")
+    assert run.judged == whole.judged and run.trials == whole.trials
+    assert not (here / "notes").exists()  # all of it was trained for the first search
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_it_is_the_same_twice_in_the_order_of_a_clock(
+    here: Path,
+    slots: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = []
+    for home in ("one", "two"):
+        monkeypatch.setenv(HOME_VARIABLE, str(here / home))
+        bench = sn.load("mine.py:MINE")
+        run = sn.search(bench, "evolution", budget=12, parallel=slots, in_flight=3, order="clock")
+        runs.append(([(one.cell, one.values) for one in run.trials], score(run)))
+    assert runs[0] == runs[1]
+
+
+def test_a_winner_is_confirmed_by_seeds_that_no_search_draws(mine: Training) -> None:
+    run = sn.search(mine, "random", budget=4, confirm="1x2")
+    assert run.confirmed is not None and run.confirmed.winner is not None
+    assert run.confirmed.winner.seeds == (1_000_000, 1_000_001)
+
+
+def test_what_its_results_depend_on(mine: Training) -> None:
+    def training(seeds: int) -> Training:
+        given = {"metrics": [LOSS], "epochs": 3, "seeds": seeds}
+        return Training(SPACE, _trains, **given)  # type: ignore[arg-type]
+
+    assert training(1).fingerprint == training(3).fingerprint  # an answer is of its seed alone
+    fingerprints = {Objective(LOSS, training(seeds)).fingerprint for seeds in (1, 3, 5)}
+    assert len(fingerprints) == 3
+    assert Objective(LOSS, training(1)).seed == 0 and not Objective(LOSS, training(1)).draws
+    assert Objective(LOSS, mine).draws and not Objective(LOSS, mine, seed=1).draws
+
+
+def _trains(_cell: sn.Cell, trial: RunningTrial) -> None:
+    for epoch in range(1, trial.epochs + 1):
+        trial.report(epoch, valid_error=1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"seeds": 0}, "The number of seeds must be"),
+        ({"seeds": 3, "stochastic": False}, "Where the seed does not matter"),
+    ],
+)
+def test_what_are_no_seeds_is_one_line(given: dict[str, int], says: str) -> None:
+    with pytest.raises(sn.UserError, match=says):
+        Training(SPACE, _trains, metrics=[LOSS], epochs=3, **given)  # type: ignore[arg-type]
+
+
+def test_seeds_that_cannot_be_drawn_are_one_line(snas: Snas) -> None:
+    one = snas("search", "mine.py:ONE", "--seed-policy", "draw")
+    assert_one_clear_line(one, "one names no seeds of valid_error[3]")
+    two = snas("search", "mine.py:MINE", "--objective", "valid_error, valid_error[1]")
+    assert_one_clear_line(two, "Several objectives by drawn seeds take a table")

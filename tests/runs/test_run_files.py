@@ -1,0 +1,165 @@
+"""A run and its file: what is read of it while it is made, and what its summary, frame and notebook
+say.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files.journal import Chain
+from surrogate_nas.runs.run import OtherHistoryError, Run, RunLog, RunWatch, read_run
+from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space.trial import Trial
+
+SPACE = EnumerableChoiceSpace("mlp", {"width": ("16", "64", "256"), "act": ("relu", "tanh")})
+SCORES = (5.0, 3.0, 9.0, 3.0, 2.0, 1.0)
+"""The third cell is infeasible; the last is trained for other epochs than the answer's."""
+TRIALS = [
+    Trial(
+        i,
+        SPACE[i],
+        score,
+        score - 0.5,
+        0.5,
+        i != 2,
+        3 if i == 5 else 12,
+        2.0 + i,
+        {"valid_error": score},
+        i,
+        i + 2.0,
+    )
+    for i, score in enumerate(SCORES)
+]
+RUN = Run(
+    "mine", 4, TRIALS, 1.5, 0.25, epochs=12, budget_cells=6, diagnosis={"alpha": {"entropy": 0.5}}
+)
+BEST = [5.0, 3.0, 3.0, 3.0, 2.0, 2.0]
+
+
+def write(path: Path, trials: list[Trial] = TRIALS, run: Run | None = RUN) -> bytes:
+    log = RunLog(path, "root")
+    log.append(trials)
+    if run is not None:
+        log.finish(run)
+    log.close()
+    return path.read_bytes()
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    write(path)
+    assert read_run(path, "root", "mine", 4, SPACE.parse) == RUN
+    assert read_run(tmp_path / "none.jsonl", "root", "mine", 4, SPACE.parse) is None
+    write(tmp_path / "open.jsonl", run=None)
+    assert read_run(tmp_path / "open.jsonl", "root", "mine", 4, SPACE.parse) is None, (
+        "it has not ended"
+    )
+    with pytest.raises(UserError, match="is damaged or of another comparison"):
+        read_run(path, "other", "mine", 4, SPACE.parse)
+    with pytest.raises(UserError, match="Cannot read"):
+        read_run(tmp_path, "root", "mine", 4, SPACE.parse)
+
+
+def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    whole = write(path)
+    log = RunLog(path, "root")
+    assert log.known == 6, "the mark that it has ended is dropped"
+    log.append(TRIALS[:4])
+    log.append(TRIALS[4:])
+    log.finish(RUN)
+    log.close()
+    assert path.read_bytes() == whole
+    longer = [*TRIALS, replace(TRIALS[0], index=6)]
+    log = RunLog(path, "root")
+    log.append(longer[3:])
+    log.finish(replace(RUN, trials=longer, diagnosis={}))
+    log.close()
+    assert (
+        len(path.read_bytes().splitlines()) == 8
+        and read_run(path, "root", "mine", 4, SPACE.parse).trials == longer
+    )  # type: ignore[union-attr]
+    log = RunLog(path, "root")
+    with pytest.raises(OtherHistoryError, match="another history"):
+        log.append([replace(TRIALS[0], score=4.0)])
+    with pytest.raises(OtherHistoryError):
+        log.finish(RUN)
+    log.close()
+
+
+def test_a_run_is_followed_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    whole = write(path)
+    lines = whole.splitlines(keepends=True)
+    path.unlink()
+    watch = RunWatch(path, "root", 12)
+    assert not watch.is_read and not watch.refresh() and watch.is_read and not watch.is_begun
+    path.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    assert (
+        watch.refresh()
+        and watch.is_begun
+        and watch.best == BEST[:3]
+        and watch.finished == [2.0, 3.0, 4.0]
+    )
+    assert not watch.refresh() and watch.end is None
+    with path.open("ab") as file:
+        file.write(lines[3][20:] + lines[4])
+    assert watch.refresh() and watch.best == BEST[:5]
+    with path.open("ab") as file:
+        file.write(lines[5] + lines[6])
+    assert watch.refresh() and watch.best == BEST and watch.end is not None
+    assert (watch.end["epochs"], watch.end["diagnosis"], watch.damage) == (12, RUN.diagnosis, "")
+    path.write_bytes(b"".join(lines[:2]))
+    assert watch.refresh() and watch.best == BEST[:2] and watch.end is None, "begun anew"
+    path.write_bytes(whole + lines[0])
+    assert watch.refresh() and watch.damage
+    path.write_bytes(whole)
+    assert watch.refresh() and watch.best == BEST and not watch.damage
+    path.unlink()
+    assert (
+        watch.refresh()
+        and not watch.is_begun
+        and watch.best == watch.finished == []
+        and watch.end is None
+    )
+
+
+def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    write(path, [replace(TRIALS[2], index=0), replace(TRIALS[5], index=1)], run=None)
+    watch = RunWatch(path, "root", 12)
+    assert watch.refresh() and watch.best == [math.inf, math.inf]
+    for key in ("score", "finished"):
+        other = tmp_path / f"{key}.jsonl"
+        chain = Chain(other, "root")
+        chain.append(
+            *[{"score": 1.0, "finished": 1.0, "feasible": True, "epochs": 12, key: math.inf}]
+        )
+        chain.close()
+        broken = RunWatch(other, "root", 12)
+        assert broken.refresh() and broken.damage == "trial 0 is no number" and not broken.best
+    ended = tmp_path / "ended.jsonl"
+    chain = Chain(ended, "root")
+    chain.append(
+        *[
+            {
+                "end": 0,
+                "real_seconds": 1.0,
+                "strategy_seconds": 1.0,
+                "failure": "",
+                "epochs": None,
+                "budget_cells": None,
+                "budget_seconds": None,
+                "scalarised": False,
+            }
+        ]
+        * 2
+    )
+    chain.close()
+    watch = RunWatch(ended, "root", 12)
+    assert watch.refresh() and watch.damage == "it goes on after its end"

@@ -1,0 +1,637 @@
+"""Several trainings of one run at once: the simulator equals life, one record for any slots, failed
+trainings told apart, and a record that replays.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks.base import Measurement, Question
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.runner import Experiment
+from surrogate_nas.runs.store import Store
+from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.tables import Seed
+from tests.conftest import Snas
+from tests.runs.delayed import Delayed
+
+TABLE = "fashion"
+OBJECTIVE = "valid_error + 0.1*params"
+JITTER = 0.004
+STRATEGIES = ("evolution", "asha", "bo", "local_search", "hyperband")
+
+
+def history(trials: list[Trial]) -> list[tuple[object, ...]]:
+    return [
+        (t.index, t.cell.text, t.epochs, t.score, t.cost_seconds, t.started, t.finished, t.failure)
+        for t in trials
+    ]
+
+
+def search(bench: Delayed, strategy: str = "evolution", **options: object) -> sn.study.run.Run:
+    return sn.search(bench, strategy, OBJECTIVE, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str, workers: int) -> None:
+    simulated = sn.search(TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=workers, seed=4)
+    bench = Delayed(TABLE, jitter=JITTER)
+    real = search(bench, strategy, budget=24, seed=4, parallel=2, in_flight=workers, order="clock")
+    if workers > 1:
+        assert history(real.trials) == history(simulated.trials)
+    assert len(real.trials) == 24
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "asha", "bo"])
+def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy: str) -> None:
+    runs = [
+        history(
+            search(
+                Delayed(TABLE, jitter=JITTER, knows_costs=False),
+                strategy,
+                budget=16,
+                seed=2,
+                parallel=slots,
+                in_flight=4,
+                order="clock",
+            ).trials
+        )
+        for slots in (1, 2, 4)
+    ]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def experiment(bench: Delayed, strategy: str = "evolution", **options: object) -> Experiment:
+    objective = sn.Objective(OBJECTIVE, bench)
+    return Experiment(objective, [strategy], 1, Budget(options.pop("cells", 14)), **options)  # type: ignore[arg-type]
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("order", ["clock", "finished"])
+@pytest.mark.parametrize("strategy", ["evolution", "asha", "bo"])
+def test_a_run_that_was_killed_goes_on_from_its_record(
+    tmp_path: Path, strategy: str, order: str
+) -> None:
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    bench = Delayed(TABLE, jitter=JITTER, folder=calls, knows_costs=False)
+    store = Store(tmp_path / "run")
+    whole = experiment(bench, strategy, parallel=2, in_flight=3, order=order)
+    with store.locked():
+        store.begin(whole.describe())
+
+    def stop(_: object) -> bool:
+        if len(seen := stored()) >= 6:
+            raise Stopped(seen)
+        return False
+
+    def stored() -> list[str]:
+        return store.path(strategy, 0).read_text().splitlines()
+
+    with pytest.raises(Stopped):
+        whole.one(whole.entries[0], 0, store, stop)
+    before = stored()
+    run = whole.one(whole.entries[0], 0, store)
+    assert stored()[: len(before)] == before
+    assert len(run.trials) == 14
+    cells = [path.name.partition("-")[0] for path in calls.iterdir()]
+    told = [str(trial.cell.index) for trial in run.trials]
+    # what was in flight when it stopped is trained twice, at most
+    assert len(cells) <= len(told) + 3
+    if order == "clock":
+        again = experiment(
+            Delayed(TABLE, knows_costs=False), strategy, parallel=1, in_flight=3, order=order
+        )
+        assert history(again.one(again.entries[0], 0).trials) == history(run.trials)
+
+
+def first() -> str:
+    """The first cell of run 0."""
+    return sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell.text
+
+
+def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(
+    tmp_path: Path,
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "killed 2"})
+    run = search(bench, budget=6, parallel=2, order="clock")
+    assert [trial.failure for trial in run.trials] == [""] * 6
+    assert len(list(tmp_path.iterdir())) == 8
+    whole = search(Delayed(TABLE), budget=6, parallel=2, order="clock")
+    assert history(run.trials) == history(whole.trials)
+    lost = [one.diagnosis["slots"]["attempts lost"] for one in (run, whole)]
+    assert lost == [2, 0]
+    seconds = [one.diagnosis["slots"]["seconds lost with them"] for one in (run, whole)]
+    assert seconds[0] > 0 == seconds[1]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "more"), [("memory 1", 1.0), ("hangs 1", 2.0), ("killed 1", 0.0)]
+)
+@pytest.mark.parametrize("order", ["clock", "finished"])
+def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fault(
+    tmp_path: Path, trouble: str, more: float, order: str
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble}, silence=2.0)
+    run = search(bench, budget=4, parallel=2, order=order)
+    (trial,) = [trial for trial in run.trials if trial.cell.text == cell]
+    (usual,) = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials
+    assert not trial.failure
+    charged = trial.cost_seconds - usual.cost_seconds
+    assert charged == pytest.approx(more) if more != 2.0 else charged >= more
+
+
+def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(
+    tmp_path: Path,
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, silence=2.0)
+    bench.cost = "queries"
+    run = search(bench, budget=4, parallel=2)
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.cost_seconds == 2.0
+
+
+def test_a_training_that_loses_its_slot_three_times_has_failed(tmp_path: Path) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "killed"})
+    run = search(bench, budget=6, parallel=2, order="clock")
+    failures = {trial.cell.text: trial.failure for trial in run.trials if trial.failure}
+    assert failures.keys() == {cell}
+    assert failures[cell].startswith("lost 3 times: ")
+    assert len(list(tmp_path.iterdir())) == 8
+    assert not run.incumbent.failure
+
+
+def test_nothing_that_a_killed_training_began_is_left(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "forks 1"})
+    run = search(bench, budget=4, parallel=2)
+    assert not any(trial.failure for trial in run.trials)
+    until = time.monotonic() + 60
+    while _sleepers() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _sleepers()
+
+
+def _sleepers() -> list[str]:
+    """The processes that a test's training has begun and left."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"3600.125" in (folder / "cmdline").read_bytes():
+                found.append(folder.name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason", "cost"),
+    [
+        ("memory", "MemoryError", 2.0),
+        ("broken", "ValueError: no", 1.0),
+        ("exit", "exit code 3", None),
+    ],
+)
+def test_a_failed_training_is_infeasible_with_its_reason(
+    tmp_path: Path, trouble: str, reason: str, cost: float | None
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble})
+    run = search(bench, budget=6, parallel=2)
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.cell.text == cell
+    assert reason in failed.failure
+    assert failed.cost_seconds > 0 if cost is None else failed.cost_seconds == cost
+    assert not failed.feasible
+    assert len(list(tmp_path.iterdir())) == (7 if trouble == "memory" else 6)
+
+
+def test_one_that_takes_too_long_has_failed_after_it_was_tried_alone(tmp_path: Path) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, seconds=1.0)
+    run = search(bench, budget=4, parallel=2)
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.failure == "it took over 1 s"
+    assert failed.cost_seconds >= 2.0
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_silent_training_has_failed() -> None:
+    cell = first()
+    run = search(
+        Delayed(TABLE, trouble={cell: "hangs"}, silence=3.0), budget=3, parallel=2, order="clock"
+    )
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.failure == "it gave no sign of life for 3 s"
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is watched")
+
+
+@LINUX
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "grows",
+        *(
+            pytest.param(f"grows-{how}", marks=pytest.mark.slow)
+            for how in ("and-tells", "in-a-child")
+        ),
+    ],
+)
+def test_a_training_over_its_memory_has_failed_and_the_others_go_on(
+    tmp_path: Path, trouble: str
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble})
+    run = search(bench, budget=4, parallel=2, order="clock", memory_each="600 MB")
+    failures = {trial.cell.text: trial.failure for trial in run.trials if trial.failure}
+    assert failures == {cell: "it took over 0.6 GB of memory"}
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.cost_seconds > 0 and not failed.feasible
+    # once more while nothing else ran
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+@pytest.mark.slow
+@LINUX
+def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "grows"})
+    run = search(bench, budget=3, parallel=2, order="clock", memory_each="3GB")
+    assert history(run.trials) == history(
+        search(Delayed(TABLE), budget=3, parallel=2, order="clock").trials
+    )
+
+
+@pytest.mark.parametrize("size", ["4", "many GB", "4GiB", ""])
+def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
+    with pytest.raises(UserError, match=r"memory_each \(--memory-each\) must be a size such as"):
+        search(Delayed(TABLE), budget=2, memory_each=size)
+
+
+@LINUX
+def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path: Path) -> None:
+    def compare(memory: str | None) -> None:
+        sn.compare(
+            Delayed(TABLE),
+            ["random"],
+            OBJECTIVE,
+            runs=1,
+            budget=2,
+            order="clock",
+            folder=tmp_path,
+            memory_each=memory,
+        )
+
+    compare("4 gb")
+    compare("4GB")
+    for other in ("5GB", None):
+        with pytest.raises(UserError, match=f"memory_each 4GB, now {other}"):
+            compare(other)
+
+
+def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_stored(
+    tmp_path: Path,
+) -> None:
+    bench = Delayed(TABLE, trouble={"": "broken"})
+    store = Store(tmp_path / "run")
+    whole = experiment(bench, parallel=2)
+    with store.locked():
+        store.begin(whole.describe())
+    with pytest.raises(UserError, match=r"^ValueError: no\. The first 3 trainings failed alike"):
+        whole.one(whole.entries[0], 0, store)
+    assert not store.path("evolution", 0).read_text()
+
+
+@pytest.mark.parametrize(("at_end", "trials"), [("finish", 5), ("stop", 3)])
+def test_the_end_of_the_budget_finishes_or_stops_what_runs(at_end: str, trials: int) -> None:
+    simulated = sn.search(TABLE, "random", OBJECTIVE, budget=12, simulated_workers=3)
+    seconds = simulated.trials[2].finished
+    bench = Delayed(TABLE, jitter=JITTER)
+    bench.knows_costs = False
+    bench.predicted_cost = lambda cell, epochs: float(  # type: ignore[method-assign]
+        bench.table.measure([cell], [bench.table.question("valid_error", epochs)]).cost[0]
+    )
+    run = search(
+        bench,
+        "random",
+        budget_seconds=seconds,
+        parallel=2,
+        in_flight=3,
+        order="clock",
+        at_end=at_end,
+    )
+    assert history(run.trials[:3]) == history(simulated.trials[:3])
+    assert len(run.trials) == trials
+
+
+def test_a_target_that_is_reached_ends_or_finishes_what_runs() -> None:
+    bench = Delayed(TABLE)
+    best = search(bench, "random", budget=12, parallel=2, order="clock", in_flight=3)
+    target = best.trials[4].score
+    early = search(
+        bench, "random", budget=12, parallel=2, order="clock", in_flight=3, target=target
+    )
+    stopped = search(
+        bench,
+        "random",
+        budget=12,
+        parallel=2,
+        order="clock",
+        in_flight=3,
+        target=target,
+        at_end="stop",
+    )
+    assert stopped.trials[-1].score <= target
+    assert history(early.trials[: len(stopped.trials)]) == history(stopped.trials)
+    assert len(early.trials) == len(stopped.trials) + 2
+
+
+def test_what_answers_at_once_is_not_trained_in_parallel() -> None:
+    with pytest.raises(UserError, match=r"fashion answers at once.*--simulated-workers"):
+        sn.search(TABLE, parallel=2)
+    with pytest.raises(UserError, match="simulated or real"):
+        search(Delayed(TABLE), parallel=2, simulated_workers=2)
+
+
+def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
+    compared = sn.compare(
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=2, folder=tmp_path
+    )
+    assert compared.description["in_flight"] == 3
+    assert compared.description["order"] == "clock"
+    again = sn.compare(
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=3, in_flight=3
+    )
+    for one, other in zip(compared.runs, again.runs, strict=True):
+        assert history(one.trials) == history(other.trials)
+    with pytest.raises(UserError, match="in_flight 3, now 5"):
+        sn.compare(bench, ["random"], OBJECTIVE, runs=2, budget=12, parallel=3, folder=tmp_path)
+
+
+class Counting(Delayed):
+    """Notes which trainings run beside each one, and what each has of the machine."""
+
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
+        assert self.folder is not None
+        running = self.folder.with_name("running")
+        device = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+        mark = running / f"{device} {os.getpid()} {cells[0].index}"
+        mark.touch()
+        try:
+            time.sleep(0.4 if cells[0].text in self.trouble else 0.03)
+            beside = "; ".join(sorted(path.name for path in running.iterdir()))
+            with self.folder.with_name("beside").open("a") as file:
+                file.write(f"{beside}\n")
+            return super().measure(cells, questions, seed)
+        finally:
+            mark.unlink()
+
+
+@pytest.mark.parametrize(
+    ("given", "slots"),
+    [
+        ({"parallel": 2}, 2),
+        pytest.param({"parallel": 1}, 2, marks=pytest.mark.slow),
+        pytest.param({"gpus": "0,1"}, 2, marks=pytest.mark.slow),
+        pytest.param({"gpus": "0"}, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
+    tmp_path: Path, given: dict[str, Any], slots: int
+) -> None:
+    for name in ("running", "made"):
+        (tmp_path / name).mkdir()
+    bench = Counting(TABLE, folder=tmp_path / "made", knows_costs=False)
+    told = {"runs": 2, "budget": 8, "order": "clock", "in_flight": 3}
+    strategies = ["random", "evolution"]
+    shared = sn.compare(bench, strategies, OBJECTIVE, workers=2, **told, **given)  # type: ignore[arg-type]
+    seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
+    assert len(seen) == 32
+    assert max(map(len, seen)) <= slots
+    if "gpus" in given:
+        for beside in seen:
+            devices = [mark.split(" ")[0] for mark in beside]
+            assert len(set(devices)) == len(devices)
+    alone = sn.compare(
+        Delayed(TABLE, knows_costs=False),
+        strategies,
+        OBJECTIVE,
+        parallel=1,
+        **told,  # type: ignore[arg-type]
+    )
+    for one, other in zip(shared.runs, alone.runs, strict=True):
+        assert history(one.trials) == history(other.trials)
+
+
+def test_a_training_is_alone_among_those_of_all_runs(tmp_path: Path) -> None:
+    for name in ("running", "made"):
+        (tmp_path / name).mkdir()
+    cell = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell
+    bench = Counting(TABLE, folder=tmp_path / "made", trouble={cell.text: "memory"})
+    compared = sn.compare(
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=2, workers=2
+    )
+    failed = [trial for run in compared.runs for trial in run.trials if trial.failure]
+    assert {trial.cell.text for trial in failed} == {cell.text}
+    seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
+    assert len(seen) == 48 + len(failed)
+    own = [beside for beside in seen if any(mark.endswith(f" {cell.index}") for mark in beside)]
+    assert sum(len(beside) == 1 for beside in own) >= len(failed)
+
+
+def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, jitter=1.0, knows_costs=False)
+    store = Store(tmp_path / "run")
+    whole = experiment(bench, cells=40, parallel=2, in_flight=2, order="finished")
+    with store.locked():
+        store.begin(whole.describe())
+    told: list[Trial] = []
+    timers = []
+
+    def interrupt(trials: list[Trial]) -> bool:
+        """Press Ctrl-C soon after the third result, while others are waited for."""
+        told.extend(trials)
+        if len(told) == 3:
+            timers.append(threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[0].start()
+        return False
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            whole.one(whole.entries[0], 0, store, interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    lines = store.path("evolution", 0).read_text().splitlines()
+    assert 3 < len(lines) < 40
+    assert len(lines) == len(told)
+    assert '"end"' not in lines[-1]
+
+
+class Unequal(Delayed):
+    """Trainings of unequal predicted costs."""
+
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
+        return 1.0 + cell.index % 7
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
+    tmp_path: Path, slots: int
+) -> None:
+    cells = {trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials}
+    trouble = dict.fromkeys(sorted(cells)[::3], "broken")
+    bench = Unequal(TABLE, jitter=0.2, trouble=trouble, knows_costs=False)
+    options = {"cells": 16, "parallel": slots, "in_flight": 4, "order": "clock"}
+    whole = experiment(bench, **options)
+    undisturbed = history(whole.one(whole.entries[0], 0).trials)
+    assert sum(bool(failure) for *_, failure in undisturbed) >= 2
+    store = Store(tmp_path / "run")
+    with store.locked():
+        store.begin(whole.describe())
+
+    interrupted_after = {1: 3, 2: 8}
+    times = 0
+    timers: list[threading.Timer] = []
+
+    def watch(trials: list[Trial]) -> bool:
+        """Press Ctrl-C soon after a result, while others are waited for."""
+        if trials[-1].index == interrupted_after.get(times):
+            timers.append(threading.Timer(0.04, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[-1].start()
+        return False
+
+    run = None
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        while run is None:
+            times += 1
+            with suppress(KeyboardInterrupt):
+                run = whole.one(whole.entries[0], 0, store, watch)
+            for timer in timers:
+                timer.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert times == 3
+    assert history(run.trials) == undisturbed
+
+
+class Seen(Delayed):
+    """Answers what a slot sees of the machine."""
+
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
+        time.sleep(0.05)
+        assert self.folder is not None
+        seen = [os.environ.get(name, "all") for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")]
+        (self.folder / f"{os.getpid()} {' '.join(seen)}").touch()
+        return self.table.measure(cells, questions, seed)
+
+
+@pytest.mark.parametrize(
+    ("given", "devices"),
+    [
+        ({"gpus": "0,2", "per_gpu": 2}, ["0", "0", "2", "2"]),
+        ({"gpus": "0,1,2,3", "gpus_each": 2, "threads_each": 3}, ["0,1", "2,3"]),
+        ({"parallel": 2}, ["all", "all"]),
+    ],
+)
+def test_each_slot_sees_its_share_of_the_machine(
+    tmp_path: Path, given: dict[str, Any], devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    search(Seen(TABLE, folder=tmp_path), "random", budget=40, order="finished", **given)
+    seen = [path.name.split(" ") for path in tmp_path.iterdir()]
+    assert sorted(gpu for _, gpu, _ in seen) == devices
+    assert {threads for *_, threads in seen} == {str(given.get("threads_each", 1))}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"gpus": "0,0"}, "each once"),
+        ({"gpus": "first"}, "such as 0,2,3, not 'first'"),
+        ({"gpus": "0,1,2", "gpus_each": 2}, "3 GPUs cannot be shared out 2 to a training"),
+        ({"gpus": "0,1", "gpus_each": 2, "per_gpu": 2}, "Either a training has several GPUs"),
+        ({"gpus": "0,1", "engine": "dask"}, "the engine dask gives its workers theirs"),
+    ],
+)
+def test_gpus_that_cannot_be_shared_out_are_refused(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        search(Delayed(TABLE), budget=4, **given)
+
+
+@pytest.mark.slow
+def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_leave(
+    tmp_path: Path,
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        dashboard_address=":0",
+        worker_dashboard_address=None,
+    ) as cluster:
+        told: list[Trial] = []
+
+        def grow(trials: list[Trial]) -> bool:
+            told.extend(trials)
+            if len(told) == 5:
+                cluster.scale(3)
+            if len(told) == 30:
+                cluster.scale(1)
+            return False
+
+        bench = Delayed(TABLE, jitter=0.4, folder=tmp_path, knows_costs=False)
+        run = search(
+            bench,
+            "random",
+            budget=45,
+            parallel=3,
+            order="finished",
+            engine=f"dask:{cluster.scheduler_address}",
+            callback=grow,
+        )
+    assert [trial.failure for trial in run.trials] == [""] * 45
+    slots = {path.name.split("-")[1] for path in tmp_path.iterdir()}
+    assert len(slots) >= 2
+    # what a worker that left was doing is done again
+    assert 45 <= len(list(tmp_path.iterdir())) <= 49
+
+
+def test_a_benchmark_class_of_ones_own_in_a_file_reaches_the_slots(
+    tmp_path: Path, snas: Snas
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from tests.runs.delayed import Delayed\n"
+        "class Mine(Delayed):\n"
+        "    pass\n"
+        f"MINE = Mine({TABLE!r}, jitter=0.01)\n"
+    )
+    found = snas("search", f"{file}:MINE", "random", "--budget", 4, "--parallel", 2, "--json")
+    assert found.code == 0, found.err
+    assert len(found.json["trials"]) == 4
