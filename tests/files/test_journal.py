@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
+from surrogate_nas.files import journal as module
 from surrogate_nas.files.formats import stamp
 
 SETTINGS = {"task": "digits", "sizes": (3, 4)}
@@ -130,3 +135,37 @@ def test_a_line_that_does_not_fit_leaves_what_was_there(
             journal.append("more")
     journal.close()
     assert path.read_bytes() == whole
+
+
+BURST = """
+import os, signal, sys
+from pathlib import Path
+from surrogate_nas.files import Journal
+
+journal = Journal(Path(sys.argv[1]), {"task": "digits"})
+for number in range(100):
+    journal.append(number)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_loses_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "work.jsonl"
+    ended = subprocess.run([sys.executable, "-c", BURST, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert Journal.read(path, {"task": "digits"}) == [*range(100)]
+
+
+def test_a_line_that_comes_after_a_pause_is_on_the_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "sync", synced.append)
+    counts = []
+    with Journal(path, SETTINGS) as journal:
+        for now[0] in (0.1, 0.3, 0.4):
+            journal.append("a line")
+            counts.append(len(synced))
+    assert counts == [0, 1, 1] and len(synced) == 2
