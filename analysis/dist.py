@@ -1,11 +1,10 @@
 """Build sdist and wheel, check them, and try both where nothing of this checkout is in reach.
 
-.venv/bin/python analysis/dist.py [--out dist] [--tests]
+.venv/bin/python analysis/dist.py [--out dist]
 
 The wheel is installed without extras into a clean environment of each Python 3.11, 3.12 and 3.13
 that this machine has (on PATH, or under ~/.pyenv), the sdist into the last of them, and commands
-are run from an empty folder. With --tests the extra benchmarks is added, and the tests that need no
-more are run on the code of this checkout.
+are run from an empty folder.
 """
 
 import argparse
@@ -51,8 +50,6 @@ strategies = [{ name = "random", runs = 2 }, { name = "evolution", runs = 2 }]
 name = "plain"
 benchmark = "fashion"
 """
-TESTS = """objective experiment table formats store journal statistics spreadsheet requests locks seeds space arguments
-guard gaussian resume light""".split()  # noqa: E501
 
 
 def run(*words: object, cwd: Path, **environment: str) -> str:
@@ -158,7 +155,7 @@ def megabytes(folder: Path) -> int:
     )
 
 
-def tried(python: Path, package: Path, folder: Path, tests: bool) -> None:
+def tried(python: Path, package: Path, folder: Path) -> None:
     """Install into a clean environment and run commands from an empty folder."""
     environment = folder / "environment"
     empty = folder / "empty"
@@ -182,22 +179,12 @@ def tried(python: Path, package: Path, folder: Path, tests: bool) -> None:
     print(
         f"  {run(environment / 'bin' / 'python', '-c', OPTIONAL_MODULES, cwd=empty, **home).strip()}"  # noqa: E501
     )
-    if tests:
-        extras = ("surrogate_nas[benchmarks]", "pytest", "hypothesis", "packaging")
-        run(environment / "bin" / "pip", "install", "--quiet", *extras, cwd=empty)
-        words = ("-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider")
-        files = [f"tests/test_{name}.py" for name in TESTS]
-        told = run(
-            environment / "bin" / "python", *words, *files, "--no-header", "-rN", "-v", cwd=ROOT
-        )
-        print(f"  tests: {told.strip().splitlines()[-1].strip('= ')}")
 
 
 def main() -> None:
     """Build, check, and try what was built."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
-    parser.add_argument("--tests", action="store_true")
     options = parser.parse_args()
     wheel, sdist = built(options.out)
     check_content(wheel, sdist)
@@ -210,11 +197,8 @@ def main() -> None:
         for package in [wheel, sdist] if version == last else [wheel]:
             if python is not None:
                 with TemporaryDirectory() as folder:
-                    tried(python, package, Path(folder), options.tests and package is wheel)
-    print(
-        "Not tried: extras other than benchmarks; on Linux torch of the usual index is a build of 3"
-        " GB for CUDA."
-    )
+                    tried(python, package, Path(folder))
+    print("Not tried: extras. On Linux torch of the usual index is a build of 3 GB for CUDA.")
 
 
 if __name__ == "__main__":
