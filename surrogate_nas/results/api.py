@@ -19,16 +19,15 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
-from surrogate_nas.runtime.engines import check_engine
-from surrogate_nas.strategies import StrategyLike
-from surrogate_nas.runs.beginning import FirstLike, read_beginning, usual_first_cells
 from surrogate_nas.results.comparison import Comparison
+from surrogate_nas.results.curves import ProblemResult, Skipped, Trace
+from surrogate_nas.results.merge import SuiteRuns, merged_comparisons, merged_suites
+from surrogate_nas.results.suite import SuiteResult, suite_of
+from surrogate_nas.runs.beginning import FirstLike, read_beginning, usual_first_cells
 from surrogate_nas.runs.confirm import ShapeLike, checked_shape
 from surrogate_nas.runs.confirm import confirm as confirm_best
-from surrogate_nas.results.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.runs.ledger import check_run
 from surrogate_nas.runs.ledger import verify as verify_run
-from surrogate_nas.results.merge import SuiteRuns, merged_comparisons, merged_suites
 from surrogate_nas.runs.options import (
     OBJECTIVE_OPTIONS,
     ObjectiveOptions,
@@ -53,8 +52,9 @@ from surrogate_nas.runs.runner import (
 from surrogate_nas.runs.running import Watcher
 from surrogate_nas.runs.search import Watch
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
-from surrogate_nas.results.suite import SuiteResult, suite_of
 from surrogate_nas.runs.versions import most_versions
+from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.strategies import StrategyLike
 
 _OF_A_SUITE = ("seed", "first_cells", "target")
 """Options that a suite says itself, or each of its problems; a target is in the unit of one

@@ -21,15 +21,13 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.results.curves import Anytime, ProblemResult, Trace, anytime
+from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
+from surrogate_nas.results.verdict import Figures, Verdict, ends_of, joined, verdict_of
 from surrogate_nas.runs.answers import USAGE
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.confirmation import Confirmation
-from surrogate_nas.results.curves import Anytime, ProblemResult, Trace, anytime
-from surrogate_nas.statistics.decision import standings
 from surrogate_nas.runs.options import Budget
-from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.scale import (
@@ -41,6 +39,9 @@ from surrogate_nas.runs.scale import (
     undominated,
     vectors_of,
 )
+from surrogate_nas.space import Cell
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.statistics.decision import standings
 from surrogate_nas.statistics.summaries import (
     PairedTest,
     Summary,
@@ -48,7 +49,6 @@ from surrogate_nas.statistics.summaries import (
     paired_tests,
     summarise,
 )
-from surrogate_nas.results.verdict import Figures, Verdict, ends_of, joined, verdict_of
 
 if TYPE_CHECKING:
     import pandas

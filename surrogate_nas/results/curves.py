@@ -103,8 +103,8 @@ class Trace:
             equal cost are one; empty where it has none, or a front.
         answer_index: The trial that this was; -1 where `answer` is empty.
         overtuning: By how much its answer scores worse than what it had picked before, 0 where it
-            does not (`surrogate_nas.results.overtuning`); None where its search saw what is reported,
-            or it has no answer.
+            does not (`surrogate_nas.results.overtuning`); None where its search saw what is
+            reported, or it has no answer.
     """
 
     strategy: str

@@ -24,8 +24,6 @@ from surrogate_nas.core.arguments import check_number, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
-from surrogate_nas.space import Cell, listed
-from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.results.api import compared, read_comparison
 from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
 from surrogate_nas.results.curves import ProblemResult
@@ -33,8 +31,10 @@ from surrogate_nas.runs.options import Budget, takes_options
 from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Part, Progress, execute
 from surrogate_nas.runs.scale import Frame, frame_of
-from surrogate_nas.statistics.summaries import Values
 from surrogate_nas.runs.store import Store
+from surrogate_nas.space import Cell, listed
+from surrogate_nas.statistics.summaries import Values
+from surrogate_nas.strategies import StrategyLike
 
 _HEADS = ("lambda", "strategy", "run", "cell", "score", "regret", "L", "R")
 

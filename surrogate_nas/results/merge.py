@@ -14,8 +14,8 @@ from pathlib import Path
 from surrogate_nas.benchmarks.table import CHARGED
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.results.archive import origin_of
-from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.results.comparison import MERGED, Comparison
+from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.runs.options import USUAL
 from surrogate_nas.runs.problem import Entry, Suite
 from surrogate_nas.runs.run import Run

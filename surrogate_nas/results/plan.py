@@ -2,9 +2,10 @@
 
 A pilot on the tables shows how the final regrets of a strategy spread. A study is then drawn: two
 strategies whose runs both spread so, the second one's worse by the difference that is asked about,
-and judged by the verdict's own procedure (`surrogate_nas.statistics.decision`); the share of studies
-that are decided is the power. Of several strategies the one whose runs spread most is taken. The
-shift is the same for all runs: a difference that comes from a few failed runs needs more. A small
+and judged by the verdict's own procedure (`surrogate_nas.statistics.decision`); the share of
+studies that are decided is the power. Of several strategies the one whose runs spread most is
+taken. The shift is the same for all runs: a difference that comes from a few failed runs needs
+more. A small
 difference needs so many runs that failures that could reverse it would have shown.
 """
 
@@ -26,13 +27,13 @@ from surrogate_nas.core.arguments import check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import plural, share
-from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.results.api import run_suite
-from surrogate_nas.statistics.decision import END_LEVEL, Values, decide, runs_for_mean
-from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
-from surrogate_nas.runs.runner import Progress
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined
+from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
+from surrogate_nas.runs.runner import Progress
+from surrogate_nas.statistics.decision import END_LEVEL, Values, decide, runs_for_mean
+from surrogate_nas.strategies import StrategyLike
 
 STRATEGIES = ("evolution", "local_search")
 """Of the pilot, if none are named: they cost milliseconds a run."""

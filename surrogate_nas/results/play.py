@@ -19,15 +19,15 @@ from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files import locked
+from surrogate_nas.results.api import search
+from surrogate_nas.runs.options import ObjectiveOptions, budget_of
+from surrogate_nas.runs.problem import ObjectiveLike, bind
+from surrogate_nas.runs.run import Run
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request
 from surrogate_nas.strategies import BLIND, OURS, StrategyEntry
 from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.conversation import MOST_CELLS, Talker, written
-from surrogate_nas.results.api import search
-from surrogate_nas.runs.options import ObjectiveOptions, budget_of
-from surrogate_nas.runs.problem import ObjectiveLike, bind
-from surrogate_nas.runs.run import Run
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
 _CODE_SECONDS = 10.0

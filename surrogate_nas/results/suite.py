@@ -21,8 +21,10 @@ from surrogate_nas.results.curves import (
     accounts_of,
     profile_of,
 )
-from surrogate_nas.statistics.decision import decide
+from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.runs.problem import Suite
+from surrogate_nas.runs.versions import most_versions
+from surrogate_nas.statistics.decision import decide
 from surrogate_nas.statistics.summaries import (
     Aggregate,
     Improvement,
@@ -34,8 +36,6 @@ from surrogate_nas.statistics.summaries import (
     paired_tests,
     ranks,
 )
-from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
-from surrogate_nas.runs.versions import most_versions
 
 _STEPS = 50
 

@@ -26,10 +26,10 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import fixed
 from surrogate_nas.objective import parse
+from surrogate_nas.runs.runner import Progress
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.statistics.decision import decide_few
-from surrogate_nas.runs.runner import Progress
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90
 from surrogate_nas.surrogates.evaluation import SplitKind, bands, split_cells

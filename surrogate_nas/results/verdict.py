@@ -1,12 +1,12 @@
 """The verdict in plain words: which strategy leads, how certain that is, and what would change it.
 
-One procedure (`surrogate_nas.statistics.decision`) computes it once, over the runs of one problem or of
-many; terminal, JSON, notebook, pages and tables print the same verdict. It claims which strategy
-ends with the lowest regret, which one does so on other problems of the same kind, which one is the
-first within a hundredth of the optimum, and how a strategy differs from its baselines. In at most
-5 % of studies any of these claims is false. The target is fixed beforehand and counted where the
-optimum is known. A run counts with the cell that it ends with, also where its search saw drawn
-seeds. All that is said beyond these claims describes the runs.
+One procedure (`surrogate_nas.statistics.decision`) computes it once, over the runs of one problem
+or of many; terminal, JSON, notebook, pages and tables print the same verdict. It claims which
+strategy ends with the lowest regret, which one does so on other problems of the same kind, which
+one is the first within a hundredth of the optimum, and how a strategy differs from its baselines.
+In at most 5 % of studies any of these claims is false. The target is fixed beforehand and counted
+where the optimum is known. A run counts with the cell that it ends with, also where its search saw
+drawn seeds. All that is said beyond these claims describes the runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
-from surrogate_nas.strategies import BLIND, controls_of
 from surrogate_nas.results.curves import ProblemResult, accounts_of
 from surrogate_nas.statistics.decision import (
     ALIKE,
@@ -38,6 +37,7 @@ from surrogate_nas.statistics.decision import (
     signed_ranks,
 )
 from surrogate_nas.statistics.summaries import Summary, Values, holm
+from surrogate_nas.strategies import BLIND, controls_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -369,8 +369,8 @@ def claims_of(
 ) -> Claims:
     """Decide all that a study claims.
 
-    How runs end has the level `surrogate_nas.statistics.decision.END_LEVEL`, which is passed on to other
-    problems if it is decided on these. Speed and baselines have `MINOR_LEVEL` each.
+    How runs end has the level `surrogate_nas.statistics.decision.END_LEVEL`, which is passed on to
+    other problems if it is decided on these. Speed and baselines have `MINOR_LEVEL` each.
 
     Args:
         ends: Per strategy and problem the regrets of the runs, as `ends_of` returns them.

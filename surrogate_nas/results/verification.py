@@ -24,8 +24,6 @@ from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.formats import RELEASE
 from surrogate_nas.objective import Objective
-from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
-from surrogate_nas.runs.answers import ENDED_EARLY
 from surrogate_nas.results.api import stored_objective
 from surrogate_nas.results.archive import (
     MANIFEST,
@@ -36,6 +34,7 @@ from surrogate_nas.results.archive import (
     unpack,
     without,
 )
+from surrogate_nas.runs.answers import ENDED_EARLY
 from surrogate_nas.runs.beginning import BEGINNING, Beginning
 from surrogate_nas.runs.confirm import confirm
 from surrogate_nas.runs.ledger import check_run, contradiction
@@ -54,6 +53,7 @@ from surrogate_nas.runs.store import (
     as_file_name,
     provenance,
 )
+from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
 
 SHARE = 0.1
 """Of the runs of each strategy that are made again; at least one is."""

@@ -36,9 +36,9 @@ from surrogate_nas.results.archive import (
     shipped_archives,
     unpack,
 )
+from surrogate_nas.results.verification import SHARE, Verification, verify
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.store import Store
-from surrogate_nas.results.verification import SHARE, Verification, verify
 from tests.conftest import Snas
 from tests.forging import FLAGS, compared, flagged, resealed, rewritten, unfit_flags
 from tests.formats import FOLDER, tiny_home

@@ -12,9 +12,9 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.cli.options import with_controls
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.results.verdict import controlled
 from surrogate_nas.space import nb201
 from surrogate_nas.strategies import controls_of, strategy_entry
-from surrogate_nas.results.verdict import controlled
 from tests import examples_talker
 from tests.conftest import Snas
 

@@ -18,13 +18,13 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import NB201
 from surrogate_nas.results.api import compare, read_comparison
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.search import first_cells
 from surrogate_nas.runs.store import Store
+from surrogate_nas.space import NB201
 from tests import broken_strategies, hostile_strategies
 from tests.broken_strategies import BROKEN
 from tests.outcomes import bare

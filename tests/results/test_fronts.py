@@ -17,13 +17,13 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective, parse
 from surrogate_nas.report.sections.fronts import attained
+from surrogate_nas.results.lambda_path import at, lambda_path
+from surrogate_nas.runs.scale import frame_of, hypervolume, nondominated
 from surrogate_nas.space import Cell, ChoiceSpace
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo import front as ehvi
 from surrogate_nas.strategies.bo.expert import Seen
 from surrogate_nas.strategies.nsga2 import NSGA2, crowding, survivors
-from surrogate_nas.results.lambda_path import at, lambda_path
-from surrogate_nas.runs.scale import frame_of, hypervolume, nondominated
 from tests.conftest import Snas
 
 REFERENCE = np.array([1.1, 1.0, 0.9])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, Enumerable
-from surrogate_nas.strategies import Strategy
 from surrogate_nas.results.api import run_suite
-from surrogate_nas.statistics.decision import decide
 from surrogate_nas.results.plan import PILOT_RUNS, plan
-from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.results.verdict import ends_of
+from surrogate_nas.runs.problem import Entry, Problem, Suite
+from surrogate_nas.space import Cell, Enumerable
+from surrogate_nas.statistics.decision import decide
+from surrogate_nas.strategies import Strategy
 from tests.conftest import Snas
 
 PROBLEM = Problem("fashion", "fashion", "valid_loss", cells=1, first_cells=0)

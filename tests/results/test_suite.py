@@ -21,21 +21,21 @@ from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.benchmarks.resolvers import known
 from surrogate_nas.report.sections.cells import card
 from surrogate_nas.report.style import styles
-from surrogate_nas.space import Cell, Enumerable
-from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.results.api import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.results.comparison import best_cells
 from surrogate_nas.results.curves import expected_runtime
 from surrogate_nas.results.lambda_path import lambda_path
+from surrogate_nas.results.tables import TABLES
 from surrogate_nas.runs.options import Budget, ObjectiveOptions
 from surrogate_nas.runs.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.runs.scale import expected, reference_of
-from surrogate_nas.results.tables import TABLES
+from surrogate_nas.space import Cell, Enumerable
+from surrogate_nas.strategies import Strategy, resolve
 from tests.conftest import Snas
 from tests.documents import blocks, read
 from tests.gated import GATE
-from tests.pages import text_of
 from tests.outcomes import bare, made, steps
+from tests.pages import text_of
 
 TINY = """
 title = "Tiny"

@@ -9,9 +9,9 @@ import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
+from surrogate_nas.results.surrogates import SurrogateResult, judge_surrogates
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.results.surrogates import SurrogateResult, judge_surrogates
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas

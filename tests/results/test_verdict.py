@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from surrogate_nas.results.api import compare
+from surrogate_nas.results.verdict import Figures, Verdict, claims_of, verdict_of
 from surrogate_nas.statistics.decision import MINOR_LEVEL, decide
 from surrogate_nas.statistics.summaries import Summary
-from surrogate_nas.results.verdict import Figures, Verdict, claims_of, verdict_of
 from tests.golden import studies
 from tests.outcomes import made, steps
 
