@@ -21,7 +21,8 @@ from pathlib import Path
 
 from surrogate_nas.training.fast.compiled import CPU_VARIABLE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the tests of this clone
 SNAS = [sys.executable, "-m", "surrogate_nas"]
 SECONDS = 60.0
 """The longest that a command may take on a quiet machine; ``--patience`` multiplies it."""
@@ -482,6 +483,46 @@ def variable(name: str, value: str) -> Iterator[None]:
 
 
 TRAIN = ("train", 11, "--task", "digits", "--epochs", 1)
+
+
+@attack("A.3 archives with flags that do not fit (all fields of a stored experiment)")
+def flags(folder: Path) -> str:
+    from tests.forging import unfit_flags
+
+    with variable("SURROGATE_NAS_HOME", str(folder / "home")):
+        return held(lambda: unfit_flags(folder))
+
+
+@attack("A.4 configurations beside code (14 kinds)")
+def beside(folder: Path) -> str:
+    from tests.configurations import CONFIGURATIONS, configured
+
+    for kind, code in CONFIGURATIONS.items():
+        (folder / kind).mkdir()
+        for name in ("COMPUTED", "TRAINING"):
+            search = "search", f"mine.py:{name}", "random", "--out", name
+            file = configured(folder / kind, code, scale=1)
+            before = given(file.parent, *search, "--budget", 2)
+            configured(folder / kind, code, scale=2)
+            again = given(file.parent, *search, "--budget", 4)
+            if before.returncode or again.returncode != 2 or "never mixed" not in said(again):
+                raise Succeeded(f"{kind}, {name}: {said(before)}, then {said(again)}")
+    return f"{len(CONFIGURATIONS)} kinds are noticed, of Computed and of Training: {said(again)}"
+
+
+@attack("A.5 checkpoints flipped and cut (150)")
+def damages(folder: Path) -> str:
+    from tests.damaging import flipped_and_cut
+
+    return held(lambda: flipped_and_cut(folder, 150))
+
+
+def held(check: Callable[[], str]) -> str:
+    """What a check says that tests make too."""
+    try:
+        return check()
+    except AssertionError as error:
+        raise Succeeded(str(error)) from error
 
 
 @attack("B.2 what is no processor's name")

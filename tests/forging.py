@@ -169,6 +169,11 @@ def cheat(lines: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
 
 
 def unfit_flags(folder: Path) -> str:
+    """Seal archives with every value of `FLAGS` and `IDLE_FLAGS`, over true and forged runs.
+
+    Raises:
+        AssertionError: One is valid, or a field of the description has no value there.
+    """
     compared(folder)
     fields = {name.partition(".")[0] for name in (*FLAGS, *IDLE_FLAGS)}
     left_out = Store(folder / "out").read().keys() - fields - {"version", "written_by", "with"}
@@ -185,7 +190,7 @@ def unfit_flags(folder: Path) -> str:
                     continue
                 if verify(path, replay_all=True).valid is not False:
                     raise AssertionError(f"{field}: {value!r} is valid")
-    return f"{n} are refused"
+    return f"{n} fields that do not fit are refused"
 
 
 SUITE = """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,36 +11,9 @@ from typing import Any
 
 import pytest
 
-import surrogate_nas as sn
-from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
-from surrogate_nas.benchmarks.running import RunningTrial
-from surrogate_nas.benchmarks.training import Training
-from surrogate_nas.files import HOME_VARIABLE, locked
-
-SPACE = sn.ChoiceSpace("net", {"width": (8, 16), "depth": (1, 2)})
-CELL = SPACE.at((0, 1))
-LOSS = "valid_error"
-WHOLE = [64.0 - epoch for epoch in range(1, 10)]
-
-
-def train(_cell: sn.Cell, trial: RunningTrial) -> None:
-    """Continue from what the checkpoint holds, so that another one gives another error."""
-    (trial.folder / "more").mkdir(exist_ok=True)
-    state = trial.folder / "more" / "state.txt"
-    left = float(state.read_text()) if trial.start else 64.0
-    for epoch in range(trial.start + 1, trial.epochs + 1):
-        left -= 1
-        state.write_text(str(left))
-        (trial.folder / "log.txt").write_text("x" * epoch)
-        trial.report(epoch, valid_error=left)
-
-
-def asked(*epochs: int) -> tuple[list[float], float]:
-    """The values of the cell after some epochs, and the charge."""
-    bench = Training(SPACE, train, metrics=[LOSS], epochs=9)
-    values, cost = bench.measure([CELL], [Question(LOSS, length) for length in epochs])
-    return values[0].tolist(), float(cost[0])
+from surrogate_nas.files import locked
+from tests.damaging import CELL, WHOLE, asked, flipped_and_cut, training
 
 
 @pytest.fixture
@@ -49,7 +21,7 @@ def place(fresh_home: Path) -> TrainingFolder:
     """The folder of a training with a checkpoint of three epochs."""
     assert fresh_home.is_dir()
     asked(3)
-    return TrainingFolder(Training(SPACE, train, metrics=[LOSS], epochs=9).folder_of(CELL))
+    return TrainingFolder(training().folder_of(CELL))
 
 
 def checkpoint(place: TrainingFolder) -> Path:
@@ -119,22 +91,8 @@ def test_a_damaged_report_ends_no_later_search(place: TrainingFolder, line: byte
 
 
 @pytest.mark.slow
-def test_no_flipped_bit_and_no_cut_changes_a_result(
-    place: TrainingFolder, fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = random.Random(0)
-    for number in range(40):
-        home = shutil.copytree(fresh_home, tmp_path / str(number))
-        monkeypatch.setenv(HOME_VARIABLE, str(home))
-        copied = home / place.path.relative_to(fresh_home)
-        files = sorted(path for path in copied.rglob("*") if path.is_file())
-        path = rng.choice([file for file in files if file.stat().st_size])
-        flipped = bytearray(path.read_bytes())
-        at = rng.randrange(len(flipped))
-        flipped[at] ^= 1 << rng.randrange(8)
-        path.write_bytes(flipped if number % 2 else flipped[:at])
-        values, cost = asked(*range(1, 10))
-        assert values == WHOLE and 0 < cost < 1e6, path
+def test_no_flipped_bit_and_no_cut_changes_a_result(tmp_path: Path) -> None:
+    assert flipped_and_cut(tmp_path, 40).startswith("40 damages")
 
 
 def test_the_checkpoint_that_another_process_continues_is_not_removed(
