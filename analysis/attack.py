@@ -185,19 +185,8 @@ def replaced(folder: Path) -> str:
 
 
 HOSTILE = """
-import os, signal, subprocess, sys
+import signal
 import surrogate_nas as sn
-
-class Detaches(sn.Strategy):
-    def ask(self, n):
-        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
-        with open("left", "a") as file:
-            print(subprocess.Popen(sleep, start_new_session=True).pid, file=file)
-            if not os.fork():
-                os.setsid()
-                print(subprocess.Popen(sleep, start_new_session=True).pid, file=file, flush=True)
-                os._exit(0)
-        return [self.space.sample(self.rng)]
 
 class Waits(sn.Strategy):
     def ask(self, n):
@@ -205,64 +194,6 @@ class Waits(sn.Strategy):
         while True:
             signal.pause()
 """
-
-
-def hosted(folder: Path, name: str, *more: object) -> subprocess.CompletedProcess[str]:
-    """A comparison with one of `HOSTILE`."""
-    (folder / "hostile.py").write_text(HOSTILE)
-    return given(
-        folder,
-        "compare",
-        "fashion",
-        "--strategies",
-        f"hostile.py:{name},random",
-        "--runs",
-        2,
-        "--budget",
-        14,
-        "--call-limit",
-        8,
-        "--out",
-        "out",
-        *more,
-    )
-
-
-@attack("A.6 a strategy's detached children")
-def detached(folder: Path) -> str:
-    hosted(folder, "Detaches")
-    left = [int(line) for line in (folder / "left").read_text().split()]
-    time.sleep(1)
-    if alive := [pid for pid in left if _runs(pid)]:
-        for pid in alive:
-            os.kill(pid, signal.SIGKILL)
-        raise Succeeded(f"{len(alive)} of {len(left)} outlive the command")
-    return f"none of {len(left)} outlives the command"
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-@attack("A.6 what is no number, name or budget")
-def numbers(folder: Path) -> str:
-    short = COMPARE[:2]
-    for more in (
-        ("--strategies", ","),
-        ("--strategies", " , ", "--strategies", ""),
-        ("--budget-seconds", "1e-300"),
-        ("--budget", "9" * 20),
-        ("--runs", "9" * 20),
-        ("--simulated-workers", "9" * 20),
-        ("--budget", "0"),
-    ):
-        line = refused(folder, *short, *more, "--out", "out")
-        if (folder / "out").exists():
-            raise Succeeded(f"something is written with {' '.join(more)}")
-    return line
 
 
 @attack("A.6 a FIFO as --with, and as a benchmark")
@@ -415,60 +346,6 @@ attack("A.3 a table that grows while two workers run")(
 attack("A.3 a table of other numbers in the place of one in use")(table_replaced(1.0, ""))
 
 
-ENDINGS = {
-    "exit(0)": "exit(0)",
-    "sys.exit(3)": "sys.exit(3)",
-    "os._exit(0)": "os._exit(0)",
-    "SystemExit": "raise SystemExit",
-    "KeyboardInterrupt": "raise KeyboardInterrupt",
-}
-ENDING = """
-import os
-import sys
-
-import surrogate_nas as sn
-
-
-def error(cell):
-    {how}
-
-
-SPACE = sn.EnumerableChoiceSpace("ends", {{"a": (1, 2, 3), "b": (1, 2, 3)}})
-BENCH = sn.Computed(SPACE, {{"valid_error": error}}, cheap={cheap})
-"""
-
-
-def with_ending(how: str, *options: object) -> Attack:
-    def ended(folder: Path) -> str:
-        line = ""
-        for cheap in (False, True):
-            (folder / "ends.py").write_text(ENDING.format(how=how, cheap=cheap))
-            if not options:
-                line = refused(folder, "search", "ends.py:BENCH", "random", "--budget", 2)
-            short = (
-                "--strategies",
-                "random",
-                "--runs",
-                2,
-                "--budget",
-                2,
-                *options,
-                "--out",
-                f"out-{cheap}",
-            )
-            line = refused(folder, "compare", "ends.py:BENCH", *short)
-            if any((folder / f"out-{cheap}").glob("report.html")):
-                raise Succeeded("a report of nothing is written")
-        return line
-
-    return ended
-
-
-for what, how in ENDINGS.items():
-    ATTACKS[f"A.7 a metric that ends the process by {what}"] = with_ending(how)
-    ATTACKS[f"A.7 a metric that ends a worker by {what}"] = with_ending(how, "--workers", 2)
-
-
 @contextmanager
 def variable(name: str, value: str) -> Iterator[None]:
     """A variable of the environment while the block runs."""
@@ -490,7 +367,7 @@ def flags(folder: Path) -> str:
     from tests.forging import unfit_flags
 
     with variable("SURROGATE_NAS_HOME", str(folder / "home")):
-        return held(lambda: unfit_flags(folder))
+        return unfit_flags(folder)
 
 
 @attack("A.4 configurations beside code (14 kinds)")
@@ -514,15 +391,7 @@ def beside(folder: Path) -> str:
 def damages(folder: Path) -> str:
     from tests.damaging import flipped_and_cut
 
-    return held(lambda: flipped_and_cut(folder, 150))
-
-
-def held(check: Callable[[], str]) -> str:
-    """What a check says that tests make too."""
-    try:
-        return check()
-    except AssertionError as error:
-        raise Succeeded(str(error)) from error
+    return flipped_and_cut(folder, 150)
 
 
 @attack("B.2 what is no processor's name")
@@ -560,7 +429,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="attack-") as folder:
             try:
                 print(f"{name}: withstood: {function(Path(folder)):.200}", flush=True)
-            except Succeeded as error:
+            except (Succeeded, AssertionError) as error:  # the tests raise the second
                 succeeded += 1
                 print(f"{name}: SUCCEEDED: {str(error):.300}", flush=True)
     print(f"{succeeded} attacks succeeded.")

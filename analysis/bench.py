@@ -31,6 +31,7 @@ import typer
 
 import surrogate_nas as sn
 from surrogate_nas.core.threads import one_thread
+from surrogate_nas.results.api import read_comparison
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 
@@ -379,124 +380,6 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
         yield f"{name}: memory of a training after one of one epoch", float(made.stdout), "MB"
 
 
-_ON_A_PROCESSOR = """
-import sys, hashlib
-import surrogate_nas as sn
-from surrogate_nas.training import TASKS, train
-
-for line in sys.stdin:
-    task, cell, epochs = line.split()
-    (curve,) = train([sn.nb201()[int(cell)]], TASKS[task], epochs=int(epochs), seed=1)
-    numbers = repr((curve.values, curve.finals))
-    print(curve.seconds, hashlib.sha256(numbers.encode()).hexdigest(), flush=True)
-"""
-
-
-@measurement
-def latency(
-    task: str = "fashion",
-    train: int = 100,
-    test: int = 200,
-    again: int = 30,
-) -> Figures:
-    """Does a measured latency repeat, and do some measured cells tell that of the others, by a
-    ridge on counts?
-    """
-    from scipy.stats import spearmanr
-    from sklearn.linear_model import Ridge
-
-    from surrogate_nas.space.nb201.encodings import operation_counts
-    from surrogate_nas.training import task_named
-    from surrogate_nas.training.hardware import Protocol, draw_cells, measure
-
-    network = task_named(task).network()
-    protocol = Protocol("cpu", 1, 1, 10)
-    cells = draw_cells(train + test)
-    first = measure(cells, network, protocol)
-    second = measure(cells[:again], network, protocol, seed=1)
-    yield "drift", 100 * first.drift, "%"
-    for clock in ("", "wall"):
-        both = [np.median(one.timings(clock)[:again], axis=1) for one in (first, second)]
-        yield (
-            f"{again} cells again, {clock or protocol.clock} clock",
-            spearmanr(*both).statistic,
-            "Spearman",
-        )
-    counts = operation_counts(np.array([cell.choices for cell in cells], dtype=np.int8)).astype(
-        float
-    )
-    model = Ridge(alpha=1.0).fit(counts[:train], first.latency[:train])
-    found = spearmanr(model.predict(counts[train:]), first.latency[train:]).statistic
-    yield f"{test} others from {train} measured", found, "Spearman"
-
-
-@measurement
-def surrogates(
-    models: str = "xgboost,extra_trees,gp,ridge,gnn,ensemble",
-    learned: int = 1563,
-    seeds: int = 1,
-) -> Figures:
-    """Models that learn cells of NAS-Bench-201 and predict all, beside the plainest of
-    scikit-learn.
-    """
-    from scipy.stats import kendalltau
-    from sklearn.ensemble import RandomForestRegressor
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, WhiteKernel
-
-    from surrogate_nas.space.nb201.encodings import one_hot
-    from surrogate_nas.surrogates import make_model
-    from surrogate_nas.surrogates.evaluation import split_cells
-
-    bench = sn.load("nb201-cifar10")
-    values, space, encoded = (
-        bench.column("valid_error", 200),
-        list(bench.space),
-        one_hot(bench.space.choices),
-    )
-
-    def ours(name: str, seed: int, train: np.ndarray) -> np.ndarray:
-        return (
-            make_model(name, "error", seed=seed)
-            .fit([space[i] for i in train], values[train])
-            .predict(space)
-            .mean
-        )
-
-    def theirs(model: Any, train: np.ndarray) -> np.ndarray:
-        return model.fit(encoded[train], np.log(values[train])).predict(encoded)
-
-    cases: dict[str, Callable[[int, np.ndarray], np.ndarray]] = {
-        name: lambda seed, train, name=name: ours(name, seed, train)  # type: ignore[misc]
-        for name in models.split(",")
-    }
-    kernel = RBF() + WhiteKernel()
-    cases["random forest on one-hot"] = lambda seed, train: theirs(
-        RandomForestRegressor(random_state=seed), train
-    )
-    cases["GP on one-hot"] = lambda _, train: theirs(
-        GaussianProcessRegressor(kernel, normalize_y=True), train
-    )
-    ours("gp", 0, np.arange(50))  # encodes the space, once a process
-    for name, run in cases.items():
-        taus = []
-        spent = []
-        for seed in range(seeds):
-            split = split_cells(bench.space, values, learned, seed=seed)
-            began = time.process_time()
-            found = run(seed, split.train)
-            spent.append(time.process_time() - began)
-            taus.append(kendalltau(found[split.test], values[split.test]).statistic)
-        yield f"{name}: τ on cells not learned", float(np.mean(taus)), ""
-        yield f"{name}: learn {learned:,} and predict all", statistics.median(spent), "s"
-
-
-def _read_as_json(folder: Path) -> dict[str, Any]:
-    from surrogate_nas.results.api import read_comparison
-
-    return read_comparison(folder).to_json()
-
-
 @measurement
 def stores(runs: str = "100,1000", cells: int = 25) -> Figures:
     """What a folder of many runs costs to make, to open again and to read, and what it weighs."""
@@ -517,7 +400,7 @@ def stores(runs: str = "100,1000", cells: int = 25) -> Figures:
             )
             yield (
                 f"{n} runs: read",
-                seconds(partial(_read_as_json, out)),
+                seconds(partial(read_comparison, out)),
                 "s",
             )
             yield (

@@ -9,8 +9,7 @@ One thread on a CPU is timed by its own processor clock, which stands still whil
 has the core; on an idle machine it agrees with the wall clock. Two measurements of 30 cells on two
 cores where four to five processes wanted one ranked them with a Spearman of .99 (published
 network), .97 (a small one, batch 32) and .96 (batch 1) by the processor's clock, and .86, .85 and
-.96 by the wall clock. The wall clock is read too, and both are reported
-(``analysis/bench.py latency`` prints both).
+.96 by the wall clock. The wall clock is read too, and both are reported.
 """
 
 from __future__ import annotations
