@@ -15,6 +15,7 @@ from tests.outcomes import bare
 
 GATE = '''"""Random search that waits at its tenth trial until it may go on."""
 
+import os
 import time
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Gate(sn.Strategy):
 
     def ask(self, n):
         if self.told == 10:
-            (HERE / str(time.monotonic_ns())).touch()
+            (HERE / str(os.getpid())).touch()
             while not GO.exists():
                 time.sleep(0.01)
         return [self.space.sample(self.rng)]
@@ -71,10 +72,11 @@ class Gated:
         self.arguments[-2:-2] = ["--engine", engine]
         return self.start(str(self.folder))
 
-    def arrived(self, count: int) -> None:
-        """Wait until a number of strategies wait at the gate."""
-        while len(list(self.here.iterdir())) < count:
+    def arrived(self, count: int) -> set[int]:
+        """Wait until a number of strategies wait at the gate; return their processes."""
+        while len(found := list(self.here.iterdir())) < count:
             time.sleep(0.01)
+        return {int(file.name) for file in found}
 
     def open(self) -> None:
         self.go.touch()

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from analysis.torture import hit, marked, workers
@@ -70,8 +71,10 @@ def test_a_killed_comparison_leaves_no_process_and_goes_on(
     gated = Gated(tmp_path / "work")
     mark = str(tmp_path)
     process = gated.start(mark)
-    gated.arrived(2)
-    assert len(workers(mark)) >= 2 and hit(process, kind, mark)
+    at_gate = gated.arrived(2)
+    (idle,) = workers(mark) - at_gate  # made a run of random search, and will make the next
+    assert at_gate < workers(mark) and psutil.Process(idle).children() == []
+    assert hit(process, kind, mark)
     _, errors = process.communicate()
     assert (process.returncode, errors.strip()) == (code, says)
     while marked(mark):  # for ever, if one outlives it
