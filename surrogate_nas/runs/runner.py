@@ -43,7 +43,8 @@ from surrogate_nas.runs.trainings import Slots, slots_of
 from surrogate_nas.runs.versions import count_version
 from surrogate_nas.runtime.engines import Jobs, Outcome, check_engine, stays_here
 from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.runtime.worker import Task, outcome, tell
+from surrogate_nas.runtime.worker import Task, outcome, share, tell
+from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
 
@@ -102,6 +103,7 @@ class Experiment:
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
         flags = {entry.label: introduce(entry, objective.parts) for entry in self.entries}
+        self._flags = flags
         if any(one.needs_supernet for one in flags.values()):
             supernet_context_of(objective)
         for label, one in flags.items():
@@ -328,6 +330,9 @@ class Experiment:
         """
         name = entry.label
         began = time.perf_counter()
+        space = self.objective.benchmark.space.definition
+        if self._flags[name].shares_points and not entry.blinded and space in SPACES:
+            share("surrogate_nas.strategies.bo.points:prepare_named", space)
         follower = Follower(slots, watch, watcher)
         file = str(entry.target).rpartition(":")[0] if entry.origin == "file" else ""
         try:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import warnings
+from contextlib import suppress
+from importlib import import_module
 
 from surrogate_nas.core.threads import VARIABLES
-from surrogate_nas.runtime.worker import adopt, end_descendants
+from surrogate_nas.runtime.worker import SHARED_VARIABLE, adopt, end_descendants
 
 _server = os.getpid()
+_shared = open(os.environ.pop(SHARED_VARIABLE))
 
 
 def _end_all() -> None:
@@ -19,9 +23,21 @@ def _end_all() -> None:
         end_descendants()
 
 
+def _compute() -> None:
+    """Before every fork of the server: what later workers are to find in their caches."""
+    if os.getpid() != _server:
+        return
+    for line in _shared.readlines():
+        module, name, argument = re.split("[: ]", line.rstrip("\n"), maxsplit=2)
+        with suppress(Exception):
+            getattr(import_module(module), name)(argument)
+        gc.freeze()
+
+
 os.environ.update(VARIABLES)  # before NumPy is imported
 os.setsid()  # neither Ctrl-C nor what kills a group reaches it before it has tidied up
 adopt()
 warnings.filterwarnings("ignore", "forkserver: waitpid")  # of what it has adopted
 atexit.register(_end_all)
+os.register_at_fork(before=_compute)
 gc.freeze()  # else the first collection in a fork copies all of our memory

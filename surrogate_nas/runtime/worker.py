@@ -24,8 +24,9 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from os import _exit as end_process  # also where a user's function runs (`staying`)
 from tempfile import TemporaryFile
@@ -45,6 +46,8 @@ J = TypeVar("J")
 R = TypeVar("R")
 PRELOADED = [f"{__package__}.preload", "numpy", "scipy.linalg"]
 """What the fork server imports before it forks a worker; later rooms add to it."""
+SHARED_VARIABLE = "SURROGATE_NAS_SHARED"
+"""Names the file that tells the fork server what to compute."""
 _ALIVE, _SAID, _DONE, _FAILED = "alive", "said", "done", "failed"
 """What a worker sends: a sign of life, something for who follows its job, or how that ended."""
 _VARIABLES = "SURROGATE_NAS_"
@@ -376,18 +379,40 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
         multiprocessing.current_process().daemon = False  # as those of Dask are
         process = context.Process(target=function, args=arguments, daemon=True)
         main = sys.modules["__main__"]
-        before = os.environ.get("PYTHONPATH")
+        before = dict(os.environ)
         try:
             os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+            os.environ[SHARED_VARIABLE] = _shared_file().name
             forkserver.ensure_running()
             sys.modules["__main__"] = ModuleType("__main__")
             process.start()
         finally:
             sys.modules["__main__"] = main
-            del os.environ["PYTHONPATH"]
-            if before is not None:
-                os.environ["PYTHONPATH"] = before
+            for name in ("PYTHONPATH", SHARED_VARIABLE):
+                del os.environ[name]
+                if name in before:
+                    os.environ[name] = before[name]
     return process
+
+
+@cache
+def _shared_file() -> Any:
+    return open(os.path.join(util.get_temp_dir(), f"shared-{os.getpid()}"), "w")
+
+
+@cache
+def share(function: str, argument: str) -> None:
+    """Let the fork server call a function of this package once, before it forks the next worker.
+
+    All later workers share what the function has cached, so that they need not compute it again.
+
+    Args:
+        function: As ``module:name``; it runs no code of a user.
+        argument: A text without a line break.
+    """
+    file = _shared_file()
+    file.write(f"{function} {argument}\n")
+    file.flush()
 
 
 def _cause(words: str) -> Cause:
@@ -571,6 +596,8 @@ def _forked() -> None:
     _guard = threading.RLock()
     _workers.clear()
     _here.clear()
+    _shared_file.cache_clear()
+    share.cache_clear()
     _forget_server()
 
 

@@ -80,6 +80,7 @@ class Strategy(ABC):
     uses_known: ClassVar[bool] = False
     needs_supernet: ClassVar[bool] = False
     from_outside: ClassVar[bool] = False
+    shares_points: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     epochs: Sequence[int] = ()
     readable: Mapping[int, Sequence[str]] = {}

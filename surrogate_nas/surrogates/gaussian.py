@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import dtrsm
-from scipy.optimize import minimize
 
 __all__ = [
     "MOST_FOR_LIKELIHOOD",
@@ -471,6 +470,8 @@ def most_likely_weights(
 
     start = np.append(np.zeros(len(points)), _START_NOISE)
     bounds = [tuple(2 * b for b in _BOUNDS)] * len(points) + [_NOISE_BOUNDS]
+    from scipy.optimize import minimize  # slow to import, and `bo` does without it
+
     solution = minimize(
         cost,
         start,

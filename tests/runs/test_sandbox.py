@@ -57,6 +57,28 @@ def told(run: Run) -> list[tuple[str, float]]:
     return [(trial.cell.text, trial.score) for trial in run.trials]
 
 
+SHARING = '''"""A strategy that refuses to compute the points of its space."""
+
+from surrogate_nas.strategies.bo.points import whole
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
+
+
+class Sharing(BayesianOptimisation):
+    def __init__(self, space, *, seed):
+        misses = whole.cache_info().misses
+        super().__init__(space, seed=seed)
+        assert whole.cache_info().misses == misses
+'''
+
+
+def test_runs_of_a_users_bo_share_the_points_of_the_space(
+    objective: Objective, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(SHARING)
+    run = run_of(f"{tmp_path}/mine.py:Sharing", objective)
+    assert not run.failure and len(run.trials) == 14
+
+
 @pytest.mark.parametrize("harmful", HARMFUL, ids=lambda harmful: harmful.__name__)
 def test_what_a_strategy_does_to_its_process_is_its_own_failure(
     harmful: type[Strategy],

@@ -43,6 +43,7 @@ class Flags(NamedTuple):
         needs_supernet: Whether it trains a supernet for itself.
         from_outside: Whether its answers come from outside, so that they are stored, and may be
             none.
+        shares_points: Whether its runs share the points of a space, as those of `bo` do.
     """
 
     batch_size: int = 1
@@ -51,6 +52,7 @@ class Flags(NamedTuple):
     uses_known: bool = False
     needs_supernet: bool = False
     from_outside: bool = False
+    shares_points: bool = False
 
 
 def flags_of(strategy: Strategy) -> Flags:

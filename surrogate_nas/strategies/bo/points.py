@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.surrogates.gaussian import Floats
 
@@ -110,17 +111,26 @@ def _averaged(cells: Floats, of_cell: Places) -> Floats:
     return np.asarray(sums / counts[:, None])
 
 
-def prepare(space: Space, is_listed: bool) -> None:
-    """Work out what points follow from, where nothing of R has to be learned.
+LARGEST_LISTED = 32_768
+"""The most cells of a space of which all are points."""
 
-    Args:
-        space: The space.
-        is_listed: Whether `whole` will be asked, and not `some`.
-    """
-    if is_listed:
+
+def prepare(space: Space) -> None:
+    """Work out what points follow from, where nothing of R has to be learned."""
+    if is_listed(space):
         whole(listed(space), False)
     else:
         some(space, [space.reference], False)
+
+
+def is_listed(space: Space) -> bool:
+    """Whether all cells of a space are points, and not only some."""
+    return isinstance(space, Enumerable) and space.size <= LARGEST_LISTED
+
+
+def prepare_named(name: str) -> None:
+    """Prepare a space of the project in the process that workers are forked from."""
+    prepare(SPACES[name])
 
 
 @lru_cache(maxsize=16)

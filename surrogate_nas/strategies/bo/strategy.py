@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_flag, check_number, check_whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.space import Cell, Space, listed
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Places, Seen
@@ -34,14 +34,13 @@ from surrogate_nas.strategies.bo.front import (
     reference_of,
     shortfall,
 )
-from surrogate_nas.strategies.bo.points import Points, prepare, whole
+from surrogate_nas.strategies.bo.points import Points, is_listed, prepare, whole
 from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
 from surrogate_nas.strategies.bo.substitute import Substitute
 from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, LossPosterior
 from surrogate_nas.strategies.nsga2 import survivors
 from surrogate_nas.surrogates.gaussian import Floats
 
-_LARGEST_LISTED = 32_768
 _PARENTS = 10
 _CENTRES = 10
 _ALIKE = 1e-9
@@ -76,6 +75,7 @@ class BayesianOptimisation(Strategy):
     batch_size: ClassVar[int] = 1
     uses_known: ClassVar[bool] = True
     many_objectives: ClassVar[bool] = True
+    shares_points: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -138,10 +138,10 @@ class BayesianOptimisation(Strategy):
         self._substitute = None if model == _EXPERTS else Substitute(model, space, seed % 2**32)
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
-        self._listed = isinstance(space, Enumerable) and space.size <= _LARGEST_LISTED
+        self._listed = is_listed(space)
         self._pool: Pool | None = None
         self._rules: list[str] = []
-        prepare(space, self._listed)  # once a process, and not while a question waits
+        prepare(space)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Store the trials; a newer trial of a cell replaces the earlier one, and a failed cell
