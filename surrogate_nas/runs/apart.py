@@ -42,7 +42,8 @@ Make = Callable[..., Run]
 class _Above:
     """The process that follows a run, from inside: its slots, its watcher, and what it watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_watched: bool) -> None:
+        self._is_watched = is_watched
         self._interrupted: Callable[[], None] | None = None
         self._is_interrupted = False
         self._ends: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
@@ -75,7 +76,8 @@ class _Above:
 
     def keep(self, trials: Sequence[Trial]) -> None:
         say(("trials", trials))
-        self._is_over = self._ends.get()
+        if self._is_watched:
+            self._is_over = self._ends.get()
 
     def watch(self, _: Sequence[Trial]) -> bool | None:
         return self._is_over
@@ -98,9 +100,9 @@ class _Above:
         say(("drop", task))
 
 
-def _made(make: Make, told: bool, entry: Any) -> Run | None:
+def _made(make: Make, told: bool, is_watched: bool, entry: Any) -> Run | None:
     """Make a run in this process; None where it was interrupted."""
-    above = _Above()
+    above = _Above(is_watched=is_watched)
     try:
         return make(
             entry=received(entry),
@@ -149,7 +151,8 @@ class Follower:
             KeyboardInterrupt: Ctrl-C was pressed; what trained then has ended.
         """
         packed = sent(entry)
-        self._worker = Worker(Task.of(partial(_made, make, self._watcher is not None)))
+        function = partial(_made, make, self._watcher is not None, self._watch is not None)
+        self._worker = Worker(Task.of(function))
         with ExitStack() as stack:
             stack.callback(self._worker.end)
             if self._slots is not None:
@@ -175,7 +178,8 @@ class Follower:
         match content:
             case ("trials", trials):
                 self.trials += trials
-                self._worker.send(None if self._watch is None else self._watch(trials))
+                if self._watch is not None:
+                    self._worker.send(self._watch(trials))
             case ("watcher", name, *arguments):
                 getattr(self._watcher, name)(*arguments)
             case ("train", number, task, job, alone):

@@ -332,7 +332,7 @@ class Experiment:
         began = time.perf_counter()
         space = self.objective.benchmark.space.definition
         if self._flags[name].shares_points and not entry.blinded and space in SPACES:
-            share("surrogate_nas.strategies.bo.points:prepare_named", space)
+            share("surrogate_nas.strategies.bo.strategy:prepare_named", space)
         follower = Follower(slots, watch, watcher)
         file = str(entry.target).rpartition(":")[0] if entry.origin == "file" else ""
         try:

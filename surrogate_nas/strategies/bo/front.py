@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr, ndtr
 
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.expert import Seen
@@ -67,8 +68,6 @@ def shortfall(room: Floats, seen: Seen) -> Floats:
         room: Shape ``(k, levels)``.
         seen: Mean and variance of the values' logarithms, shapes ``(k,)``.
     """
-    from scipy.special import log_ndtr, ndtr
-
     mean, variance = (np.broadcast_to(part[:, None], room.shape)[room > 0] for part in seen)
     deviation = np.sqrt(variance)
     left = room[room > 0]

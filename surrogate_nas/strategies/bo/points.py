@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.surrogates.gaussian import Floats
 
@@ -126,11 +125,6 @@ def prepare(space: Space) -> None:
 def is_listed(space: Space) -> bool:
     """Whether all cells of a space are points, and not only some."""
     return isinstance(space, Enumerable) and space.size <= LARGEST_LISTED
-
-
-def prepare_named(name: str) -> None:
-    """Prepare a space of the project in the process that workers are forked from."""
-    prepare(SPACES[name])
 
 
 @lru_cache(maxsize=16)

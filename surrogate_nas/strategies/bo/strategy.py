@@ -20,10 +20,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from surrogate_nas.core.arguments import check_flag, check_number, check_whole
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Space, listed
+from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Places, Seen
@@ -50,6 +52,11 @@ _ROUND = ("improvement", "probability", "improvement", "near")
 _EXPERTS = "experts"
 _BY_TURNS = "by_turns"
 _ALL = "all"
+
+
+def prepare_named(name: str) -> None:
+    """Prepare a space of the project in the process that workers are forked from."""
+    prepare(SPACES[name])
 
 
 class BayesianOptimisation(Strategy):
@@ -497,8 +504,6 @@ def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
     """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape
     ``(k,)``.
     """
-    from scipy.special import ndtr
-
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
     gains = np.zeros(len(left))
