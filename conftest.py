@@ -17,6 +17,9 @@ from surrogate_nas.space import registry
 with suppress(ImportError):  # it closes all handlers of logging, and with absl's what pytest reads
     import submitit  # noqa: F401
 
+collect_ignore = ["surrogate_nas/runtime/preload.py"]
+"""What makes the process that imports it a fork server."""
+
 
 def pytest_configure() -> None:
     """Ctrl-C does what it does in a terminal, also in tests that a script runs in the background, which ignore it."""  # noqa: E501
