@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from surrogate_nas.training.fast.compiled import CPU_VARIABLE
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the tests of this clone
 SNAS = [sys.executable, "-m", "surrogate_nas"]
@@ -359,9 +357,6 @@ def variable(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-TRAIN = ("train", 11, "--task", "digits", "--epochs", 1)
-
-
 @attack("A.3 archives with flags that do not fit (all fields of a stored experiment)")
 def flags(folder: Path) -> str:
     from tests.forging import unfit_flags
@@ -392,20 +387,6 @@ def damages(folder: Path) -> str:
     from tests.damaging import flipped_and_cut
 
     return flipped_and_cut(folder, 150)
-
-
-@attack("B.2 what is no processor's name")
-def no_processor(folder: Path) -> str:
-    for name in ("nosuchcpu", "-", "help", "i386", "-mcpu=haswell", "a b", "../x", "x" * 5000):
-        with variable(CPU_VARIABLE, name):
-            made = given(folder, *TRAIN)
-        if made.returncode != 2 or len(made.stderr.strip().splitlines()) > 1:
-            raise Succeeded(f"exit code {made.returncode} for {name:.20}: {said(made)}")
-    with variable(CPU_VARIABLE, "native"):
-        own = given(folder, *TRAIN)
-    if own.returncode:
-        raise Succeeded(f"native: {said(own)}")
-    return said(made)
 
 
 def main() -> int:

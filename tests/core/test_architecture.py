@@ -168,7 +168,6 @@ LENT = {
     "tables.sources.nb201.extracts",
     "tables.sources.spreadsheet",
     "tables.sources.tabm",
-    "training.fast.compiled",
     "training.hardware",
     "training.hardware.latency",
     "training.losses",

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from surrogate_nas.benchmarks.live import LiveBenchmark
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Space, nb201, space_named
 from surrogate_nas.space.network import CONV3, NONE, POOL, SKIP, Graph, Network
@@ -181,7 +180,8 @@ def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) 
 def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
     space = space_named(name)
     rng = np.random.default_rng(3)
-    found = [compare(space, space.sample(rng), network) for network in NETWORKS.values()]
+    some = [*NETWORKS.values()][:: 3 if name in ("darts", "nasnet") else 1]
+    found = [compare(space, space.sample(rng), network) for network in some]
     for what in found[0]:
         *most, worst = sorted(one[what] for one in found)
         assert np.median(most) < 3e-6 and most[-1] < MOST and worst < 1e-2, what
@@ -337,7 +337,7 @@ def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it() -> None:
         theirs(x).square().sum().backward()
         optimiser.step()
         ours.backward(2 * ours.forward(x.float().numpy()))
-        ours.descend(0.05, 0.9, 5e-4)
+        ours.sgd_step(0.05, 0.9, 5e-4)
     moved = {name: one.detach().numpy() for name, one in theirs.named_parameters()}
     assert off(flat(ours.weights()), flat(moved)) < 1e-5
 
@@ -406,9 +406,15 @@ PLAIN = "X86_V4 AVX512_ICL AVX512_SPR"
 COMPILES = "from surrogate_nas.training.fast.compiled import kernels; print(kernels().shape)"
 
 
-def fresh(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+def fresh(code: str, cpu: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, with kernels for another processor if one is named."""
+    other = f"compiled._processor = lambda _: ({cpu!r}, '')\n" if cpu else ""
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [
+            sys.executable,
+            "-c",
+            f"from surrogate_nas.training.fast import compiled\n{other}{code}",
+        ],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
@@ -435,7 +441,7 @@ def test_trainings_are_the_same_bit_for_bit_on_every_processor() -> None:
     here = fresh(WHOLE)
     assert here.stdout.count("valid_loss") == 4, here.stderr
     lesser = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": PLAIN}
-    other = fresh(WHOLE, **{compiled.CPU_VARIABLE: "x86-64-v3"}, **lesser)
+    other = fresh(WHOLE, "x86-64-v3", **lesser)
     assert other.stdout == here.stdout, other.stderr
 
 
@@ -454,9 +460,7 @@ def test_what_multiplies_matrices_is_the_same_where_the_message_is_followed() ->
         "from surrogate_nas.benchmarks.live import"
         " LiveBenchmark\nprint(LiveBenchmark('generation').engine)\n"
     )
-    one, other = (
-        fresh(code, **{compiled.CPU_VARIABLE: name}, **lesser) for name in ("", "haswell")
-    )
+    one, other = (fresh(code, name, **lesser) for name in ("", "haswell"))
     assert "valid_frechet" in one.stdout and one.stdout == other.stdout, other.stderr
 
 
@@ -464,7 +468,7 @@ EMULATED = (
     "import numpy as np\nfrom surrogate_nas.training.fast.compiled import kernels\nrng ="
     " np.random.default_rng(0)\ndef some(n):\n    return np.ldexp(rng.uniform(-2, 2, n),"
     " rng.integers(-149, 40, n)).astype(np.float32)\nweights, gradients, momenta = (some(160_000)"
-    " for _ in range(3))\nkernels().descend(*(one.ctypes.data for one in (weights, gradients,"
+    " for _ in range(3))\nkernels().sgd_step(*(one.ctypes.data for one in (weights, gradients,"
     " momenta)), 160_000, 0.1, 0.9, 3e-4)\nprint(kernels().shape.fused, weights.tobytes().hex(),"
     " momenta.tobytes().hex())\n"
 )
@@ -473,16 +477,16 @@ EMULATED = (
 @needs_avx2
 def test_without_a_fused_multiply_add_the_numbers_are_the_same() -> None:
     own = fresh(EMULATED)
-    lacking = fresh(EMULATED, **{compiled.CPU_VARIABLE: "nocona"})
+    lacking = fresh(EMULATED, "nocona")
     assert own.stdout.startswith("True ") and lacking.stdout.startswith("False "), lacking.stderr
     assert own.stdout.removeprefix("True ") == lacking.stdout.removeprefix("False ")
-    trained = [fresh(TRAINED, **{compiled.CPU_VARIABLE: name}).stdout for name in ("", "nocona")]
+    trained = [fresh(TRAINED, name).stdout for name in ("", "nocona")]
     assert trained[0] == trained[1] != ""
 
 
 @needs_x86
 def test_what_has_no_fused_multiply_add_is_told(tmp_path: Path) -> None:
-    made = fresh(COMPILES, **{compiled.CPU_VARIABLE: "nocona", HOME_VARIABLE: str(tmp_path)})
+    made = fresh(COMPILES, "nocona", **{HOME_VARIABLE: str(tmp_path)})
     assert "no fused multiply-add" in made.stderr and made.returncode == 0
     for shape in (WIDE, NARROW):
         assert "@llvm.fma." in assembly(shape)
@@ -538,11 +542,6 @@ def test_exponentials_keep_shape_and_order() -> None:
     assert arrays.exp(x[:0]).shape == (0, 3, 5) and float(arrays.exp(np.float64(0))) == 1
 
 
-@pytest.mark.parametrize("shape", [WIDE, NARROW])
-def test_kernels_are_written_alike_every_time(shape: object) -> None:
-    assert assembly(shape) == assembly(shape)  # type: ignore[arg-type]
-
-
 TRAINED = (
     "import sys\n"
     "from surrogate_nas.space import nb201\n"
@@ -560,10 +559,11 @@ def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
     assert "compiling" in first.stderr.lower()
     (kept,) = (fresh_home / "compiled").glob("*.o")
     whole = kept.read_bytes()
-    for damaged in (b"", whole[: len(whole) // 2], bytes(len(whole))):
+    for damaged in (b"", bytes(len(whole)), whole[: len(whole) // 2]):
         kept.write_bytes(damaged)
-        compiled.kernels.cache_clear()
-        assert compiled.kernels().shape in (WIDE, NARROW) and kept.read_bytes() == whole
+        assert not is_loaded(kept)
+    compiled.kernels.cache_clear()
+    assert compiled.kernels().shape in (WIDE, NARROW) and kept.read_bytes() == whole
     again = fresh(TRAINED)
     assert again.stdout == first.stdout and not again.stderr
 
@@ -571,51 +571,6 @@ def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
 def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "compiled").write_text("a file where a folder should be")
     assert fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)}).stdout.split("\n")[1] == "[]"
-
-
-COMMAND = (
-    "import sys\n"
-    "from surrogate_nas.cli import main\n"
-    "sys.argv = ['snas', 'train', '11', '--task', 'digits', '--epochs', '1']\n"
-    "main()\n"
-)
-
-
-@needs_x86
-@pytest.mark.parametrize("name", ["no such; thing", "i386", "-mcpu"])
-def test_a_name_that_is_no_processors_is_told(name: str, tmp_path: Path) -> None:
-    made = fresh(COMMAND, **{compiled.CPU_VARIABLE: name, HOME_VARIABLE: str(tmp_path)})
-    assert made.returncode == 2, made.stderr
-    (line,) = made.stderr.strip().splitlines()
-    assert compiled.CPU_VARIABLE in line and name in line
-    assert not [*tmp_path.rglob("*.o*")]
-
-
-def test_native_is_the_processor_at_hand(tmp_path: Path) -> None:
-    for name in ("", "native"):
-        made = fresh(COMPILES, **{compiled.CPU_VARIABLE: name, HOME_VARIABLE: str(tmp_path)})
-        assert made.returncode == 0, made.stderr
-    assert len([*(tmp_path / "compiled").glob("*.o")]) == 1
-
-
-def test_a_processor_that_this_machine_cannot_run_is_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    import llvmlite.binding as llvm
-
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    # a trial that ends as code for another processor does, by a signal
-    package = tmp_path / "surrogate_nas/training/fast"
-    package.mkdir(parents=True)
-    for folder in (package, *package.parents[:2]):
-        (folder / "__init__.py").touch()
-    (package / "compiled.py").write_text("from os import abort as trial\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(
-        UserError,
-        match=r"cannot run code for SURROGATE_NAS_CPU=future: a trial was killed by SIGABRT",
-    ):
-        compiled._try("future", llvm)
 
 
 @pytest.fixture(scope="module")
@@ -681,7 +636,7 @@ def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached: Path) -> N
     renamed = head.replace(b'"key": "', b'"key": "0')
     for other in (
         renamed,
-        head.replace(b'"descend"', b'"ascend"'),
+        head.replace(b'"sgd_step"', b'"ascend"'),
         b"{}",
         b"[1]",
         b"[" * 9999,
@@ -750,10 +705,7 @@ def test_a_task_whose_trainer_multiplies_matrices_names_them() -> None:
     assert LiveBenchmark("generation").engine.endswith(f", BLAS {machine.matrices()}")
 
 
-def test_tables_of_the_engine_before_may_be_mixed_where_it_was_the_same() -> None:
-    assert machine.agree("compiled 1", "compiled 2") and machine.agree("compiled 2", "compiled 2")
-    assert not machine.agree("compiled 1", "compiled 2, NumPy 01234567")
-    assert not machine.agree("compiled 2, BLAS 01234567", "compiled 2, BLAS 76543210")
+def test_shipped_tables_were_made_by_engines_that_sum_in_this_order() -> None:
     cards = [
         json.loads(path.read_text())
         for folder in ("losses", "protocol")
@@ -763,7 +715,7 @@ def test_tables_of_the_engine_before_may_be_mixed_where_it_was_the_same() -> Non
     engines = {loss["engine"] for loss in losses if "engine" in loss}  # since 26 November 2026
     # generation is judged by products of matrices: its engine names their library
     kernels = {engine.partition(", BLAS ")[0] for engine in engines}
-    assert engines and all(machine.agree(engine, machine.COMPILED) for engine in kernels)
+    assert kernels and kernels <= {"compiled 1", machine.COMPILED}
 
 
 def resident() -> float:

@@ -1,9 +1,8 @@
-"""Functions written down in LLVM's assembly language: what stays in a register is decided by
-whoever writes them.
+"""Functions in LLVM's assembly language: the writer decides what stays in a register.
 
 A kernel is a Python function that is run once and leaves its text behind. Loops of Python are
-unrolled; `Code.loop` is a loop of the kernel. A value of the type `Code.lanes` is a vector register
-of float32; variables become registers too.
+unrolled; `Code.loop` is a loop of the kernel. A value of the type `VECTOR` is a vector register of
+float32; variables become registers too.
 """
 
 from __future__ import annotations
@@ -15,12 +14,19 @@ from typing import TypeAlias
 
 I64 = "i64"
 F32 = "float"
+F64 = "double"
 PTR = "ptr"
 BOOL = "i1"
 LANES = 16
 """Numbers of a vector, on every processor: another number is another order of sums, so another
 training.
 """
+VECTOR = f"<{LANES} x {F32}>"
+
+
+def several(kind: str, count: int) -> str:
+    """The type of a vector, or of one number."""
+    return kind if count == 1 else f"<{count} x {kind}>"
 
 
 class Value:
@@ -37,15 +43,24 @@ class Value:
     def __str__(self) -> str:
         return f"{self.type} {self.text}"
 
+    @property
+    def element(self) -> str:
+        """The type of a vector's numbers, or of the number."""
+        return self.type.rpartition(" ")[2].rstrip(">")
+
     def __add__(self, other: Operand) -> Value:
-        if self.type == PTR:
-            return self.code.do(
-                PTR, f"getelementptr float, ptr {self.text}, {self.code.integer(other)}"
-            )
-        return self._with("add", other)
+        return self.at(other) if self.type == PTR else self._with("add", other)
+
+    def at(self, index: Operand, kind: str = F32) -> Value:
+        """An address some numbers behind this one."""
+        number = index if isinstance(index, Value) else self.code.constant(I64, index)
+        return self.code.do(PTR, f"getelementptr {kind}, {self}, {number}")
 
     def __sub__(self, other: Operand) -> Value:
         return self._with("sub", other)
+
+    def __rsub__(self, other: float) -> Value:
+        return self.code.constant(self.type, other) - self
 
     def __mul__(self, other: Operand) -> Value:
         return self._with("mul", other)
@@ -54,36 +69,47 @@ class Value:
         return self._with("div", other)
 
     def _with(self, operation: str, other: Operand) -> Value:
-        right = self.code.like(self, other)
-        if right.type != self.type:
-            raise TypeError(f"{operation} of {self.type} and {right.type}")
-        prefix = "" if self.type == I64 else "f"
-        return self.code.do(self.type, f"{prefix}{operation} {self}, {right.text}")
+        prefix = "" if self.element == I64 else "f"
+        return self.code.do(self.type, f"{prefix}{operation} {self}, {self._like(other)}")
+
+    def _like(self, other: Operand) -> str:
+        """The text of a value of the same type, or of a number in that type."""
+        value = other if isinstance(other, Value) else self.code.constant(self.type, other)
+        if value.type != self.type:
+            raise TypeError(f"{self.type} meets {value.type}")
+        return value.text
+
+    def bitwise(self, operation: str, other: int) -> Value:
+        """An operation on the bits of integers: ``and``, ``or``, ``shl`` or ``ashr``."""
+        return self.code.do(self.type, f"{operation} {self}, {self._like(other)}")
+
+    def cast(self, element: str) -> Value:
+        """The same bits as numbers of another type."""
+        kind = self.type.replace(self.element, element)
+        return self.code.do(kind, f"bitcast {self} to {kind}")
 
     def __lt__(self, other: Operand) -> Value:
-        return self._compare("slt", "olt", other)
+        return self.compare("slt", "olt", other)
 
     def __gt__(self, other: Operand) -> Value:
-        return self._compare("sgt", "ogt", other)
+        return self.compare("sgt", "ogt", other)
 
     def __ge__(self, other: Operand) -> Value:
-        return self._compare("sge", "oge", other)
+        return self.compare("sge", "oge", other)
 
     def equals(self, other: Operand) -> Value:
         """Whether it is the same; never of two NaN."""
-        return self._compare("eq", "oeq", other)
+        return self.compare("eq", "oeq", other)
 
     def has(self, flag: int) -> Value:
         """Whether a bit of an integer is set."""
-        bit = self.code.do(I64, f"and {self}, {flag}")
-        return self.code.do(BOOL, f"icmp ne {bit}, 0")
+        return self.bitwise("and", flag).compare("ne", "", 0)
 
-    def _compare(self, whole: str, real: str, other: Operand) -> Value:
-        right = self.code.like(self, other)
-        if self.type == I64:
-            return self.code.do(BOOL, f"icmp {whole} {self}, {right.text}")
-        kind = self.type.replace(F32, BOOL)
-        return self.code.do(kind, f"fcmp {real} {self}, {right.text}")
+    def compare(self, whole: str, real: str, other: Operand) -> Value:
+        """Compare integers or floating-point numbers by LLVM's name of the comparison."""
+        operation = f"icmp {whole}" if self.element == I64 else f"fcmp {real}"
+        kind = self.type.replace(self.element, BOOL)
+        return self.code.do(kind, f"{operation} {self}, {self._like(other)}")
 
 
 Operand: TypeAlias = Value | int | float
@@ -96,16 +122,16 @@ class Variable:
         """Begin with a value."""
         self._code = code
         self._type = start.type
-        self._place = code.place(start.type)
+        self._address = code.allocate(start.type)
         self.set(start)
 
     def get(self) -> Value:
-        """The value of now."""
-        return self._code.do(self._type, f"load {self._type}, ptr {self._place}")
+        """Return the current value."""
+        return self._code.do(self._type, f"load {self._type}, ptr {self._address}")
 
     def set(self, value: Value) -> None:
         """Change it."""
-        self._code.write(f"store {value}, ptr {self._place}")
+        self._code.write(f"store {value}, ptr {self._address}")
 
 
 class Code:
@@ -114,7 +140,6 @@ class Code:
     Attributes:
         name: What it is called.
         arguments: Its arguments by name.
-        lanes: The type of a vector of float32.
     """
 
     def __init__(
@@ -128,66 +153,54 @@ class Code:
         """Begin a function that returns nothing."""
         self._fused = fused
         self.name = name
-        self.lanes = f"<{LANES} x float>"
         self.arguments = {
             argument: Value(self, kind, f"%{argument}") for kind, argument in arguments
         }
         given = ", ".join(map(str, self.arguments.values()))
         self._head = f"define {'' if public else 'internal '}void @{name}({given}) nounwind {{"
-        self._places: list[str] = []
+        self._allocations: list[str] = []
         self._lines: list[str] = []
         self._count = 0
+        self.zero = Value(self, VECTOR, "zeroinitializer")
 
     def __str__(self) -> str:
-        return "\n".join(
-            [
-                self._head,
-                "entry:",
-                *self._places,
-                "br label %start",
-                "start:",
-                *self._lines,
-                "ret void }",
-            ]
-        )
+        begin = [self._head, "entry:", *self._allocations, "br label %start", "start:"]
+        return "\n".join([*begin, *self._lines, "ret void }"])
 
     def label(self) -> str:
         """A name that nothing else has."""
         self._count += 1
         return f"x{self._count}"
 
-    def write(self, line: str) -> None:
-        """Add an instruction without a result."""
-        self._lines.append(line)
+    def write(self, *lines: str) -> None:
+        """Add instructions without a result."""
+        self._lines += lines
 
     def do(self, kind: str, text: str) -> Value:
         """Add an instruction."""
         value = Value(self, kind, f"%{self.label()}")
-        self._lines.append(f"{value.text} = {text}")
+        self.write(f"{value.text} = {text}")
         return value
 
-    def place(self, kind: str) -> str:
-        """Make room for a variable."""
+    def allocate(self, kind: str) -> str:
+        """Reserve the memory of a variable."""
         name = f"%{self.label()}"
-        self._places.append(f"{name} = alloca {kind}")
+        self._allocations.append(f"{name} = alloca {kind}")
         return name
 
-    def integer(self, value: Operand) -> Value:
-        """An integer as a value."""
-        return value if isinstance(value, Value) else Value(self, I64, str(int(value)))
-
-    def real(self, value: float) -> Value:
-        """A number as a value, rounded to float32."""
-        (rounded,) = struct.unpack("<f", struct.pack("<f", value))
-        return Value(self, F32, f"0x{struct.pack('>d', rounded).hex()}")
-
-    def like(self, model: Value, value: Operand) -> Value:
-        """A number in the type of another value."""
-        if isinstance(value, Value):
-            return value
-        if model.type == I64:
-            return self.integer(value)
-        return self.real(value) if model.type == F32 else self.spread(self.real(value))
+    def constant(self, kind: str, number: float) -> Value:
+        """A number as a value, or a vector of equal ones; rounded to float32 where that is the
+        type.
+        """
+        value = Value(self, kind, str(number))
+        element = value.element
+        if element == F32:
+            (number,) = struct.unpack("<f", struct.pack("<f", number))
+        if element != I64:
+            value.text = f"0x{struct.pack('>d', number).hex()}"
+        if element != kind:
+            value.text = f"<{', '.join([f'{element} {value.text}'] * int(kind[1:].split()[0]))}>"
+        return value
 
     def variable(self, start: Value) -> Variable:
         """A variable."""
@@ -196,91 +209,76 @@ class Code:
     @contextmanager
     def loop(self, stop: Operand, start: Operand = 0, step: int = 1) -> Iterator[Value]:
         """Repeat what is written inside."""
-        counter = self.variable(self.integer(start))
+        first = start if isinstance(start, Value) else self.constant(I64, start)
+        counter = self.variable(first)
         head, body, end = (self.label() for _ in range(3))
-        self._lines += [f"br label %{head}", f"{head}:"]
+        self.write(f"br label %{head}", f"{head}:")
         now = counter.get()
-        go_on = now < stop
-        self._lines += [f"br {go_on}, label %{body}, label %{end}", f"{body}:"]
+        self.write(f"br {now < stop}, label %{body}, label %{end}", f"{body}:")
         yield now
         counter.set(now + step)
-        self._lines += [f"br label %{head}", f"{end}:"]
+        self.write(f"br label %{head}", f"{end}:")
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """Do what is written inside only where a condition holds."""
         then = self.label()
         end = self.label()
-        self._lines += [f"br {condition}, label %{then}, label %{end}", f"{then}:"]
+        self.write(f"br {condition}, label %{then}, label %{end}", f"{then}:")
         yield
-        self._lines += [f"br label %{end}", f"{end}:"]
+        self.write(f"br label %{end}", f"{end}:")
 
     def call(self, name: str, *values: Value) -> None:
         """Call another function."""
         self.write(f"call void @{name}({', '.join(map(str, values))})")
 
-    def word(self, address: Value, at: Operand) -> Value:
+    def word(self, address: Value, index: Operand) -> Value:
         """Read an integer."""
-        there = self.do(PTR, f"getelementptr i64, ptr {address.text}, {self.integer(at)}")
-        return self.do(I64, f"load i64, ptr {there.text}, align 8")
+        return self.do(I64, f"load i64, {address.at(index, I64)}, align 8")
 
     def number(self, address: Value) -> Value:
         """Read a float32."""
-        return self.do(F32, f"load float, ptr {address.text}, align 4")
+        return self.load(address, F32)
 
-    def load(self, address: Value) -> Value:
+    def load(self, address: Value, kind: str = VECTOR) -> Value:
         """Read a vector."""
-        return self.do(self.lanes, f"load {self.lanes}, ptr {address.text}, align 4")
+        return self.do(kind, f"load {kind}, {address}, align 4")
 
     def store(self, value: Value, address: Value) -> None:
         """Write a vector or a number."""
-        self.write(f"store {value}, ptr {address.text}, align 4")
+        self.write(f"store {value}, {address}, align 4")
 
-    def spread(self, number: Value) -> Value:
+    def spread(self, number: Value, count: int = LANES) -> Value:
         """A vector of equal numbers."""
-        if number.text[0] != "%":
-            return Value(self, self.lanes, f"<{', '.join([str(number)] * LANES)}>")
-        one = self.do(self.lanes, f"insertelement {self.lanes} poison, {number}, i64 0")
-        zeros = f"<{LANES} x i32> zeroinitializer"
-        return self.do(self.lanes, f"shufflevector {one}, {self.lanes} poison, {zeros}")
-
-    @property
-    def zero(self) -> Value:
-        """A vector of zeros."""
-        return Value(self, self.lanes, "zeroinitializer")
+        kind = several(number.type, count)
+        one = self.do(kind, f"insertelement {kind} poison, {number}, i64 0")
+        zeros = f"{several('i32', count)} zeroinitializer"
+        return self.do(kind, f"shufflevector {one}, {kind} poison, {zeros}")
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
         """``a·b + c``, rounded once; see `fused_multiply_add`."""
-        lanes = 1 if a.type == F32 else LANES
-        name = _fused_name(lanes, native=self._fused)
+        name = _fused_name(1 if a.type == F32 else LANES, native=self._fused)
         return self.do(a.type, f"call {a.type} @{name}({a}, {b}, {c})")
+
+    def whole_part(self, number: Value, size: int) -> Value:
+        """The largest multiple of a size that an integer holds."""
+        return self.do(I64, f"sdiv {number}, {size}") * size
 
     def root(self, number: Value) -> Value:
         """The square root of a number."""
         return self.do(F32, f"call float @llvm.sqrt.f32({number})")
 
     def choose(self, condition: Value, yes: Value, no: Value) -> Value:
-        """One of two vectors, lane by lane."""
+        """One of two values, lane by lane."""
         return self.do(yes.type, f"select {condition}, {yes}, {no}")
-
-    def positive(self, vector: Value) -> Value:
-        """The larger of a vector and 0; NaN where it is NaN, so that what diverged is seen."""
-        return self.choose(vector < 0.0, self.zero, vector)
-
-    def real_of(self, whole: Value) -> Value:
-        """An integer as a float32."""
-        return self.do(F32, f"sitofp {whole} to float")
 
     def total(self, vector: Value) -> Value:
         """The sum of a vector's numbers."""
         length = LANES
         while length > 1:
             length //= 2
-            halves = [
-                self._shuffled(vector, vector, range(start, start + length))
-                for start in (0, length)
-            ]
-            vector = halves[0] + halves[1]
+            low, high = (self._shuffled(vector, vector, range(i, i + length)) for i in (0, length))
+            vector = low + high
         return self.do(F32, f"extractelement {vector}, i64 0")
 
     def totals(self, vectors: Sequence[Value]) -> Value:
@@ -302,18 +300,14 @@ class Code:
         high = self._shuffled(a, b, [i + length for i in firsts])
         return low + high, 2 * segments
 
-    def _shuffled(self, a: Value, b: Value, order: Sequence[int]) -> Value:
-        order = [*order] + [0] * (LANES - len(order))
+    def _shuffled(self, a: Value, b: Value, order: Sequence[int], length: int = LANES) -> Value:
+        order = [*order] + [0] * (length - len(order))
         mask = ", ".join(f"i32 {i}" for i in order)
-        return self.do(self.lanes, f"shufflevector {a}, {b}, <{LANES} x i32> <{mask}>")
+        return self.do(several(F32, length), f"shufflevector {a}, {b}, <{length} x i32> <{mask}>")
 
     def part(self, vector: Value, start: int, length: int) -> Value:
         """Some neighbouring numbers of a vector, as a shorter one."""
-        mask = ", ".join(f"i32 {i}" for i in range(start, start + length))
-        kind = f"<{length} x float>"
-        return self.do(
-            kind, f"shufflevector {vector}, {self.lanes} poison, <{length} x i32> <{mask}>"
-        )
+        return self._shuffled(vector, vector, range(start, start + length), length)
 
 
 def _fused_name(count: int, *, native: bool) -> str:
@@ -329,9 +323,7 @@ def fused_multiply_add(count: int, *, native: bool) -> str:
     is moved to its odd neighbour on the exact sum's side, so that rounding it to float32 rounds the
     exact sum (Boldo & Melquiond, IEEE Trans. Comput. 2008).
     """
-    real, double, whole, truth = (
-        kind if count == 1 else f"<{count} x {kind}>" for kind in (F32, "double", I64, BOOL)
-    )
+    real, double, whole, truth = (several(kind, count) for kind in (F32, F64, I64, BOOL))
     name = _fused_name(count, native=native)
     if native:
         return f"declare {real} @{name}({real}, {real}, {real})"

@@ -9,15 +9,17 @@ padded, and the gradient by the input is the same convolution with the transpose
 ``(tap, input, output)``.
 
 A network is a list of instructions, each `WORDS` integers, that `execute` walks through: an
-operation, then the fields that its docstring names, in their order. Examples beyond a batch, up to
-a whole vector, are computed along; batch normalisation, the only operation that looks across
-examples, leaves them out and sets them and their gradients to 0.
+operation, then its tensors and its numbers in the order in which `_Operation` names them. A tensor
+is four integers: where it begins, its rows by pixel, its channels, and its pixels. Examples beyond
+a batch, up to a whole vector, are computed along; batch normalisation, the only operation that
+looks across examples, leaves them out and sets them and their gradients to 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from surrogate_nas.training.fast.assembly import (
     BOOL,
@@ -25,10 +27,12 @@ from surrogate_nas.training.fast.assembly import (
     I64,
     LANES,
     PTR,
+    VECTOR,
     Code,
     Value,
     Variable,
     fused_multiply_add,
+    several,
 )
 
 WORDS = 20
@@ -78,68 +82,102 @@ others.
 
 
 class _Operation:
-    """What every operation begins with: its function, its fields, and how a tensor is found."""
+    """What every operation begins with: its function, its fields, and how a tensor is found.
 
-    def __init__(self, name: str, fields: str, shape: Shape) -> None:
+    Attributes:
+        used: The numbers of a row that hold examples, in whole vectors; `row` numbers part two
+            channels, whatever the batch.
+    """
+
+    def __init__(self, name: str, tensors: str, numbers: str, shape: Shape) -> None:
         self.code = Code(name, _SIGNATURE, fused=shape.fused)
         given = self.code.arguments
         self.arena, self.tables, self.row, self.examples = (
             given[n] for n in ("arena", "tables", "row", "examples")
         )
+        parts = ("", "_rows", "_channels", "_pixels")
+        names = [f"{tensor}{part}" for tensor in tensors.split() for part in parts]
         self.fields = {
-            field: self.code.word(given["words"], 1 + at) for at, field in enumerate(fields.split())
+            name: self.code.word(given["words"], index)
+            for index, name in enumerate([*names, *numbers.split()], 1)
         }
-        # Vectors that hold examples; `row` numbers part two channels, whatever the batch.
-        self.used = self._rounded(self.examples)
+        self.used = _whole_vectors(self.examples)
 
     def __getitem__(self, field: str) -> Value:
         return self.fields[field]
 
-    def _rounded(self, examples: Value) -> Value:
-        return self.code.do(I64, f"and {examples + (LANES - 1)}, {-LANES}")
-
     def at(
         self,
-        field: str,
+        tensor: str,
         pixel: Value,
         channel: Value,
         example: Value | int = 0,
     ) -> Value:
-        """The address in a tensor, whose offset and rows by pixel are two fields."""
-        rows = pixel * self[f"{field}_rows"] + channel
-        return self.arena + self[field] + (rows * self.row + example)
+        """The address in a tensor."""
+        rows = pixel * self[f"{tensor}_rows"] + channel
+        return self.float_at(tensor, rows * self.row + example)
 
-    def float_at(self, field: str, place: Value | int = 0) -> Value:
-        return self.arena + self[field] + place
+    def float_at(self, field: str, index: Value | int = 0) -> Value:
+        return self.arena + self[field] + index
+
+    def number(self, field: str, index: Value | int = 0) -> Value:
+        return self.code.number(self.float_at(field, index))
+
+    def planes(self, tensor: str) -> Iterator[tuple[Value, Value]]:
+        """Repeat what follows for every pixel and channel."""
+        with self.code.loop(self[f"{tensor}_pixels"]) as pixel:
+            with self.code.loop(self[f"{tensor}_channels"]) as channel:
+                yield pixel, channel
+
+    def vectors(self) -> Iterator[Value]:
+        """Repeat what follows for every vector of examples."""
+        with self.code.loop(self.used, 0, LANES) as example:
+            yield example
+
+    def of_channel(self, channel: Value, *tensors: str) -> Iterator[tuple[Value, ...]]:
+        """Repeat what follows for all vectors of a channel: the example, and the addresses in some
+        tensors.
+        """
+        with self.code.loop(self[f"{tensors[0]}_pixels"]) as pixel:
+            starts = [self.at(tensor, pixel, channel) for tensor in tensors]
+            for example in self.vectors():
+                yield example, *(start + example for start in starts)
+
+    def put(self, result: Value, address: Value) -> None:
+        """Write a vector, added to what is there where a flag says so."""
+        code = self.code
+        total = code.variable(result)
+        with code.when(self["flags"].has(ADD)):
+            total.set(result + code.load(address))
+        code.store(total.get(), address)
 
     @property
     def inside(self) -> Value:
         """Which numbers of the batch's last vector are examples."""
         code = self.code
-        kind = f"<{LANES} x i64>"
-        one = code.do(
-            kind, f"insertelement {kind} poison, {self.examples - self.used + LANES}, i64 0"
-        )
-        same = code.do(kind, f"shufflevector {one}, {kind} poison, <{LANES} x i32> zeroinitializer")
+        last = code.spread(self.examples - self.used + LANES)
         steps = ", ".join(f"i64 {i}" for i in range(LANES))
-        return code.do(f"<{LANES} x i1>", f"icmp slt {kind} <{steps}>, {same.text}")
+        return code.do(several(BOOL, LANES), f"icmp sgt {last}, <{steps}>")
 
     def masked(self, vector: Value, example: Value, inside: Value) -> Value:
         """A vector with zeros for what is no example."""
-        last = self.code.do(BOOL, f"icmp eq {example + LANES}, {self.used.text}")
+        last = (example + LANES).equals(self.used)
         return self.code.choose(last, self.code.choose(inside, vector, self.code.zero), vector)
 
 
-def _chunks(op: _Operation, sizes: tuple[int, ...]) -> Iterator[tuple[Value, int]]:
+def _whole_vectors(examples: Value) -> Value:
+    return (examples + (LANES - 1)).bitwise("and", -LANES)
+
+
+def _chunks(op: _Operation, sizes: Sequence[int]) -> Iterator[tuple[Value, int]]:
     """Cover all vectors of a row by pieces of the given sizes, the largest first: the example and
     the vectors.
     """
     code = op.code
-    done = code.variable(code.integer(0))
+    done = code.variable(code.constant(I64, 0))
     for size in sizes:
         first = done.get()
-        pieces = code.do(I64, f"sdiv {op.used - first}, {size * LANES}")
-        stop = first + pieces * (size * LANES)
+        stop = first + code.whole_part(op.used - first, size * LANES)
         with code.loop(stop, first, size * LANES) as example:
             yield example, size
         done.set(stop)
@@ -148,7 +186,7 @@ def _chunks(op: _Operation, sizes: tuple[int, ...]) -> Iterator[tuple[Value, int
 def _blocks(op: _Operation, channels: Value, size: int) -> Iterator[tuple[Value, int]]:
     """Cover all channels by blocks of a size, then one by one."""
     code = op.code
-    whole = code.do(I64, f"sdiv {channels}, {size}") * size
+    whole = code.whole_part(channels, size)
     with code.loop(whole, 0, size) as channel:
         yield channel, size
     if size > 1:
@@ -156,269 +194,220 @@ def _blocks(op: _Operation, channels: Value, size: int) -> Iterator[tuple[Value,
             yield channel, 1
 
 
-def _pairs(op: _Operation, table: str, at: Value) -> Iterator[tuple[Value, Value]]:
-    """The pairs of integers of one entry of a table."""
+def _pairs(op: _Operation, index: Value) -> Iterator[tuple[Value, Value]]:
+    """The pairs of integers of one entry of the table."""
     code = op.code
-    start = code.do(PTR, f"getelementptr i64, ptr {op.tables.text}, {op[table]}")
-    with code.loop(code.word(start, at + 1), code.word(start, at)) as pair:
+    start = op.tables.at(op["table"], I64)
+    with code.loop(code.word(start, index + 1), code.word(start, index)) as pair:
         yield code.word(op.tables, pair * 2), code.word(op.tables, pair * 2 + 1)
+
+
+class _Sum(NamedTuple):
+    """A sum in a register, and where it is written and masked."""
+
+    variable: Variable
+    out: Value
+    mask: Value
+
+    def add_product(self, factor: Value, vector: Value) -> None:
+        code = factor.code
+        self.variable.set(code.multiply_add(factor, vector, self.variable.get()))
+
+
+def _sums(op: _Operation, pixel: Value, channel: Value, example: Value, vectors: int) -> list[_Sum]:
+    """The sums of some vectors of a channel, which begin with zeros."""
+    sums = []
+    for v in range(vectors):
+        out, mask = (op.at(name, pixel, channel, example + v * LANES) for name in ("out", "mask"))
+        sums.append(_Sum(op.code.variable(op.code.zero), out, mask))
+    return sums
+
+
+def _write(op: _Operation, sums: Sequence[_Sum]) -> None:
+    """Write sums, masked and added as the flags say."""
+    code = op.code
+    with code.when(op["flags"].has(MASK)):
+        for total, _, mask in sums:
+            total.set(code.choose(code.load(mask) > 0.0, total.get(), code.zero))
+    with code.when(op["flags"].has(ADD)):
+        for total, out, _ in sums:
+            total.set(total.get() + code.load(out))
+    for total, out, _ in sums:
+        code.store(total.get(), out)
 
 
 def convolve(shape: Shape) -> Code:
     """A convolution of all channels with all, or its gradient by the input.
 
-    Fields: the output and its rows by pixel; the input likewise; weights and how far apart those of
-    two taps, two inputs and two outputs are; a bias; inputs; outputs; the table by pixel of the
-    output; its pixels; flags; the tensor that masks, and its rows.
+    The numbers say where the weights are, how far apart those of two inputs and of two outputs
+    lie, where the bias is, and which table has the pixels and taps of every pixel of the output.
     """
-    op = _Operation(
-        "convolve",
-        "out out_rows in in_rows weight by_tap by_input by_output bias inputs outputs table pixels"
-        " flags mask mask_rows",
-        shape,
-    )
+    op = _Operation("convolve", "out in mask", "weight by_input by_output bias table flags", shape)
     code = op.code
-    for example, vectors in _chunks(op, tuple(n for n, _ in shape.blocks)):
-        with code.loop(op["pixels"]) as pixel:
-            for channel, channels in _blocks(op, op["outputs"], dict(shape.blocks)[vectors]):
-                _convolve_block(op, pixel, channel, example, vectors, channels)
+    by_tap = op["in_channels"] * op["out_channels"]
+    for example, vectors in _chunks(op, [*dict(shape.blocks)]):
+        with code.loop(op["out_pixels"]) as pixel:
+            for first, channels in _blocks(op, op["out_channels"], dict(shape.blocks)[vectors]):
+                lines = [_sums(op, pixel, first + k, example, vectors) for k in range(channels)]
+                with code.when(op["flags"].has(BIAS)):
+                    for k, line in enumerate(lines):
+                        bias = code.spread(op.number("bias", first + k))
+                        for one in line:
+                            one.variable.set(bias)
+                for source, tap in _pairs(op, pixel):
+                    x = op.at("in", source, code.constant(I64, 0), example)
+                    w = op.float_at("weight", tap * by_tap + first * op["by_output"])
+                    columns = [w + op["by_output"] * k for k in range(channels)]
+                    with code.loop(op["in_channels"]) as j:
+                        read = [code.load(x + (j * op.row + v * LANES)) for v in range(vectors)]
+                        for column, line in zip(columns, lines, strict=True):
+                            factor = code.spread(code.number(column + j * op["by_input"]))
+                            for one, vector in zip(line, read, strict=True):
+                                one.add_product(factor, vector)
+                _write(op, [one for line in lines for one in line])
     return code
 
 
-def _convolve_block(
-    op: _Operation,
-    pixel: Value,
-    channel: Value,
-    example: Value,
-    vectors: int,
-    channels: int,
-) -> None:
-    code = op.code
-    sums = [[code.variable(code.zero) for _ in range(vectors)] for _ in range(channels)]
-    with code.when(op["flags"].has(BIAS)):
-        for k, line in enumerate(sums):
-            bias = code.spread(code.number(op.float_at("bias", channel + k)))
-            for one in line:
-                one.set(bias)
-    for source, tap in _pairs(op, "table", pixel):
-        x = op.at("in", source, code.integer(0), example)
-        w = op.float_at("weight", tap * op["by_tap"] + channel * op["by_output"])
-        columns = [w + op["by_output"] * k for k in range(channels)]
-        with code.loop(op["inputs"]) as j:
-            seen = x + j * op.row
-            xs = [code.load(seen + v * LANES) for v in range(vectors)]
-            at = j * op["by_input"]
-            for column, line in zip(columns, sums, strict=True):
-                factor = code.spread(code.number(column + at))
-                for one, vector in zip(line, xs, strict=True):
-                    one.set(code.multiply_add(factor, vector, one.get()))
-    with code.when(op["flags"].has(MASK)):
-        for k, v, one in _each(sums):
-            seen = code.load(op.at("mask", pixel, channel + k, example + v * LANES))
-            one.set(code.choose(seen > 0.0, one.get(), code.zero))
-    with code.when(op["flags"].has(ADD)):
-        for k, v, one in _each(sums):
-            one.set(one.get() + code.load(op.at("out", pixel, channel + k, example + v * LANES)))
-    for k, v, one in _each(sums):
-        code.store(one.get(), op.at("out", pixel, channel + k, example + v * LANES))
-
-
-def _each(sums: list[list[Variable]]) -> Iterator[tuple[int, int, Variable]]:
-    for k, line in enumerate(sums):
-        for v, one in enumerate(line):
-            yield k, v, one
-
-
 def weight_gradient(shape: Shape) -> Code:
-    """The gradient of a convolution's weights.
+    """The gradient of a convolution's weights, from that of the output and the input.
 
-    Fields: the gradient of the weights, how far apart those of two taps and two inputs are (two
-    outputs are neighbours); the gradient of the output and its rows; the input and its rows;
-    inputs; outputs; the table by piece of the output and tap; how many taps; how many pieces; room
-    for `Shape.pairs` vectors by tap.
+    The numbers say where the gradient is written, which table has the pairs of pixels of every
+    piece of the output and tap, how many taps and pieces there are, and where `Shape.pairs` vectors
+    by tap can be kept.
     """
-    op = _Operation(
-        "weight_gradient",
-        "weight by_tap by_input out out_rows in in_rows inputs outputs table taps pieces room",
-        shape,
-    )
+    op = _Operation("weight_gradient", "out in", "weight table taps pieces kept", shape)
     code = op.code
-    for j, inputs in _blocks(op, op["inputs"], shape.pairs[0]):
-        for k, outputs in _blocks(op, op["outputs"], shape.pairs[1]):
-            _weight_block(op, j, k, inputs, outputs)
+    by_tap = op["in_channels"] * op["out_channels"]
+    for j, inputs in _blocks(op, op["in_channels"], shape.pairs[0]):
+        for k, outputs in _blocks(op, op["out_channels"], shape.pairs[1]):
+            _weight_block(op, by_tap, (j, inputs), (k, outputs))
     return code
 
 
 def _weight_block(
-    op: _Operation,
-    j: Value,
-    k: Value,
-    inputs: int,
-    outputs: int,
+    op: _Operation, by_tap: Value, of_input: tuple[Value, int], of_output: tuple[Value, int]
 ) -> None:
     code = op.code
+    j, inputs = of_input
+    k, outputs = of_output
     count = inputs * outputs
-
-    def rooms(tap: Value) -> list[Value]:
-        start = op.float_at("room", tap * (count * LANES))
-        return [start + i * LANES for i in range(count)]
-
     final = op["pieces"] - 1
     with code.loop(op["pieces"]) as piece, code.loop(op["taps"]) as tap:
+        start = op.float_at("kept", tap * (count * LANES))
+        kept = [start + i * LANES for i in range(count)]
         sums = [code.variable(code.zero) for _ in range(count)]
         with code.when(piece > 0):
-            for one, room in zip(sums, rooms(tap), strict=True):
-                one.set(code.load(room))
-        for target, source in _pairs(op, "table", piece * op["taps"] + tap):
+            for total, address in zip(sums, kept, strict=True):
+                total.set(code.load(address))
+        for target, source in _pairs(op, piece * op["taps"] + tap):
             g = op.at("out", target, k)
             x = op.at("in", source, j)
-            with code.loop(op.used, 0, LANES) as example:
-                gs = [code.load(g + (op.row * i + example)) for i in range(outputs)]
+            for example in op.vectors():
+                gradients = [code.load(g + (op.row * i + example)) for i in range(outputs)]
                 for i in range(inputs):
-                    seen = code.load(x + (op.row * i + example))
-                    for n, gradient in enumerate(gs):
-                        one = sums[i * outputs + n]
-                        one.set(code.multiply_add(gradient, seen, one.get()))
+                    read = code.load(x + (op.row * i + example))
+                    for total, gradient in zip(sums[i * outputs :], gradients, strict=False):
+                        total.set(code.multiply_add(gradient, read, total.get()))
         with code.when(piece < final):
-            for one, room in zip(sums, rooms(tap), strict=True):
-                code.store(one.get(), room)
+            for total, address in zip(sums, kept, strict=True):
+                code.store(total.get(), address)
         with code.when(piece >= final):
-            weight = op.float_at("weight", tap * op["by_tap"] + j * op["by_input"] + k)
+            by_input = op["out_channels"]
+            weight = op.float_at("weight", tap * by_tap + j * by_input + k)
             if count == LANES:
-                totals = code.totals([one.get() for one in sums])
+                totals = code.totals([total.get() for total in sums])
                 for i in range(inputs):
-                    code.store(code.part(totals, i * outputs, outputs), weight + op["by_input"] * i)
+                    code.store(code.part(totals, i * outputs, outputs), weight + by_input * i)
             else:
-                for n, one in enumerate(sums):
-                    code.store(
-                        code.total(one.get()),
-                        weight + op["by_input"] * (n // outputs) + n % outputs,
-                    )
+                for n, total in enumerate(sums):
+                    address = weight + by_input * (n // outputs) + n % outputs
+                    code.store(code.total(total.get()), address)
 
 
 def convolve_each(shape: Shape) -> Code:
-    """A convolution of every channel by itself, or its gradient by the input.
-
-    Fields: the output and its rows by pixel; the input likewise; weights ``(tap, channel)``;
-    channels; the table by pixel of the output; its pixels; flags; the tensor that masks, and its
-    rows.
+    """A convolution of every channel by itself, or its gradient by the input; weights are
+    ``(tap, channel)``.
     """
-    op = _Operation(
-        "convolve_each",
-        "out out_rows in in_rows weight channels table pixels flags mask mask_rows",
-        shape,
-    )
+    op = _Operation("convolve_each", "out in mask", "weight table flags", shape)
     code = op.code
-    for example, vectors in _chunks(op, tuple(n for n, _ in shape.blocks)):
-        with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
-            sums = [code.variable(code.zero) for _ in range(vectors)]
-            for source, tap in _pairs(op, "table", pixel):
-                factor = code.spread(
-                    code.number(op.float_at("weight", tap * op["channels"] + channel))
-                )
+    for example, vectors in _chunks(op, [*dict(shape.blocks)]):
+        for pixel, channel in op.planes("out"):
+            sums = _sums(op, pixel, channel, example, vectors)
+            for source, tap in _pairs(op, pixel):
+                factor = code.spread(op.number("weight", tap * op["out_channels"] + channel))
                 x = op.at("in", source, channel, example)
                 for v, one in enumerate(sums):
-                    one.set(code.multiply_add(factor, code.load(x + v * LANES), one.get()))
-            out = op.at("out", pixel, channel, example)
-            mask = op.at("mask", pixel, channel, example)
-            with code.when(op["flags"].has(MASK)):
-                for v, one in enumerate(sums):
-                    one.set(code.choose(code.load(mask + v * LANES) > 0.0, one.get(), code.zero))
-            with code.when(op["flags"].has(ADD)):
-                for v, one in enumerate(sums):
-                    one.set(one.get() + code.load(out + v * LANES))
-            for v, one in enumerate(sums):
-                code.store(one.get(), out + v * LANES)
+                    one.add_product(factor, code.load(x + v * LANES))
+            _write(op, sums)
     return code
 
 
 def weight_gradient_each(shape: Shape) -> Code:
-    """The gradient of the weights of `convolve_each`.
-
-    Fields: the gradient of the weights; the gradient of the output and its rows; the input and its
-    rows; channels; the table by tap; how many taps.
-    """
-    op = _Operation(
-        "weight_gradient_each", "weight out out_rows in in_rows channels table taps", shape
-    )
+    """The gradient of the weights of `convolve_each`; the table is by tap."""
+    op = _Operation("weight_gradient_each", "out in", "weight table taps", shape)
     code = op.code
-    with code.loop(op["taps"]) as tap, code.loop(op["channels"]) as channel:
+    with code.loop(op["taps"]) as tap, code.loop(op["out_channels"]) as channel:
         total = code.variable(code.zero)
-        for target, source in _pairs(op, "table", tap):
+        for target, source in _pairs(op, tap):
             g = op.at("out", target, channel)
             x = op.at("in", source, channel)
-            with code.loop(op.used, 0, LANES) as example:
-                total.set(
-                    code.multiply_add(code.load(g + example), code.load(x + example), total.get())
-                )
-        code.store(code.total(total.get()), op.float_at("weight", tap * op["channels"] + channel))
+            for example in op.vectors():
+                product = code.load(g + example), code.load(x + example)
+                total.set(code.multiply_add(*product, total.get()))
+        weight = op.float_at("weight", tap * op["out_channels"] + channel)
+        code.store(code.total(total.get()), weight)
     return code
 
 
-def mix(shape: Shape) -> Code:
+def weighted_pool(shape: Shape) -> Code:
     """Every pixel a weighted sum of pixels, for all channels alike: average pooling, the mean, and
-    their gradients.
-
-    Fields: the output and its rows by pixel; the input likewise; channels; the table by pixel of
-    the output, whose second numbers say which of the factors; its pixels; the factors; flags.
+    their gradients. The second numbers of the table say which of the factors.
     """
-    op = _Operation("mix", "out out_rows in in_rows channels table pixels factors flags", shape)
+    op = _Operation("weighted_pool", "out in", "table factors flags", shape)
     code = op.code
-    for example, vectors in _chunks(op, tuple(n for n, _ in shape.blocks)):
-        with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
+    for example, vectors in _chunks(op, [*dict(shape.blocks)]):
+        for pixel, channel in op.planes("out"):
             out = op.at("out", pixel, channel, example)
             sums = [code.variable(code.zero) for _ in range(vectors)]
             with code.when(op["flags"].has(ADD)):
-                for v, one in enumerate(sums):
-                    one.set(code.load(out + v * LANES))
-            for source, which in _pairs(op, "table", pixel):
-                factor = code.spread(code.number(op.float_at("factors", which)))
+                for v, total in enumerate(sums):
+                    total.set(code.load(out + v * LANES))
+            for source, which in _pairs(op, pixel):
+                factor = code.spread(op.number("factors", which))
                 x = op.at("in", source, channel, example)
-                for v, one in enumerate(sums):
-                    one.set(code.multiply_add(factor, code.load(x + v * LANES), one.get()))
-            for v, one in enumerate(sums):
-                code.store(one.get(), out + v * LANES)
+                for v, total in enumerate(sums):
+                    total.set(code.multiply_add(factor, code.load(x + v * LANES), total.get()))
+            for v, total in enumerate(sums):
+                code.store(total.get(), out + v * LANES)
     return code
 
 
-def largest(shape: Shape) -> Code:
-    """Every pixel the largest of some pixels: max pooling.
-
-    Fields: the output and its rows by pixel; the input likewise; channels; the table by pixel of
-    the output; its pixels.
-    """
-    op = _Operation("largest", "out out_rows in in_rows channels table pixels", shape)
+def max_pool(shape: Shape) -> Code:
+    """Every pixel the largest of some pixels; NaN is passed on."""
+    op = _Operation("max_pool", "out in", "table", shape)
     code = op.code
-    with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
-        with code.loop(op.used, 0, LANES) as example:
-            most = code.variable(code.spread(code.real(float("-inf"))))
-            for source, _ in _pairs(op, "table", pixel):
-                seen = code.load(op.at("in", source, channel, example))
+    for pixel, channel in op.planes("out"):
+        for example in op.vectors():
+            most = code.variable(code.constant(VECTOR, float("-inf")))
+            for source, _ in _pairs(op, pixel):
+                read = code.load(op.at("in", source, channel, example))
                 best = most.get()
-                most.set(code.choose(_not_at_most(seen, best), seen, best))
+                most.set(code.choose(read.compare("", "ugt", best), read, best))
             code.store(most.get(), op.at("out", pixel, channel, example))
     return code
 
 
-def _not_at_most(seen: Value, best: Value) -> Value:
-    """Whether one is larger than the other, or NaN, which is then passed on."""
-    return seen.code.do(f"<{LANES} x i1>", f"fcmp ugt {seen}, {best.text}")
-
-
-def largest_gradient(shape: Shape) -> Code:
-    """The gradient of `largest`, added to that of the input: all of it to the first of the largest.
-
-    Fields: the gradient of the input and its rows by pixel; the gradient of the output likewise;
-    the input and the output likewise; channels; the table by pixel of the output; its pixels.
+def max_pool_gradient(shape: Shape) -> Code:
+    """The gradient of `max_pool`, added to that of the input: all of it to the first of the
+    largest.
     """
-    fields = "to to_rows out out_rows in in_rows most most_rows channels table pixels"
-    op = _Operation("largest_gradient", fields, shape)
+    op = _Operation("max_pool_gradient", "to out in most", "table", shape)
     code = op.code
-    with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
-        with code.loop(op.used, 0, LANES) as example:
+    for pixel, channel in op.planes("out"):
+        for example in op.vectors():
             left = code.variable(code.load(op.at("out", pixel, channel, example)))
             best = code.load(op.at("most", pixel, channel, example))
-            for source, _ in _pairs(op, "table", pixel):
+            for source, _ in _pairs(op, pixel):
                 here = code.load(op.at("in", source, channel, example)).equals(best)
                 to = op.at("to", source, channel, example)
                 gradient = left.get()
@@ -427,231 +416,151 @@ def largest_gradient(shape: Shape) -> Code:
     return code
 
 
-def _elementwise(
-    name: str,
-    shape: Shape,
-    compute: Callable[[_Operation, Value, Value], Value],
-) -> Code:
-    op = _Operation(name, "out out_rows in in_rows channels pixels flags mask mask_rows", shape)
-    code = op.code
-    with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
-        out, x, mask = (op.at(field, pixel, channel) for field in ("out", "in", "mask"))
-        with code.loop(op.used, 0, LANES) as example:
-            result = code.variable(compute(op, code.load(x + example), mask + example))
-            with code.when(op["flags"].has(ADD)):
-                result.set(result.get() + code.load(out + example))
-            code.store(result.get(), out + example)
-    return code
+def _elementwise(name: str, tensors: str, shape: Shape, compute: Callable[..., Value]) -> Code:
+    """An operation on every number of the output by those of other tensors at its place."""
+    op = _Operation(name, tensors, "flags", shape)
+    for pixel, channel in op.planes("out"):
+        out, *others = (op.at(tensor, pixel, channel) for tensor in tensors.split())
+        for example in op.vectors():
+            op.put(compute(*(op.code.load(other + example) for other in others)), out + example)
+    return op.code
 
 
 def move(shape: Shape) -> Code:
-    """A tensor as it is, to another place or added to what is there.
-
-    Fields: the output and its rows by pixel; the input likewise; channels; pixels; flags; two
-    without meaning.
-    """
-    return _elementwise("move", shape, lambda op, x, mask: x)  # noqa: ARG005
+    """A tensor as it is, to another place or added to what is there."""
+    return _elementwise("move", "out in", shape, lambda x: x)
 
 
 def rectify(shape: Shape) -> Code:
-    """The larger of a tensor and 0. Fields as of `move`."""
-    return _elementwise("rectify", shape, lambda op, x, mask: op.code.positive(x))  # noqa: ARG005
+    """The larger of a tensor and 0; NaN where it is NaN, so that divergence shows."""
+
+    def positive(x: Value) -> Value:
+        return x.code.choose(x < 0.0, x.code.zero, x)
+
+    return _elementwise("rectify", "out in", shape, positive)
 
 
 def rectify_gradient(shape: Shape) -> Code:
-    """The gradient of `rectify`. Fields as of `move`, the last two a rectified tensor and its
-    rows.
-    """
+    """The gradient of `rectify`; the mask is what was rectified."""
 
-    def where(op: _Operation, x: Value, mask: Value) -> Value:
-        return op.code.choose(op.code.load(mask) > 0.0, x, op.code.zero)
+    def where(x: Value, mask: Value) -> Value:
+        return x.code.choose(mask > 0.0, x, x.code.zero)
 
-    return _elementwise("rectify_gradient", shape, where)
+    return _elementwise("rectify_gradient", "out in mask", shape, where)
 
 
 def clear(shape: Shape) -> Code:
-    """Zeros. Fields: the tensor and its rows by pixel; channels; pixels."""
-    op = _Operation("clear", "out out_rows channels pixels", shape)
-    code = op.code
-    with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
+    """Zeros."""
+    op = _Operation("clear", "out", "", shape)
+    for pixel, channel in op.planes("out"):
         out = op.at("out", pixel, channel)
-        with code.loop(op.used, 0, LANES) as example:
-            code.store(code.zero, out + example)
-    return code
+        for example in op.vectors():
+            op.code.store(op.code.zero, out + example)
+    return op.code
 
 
 def normalise(shape: Shape) -> Code:
     """Batch normalisation by the batch's own statistics.
 
-    Fields: the output and its rows by pixel; the input likewise; channels; pixels; scales and
-    shifts (-1 for none); where means and one over deviations are written; running means and
-    variances, which are updated; flags.
+    Means and one over deviations are written, running means and variances updated; scales and
+    shifts are -1 where there are none.
     """
-    op = _Operation(
-        "normalise",
-        "out out_rows in in_rows channels pixels scale shift mean inverse running_mean"
-        " running_variance flags",
-        shape,
-    )
+    numbers = "scale shift mean inverse running_mean running_variance flags"
+    op = _Operation("normalise", "out in", numbers, shape)
     code = op.code
     inside = op.inside
-    count = code.real_of(op["pixels"] * op.examples)
-    with code.loop(op["channels"]) as channel:
+    count = _real(op["in_pixels"] * op.examples)
+    with code.loop(op["in_channels"]) as channel:
         total = code.variable(code.zero)
-        for x, _ in _of_channel(op, "in", channel):
+        for _, x in op.of_channel(channel, "in"):
             total.set(total.get() + code.load(x))
         mean = code.total(total.get()) / count
         centre = code.spread(mean)
         squares = code.variable(code.zero)
-        for x, example in _of_channel(op, "in", channel):
+        for example, x in op.of_channel(channel, "in"):
             off = op.masked(code.load(x) - centre, example, inside)
             squares.set(code.multiply_add(off, off, squares.get()))
         square = code.total(squares.get())
-        inverse = code.real(1.0) / code.root(square / count + code.real(EPSILON))
+        inverse = _inverse_deviation(square / count)
         code.store(mean, op.float_at("mean", channel))
         code.store(inverse, op.float_at("inverse", channel))
-        _update(op, "running_mean", channel, mean)
-        _update(op, "running_variance", channel, square / _at_least_one(count))
-        scale, shift = _affine(op, channel)
-        factor = scale * inverse
-        constant = code.spread(shift - factor * mean)
+        less = count - 1.0
+        unbiased = code.choose(less > 1.0, less, code.constant(F32, 1.0))
+        for field, value in (("running_mean", mean), ("running_variance", square / unbiased)):
+            before = op.number(field, channel)
+            after = code.multiply_add(value - before, code.constant(F32, MOMENTUM), before)
+            code.store(after, op.float_at(field, channel))
+        factor = _optional(op, "scale", channel, 1.0) * inverse
+        constant = code.spread(_optional(op, "shift", channel, 0.0) - factor * mean)
         vector = code.spread(factor)
-        with code.loop(op["pixels"]) as pixel:
-            x = op.at("in", pixel, channel)
-            out = op.at("out", pixel, channel)
-            with code.loop(op.used, 0, LANES) as example:
-                y = op.masked(
-                    code.multiply_add(code.load(x + example), vector, constant), example, inside
-                )
-                result = code.variable(y)
-                with code.when(op["flags"].has(ADD)):
-                    result.set(result.get() + code.load(out + example))
-                code.store(result.get(), out + example)
+        for example, x, out in op.of_channel(channel, "in", "out"):
+            y = code.multiply_add(code.load(x), vector, constant)
+            op.put(op.masked(y, example, inside), out)
     return code
 
 
-def _at_least_one(count: Value) -> Value:
-    code = count.code
-    less = count - 1.0
-    return code.do(F32, f"select {less > 1.0}, {less}, {code.real(1.0)}")
+def _real(whole: Value) -> Value:
+    return whole.code.do(F32, f"sitofp {whole} to float")
 
 
-def _update(
-    op: _Operation,
-    field: str,
-    channel: Value,
-    value: Value,
-) -> None:
+def _inverse_deviation(variance: Value) -> Value:
+    code = variance.code
+    return code.constant(F32, 1.0) / code.root(variance + EPSILON)
+
+
+def _optional(op: _Operation, field: str, channel: Value, otherwise: float) -> Value:
+    """A parameter of a channel; another number where there is none."""
     code = op.code
-    place = op.float_at(field, channel)
-    before = code.number(place)
-    code.store(code.multiply_add(value - before, code.real(MOMENTUM), before), place)
-
-
-def _affine(op: _Operation, channel: Value) -> tuple[Value, Value]:
-    """Scale and shift of a channel, 1 and 0 where there are none."""
-    code = op.code
-    scale = code.variable(code.real(1.0))
-    shift = code.variable(code.real(0.0))
-    with code.when(op["scale"] > -1):
-        scale.set(code.number(op.float_at("scale", channel)))
-        if "shift" in op.fields:
-            shift.set(code.number(op.float_at("shift", channel)))
-    return scale.get(), shift.get()
-
-
-def _of_channel(
-    op: _Operation,
-    field: str,
-    channel: Value,
-) -> Iterator[tuple[Value, Value]]:
-    """All vectors of a channel: address and example."""
-    code = op.code
-    with code.loop(op["pixels"]) as pixel:
-        start = op.at(field, pixel, channel)
-        with code.loop(op.used, 0, LANES) as example:
-            yield start + example, example
+    result = code.variable(code.constant(F32, otherwise))
+    with code.when(op[field] > -1):
+        result.set(op.number(field, channel))
+    return result.get()
 
 
 def normalise_gradient(shape: Shape) -> Code:
-    """The gradients of `normalise`.
-
-    Fields: the gradient of the input and its rows by pixel; the gradient of the output likewise;
-    the input likewise; channels; pixels; scales (-1 for none); means and one over deviations; the
-    gradients of scales and shifts; flags.
-    """
-    op = _Operation(
-        "normalise_gradient",
-        "to to_rows out out_rows in in_rows channels pixels scale mean inverse scale_gradient"
-        " shift_gradient flags",
-        shape,
-    )
+    """The gradients of `normalise`: by the input, and by scales and shifts where there are any."""
+    numbers = "scale mean inverse scale_gradient shift_gradient flags"
+    op = _Operation("normalise_gradient", "to out in", numbers, shape)
     code = op.code
     inside = op.inside
-    count = code.real_of(op["pixels"] * op.examples)
-    with code.loop(op["channels"]) as channel:
-        mean, inverse = (code.number(op.float_at(field, channel)) for field in ("mean", "inverse"))
+    count = _real(op["out_pixels"] * op.examples)
+    with code.loop(op["out_channels"]) as channel:
+        mean, inverse = (op.number(field, channel) for field in ("mean", "inverse"))
         centre = code.spread(mean)
         sums = code.variable(code.zero)
         products = code.variable(code.zero)
-        with code.loop(op["pixels"]) as pixel:
-            g = op.at("out", pixel, channel)
-            x = op.at("in", pixel, channel)
-            with code.loop(op.used, 0, LANES) as example:
-                gradient = code.load(g + example)
-                sums.set(sums.get() + gradient)
-                products.set(
-                    code.multiply_add(gradient, code.load(x + example) - centre, products.get())
-                )
+        for _, g, x in op.of_channel(channel, "out", "in"):
+            gradient = code.load(g)
+            sums.set(sums.get() + gradient)
+            products.set(code.multiply_add(gradient, code.load(x) - centre, products.get()))
         total = code.total(sums.get())
         product = code.total(products.get()) * inverse
         with code.when(op["scale"] > -1):
             code.store(product, op.float_at("scale_gradient", channel))
             code.store(total, op.float_at("shift_gradient", channel))
-        scale, _ = _affine(op, channel)
-        factor = scale * inverse
+        factor = _optional(op, "scale", channel, 1.0) * inverse
         tilt = factor * inverse * product / count
         vector = code.spread(factor)
-        minus_tilt = code.spread(code.real(0.0) - tilt)
+        minus_tilt = code.spread(0.0 - tilt)
         constant = code.spread(tilt * mean - factor * total / count)
-        with code.loop(op["pixels"]) as pixel:
-            g, x, to = (op.at(field, pixel, channel) for field in ("out", "in", "to"))
-            with code.loop(op.used, 0, LANES) as example:
-                base = code.multiply_add(code.load(x + example), minus_tilt, constant)
-                gradient = op.masked(
-                    code.multiply_add(code.load(g + example), vector, base), example, inside
-                )
-                result = code.variable(gradient)
-                with code.when(op["flags"].has(ADD)):
-                    result.set(result.get() + code.load(to + example))
-                code.store(result.get(), to + example)
+        for example, g, x, to in op.of_channel(channel, "out", "in", "to"):
+            base = code.multiply_add(code.load(x), minus_tilt, constant)
+            by_input = code.multiply_add(code.load(g), vector, base)
+            op.put(op.masked(by_input, example, inside), to)
     return code
 
 
 def scale(shape: Shape) -> Code:
-    """Every channel times a number, plus another: batch normalisation by running statistics, and
-    its gradient.
-
-    Fields: the output and its rows by pixel; the input likewise; channels; pixels; the factors; the
-    constants (-1 for none); flags.
+    """Every channel times a number, plus another (-1 for none): batch normalisation by running
+    statistics, and its gradient.
     """
-    op = _Operation("scale", "out out_rows in in_rows channels pixels factor constant flags", shape)
+    op = _Operation("scale", "out in", "factor constant flags", shape)
     code = op.code
-    with code.loop(op["channels"]) as channel:
-        vector = code.spread(code.number(op.float_at("factor", channel)))
-        constant = code.variable(code.zero)
-        with code.when(op["constant"] > -1):
-            constant.set(code.spread(code.number(op.float_at("constant", channel))))
-        with code.loop(op["pixels"]) as pixel:
-            x = op.at("in", pixel, channel)
-            out = op.at("out", pixel, channel)
-            with code.loop(op.used, 0, LANES) as example:
-                result = code.variable(
-                    code.multiply_add(code.load(x + example), vector, constant.get())
-                )
-                with code.when(op["flags"].has(ADD)):
-                    result.set(result.get() + code.load(out + example))
-                code.store(result.get(), out + example)
+    with code.loop(op["in_channels"]) as channel:
+        vector = code.spread(op.number("factor", channel))
+        constant = code.spread(_optional(op, "constant", channel, 0.0))
+        for _, x, out in op.of_channel(channel, "in", "out"):
+            op.put(code.multiply_add(code.load(x), vector, constant), out)
     return code
 
 
@@ -659,39 +568,35 @@ def fold(shape: Shape) -> Code:
     """Batch normalisation by running statistics as a factor and a constant, and weights times the
     factor.
 
-    Fields: the factors and constants, which are written; channels; scales and shifts (-1 for none);
-    running means and variances; weights and where they are written (-1 for none); how many weights
-    a channel has.
+    Scales, shifts and weights are -1 where there are none; a channel has `each` weights.
     """
     op = _Operation(
         "fold",
+        "",
         "factor constant channels scale shift running_mean running_variance weight folded each",
         shape,
     )
     code = op.code
     with code.loop(op["channels"]) as channel:
-        variance = code.number(op.float_at("running_variance", channel))
-        inverse = code.real(1.0) / code.root(variance + code.real(EPSILON))
-        given, shift = _affine(op, channel)
-        factor = given * inverse
+        inverse = _inverse_deviation(op.number("running_variance", channel))
+        factor = _optional(op, "scale", channel, 1.0) * inverse
         code.store(factor, op.float_at("factor", channel))
-        mean = code.number(op.float_at("running_mean", channel))
-        code.store(shift - factor * mean, op.float_at("constant", channel))
+        mean = op.number("running_mean", channel)
+        constant = _optional(op, "shift", channel, 0.0) - factor * mean
+        code.store(constant, op.float_at("constant", channel))
         with code.when(op["weight"] > -1), code.loop(op["each"]) as i:
-            at = i * op["channels"] + channel
-            code.store(code.number(op.float_at("weight", at)) * factor, op.float_at("folded", at))
+            index = i * op["channels"] + channel
+            code.store(op.number("weight", index) * factor, op.float_at("folded", index))
     return code
 
 
 def bias_gradient(shape: Shape) -> Code:
-    """The gradient of a bias. Fields: where it is written; the gradient of the output, its rows;
-    channels; pixels.
-    """
-    op = _Operation("bias_gradient", "bias out out_rows channels pixels", shape)
+    """The gradient of a bias, from that of the output."""
+    op = _Operation("bias_gradient", "out", "bias", shape)
     code = op.code
-    with code.loop(op["channels"]) as channel:
+    with code.loop(op["out_channels"]) as channel:
         total = code.variable(code.zero)
-        for g, _ in _of_channel(op, "out", channel):
+        for _, g in op.of_channel(channel, "out"):
             total.set(total.get() + code.load(g))
         code.store(code.total(total.get()), op.float_at("bias", channel))
     return code
@@ -702,9 +607,9 @@ OPERATIONS = (
     weight_gradient,
     convolve_each,
     weight_gradient_each,
-    mix,
-    largest,
-    largest_gradient,
+    weighted_pool,
+    max_pool,
+    max_pool_gradient,
     move,
     rectify,
     rectify_gradient,
@@ -715,11 +620,11 @@ OPERATIONS = (
     fold,
     bias_gradient,
 )
-"""All of them; an instruction begins with the place here."""
+"""All of them; an instruction begins with the index here."""
 CODES = {operation.__name__: code for code, operation in enumerate(OPERATIONS)}
 
 
-def execute(shape: Shape) -> Code:  # noqa: ARG001 - as all
+def execute() -> Code:
     """Walk through instructions: arena, tables, instructions, how many, numbers in a row, examples
     of the batch.
     """
@@ -733,8 +638,8 @@ def execute(shape: Shape) -> Code:  # noqa: ARG001 - as all
     )
     code = Code("execute", arguments, public=True)
     given = code.arguments
-    with code.loop(given["count"] * WORDS, 0, WORDS) as at:
-        words = code.do(PTR, f"getelementptr i64, ptr {given['program'].text}, {at}")
+    with code.loop(given["count"] * WORDS, 0, WORDS) as index:
+        words = given["program"].at(index, I64)
         chosen = code.word(words, 0)
         end = code.label()
         ways = " ".join(f"i64 {i}, label %op{i}" for i in CODES.values())
@@ -747,38 +652,36 @@ def execute(shape: Shape) -> Code:  # noqa: ARG001 - as all
     return code
 
 
-def enter(shape: Shape) -> Code:  # noqa: ARG001 - as all
-    """Bring examples into the arena: from ``(example, channel, pixel)`` to
-    ``(pixel, channel, example)``.
+def load() -> Code:
+    """Copy examples into the arena, from ``(example, channel, pixel)`` to
+    ``(pixel, channel, example)``, with zeros up to a whole vector.
 
     Arguments: the tensor's address, the examples' address, channels, rows between two
     pixels, pixels, numbers in a row, examples.
     """
     arguments = (
         (PTR, "to"),
-        (PTR, "come"),
+        (PTR, "source"),
         (I64, "channels"),
         (I64, "rows"),
         (I64, "pixels"),
         (I64, "row"),
         (I64, "examples"),
     )
-    code = Code("enter", arguments, public=True)
+    code = Code("load", arguments, public=True)
     given = code.arguments
     size = given["channels"] * given["pixels"]
     with code.loop(given["channels"]) as channel, code.loop(given["pixels"]) as pixel:
         to = given["to"] + (pixel * given["rows"] + channel) * given["row"]
-        come = given["come"] + (channel * given["pixels"] + pixel)
+        source = given["source"] + (channel * given["pixels"] + pixel)
         with code.loop(given["examples"]) as example:
-            code.store(code.number(come + example * size), to + example)
-        # Zeros up to a whole vector, so that nothing that is no number is carried along.
-        more = given["examples"] + (LANES - 1)
-        with code.loop(code.do(I64, f"and {more}, {-LANES}"), given["examples"]) as example:
-            code.store(code.real(0.0), to + example)
+            code.store(code.number(source + example * size), to + example)
+        with code.loop(_whole_vectors(given["examples"]), given["examples"]) as example:
+            code.store(code.constant(F32, 0.0), to + example)
     return code
 
 
-def descend(shape: Shape) -> Code:
+def sgd_step(shape: Shape) -> Code:
     """A step of stochastic gradient descent with Nesterov's momentum and weight decay, as PyTorch
     has it.
 
@@ -794,12 +697,7 @@ def descend(shape: Shape) -> Code:
         (F32, "momentum"),
         (F32, "decay"),
     )
-    code = Code(
-        "descend",
-        arguments,
-        fused=shape.fused,
-        public=True,
-    )
+    code = Code("sgd_step", arguments, fused=shape.fused, public=True)
     given = code.arguments
     rate, momentum, decay = (code.spread(given[name]) for name in ("rate", "momentum", "decay"))
     down = code.zero - rate
@@ -808,15 +706,13 @@ def descend(shape: Shape) -> Code:
         gradient = code.multiply_add(decay, weight, code.load(given["gradients"] + i))
         moved = code.multiply_add(momentum, moved, gradient)
         code.store(moved, given["momenta"] + i)
-        code.store(
-            code.multiply_add(down, code.multiply_add(momentum, moved, gradient), weight),
-            given["weights"] + i,
-        )
+        step = code.multiply_add(momentum, moved, gradient)
+        code.store(code.multiply_add(down, step, weight), given["weights"] + i)
     return code
 
 
 def assembly(shape: Shape) -> str:
     """All functions, in LLVM's assembly language."""
     fused = [fused_multiply_add(count, native=shape.fused) for count in (1, LANES)]
-    written = [make(shape) for make in (*OPERATIONS, execute, enter, descend)]
+    written = [*(make(shape) for make in OPERATIONS), execute(), load(), sgd_step(shape)]
     return "\n\n".join([*fused, "declare float @llvm.sqrt.f32(float)", *map(str, written)])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.training.fast.compiled import kernels
-from surrogate_nas.training.fast.program import TABLES, Ends, Program, Tensor, Words, shares
+from surrogate_nas.training.fast.program import TABLES, Program, Signature, Tensor, Words, shares
 
 if TYPE_CHECKING:
     from surrogate_nas.training.models import LossAndGradient
@@ -65,23 +65,19 @@ class CompiledNetwork:
         self.batch = batch
         self.at_once = at_once or batch
         self.program = Program(plan, batch, self.at_once, self._kernels.shape)
-        self._arena = _aligned(self.program.size)
-        self._input_gradient: tuple[Words, Ends] | None = None
+        self._arena = _arena(self.program.size)
+        self._by_input: Signature | None = None
         self._folded = False
         for name, weight in plan.weights(seed).items():
-            place = self.program.weight(name)
-            self._arena[place : place + weight.size] = _inner(weight).ravel()
-        self._set_up()
-
-    def _set_up(self) -> None:
-        for name, place in self.program.fixed.places.items():
-            what, _, layer = name.rpartition(" ")
+            start = self.program.weight(name)
+            self._arena[start : start + weight.size] = _inner(weight).ravel()
+        for name, start in self.program.fixed.offsets.items():
+            what, _, number = name.rpartition(" ")
             if what == "running variance":
-                self._arena[place : place + self.plan.layers[int(layer)].shape[0]] = 1
+                self._arena[start : start + plan.layers[int(number)].shape[0]] = 1
             elif what == "shares":
-                windows = self.plan.layers[int(layer)].windows
-                assert windows
-                self._arena[place : place + windows.size[0] * windows.size[1]] = shares(windows)
+                given = shares(plan.layers[int(number)])
+                self._arena[start : start + len(given)] = given
 
     def forward(self, x: Array) -> Array:
         """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``; see
@@ -95,24 +91,22 @@ class CompiledNetwork:
             ValueError: The inputs are of another shape than the network is for: kernels would read
                 beside them.
         """
-        ends = self.program.step_ends
-        self._enter(x, ends)
-        self._run(self.program.step[: ends.forwards], ends, len(x))
+        step = self.program.step
+        self._load(x, step, self.batch)
+        self._run(step.forward, step, len(x))
         self._folded = False
-        return self._shaped(self._all(ends, ends.output)[:, :, : len(x)].transpose(2, 1, 0))
+        return self._shaped(self._all(step, step.output)[:, :, : len(x)].transpose(2, 1, 0))
 
     def backward(self, gradient: Array) -> None:
         """The gradients of all weights, from that of the answers of `forward`."""
-        ends = self.program.step_ends
-        self._put(ends, gradient)
-        self._run(self.program.step[ends.forwards :], ends, len(gradient))
+        self._put(self.program.step, gradient)
+        self._run(self.program.step.backward, self.program.step, len(gradient))
 
-    def descend(self, rate: float, momentum: float, decay: float) -> None:
+    def sgd_step(self, rate: float, momentum: float, decay: float) -> None:
         """A step of stochastic gradient descent by the gradients of `backward`."""
-        places = self.program.fixed.places
-        base = self._base
-        addresses = (base + 4 * places[what] for what in ("weights", "gradients", "momenta"))
-        self._kernels.descend(*addresses, self.program.parameters.size, rate, momentum, decay)
+        offsets = self.program.fixed.offsets
+        starts = (self._base + 4 * offsets[what] for what in ("weights", "gradients", "momenta"))
+        self._kernels.sgd_step(*starts, self.program.parameters.size, rate, momentum, decay)
         self._folded = False
 
     def predict(self, x: Array) -> Array:
@@ -125,13 +119,10 @@ class CompiledNetwork:
         Raises:
             ValueError: See `forward`.
         """
-        ends = self.program.inference_ends
-        self._fold()
-        outputs = np.empty((ends.output.pixels, ends.output.channels, len(x)), np.float32)
-        for part in self._parts(len(x)):
-            self._enter(x[part], ends)
-            self._run(self.program.inference, ends, part.stop - part.start)
-            outputs[:, :, part] = self._all(ends, ends.output)[:, :, : part.stop - part.start]
+        inference = self.program.inference
+        outputs = np.empty((inference.output.pixels, inference.output.channels, len(x)), np.float32)
+        for part, examples in self._answered(x, inference):
+            outputs[:, :, part] = self._all(inference, inference.output)[:, :, :examples]
         return self._shaped(outputs.transpose(2, 1, 0))
 
     def input_gradient(self, x: Array, gradient: Array) -> Array:
@@ -144,87 +135,69 @@ class CompiledNetwork:
         Raises:
             ValueError: See `forward`.
         """
-        if self._input_gradient is None:
-            words, ends, size = self.program.input_gradient()
-            self._input_gradient = words, ends
-            if size > len(self._arena):
-                larger = _aligned(size)
-                larger[: len(self._arena)] = self._arena
-                self._arena = larger
-        words, ends = self._input_gradient
-        self._fold()
+        if self._by_input is None:
+            self._by_input = self.program.schedule(training=False, by_input=True)
+            larger = _arena(max(self._by_input.size, len(self._arena)))
+            larger[: len(self._arena)] = self._arena
+            self._arena = larger
+        by_input = self._by_input
         gradients = np.zeros(x.shape, np.float32)
-        for part in self._parts(len(x)) if ends.input_gradient else ():
-            self._enter(x[part], ends)
-            self._run(words[: ends.forwards], ends, part.stop - part.start)
-            self._put(ends, gradient[part])
-            self._run(words[ends.forwards :], ends, part.stop - part.start)
-            assert ends.input_gradient
-            come = self._all(ends, ends.input_gradient)[:, :, : part.stop - part.start]
-            gradients[part] = come.transpose(2, 1, 0).reshape(gradients[part].shape)
+        if by_input.input_gradient:
+            for part, examples in self._answered(x, by_input):
+                self._put(by_input, gradient[part])
+                self._run(by_input.backward, by_input, examples)
+                come = self._all(by_input, by_input.input_gradient)[:, :, :examples]
+                gradients[part] = come.transpose(2, 1, 0).reshape(gradients[part].shape)
         return gradients
 
-    def _parts(self, examples: int) -> Iterator[slice]:
-        for start in range(0, examples, self.at_once):
-            yield slice(start, min(start + self.at_once, examples))
+    def _answered(self, x: Array, signature: Signature) -> Iterator[tuple[slice, int]]:
+        """Compute answers by running statistics, some examples at a time: which, and how many."""
+        if not self._folded:
+            self._run(self.program.fold, self.program.inference, 1)
+            self._folded = True
+        for start in range(0, len(x), self.at_once):
+            part = slice(start, min(start + self.at_once, len(x)))
+            self._load(x[part], signature, self.at_once)
+            self._run(signature.forward, signature, part.stop - start)
+            yield part, part.stop - start
 
     def weights(self, what: str = "weights") -> dict[str, Array]:
         """All weights by name, or their gradients, in PyTorch's layout."""
         by_name = {}
         for name, parameter in self.plan.parameters.items():
-            place = self.program.weight(name, what)
-            inner = (
-                parameter.shape[2:] + parameter.shape[1::-1]
-                if len(parameter.shape) > 1
-                else parameter.shape
-            )
-            flat = self._arena[place : place + int(np.prod(parameter.shape))].reshape(inner)
-            by_name[name] = (
-                np.moveaxis(flat, (-1, -2), (0, 1)).copy() if len(inner) > 1 else flat.copy()
-            )
+            start = self.program.weight(name, what)
+            shape = parameter.shape
+            inner = shape[2:] + shape[1::-1] if len(shape) > 1 else shape
+            flat = self._arena[start : start + math.prod(shape)].reshape(inner)
+            outer = np.moveaxis(flat, (-1, -2), (0, 1)) if len(shape) > 1 else flat
+            by_name[name] = outer.copy()
         return by_name
 
-    def _fold(self) -> None:
-        if not self._folded:
-            self._run(self.program.fold, self.program.inference_ends, 1)
-            self._folded = True
-
-    def _enter(self, x: Array, ends: Ends) -> None:
-        most = self.batch if ends is self.program.step_ends else self.at_once
+    def _load(self, x: Array, signature: Signature, most: int) -> None:
         if x.shape[1:] != self.plan.layers[0].shape or not 0 < len(x) <= most:
             raise ValueError(
                 f"inputs of shape {x.shape} do not fit a network for {self.plan.layers[0].shape}"
             )
         given = np.ascontiguousarray(x, np.float32)
-        to = ends.input
-        self._kernels.enter(
-            self._base + 4 * to.room.offset,
-            given.ctypes.data,
-            to.channels,
-            to.rows,
-            to.pixels,
-            ends.row,
-            len(x),
-        )
+        to = signature.input
+        sizes = to.channels, to.rows, to.pixels, signature.row, len(x)
+        self._kernels.load(self._base + 4 * to.slot.offset, given.ctypes.data, *sizes)
 
-    def _run(self, words: Words, ends: Ends, examples: int) -> None:
-        if len(words):
-            # held while the kernels read it: another thread's network may bring a longer one
-            tables = TABLES.words
-            self._kernels.execute(
-                self._base, tables.ctypes.data, words.ctypes.data, len(words), ends.row, examples
-            )
+    def _run(self, words: Words, signature: Signature, examples: int) -> None:
+        # held while the kernels read it: another thread's network may bring a longer one
+        tables = TABLES.words
+        addresses = self._base, tables.ctypes.data, words.ctypes.data
+        self._kernels.execute(*addresses, len(words), signature.row, examples)
 
     @property
     def _base(self) -> int:
         return self._arena.ctypes.data
 
-    def _all(self, ends: Ends, tensor: Tensor) -> Array:
+    def _all(self, signature: Signature, tensor: Tensor) -> Array:
         """A tensor as it lies, shape ``(pixels, channels, row)``."""
-        shape = tensor.pixels, tensor.rows, ends.row
-        whole = self._arena[tensor.room.offset : tensor.room.offset + math.prod(shape)].reshape(
-            shape
-        )
+        shape = tensor.pixels, tensor.rows, signature.row
+        start = tensor.slot.offset
+        whole = self._arena[start : start + math.prod(shape)].reshape(shape)
         return whole[:, tensor.start : tensor.start + tensor.channels]
 
     def _shaped(self, seen: Array) -> Array:
@@ -235,9 +208,9 @@ class CompiledNetwork:
             return seen
         return seen.reshape(*seen.shape[:2], *self.plan.layers[-1].shape[1:])
 
-    def _put(self, ends: Ends, gradient: Array) -> None:
-        assert ends.output_gradient
-        to = self._all(ends, ends.output_gradient)
+    def _put(self, signature: Signature, gradient: Array) -> None:
+        assert signature.output_gradient
+        to = self._all(signature, signature.output_gradient)
         examples = len(gradient)
         to[:, :, :examples] = gradient.reshape(examples, to.shape[1], -1).transpose(2, 1, 0)
         to[:, :, examples:] = 0
@@ -248,7 +221,7 @@ def _inner(weight: Array) -> Array:
     return np.moveaxis(weight, (0, 1), (-1, -2)) if weight.ndim > 1 else weight
 
 
-def _aligned(size: int) -> Array:
+def _arena(size: int) -> Array:
     spare = _LINE // 4
     whole = np.zeros(size + spare, np.float32)
     start = -(whole.ctypes.data // 4) % spare
@@ -288,7 +261,7 @@ class CompiledModel:
         outputs = self._task.arranged(self.network.forward(inputs)[None])
         losses, gradient = loss_and_gradient(outputs, targets)
         self.network.backward(self._task.restored(gradient)[0])
-        self.network.descend(rate, self._schedule.momentum, self._schedule.weight_decay)
+        self.network.sgd_step(rate, self._schedule.momentum, self._schedule.weight_decay)
         return losses, outputs
 
     def predict(self, inputs: Array) -> Array:

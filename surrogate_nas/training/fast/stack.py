@@ -31,36 +31,20 @@ def _by_cell(x: Tensor, channels: int) -> Tensor:
 
 
 def _by_channel(x: Tensor) -> Tensor:
-    """The inverse of `_by_cell`."""
     return x.flatten(3).permute(0, 3, 1, 2)
 
 
-def _part(x: Tensor, cells: Cells) -> Tensor | None:
-    """The view of neighbouring cells of ``(…, K, C)``; None where they are not neighbours."""
-    if cells[-1] - cells[0] + 1 == len(cells):
-        return x.narrow(3, cells[0], len(cells))
-    return None
-
-
-def _add_into(total: Tensor, part: Tensor, cells: Cells) -> None:
-    """Add a part of some cells to a total of all, both ``(…, cells, C)``."""
-    view = _part(total, cells)
-    if view is not None:
-        view.add_(part)
-    else:
-        total.index_add_(3, torch.tensor(cells, device=total.device), part)
+def _index(cells: Cells) -> slice | list[int]:
+    """Some cells of a tensor: neighbours as a view."""
+    neighbours = cells[-1] - cells[0] + 1 == len(cells)
+    return slice(cells[0], cells[-1] + 1) if neighbours else [*cells]
 
 
 def _take(x: Tensor, cells: Cells) -> Tensor:
     """Some cells of a total of all, both ``(…, cells, C)``; contiguous, since batch normalisation
     is slow otherwise.
     """
-    view = _part(x, cells)
-    return (
-        view.contiguous()
-        if view is not None
-        else x.index_select(3, torch.tensor(cells, device=x.device))
-    )
+    return x[:, :, :, _index(cells)].contiguous()
 
 
 class _Gather(Function):
@@ -116,7 +100,7 @@ def _sum(
     batch, _, height, width = tensors[0][0].shape
     total = tensors[0][0].new_zeros(batch, height, width, count, channels)
     for part, cells in tensors:
-        _add_into(total, _by_cell(part, channels), cells)
+        total[:, :, :, _index(cells)] += _by_cell(part, channels)
     return _by_channel(total)
 
 
