@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from surrogate_nas.core.extras import is_installed
 
 Array: TypeAlias = NDArray[Any]
-"""Of any type and shape."""
 Gradient: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
 """From outputs and targets to the loss of every network on every example, and a gradient by the
 outputs.

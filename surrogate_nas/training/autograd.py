@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from surrogate_nas.training.arrays import Array, Gradient, InputGradient, as_array
+from surrogate_nas.training.arrays import Array, Gradient, as_array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,13 +17,9 @@ _STEP = 1e-5
 """Of a difference, as a share of the largest output or 1."""
 
 
-def each_by(gradient: Gradient, outputs: Tensor, targets: Array) -> Tensor:
-    """The loss of every network on every example, shape ``(K, batch)``; see `Loss.each`."""
-    losses: Tensor = _Value.apply(outputs, targets, gradient)  # type: ignore[no-untyped-call]
-    return losses
-
-
 class _Value(torch.autograd.Function):
+    """The loss of every network on every example, shape ``(K, batch)``; see `Loss.each`."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -112,27 +108,3 @@ def autograd_input_gradient(
         ]
     nothing = np.zeros(inputs.shape, np.float32)  # of a network without a way from its input
     return np.stack([nothing if part is None else as_array(part) for part in gradients])
-
-
-def differentiable(
-    again: Callable[[Array], Array], input_gradient: InputGradient
-) -> Callable[[Tensor], Tensor]:
-    """The same from tensors to tensors, differentiable by the inputs where they require a gradient.
-
-    Args:
-        again: From inputs to outputs ``(K, n, …)``.
-        input_gradient: From inputs, and a function from outputs to the gradient by them, to that of
-            each network by its inputs.
-    """
-
-    class Again(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, inputs: Tensor) -> Tensor:
-            ctx.inputs = as_array(inputs)
-            return torch.as_tensor(again(ctx.inputs))
-
-        @staticmethod
-        def backward(ctx: Any, come: Tensor) -> Tensor:
-            return torch.as_tensor(input_gradient(ctx.inputs, lambda _: as_array(come)).sum(0))
-
-    return Again.apply

@@ -16,19 +16,21 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Space, space_of
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.fast.network import CompiledModel
-from surrogate_nas.training.machine import check_numbers, cores, device_named
+from surrogate_nas.training.machine import cores, device_named
 from surrogate_nas.training.metrics import Predictions
-from surrogate_nas.training.models import Model, torch_model
+from surrogate_nas.training.models import TorchModel, torch_model
 from surrogate_nas.training.tasks import Task
 from surrogate_nas.training.trainers import Trainer, trainer_of
 
@@ -92,7 +94,9 @@ class Curve:
         return {name: last[name] for name in self.units}
 
 
+Model: TypeAlias = CompiledModel | TorchModel
 STACKED_ON_GPU = 64
+_MOST_EPOCHS = 100_000
 SIZES = ("params", "macs")
 _WARM: set[tuple[str, str]] = set()
 """Kinds of task and losses whose code this process has loaded."""
@@ -147,12 +151,10 @@ def train(
     place = device_named(device)
     if at_once is None:
         at_once = 1 if place == "cpu" else STACKED_ON_GPU
-    check_numbers(
-        epochs=epochs,
-        at_once=at_once,
-        threads=threads,
-        seed=seed,
-    )
+    check_whole("The epochs", epochs, 1, _MOST_EPOCHS)
+    check_whole("The at once", at_once, 1, None)
+    check_whole("The threads", threads, 1, None)
+    check_whole("The seed", seed, 0, None)
     spaces = {cell: space or space_of(cell) for cell in cells}
     run = _Run(task, network or task.network(), spaces, epochs, seed, place, live_only, test)
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
@@ -173,7 +175,8 @@ def train(
                         f"Out of memory on {device} with a single cell: {cells[now[0]]}."
                     ) from error
                 at_once = (len(now) + 1) // 2 if len(now) > 1 else 1
-                _empty_cache(place)
+                if place.startswith("cuda"):
+                    sys.modules["torch"].cuda.empty_cache()
                 continue
             curves.update(zip(now, trained, strict=True))
             order = order[at_once:]
@@ -182,7 +185,7 @@ def train(
     return [curves[i] for i in range(len(cells))]
 
 
-@lru_cache(maxsize=64)
+@cache
 def _say_once(space: str) -> None:
     warnings.warn(
         f"Cells of {space} have no blueprint: PyTorch's own layers train them, which takes several"
@@ -192,17 +195,8 @@ def _say_once(space: str) -> None:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    kinds = (
-        (MemoryError,)
-        if "torch" not in sys.modules
-        else (MemoryError, sys.modules["torch"].OutOfMemoryError)
-    )
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
-
-
-def _empty_cache(place: str) -> None:
-    if place.startswith("cuda"):
-        sys.modules["torch"].cuda.empty_cache()
+    is_kind = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_kind or "can't allocate memory" in str(error)
 
 
 class _Run:
@@ -244,7 +238,7 @@ class _Run:
             times = [clock()]
             self._train_epoch(model, trainer, curves, epoch)
             times.append(clock())
-            losses, predictions = self._judged(model, trainer, "valid")
+            losses, predictions = trainer.judged("valid", model.predict)
             numbers = {
                 "valid_loss": losses,
                 **self._measured("valid", predictions, "batch", "epoch"),
@@ -254,9 +248,11 @@ class _Run:
             for curve in curves:
                 curve.train_seconds += (times[1] - times[0]) / len(cells)
                 curve.valid_seconds = (times[2] - times[1]) / len(cells)
+        predictions = replace(predictions, input_gradient=model.input_gradient)
         self._record(curves, epoch, losses, self._measured("valid", predictions, "end"))
         if self.test:
-            losses, predictions = self._judged(model, trainer, "test")
+            losses, predictions = trainer.judged("test", model.predict)
+            predictions = replace(predictions, input_gradient=model.input_gradient)
             numbers = {
                 "test_loss": losses,
                 **self._measured("test", predictions, "batch", "epoch", "end"),
@@ -264,9 +260,8 @@ class _Run:
             self._record(curves, epoch, losses, numbers)
         for curve, fault in zip(curves, trainer.faults(predictions), strict=True):
             curve.note = curve.note or fault
-            curve.finals = {
-                one.name: math.nan for one in self.task.diagnostics if not one.every_epoch
-            } | curve.finals
+            finals = [told.name for told in self.task.diagnostics if not told.every_epoch]
+            curve.finals = dict.fromkeys(finals, math.nan) | curve.finals
             curve.seconds = (clock() - start) / len(cells)
         return curves
 
@@ -288,16 +283,6 @@ class _Run:
         )
         _WARM.add(key)
 
-    def _judged(
-        self,
-        model: Model,
-        trainer: Trainer,
-        split: str,
-    ) -> tuple[Array, Predictions]:
-        """The loss of each network on a split, shape ``(K,)``, and its answers."""
-        losses, predictions = trainer.judged(split, model.predict)
-        return losses, predictions.with_input_gradient(model.input_gradient)
-
     def _measured(self, split: str, predictions: Predictions, *moments: str) -> dict[str, Array]:
         """By metric, the values of the metrics of some moments for the networks, each of shape
         ``(K,)``.
@@ -312,31 +297,16 @@ class _Run:
             if plan is not None:
                 return CompiledModel(plan, self.task, seed=self.seed)
             _say_once(self.spaces[cells[0]].name)
-        return torch_model(
-            [
-                self.spaces[cell].build(
-                    cell,
-                    self.network,
-                    seed=self.seed,
-                    live_only=self.live_only,
-                )
-                for cell in cells
-            ],
-            self.task,
-            self.device,
-        )
+        networks = [
+            self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=self.live_only)
+            for cell in cells
+        ]
+        return torch_model(networks, self.task, self.device)
 
     def _curve(self, cell: Cell) -> Curve:
-        units = {one.name: one.unit for one in self.task.diagnostics}
-        return Curve(
-            cell,
-            self.task.name,
-            self.epochs,
-            self.seed,
-            *self._sizes(cell),
-            device=self.device,
-            units=units,
-        )
+        units = {told.name: told.unit for told in self.task.diagnostics}
+        about = cell, self.task.name, self.epochs, self.seed, *self._sizes(cell)
+        return Curve(*about, device=self.device, units=units)
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
         """Parameters and multiply-accumulates, counted where the space has no formula; the latter
@@ -395,12 +365,10 @@ class _Run:
             if not (known and loss <= worst) and not curve.note:
                 what = "beyond the worst recorded" if known else "not finite"
                 curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
-            for one in self.task.diagnostics:
-                if one.name not in numbers:
-                    continue
-                number = numbers[one.name][k].item() if known else math.nan
-                value = one.recorded(number)
-                if one.every_epoch:
-                    curve.values.setdefault(one.name, []).append(value)
-                else:
-                    curve.finals[one.name] = value
+            for told in self.task.diagnostics:
+                if told.name in numbers:
+                    value = told.recorded(numbers[told.name][k].item() if known else math.nan)
+                    if told.every_epoch:
+                        curve.values.setdefault(told.name, []).append(value)
+                    else:
+                        curve.finals[told.name] = value

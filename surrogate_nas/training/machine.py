@@ -19,21 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.threads import threads
 
 if TYPE_CHECKING:
     from surrogate_nas.space import Space
 
-MOST_EPOCHS = 100_000
 COMPILED = "compiled 2"
 """The name of the engine that trains on a CPU; another number is another order of sums, so another
-training.
-"""
-EARLIER = "compiled 1"
-"""The same engine where processors have AVX-512; elsewhere it took 8 examples side by side, which
-its name did not say. The tables of losses that the project publishes were made with 16.
+training. The tables of losses that the project publishes were made by ``compiled 1`` on processors
+with AVX-512, where it was the same; elsewhere it summed 8 examples side by side.
 """
 HOW_TO_AGREE = (
     "On all machines OPENBLAS_CORETYPE=Haswell with NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL"
@@ -97,13 +92,6 @@ def is_compiled(engine: str) -> bool:
     return engine.startswith("compiled ")
 
 
-def agree(earlier: str, now: str) -> bool:
-    """Whether what two engines train may be mixed, where the earlier is known to have run with
-    AVX-512.
-    """
-    return earlier == now or (earlier == EARLIER and now == COMPILED)
-
-
 @lru_cache(maxsize=1)
 def exponentials() -> str:
     """A digest of NumPy's exponentials and logarithms of some float32."""
@@ -129,15 +117,6 @@ def matrices() -> str:
 def _digest(*arrays: Any) -> str:
     whole = hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in arrays))
     return whole.hexdigest()[:8]
-
-
-def check_numbers(**numbers: int) -> None:
-    """Check counts that a user gives; only a seed may be 0."""
-    for name, number in numbers.items():
-        least = 0 if name == "seed" else 1
-        check_whole(f"The {name.replace('_', ' ')}", number, least, None)
-        if name == "epochs" and number > MOST_EPOCHS:
-            raise UserError(f"A run has at most {MOST_EPOCHS:,} epochs, not {number}.")
 
 
 @contextmanager

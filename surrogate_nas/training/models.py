@@ -1,11 +1,9 @@
-"""What trains networks side by side: the protocol that the engine speaks, and PyTorch's way of it
-for any module.
-"""
+"""PyTorch's way to train networks side by side, for any module."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -18,44 +16,13 @@ if TYPE_CHECKING:
     from surrogate_nas.space.network.module import BlueprintModule
     from surrogate_nas.training.tasks import Schedule, Task
 
-EVALUATION_BATCH = {"cpu": 64}
-"""By kind of device: on a CPU a batch's activations should stay in the cache."""
-_ELSEWHERE = 1000
+_EVALUATION_BATCH = 1000
+_ON_A_CPU = 64
+"""There a batch's activations should stay in the cache."""
 LossAndGradient: TypeAlias = Callable[[Any, Array], tuple[Array, Any]]
 """From arranged outputs ``(K, batch, …)`` and targets to the losses ``(K,)`` and the gradient of
 their sum.
 """
-
-
-class Model(Protocol):
-    """K networks that are trained side by side.
-
-    Attributes:
-        count: K.
-    """
-
-    count: int
-
-    def step(
-        self,
-        inputs: Array,
-        targets: Array,
-        loss_and_gradient: LossAndGradient,
-        rate: float,
-    ) -> tuple[Array, Array]:
-        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
-        outputs before it.
-        """
-
-    def predict(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there
-        are.
-        """
-
-    def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of each network by its inputs in evaluation mode, shape
-        ``(K, n, channels, height, width)``.
-        """
 
 
 class TorchModel:
@@ -92,12 +59,10 @@ class TorchModel:
         self._task = task
         self._schedule = schedule
         self._device = device
-        self._parameters = [
-            parameter for parameter in module.parameters() if parameter.requires_grad
-        ]
+        self._parameters = [weight for weight in module.parameters() if weight.requires_grad]
         self._type = self._parameters[0].dtype if self._parameters else None
-        self._velocities: dict[int, Tensor] = {}
-        self._batch = EVALUATION_BATCH.get(device.partition(":")[0], _ELSEWHERE)
+        self._velocities = [self._torch.zeros_like(weight) for weight in self._parameters]
+        self._batch = _ON_A_CPU if device == "cpu" else _EVALUATION_BATCH
 
     def step(
         self,
@@ -158,39 +123,17 @@ class TorchModel:
         """
         torch = self._torch
         schedule = self._schedule
-        moved = [
-            (i, parameter)
-            for i, parameter in enumerate(self._parameters)
-            if parameter.grad is not None
-        ]
+        moved = [i for i, parameter in enumerate(self._parameters) if parameter.grad is not None]
         if not moved:
             return
+        weights = [self._parameters[i].detach() for i in moved]
+        gradients = [self._parameters[i].grad for i in moved]
+        velocities = [self._velocities[i] for i in moved]
         with torch.no_grad():
-            weights = [parameter.detach() for _, parameter in moved]
-            gradients = [parameter.grad for _, parameter in moved]
-            if schedule.weight_decay:
-                torch._foreach_add_(gradients, weights, alpha=schedule.weight_decay)
-            if schedule.momentum:
-                known = [i in self._velocities for i, _ in moved]
-                begun = [
-                    gradient
-                    for gradient, is_known in zip(gradients, known, strict=True)
-                    if is_known
-                ]
-                going = [
-                    self._velocities[i]
-                    for (i, _), is_known in zip(moved, known, strict=True)
-                    if is_known
-                ]
-                if going:
-                    torch._foreach_mul_(going, schedule.momentum)
-                    torch._foreach_add_(going, begun)
-                for (i, _), gradient, is_known in zip(moved, gradients, known, strict=True):
-                    if not is_known:
-                        self._velocities[i] = gradient.clone()  # type: ignore[union-attr]
-                torch._foreach_add_(
-                    gradients, [self._velocities[i] for i, _ in moved], alpha=schedule.momentum
-                )
+            torch._foreach_add_(gradients, weights, alpha=schedule.weight_decay)
+            torch._foreach_mul_(velocities, schedule.momentum)
+            torch._foreach_add_(velocities, gradients)
+            torch._foreach_add_(gradients, velocities, alpha=schedule.momentum)
             torch._foreach_add_(weights, gradients, alpha=-rate)
 
 

@@ -4,13 +4,10 @@ and linear models.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Ridge
-from torch import Tensor
 
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
@@ -91,11 +88,11 @@ def test_pixels_are_shuffled_out_of_places_once() -> None:
     )
 
 
-def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> Tensor:
+def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> np.ndarray:
     """An image's outputs on a grid of 2×2: (logit of objectness, class of 3, centre x and y, width,
     height) a place.
     """
-    outputs = torch.zeros(1, 1, 8, 2, 2)
+    outputs = np.zeros((1, 1, 8, 2, 2))
     for place, (odds, kind, x, y, width, height) in enumerate(boxes):
         row, column = divmod(place, 2)
         numbers = [
@@ -104,9 +101,7 @@ def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> Tensor
             np.log(width / 8),
             np.log(height / 8),
         ]
-        outputs[0, 0, :, row, column] = torch.tensor(
-            [odds, *(9.0 * (kind == c) for c in range(3)), *numbers]
-        )
+        outputs[0, 0, :, row, column] = odds, *(9.0 * (kind == c) for c in range(3)), *numbers
     return outputs
 
 
@@ -137,10 +132,8 @@ def test_digits_are_found_among_as_many_boxes(
     missed: float,
     overlap: float,
 ) -> None:
-    targets = torch.tensor([[RIGHT, OTHER]])
-    answers = Predictions(
-        scored(boxes), targets, torch.zeros(1, 1, 8, 8), SimpleNamespace(), lambda x: x
-    )  # type: ignore[arg-type]
+    targets = np.array([[RIGHT, OTHER]])
+    answers = Predictions(scored(boxes), targets, np.zeros((1, 1, 8, 8)), None, lambda x: x)
     assert [METRICS[name].of(answers).item() for name in ("missed", "iou")] == pytest.approx(
         [missed, overlap], abs=1e-6
     )
@@ -150,11 +143,11 @@ def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
     from sklearn.metrics import jaccard_score
 
     _, targets = SEGMENTATION.data["valid"]
-    outputs = torch.randn(2, len(targets), 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    outputs += 2 * torch.nn.functional.one_hot(torch.from_numpy(targets), 4).movedim(-1, 1)
+    outputs = np.random.default_rng(0).normal(size=(2, len(targets), 4, 16, 16))
+    outputs += 2 * np.moveaxis(np.eye(4)[targets], -1, 1)
     found = METRICS["miou"].of(Predictions(outputs, targets, targets, SEGMENTATION, lambda x: x))
     for k in range(2):
-        said = outputs[k].argmax(1).flatten()
+        said = outputs[k].argmax(1).ravel()
         assert found[k].item() == pytest.approx(
             jaccard_score(targets.ravel(), said, average="macro")
         )

@@ -20,11 +20,12 @@ from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.training import TASKS, Curve, train
-from surrogate_nas.training.engine import _Run
+from surrogate_nas.training.engine import Model, _Run
 from surrogate_nas.training.machine import keep_memory
-from surrogate_nas.training.models import Model, TorchModel, torch_model
+from surrogate_nas.training.models import TorchModel, torch_model
 from tests.conftest import FULL
 from tests.few_digits import TINY
+from tests.pairs_space import Pairs
 
 SPACE = nb201()
 CELLS = [SPACE[i] for i in (11, 284, 5, 0, 6111, 777)]
@@ -38,9 +39,9 @@ def test_stacked_curves_are_those_of_training_alone() -> None:
     # Sums in another order differ by about 1e-7 in a step and grow as training amplifies them:
     # after 4 steps 1e-3 holds where two seeds differ by more than 1e-2. Equality of the mathematics
     # is tested in float64.
-    alone = train(CELLS, TINY, epochs=2, at_once=1)
-    stacked = train(CELLS, TINY, epochs=2, at_once=4)
-    other = train(CELLS, TINY, epochs=2, at_once=4, seed=1)
+    alone = train(CELLS[:3], TINY, epochs=2, at_once=1)
+    stacked = train(CELLS[:3], TINY, epochs=2, at_once=2)
+    other = train(CELLS[:3], TINY, epochs=2, at_once=2, seed=1)
     for one, many, another in zip(alone, stacked, other, strict=True):
         assert one.cell == many.cell
         assert np.allclose(one.values["train_loss"], many.values["train_loss"], rtol=1e-3)
@@ -48,9 +49,9 @@ def test_stacked_curves_are_those_of_training_alone() -> None:
         assert not np.allclose(one.values["train_loss"], another.values["train_loss"], rtol=1e-2)
 
 
-@pytest.mark.parametrize("at_once", [1, 6])
+@pytest.mark.parametrize("at_once", [1, 3])
 def test_a_seed_gives_the_same_curve_twice(at_once: int) -> None:
-    first, second = (train(CELLS, TINY, epochs=2, at_once=at_once, seed=7) for _ in range(2))
+    first, second = (train(CELLS[:3], TINY, epochs=2, at_once=at_once, seed=7) for _ in range(2))
     for one, two in zip(first, second, strict=True):
         assert np.array_equal(numbers(one), numbers(two))
 
@@ -146,11 +147,11 @@ def test_an_unknown_device_is_told(device: str) -> None:
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        ({"epochs": 0}, "epochs must be a whole number of at least 1"),
+        ({"epochs": 0}, "epochs must be a whole number from 1 to 100,000, not 0"),
         ({"at_once": 0}, "at once must be a whole number of at least 1"),
         ({"threads": 0}, "threads must be a whole number of at least 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
-        ({"epochs": 10**30}, "at most 100,000 epochs"),
+        ({"epochs": 10**30}, "epochs must be a whole number from 1 to 100,000"),
         ({"epochs": "2"}, "epochs must be a whole number"),
         ({"seed": float("nan")}, "seed must be a whole number"),
     ],
@@ -160,23 +161,9 @@ def test_numbers_that_are_wrong_are_told(bad: dict[str, int], says: str) -> None
         train(CELLS, TINY, **bad)  # type: ignore[arg-type]
 
 
-class Pairs(ChoiceSpace):
-    """A user's space that nobody registered and that has no formulas for sizes."""
-
-    name = "pairs"
-    positions = ("wide",)
-    options = (("1", "2"),)
-
-    def build(self, cell: Cell, network: Network, **_: object) -> torch.nn.Module:  # type: ignore[override]
-        flat = network.input_channels * network.image_size**2
-        return torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.Linear(flat, network.classes, bias=bool(cell.choices[0]))
-        )
-
-
 def test_cells_of_a_space_that_is_given_need_no_registration() -> None:
     space = Pairs()
-    cells = [space.at([0]), space.at([1])]
+    cells = [*space][:2]
     curves = train(cells, TINY, epochs=1, space=space)
     assert [curve.parameters for curve in curves] == [640, 650]
     assert all(
@@ -279,11 +266,6 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> 
         assert losses.item() == pytest.approx(loss.item(), rel=1e-12)
     for ours, theirs in zip(*(network.parameters() for network in networks), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
-
-
-def test_every_task_states_its_schedule() -> None:
-    for task in TASKS.values():
-        assert task.schedule.epochs >= 1 and task.title
 
 
 def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_engine_too() -> None:

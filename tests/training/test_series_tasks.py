@@ -14,7 +14,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.metrics import METRICS, Predictions
-from surrogate_nas.training.tasks import anomaly, forecasting
+from surrogate_nas.training.tasks import anomaly, forecasting, vowels
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.base import Reconstruction
 
@@ -82,7 +82,7 @@ def test_the_area_is_that_of_scikit_learn() -> None:
     errors = np.square(outputs[0] - split.inputs).mean((1, 2, 3))
     assert found[0].item() == pytest.approx(roc_auc_score(labels, errors)) and np.isnan(found[1])
     alike = Predictions(
-        outputs[:1] * 0, split.targets, split.inputs * 0, TASKS["digits"], answers.arrays.again
+        outputs[:1] * 0, split.targets, split.inputs * 0, TASKS["digits"], answers.again
     )
     assert METRICS["auc"].of(alike) == 0.5
 
@@ -95,7 +95,7 @@ def test_only_normal_examples_are_trained_on() -> None:
     (batch,) = trainer.batches(0, lambda _: np.zeros(0))
     assert sorted(batch[0].ravel().tolist()) == sorted(batch[1].ravel().tolist()) == [0, 2, 4]
     loss, answers = trainer.judged("valid", lambda given: given.reshape(1, len(given), -1) * 0)
-    assert loss.tolist() == pytest.approx([20 / 3]) and answers.arrays.outputs.shape == (
+    assert loss.tolist() == pytest.approx([20 / 3]) and answers.outputs.shape == (
         1,
         6,
         1,
@@ -130,4 +130,4 @@ def test_a_good_cell_finds_winter_days() -> None:
 )
 def test_a_damaged_file_of_days_is_told(text: str) -> None:
     with pytest.raises(UserError, match="ItalyPowerDemand is damaged"):
-        anomaly.parse(text)
+        anomaly.arrays(vowels.parsed(text, "ItalyPowerDemand"))

@@ -7,13 +7,11 @@ from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 __all__ = ["METRICS", "Predictions", "TaskMetric"]
 
-_FIRST = ("classes", "boxes", "numbers", "sequences", "images", "generation")
 METRICS = Registry(
     "metric",
     TaskMetric,
     folder=__name__,
     attribute="FAMILY",
-    first=_FIRST,
+    first=("classes", "boxes", "numbers", "sequences", "images", "generation"),
     group="surrogate_nas.metrics",
 )
-"""Every metric by name."""

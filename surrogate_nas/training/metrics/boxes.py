@@ -9,8 +9,6 @@ times the probability of its class.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, softmax
@@ -21,24 +19,17 @@ HALF = 0.5
 """The intersection over union from which two boxes are the same."""
 
 
-class Surest(NamedTuple):
-    """The surest boxes of every image, in this order.
-
-    Attributes:
-        boxes: Centre x and y, width and height in pixels, shape ``(K, n, objects, 4)``.
-        classes: Shape ``(K, n, objects)``; -1 behind as many as the image has objects.
-    """
-
-    boxes: Array
-    classes: Array
-
-
-def surest(outputs: Array, targets: Array) -> Surest:
+def surest(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The boxes that are left when the surest drop those that they overlap.
 
     Args:
         outputs: Shape ``(K, n, 1 + classes + 4, rows, columns)``.
         targets: Shape ``(n, objects, 5)``.
+
+    Returns:
+        The surest boxes of every image, in this order: centre x and y, width and height in pixels,
+        shape ``(K, n, objects, 4)``; and their classes, shape ``(K, n, objects)``, -1 behind as
+        many as the image has objects.
     """
     count, n, numbers, rows, columns = outputs.shape
     flat = outputs.astype(np.float64).reshape(count, n, numbers, rows * columns).swapaxes(2, 3)
@@ -56,43 +47,31 @@ def surest(outputs: Array, targets: Array) -> Surest:
         sure[_shared(box, boxes) > HALF] = -1
         np.put_along_axis(sure, best, -1, 2)
     within = np.arange(targets.shape[1]) < (targets[..., 0] >= 0).sum(1, keepdims=True)
-    return Surest(
-        np.concatenate([box for box, _ in chosen], 2),
-        np.where(within, np.concatenate([c for _, c in chosen], 2), -1),
-    )
+    chosen_boxes, chosen_classes = (np.concatenate(part, 2) for part in zip(*chosen, strict=True))
+    return chosen_boxes, np.where(within, chosen_classes, -1)
 
 
-def missed(predictions: Predictions) -> Array:
-    """The share of objects that no chosen box finds, %: one of its class, with at least `HALF` in
-    common.
-
-    A box finds one object, and the surest box chooses first.
-    """
-    targets = predictions.arrays.targets.astype(np.float64)
-    chosen = surest(predictions.arrays.outputs, targets)
+def _missed(predictions: Predictions) -> Array:
+    targets = predictions.targets.astype(np.float64)
+    chosen, guesses = surest(predictions.outputs, targets)
     classes = targets[:, :, 0]
-    boxes = targets[:, :, 1:]
-    left = np.tile(classes >= 0, (len(chosen.boxes), 1, 1))
+    left = np.tile(classes >= 0, (len(chosen), 1, 1))
     before = left.sum((1, 2))
-    for place in range(targets.shape[1]):
-        box = chosen.boxes[:, :, place, None]
-        guess = chosen.classes[:, :, place, None]
-        shared = _shared(box, boxes) * (left & (guess == classes))
+    for i in range(targets.shape[1]):
+        is_class = left & (guesses[:, :, i, None] == classes)
+        shared = _shared(chosen[:, :, i, None], targets[:, :, 1:]) * is_class
         which = shared.argmax(2)[..., None]
         most, still = (np.take_along_axis(part, which, 2) for part in (shared, left))
         np.put_along_axis(left, which, still & (most < HALF), 2)
     return np.asarray(100 * left.sum((1, 2)) / before)
 
 
-def mean_overlap(predictions: Predictions) -> Array:
-    """The mean over objects of the largest intersection over union with a chosen box, whatever its
-    class.
-    """
-    targets = predictions.arrays.targets.astype(np.float64)
-    chosen = surest(predictions.arrays.outputs, targets)
+def _mean_overlap(predictions: Predictions) -> Array:
+    targets = predictions.targets.astype(np.float64)
+    chosen, guesses = surest(predictions.outputs, targets)
     there = targets[:, :, 0] >= 0
-    shared = _shared(chosen.boxes[:, :, None], targets[:, :, None, 1:])
-    best = (shared * (chosen.classes >= 0)[:, :, None]).max(3)
+    shared = _shared(chosen[:, :, None], targets[:, :, None, 1:])
+    best = (shared * (guesses >= 0)[:, :, None]).max(3)
     return np.asarray((best * there).sum((1, 2)) / there.sum())
 
 
@@ -112,7 +91,7 @@ FAMILY = (
         "%",
         "error",
         100.0,
-        missed,
+        _missed,
     ),
     TaskMetric(
         "iou",
@@ -120,7 +99,6 @@ FAMILY = (
         "",
         "quality",
         0.0,
-        mean_overlap,
+        _mean_overlap,
     ),
 )
-"""The metrics of this file."""

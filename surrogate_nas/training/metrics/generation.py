@@ -66,17 +66,10 @@ def _learned(images: Array) -> Features:
     return features
 
 
-def frechet_distance(predictions: Predictions) -> Array:
-    """The Fréchet distance of two normal distributions fitted to features of made and of real
-    images; 0 is equal.
-
-    Args:
-        predictions: Generated images, shape ``(K, n, channels, height, width)``; targets are the
-            real ones.
-    """
+def _frechet_distance(predictions: Predictions) -> Array:
     features = features_of(predictions.task)
-    real = features(predictions.arrays.targets)
-    return np.array([frechet(features(fake), real) for fake in predictions.arrays.outputs])
+    real = features(predictions.targets)
+    return np.array([frechet(features(fake), real) for fake in predictions.outputs])
 
 
 def frechet(a: Array, b: Array) -> float:
@@ -102,10 +95,10 @@ def coverage(predictions: Predictions) -> Array:
     1.
     """
     features = features_of(predictions.task)
-    real = features(predictions.arrays.targets)
+    real = features(predictions.targets)
     radii = np.partition(_squared_distances(real, real), NEIGHBOURS, 1)[:, NEIGHBOURS]
     nearest = np.array(
-        [_squared_distances(real, features(fake)).min(1) for fake in predictions.arrays.outputs]
+        [_squared_distances(real, features(fake)).min(1) for fake in predictions.outputs]
     )
     return np.asarray((nearest <= radii).mean(1))
 
@@ -122,7 +115,7 @@ FAMILY = (
         "squared distance",
         "loss",
         1000.0,
-        frechet_distance,
+        _frechet_distance,
     ),
     TaskMetric(
         "coverage",
@@ -133,4 +126,3 @@ FAMILY = (
         coverage,
     ),
 )
-"""The metrics of this file."""

@@ -14,27 +14,15 @@ _LEAST = 1e-10
 """The squared error of an image that counts as none: 100 dB."""
 
 
-def peak_signal_to_noise(predictions: Predictions) -> Array:
-    """``-10 log10`` of the mean squared error of an image, dB, the mean over images.
-
-    Args:
-        predictions: Images, shape ``(K, n, channels, height, width)``.
-    """
-    outputs = predictions.arrays.outputs
-    off = (outputs.astype(np.float64) - predictions.arrays.targets).reshape(*outputs.shape[:2], -1)
+def _peak_signal_to_noise(predictions: Predictions) -> Array:
+    outputs = predictions.outputs
+    off = (outputs.astype(np.float64) - predictions.targets).reshape(*outputs.shape[:2], -1)
     decades = log(np.maximum((off**2).mean(2), _LEAST)) / math.log(10)
     return np.asarray(-10 * decades.mean(1))
 
 
-def structural_similarity(predictions: Predictions) -> Array:
-    """The mean structural similarity, from -1 to 1; 1 is for equal images.
-
-    Args:
-        predictions: Images, shape ``(K, n, channels, height, width)``.
-    """
-    x, y = (
-        part.astype(np.float64) for part in (predictions.arrays.outputs, predictions.arrays.targets)
-    )
+def _structural_similarity(predictions: Predictions) -> Array:
+    x, y = (part.astype(np.float64) for part in (predictions.outputs, predictions.targets))
     window = tuple(min(WINDOW, side) for side in x.shape[3:])
     pixels = window[0] * window[1]
     unbiased = pixels / max(pixels - 1, 1)
@@ -57,14 +45,13 @@ def structural_similarity(predictions: Predictions) -> Array:
 
 
 FAMILY = (
-    TaskMetric("psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, peak_signal_to_noise),
+    TaskMetric("psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, _peak_signal_to_noise),
     TaskMetric(
         "ssim",
         "structural similarity (Wang et al., IEEE TIP 2004)",
         "",
         "quality",
         -1.0,
-        structural_similarity,
+        _structural_similarity,
     ),
 )
-"""The metrics of this file."""

@@ -12,27 +12,15 @@ from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 from surrogate_nas.training.metrics.classes import negative_log_likelihood
 
 
-def perplexity(predictions: Predictions) -> Array:
-    """The exponential of the mean negative log-likelihood of a position: between how many it seems
-    to choose.
-    """
+def _perplexity(predictions: Predictions) -> Array:
     return np.asarray(exp(negative_log_likelihood(predictions)))
 
 
-def character_error(predictions: Predictions) -> Array:
-    """Insertions, deletions and substitutions, over the characters of all targets, %; above 100 is
-    possible.
-
-    Args:
-        predictions: Scores ``(K, n, classes, positions)`` and targets ``(n, longest)``, as for CTC.
-    """
-    return np.asarray(
-        100 * _distances(predictions).sum(1) / (predictions.arrays.targets != BLANK).sum()
-    )
+def _character_error(predictions: Predictions) -> Array:
+    return np.asarray(100 * _distances(predictions).sum(1) / (predictions.targets != BLANK).sum())
 
 
-def text_error(predictions: Predictions) -> Array:
-    """The share of texts that are not read entirely right, %."""
+def _text_error(predictions: Predictions) -> Array:
     return np.asarray(100 * (_distances(predictions) > 0).mean(1))
 
 
@@ -74,7 +62,7 @@ def unaligned(predictions: Predictions) -> list[str]:
     """A note for each network that answers nothing but blanks, which no target is; empty for the
     others.
     """
-    best = predictions.arrays.outputs.argmax(2)
+    best = predictions.outputs.argmax(2)
     blank = (best == BLANK).reshape(len(best), -1).all(1)
     return [
         "nothing was aligned: all answers are blank" if nothing else ""
@@ -83,12 +71,8 @@ def unaligned(predictions: Predictions) -> list[str]:
 
 
 def _distances(predictions: Predictions) -> Array:
-    """Shape ``(K, n)``."""
     return np.stack(
-        [
-            distances(written, predictions.arrays.targets)
-            for written in greedy(predictions.arrays.outputs)
-        ]
+        [distances(written, predictions.targets) for written in greedy(predictions.outputs)]
     )
 
 
@@ -99,7 +83,7 @@ FAMILY = (
         "perplexity",
         "loss",
         1e6,
-        perplexity,
+        _perplexity,
     ),
     TaskMetric(
         "character_error",
@@ -107,7 +91,7 @@ FAMILY = (
         "%",
         "error",
         100.0,
-        character_error,
+        _character_error,
     ),
     TaskMetric(
         "text_error",
@@ -115,7 +99,6 @@ FAMILY = (
         "%",
         "error",
         100.0,
-        text_error,
+        _text_error,
     ),
 )
-"""The metrics of this file."""

@@ -19,13 +19,12 @@ TRAINERS: Registry[type[Trainer]] = Registry(
     subclass_of(Trainer, "surrogate_nas.training.trainers.Trainer"),
     {
         "policy": "surrogate_nas.training.trainers.policy:Policy",
-        "supervised": "surrogate_nas.training.trainers.base:Supervised",
+        "supervised": "surrogate_nas.training.trainers.base:Trainer",
         "adversarial": "surrogate_nas.training.trainers.adversarial:Adversarial",
         "reconstruction": "surrogate_nas.training.trainers.base:Reconstruction",
     },
     group="surrogate_nas.trainers",
 )
-"""Every trainer by name."""
 
 
 def trainer_of(task: Task) -> type[Trainer]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from surrogate_nas.training.machine import loaded
 from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.metrics.generation import coverage
 from surrogate_nas.training.tasks import Split, Task
-from surrogate_nas.training.trainers.base import Predict, Supervised
+from surrogate_nas.training.trainers.base import Predict, Trainer
 
 # A small discriminator of images, its gradients and its training, by hand in NumPy.
 #
@@ -58,6 +58,7 @@ class Discriminator:
     Attributes:
         layers: Weights and biases: of the first convolution, the second, and the score, as matrices
             from flattened windows ``(out, in·9)``, and from features ``(1, features)``.
+        gradients: Of each of the `layers`, as the last step found them.
     """
 
     def __init__(
@@ -70,8 +71,7 @@ class Discriminator:
         kind: type[np.floating[Any]] = np.float32,
     ) -> None:
         """Draw the weights."""
-        half = (_halved(height), _halved(width))
-        quarter = (_halved(half[0]), _halved(half[1]))
+        quarter = _halved(*_halved(height, width))
         ins = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter))
         outs = (WIDTH, 2 * WIDTH, 1)
         shapes = [shape for i, o in zip(ins, outs, strict=True) for shape in ((o, i), (o, 1))]
@@ -81,7 +81,7 @@ class Discriminator:
         self._all = _uniform(seed, bounds.astype(np.float32)).astype(kind)
         self.layers = _views(self._all, shapes)
         self._gradient = np.zeros_like(self._all)
-        self._gradients = _views(self._gradient, shapes)
+        self.gradients = _views(self._gradient, shapes)
         self._first = np.zeros_like(self._all)
         self._second = np.zeros_like(self._all)
         self._steps = 0
@@ -101,21 +101,8 @@ class Discriminator:
 
     @_silently
     def learn(self, fake: Array, real: Array, compared: Compared) -> Array:
-        """One step of Adam down the loss and the penalty; gives the scores of real images before
-        it, shape ``(n,)``.
-
-        Args:
-            fake: Shape ``(m, channels, height, width)``.
-            real: Shape ``(n, channels, height, width)``.
-            compared: The loss.
-        """
-        scores = self.differentiate(fake, real, compared)
-        self._step()
-        return scores
-
-    def differentiate(self, fake: Array, real: Array, compared: Compared) -> Array:
-        """Find the `gradients` of the loss and the penalty; gives the scores of real images, shape
-        ``(n,)``.
+        """Take a step of Adam by the `gradients` of the loss and the penalty; gives the scores of
+        real images before it, shape ``(n,)``.
 
         Args:
             fake: Shape ``(m, channels, height, width)``.
@@ -125,16 +112,11 @@ class Discriminator:
         fooled = len(fake)
         seen = self._pass(np.concatenate([fake, real]))
         _, by_fake, by_real = compared(seen.scores[:fooled], seen.scores[fooled:])
-        self._of_scores(
-            seen, np.concatenate([by_fake, by_real]).astype(self._all.dtype, copy=False)
-        )
+        by_score = np.concatenate([by_fake, by_real]).astype(self._all.dtype, copy=False)
+        self._of_scores(seen, by_score)
         self._of_penalty(seen, fooled)
+        self._step()
         return seen.scores[fooled:]
-
-    @property
-    def gradients(self) -> Sequence[Array]:
-        """Of each of the `layers`, as `differentiate` found them last."""
-        return self._gradients
 
     def _pass(self, images: Array) -> _Pass:
         return _Pass(self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False))
@@ -143,7 +125,7 @@ class Discriminator:
         """The gradient of a loss of the scores: each score's gradient, times that of the loss by
         the score.
         """
-        first, first_bias, second, second_bias, head, head_bias = self._gradients
+        first, first_bias, second, second_bias, head, head_bias = self.gradients
         np.matmul(seen.features, by_score, out=head[0])
         head_bias[:] = by_score.sum()
         for weight, bias, by_layer, windows in (
@@ -152,12 +134,7 @@ class Discriminator:
         ):
             down = (by_layer * by_score).reshape(len(weight), -1)
             np.matmul(down, windows.T, out=weight)
-            np.add.reduce(
-                down,
-                axis=1,
-                keepdims=True,
-                out=bias,
-            )
+            np.add.reduce(down, axis=1, keepdims=True, out=bias)
 
     def _of_penalty(self, seen: _Pass, begin: int) -> None:
         """Add the gradient of `PENALTY`/2 times the mean squared gradient at images from ``begin``
@@ -167,7 +144,7 @@ class Discriminator:
         by_second = seen.by_second[..., begin:]
         image_gradient = seen.image_gradient(begin) * (PENALTY / by_first.shape[-1])
         first, _, second, _, _, _ = self.layers
-        for_first, _, for_second, _, for_head, _ = self._gradients
+        for_first, _, for_second, _, for_head, _ = self.gradients
         windows = _windows(image_gradient)
         for_first += by_first.reshape(WIDTH, -1) @ windows.T
         image_gradient = (first @ windows).reshape(by_first.shape) * seen.first_mask[..., begin:]
@@ -205,44 +182,34 @@ class _Pass:
         hidden, self.second_mask = _rectified(second @ self.second_windows + second_bias, hidden)
         self.features = hidden.reshape(-1, images.shape[3])
         self.scores: Array = (head @ self.features + head_bias)[0]
-        self._backed: tuple[Array, Array] | None = None
 
-    @property
+    @cached_property
     def by_second(self) -> Array:
         """The gradients by the output of the second convolution."""
-        return self._back()[0]
+        return self.layers[4].reshape(*self.second_mask.shape[:3], 1) * self.second_mask
 
-    @property
+    @cached_property
     def by_first(self) -> Array:
         """The gradients by the output of the first convolution."""
-        return self._back()[1]
+        down = self.layers[2].T @ self.by_second.reshape(2 * WIDTH, -1)
+        return _together(down, self.first_mask.shape) * self.first_mask
 
     def image_gradient(self, begin: int = 0) -> Array:
         """The gradients by the images from ``begin`` on."""
         by_first = self.by_first[..., begin:]
-        return _together(
-            self.layers[0].T @ by_first.reshape(WIDTH, -1), self.images[..., begin:].shape
-        )
-
-    def _back(self) -> tuple[Array, Array]:
-        if self._backed is None:
-            by_second = self.layers[4].reshape(*self.second_mask.shape[:3], 1) * self.second_mask
-            down = self.layers[2].T @ by_second.reshape(2 * WIDTH, -1)
-            self._backed = by_second, _together(down, self.first_mask.shape) * self.first_mask
-        return self._backed
+        windows = self.layers[0].T @ by_first.reshape(WIDTH, -1)
+        return _together(windows, self.images[..., begin:].shape)
 
 
-def _halved(side: int) -> int:
-    return -(-side // 2)
+def _halved(*sides: int) -> list[int]:
+    return [-(-side // 2) for side in sides]
 
 
 def _rectified(flat: Array, before: Array) -> tuple[Array, Array]:
     """Leaky rectified values ``(channels, height, width, n)``, half as high and wide as before, and
     their derivatives.
     """
-    values = flat.reshape(
-        len(flat), _halved(before.shape[1]), _halved(before.shape[2]), before.shape[3]
-    )
+    values = flat.reshape(len(flat), *_halved(*before.shape[1:3]), before.shape[3])
     mask = np.where(values > 0, values.dtype.type(1), values.dtype.type(LEAK))
     return values * mask, mask
 
@@ -252,8 +219,7 @@ def _windows(images: Array) -> Array:
     a column.
     """
     channels, height, width, n = images.shape
-    rows = _halved(height)
-    columns = _halved(width)
+    rows, columns = _halved(height, width)
     padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), images.dtype)
     padded[:, 1 : height + 1, 1 : width + 1] = images
     windows = np.empty((channels, 3, 3, rows, columns, n), images.dtype)
@@ -268,8 +234,7 @@ def _together(windows: Array, shape: tuple[int, ...]) -> Array:
     ``(channels, height, width, n)``.
     """
     channels, height, width, n = shape
-    rows = _halved(height)
-    columns = _halved(width)
+    rows, columns = _halved(height, width)
     patches = windows.reshape(channels, 3, 3, rows, columns, n)
     padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), windows.dtype)
     for y in range(3):
@@ -300,7 +265,7 @@ COLLAPSED = 0.1
 """A coverage below this is noted as a collapse."""
 
 
-class Adversarial(Supervised):
+class Adversarial(Trainer):
     """Every noise input once an epoch, with a real image each; a step of the discriminator, then of
     the generator.
     """

@@ -23,6 +23,9 @@ mode.
 class Trainer:
     """One run of training of K networks that are trained side by side.
 
+    Every example is seen once an epoch, in an order that the seed and the epoch draw; the last
+    batch may be smaller.
+
     Attributes:
         stackable: Whether several networks can take it at once; else K is 1.
         multiplies_matrices: Whether NumPy's matrix products are part of it, whose last digits
@@ -43,16 +46,21 @@ class Trainer:
     @property
     def steps(self) -> int:
         """Steps of the optimiser in an epoch."""
-        raise NotImplementedError
+        return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
-    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
         """What an epoch's steps see: inputs and what they are compared with.
 
         Args:
             epoch: Counted from 0.
             predict: The networks as they are now.
         """
-        raise NotImplementedError
+        inputs, targets = self.data["train"]
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(targets))
+        batch = self.task.schedule.batch
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            yield inputs[chosen], targets[chosen]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
@@ -67,44 +75,15 @@ class Trainer:
             split: ``valid`` or ``test``.
             predict: The networks as they are now.
         """
-        raise NotImplementedError
+        inputs, targets = self.data[split]
+        outputs = predict(inputs)
+        predictions = Predictions(outputs, targets, inputs, self.task, predict)
+        return self.task.losses(outputs, targets), predictions
 
     def faults(self, predictions: Predictions) -> list[str]:
         """What went wrong with each network, or empty: why its results are what they are."""
-        return [self.note] * len(predictions.arrays.outputs)
-
-
-class Supervised(Trainer):
-    """Every example once an epoch, in an order that the seed and the epoch draw; the last batch may
-    be smaller.
-    """
-
-    @property
-    def steps(self) -> int:
-        """Steps of the optimiser in an epoch."""
-        return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
-
-    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
-        """Examples and their targets."""
-        inputs, targets = self.data["train"]
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(targets))
-        batch = self.task.schedule.batch
-        for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
-            yield inputs[chosen], targets[chosen]
-
-    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
-        """The loss of each network on a split, and its answers."""
-        inputs, targets = self.data[split]
-        outputs = predict(inputs)
-        return self.task.losses(outputs, targets), Predictions(
-            outputs, targets, inputs, self.task, predict
-        )
-
-    def faults(self, predictions: Predictions) -> list[str]:
-        """What went wrong with each network, as tasks of this kind know it."""
         known = self.task.about.faults
-        return known(predictions) if known else super().faults(predictions)
+        return known(predictions) if known else [self.note] * len(predictions.outputs)
 
 
 # Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for
@@ -118,7 +97,7 @@ NORMAL = 0
 """The label of normal examples; every other label is of anomalous ones."""
 
 
-class Reconstruction(Supervised):
+class Reconstruction(Trainer):
     """Shuffled batches of normal examples, each its own target; all examples are judged."""
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:

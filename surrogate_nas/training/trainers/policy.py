@@ -29,7 +29,6 @@ from surrogate_nas.training.tasks.environment import Environment
 from surrogate_nas.training.trainers.base import Predict, Trainer
 
 EPISODES = 64
-"""In an epoch, side by side."""
 PASSES = 3
 """How often an epoch's steps are used by a loss that looks at how probable the actions were when
 they were taken.
