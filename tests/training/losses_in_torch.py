@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -20,11 +21,8 @@ BoxLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-    labels = targets.expand(outputs.shape[0], *targets.shape).flatten(0, 1)
-    values = F.cross_entropy(
-        outputs.flatten(0, 1), labels, reduction="none", label_smoothing=smoothing
-    )
-    return _mean(values, outputs)
+    given = outputs.flatten(0, 1), _labels(outputs, targets).flatten(0, 1)
+    return _mean(F.cross_entropy(*given, reduction="none", label_smoothing=smoothing), outputs)
 
 
 def label_smoothing(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -53,9 +51,12 @@ def dice(outputs: Tensor, targets: Tensor) -> Tensor:
     return 1 - ((2 * shared + SMOOTH) / (p.sum(3) + right.sum(2) + SMOOTH)).mean(2)
 
 
+def _labels(outputs: Tensor, targets: Tensor) -> Tensor:
+    return targets.expand(len(outputs), *targets.shape)
+
+
 def _of_target(values: Tensor, targets: Tensor) -> Tensor:
-    labels = targets.expand(values.shape[0], *targets.shape)
-    return values.gather(2, labels.unsqueeze(2)).squeeze(2)
+    return values.gather(2, _labels(values, targets).unsqueeze(2)).squeeze(2)
 
 
 def _mean(values: Tensor, outputs: Tensor) -> Tensor:
@@ -63,26 +64,30 @@ def _mean(values: Tensor, outputs: Tensor) -> Tensor:
 
 
 def squared(outputs: Tensor, targets: Tensor) -> Tensor:
-    return _error(outputs, targets).square().mean(2)
+    return F.mse_loss(*_pair(outputs, targets), reduction="none").mean(2)
 
 
 def absolute(outputs: Tensor, targets: Tensor) -> Tensor:
-    return _error(outputs, targets).abs().mean(2)
+    return F.l1_loss(*_pair(outputs, targets), reduction="none").mean(2)
+
+
+def l1(outputs: Tensor, targets: Tensor) -> Tensor:
+    return absolute(outputs, targets)
 
 
 def huber(outputs: Tensor, targets: Tensor) -> Tensor:
-    error = _error(outputs, targets).abs()
-    near = error.clamp(max=1)
-    return (near * (error - near / 2)).mean(2)
+    return F.huber_loss(*_pair(outputs, targets), reduction="none").mean(2)
 
 
 def pinball(outputs: Tensor, targets: Tensor) -> Tensor:
-    missing = _error(outputs, targets)
+    given, wanted = _pair(outputs, targets)
+    missing = wanted - given
     return (QUANTILE * missing - missing.clamp(max=0)).mean(2)
 
 
-def _error(outputs: Tensor, targets: Tensor) -> Tensor:
-    return targets.reshape(len(targets), -1) - outputs.flatten(2)
+def _pair(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    given = outputs.flatten(2)
+    return given, targets.reshape(len(targets), -1).to(given.dtype).expand_as(given)
 
 
 def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -216,41 +221,20 @@ def adversarial_hinge(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001 - t
     return -made
 
 
-EACH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    each.__name__: each
-    for each in (
-        cross_entropy,
-        label_smoothing,
-        focal,
-        brier,
-        hinge,
-        dice,
-        squared,
-        absolute,
-        huber,
-        pinball,
-        ssim,
-        ctc,
-        aligned_cross_entropy,
-        expected_return,
-        entropy_return,
-        clipped_return,
-        detection,
-        detection_giou,
-        adversarial,
-        adversarial_hinge,
-    )
-}
-EACH["l1"] = absolute
-
-
-def binary(made: Tensor, real: Tensor) -> Tensor:
+def _binary(made: Tensor, real: Tensor) -> Tensor:
     return F.softplus(made).mean() + F.softplus(-real).mean()
 
 
-def hinges(made: Tensor, real: Tensor) -> Tensor:
+def _hinges(made: Tensor, real: Tensor) -> Tensor:
     return (1 + made).clamp(min=0).mean() + (1 - real).clamp(min=0).mean()
 
 
-DISCRIMINATING = {"adversarial": binary, "adversarial_hinge": hinges}
+DISCRIMINATING = {"adversarial": _binary, "adversarial_hinge": _hinges}
 """The discriminator's loss."""
+
+EACH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    name: each
+    for name, each in globals().items()
+    if inspect.isfunction(each) and each.__module__ == __name__ and name[0] != "_"
+}
+"""Every loss by its name: each function of this file whose name has no underscore before it."""

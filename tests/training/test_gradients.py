@@ -12,15 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate_nas.training.losses import LOSSES, Loss
+from surrogate_nas.training.losses import LOSSES, Loss, fitting
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
 from surrogate_nas.training.losses.gradients import Array
 from tests.training.losses_in_torch import DISCRIMINATING, EACH
 
-ONE_AXIS = ("adversarial", "adversarial_hinge")
+ONE_AXIS = fitting("generation")
 """Losses of scores, one for each example, and not of outputs."""
-OF_CLASSES = ("cross_entropy", "label_smoothing", "focal", "brier", "hinge", "dice")
-OF_NUMBERS = ("squared", "absolute", "huber", "pinball")
+OF_CLASSES = fitting("segmentation")
+"""All losses of classes: pixels have each a class, too."""
+OF_NUMBERS = [*fitting("regression"), "l1"]
 SCALES = st.sampled_from([0.0, 1e-3, 1.0, 1.0, 1.0, 30.0, 1e3, 1e5])
 """Of outputs: from all alike to those whose exponentials overflow."""
 
@@ -94,26 +95,16 @@ BATCHES = st.integers(1, 6)
 def test_every_loss_has_a_gradient_and_a_reference() -> None:
     assert [name for name, loss in LOSSES.items() if loss.gradient is None] == []
     assert {*EACH} == {*LOSSES}
-    assert (
-        sum(
-            isinstance(loss, AdversarialLoss) and loss.discriminating_gradient is not None
-            for loss in LOSSES.values()
-        )
-        == 2
-    )
+    tested = (*OF_CLASSES, *OF_NUMBERS, "ssim", *ONE_AXIS)
+    tested += tuple(name for kind in ("detection", "sequence", "policy") for name in fitting(kind))
+    assert {*tested} == {*LOSSES}
 
 
 @pytest.mark.parametrize("name", OF_CLASSES)
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 7), st.lists(st.integers(1, 5), max_size=2), SCALES)
 def test_of_classes(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    classes: int,
-    sides: list[int],
-    scale: float,
+    name: str, seed: int, count: int, batch: int, classes: int, sides: list[int], scale: float
 ) -> None:
     rng = np.random.default_rng(seed)
     sides = sides or ([2, 3] if name == "dice" else [])
@@ -129,17 +120,11 @@ def test_of_classes_where_arrays_are_large(name: str) -> None:
         hold(LOSSES[name], outputs, rng.integers(classes, size=(10, *sides)))
 
 
-@pytest.mark.parametrize("name", [*OF_NUMBERS, "l1"])
+@pytest.mark.parametrize("name", OF_NUMBERS)
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans())
 def test_of_numbers(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    shape: tuple[int, ...],
-    scale: float,
-    equal: bool,
+    name: str, seed: int, count: int, batch: int, shape: tuple[int, ...], scale: float, equal: bool
 ) -> None:
     if name == "l1":
         shape = (1, 4, 3)
@@ -156,13 +141,7 @@ def test_of_numbers(
     SEEDS, COUNTS, BATCHES, st.integers(1, 2), st.integers(1, 10), st.integers(5, 10), st.booleans()
 )
 def test_ssim(
-    seed: int,
-    count: int,
-    batch: int,
-    channels: int,
-    height: int,
-    width: int,
-    negative: bool,
+    seed: int, count: int, batch: int, channels: int, height: int, width: int, negative: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     targets = rng.random((batch, channels, height, width)).astype(np.float32)
@@ -172,7 +151,7 @@ def test_ssim(
     hold(LOSSES["ssim"], outputs, targets, floor=1e-3, single=1e-5)  # variances are differences
 
 
-@pytest.mark.parametrize("name", ["detection", "detection_giou"])
+@pytest.mark.parametrize("name", fitting("detection"))
 @settings(max_examples=30, deadline=None)
 @given(
     SEEDS,
@@ -183,13 +162,7 @@ def test_ssim(
     st.sampled_from([0.0, 0.1, 1.0, 1.0, 30.0]),
 )
 def test_of_boxes(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    rows: int,
-    columns: int,
-    scale: float,
+    name: str, seed: int, count: int, batch: int, rows: int, columns: int, scale: float
 ) -> None:
     """Several objects may be in one place, some have no area, and with a scale of 0 edges fall
     together.
@@ -210,7 +183,7 @@ def test_of_boxes(
     hold(loss, outputs, targets.astype(np.float64) if name == "detection" else targets)
 
 
-@pytest.mark.parametrize("name", ["ctc", "aligned_cross_entropy"])
+@pytest.mark.parametrize("name", fitting("sequence"))
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES)
 def test_of_sequences(
@@ -238,16 +211,11 @@ def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:
         hold(LOSSES["ctc"], outputs_of(rng, scale, 2, 4, 6, positions), targets)
 
 
-@pytest.mark.parametrize("name", ["expected_return", "entropy_return", "clipped_return"])
+@pytest.mark.parametrize("name", fitting("policy"))
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.sampled_from([0.0, 0.1, 1.0, 3.0]))
 def test_of_returns(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    actions: int,
-    scale: float,
+    name: str, seed: int, count: int, batch: int, actions: int, scale: float
 ) -> None:
     rng = np.random.default_rng(seed)
     outputs = outputs_of(rng, scale, count, batch, actions)
@@ -261,13 +229,7 @@ def test_of_returns(
 @pytest.mark.parametrize("name", ONE_AXIS)
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, SCALES)
-def test_of_scores(
-    name: str,
-    seed: int,
-    count: int,
-    batch: int,
-    scale: float,
-) -> None:
+def test_of_scores(name: str, seed: int, count: int, batch: int, scale: float) -> None:
     loss = LOSSES[name]
     rng = np.random.default_rng(seed)
     assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient

@@ -1,5 +1,5 @@
-"""Every loss: gradient against differences, value against PyTorch or a formula, and what knowing
-nothing costs.
+"""Every loss: values by formulas of papers, and what knowing nothing costs. `test_gradients` holds
+values and gradients against PyTorch.
 """
 
 from __future__ import annotations
@@ -81,19 +81,6 @@ CASES = [
 
 
 @pytest.mark.parametrize(("loss", "outputs", "targets"), CASES)
-def test_gradients_are_those_of_differences(
-    loss: Loss,
-    outputs: Tensor,
-    targets: Tensor,
-) -> None:
-    given = outputs.clone().requires_grad_()
-    assert loss.each(given, targets).shape == outputs.shape[:2]
-    assert torch.autograd.gradcheck(
-        lambda x: loss.each(x, targets), (given,), eps=1e-6, atol=1e-7, rtol=1e-4
-    )
-
-
-@pytest.mark.parametrize(("loss", "outputs", "targets"), CASES)
 def test_a_network_is_judged_by_its_own_answers_alone(
     loss: Loss,
     outputs: Tensor,
@@ -108,86 +95,6 @@ def test_a_network_is_judged_by_its_own_answers_alone(
     assert touched.tolist() == [[False, True, False], [False, False, False]]
 
 
-@pytest.mark.parametrize("kind", ["classification", "language", "segmentation"])
-def test_losses_of_classes_are_pytorchs(kind: str) -> None:
-    outputs, targets = EXAMPLES[kind][0]
-    rows = outputs.movedim(2, -1)
-    flat = rows.reshape(-1, CLASSES)
-    wanted = targets.expand(K, *targets.shape).reshape(-1)
-    one_hot = F.one_hot(wanted, CLASSES).double()
-    p = flat.softmax(1)
-    formulas = {
-        "cross_entropy": F.cross_entropy(flat, wanted, reduction="none"),
-        "label_smoothing": -((0.9 * one_hot + 0.1 / CLASSES) * p.log()).sum(1),
-        "focal": (one_hot * -((1 - p) ** 2) * p.log()).sum(1),
-        "brier": (p - one_hot).square().sum(1),
-        "hinge": F.multi_margin_loss(flat, wanted, reduction="none"),
-    }
-    assert set(formulas) == set(fitting(kind)) - {"dice"}
-    for name, values in formulas.items():
-        expected = values.reshape(K, BATCH, -1).mean(2)
-        torch.testing.assert_close(LOSSES[name].each(outputs, targets), expected)
-
-
-def test_dice_follows_its_formula() -> None:
-    ((outputs, targets),) = EXAMPLES["segmentation"]
-    expected = torch.zeros(K, BATCH, CLASSES, dtype=torch.float64)
-    for k, b, c in np.ndindex(K, BATCH, CLASSES):
-        p = outputs[k, b].softmax(0)[c]
-        y = (targets[b] == c).double()
-        expected[k, b, c] = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
-    torch.testing.assert_close(LOSSES["dice"].each(outputs, targets), expected.mean(2))
-
-
-def corners(box: list[float]) -> list[float]:
-    x, y, width, height = box
-    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
-
-
-def giou(a: list[float], b: list[float]) -> float:
-    """The generalised intersection over union of two boxes by their corners (Rezatofighi et al.,
-    2019).
-    """
-    one = corners(a)
-    two = corners(b)
-    sides = [min(one[i + 2], two[i + 2]) - max(one[i], two[i]) for i in (0, 1)]
-    shared = max(sides[0], 0) * max(sides[1], 0)
-    union = a[2] * a[3] + b[2] * b[3] - shared
-    hull = math.prod(max(one[i + 2], two[i + 2]) - min(one[i], two[i]) for i in (0, 1))
-    return shared / union - (hull - union) / hull
-
-
-def test_losses_of_boxes_are_summed_over_objects_and_places() -> None:
-    ((outputs, targets),) = EXAMPLES["detection"]
-    for name in fitting("detection"):
-        found = LOSSES[name].each(outputs, targets)
-        for k, b in np.ndindex(K, BATCH):
-            full = np.zeros((2, 3))
-            terms = []
-            for kind, *box in (one.tolist() for one in targets[b] if one[0] >= 0):
-                row = int(box[1] // 4)
-                column = int(box[0] // 4)
-                full[row, column] = 1
-                answer = outputs[k, b, :, row, column]
-                middle = [4 * column + 2, 4 * row + 2]
-                off = [(box[i] - middle[i]) / 8 for i in (0, 1)] + [
-                    math.log(box[i] / 8) for i in (2, 3)
-                ]
-                said = answer[-4:].tolist()
-                if name == "detection":
-                    far = F.smooth_l1_loss(
-                        answer[-4:], torch.tensor(off).double(), beta=1 / 9, reduction="sum"
-                    ).item()
-                else:
-                    centre = (middle[i] + 8 * said[i] for i in (0, 1))
-                    sides = (8 * math.exp(min(i, 2)) for i in said[2:])
-                    far = 1 - giou([*centre, *sides], box)
-                terms.append(far - answer[1:-4].log_softmax(0)[int(kind)].item())
-            odds = F.logsigmoid(outputs[k, b, 0] * torch.from_numpy(2 * full - 1))
-            even = sum(-odds[torch.from_numpy(full == state)].mean().item() for state in (0, 1)) / 2
-            assert found[k, b].item() == pytest.approx(sum(terms) / len(terms) + even)
-
-
 def test_an_image_without_objects_costs_objectness_alone() -> None:
     ((outputs, targets),) = EXAMPLES["detection"]
     empty = torch.full_like(targets[:, :, :1], -1)
@@ -198,42 +105,13 @@ def test_an_image_without_objects_costs_objectness_alone() -> None:
         torch.testing.assert_close(none, -F.logsigmoid(-outputs[:, :, 0]).flatten(2).mean(2) / 2)
 
 
-@pytest.mark.parametrize(("outputs", "targets"), EXAMPLES["regression"])
-def test_losses_of_numbers_are_pytorchs(outputs: Tensor, targets: Tensor) -> None:
-    from sklearn.metrics import mean_pinball_loss
-
-    wanted = targets.view(1, BATCH, -1).expand_as(outputs)
-    formulas = {
-        "squared": F.mse_loss(outputs, wanted, reduction="none"),
-        "absolute": F.l1_loss(outputs, wanted, reduction="none"),
-        "huber": F.huber_loss(outputs, wanted, reduction="none"),
-    }
-    for name, values in formulas.items():
-        torch.testing.assert_close(LOSSES[name].each(outputs, targets), values.mean(2))
-    pinball = LOSSES["pinball"].each(outputs, targets)
-    for k in range(K):
-        expected = [
-            mean_pinball_loss(w, o, alpha=0.9) for w, o in zip(wanted[k], outputs[k], strict=True)
-        ]
-        assert pinball[k].tolist() == pytest.approx(expected)
-
-
-def test_ctc_is_pytorchs_and_the_sum_over_all_paths() -> None:
+def test_ctc_is_the_sum_over_all_paths() -> None:
     ((outputs, targets),) = EXAMPLES["sequence"]
-    positions = outputs.shape[3]
     each = 6 * LOSSES["ctc"].each(outputs, targets)
-    lengths = (targets > 0).sum(1)
-    for k in range(K):
-        logs = outputs[k].permute(2, 0, 1).log_softmax(2)
-        theirs = F.ctc_loss(
-            logs, targets, torch.full((BATCH,), positions), lengths, reduction="none"
-        )
-        torch.testing.assert_close(each[k], theirs)
-    p = outputs[0, 0].softmax(0)
-    paths = itertools.product(range(CLASSES), repeat=positions)
+    p = outputs[0, 0].softmax(0).tolist()
     total = sum(
-        math.prod(p[c, t].item() for t, c in enumerate(path))
-        for path in paths
+        math.prod(p[c][t] for t, c in enumerate(path))
+        for path in itertools.product(range(CLASSES), repeat=outputs.shape[3])
         if decode(path) == [1, 1, 2]
     )
     assert each[0, 0].item() == pytest.approx(-math.log(total))
@@ -289,12 +167,10 @@ def windows_ssim(x: np.ndarray, y: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("outputs", "targets"), EXAMPLES["images"])
-def test_losses_of_images_follow_their_formulas(outputs: Tensor, targets: Tensor) -> None:
+def test_the_loss_of_similarity_follows_its_formula(outputs: Tensor, targets: Tensor) -> None:
     for k, b in itertools.product(range(K), range(BATCH)):
         expected = 1 - windows_ssim(outputs[k, b, 0].numpy(), targets[b, 0].numpy())
         assert LOSSES["ssim"].each(outputs, targets)[k, b].item() == pytest.approx(expected)
-        off = (outputs[k, b] - targets[b]).abs().mean().item()
-        assert LOSSES["l1"].each(outputs, targets)[k, b].item() == pytest.approx(off)
 
 
 @pytest.mark.parametrize("name", fitting("classification"))
@@ -398,10 +274,10 @@ def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> Non
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"unit": ""}, "unit of a loss is a text"),
-        ({"fits": "classification"}, "a tuple of kinds"),
-        ({"each": None}, "each of the loss x is a function"),
-        ({"chance": 1.0}, "chance of the loss x is a function"),
+        ({"unit": ""}, "unit of the loss x must be a text"),
+        ({"fits": "classification"}, "fits of the loss x must be a tuple of kinds"),
+        ({"each": None}, "each of the loss x must be a function"),
+        ({"chance": 1.0}, "chance of the loss x must be a function"),
     ],
 )
 def test_a_wrong_loss_says_what_is_wrong(changed: dict[str, object], said: str) -> None:

@@ -7,16 +7,14 @@ from surrogate_nas.training.losses.base import Loss
 
 __all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
 
-_FIRST = ("classes", "boxes", "numbers", "sequences", "images")
 LOSSES = Registry(
     "loss",
     Loss,
     folder=__name__,
     attribute="FAMILY",
-    first=_FIRST,
+    first=("classes", "boxes", "numbers", "sequences", "images"),
     group="surrogate_nas.losses",
 )
-"""Every loss by name."""
 
 
 def loss_named(name: str) -> Loss:

@@ -17,7 +17,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.base import Loss, always
 from surrogate_nas.training.losses.gradients import softplus
 
 if TYPE_CHECKING:
@@ -48,28 +48,24 @@ class AdversarialLoss(Loss):
 
 
 @np.errstate(all="ignore")
-def _non_saturating(fake: Array, real: Array) -> tuple[Array, Array]:  # noqa: ARG001
-    """The negative log-probability that made examples are taken to be real."""
+def _non_saturating(fake: Array, _: Array) -> tuple[Array, Array]:
     losses, derivative = softplus(-fake)
     return losses, -derivative / fake.shape[1]
 
 
 @np.errstate(all="ignore")
 def _binary(fake: Array, real: Array) -> tuple[float, Array, Array]:
-    """The cross-entropy of a discriminator whose scores are log-odds."""
     fooled, by_fake = softplus(fake)
     missed, by_real = softplus(-real)
     return float(fooled.mean() + missed.mean()), by_fake / fake.size, -by_real / real.size
 
 
-def _scored(fake: Array, real: Array) -> tuple[Array, Array]:  # noqa: ARG001
-    """The negative score of made examples."""
+def _scored(fake: Array, _: Array) -> tuple[Array, Array]:
     return -fake, np.full_like(fake, -1 / fake.shape[1])
 
 
 @np.errstate(all="ignore")
 def _hinge(fake: Array, real: Array) -> tuple[float, Array, Array]:
-    """What scores lack to a margin of 1 on their side."""
     fooled = 1 + fake
     missed = 1 - real
     value = np.maximum(fooled, 0).mean() + np.maximum(missed, 0).mean()
@@ -84,7 +80,7 @@ FAMILY = (
         "non-saturating loss against a discriminator (Goodfellow et al., NeurIPS 2014)",
         "nats",
         ("generation",),
-        chance=lambda classes: math.log(2),  # noqa: ARG005 - images have no classes
+        chance=always(math.log(2)),
         comparable="one discriminator's odds",
         gradient=_non_saturating,
         discriminating_gradient=_binary,
@@ -94,10 +90,9 @@ FAMILY = (
         "hinge against a discriminator (Lim & Ye 2017; Miyato et al., ICLR 2018)",
         "score",
         ("generation",),
-        chance=lambda classes: 1.0,  # noqa: ARG005
+        chance=always(1.0),
         comparable="one discriminator's scores",
         gradient=_scored,
         discriminating_gradient=_hinge,
     ),
 )
-"""The losses of this file."""

@@ -56,22 +56,16 @@ class Loss:
     def __post_init__(self) -> None:
         if self.each is None and self.gradient is not None:
             object.__setattr__(self, "each", partial(_each, self.gradient))
-        for name in ("name", "title", "unit", "comparable"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise UserError(f"The {name} of a loss is a text, not {getattr(self, name)!r:.80}.")
+        values = {name: getattr(self, name) for name in ("name", "title", "unit", "comparable")}
+        wrong = {k: "a text" for k, v in values.items() if not isinstance(v, str) or not v}
         if not isinstance(self.fits, tuple) or not self.fits:
+            wrong["fits"] = "a tuple of kinds of task"
+        wrong |= {k: "a function" for k in ("each", "chance") if not callable(getattr(self, k))}
+        for name, right in wrong.items():
+            value = getattr(self, name)
             raise UserError(
-                f"The loss {self.name} fits a tuple of kinds of task, not {self.fits!r:.80}."
+                f"The {name} of the loss {self.name!s:.80} must be {right}, not {value!r:.80}."
             )
-        functions = ["each", "chance"]
-        if self.gradient is not None:
-            functions.append("gradient")
-        for name in functions:
-            if not callable(getattr(self, name)):
-                raise UserError(
-                    f"The {name} of the loss {self.name} is a function, not"
-                    f" {getattr(self, name)!r:.80}."
-                )
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The mean loss of every network, shape ``(K,)`` float64, and the gradient of their sum by
@@ -101,16 +95,11 @@ class Loss:
 
     @property
     def guarded(self) -> Loss:
-        """The same loss, which says in a line what it does wrong: for a stranger's.
-
-        Its `each` raises a `UserError` where it fails, or where what it gives has another shape or
-        no gradient.
-        """
+        """The same loss, which says in a line what it does wrong: for a stranger's."""
         gradient = self.gradient
         if gradient is not None:
             gradient = partial(_checked_gradient, gradient, self.name)
-        each = partial(_checked_each, self.each, self.name)
-        return replace(self, each=each, gradient=gradient)
+        return replace(self, each=partial(_checked_each, self.each, self.name), gradient=gradient)
 
     def worst(self, classes: int) -> float:
         """The finite value recorded of a network that diverged: ten times that of knowing nothing.
@@ -126,11 +115,17 @@ class Loss:
         )
 
 
+def always(value: float) -> Callable[[int], float]:
+    """What knowing nothing costs, whatever the number of classes."""
+    return lambda _: value
+
+
 def _each(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tensor:
     """`Loss.each` of a loss that is defined in NumPy; it can be differentiated twice."""
-    from surrogate_nas.training.autograd import each_by
+    from surrogate_nas.training.autograd import _Value
 
-    return each_by(gradient, outputs, as_array(targets))
+    losses: Tensor = _Value.apply(outputs, as_array(targets), gradient)  # type: ignore[no-untyped-call]
+    return losses
 
 
 def _checked_each(
@@ -140,8 +135,7 @@ def _checked_each(
     targets: Tensor,
 ) -> Tensor:
     """The loss of every network on every example, or a line saying why there is none."""
-    import torch
-
+    torch = loaded()
     try:
         losses = each(outputs, targets)
     except torch.OutOfMemoryError:
@@ -172,7 +166,6 @@ def _checked_gradient(
     outputs: Array,
     targets: Array,
 ) -> tuple[Array, Array]:
-    """The losses and the gradient, or a line saying why there are none."""
     try:
         values, by_outputs = gradient(outputs, targets)
     except Exception as error:

@@ -27,7 +27,6 @@ from surrogate_nas.training.losses.base import Loss
 STRIDE = 4
 """Pixels along the side of a place: a strided network halves twice."""
 ANCHOR = 8
-"""The anchor's side in pixels."""
 BETA = 1 / 9
 """Where the smooth L1 distance turns from a square into a line (Ren et al., NeurIPS 2015)."""
 _OFF = 0.25
@@ -88,7 +87,6 @@ def _weights(chosen: Array, axes: int) -> Array:
 
 
 def _class(scores: Array, classes: Array) -> tuple[Array, Array]:
-    """Cross-entropies of classes, the last axis, and their gradients."""
     lowered = scores - scores.max(-1, keepdims=True)
     p = np.exp(lowered)
     total = p.sum(-1, keepdims=True)
@@ -98,7 +96,6 @@ def _class(scores: Array, classes: Array) -> tuple[Array, Array]:
 
 
 def _smooth_l1(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
-    """The smooth L1 distance of the four numbers to those of the box."""
     centre = (boxes[..., :2] - middle) / ANCHOR
     sides = np.log(np.maximum(boxes[..., 2:], 1e-3) / ANCHOR)
     off = numbers - np.concatenate([centre, sides], 2)
@@ -168,4 +165,3 @@ FAMILY = (
         gradient=partial(_summed, _giou),
     ),
 )
-"""The losses of this file."""

@@ -1,7 +1,8 @@
 """Losses of answers that are scores of classes, once an example or at every position, of which they
 take the mean.
 
-Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, positions…])``.
+Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, positions…])``. The
+Dice loss of segmentation weighs classes alike, however few pixels they have.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ SMOOTHING = 0.1
 """The share of a target that is spread evenly over all classes (Szegedy et al. 2016)."""
 GAMMA = 2
 """How much the focal loss turns away from what is answered well already (Lin et al. 2017)."""
+SMOOTH = 1.0
+"""Added above and below, in pixels, so that a class that is neither there nor answered has no
+loss.
+"""
 _FITS = ("classification", "language", "segmentation")
 
 
@@ -36,7 +41,6 @@ def cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _label_smoothing(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The cross-entropy with targets smoothed by `SMOOTHING`, in nats."""
     softmax = softmax_of(outputs, targets)
     classes = outputs.shape[2]
     weight = share(outputs)
@@ -51,8 +55,6 @@ def _label_smoothing(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _focal(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """``-(1 - p)^γ log p`` with p the softmax of the right class."""
-
     def of(log: Array) -> tuple[Array, Array]:
         p = np.exp(log)
         wrong = 1 - p
@@ -63,7 +65,6 @@ def _focal(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _brier(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The squared distance from the softmax to the one-hot target, from 0 to 2."""
     softmax = softmax_of(outputs, targets)
     weight = 2 * share(outputs)
     p = softmax.raised
@@ -80,7 +81,6 @@ def _brier(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _hinge(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The margin of 1 that is missing to each wrong class, summed, over the number of classes."""
     classes = outputs.shape[2]
     missing = outputs.copy(order="K")
     right = places(missing, targets)
@@ -94,7 +94,44 @@ def _hinge(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return averaged((summed(missing)[:, :, 0] - 1) / classes), gradient
 
 
-_CLASSES = (
+@np.errstate(all="ignore")
+def _dice(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    count, batch, classes = outputs.shape[:3]
+    softmax = softmax_of(outputs, targets)
+    p = softmax.raised
+    flat = softmax.flat
+    right = softmax.right
+    p /= softmax.total
+    answered = flat[right]
+    pixels = tuple(range(3, p.ndim))
+    where = np.arange(0, count * batch * classes, classes).reshape(
+        count, batch, *([1] * (targets.ndim - 1))
+    )
+    where = np.add(where, targets, out=np.empty_like(right)).ravel("K")
+
+    def of_class(weights: Array | None) -> Array:
+        """Sums over the pixels of each class, shape ``(K, batch, classes)``."""
+        sums = np.bincount(where, weights, count * batch * classes)
+        return sums.reshape(count, batch, classes).astype(p.dtype)
+
+    above = 2 * of_class(answered.ravel("K")) + SMOOTH
+    below = np.add.reduce(p, axis=pixels)
+    below += of_class(None) + SMOOTH
+    # The loss falls by `gain` with p where a pixel has the class, and grows by `cost` with p
+    # everywhere.
+    gain = 2 / (classes * batch * below)
+    cost = np.multiply(gain, above / (2 * below), out=np.empty_like(below))
+    # the fall, by example and pixel
+    np.multiply(gain.ravel()[where], answered.ravel("K"), out=answered.ravel("K"))
+    gradient = np.multiply(p, np.expand_dims(cost, pixels), out=np.empty_like(p))
+    inner = summed(gradient)
+    inner -= answered[:, :, None]
+    gradient -= np.multiply(p, inner, out=p)
+    gradient.ravel("K")[right] -= answered
+    return 1 - np.add.reduce(above / below, axis=2) / classes, gradient
+
+
+FAMILY = (
     Loss(
         "cross_entropy",
         "negative log-likelihood of the right class",
@@ -142,61 +179,6 @@ _CLASSES = (
         comparable="hinge",
         gradient=_hinge,
     ),
-)
-"""The losses of this file."""
-
-
-# The Dice loss of segmentation, which weighs classes alike, however few pixels they have.
-#
-# Outputs have shape ``(K, batch, classes, height, width)``, targets ``(batch, height, width)``:
-# class numbers.
-
-
-SMOOTH = 1.0
-"""Added above and below, in pixels, so that a class that is neither there nor answered has no
-loss.
-"""
-
-
-@np.errstate(all="ignore")
-def _dice(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """One less the Dice coefficient of probabilities and pixels, the mean over classes."""
-    count, batch, classes = outputs.shape[:3]
-    softmax = softmax_of(outputs, targets)
-    p = softmax.raised
-    flat = softmax.flat
-    right = softmax.right
-    p /= softmax.total
-    answered = flat[right]
-    pixels = tuple(range(3, p.ndim))
-    where = np.arange(0, count * batch * classes, classes).reshape(
-        count, batch, *([1] * (targets.ndim - 1))
-    )
-    where = np.add(where, targets, out=np.empty_like(right)).ravel("K")
-
-    def of_class(weights: Array | None) -> Array:
-        """Sums over the pixels of each class, shape ``(K, batch, classes)``."""
-        sums = np.bincount(where, weights, count * batch * classes)
-        return sums.reshape(count, batch, classes).astype(p.dtype)
-
-    above = 2 * of_class(answered.ravel("K")) + SMOOTH
-    below = np.add.reduce(p, axis=pixels)
-    below += of_class(None) + SMOOTH
-    # The loss falls by `gain` with p where a pixel has the class, and grows by `cost` with p
-    # everywhere.
-    gain = 2 / (classes * batch * below)
-    cost = np.multiply(gain, above / (2 * below), out=np.empty_like(below))
-    # the fall, by example and pixel
-    np.multiply(gain.ravel()[where], answered.ravel("K"), out=answered.ravel("K"))
-    gradient = np.multiply(p, np.expand_dims(cost, pixels), out=np.empty_like(p))
-    inner = summed(gradient)
-    inner -= answered[:, :, None]
-    gradient -= np.multiply(p, inner, out=p)
-    gradient.ravel("K")[right] -= answered
-    return 1 - np.add.reduce(above / below, axis=2) / classes, gradient
-
-
-_SEGMENTS = (
     Loss(
         "dice",
         "1 - soft Dice coefficient, the mean over classes (Milletari et al., 3DV 2016)",
@@ -207,6 +189,3 @@ _SEGMENTS = (
         gradient=_dice,
     ),
 )
-"""Losses of segmentation."""
-
-FAMILY = (*_CLASSES, *_SEGMENTS)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from statistics import NormalDist
 
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, Gradient
-from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.base import Loss, always
 
 QUANTILE = 0.9
 """What the pinball loss asks for; at the median it would be half the absolute error."""
@@ -78,14 +77,10 @@ def _loss(
         title,
         unit,
         fits,
-        chance=partial(_always, constant),
+        chance=always(constant),
         comparable=comparable,
         gradient=mean_error(of_error),
     )
-
-
-def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have no classes
-    return value
 
 
 FAMILY = (
@@ -123,4 +118,3 @@ FAMILY = (
         "pinball error",
     ),
 )
-"""The losses of this file."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, Gradient
-from surrogate_nas.training.losses.base import Loss
+from surrogate_nas.training.losses.base import Loss, always
 from surrogate_nas.training.losses.gradients import of_right, share, softened
 
 ENTROPY = 0.01
@@ -23,7 +23,6 @@ CLIP = 0.2
 
 @np.errstate(all="ignore")
 def _expected_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Minus log-probability times advantage."""
     better = targets[:, 1].astype(outputs.dtype)
     return of_right(
         outputs,
@@ -34,7 +33,6 @@ def _expected_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _entropy_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The expected return less `ENTROPY` times the policy's entropy."""
     losses, gradient = _expected_return(outputs, targets)
     p, total, top = softened(outputs)
     logs = outputs - top - np.log(total)
@@ -49,7 +47,6 @@ def _entropy_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _clipped_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Minus ratio of probabilities times advantage, without gain beyond a ratio of 1 ± `CLIP`."""
     better, before = (targets[:, column].astype(outputs.dtype) for column in (1, 2))
 
     def of(log: Array) -> tuple[Array, Array]:
@@ -62,10 +59,6 @@ def _clipped_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return of_right(outputs, targets[:, 0].astype(int), of)
 
 
-def _all_lost(actions: int) -> float:  # noqa: ARG001 - the interface
-    return 1.0
-
-
 def _loss(
     name: str,
     title: str,
@@ -76,7 +69,7 @@ def _loss(
         title,
         "lost return",
         ("policy",),
-        chance=_all_lost,
+        chance=always(1.0),
         comparable="lost return",
         gradient=gradient,
     )
@@ -99,4 +92,3 @@ FAMILY = (
         _clipped_return,
     ),
 )
-"""The losses of this file."""

@@ -24,9 +24,9 @@ BLANK = 0
 @np.errstate(all="ignore")
 def _aligned_cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The negative log-likelihood of one alignment, see `aligned`, nats per position."""
-    _, _, classes, positions = outputs.shape
+    positions = outputs.shape[3]
     losses, gradient = cross_entropy(outputs, aligned(targets, positions))
-    _forget(losses, gradient, needed(targets) > positions, classes)
+    _forget(losses, gradient, needed(targets) > positions)
     return losses, gradient
 
 
@@ -58,7 +58,7 @@ def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
     position, which keeps products of them in float64's range; where they leave it nevertheless,
     everything is done again with logarithms.
     """
-    count, batch, classes, positions = outputs.shape
+    count, batch, _, positions = outputs.shape
     longest = targets.shape[1]
     examples = count * batch
     lengths = (targets != BLANK).sum(1)
@@ -91,7 +91,7 @@ def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
     where = networks * steps[0] + columns * steps[1] + labels * steps[2] + times * steps[3]
     np.subtract.at(gradient.ravel("K"), where.ravel(), by_label.ravel())
     gradient *= 1 / (positions * batch)
-    _forget(losses, gradient, hopeless, classes)
+    _forget(losses, gradient, hopeless)
     return losses, gradient
 
 
@@ -160,24 +160,18 @@ def _doubled(targets: Array) -> Array:
     return doubled
 
 
-def _forget(
-    losses: Array,
-    gradient: Array,
-    hopeless: Array,
-    classes: int,
-) -> None:
+def _forget(losses: Array, gradient: Array, hopeless: Array) -> None:
     """The worst recorded value and no gradient, where a target cannot be written."""
-    losses[:, hopeless] = 10 * math.log(classes)
+    losses[:, hopeless] = 10 * math.log(gradient.shape[2])
     gradient[:, hopeless] = 0
 
 
-_FITS = ("sequence",)
 FAMILY = (
     Loss(
         "ctc",
         "likelihood of a text over all its alignments, per position (Graves et al., ICML 2006)",
         "nats",
-        _FITS,
+        ("sequence",),
         chance=math.log,
         comparable="CTC",
         gradient=_ctc,
@@ -186,10 +180,9 @@ FAMILY = (
         "aligned_cross_entropy",
         "likelihood of a text in one alignment, written from the left, per position",
         "nats",
-        _FITS,
+        ("sequence",),
         chance=math.log,
         comparable="aligned cross-entropy",
         gradient=_aligned_cross_entropy,
     ),
 )
-"""The losses of this file."""
