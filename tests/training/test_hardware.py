@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, macro, nb201
+from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace, macro, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import TableFile, write_table
 from surrogate_nas.training.hardware import Measured, Protocol, device_card, draw_cells, measure
@@ -30,6 +30,7 @@ from surrogate_nas.training.hardware.measure import (
     peak_memory_mb,
 )
 from surrogate_nas.training.hardware.measured import drift_in_words
+from tests.pairs_space import Pairs
 
 SMALL = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
 PROTOCOL = Protocol(rounds=5, repeats=10, warm_up_seconds=0.0)
@@ -71,7 +72,7 @@ def test_the_warm_up_lasts_a_minimum_time() -> None:
     assert model.calls > 15
 
 
-def test_every_cell_is_visited_in_every_round_in_random_order() -> None:
+def test_every_cell_is_visited_in_every_round_in_random_order(measured: Measured) -> None:
     cells = draw_cells(12)
     made = measure(cells, SMALL, PROTOCOL)
     names = [visit.cell for visit in made.visits]
@@ -83,8 +84,8 @@ def test_every_cell_is_visited_in_every_round_in_random_order() -> None:
     places = [i for i, name in enumerate(names[:14]) if not name]
     assert places == [0, REFERENCE_EVERY + 1]
     assert made.timings().shape == (12, 50)
-    again = [visit.cell for visit in measure(cells, SMALL, PROTOCOL, seed=1).visits]
-    assert again != names
+    again = measure(measured.cells, SMALL, PROTOCOL, seed=1)
+    assert [visit.cell for visit in again.visits] != [visit.cell for visit in measured.visits]
 
 
 def test_the_drift_is_the_references_largest_deviation(measured: Measured) -> None:
@@ -124,17 +125,6 @@ def test_drift_and_load_are_warned_of(measured: Measured) -> None:
         busy.warnings[1]
         == "2.6 processes wanted 2 cores at a time; measure again when it is quiet."
     )
-
-
-class Pairs(EnumerableChoiceSpace):
-    """A user's space whose networks are of one layer."""
-
-    name = "pairs"
-    positions = ("wide", "bias")
-    options = (("1", "2", "3"), ("no", "yes"))
-
-    def build(self, cell: Cell, network: Network, **_: object) -> nn.Module:  # type: ignore[override]
-        return nn.Conv2d(network.input_channels, 1 + cell.choices[0], 1, bias=bool(cell.choices[1]))
 
 
 @pytest.mark.parametrize("space", [macro(), Pairs()], ids=["macro", "a user's"])
@@ -294,11 +284,11 @@ def test_more_cells_of_a_seed_begin_with_the_fewer() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"threads": 0}, "threads here, not 0"),
-        ({"threads": 10_000}, "threads here, not 10000"),
-        ({"batch": 0}, "at least 1 example"),
-        ({"batch": 10**30}, "at most 1,000,000,000,000"),
-        ({"batch": 1.5}, "whole numbers"),
+        ({"threads": 0}, "threads must be a whole number from 1 to .*, not 0"),
+        ({"threads": 10_000}, "not 10000"),
+        ({"batch": 0}, "batch must be a whole number from 1 to 1,000,000,000,000, not 0"),
+        ({"batch": 10**30}, "from 1 to 1,000,000,000,000"),
+        ({"batch": 1.5}, "whole number"),
         ({"rounds": 4}, "50 timed repeats"),
         ({"warm_ups": 9}, "10 warm-ups"),
         ({"device": "quantum"}, "no device 'quantum'"),

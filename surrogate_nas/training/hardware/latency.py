@@ -16,33 +16,41 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import psutil
 import torch
 from torch import Tensor, nn
 
+from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.machine import device_named
 
-_CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def device_card(device: torch.device, threads: int) -> dict[str, Any]:
     """Describe this machine as it is now; what the system does not tell is None."""
+    frequency = psutil.cpu_freq()
+    memory = psutil.virtual_memory().total
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
     return {
         "device": str(device),
         "model": device_model(device),
         "cores": usable_cores(),
         "threads": threads,
-        "memory_gb": _memory_gb(device),
-        "clock_mhz": _clock_mhz(),
-        "governor": _read(_CPU / "scaling_governor"),
+        "memory_gb": round(memory / 1e9, 1),
+        "clock_mhz": frequency.current if frequency else None,
+        "governor": _read(_GOVERNOR).strip() or None,
         "load_average": load_average(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -55,7 +63,8 @@ def device_model(device: torch.device) -> str:
     """The name that the maker gave the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine()
+    named = re.search(r"^model name\s*: (.*)", _read(Path("/proc/cpuinfo")), re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 def usable_cores() -> int:
@@ -63,42 +72,17 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_average() -> float | None:
+def load_average() -> float:
     """Processes that wanted a core over the last minute; above the number of cores they took
     turns.
     """
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    return round(float(psutil.getloadavg()[0]), 2)
 
 
-def _memory_gb(device: torch.device) -> float | None:
-    """The device's memory; a CPU's is the system's."""
-    if device.type == "cuda":
-        return round(torch.cuda.get_device_properties(device).total_memory / 1e9, 1)
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return None
-    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
-
-
-def _clock_mhz() -> float | None:
-    now = _read(_CPU / "scaling_cur_freq")
-    text = str(int(now) / 1000) if now else _field(Path("/proc/cpuinfo"), "cpu MHz")
-    return float(text) if text else None
-
-
-def _field(path: Path, name: str) -> str | None:
-    """The first value of a name in a file of ``name : value`` lines."""
-    for line in (_read(path) or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return None
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
+def _read(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 FEWEST_WARM_UPS = 10
@@ -137,19 +121,10 @@ class Protocol:
     warm_up_seconds: float = 0.005
 
     def __post_init__(self) -> None:
-        numbers = (self.threads, self.batch, self.rounds, self.repeats, self.warm_ups)
-        if not all(isinstance(number, int) for number in numbers):
-            raise UserError(
-                "Threads, batch, rounds, repeats and warm-ups are whole numbers, not"
-                f" {numbers!r:.200}."
-            )
-        if not 1 <= self.threads <= usable_cores():
-            raise UserError(f"There can be 1 to {usable_cores()} threads here, not {self.threads}.")
-        if not 1 <= self.batch <= MOST_EXAMPLES:
-            raise UserError(
-                f"A batch holds at least 1 example, and at most {MOST_EXAMPLES:,}, not"
-                f" {self.batch}."
-            )
+        check_whole("The threads", self.threads, 1, usable_cores())
+        check_whole("The batch", self.batch, 1, MOST_EXAMPLES)
+        for name in ("rounds", "repeats", "warm_ups"):
+            check_whole(f"The {name.replace('_', '-')}", getattr(self, name), 1)
         if self.warm_ups < FEWEST_WARM_UPS or self.rounds * self.repeats < FEWEST_REPEATS:
             raise UserError(
                 f"A latency needs at least {FEWEST_WARM_UPS} warm-ups and {FEWEST_REPEATS} timed"

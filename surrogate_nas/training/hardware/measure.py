@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import time
-import typing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -115,18 +115,6 @@ _RAPL = Path("/sys/class/powercap")
 _SECONDS = 0.5
 
 
-class Meter(typing.Protocol):
-    """Counts energy since it was started."""
-
-    name: str
-
-    def start(self) -> None:
-        """Begin to count."""
-
-    def stop(self) -> float:
-        """Joules since `start`."""
-
-
 class Rapl:
     """The counters of the processor packages, which Linux shows as files."""
 
@@ -171,24 +159,23 @@ class Nvml:
             ImportError: The package is not installed.
             Exception: The driver knows no such counter.
         """
-        self._library: Any = importlib.import_module("pynvml")
-        self._library.nvmlInit()
-        uuid = str(torch.cuda.get_device_properties(index).uuid)
-        if not uuid.startswith("GPU-"):
-            uuid = f"GPU-{uuid}"
-        self._handle = self._library.nvmlDeviceGetHandleByUUID(uuid)
+        library: Any = importlib.import_module("pynvml")
+        library.nvmlInit()
+        uuid = str(torch.cuda.get_device_properties(index).uuid).removeprefix("GPU-")
+        handle = library.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+        self._read = partial(library.nvmlDeviceGetTotalEnergyConsumption, handle)
         self.start()
 
     def start(self) -> None:
         """Begin to count."""
-        self._before = self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle)
+        self._before = self._read()
 
     def stop(self) -> float:
         """Joules since `start`."""
-        return (
-            float(self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle) - self._before)
-            / 1e3
-        )
+        return float(self._read() - self._before) / 1e3
+
+
+Meter: TypeAlias = Rapl | Nvml
 
 
 def find_meter(device: torch.device) -> Meter | None:
@@ -222,15 +209,9 @@ def energy_mj(
     return 1e3 * meter.stop() / calls
 
 
-def assumed_watts(device: torch.device, threads: int) -> float:
-    """The power that an estimate assumes where the user names none."""
-    return CPU_WATTS_PER_THREAD * threads if device.type == "cpu" else GPU_WATTS
-
-
 REFERENCE_EVERY = 10
 """Visits to cells between two to the reference."""
 Progress = Callable[[int, int], None]
-"""Is called with (visits done, visits in all)."""
 
 
 def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
@@ -284,10 +265,11 @@ def measure(
         raise UserError(f"{strangers[0]} is no cell of the space {space.name}.")
     meter = find_meter(protocol.torch_device)
     if meter is None and watts is None:
-        watts = assumed_watts(protocol.torch_device, protocol.threads)
+        on_cpu = protocol.torch_device.type == "cpu"
+        watts = CPU_WATTS_PER_THREAD * protocol.threads if on_cpu else GPU_WATTS
     card = device_card(protocol.torch_device, protocol.threads)
     schedule = _schedule(cells, protocol.rounds, seed)
-    settings = {
+    settings: dict[str, Any] = {
         "space": space.definition,
         "cells": len(cells),
         "seed": seed,
@@ -297,12 +279,9 @@ def measure(
         "meter": meter.name if meter else "",
     }
     with Journal(journal, settings, {"card": card}) as log:
-        card, visits = _read(log)
-        if any(
-            cell.text != visit.cell
-            for (_, cell), visit in zip(schedule, visits, strict=False)
-            if cell
-        ):
+        card, visits = _resumed(log)
+        planned = [cell.text if cell else "" for _, cell in schedule]
+        if [visit.cell for visit in visits] != planned[: len(visits)]:
             raise UserError(
                 f"{journal} holds an interrupted measurement of other cells. Delete it or choose"
                 " another."
@@ -323,12 +302,10 @@ def measure(
             ) from error
     card |= {"load_average_end": load_average()}
     assumed = watts if meter is None else None
-    name = "" if meter is None else meter.name
-    return Measured(space, cells, network, protocol, card, visits, assumed, name)
+    return Measured(space, cells, network, protocol, card, visits, assumed, settings["meter"])
 
 
-def _read(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
-    """The device card of the measurement's beginning, and the visits so far."""
+def _resumed(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
     try:
         return dict(log.header["card"]), [Visit(**entry) for entry in log.entries]
     except (ValueError, KeyError, TypeError) as error:
@@ -377,20 +354,15 @@ class _Bench:
         memory = energy = None
         model = self.reference if cell is None else self._build(cell)
         timings = time_inference(model, self.inputs, self.protocol)
+
+        @torch.inference_mode()
+        def infer() -> None:
+            model(self.inputs)
+            synchronise(self.protocol.torch_device)
+
         if thorough:
             memory = peak_memory_mb(model, self.inputs)
-            energy = self._energy(model, self.inputs) if self.meter else None
+            energy = energy_mj(infer, self.meter) if self.meter else None
         seconds = time.perf_counter() - started
         text = cell.text if cell else ""
         return Visit(text, timings.wall, timings.processor, seconds, memory, energy)
-
-    @torch.inference_mode()
-    def _energy(self, model: nn.Module, inputs: Tensor) -> float:
-        assert self.meter is not None
-        device = self.protocol.torch_device
-
-        def infer() -> None:
-            model(inputs)
-            synchronise(device)
-
-        return energy_mj(infer, self.meter)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import Kind, Metric
 from surrogate_nas.space import Cell, Space, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
@@ -24,7 +24,6 @@ STEADY = 0.05
 """The largest drift of the reference cell that needs no warning."""
 _OWN_LOAD = 0.5
 Values = NDArray[np.float64]
-"""Milliseconds, of any shape."""
 
 
 def drift_in_words(drift: float) -> str:
@@ -212,20 +211,14 @@ class Measured:
             unit: str,
             values: Values,
             description: str,
+            kind: Kind = "search",
             *,
-            search: bool = True,
-            by: str = "",
+            by: str = source,
         ) -> None:
             column = np.full(len(space), np.nan)
             column[index] = values
-            kind: Any = "search" if search else "record"
             metric = Metric(
-                f"{name}@{DEVICE}",
-                unit,
-                kind,
-                "cost",
-                description=description,
-                source=by or source,
+                f"{name}@{DEVICE}", unit, kind, "cost", description=description, source=by
             )
             table.add(metric, None, column)
 
@@ -233,28 +226,23 @@ class Measured:
         low, high, p95 = np.quantile(times, (0.25, 0.75, 0.95), axis=1)
         add("latency", "ms", self.latency, f"median of {how}, by the {protocol.clock} clock")
         add("latency_p95", "ms", p95, f"95 % quantile of {how}")
-        add("latency_iqr", "ms", high - low, f"interquartile range of {how}", search=False)
+        add("latency_iqr", "ms", high - low, f"interquartile range of {how}", "record")
         if protocol.clock != "wall":
             wall = np.median(self.timings("wall"), axis=1)
-            add("latency_wall", "ms", wall, f"median of {how}, by the wall clock", search=False)
+            add("latency_wall", "ms", wall, f"median of {how}, by the wall clock", "record")
         first = {visit.cell: visit for visit in reversed(self.visits)}
-        memory = np.array([first[cell.text].memory_mb for cell in self.cells], dtype=np.float64)
-        add(
-            "memory",
-            "MB",
-            memory,
-            f"peak of one inference, weights included, batch {protocol.batch}, {network}",
-        )
+        visits = [first[cell.text] for cell in self.cells]
+        memory = np.array([visit.memory_mb for visit in visits], dtype=np.float64)
+        setting = f"batch {protocol.batch}, {network}"
+        add("memory", "MB", memory, f"peak of one inference, weights included, {setting}")
+        energy = self.latency * (self.watts or 0)
+        if self.watts is None:
+            energy = np.array([visit.energy_mj for visit in visits], dtype=np.float64)
         add(
             "energy",
             "mJ",
-            self._energy(first),
-            f"of one inference, batch {protocol.batch}, {network}",
+            energy,
+            f"of one inference, {setting}",
             by=f"{source}; {self._energy_source}",
         )
         return table
-
-    def _energy(self, first: dict[str, Visit]) -> Values:
-        if self.watts is not None:
-            return self.latency * self.watts
-        return np.array([first[cell.text].energy_mj for cell in self.cells], dtype=np.float64)
