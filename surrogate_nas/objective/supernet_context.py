@@ -85,8 +85,8 @@ def _refused(name: str, why: str) -> UserError:
 
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.supernet import EdgeChoices, SupernetLoss
-    from surrogate_nas.training.supernet.supernet import Active
+    from surrogate_nas.training.supernet import EdgeChoices
+    from surrogate_nas.training.supernet.supernet import Active, SupernetLoss
     from surrogate_nas.training.tasks import Split
 
 _SPLITS = ("valid", "train")
@@ -110,7 +110,8 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
             " another way."
         )
     goal = _goal(objective, task.kind)
-    from surrogate_nas.training.supernet import Supernet, edge_choices, live_operations
+    from surrogate_nas.training.supernet import edge_choices, live_operations
+    from surrogate_nas.training.supernet.supernet import Supernet
 
     choices = edge_choices(space)
     assert isinstance(space, Enumerable)
@@ -148,7 +149,7 @@ def _sealed() -> dict[str, Split]:
 
 
 def _goal(objective: Objective, kind: str) -> SupernetLoss:
-    from surrogate_nas.training.supernet import SupernetLoss
+    from surrogate_nas.training.supernet.supernet import SupernetLoss
 
     if objective.parts > 1 or objective.constraints or objective.has_history:
         what = (

@@ -9,8 +9,8 @@ judged, since running ones would mix all cells.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from surrogate_nas.space.network import NONE, Network
 from surrogate_nas.space.network.blueprint import Blueprint, Parameter, Shape, piece, skeleton
 from surrogate_nas.space.network.module import BlueprintModule, convolved
 from surrogate_nas.training.machine import cores
-from surrogate_nas.training.supernet.choices import EdgeChoices, edge_choices
+from surrogate_nas.training.supernet import EdgeChoices, edge_choices
 from surrogate_nas.training.tasks import Task
 from surrogate_nas.training.tasks.checking import Split
 
@@ -112,16 +112,13 @@ class MixedCell(nn.Module):
         self.drawn: dict[str, Parameter] = {}
         self._convolutions: dict[int, list[_Convolutions]] = {}
         self._others: dict[tuple[int, int], str] = {}
-        kinds = sorted({operation for of_edge in operations for operation in of_edge} - {NONE})
         for source, leaving in self.leaving.items():
-            for operation in kinds:
-                places = []
-                for edge in leaving:
-                    for choice, offered in enumerate(operations[edge]):
-                        if offered == operation:
-                            places.append((edge, choice))
-                if places:
-                    self._offer(operation, source, places, shape, network)
+            offered: dict[int, list[tuple[int, int]]] = {}
+            for edge in leaving:
+                for choice, operation in enumerate(operations[edge]):
+                    offered.setdefault(operation, []).append((edge, choice))
+            for operation in sorted({*offered} - {NONE}):
+                self._offer(operation, source, offered[operation], shape, network)
         self._weights: Tensor | None = None
         self._active: Active = ()
 
@@ -193,29 +190,7 @@ class MixedCell(nn.Module):
         return terms
 
 
-if TYPE_CHECKING:
-    from surrogate_nas.training.tasks import Schedule
-
-
-def optimiser_of(
-    parameters: Iterable[nn.Parameter],
-    schedule: Schedule,
-    steps: int,
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """The optimiser, and what lets its learning rate fall to 0 as a cosine."""
-    optimiser = torch.optim.SGD(
-        parameters,
-        lr=schedule.learning_rate,
-        momentum=schedule.momentum,
-        weight_decay=schedule.weight_decay,
-        nesterov=schedule.momentum > 0,
-        foreach=True,
-    )
-    return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-
-
 Path = Sequence[int]
-"""A choice for every edge."""
 Price = Callable[[Active], float]
 """From the choices that are computed on every edge to seconds."""
 
@@ -278,7 +253,15 @@ class Supernet:
         self._seconds = 0.0
         self.steps_an_epoch = math.ceil(len(self._data["train"][1]) / task.schedule.batch)
         steps = epochs * self.steps_an_epoch
-        self._optimiser, self._rate = optimiser_of(self._model.parameters(), task.schedule, steps)
+        self._optimiser = torch.optim.SGD(
+            self._model.parameters(),
+            lr=task.schedule.learning_rate,
+            momentum=task.schedule.momentum,
+            weight_decay=task.schedule.weight_decay,
+            nesterov=task.schedule.momentum > 0,
+            foreach=True,
+        )
+        self._rate = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, steps)
         self._batches = {name: self._endless(name, seed) for name in data}
 
     def _built(self, space: Space, network: Network, seed: int) -> nn.Module:
@@ -326,7 +309,6 @@ class Supernet:
         return [list(range(choices))] * edges if path is None else [[choice] for choice in path]
 
     def _judged(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What L adds to the score."""
         if not self._goal.is_error:
             loss: Tensor = self._task.losses(outputs, targets)[0]
             return self._goal.weight * loss
@@ -349,26 +331,25 @@ class Supernet:
         active = self._active(path)
         with cores(1):
             inputs, targets = next(self._batches["train"])
-            leaf = (
-                None if weights is None else weights.detach().requires_grad_(weights.requires_grad)
-            )
+            leaf = None
+            if weights is not None:
+                leaf = weights.detach().requires_grad_(weights.requires_grad)
             outputs = self._outputs(inputs, leaf, active)
             loss = self._task.losses(outputs, targets)[0]
             judged = self._judged(outputs, targets)
             self._optimiser.zero_grad()
-            gradient: Tensor | None
+            by_mixture: Tensor | None = None
             if leaf is not None and leaf.requires_grad and self._goal.is_error:
-                gradient = _gradient(judged, leaf)
+                by_mixture = _gradient(judged, leaf)
                 loss.backward(inputs=list(self._model.parameters()))
             else:
                 loss.backward()
-                gradient = (
-                    None if leaf is None or leaf.grad is None else self._goal.weight * leaf.grad
-                )
+                if leaf is not None and leaf.grad is not None:
+                    by_mixture = self._goal.weight * leaf.grad
             self._optimiser.step()
             self._rate.step()
-            if weights is not None and gradient is not None:
-                weights.backward(gradient)  # type: ignore[no-untyped-call]
+            if weights is not None and by_mixture is not None:
+                weights.backward(by_mixture)  # type: ignore[no-untyped-call]
         self._seconds += self._step_price(active)
         return _finite(judged)
 
