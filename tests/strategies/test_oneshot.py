@@ -25,9 +25,9 @@ from surrogate_nas.space import NB201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT
 from surrogate_nas.strategies.oneshot.darts import Darts
-from surrogate_nas.training.data_folders import has_fashion
-from surrogate_nas.training.supernet import Supernet, SupernetLoss
+from surrogate_nas.training.supernet.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
+from surrogate_nas.training.tasks.fashion import has_fashion
 from tests.conftest import Snas
 from tests.golden import trained
 
@@ -114,7 +114,7 @@ def test_l_is_that_of_the_objective(
 ) -> None:
     given: list[SupernetLoss] = []
     monkeypatch.setattr(
-        "surrogate_nas.training.supernet.Supernet",
+        "surrogate_nas.training.supernet.supernet.Supernet",
         lambda *all_of_it, **_: given.append(all_of_it[4]),
     )
     supernet_context_of(sn.Objective(objective, sn.load("live:digits"))).supernet(epochs=1, seed=0)

@@ -25,10 +25,8 @@ def read(row: np.ndarray) -> str:
     return "".join(languages.ALPHABET[column.argmax()] for column in row[:, 0].T if column.any())
 
 
-def test_texts_are_written_without_accents_and_read_back() -> None:
+def test_texts_are_written_without_accents() -> None:
     assert languages.plain("Élő Łódź – Straße, İstanbul (ı)") == "elo lodz strasse istanbul i"
-    texts = ["ein name", "x" * languages.LENGTH]
-    assert [read(row) for row in languages.encode(texts)] == texts
 
 
 def test_every_language_has_as_many_names_and_none_is_in_two() -> None:

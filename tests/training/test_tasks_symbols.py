@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training import TASKS, data_folders
+from surrogate_nas.training import TASKS
 from surrogate_nas.training.tasks import bytecode, hyphens, scripture, splice, symbols, words
 from tests.tasks_here import tasks_here
 
@@ -115,7 +115,7 @@ def test_bases_are_read_from_a_file_of_r(r_package: Callable[[bytes], None]) -> 
     columns = columns_of_bases()
     columns[7] = columns[3]
     r_package(lzma.compress(frame(columns)))
-    assert splice.is_here()
+    assert splice.TASK.is_here()
     splits = splice.load()
     assert [len(split.targets) for split in splits.values()] == [1000, 900, 1285]
     assert all(np.all(split.inputs.sum(1) == 1) for split in splits.values())
@@ -155,7 +155,7 @@ def test_a_missing_package_is_told(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr("shutil.which", lambda _: None)
-    monkeypatch.setattr(data_folders, "_R_LIBRARIES", (str(tmp_path),))
+    monkeypatch.setattr(splice, "_FOLDERS", [tmp_path])
     monkeypatch.delenv("SURROGATE_NAS_MLBENCH", raising=False)
     assert not module.TASK.is_here()
     with pytest.raises(UserError, match=line):

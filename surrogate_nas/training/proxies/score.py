@@ -222,12 +222,9 @@ def of_loss(
 
 def _products(weights: Sequence[Tensor], grads: Grads, *, signed: bool) -> float:
     """Σ weight · gradient, or of its size."""
-    total = 0.0
-    for weight, gradient in zip(weights, grads, strict=True):
-        if gradient is not None:
-            product = weight.detach() * gradient.detach()
-            total += float(product.sum() if signed else product.abs().sum())
-    return total
+    pairs = [(w, g) for w, g in zip(weights, grads, strict=True) if g is not None]
+    products = (weight.detach() * gradient.detach() for weight, gradient in pairs)
+    return sum((float(p.sum() if signed else p.abs().sum()) for p in products), 0.0)
 
 
 def _fisher(activation: Tensor, gradient: Tensor) -> float:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import carried
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.training.tasks.vowels import carried, series
 
 HOURS = 24
 _NAME = "ItalyPowerDemand"
@@ -27,47 +28,25 @@ def load() -> dict[str, Split]:
     """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of
     summer.
     """
-    folder = carried(_NAME)
-    if folder is None:
-        raise UserError(
-            "The task anomaly needs files that sktime and aeon carry: pip install"
-            " 'surrogate_nas[tasks]'."
-        )
-    read = [parse((folder / f"{_NAME}_{part}.ts").read_text()) for part in ("TRAIN", "TEST")]
-    days, labels = (np.concatenate(part) for part in zip(*read, strict=True))
+    read = [day for part in ("TRAIN", "TEST") for day in series("anomaly", _NAME, part)]
+    days, labels = arrays(read)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(days))
     summer, winter = (order[(labels[order] == _SUMMER) == is_summer] for is_summer in (True, False))
-    rest = summer[_N_TRAIN:]
-    half = len(winter) // 2
-    middle = len(rest) // 2
-    chosen = {
-        "train": (summer[:_N_TRAIN], winter[:0]),
-        "valid": (rest[:middle], winter[:half]),
-        "test": (rest[middle:], winter[half:]),
-    }
+    normal = np.split(summer, [_N_TRAIN, (_N_TRAIN + len(summer)) // 2])
+    anomalous = winter[:0], *np.split(winter, [len(winter) // 2])
     splits = {}
-    for name, (normal, anomalous) in chosen.items():
-        inputs = days[np.concatenate([normal, anomalous])][:, None, None]
-        splits[name] = as_split(inputs, np.repeat([0, 1], [len(normal), len(anomalous)]))
+    for name, parts in zip(SPLITS, zip(normal, anomalous, strict=True), strict=True):
+        chosen = np.concatenate(parts)
+        splits[name] = as_split(days[chosen][:, :, None], np.repeat([0, 1], [*map(len, parts)]))
     return splits
 
 
-def parse(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read days, shape ``(n, 24)``, and their published labels, shape ``(n,)``."""
-    lines = [line.split(":") for line in text.splitlines() if line.strip() and line[0] not in "#@"]
-    try:
-        rows = []
-        for day, _ in lines:
-            rows.append([float(value) for value in day.split(",")])
-        days = np.array(rows).reshape(len(lines), HOURS)
-        labels = np.array([int(label) for _, label in lines])
-    except ValueError as error:
-        raise UserError(f"The file of {_NAME} is damaged: {error}.") from error
-    if not len(days) or not np.isfinite(days).all() or not set(labels) <= {1, _SUMMER}:
-        raise UserError(
-            f"The file of {_NAME} is damaged: it holds no days, or others than it should."
-        )
-    return days, labels
+def arrays(read: list[tuple[Array, int]]) -> tuple[Array, Array]:
+    """Days, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
+    for day, label in read:
+        if day.shape != (1, HOURS) or not np.isfinite(day).all() or label not in (1, _SUMMER):
+            raise UserError(f"The file of {_NAME} is damaged: it holds other days than it should.")
+    return np.stack([day for day, _ in read]), np.array([label for _, label in read])
 
 
 TASK = Task(

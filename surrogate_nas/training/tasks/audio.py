@@ -4,7 +4,7 @@ bands over time.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,9 @@ _QUIET = 0.02
 _FLOOR = 1e-4
 _LOUDNESS = 0.3
 _NOISE = (-7.0, -4.0)
+can_read = partial(is_installed, "soundfile")
 SILENCE = float(np.log(_FLOOR))
 """What `log_mel` gives where nothing sounds."""
-
-
-def can_read() -> bool:
-    """Whether soundfile, which reads wav, ogg and flac, is installed."""
-    return is_installed("soundfile")
 
 
 def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:

@@ -19,14 +19,14 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.diagnostics import Diagnostic, diagnostics_of
 from surrogate_nas.training.metrics import sequences
+from surrogate_nas.training.metrics.base import Diagnostic, TaskMetric
 from surrogate_nas.training.tasks import checking
 from surrogate_nas.training.tasks.checking import SPLITS, Split, as_split, checked
 
 if TYPE_CHECKING:
     from surrogate_nas.training.losses import Loss
-    from surrogate_nas.training.metrics import Predictions, TaskMetric
+    from surrogate_nas.training.metrics import Predictions
     from surrogate_nas.training.tasks.environment import Environment
 
 
@@ -142,7 +142,7 @@ KINDS = {
             "language",
             "cross_entropy",
             ("error", "perplexity"),
-            checking.class_a_position,
+            partial(checking.one_class, axes=1),
             positions=True,
             strided=False,
             causal=True,
@@ -160,7 +160,7 @@ KINDS = {
             "segmentation",
             "cross_entropy",
             ("error", "miou"),
-            checking.class_a_pixel,
+            partial(checking.one_class, axes=2),
             positions=True,
             arrange=pixels,
             restore=places,
@@ -190,10 +190,18 @@ KINDS = {
         Kind("policy", "clipped_return", ("return", "failures"), checking.states, trainer="policy"),
     )
 }
-"""Every kind by name."""
 
 
-__all__ = ["SPLIT_SEED", "Schedule", "Task", "as_split", "cut", "split_images", "standardise"]
+__all__ = [
+    "SPLIT_SEED",
+    "Schedule",
+    "Task",
+    "as_split",
+    "by_share",
+    "cut",
+    "split_images",
+    "standardise",
+]
 
 SPLIT_SEED = 0
 """The seed of every shuffled split: splits are part of a task, not of a run."""
@@ -292,11 +300,10 @@ class Task:
             raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
         if self.kind not in KINDS:
             raise unknown("kind of task", self.kind, KINDS)
-        check_whole(f"The classes of the task {self.name}", self.classes, self.about.least)
-        check_whole(f"The channels of the task {self.name}", self.channels, 1)
-        check_whole(f"The cells_per_stage of the task {self.name}", self.cells_per_stage, 1)
-        if self.outputs is not None:
-            check_whole(f"The outputs of the task {self.name}", self.outputs, 1)
+        least = {"classes": self.about.least, "channels": 1, "cells_per_stage": 1, "_outputs": 1}
+        for name, number in least.items():
+            what = f"The {name.lstrip('_')} of the task {self.name}"
+            check_whole(what, getattr(self, name), number)
 
     @property
     def about(self) -> Kind:
@@ -341,27 +348,27 @@ class Task:
                 f"its inputs are {height} × {width}; they must be square images, or signals of"
                 " height 1"
             )
-        outputs = self.classes if self.outputs is None else self.outputs
-        if (
-            self.trainer or self.about.trainer
-        ) == "reconstruction" and outputs != channels * height * width:
+        size = channels * height * width
+        if (self.trainer or self.about.trainer) == "reconstruction" and self._outputs != size:
             raise UserError(
-                f"it answers {outputs} numbers for inputs of {channels} × {height} × {width}; "
-                f"right is outputs={channels * height * width}"
+                f"it answers {self._outputs} numbers for inputs of {channels} × {height} × {width};"
+                f" right is outputs={size}"
             )
-        if not self.about.every_pixel:
-            return
         places = self._network_for(shape).stages[-1][1]
         finer, left = divmod(width, places)
         shuffled = self.about.arrange is not None and not left
-        if outputs == self.classes * finer**2 and (finer == 1 or shuffled):
-            return
-        right = [f"outputs={self.classes * finer**2}"] if shuffled and finer > 1 else []
-        right += ["strided=False and no outputs"]
-        raise UserError(
-            f"it answers {outputs} numbers at {places} × {places} places for images of {height} ×"
-            f" {width}; right is {' or '.join(right)}"
-        )
+        right = self.classes * finer**2
+        fits = self._outputs == right and (finer == 1 or shuffled)
+        if self.about.every_pixel and not fits:
+            either = f"outputs={right} or " if shuffled and finer > 1 else ""
+            raise UserError(
+                f"it answers {self._outputs} numbers at {places} × {places} places for images of"
+                f" {height} × {width}; right is {either}strided=False and no outputs"
+            )
+
+    @property
+    def _outputs(self) -> int:
+        return self.classes if self.outputs is None else self.outputs
 
     @cached_property
     def trained(self) -> Loss:
@@ -396,7 +403,17 @@ class Task:
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything that a training of it tells, in the order of a report."""
-        return tuple(diagnostics_of(self.trained.unit, self.worst_loss, self.measured))
+        every: list[Diagnostic] = []
+        loss = TaskMetric(
+            "loss", "", self.trained.unit, "loss", self.worst_loss, np.asarray, "batch"
+        )
+        for split in SPLITS:
+            for told in (loss, *self.measured):
+                if split != "train" or told.when == "batch":
+                    name = f"{split}_{told.name}"
+                    about = name, split, told.unit, told.quantity, told.worst
+                    every.append(Diagnostic(*about, split != "test" and told.when != "end"))
+        return tuple(every)
 
     @cached_property
     def digest(self) -> str:
@@ -447,9 +464,8 @@ class Task:
             cells_per_stage: None for the task's default.
         """
         network = self._network_for(self.data["train"].inputs.shape)
-        channels = network.channels if channels is None else channels
-        cells_per_stage = network.cells_per_stage if cells_per_stage is None else cells_per_stage
-        return replace(network, channels=channels, cells_per_stage=cells_per_stage)
+        given: dict[str, Any] = {"channels": channels, "cells_per_stage": cells_per_stage}
+        return replace(network, **{k: v for k, v in given.items() if v is not None})
 
     def _network_for(self, shape: tuple[int, ...]) -> Network:
         """The macro architecture of its default size, for inputs of a shape
@@ -458,7 +474,7 @@ class Task:
         _, inputs, height, width = shape
         strided = self.about.strided if self.strided is None else self.strided
         return Network(
-            classes=self.classes if self.outputs is None else self.outputs,
+            classes=self._outputs,
             channels=self.channels,
             cells_per_stage=self.cells_per_stage,
             image_size=width,
@@ -518,8 +534,7 @@ class Task:
             gradient: That by what losses take, shape ``(K, batch, …)``, an array or a tensor.
         """
         restore = self.about.restore
-        outputs = self.classes if self.outputs is None else self.outputs
-        return gradient if restore is None else restore(gradient, outputs)
+        return gradient if restore is None else restore(gradient, self._outputs)
 
     def with_loss(self, loss: str | Loss) -> Task:
         """The same task trained by another loss, which its name then says.
@@ -532,12 +547,9 @@ class Task:
         """
         # which is then read once for all losses
         other = replace(self, loss=loss, load=partial(getattr, self, "data"))
-        same = other.trained.name == self.trained.name
-        return (
-            self
-            if same
-            else replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
-        )
+        if other.trained.name == self.trained.name:
+            return self
+        return replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
 
 
 def split_images(
@@ -564,11 +576,21 @@ def cut(inputs: np.ndarray, targets: np.ndarray, sizes: Sequence[int]) -> dict[s
         targets: Shape ``(n, …)``.
         sizes: How many examples of each split.
     """
-    stops = np.cumsum((0, *sizes))
-    return {
-        name: as_split(inputs[a:b], targets[a:b])
-        for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
-    }
+    stops = np.cumsum(sizes)
+    parts = zip(SPLITS, stops - sizes, stops, strict=True)
+    return {name: as_split(inputs[a:b], targets[a:b]) for name, a, b in parts}
+
+
+def by_share(items: Array, shares: Sequence[float]) -> dict[str, Array]:
+    """Cut items into parts by split, in the order given.
+
+    Args:
+        items: Shuffled, such as what examples are made of.
+        shares: How many each split gets, in proportion.
+    """
+    stops = (np.cumsum((0, *shares)) * (len(items) / sum(shares))).round().astype(int)
+    cuts = zip(SPLITS, stops[:-1], stops[1:], strict=True)
+    return {name: items[a:b] for name, a, b in cuts}
 
 
 def standardise(splits: dict[str, Split]) -> dict[str, Split]:
@@ -576,13 +598,5 @@ def standardise(splits: dict[str, Split]) -> dict[str, Split]:
     inputs = splits["train"].inputs
     axes = (0, 2, 3)
     mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
-    deviation = inputs.std(
-        axes,
-        np.float64,
-        ddof=1,
-        keepdims=True,
-    ).astype(np.float32)
-    return {
-        name: Split((split.inputs - mean) / deviation, split.targets)
-        for name, split in splits.items()
-    }
+    deviation = inputs.std(axes, np.float64, ddof=1, keepdims=True).astype(np.float32)
+    return {name: Split((x - mean) / deviation, y) for name, (x, y) in splits.items()}

@@ -13,6 +13,7 @@ import sysconfig
 from collections import Counter
 from collections.abc import Iterator
 from importlib.abc import InspectLoader
+from itertools import islice
 from pathlib import Path
 from types import CodeType
 
@@ -47,7 +48,6 @@ _LENGTH = 48
 _SIZES = (1400, 700, 1500)
 
 Operations = tuple[str, ...]
-"""The first 49 operations of a function."""
 
 
 def functions() -> list[list[Operations]]:
@@ -76,8 +76,8 @@ def _inside(code: CodeType) -> Iterator[CodeType]:
 
 def _beginning(code: CodeType) -> Operations:
     """The first operations of a piece of code; empty where there are too few."""
-    operations = tuple(one.opname for one in dis.get_instructions(code))
-    return operations[: _LENGTH + 1] if len(operations) > _LENGTH else ()
+    operations = tuple(one.opname for one in islice(dis.get_instructions(code), _LENGTH + 1))
+    return operations if len(operations) > _LENGTH else ()
 
 
 def load() -> dict[str, Split]:

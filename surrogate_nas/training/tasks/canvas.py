@@ -19,14 +19,10 @@ from surrogate_nas.training.tasks.checking import SPLITS
 from surrogate_nas.training.tasks.digits import BRIGHTEST, published
 
 DIGITS = 3
-"""0, 1 and 2."""
 SIDE = 16
-"""The canvas's, in pixels."""
 MOST = 2
-"""Digits of a scene."""
 SOURCE = "scikit-learn's digits 0, 1 and 2, placed here"
 _PLACE = 4
-"""Pixels along the side of a place."""
 _INK = 0.25
 """Of the blackest that a pixel can be: what is darker belongs to the digit."""
 _SCANS = {"train": 300, "valid": 120, "test": 117}

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
-from surrogate_nas.training.tasks.environment import Array, Environment, starting
+from surrogate_nas.training.tasks.environment import Environment, starting
 
 GRAVITY = 9.8
 PUSH = 10.0

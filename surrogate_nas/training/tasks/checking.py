@@ -65,17 +65,12 @@ def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
     return splits
 
 
-def _split(
-    given: Any,
-    where: str,
-    check: Check,
-    classes: int,
-) -> Split:
+def _split(given: Any, where: str, check: Check, classes: int) -> Split:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UserError(
             f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}"
         )
-    inputs = _single(_array(given[0], f"the inputs of {where}"))
+    inputs = _array(given[0], f"the inputs of {where}")
     targets = _array(given[1], f"the targets of {where}")
     if inputs.ndim != 4 or not inputs.size:
         raise UserError(
@@ -84,8 +79,7 @@ def _split(
         )
     if len(inputs) != len(targets):
         raise UserError(f"{where} has {len(inputs)} inputs but {len(targets)} targets")
-    if not np.isfinite(inputs).all():
-        raise UserError(f"the inputs of {where} hold numbers that are not finite")
+    inputs = _finite(inputs, f"the inputs of {where}")
     return Split(
         inputs, np.ascontiguousarray(check(inputs, targets, f"the targets of {where}", classes))
     )
@@ -95,8 +89,6 @@ def _array(given: Any, what: str) -> Array:
     try:
         array = as_array(given)
         if array.dtype.kind not in "biuf":
-            if array.dtype.kind == "c":
-                raise TypeError("they are complex")
             raise TypeError(f"they are of the type {array.dtype}")
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
@@ -105,107 +97,52 @@ def _array(given: Any, what: str) -> Array:
     return array if array.ndim else array[None]
 
 
-def _single(array: Array) -> Array:
-    """Float32; what is too large for it becomes infinite."""
+def _finite(array: Array, what: str) -> Array:
+    """Float32; what is too large for it counts as infinite."""
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, dtype=np.float32)
+        single = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(single).all():
+        raise UserError(f"{what} hold numbers that are not finite")
+    return single
 
 
-def values(
-    inputs: Array,  # noqa: ARG001
-    targets: Array,
-    what: str,
-    classes: int,
-) -> Array:
+def _shaped(targets: Array, what: str, form: str, shape: tuple[int, ...]) -> None:
+    if targets.shape != shape:
+        raise UserError(f"{what} must be {form} of shape {shape}, not {targets.shape}")
+
+
+def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """Finite values, one for each output: shape ``(n,)`` where there is one, else
     ``(n, outputs)``.
     """
-    if targets.ndim != (1 if classes == 1 else 2) or (classes > 1 and targets.shape[1] != classes):
-        wanted = (
-            "one value each, shape (n,)"
-            if classes == 1
-            else f"{classes} values each, shape (n, {classes})"
-        )
-        raise UserError(f"{what} must be {wanted}, not {targets.shape}")
+    n = len(inputs)
+    _shaped(targets, what, "values, one for each output,", (n,) if classes == 1 else (n, classes))
     return _finite(targets, what)
 
 
-def images(
-    inputs: Array,
-    targets: Array,
-    what: str,
-    classes: int,
-) -> Array:
+def images(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """Images of the size of the inputs, shape ``(n, outputs, height, width)``."""
-    wanted = (len(inputs), classes, *inputs.shape[2:])
-    if targets.shape != wanted:
-        raise UserError(f"{what} must be images of shape {wanted}, not {targets.shape}")
+    _shaped(targets, what, "images", (len(inputs), classes, *inputs.shape[2:]))
     return _finite(targets, what)
 
 
-def states(
-    inputs: Array,  # noqa: ARG001
-    targets: Array,
-    what: str,
-    classes: int,  # noqa: ARG001
-) -> Array:
+def states(_inputs: Array, targets: Array, what: str, _classes: int) -> Array:
     """Whatever an environment starts from: finite numbers, shape ``(n, …)``."""
     return _finite(targets, what)
 
 
-def _finite(targets: Array, what: str) -> Array:
-    if not np.isfinite(targets).all():
-        raise UserError(f"{what} hold numbers that are not finite")
-    return _single(targets)
+def one_class(inputs: Array, targets: Array, what: str, classes: int, *, axes: int = 0) -> Array:
+    """Class numbers, one each, or one at every position of the last axes of the inputs."""
+    _of_signals(inputs, what, axes == 1)
+    shape = inputs.shape[4 - axes :]
+    return _numbers(targets, what, classes, (len(inputs), *shape))
 
 
-def one_class(
-    inputs: Array,
-    targets: Array,
-    what: str,
-    classes: int,
-) -> Array:
-    """One class number each, shape ``(n,)``."""
-    return _numbers(targets, what, classes, (len(inputs),))
-
-
-def class_a_position(
-    inputs: Array,
-    targets: Array,
-    what: str,
-    classes: int,
-) -> Array:
-    """A class number at every position of a signal, shape ``(n, width)``."""
-    if inputs.shape[2] != 1:
-        raise UserError(
-            f"{what} are one a position, which needs inputs of height 1, not {inputs.shape[2]}"
-        )
-    return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]))
-
-
-def class_a_pixel(
-    inputs: Array,
-    targets: Array,
-    what: str,
-    classes: int,
-) -> Array:
-    """A class number at every pixel, shape ``(n, height, width)``."""
-    return _numbers(targets, what, classes, (len(inputs), *inputs.shape[2:]))
-
-
-def class_sequences(
-    inputs: Array,
-    targets: Array,
-    what: str,
-    classes: int,
-) -> Array:
+def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``."""
-    if inputs.shape[2] != 1 or targets.ndim != 2:
-        shapes = f"{targets.shape}, and inputs of height 1, not {inputs.shape[2]}"
-        raise UserError(
-            f"{what} must be sequences of class numbers of shape (n, longest), not {shapes}"
-        )
-    numbers = _numbers(targets, what, classes, targets.shape)
+    _of_signals(inputs, what, True)
+    longest = targets.shape[1] if targets.ndim > 1 else 1
+    numbers = _numbers(targets, what, classes, (len(inputs), longest))
     if not (numbers[:, 0] > 0).all() or ((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any():
         raise UserError(
             f"{what} must be sequences of at least one class from 1 on, with zeros only behind them"
@@ -213,12 +150,12 @@ def class_sequences(
     return numbers
 
 
-def boxes(
-    inputs: Array,  # noqa: ARG001
-    targets: Array,
-    what: str,
-    classes: int,
-) -> Array:
+def _of_signals(inputs: Array, what: str, needed: bool) -> None:
+    if needed and inputs.shape[2] != 1:
+        raise UserError(f"{what} belong to inputs of height 1, not {inputs.shape[2]}")
+
+
+def boxes(_inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width,
     height in pixels.
     """
@@ -231,20 +168,13 @@ def boxes(
     return values
 
 
-def _numbers(
-    targets: Array,
-    what: str,
-    classes: int,
-    wanted: tuple[int, ...],
-) -> Array:
-    if targets.shape != wanted:
-        raise UserError(f"{what} must be class numbers of shape {wanted}, not {targets.shape}")
+def _numbers(targets: Array, what: str, classes: int, shape: tuple[int, ...]) -> Array:
+    _shaped(targets, what, "class numbers", shape)
     with np.errstate(invalid="ignore"):
         numbers = targets.astype(np.int64)
     if not (numbers == targets).all():
         raise UserError(f"{what} must be whole numbers, the numbers of classes")
-    least = int(numbers.min())
-    most = int(numbers.max())
+    least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
         raise UserError(
             f"{what} go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"

@@ -14,7 +14,6 @@ from surrogate_nas.training.tasks.checking import Split
 
 SIDE = 8
 PIECES = {"pawn": 8, "knight": 2, "bishop": 2, "rook": 2, "queen": 1, "king": 1}
-"""How many pieces of a kind a side begins with."""
 EMPTY = -1
 """The number of a square without a piece; white pieces are 0 to 5, black ones 6 to 11."""
 _STRAIGHT = ((1, 0), (-1, 0), (0, 1), (0, -1))
@@ -30,7 +29,6 @@ _MOVES = (
 )
 """Of each kind of piece the directions and how many steps it goes at most."""
 _LEFT = (0.2, 0.9)
-"""Between these lies the share of pieces that are left."""
 _SIZES = (800, 500, 1500)
 
 

@@ -7,15 +7,30 @@ validate (a shuffle of our own, not its published one).
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import CIFAR_VARIABLE, has_cifar
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
 from surrogate_nas.training.tasks.checking import Split
+
+CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
+"""Names the folder that torchvision keeps the data set in; ``data`` where unset."""
+
+
+def cifar_root() -> Path:
+    """The folder with the data sets of CIFAR, whether it is there or not."""
+    return Path(os.environ.get(CIFAR_VARIABLE, "data"))
+
+
+def has_cifar(folder: str) -> bool:
+    """Whether torchvision and the folder that it unpacks are here."""
+    has_files = (cifar_root() / folder).is_dir()
+    return has_files and importlib.util.find_spec("torchvision") is not None
 
 
 def load(name: str) -> dict[str, Split]:
@@ -24,7 +39,7 @@ def load(name: str) -> dict[str, Split]:
         from torchvision import datasets
     except ImportError as error:
         raise UserError(f"{name} needs torchvision: pip install torchvision.") from error
-    root = os.environ.get(CIFAR_VARIABLE, "data")
+    root = str(cifar_root())
     try:
         train, test = (getattr(datasets, name)(root, train=part) for part in (True, False))
     except RuntimeError as error:

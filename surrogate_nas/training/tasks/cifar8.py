@@ -12,9 +12,9 @@ import json
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import CIFAR_VARIABLE, cifar_root, has_cifar
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
 from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.cifar import CIFAR_VARIABLE, cifar_root, has_cifar
 
 _FOLDER = "cifar-10-batches-py"
 _PICTURES = {"train": "data_batch_1.png", "test": "test_batch.png"}
@@ -29,11 +29,6 @@ _SIZES = (4000, 4000, 0)
 def has_pictures() -> bool:
     """Whether the npm package's files are in the folder of CIFAR."""
     return all((cifar_root() / name).is_file() for name in (*_PICTURES.values(), *_LABELS.values()))
-
-
-def is_here() -> bool:
-    """Whether the images can be read in either form."""
-    return has_pictures() or has_cifar(_FOLDER)
 
 
 def batch(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -90,5 +85,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=5),
     source="CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html, which states no licence",
-    is_here=is_here,
+    is_here=lambda: has_pictures() or has_cifar(_FOLDER),
 )

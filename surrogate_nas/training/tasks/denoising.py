@@ -13,7 +13,6 @@ from surrogate_nas.training.tasks.checking import Split
 from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
 
 NOISE = 0.3
-"""Its deviation."""
 
 
 def load() -> dict[str, Split]:

@@ -18,11 +18,9 @@ from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, split_
 from surrogate_nas.training.tasks.checking import Split
 
 BRIGHTEST = 16
-"""What a pixel can be at most."""
 _SIDE = 8
 _SIZES = (600, 500, 697)
 _NOISE = 3.0
-"""The deviation that is added to every pixel."""
 
 
 def load() -> dict[str, Split]:

@@ -11,8 +11,6 @@ import numpy as np
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.checking import Split, as_split
 
-__all__ = ["Array", "Environment", "starting"]
-
 
 class Environment:
     """Episodes that start from given states and end by themselves or after `longest` steps.

@@ -13,69 +13,80 @@ with a checksum.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
-from functools import partial
+import os
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import (
-    DEBIAN,
-    FASHION_FILES,
-    FASHION_VARIABLE,
-    fashion_folder,
-    has_fashion,
-)
+from surrogate_nas.files.home import expanded
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
 from surrogate_nas.training.tasks.checking import Split
 
+VARIABLE = "SURROGATE_NAS_FASHION"
+"""Names a folder with Fashion-MNIST's four files, before the other places are tried."""
+FILES = {
+    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+"""The published checksums (MD5) of the compressed files."""
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+_TORCHVISION = Path("FashionMNIST") / "raw"
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _SIZES = (4000, 5000)
 _PART = 2000
 """Images that are pooled at once."""
 
 
-def find() -> Callable[[str], bytes]:
-    """Find the files: a function from a file's name to its uncompressed content."""
-    folder = fashion_folder()
-    if folder is not None:
-        return partial(_read, folder)
+def folders() -> list[Path]:
+    """Where Fashion-MNIST's files may be, in order of preference."""
+    named = os.environ.get(VARIABLE)
+    own = [expanded(named)] if named else []
+    return [*own, Path("data") / _TORCHVISION, Path.home() / "data" / _TORCHVISION, DEBIAN]
+
+
+def found() -> dict[str, Path] | None:
+    """Fashion-MNIST's four files by name, compressed or not, in the first folder that holds all;
+    None where there is none.
+    """
+    for folder in folders():
+        files = [path for name in FILES for path in (folder / name, folder / f"{name}.gz")]
+        here = {path.name.removesuffix(".gz"): path for path in files if path.is_file()}
+        if len(here) == len(FILES):
+            return here
+    return None
+
+
+def has_fashion() -> bool:
+    """Whether Fashion-MNIST can be read without a network."""
+    return found() is not None
+
+
+def find() -> dict[str, bytes]:
+    """Find the files: by name, the uncompressed content."""
     try:
-        return _fetch()
+        files = found() or _fetch()
     except Exception as error:
         raise UserError(
             "Fashion-MNIST is not here. Any of three ways brings it:"
             " torchvision.datasets.FashionMNIST('data', download=True); apt-get install"
             f" dataset-fashion-mnist (into {DEBIAN}); or a network that reaches {ADDRESS}"
-            f" ({type(error).__name__}). {FASHION_VARIABLE} may name a folder with its four files."
+            f" ({type(error).__name__}). {VARIABLE} may name a folder with its four files."
         ) from error
+    contents = {name: path.read_bytes() for name, path in files.items()}
+    compressed = [name for name, path in files.items() if path.suffix == ".gz"]
+    return contents | {name: gzip.decompress(contents[name]) for name in compressed}
 
 
-def _fetch() -> Callable[[str], bytes]:
-    import pooch
+def _fetch() -> dict[str, Path]:
+    from pooch import retrieve
 
-    paths = {
-        name: Path(
-            pooch.retrieve(
-                f"{ADDRESS}{name}.gz",
-                f"md5:{md5}",
-                fname=f"{name}.gz",
-                progressbar=False,
-            )
-        )
-        for name, md5 in FASHION_FILES.items()
+    return {
+        name: Path(retrieve(f"{ADDRESS}{name}.gz", f"md5:{md5}", fname=f"{name}.gz"))
+        for name, md5 in FILES.items()
     }
-    return lambda name: gzip.decompress(paths[name].read_bytes())
-
-
-def _read(folder: Path, name: str) -> bytes:
-    plain = folder / name
-    return (
-        plain.read_bytes()
-        if plain.is_file()
-        else gzip.decompress((folder / f"{name}.gz").read_bytes())
-    )
 
 
 def parse_idx(content: bytes, name: str) -> np.ndarray:
@@ -110,8 +121,7 @@ def load(size: int = 7) -> dict[str, Split]:
     """Read 4,000 images to train and 5,000 to validate from the training file, and all 10,000 test
     images.
     """
-    content = find()
-    arrays = {name: parse_idx(content(name), name) for name in FASHION_FILES}
+    arrays = {name: parse_idx(content, name) for name, content in find().items()}
     splits = split_images(
         pool(arrays["train-images-idx3-ubyte"], size),
         arrays["train-labels-idx1-ubyte"],

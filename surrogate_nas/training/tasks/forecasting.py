@@ -24,7 +24,6 @@ SEASON = 12
 """Months in a season; the horizon is one."""
 _PAST = 60
 _CUTS = (0.6, 0.8)
-"""Where the parts of a series end that training and validation forecast."""
 
 
 def load() -> dict[str, Split]:

@@ -15,30 +15,23 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, by_share
 from surrogate_nas.training.tasks.checking import SPLITS, Split
 
 SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "ARABIC", "CANADIAN")
-"""The classes."""
 SIDE = 8
-"""Of a picture, in pixels."""
 _STYLES = {
     "DejaVuSans": ("", "-Bold", "-Oblique", "-BoldOblique"),
     "DejaVuSansMono": ("", "-Bold", "-Oblique", "-BoldOblique"),
     "DejaVuSerif": ("", "-Bold", "-Italic", "-BoldItalic"),
 }
 _LETTERS = ("Lu", "Ll", "Lt", "Lo")
-"""Unicode's categories."""
 _HEIGHT = 100.0
 """Of a line of text, and of a picture, in units of an outline."""
 _BLOCK = 4
-"""Points along a pixel."""
 _SHIFT = 6.0
-"""How far out of place a letter is at most."""
 _SHARES = (0.4, 0.2, 0.4)
-"""Of a script's letters, by split."""
 _SIZES = (300, 150, 350)
-"""Pictures of each script, by split."""
 
 Picture = tuple[str, Path]
 """A letter and the file of its font."""
@@ -97,10 +90,9 @@ def load() -> dict[str, Split]:
     rng = np.random.default_rng(SPLIT_SEED)
     inputs: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
     for script, by_letter in letters().items():
-        order = rng.permutation(sorted(by_letter))
-        stops = (np.cumsum((0, *_SHARES)) * len(order)).round().astype(int)
-        for name, size, a, b in zip(SPLITS, _SIZES, stops[:-1], stops[1:], strict=True):
-            own = [picture for letter in order[a:b] for picture in by_letter[letter]]
+        parts = by_share(rng.permutation(sorted(by_letter)), _SHARES)
+        for (name, part), size in zip(parts.items(), _SIZES, strict=True):
+            own = [picture for letter in part for picture in by_letter[letter]]
             if len(own) < size:
                 raise UserError(
                     f"The DejaVu fonts have only {len(own)} of {size} pictures of the script"

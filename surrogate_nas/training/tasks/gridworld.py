@@ -16,15 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
-from surrogate_nas.training.tasks.environment import Array, Environment, starting
+from surrogate_nas.training.tasks.environment import Environment, starting
 
 SIZE = 7
 WALLS = 0.3
 """Squares a side, and the share of them that are walls."""
 MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
-"""Up, down, left, right: rows and columns of each action."""
 NEAREST = 3
 FURTHEST = 12
 """Steps from start to goal on the shortest way."""
@@ -126,7 +126,6 @@ def load() -> dict[str, Split]:
 
 
 def _drawn(n: int) -> Array:
-    """Grids, shape ``(n, 4, SIZE, SIZE)``."""
     rng = np.random.default_rng(SPLIT_SEED)
     solvable = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(solvable) < n:

@@ -24,13 +24,7 @@ _SHORTEST = 7
 _MARGIN = 2
 """Letters of a word before its first and behind its last break, at least."""
 _MOST = 20000
-"""Words of the list that are looked at, the most frequent ones."""
 _SIZES = (1000, 1000, 2500)
-
-
-def is_here() -> bool:
-    """Whether both packages are installed."""
-    return is_installed("spellchecker") and is_installed("pyphen")
 
 
 def words() -> list[str]:
@@ -73,5 +67,5 @@ TASK = Task(
         "words of OpenSubtitles in the package pyspellchecker (MIT), TeX's patterns in the package"
         " pyphen (LPPL and LGPL 2 or later)"
     ),
-    is_here=is_here,
+    is_here=lambda: is_installed("spellchecker") and is_installed("pyphen"),
 )

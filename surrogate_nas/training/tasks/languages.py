@@ -15,13 +15,16 @@ import json
 import string
 import unicodedata
 from collections import Counter
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import has_phrases, phrases
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
-from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.core.extras import is_installed, need, package_folder
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, by_share
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 LANGUAGES = ("de", "nl", "sv", "fr", "it", "es", "pl", "hr", "hu", "tr")
 """The classes: three Germanic languages, three Romance ones, two Slavonic ones, Hungarian and
@@ -29,15 +32,25 @@ Turkish.
 """
 ALPHABET = " " + string.ascii_lowercase
 LENGTH = 32
-"""Positions; a shorter text has nothing behind it."""
+is_here = partial(is_installed, "pycountry")
 _SHORTEST = 5
 _SIZES = (150, 130, 190)
-"""Of each language, by split."""
 _KNOWN = 7
 """In so many of the languages a thing must have a name of its own."""
 _STANDARDS = ("iso15924", "iso3166-1", "iso3166-3", "iso4217", "iso639-3", "iso639-5")
-_KEYS = ("name", "official_name", "common_name", "inverted_name")
+_NAMES = ("name", "official_name", "common_name", "inverted_name")
 _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe"})
+
+
+def phrases(task: str) -> tuple[Path, dict[str, list[str]]]:
+    """The catalogues of the package pycountry, and the English names of every standard."""
+    need(f"The task {task}", "pycountry")
+    folder = package_folder(("pycountry", "pycountry"))
+    names = {}
+    for file in sorted((folder / "databases").glob("iso*.json")):
+        (entries,) = json.loads(file.read_text(encoding="utf-8")).values()
+        names[file.stem] = sorted({entry[k] for entry in entries for k in _NAMES if k in entry})
+    return folder / "locales", names
 
 
 def plain(text: str) -> str:
@@ -51,21 +64,14 @@ def names() -> list[dict[str, str]]:
     """Of everything that is called alike in English, its name in each language that has one of its
     own.
     """
-    folder = phrases("languages")
+    locales, english_names = phrases("languages")
     called: dict[str, dict[str, str]] = {}
     for standard in _STANDARDS:
-        try:
-            (entries,) = json.loads(
-                (folder / "databases" / f"{standard}.json").read_text(encoding="utf-8")
-            ).values()
-        except OSError as error:
-            raise UserError(f"pycountry lacks the names of {standard}: {error}.") from error
-        locales = folder / "locales"
         translators = {
             code: gettext.translation(standard, locales, [code], fallback=True).gettext
             for code in LANGUAGES
         }
-        for english in sorted({entry[key] for entry in entries for key in _KEYS if key in entry}):
+        for english in english_names[standard]:
             called.setdefault(plain(english), {}).update(
                 {code: plain(say(english)) for code, say in translators.items()}
             )
@@ -92,30 +98,20 @@ def load() -> dict[str, Split]:
     """Write names as one letter a position: 1,500 / 1,300 / 1,900, of each language as many."""
     things = names()
     order = np.random.default_rng(SPLIT_SEED).permutation(len(things))
-    stops = (np.cumsum((0, *_SIZES)) * len(things)) // sum(_SIZES)
     splits = {}
-    for split, size, a, b in zip(SPLITS, _SIZES, stops[:-1], stops[1:], strict=True):
-        texts: list[tuple[str, int]] = []
-        for label, code in enumerate(LANGUAGES):
-            own = [things[i][code] for i in order[a:b] if code in things[i]][:size]
+    for (split, part), size in zip(by_share(order, _SIZES).items(), _SIZES, strict=True):
+        texts: list[str] = []
+        for code in LANGUAGES:
+            own = [things[i][code] for i in part if code in things[i]][:size]
             if len(own) < size:
                 raise UserError(
                     f"pycountry has only {len(own)} of {size} names in {code} for the {split}"
                     " split."
                 )
-            texts += [(name, label) for name in own]
-        splits[split] = as_split(
-            encode([name for name, _ in texts]), np.array([label for _, label in texts])
-        )
+            texts += own
+        letters = one_hot(numbered(texts, ALPHABET, LENGTH), len(ALPHABET))
+        splits[split] = as_split(letters, np.repeat(np.arange(len(LANGUAGES)), size))
     return splits
-
-
-def encode(texts: list[str]) -> np.ndarray:
-    """One-hot letters, shape ``(n, 27, 1, LENGTH)``; zeros behind a text."""
-    inputs = np.zeros((len(texts), len(ALPHABET), 1, LENGTH), np.float32)
-    for row, text in enumerate(texts):
-        inputs[row, [ALPHABET.index(c) for c in text], 0, np.arange(len(text))] = 1
-    return inputs
 
 
 TASK = Task(
@@ -127,6 +123,6 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=24, batch=32),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1)",
-    is_here=has_phrases,
+    is_here=is_here,
     measures=("error", "nll", "ece"),  # a step against one-hot letters is no other text
 )

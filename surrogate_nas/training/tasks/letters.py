@@ -29,7 +29,6 @@ VOICES = {
     "valid": ("es", "nds"),
     "test": ("it", "lt", "uk"),
 }
-"""The languages of each split, one voice each."""
 _LATIN = dict(zip("АИМОСУ", LETTERS, strict=True))
 _SIZES = {"train": 800, "valid": 500, "test": 700}
 _BANDS = 16
@@ -40,11 +39,6 @@ _LEAD = 5
 _WARP = 0.12
 _FEWEST = 2
 _MOST = 3
-
-
-def is_here() -> bool:
-    """Whether Debian's package and the reader of its recordings are installed."""
-    return FOLDER.is_dir() and audio.can_read()
 
 
 def recordings(language: str) -> list[np.ndarray]:
@@ -131,5 +125,5 @@ TASK = Task(
     strided=True,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.2),
     source="Debian's klettres-data (GPL 2 or later): apt-get install klettres-data",
-    is_here=is_here,
+    is_here=lambda: FOLDER.is_dir() and audio.can_read(),
 )

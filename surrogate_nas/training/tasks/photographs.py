@@ -29,12 +29,8 @@ NAMES = (
     "moon",
 )
 SIDE = 8
-"""Of a tile, in pixels."""
 SIZES = (1000, 500, 1500)
-SOURCE = "photographs that scikit-image carries (CC0 or no known copyright, but for the moon's)"
-is_here = partial(is_installed, "skimage")
 _NOISE = 0.15
-"""Its deviation."""
 _LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue weigh in grey (ITU-R BT.601)."""
 _BLACK = 255
@@ -89,6 +85,9 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=6, batch=50, learning_rate=0.05),
     measures=("psnr", "ssim", "mae"),
-    source=f"{SOURCE}, noise added here",
-    is_here=is_here,
+    source=(
+        "photographs that scikit-image carries (CC0 or no known copyright, but for the moon's),"
+        " noise added here"
+    ),
+    is_here=partial(is_installed, "skimage"),
 )

@@ -43,7 +43,6 @@ KITS = {
     "valid": ("ForzeeStereo", "HardElectro1", "Audiophob"),
     "test": ("BJA_Pacific", "ColomboAcousticDrumkit", "ElectricEmpireKit"),
 }
-"""The kits of each split; all by one maker are in one."""
 _SIZES = {"train": 160, "valid": 160, "test": 200}
 _SUFFIXES = (".aiff", ".flac", ".wav")
 _BANDS = 16
@@ -53,11 +52,6 @@ _SECONDS = 0.35
 
 Stroke = tuple[np.ndarray, int]
 """Mel bands over time, shape ``(16, 24)``, and the number of the kind."""
-
-
-def is_here() -> bool:
-    """Whether Debian's package and the reader of its recordings are installed."""
-    return FOLDER.is_dir() and audio.can_read()
 
 
 def kind_of(name: str) -> int | None:
@@ -130,5 +124,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=6, batch=32, learning_rate=0.05),
     source="Debian's hydrogen-drumkits (GPL, CC): apt-get install hydrogen-drumkits",
-    is_here=is_here,
+    is_here=lambda: FOLDER.is_dir() and audio.can_read(),
 )

@@ -24,13 +24,19 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.files.home import home
 from surrogate_nas.training.tasks import audio
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.base import (
+    SPLIT_SEED,
+    Schedule,
+    Task,
+    as_split,
+    by_share,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import SPLITS, Split
 
 WORDS = (
     "zero one two three four five six seven eight nine yes no up down left right on off stop go"
 ).split()
-"""What is said, as classes."""
 _PROGRAM = "espeak-ng"
 _ACCENTS = ("en-gb", "en-us", "en-gb-scotland")
 _LEFT_OUT = (
@@ -50,17 +56,14 @@ _LEFT_OUT = (
 )
 """Variants that breathe, which they do differently at every call, and one that is too fast."""
 _SHARES = (0.4, 0.25, 0.35)
-"""Of the names of variants, by split."""
 _SIZES = (1000, 800, 1600)
 _PITCHES = (20, 80)
 _SPEEDS = (130, 210)
-"""In words a minute."""
 _RATE = 22050
 _HEAD = 44
 """Bytes before the samples of a wav file."""
 _QUIET = 0.01
 _LEAD = 0.07
-"""Seconds before a word at most."""
 _NOISE = 0.02
 _BANDS = 16
 _HOP = 0.018
@@ -128,14 +131,12 @@ def heard(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _splits() -> dict[str, Split]:
-    """Speak all words."""
     rng = np.random.default_rng(SPLIT_SEED)
     names = variants()
-    order = rng.permutation(len(names))
-    stops = (np.cumsum((0, *_SHARES)) * len(order)).round().astype(int)
+    parts = by_share(rng.permutation(len(names)), _SHARES)
     splits = {}
-    for split, size, a, b in zip(SPLITS, _SIZES, stops[:-1], stops[1:], strict=True):
-        own = [variant for i in order[a:b] for variant in names[i]]
+    for (split, part), size in zip(parts.items(), _SIZES, strict=True):
+        own = [variant for i in part for variant in names[i]]
         labels = rng.integers(len(WORDS), size=size)
         voices = [
             f"{_ACCENTS[rng.integers(len(_ACCENTS))]}+{own[rng.integers(len(own))]}"
@@ -168,9 +169,11 @@ def load() -> dict[str, Split]:
             }
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         splits = _splits()
-        arrays: dict[str, Any] = {}
-        for name, split in splits.items():
-            arrays |= {f"{name}_inputs": split.inputs, f"{name}_targets": split.targets}
+        arrays: dict[str, Any] = {
+            f"{name}_{part}": array
+            for name, split in splits.items()
+            for part, array in split._asdict().items()
+        }
         with replacing(path) as temporary, temporary.open("wb") as opened:
             np.savez(opened, **arrays)
     return standardise(splits)

@@ -8,15 +8,20 @@ mlbench carries. Its file is read without R. Equal sequences are kept once.
 from __future__ import annotations
 
 import lzma
+import os
+from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import MLBENCH_VARIABLE, mlbench
+from surrogate_nas.files.home import expanded
 from surrogate_nas.training.tasks.base import Schedule, Task, split_images
 from surrogate_nas.training.tasks.checking import Split
 
 BASES = 60
+MLBENCH_VARIABLE = "SURROGATE_NAS_MLBENCH"
+"""Names the folder of R's package mlbench, before the folders where R installs it are tried."""
+_FOLDERS = [Path(f"/usr/{local}lib/R/site-library/mlbench") for local in ("", "local/")]
 _ROWS = 3186
 _COLUMNS = 3 * BASES + 1
 _FACTOR = bytes.fromhex("0000030d")
@@ -24,9 +29,12 @@ _FACTOR = bytes.fromhex("0000030d")
 _SIZES = (1000, 900)
 
 
-def is_here() -> bool:
-    """Whether the package's file is on this machine."""
-    return mlbench("DNA") is not None
+def file() -> Path | None:
+    """The file of R's package mlbench; None where the package is not here."""
+    named = os.environ.get(MLBENCH_VARIABLE)
+    own = [expanded(named)] if named else []
+    files = [folder / "data" / "DNA.rda" for folder in (*own, *_FOLDERS)]
+    return next((file for file in files if file.is_file()), None)
 
 
 def factors(content: bytes) -> np.ndarray:
@@ -51,14 +59,14 @@ def factors(content: bytes) -> np.ndarray:
 
 def load() -> dict[str, Split]:
     """Bases as a channel each, 60 positions: 1,000 / 900 / the rest."""
-    file = mlbench("DNA")
-    if file is None:
+    path = file()
+    if path is None:
         raise UserError(
             "The task splice needs R's package mlbench: apt-get install r-cran-mlbench; or"
             f" {MLBENCH_VARIABLE} names the folder of the package, unpacked without R."
         )
     try:
-        content = lzma.decompress(file.read_bytes())
+        content = lzma.decompress(path.read_bytes())
     except lzma.LZMAError as error:
         raise UserError(f"mlbench's file DNA.rda is damaged: {error}.") from error
     columns = factors(content)
@@ -82,6 +90,6 @@ TASK = Task(
         "splice junctions of GenBank (UCI, CC BY 4.0) in R's package mlbench: apt-get install"
         " r-cran-mlbench"
     ),
-    is_here=is_here,
+    is_here=lambda: file() is not None,
     measures=("error", "nll", "ece"),  # a step against one-hot bases is no other sequence
 )

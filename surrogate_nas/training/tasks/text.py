@@ -13,13 +13,14 @@ import string
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split
+from surrogate_nas.training.tasks.base import Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import next_ones
 
 ALPHABET = "\n " + string.ascii_lowercase + "0.,:;'\"()[]{}=-_*`/<>?"
 """The distinct characters: letters lower-cased, digits as 0, anything else as ``?``."""
 _LENGTH = 64
-_SIZES = {"train": 2000, "valid": 500, "test": 500}
+_SIZES = (2000, 500, 500)
 
 
 def load() -> dict[str, Split]:
@@ -32,18 +33,9 @@ def load() -> dict[str, Split]:
         ) from error
     codes = encode("\n".join(topics[name] for name in sorted(topics)))
     # Topics are sorted by name, so contiguous windows of a split come from topics of its own.
-    stride = len(codes) // sum(_SIZES.values())
-    windows = np.stack(
-        [codes[i * stride : i * stride + _LENGTH + 1] for i in range(sum(_SIZES.values()))]
-    )
-    splits = {}
-    start = 0
-    for name, size in _SIZES.items():
-        part = windows[start : start + size]
-        one_hot = np.eye(len(ALPHABET), dtype=np.float32)[part[:, :-1]]
-        splits[name] = as_split(one_hot.transpose(0, 2, 1)[:, :, None], part[:, 1:])
-        start += size
-    return splits
+    starts = np.arange(sum(_SIZES)) * (len(codes) // sum(_SIZES))
+    windows = codes[starts[:, None] + np.arange(_LENGTH + 1)]
+    return next_ones(windows, len(ALPHABET), _SIZES)
 
 
 def encode(text: str) -> np.ndarray:

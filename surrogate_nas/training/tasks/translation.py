@@ -11,16 +11,16 @@ seen in training. Answers are written by CTC: Serbian is seldom the longer.
 from __future__ import annotations
 
 import gettext
-import json
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import has_phrases, phrases
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
 from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.languages import is_here, phrases
+from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 GERMAN = "abcdefghijklmnopqrstuvwxyzäöüß -'"
 """The characters read; others lose their accents, and names with further ones are left out."""
@@ -32,7 +32,6 @@ can be parted.
 """
 _SHORTEST = 3
 _SIZES = (1000, 400, 400)
-_NAMES = ("name", "official_name", "common_name", "inverted_name")
 
 
 class _Missing(gettext.NullTranslations):
@@ -44,17 +43,14 @@ def names() -> list[tuple[str, str]]:
     """Every name in both languages, lower-cased, none twice in either of them, in alphabetical
     order.
     """
-    folder = phrases("translation")
+    locales, english_names = phrases("translation")
     pairs: dict[str, str] = {}
-    for file in sorted((folder / "databases").glob("iso*.json")):
+    for standard, names in english_names.items():
         try:
-            german, serbian = (
-                _catalogue(folder / "locales", file.stem, language) for language in ("de", "sr")
-            )
+            german, serbian = (_catalogue(locales, standard, code) for code in ("de", "sr"))
         except OSError as error:
-            raise UserError(f"pycountry lacks the names of {file.stem}: {error}.") from error
-        (entries,) = json.loads(file.read_text(encoding="utf-8")).values()
-        for english in sorted({entry[key] for entry in entries for key in _NAMES if key in entry}):
+            raise UserError(f"pycountry lacks the names of {standard}: {error}.") from error
+        for english in names:
             pair = plain(german.gettext(english)), serbian.gettext(english).lower()
             if _fits(*pair) and pair[0] not in pairs and pair[1] not in pairs.values():
                 pairs[pair[0]] = pair[1]
@@ -87,14 +83,10 @@ def load() -> dict[str, Split]:
     them.
     """
     pairs = names()
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(pairs))
-    inputs = np.zeros((sum(_SIZES), len(GERMAN), 1, LENGTH), np.float32)
-    targets = np.zeros((sum(_SIZES), LENGTH - 2), np.int64)
-    for row, place in enumerate(order[: sum(_SIZES)]):
-        german, serbian = pairs[place]
-        inputs[row, [GERMAN.index(c) for c in german], 0, np.arange(len(german))] = 1
-        targets[row, : len(serbian)] = [SERBIAN.index(c) + 1 for c in serbian]
-    return cut(inputs, targets, _SIZES)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(pairs))[: sum(_SIZES)]
+    german, serbian = zip(*(pairs[i] for i in order), strict=True)
+    inputs = one_hot(numbered(german, GERMAN, LENGTH), len(GERMAN))
+    return cut(inputs, numbered(serbian, SERBIAN, LENGTH - 2) + 1, _SIZES)
 
 
 TASK = Task(
@@ -107,5 +99,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.5),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1 or later)",
-    is_here=has_phrases,
+    is_here=is_here,
 )

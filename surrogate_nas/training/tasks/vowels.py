@@ -11,47 +11,73 @@ rate are those at which two seeds agree on cells (figures: analysis/README.md, C
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.data_folders import carried
+from surrogate_nas.core.extras import is_installed, package_folder
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
 from surrogate_nas.training.tasks.checking import Split
 
 SPEAKERS = 9
 _NAME = "JapaneseVowels"
+_PACKAGES = ("sktime", "aeon")
+"""Either carries small sets of series; neither is imported."""
 _LENGTH = 40
 _FEWEST = 2
 _MOST = 4
 _SIZES = {"train": 800, "valid": 800, "test": 800}
 
-Utterance = tuple[np.ndarray, int]
+Utterance = tuple[Array, int]
 """Frames, shape ``(12, length)``, and the speaker's number from 1."""
 
 
-def is_here() -> bool:
-    """Whether one of the packages is installed."""
-    return carried(_NAME) is not None
+def carried(name: str) -> Path | None:
+    """The folder of a data set of the UCR or UEA archive that an installed package carries; None
+    where none does.
+    """
+    for package in _PACKAGES:
+        if is_installed(package):
+            folder = package_folder((package, package)) / "datasets" / "data" / name
+            if folder.is_dir():
+                return folder
+    return None
 
 
-def read(text: str) -> list[Utterance]:
-    """Read utterances from the lines of a file: channels parted by colons, the speaker last."""
-    lines = [line for line in text.splitlines() if line.strip() and line[0] not in "#@"]
-    try:
-        utterances = []
-        for line in lines:
-            *channels, speaker = line.split(":")
-            frames = np.array(
-                [[float(value) for value in channel.split(",")] for channel in channels], np.float32
-            )
-            utterances.append((frames, int(speaker)))
-    except ValueError as error:
-        raise UserError(f"The file of the Japanese Vowels is damaged: {error}.") from error
-    if not utterances or {speaker for _, speaker in utterances} != {*range(1, SPEAKERS + 1)}:
+def series(task: str, name: str, part: str) -> list[tuple[Array, int]]:
+    """Read a file of the UCR or UEA archive: each series, shape ``(channels, length)``, and its
+    label.
+
+    Args:
+        task: That needs it.
+        name: Of the data set.
+        part: ``TRAIN`` or ``TEST``.
+    """
+    folder = carried(name)
+    if folder is None:
         raise UserError(
-            "The file of the Japanese Vowels is damaged: it lacks some of the nine speakers."
+            f"The task {task} needs files that sktime and aeon carry: pip install"
+            " 'surrogate_nas[tasks]'."
         )
-    return utterances
+    text = (folder / f"{name}_{part}.ts").read_text(encoding="utf-8")
+    return parsed(text, name)
+
+
+def parsed(text: str, name: str) -> list[tuple[Array, int]]:
+    """Read series from lines: channels parted by colons, the label last."""
+    lines = [line.split(":") for line in text.splitlines() if line.strip() and line[0] not in "#@"]
+    try:
+        read = []
+        for *channels, label in lines:
+            rows = [[float(value) for value in channel.split(",")] for channel in channels]
+            read.append((np.array(rows), int(label)))
+    except ValueError as error:
+        raise UserError(f"The file of {name} is damaged: {error}.") from error
+    if not read:
+        raise UserError(f"The file of {name} is damaged: it is empty.")
+    return read
 
 
 def joined(
@@ -85,21 +111,19 @@ def joined(
 
 def load() -> dict[str, Split]:
     """Join 800 / 800 / 800 sequences from 270 / 185 / 185 utterances."""
-    place = carried(_NAME)
-    if place is None:
-        raise UserError(
-            "The task speech-vowels needs a file that sktime and aeon carry: pip install"
-            " 'surrogate_nas[tasks]'."
-        )
-    train, rest = (
-        read((place / f"{_NAME}_{part}.ts").read_text(encoding="utf-8"))
-        for part in ("TRAIN", "TEST")
-    )
+    train, rest = (checked(series("speech-vowels", _NAME, part)) for part in ("TRAIN", "TEST"))
     rng = np.random.default_rng(SPLIT_SEED)
     splits = {"train": train, "valid": rest[::2], "test": rest[1::2]}
     return standardise(
         {name: as_split(*joined(splits[name], n, rng)) for name, n in _SIZES.items()}
     )
+
+
+def checked(utterances: list[Utterance]) -> list[Utterance]:
+    """The utterances in float32, if they are of all speakers."""
+    if {speaker for _, speaker in utterances} != {*range(1, SPEAKERS + 1)}:
+        raise UserError(f"The file of {_NAME} is damaged: it lacks some of the nine speakers.")
+    return [(frames.astype(np.float32), speaker) for frames, speaker in utterances]
 
 
 TASK = Task(
@@ -113,5 +137,5 @@ TASK = Task(
     strided=True,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.02),
     source="Japanese Vowels (UCI, CC BY 4.0), carried by the packages sktime and aeon",
-    is_here=is_here,
+    is_here=lambda: carried(_NAME) is not None,
 )

@@ -27,9 +27,7 @@ LANGUAGES = ("de", "nl", "en", "fr", "it", "es", "pt", "lv")
 LENGTH = 12
 _SHORTEST = 6
 _MOST = 20000
-"""Words of each list that are looked at, the most frequent ones."""
 _SIZES = (500, 250, 500)
-"""Of each language, by split."""
 
 
 def frequent(task: str, language: str, most: int) -> list[str]:
@@ -73,12 +71,11 @@ def load() -> dict[str, Split]:
             )
         chosen = [words[i] for i in rng.permutation(len(words))[: sum(_SIZES)]]
         drawn.append(numbered(chosen, string.ascii_lowercase, LENGTH))
+    parts = np.split(np.stack(drawn), np.cumsum(_SIZES)[:-1], axis=1)
     splits = {}
-    stops = np.cumsum((0, *_SIZES))
-    for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True):
-        letters = np.concatenate([numbers[a:b] for numbers in drawn])
-        labels = np.repeat(np.arange(len(LANGUAGES)), b - a)
-        splits[name] = Split(one_hot(letters, len(string.ascii_lowercase)), labels)
+    for name, part in zip(SPLITS, parts, strict=True):
+        letters = one_hot(part.reshape(-1, LENGTH), len(string.ascii_lowercase))
+        splits[name] = Split(letters, np.repeat(np.arange(len(LANGUAGES)), part.shape[1]))
     return splits
 
 
