@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 AT_ONCE = 64
 """Examples that are answered at once: their activations should stay in the cache."""
-_LINE = 64
-"""Bytes: the arena begins at a line of the cache."""
 
 
 class CompiledNetwork:
@@ -222,7 +220,7 @@ def _inner(weight: Array) -> Array:
 
 
 def _arena(size: int) -> Array:
-    spare = _LINE // 4
+    spare = 16  # so that it begins at a line of the cache, of 64 bytes
     whole = np.zeros(size + spare, np.float32)
     start = -(whole.ctypes.data // 4) % spare
     return whole[start : start + size]

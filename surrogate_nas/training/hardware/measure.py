@@ -48,9 +48,6 @@ from surrogate_nas.training.machine import cores
 # the same every time, but leaves out what an operation uses within.
 
 
-MEGABYTE = 1e6
-
-
 def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
     """Run one inference and return its peak memory in MB (10⁶ bytes)."""
     tensors = [*network.parameters(), *network.buffers(), inputs]
@@ -62,11 +59,11 @@ def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
         with torch.inference_mode():
             network(inputs)
         torch.cuda.synchronize(inputs.device)
-        return (fixed + torch.cuda.max_memory_allocated(inputs.device) - before) / MEGABYTE
+        return (fixed + torch.cuda.max_memory_allocated(inputs.device) - before) / 1e6
     live = _LiveStorages(tensors)
     with torch.inference_mode(), live:
         network(inputs)
-    return (fixed + live.peak) / MEGABYTE
+    return (fixed + live.peak) / 1e6
 
 
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -112,7 +109,6 @@ GPU_WATTS = 250.0
 busy card.
 """
 _RAPL = Path("/sys/class/powercap")
-_SECONDS = 0.5
 
 
 class Rapl:
@@ -191,7 +187,7 @@ def find_meter(device: torch.device) -> Meter | None:
 def energy_mj(
     infer: Callable[[], None],
     meter: Meter,
-    seconds: float = _SECONDS,
+    seconds: float = 0.5,
 ) -> float:
     """Millijoules of one call, by the meter, over many calls.
 

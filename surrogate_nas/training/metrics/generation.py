@@ -26,7 +26,6 @@ NEIGHBOURS = 5
 
 _CACHE: list[tuple[Array, Features]] = []
 """The classifiers of this process with the images that they learned from, the newest last."""
-_MOST_CACHED = 4
 
 
 def features_of(task: Any) -> Features:
@@ -38,7 +37,7 @@ def features_of(task: Any) -> Features:
         if known is images:
             return features
     _CACHE.append((images, _learned(images)))
-    del _CACHE[:-_MOST_CACHED]
+    del _CACHE[:-4]
     return _CACHE[-1][1]
 
 

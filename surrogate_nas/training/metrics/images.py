@@ -10,14 +10,11 @@ from surrogate_nas.training.arrays import Array, log
 from surrogate_nas.training.losses.images import _SMALL, WINDOW
 from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
-_LEAST = 1e-10
-"""The squared error of an image that counts as none: 100 dB."""
-
 
 def _peak_signal_to_noise(predictions: Predictions) -> Array:
     outputs = predictions.outputs
     off = (outputs.astype(np.float64) - predictions.targets).reshape(*outputs.shape[:2], -1)
-    decades = log(np.maximum((off**2).mean(2), _LEAST)) / math.log(10)
+    decades = log(np.maximum((off**2).mean(2), 1e-10)) / math.log(10)
     return np.asarray(-10 * decades.mean(1))
 
 

@@ -23,8 +23,6 @@ from surrogate_nas.training.tasks.checking import Split
 
 SPEAKERS = 9
 _NAME = "JapaneseVowels"
-_PACKAGES = ("sktime", "aeon")
-"""Either carries small sets of series; neither is imported."""
 _LENGTH = 40
 _FEWEST = 2
 _MOST = 4
@@ -38,7 +36,7 @@ def carried(name: str) -> Path | None:
     """The folder of a data set of the UCR or UEA archive that an installed package carries; None
     where none does.
     """
-    for package in _PACKAGES:
+    for package in ("sktime", "aeon"):  # neither is imported
         if is_installed(package):
             folder = package_folder((package, package)) / "datasets" / "data" / name
             if folder.is_dir():
