@@ -11,12 +11,14 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surrogate_nas.benchmarks.live import LiveBenchmark
@@ -205,88 +207,73 @@ def test_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
         assert np.quantile(each, 0.95) < (1e-3 if what == "gradient" else MOST), what
 
 
-def single(kind: str) -> Blueprint:
-    """A network of one operation on an image, answered at every position."""
+LAYERS: dict[str, tuple[Callable[..., int], Callable[..., Tensor]]] = {
+    "convolution": (
+        lambda p, x: p.convolution(x, "w", 5, (3, 3)),
+        lambda x, w: F.conv2d(x, w["w"], padding=1),
+    ),
+    "strided": (
+        lambda p, x: p.convolution(x, "w", 8, (3, 3), stride=(2, 2)),
+        lambda x, w: F.conv2d(x, w["w"], stride=2, padding=1),
+    ),
+    "dilated": (
+        lambda p, x: p.convolution(x, "w", 4, (5, 5), dilation=2),
+        lambda x, w: F.conv2d(x, w["w"], padding=4, dilation=2),
+    ),
+    "row": (
+        lambda p, x: p.convolution(x, "w", 4, (1, 7)),
+        lambda x, w: F.conv2d(x, w["w"], padding=(0, 3)),
+    ),
+    "depthwise": (
+        lambda p, x: p.convolution(x, "w", 4, (3, 3), depthwise=True),
+        lambda x, w: F.conv2d(x, w["w"], padding=1, groups=4),
+    ),
+    "shifted": (
+        lambda p, x: p.convolution(x, "w", 4, (1, 1), stride=(2, 2), start=(1, 1)),
+        lambda x, w: F.conv2d(x[:, :, 1:, 1:], w["w"], stride=2),
+    ),
+    "normalisation": (
+        lambda p, x: p.normalisation(x, "n"),
+        lambda x, w: F.batch_norm(x, None, None, w["n.weight"], w["n.bias"], training=True),
+    ),
+    "plain normalisation": (
+        lambda p, x: p.normalisation(x, "n", affine=False),
+        lambda x, _: F.batch_norm(x, None, None, training=True),
+    ),
+    "relu": (lambda p, x: p.relu(x), lambda x, _: x.relu()),
+    "average": (lambda p, x: p.pool(x), lambda x, _: mean_of_windows(x, 1)),
+    "strided average": (lambda p, x: p.pool(x, 3, 2), lambda x, _: mean_of_windows(x, 2)),
+    "largest": (lambda p, x: p.pool(x, 3, 2, largest=True), lambda x, _: F.max_pool2d(x, 3, 2, 1)),
+    "halve": (lambda p, x: p.halve(x), lambda x, _: F.avg_pool2d(x, 2)),
+    "halve largest": (lambda p, x: p.halve(x, largest=True), lambda x, _: F.max_pool2d(x, 2)),
+    "sum": (
+        lambda p, x: p.sum(x, p.relu(x), p.pool(x)),
+        lambda x, _: x + x.relu() + mean_of_windows(x, 1),
+    ),
+    "join": (
+        lambda p, x: p.join(p.relu(x), p.convolution(x, "w", 3, (1, 1)), x),
+        lambda x, w: torch.cat([x.relu(), F.conv2d(x, w["w"]), x], 1),
+    ),
+    "part": (
+        lambda p, x: p.sum(p.part(x, 3), p.part(p.relu(x), 3)),
+        lambda x, _: x[:, :3] + x[:, :3].relu(),
+    ),
+}
+"""By kind, how a layer is written and what PyTorch computes."""
+
+
+def mean_of_windows(x: Tensor, stride: int) -> Tensor:
+    return F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("examples", [1, 8, 16, 21, 33, 64, 70])
+def test_the_gradient_of_every_operation_is_float64s(kind: str, examples: int) -> None:
+    write, compute = LAYERS[kind]
     plan = Blueprint(
         Network(classes=3, image_size=6, input_channels=4, positions=True, strided=False)
     )
-    x = plan.input()
-    layers = {
-        "convolution": lambda: plan.convolution(x, "w", 5, (3, 3)),
-        "strided": lambda: plan.convolution(x, "w", 8, (3, 3), stride=(2, 2)),
-        "dilated": lambda: plan.convolution(x, "w", 4, (5, 5), dilation=2),
-        "row": lambda: plan.convolution(x, "w", 4, (1, 7)),
-        "depthwise": lambda: plan.convolution(x, "w", 4, (3, 3), depthwise=True),
-        "shifted": lambda: plan.convolution(x, "w", 4, (1, 1), stride=(2, 2), start=(1, 1)),
-        "normalisation": lambda: plan.normalisation(x, "n"),
-        "plain normalisation": lambda: plan.normalisation(x, "n", affine=False),
-        "relu": lambda: plan.relu(x),
-        "average": lambda: plan.pool(x),
-        "strided average": lambda: plan.pool(x, 3, 2),
-        "largest": lambda: plan.pool(x, 3, 2, largest=True),
-        "halve": lambda: plan.halve(x),
-        "sum": lambda: plan.sum(x, plan.relu(x), plan.pool(x)),
-        "join": lambda: plan.join(plan.relu(x), plan.convolution(x, "w", 3, (1, 1)), x),
-        "part": lambda: plan.sum(plan.part(x, 3), plan.part(plan.relu(x), 3)),
-        "halve largest": lambda: plan.halve(x, largest=True),
-    }
-    plan.answer(layers[kind]())
-    return plan
-
-
-def reference(kind: str, x: Tensor, w: dict[str, Tensor]) -> Tensor:
-    import torch.nn.functional as F
-
-    of = {
-        "convolution": lambda: F.conv2d(x, w["w"], padding=1),
-        "strided": lambda: F.conv2d(x, w["w"], stride=2, padding=1),
-        "dilated": lambda: F.conv2d(x, w["w"], padding=4, dilation=2),
-        "row": lambda: F.conv2d(x, w["w"], padding=(0, 3)),
-        "depthwise": lambda: F.conv2d(x, w["w"], padding=1, groups=4),
-        "shifted": lambda: F.conv2d(x[:, :, 1:, 1:], w["w"], stride=2),
-        "normalisation": lambda: F.batch_norm(
-            x, None, None, w["n.weight"], w["n.bias"], training=True
-        ),
-        "plain normalisation": lambda: F.batch_norm(x, None, None, training=True),
-        "relu": lambda: x.relu(),
-        "average": lambda: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
-        "strided average": lambda: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
-        "largest": lambda: F.max_pool2d(x, 3, 2, 1),
-        "halve": lambda: F.avg_pool2d(x, 2),
-        "sum": lambda: x + x.relu() + F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
-        "join": lambda: torch.cat([x.relu(), F.conv2d(x, w["w"]), x], 1),
-        "part": lambda: x[:, :3] + x[:, :3].relu(),
-        "halve largest": lambda: F.max_pool2d(x, 2),
-    }
-    y = of[kind]()
-    return torch.einsum("bchw,oc->bohw", y, w["head.weight"]) + w["head.bias"][:, None, None]
-
-
-KINDS = (
-    "convolution",
-    "strided",
-    "dilated",
-    "row",
-    "depthwise",
-    "shifted",
-    "normalisation",
-    "plain normalisation",
-    "relu",
-    "average",
-    "strided average",
-    "largest",
-    "halve",
-    "sum",
-    "join",
-    "part",
-    "halve largest",
-)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("examples", [1, 8, 16, 21, 33, 64, 70])
-def test_the_gradient_of_every_operation_is_float64s(kind: str, examples: int) -> None:
-    plan = single(kind)
+    plan.answer(write(plan, plan.input()))
     network = CompiledNetwork(plan, seed=1, batch=70)
     weights = {
         name: torch.from_numpy(one).double().requires_grad_()
@@ -294,7 +281,8 @@ def test_the_gradient_of_every_operation_is_float64s(kind: str, examples: int) -
     }
     x = inputs(plan.network, examples, examples)
     ours = network.forward(x.float().numpy())
-    wanted = reference(kind, x, weights)
+    wanted = torch.einsum("bchw,oc->bohw", compute(x, weights), weights["head.weight"])
+    wanted = wanted + weights["head.bias"][:, None, None]
     come = torch.randn(
         wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.linear_model import RidgeClassifier
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
@@ -67,40 +66,15 @@ def most_frequent(task: Task) -> float:
     return wrong(np.tile(texts[int(np.argmin(here))], (len(meant), 1)), meant)
 
 
-def by_position(task: Task) -> float:
-    """The character error on the test split of a linear model that sees one position of the input
-    at a time.
-    """
-    rows = {}
-    for name in ("train", "test"):
-        inputs, targets = task.data[name]
-        width = inputs.shape[3] // targets.shape[1]
-        cut = (
-            inputs[:, :, 0, : width * targets.shape[1]]
-            .reshape(*inputs.shape[:2], -1, width)
-            .mean(3)
-        )
-        rows[name] = cut.transpose(0, 2, 1).reshape(-1, inputs.shape[1]), targets
-    model = RidgeClassifier().fit(rows["train"][0], rows["train"][1].ravel())
-    said = model.predict(rows["test"][0]).reshape(rows["test"][1].shape)
-    return wrong(packed(said), rows["test"][1])
-
-
-def packed(said: np.ndarray) -> np.ndarray:
-    """Texts with their blanks behind instead of between."""
-    return np.take_along_axis(said, (said == 0).argsort(1, kind="stable"), 1)
-
-
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_a_known_good_cell_writes_better_than_baselines_by_more_than_seeds_differ(
+def test_a_known_good_cell_writes_better_than_a_frequent_text_by_more_than_seeds_differ(
     name: str,
 ) -> None:
     task = TASKS[name]
     errors = [
         train([GOOD[name]], task, seed=seed)[0].metrics["test_character_error"] for seed in (0, 1)
     ]
-    baselines = most_frequent(task), by_position(task)
-    assert max(errors) + abs(errors[0] - errors[1]) < min(baselines), (errors, baselines)
+    assert max(errors) + abs(errors[0] - errors[1]) < most_frequent(task)
 
 
 def test_names_come_from_both_catalogues_and_none_is_in_two_splits() -> None:
@@ -243,18 +217,12 @@ def test_a_strokes_name_says_what_was_struck(name: str, kind: int | None) -> Non
 
 
 @HERE
-def test_a_good_cell_hears_drums_better_than_a_linear_model_and_no_kit_is_in_two_splits() -> None:
+def test_a_good_cell_hears_drums_and_no_kit_is_in_two_splits() -> None:
     task = TASKS["sounds"]
     errors = [train([DEEP], task, seed=seed)[0].metrics["test_error"] for seed in (0, 1)]
     (known, kinds), (heard, meant) = task.data["train"], task.data["test"]
     majority = 100 * float((meant != np.bincount(kinds).argmax()).mean())
-    model = RidgeClassifier(10).fit(known.reshape(len(known), -1), kinds)
-    linear = 100 - 100 * model.score(heard.reshape(len(heard), -1), meant)
-    assert max(errors) + abs(errors[0] - errors[1]) < min(majority, linear), (
-        errors,
-        majority,
-        linear,
-    )
+    assert max(errors) + abs(errors[0] - errors[1]) < majority
     assert len({*sum(sounds.KITS.values(), ())}) == sum(map(len, sounds.KITS.values()))
     assert np.bincount(kinds).tolist() == [160] * 5 and known.shape[1:] == heard.shape[1:]
 
