@@ -282,7 +282,7 @@ def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(7)
-    cells = [SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 60, replace=False)]
+    cells = [SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 30, replace=False)]
 
     def trained() -> list[Curve]:
         return [train([cell], TASKS["digits"], epochs=3, seed=i)[0] for i, cell in enumerate(cells)]
