@@ -1,4 +1,4 @@
-"""Detection and segmentation: scenes, what finds their digits, and cells against knowing nothing."""
+"""Detection and segmentation: scenes, what finds their digits, and cells against constants."""
 
 from __future__ import annotations
 
