@@ -81,8 +81,20 @@ def undescribed(place: Place) -> Iterator[str]:
             for field in fields
             if field not in told | inherited
         )
+        if args := entries(kind, "Args"):
+            known = args.union(told, *(_constructor_entries(base) for base in kind.__mro__))
+            yield from (f"{name} has no parameter {entry}" for entry in sorted(args - set(given)))
+            yield from (
+                f"{name} does not describe its parameter {entry}"
+                for entry in given
+                if entry not in known | {"self", "given"}
+            )
         for member, value in members(kind).items():
             yield from _function(f"{name}.{member}", bare(value), kind, member)
+
+
+def _constructor_entries(kind: type) -> set[str]:
+    return entries(kind, "Args") | entries(kind.__init__, "Args")  # type: ignore[misc]
 
 
 def bare(value: Any) -> Any:
@@ -115,9 +127,7 @@ def _function(
     given = [parameter for parameter in given if not parameter.startswith("_")]
     yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
     if kind and member == "__init__":
-        told |= entries(kind, "Attributes").union(
-            *(entries(base.__init__, "Args") for base in kind.__mro__[1:-1])
-        )
+        told |= entries(kind, "Attributes").union(*map(_constructor_entries, kind.__mro__[1:]))
     elif not told:  # the first lines may name all that it takes
         told = {
             word.removesuffix("s") for word in re.findall(r"\w+", text.partition(":\n")[0].lower())

@@ -24,6 +24,14 @@ _PATHS = "paths"
 class Bananas(Guided):
     """Batches of ten by Thompson sampling from an ensemble of networks.
 
+    Args:
+        encoding: The columns that the networks read; None for ``paths``, where the space has
+            them.
+        steps: Of the networks' optimiser in each fit.
+
+    Raises:
+        UserError: The space has no such encoding, or there are no steps.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "bananas", "valid_error", budget=20)
@@ -46,16 +54,6 @@ class Bananas(Guided):
         steps: int = 80,
         first_cells: int = 10,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            encoding: The columns that the networks read; None for ``paths``, where the space has
-                them.
-            steps: Of the networks' optimiser in each fit.
-
-        Raises:
-            UserError: The space has no such encoding, or there are no steps.
-        """
         if encoding is not None and encoding not in space.encodings:
             raise unknown(f"encoding of {space.name}", encoding, space.encodings)
         self.steps = check_whole("The number of steps of bananas", steps, 1)

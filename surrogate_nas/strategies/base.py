@@ -26,6 +26,10 @@ class Strategy(ABC):
     It may be asked again before it is told what it asked for before, and is told in the order of
     finishing.
 
+    Args:
+        space: The space that cells come from.
+        seed: The root of the strategy's randomness.
+
     Attributes:
         batch_size: How many cells the strategy likes to be asked for at once.
         chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than
@@ -92,12 +96,6 @@ class Strategy(ABC):
     remarks: Mapping[str, Any] = {}
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Store the space and make the generator.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-        """
         self.space = space
         self.rng = np.random.default_rng(seed)
 

@@ -23,20 +23,18 @@ _START_SECONDS = 120.0
 class Builder:
     """A user's ``FILE.py:build``, which returns the text of a cell for code.
 
+    Args:
+        place: ``FILE.py:NAME``.
+        limit: The longest that one piece of code may take, in seconds.
+
+    Raises:
+        UserError: There is no such file, or the limit is not positive.
+
     Attributes:
         place: Its file and name.
     """
 
     def __init__(self, place: str, limit: float) -> None:
-        """Name the function; its process starts with the first code.
-
-        Args:
-            place: ``FILE.py:NAME``.
-            limit: The longest that one piece of code may take, in seconds.
-
-        Raises:
-            UserError: There is no such file, or the limit is not positive.
-        """
         file, colon, _ = place.rpartition(":")
         if not colon:
             raise UserError(f"Code is built by FILE.py:NAME, not {place!r:.80}.")

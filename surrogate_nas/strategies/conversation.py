@@ -83,6 +83,12 @@ class Message(Struct, forbid_unknown_fields=True):
 class Talker(Strategy):
     """A strategy that speaks for somebody outside; a subclass passes the messages.
 
+    Args:
+        space: The space that cells come from.
+        seed: The root of the strategy's randomness.
+        builder: The function that reads code; None where cells are texts only.
+        history: Whether trials are shown.
+
     Attributes:
         trials: The trials of the run so far, in the order of evaluation.
         history: Whether trials are shown.
@@ -96,14 +102,6 @@ class Talker(Strategy):
     def __init__(
         self, space: Space, *, seed: int, builder: Builder | None = None, history: bool = True
     ) -> None:
-        """Begin the conversation.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            builder: The function that reads code; None where cells are texts only.
-            history: Whether trials are shown.
-        """
         super().__init__(space, seed=seed)
         self.trials = list[Trial]()
         self.history = history

@@ -22,6 +22,13 @@ class RegularisedEvolution(Strategy):
     """Mutates the best of a random tournament; every child enters the population and the oldest
     leaves.
 
+    Args:
+        population: How many of the youngest trials may become parents.
+        tournament: How many are drawn, with replacement, to choose a parent from.
+
+    Raises:
+        UserError: One of them is below 1.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search(
@@ -39,15 +46,6 @@ class RegularisedEvolution(Strategy):
         population: int = 10,
         tournament: int = 3,
     ) -> None:
-        """Start with an empty population, filled by the first observed trials.
-
-        Args:
-            population: How many of the youngest trials may become parents.
-            tournament: How many are drawn, with replacement, to choose a parent from.
-
-        Raises:
-            UserError: One of them is below 1.
-        """
         check_whole("tournament", tournament, 1)
         super().__init__(space, seed=seed)
         self.tournament = tournament

@@ -37,6 +37,19 @@ _MOST_REFUSED = 10
 class External(Talker):
     """Asks a process of the user's.
 
+    Args:
+        seed: The root of the seed that the process is given.
+        command: The command with its arguments, run in the current folder without a shell.
+        timeout_seconds: The longest that an answer may take.
+        history: Whether the process sees trials. Without, it is a baseline: the best of as many
+            cells that it thinks of.
+        code: ``FILE.py:NAME``, a function that returns the text of a cell for code; answers may
+            then contain code.
+        code_seconds: The longest that the function may take for one cell.
+
+    Raises:
+        UserError: No command is given, there is no such file, or a time limit is not positive.
+
     Example:
         >>> import sys
         >>> from pathlib import Path
@@ -77,21 +90,6 @@ class External(Talker):
         code: str = "",
         code_seconds: float = 10.0,
     ) -> None:
-        """Store the command; the process starts with the first trial or question.
-
-        Args:
-            seed: The root of the seed that the process is given.
-            command: The command with its arguments, run in the current folder without a shell.
-            timeout_seconds: The longest that an answer may take.
-            history: Whether the process sees trials. Without, it is a baseline: the best of as many
-                cells that it thinks of.
-            code: ``FILE.py:NAME``, a function that returns the text of a cell for code; answers may
-                then contain code.
-            code_seconds: The longest that the function may take for one cell.
-
-        Raises:
-            UserError: No command is given, there is no such file, or a time limit is not positive.
-        """
         builder = Builder(code, code_seconds) if code else None
         super().__init__(space, seed=seed, builder=builder, history=history)
         if not command.strip():

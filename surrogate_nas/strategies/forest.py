@@ -20,6 +20,12 @@ _PARTS = 5
 class ForestSearch(Guided):
     """Expected improvement under extremely randomised trees.
 
+    Args:
+        trees: In the forest, at least 5.
+
+    Raises:
+        UserError: There are too few trees.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "forest(trees=20)", "valid_error", budget=15)
@@ -40,14 +46,6 @@ class ForestSearch(Guided):
         trees: int = 40,
         first_cells: int = 10,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            trees: In the forest, at least 5.
-
-        Raises:
-            UserError: There are too few trees.
-        """
         self.trees = check_whole("The number of trees", trees, _PARTS)
         super().__init__(
             space,

@@ -19,6 +19,14 @@ from surrogate_nas.strategies.guided import Guided
 class GnnGuided(Guided):
     """Expected improvement under an ensemble of graph networks.
 
+    Args:
+        steps: Of the networks' optimiser in each fit.
+        patience: The networks are fitted anew when so large a share of observed cells is new to
+            them.
+
+    Raises:
+        UserError: A name is unknown, or there are no steps.
+
     Example:
         >>> from surrogate_nas.space import nb201
         >>> first = GnnGuided(nb201(), seed=0, first_cells=10).ask(5)  # the first ten are random
@@ -39,16 +47,6 @@ class GnnGuided(Guided):
         patience: float = 0.2,
         first_cells: int = 10,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            steps: Of the networks' optimiser in each fit.
-            patience: The networks are fitted anew when so large a share of observed cells is new to
-                them.
-
-        Raises:
-            UserError: A name is unknown, or there are no steps.
-        """
         super().__init__(
             space,
             seed=seed,

@@ -233,6 +233,17 @@ class Guided(Strategy):
     Cells asked for together are the best few, no two of one functional class; cells under way are
     no candidates.
 
+    Args:
+        model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is
+            replaced by ``gp``.
+        acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
+        pool: A key of `surrogate_nas.strategies.guided.POOLS`.
+        first_cells: How many cells are drawn at random before the model is used, at least 2.
+        patience: The model is fitted anew when so large a share of observed cells is new to it.
+
+    Raises:
+        UserError: There is no such model, acquisition or pool.
+
     Example:
         >>> import surrogate_nas as sn
         >>> parts = (
@@ -257,19 +268,6 @@ class Guided(Strategy):
         first_cells: int = 10,
         patience: float = 0.1,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is
-                replaced by ``gp``.
-            acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
-            pool: A key of `surrogate_nas.strategies.guided.POOLS`.
-            first_cells: How many cells are drawn at random before the model is used, at least 2.
-            patience: The model is fitted anew when so large a share of observed cells is new to it.
-
-        Raises:
-            UserError: There is no such model, acquisition or pool.
-        """
         super().__init__(space, seed=seed)
         if acquisition not in ACQUISITIONS:
             raise unknown("acquisition", acquisition, ACQUISITIONS)

@@ -19,6 +19,10 @@ _LONGEST = 50
 class IteratedLocalSearch(FirstImprovement):
     """First-improvement descents, each from a perturbation of the best local optimum.
 
+    Args:
+        steps: How many mutations away from the best local optimum the next descent begins, at
+            least 1.
+
     Example:
         >>> import surrogate_nas as sn
         >>> found = sn.compare(
@@ -29,12 +33,6 @@ class IteratedLocalSearch(FirstImprovement):
     """
 
     def __init__(self, space: Space, *, seed: int, steps: int = 2) -> None:
-        """Start without a centre.
-
-        Args:
-            steps: How many mutations away from the best local optimum the next descent begins, at
-                least 1.
-        """
         super().__init__(space, seed=seed)
         self.steps = check_whole("steps", steps, 1)
         self._home: Cell | None = None

@@ -33,7 +33,6 @@ class LocalSearch(Strategy):
     """
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Start without a centre."""
         super().__init__(space, seed=seed)
         self._scores: dict[Cell, float] = {}
         self._asked: set[Cell] = set()

@@ -18,6 +18,9 @@ from surrogate_nas.strategies.guided import Guided
 class Npenas(Guided):
     """Batches of the ten offspring that are predicted best.
 
+    Args:
+        model: The predictor: a key of `surrogate_nas.surrogates.MODELS`.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "npenas", "valid_error", budget=20)
@@ -37,11 +40,6 @@ class Npenas(Guided):
         model: str = "mlp",
         first_cells: int = 10,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            model: The predictor: a key of `surrogate_nas.surrogates.MODELS`.
-        """
         super().__init__(
             space,
             seed=seed,

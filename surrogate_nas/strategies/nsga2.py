@@ -31,6 +31,11 @@ class NSGA2(Strategy):
     """Children of binary tournaments; parents and children of a generation compete for the next
     population.
 
+    Args:
+        population: How many trials are kept as parents, and how many children make a
+            generation; at least 2.
+        crossover: The probability that a child has two parents.
+
     Example:
         >>> import surrogate_nas as sn
         >>> found = sn.compare(
@@ -53,13 +58,6 @@ class NSGA2(Strategy):
         population: int = 10,
         crossover: float = 0.9,
     ) -> None:
-        """Start with an empty population, filled by the first observed trials.
-
-        Args:
-            population: How many trials are kept as parents, and how many children make a
-                generation; at least 2.
-            crossover: The probability that a child has two parents.
-        """
         super().__init__(space, seed=seed)
         self.population = check_whole("The population of nsga2", population, 2)
         self.crossover = check_number("The crossover of nsga2", crossover, 0.0, 1.0)

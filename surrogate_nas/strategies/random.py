@@ -25,7 +25,6 @@ class RandomSearch(Strategy):
     """
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Start with no known cell."""
         super().__init__(space, seed=seed)
         self._known: set[Cell] = set()
 

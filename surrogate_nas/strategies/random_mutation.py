@@ -21,6 +21,10 @@ _MOST_DRAWS = 100
 class RandomMutation(Strategy):
     """Mutates cells that were told, whatever their scores.
 
+    Args:
+        space: Where cells come from.
+        seed: The root of its randomness.
+
     Example:
         >>> import surrogate_nas as sn
         >>> len(sn.search("fashion", "random_mutation", "valid_loss", budget=20).trials)
@@ -28,12 +32,6 @@ class RandomMutation(Strategy):
     """
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Begin with nothing told.
-
-        Args:
-            space: Where cells come from.
-            seed: The root of its randomness.
-        """
         super().__init__(space, seed=seed)
         self._told: list[Cell] = []
         self._asked: set[Cell] = set()

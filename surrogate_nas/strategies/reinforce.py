@@ -35,6 +35,10 @@ class Reinforce(Strategy):
     The first cells of a run are uniform, as the untrained policy is, and are learned from like the
     policy's own.
 
+    Args:
+        learning_rate: Adam's step size.
+        momentum: How much of the baseline each new reward leaves in place.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "reinforce", "valid_error", budget=200)
@@ -52,12 +56,6 @@ class Reinforce(Strategy):
         learning_rate: float = 0.1,
         momentum: float = 0.9,
     ) -> None:
-        """Start with a uniform policy.
-
-        Args:
-            learning_rate: Adam's step size.
-            momentum: How much of the baseline each new reward leaves in place.
-        """
         super().__init__(space, seed=seed)
         self.learning_rate = check_number("learning_rate", learning_rate)
         self.momentum = check_number("momentum", momentum, 0.0, 1.0)

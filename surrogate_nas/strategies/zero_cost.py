@@ -30,6 +30,13 @@ from surrogate_nas.surrogates.gp import normal_scores
 class ZeroCost(BayesianOptimisation):
     """The most promising cells first, then expected improvement over proxies and cells.
 
+    Args:
+        first_cells: How many cells must be observed before anything is learned, at least 2;
+            where proxies are known they are the most promising ones, else random ones.
+        promising: How many of the most promising cells are asked for at least, whatever was
+            observed before.
+        sees_cells: Whether the encodings of cells are learned from beside the proxies.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "zero_cost", "valid_error", budget=15)
@@ -48,15 +55,6 @@ class ZeroCost(BayesianOptimisation):
         promising: int = 5,
         sees_cells: bool = True,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            first_cells: How many cells must be observed before anything is learned, at least 2;
-                where proxies are known they are the most promising ones, else random ones.
-            promising: How many of the most promising cells are asked for at least, whatever was
-                observed before.
-            sees_cells: Whether the encodings of cells are learned from beside the proxies.
-        """
         super().__init__(space, seed=seed, first_cells=first_cells)
         self.promising = check_whole("promising", promising)
         self.sees_cells = sees_cells

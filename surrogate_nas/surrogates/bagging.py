@@ -28,6 +28,16 @@ class Bagging(Surrogate):
     """The mean of parts that each leave one fold out; one part alone learns from everything.
 
     Subclasses give `_learn_part` and `_predict_parts`.
+
+    Args:
+        parts: How many are averaged; with one there is nothing held out, and calibrating refits
+            on folds.
+        encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
+            of the rest.
+        extra: Free metrics to add as columns.
+
+    Raises:
+        UserError: There are no parts, or a knob is of the wrong kind.
     """
 
     def __init__(
@@ -40,18 +50,6 @@ class Bagging(Surrogate):
         encoding: str | None = None,
         extra: Sequence[str] = (),
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            parts: How many are averaged; with one there is nothing held out, and calibrating refits
-                on folds.
-            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
-                of the rest.
-            extra: Free metrics to add as columns.
-
-        Raises:
-            UserError: There are no parts, or a knob is of the wrong kind.
-        """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.parts = check_whole(f"The number of parts of {self.name}", parts, 1)
         self.encoding = check_name("An encoding", encoding or default_encoding(quantity))

@@ -97,6 +97,16 @@ class Surrogate(ABC):
     predictions for its own training cells by parts of itself that did not see them gives
     `_held_out` too; the others are refitted on folds, for the calibration.
 
+    Args:
+        quantity: Of the metric (see `surrogate_nas.core.metrics.Metric`); decides the target's
+            transform.
+        seed: The root of the model's randomness.
+        calibrate: Whether the standard deviation is calibrated; False where only the mean
+            matters.
+
+    Raises:
+        UserError: There is no such quantity, or the seed is no whole number.
+
     Attributes:
         name: The key in `MODELS`.
         needs: The libraries of extras behind it, as Python imports them.
@@ -134,18 +144,6 @@ class Surrogate(ABC):
         seed: int = 0,
         calibrate: bool = True,
     ) -> None:
-        """Store what is learned.
-
-        Args:
-            quantity: Of the metric (see `surrogate_nas.core.metrics.Metric`); decides the target's
-                transform.
-            seed: The root of the model's randomness.
-            calibrate: Whether the standard deviation is calibrated; False where only the mean
-                matters.
-
-        Raises:
-            UserError: There is no such quantity, or the seed is no whole number.
-        """
         if quantity not in get_args(Quantity):
             raise UserError(f"A quantity is {', '.join(get_args(Quantity))}, not {quantity!r:.80}.")
         self.quantity: Quantity = quantity

@@ -21,6 +21,15 @@ _SMALLEST = 1e-6
 class Boosting(Bagging):
     """The mean of XGBoost regressors on the logarithm of the metric.
 
+    Args:
+        parts: Boosters.
+        trees: Per booster.
+        depth: Of a tree.
+        rate: The learning rate.
+        subsample: The share of the cells that a tree sees.
+        column_sample: The share of the columns that a tree sees.
+        threads: Of XGBoost.
+
     Example:
         >>> import numpy as np
         >>> import surrogate_nas as sn
@@ -52,17 +61,6 @@ class Boosting(Bagging):
         column_sample: float = 0.3,
         threads: int = 1,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            parts: Boosters.
-            trees: Per booster.
-            depth: Of a tree.
-            rate: The learning rate.
-            subsample: The share of the cells that a tree sees.
-            column_sample: The share of the columns that a tree sees.
-            threads: Of XGBoost.
-        """
         super().__init__(
             quantity,
             seed=seed,

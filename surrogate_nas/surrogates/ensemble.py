@@ -51,6 +51,13 @@ _PRIOR_CELLS = 200.0
 class Ensemble(Surrogate):
     """A weighted mean of other surrogates, on the transformed target.
 
+    Args:
+        seed: The root of the members' randomness.
+        members: Names, settings and prior weights; empty for what suits the quantity.
+
+    Raises:
+        UserError: A member is malformed.
+
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
@@ -75,15 +82,6 @@ class Ensemble(Surrogate):
         calibrate: bool = True,
         members: Sequence[Member] = (),
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            seed: The root of the members' randomness.
-            members: Names, settings and prior weights; empty for what suits the quantity.
-
-        Raises:
-            UserError: A member is malformed.
-        """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         chosen = members or MEMBERS["accuracy" if quantity in LOSSES else "cost"]
         if not is_sequence(chosen):

@@ -60,6 +60,11 @@ class Forest(NamedTuple):
 class ExtraTrees(Bagging):
     """The mean of extremely randomised trees.
 
+    Args:
+        parts: Forests.
+        trees: Per forest.
+        column_sample: The share of the columns that a split chooses from.
+
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
@@ -88,13 +93,6 @@ class ExtraTrees(Bagging):
         trees: int = 15,
         column_sample: float = 0.5,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            parts: Forests.
-            trees: Per forest.
-            column_sample: The share of the columns that a split chooses from.
-        """
         super().__init__(
             quantity,
             seed=seed,

@@ -250,6 +250,11 @@ class GrowingProcess:
 
     Its constant mean is that of generalised least squares.
 
+    Args:
+        places: How many there are.
+        prior: The variance at each, in units of that of the process.
+        noise: The variance of the noise, likewise.
+
     Attributes:
         held: How many cells are observed.
 
@@ -270,13 +275,6 @@ class GrowingProcess:
     """
 
     def __init__(self, places: int, prior: float, noise: float) -> None:
-        """Start without observations.
-
-        Args:
-            places: How many there are.
-            prior: The variance at each, in units of that of the process.
-            noise: The variance of the noise, likewise.
-        """
         self._cholesky: Floats = np.zeros((0, 0))
         self._whitened: Floats = np.empty((0, places))
         self._explained: Floats = np.zeros(places)

@@ -139,6 +139,15 @@ class GraphNetwork(Surrogate):
     For a cost, which dead operations add to, the head also reads the raw operation counts; the
     prediction is then not equal on functionally equal cells, as the metric is not.
 
+    Args:
+        seed: Of the initialisations, batches and left-out parts.
+        loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only;
+            their predictions get the target's unit afterwards, by `Units`.
+        ranking: The weight of a pairwise logistic ranking loss beside the loss.
+        pretrain: Whether the networks learn the free metrics of the whole space first, once a
+            process.
+        steps: Optimiser steps; None for what suits the number of cells.
+
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
@@ -163,17 +172,6 @@ class GraphNetwork(Surrogate):
         pretrain: bool = True,
         steps: int | None = None,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            seed: Of the initialisations, batches and left-out parts.
-            loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only;
-                their predictions get the target's unit afterwards, by `Units`.
-            ranking: The weight of a pairwise logistic ranking loss beside the loss.
-            pretrain: Whether the networks learn the free metrics of the whole space first, once a
-                process.
-            steps: Optimiser steps; None for what suits the number of cells.
-        """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         if check_name("The loss of the gnn", loss) not in LOSSES:
             raise unknown("loss of a surrogate", loss, LOSSES)

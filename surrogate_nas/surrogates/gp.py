@@ -99,6 +99,12 @@ class GaussianProcess(Surrogate):
     """A Gaussian process on blocks of columns, each scaled so that two random cells are about 1
     apart.
 
+    Args:
+        seed: Chooses the cells whose likelihood is maximised, where there are more than 400.
+        blocks: The encodings behind the kernel; empty for what suits the quantity.
+        warp: Whether ranks, as normal scores, are learned instead of the logarithm: better from
+            few cells.
+
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
@@ -121,14 +127,6 @@ class GaussianProcess(Surrogate):
         blocks: Sequence[str] = (),
         warp: bool = False,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            seed: Chooses the cells whose likelihood is maximised, where there are more than 400.
-            blocks: The encodings behind the kernel; empty for what suits the quantity.
-            warp: Whether ranks, as normal scores, are learned instead of the logarithm: better from
-                few cells.
-        """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.blocks = check_names("The blocks of the gp", blocks) or _default_blocks(quantity)
         self.warp = check_flag("warp", warp)

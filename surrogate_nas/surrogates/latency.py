@@ -212,6 +212,11 @@ closed form.
 class Latency(Surrogate):
     """Linear in the columns of `Space.cost_groups`, with a prior from devices already measured.
 
+    Args:
+        quantity: Of the metric; whatever it is, it is learned on its plain scale.
+        seed: Of the draws of known devices that the prior is rehearsed on.
+        known: Devices measured before, 100 cells each or more; without any the prior is vague.
+
     Example:
         >>> from surrogate_nas.space import nb201
         >>> cells = nb201()[:300]
@@ -233,13 +238,6 @@ class Latency(Surrogate):
         calibrate: bool = True,
         known: KnownDevices | None = None,
     ) -> None:
-        """Store the knowledge.
-
-        Args:
-            quantity: Of the metric; whatever it is, it is learned on its plain scale.
-            seed: Of the draws of known devices that the prior is rehearsed on.
-            known: Devices measured before, 100 cells each or more; without any the prior is vague.
-        """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         if known is not None and not isinstance(known, Mapping):
             raise UserError(

@@ -36,6 +36,14 @@ _BATCH = 256
 class Perceptrons(Surrogate):
     """The mean of stacked multilayer perceptrons.
 
+    Args:
+        seed: Of the initialisations, batches and left-out parts.
+        encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
+            of the rest.
+        members: Networks, at least two for each left-out part, so at least 10.
+        width: Of each of the two hidden layers.
+        steps: Of the optimiser.
+
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
@@ -62,16 +70,6 @@ class Perceptrons(Surrogate):
         width: int = 32,
         steps: int = 80,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            seed: Of the initialisations, batches and left-out parts.
-            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
-                of the rest.
-            members: Networks, at least two for each left-out part, so at least 10.
-            width: Of each of the two hidden layers.
-            steps: Of the optimiser.
-        """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
         self.members = check_whole("The number of members", members, 2 * _PARTS)

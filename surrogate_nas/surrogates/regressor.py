@@ -55,6 +55,10 @@ class Regressor(Bagging):
 
     What it has learned is stored as the rows that it was fitted on, and fitted on again.
 
+    Args:
+        seed: Becomes the regressor's ``random_state``, where it has one.
+        parts: How many regressors are averaged where the spread comes from bagging.
+
     Attributes:
         spread: Where its standard deviation comes from: ``quantiles``, ``return_std`` or
             ``bagging``.
@@ -87,12 +91,6 @@ class Regressor(Bagging):
         encoding: str | None = None,
         extra: Sequence[str] = (),
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            seed: Becomes the regressor's ``random_state``, where it has one.
-            parts: How many regressors are averaged where the spread comes from bagging.
-        """
         super().__init__(
             quantity,
             seed=seed,

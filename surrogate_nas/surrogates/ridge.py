@@ -26,6 +26,13 @@ _PENALTIES = np.logspace(-4, 4, 33)
 class Ridge(Surrogate):
     """Linear in the columns of an encoding.
 
+    Args:
+        quantity: Of the metric; costs are learned on their own scale, the rest as logarithms.
+        seed: Without meaning here: nothing is random.
+        encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of
+            the rest.
+        extra: Free metrics to add as columns.
+
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
@@ -50,15 +57,6 @@ class Ridge(Surrogate):
         encoding: str | None = None,
         extra: Sequence[str] = (),
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            quantity: Of the metric; costs are learned on their own scale, the rest as logarithms.
-            seed: Without meaning here: nothing is random.
-            encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of
-                the rest.
-            extra: Free metrics to add as columns.
-        """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         fitting = "operation_counts" if quantity == "cost" else "path_and_graph"
         self.encoding = check_name("An encoding", encoding or fitting)

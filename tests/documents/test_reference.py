@@ -47,9 +47,16 @@ def share(cells, limit=3):
     """
 
 class Bare:
-    """Has a field that no one tells of."""
+    """Has a field and a parameter that no one tells of.
+
+    Args:
+        high: It is called otherwise.
+    """
 
     width: int
+
+    def __init__(self, height):
+        self._height = height
 
 LENGTH = 3
 '''
@@ -107,6 +114,8 @@ def test_faults_are_seen(bad: str) -> None:
         "share has no parameter bound",
         "share does not describe its parameter limit",
         "Bare.width is no entry of Attributes",
+        "Bare has no parameter high",
+        "Bare does not describe its parameter height",
         "LENGTH is a constant without a text below it",
     ]
     assert list(dangling(bad)) == ["nothing.there"]

@@ -54,6 +54,22 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 
     With one number of epochs, or where nothing read early ranks cells as L does, it is `bo`.
 
+    Args:
+        space: The space that cells come from.
+        seed: The root of the strategy's randomness.
+        first_cells: How many cells are looked at before anything is learned: told ones, or
+            random ones, of which the better half is then trained to the end.
+        sharpness: How far below the least value told the logarithm of L, and of what is read,
+            has its pole, as a share of the distance from there to the median.
+        least_tau: The least τ for which cells are looked at early.
+        drive: The search metric, such as ``train_loss``, that is read early, whatever its τ;
+            None for that of the largest τ.
+        until: The longest early run that it is read after, as a share of the objective's
+            epochs.
+
+    Raises:
+        UserError: One of them is out of range.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "bo_epochs", "valid_error", budget=30)
@@ -75,24 +91,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            first_cells: How many cells are looked at before anything is learned: told ones, or
-                random ones, of which the better half is then trained to the end.
-            sharpness: How far below the least value told the logarithm of L, and of what is read,
-                has its pole, as a share of the distance from there to the median.
-            least_tau: The least τ for which cells are looked at early.
-            drive: The search metric, such as ``train_loss``, that is read early, whatever its τ;
-                None for that of the largest τ.
-            until: The longest early run that it is read after, as a share of the objective's
-                epochs.
-
-        Raises:
-            UserError: One of them is out of range.
-        """
         super().__init__(
             space,
             seed=seed,

@@ -38,6 +38,12 @@ _ROOM = 256
 class Expert:
     """A process over some points, conditioned on observed cells, each at one of the points.
 
+    Args:
+        points: Shape ``(m, d)``, two random ones about 1 apart.
+        seed: Chooses the cells whose likelihood is compared, where more than 400 are told.
+        like: One over other points of the same space, whose ℓ, a and b are kept until more is
+            told.
+
     Attributes:
         hyper: ℓ, a and b as they are now.
     """
@@ -48,14 +54,6 @@ class Expert:
         seed: int,
         like: Expert | None = None,
     ) -> None:
-        """Start without observations.
-
-        Args:
-            points: Shape ``(m, d)``, two random ones about 1 apart.
-            seed: Chooses the cells whose likelihood is compared, where more than 400 are told.
-            like: One over other points of the same space, whose ℓ, a and b are kept until more is
-                told.
-        """
         self.hyper: Hyper = like.hyper if like else Hyper()
         self._fitted: tuple[int, int] = like._fitted if like else (0, 0)
         self._seed = seed

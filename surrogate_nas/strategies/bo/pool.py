@@ -36,6 +36,11 @@ alone.
 class Pool(ABC):
     """Cells with their points, what is known of them, and the experts over the points.
 
+    Args:
+        known: See `Strategy.known`.
+        objectives: How many there are.
+        seed: Of the experts.
+
     Attributes:
         cells: In the order of their places.
         of_cell: The point of each, shape ``(n,)``.
@@ -49,13 +54,6 @@ class Pool(ABC):
     allowed: NDArray[np.bool_]
 
     def __init__(self, known: Any, objectives: int, seed: int) -> None:
-        """Note what is asked of every cell.
-
-        Args:
-            known: See `Strategy.known`.
-            objectives: How many there are.
-            seed: Of the experts.
-        """
         self._known = known
         self._objectives = objectives
         self._seed = seed % 2**32
@@ -120,7 +118,16 @@ class Pool(ABC):
 
 
 class Whole(Pool):
-    """All cells of a space that is listed."""
+    """All cells of a space that is listed.
+
+    Args:
+        space: The space.
+        points: See `surrogate_nas.strategies.bo.points.whole`.
+        known: See `Strategy.known`.
+        objectives: How many there are.
+        seed: Of the experts.
+        rng: Chooses among equally cheap cells of a point.
+    """
 
     def __init__(
         self,
@@ -131,16 +138,6 @@ class Whole(Pool):
         seed: int,
         rng: np.random.Generator,
     ) -> None:
-        """Look everything up once.
-
-        Args:
-            space: The space.
-            points: See `surrogate_nas.strategies.bo.points.whole`.
-            known: See `Strategy.known`.
-            objectives: How many there are.
-            seed: Of the experts.
-            rng: Chooses among equally cheap cells of a point.
-        """
         super().__init__(known, objectives, seed)
         self.cells = space
         self._space = space
@@ -167,7 +164,16 @@ class Whole(Pool):
 
 
 class Choice(Pool):
-    """Some cells of a space that is too large to be listed; each is a point of its own."""
+    """Some cells of a space that is too large to be listed; each is a point of its own.
+
+    Args:
+        space: The space.
+        with_costs: See `surrogate_nas.strategies.bo.points.some`.
+        known: See `Strategy.known`.
+        objectives: How many there are.
+        seed: Of the experts.
+        rng: Draws cells and mutations.
+    """
 
     def __init__(
         self,
@@ -178,16 +184,6 @@ class Choice(Pool):
         seed: int,
         rng: np.random.Generator,
     ) -> None:
-        """Start without a cell.
-
-        Args:
-            space: The space.
-            with_costs: See `surrogate_nas.strategies.bo.points.some`.
-            known: See `Strategy.known`.
-            objectives: How many there are.
-            seed: Of the experts.
-            rng: Draws cells and mutations.
-        """
         super().__init__(known, objectives, seed)
         self._space = space
         self._with_costs = with_costs

@@ -71,6 +71,32 @@ class BayesianOptimisation(Strategy):
     What it consists of can be exchanged, part by part, to see what each is worth
     (``make paper-ablation``).
 
+    Args:
+        space: The space that cells come from.
+        seed: The root of the strategy's randomness.
+        first_cells: How many cells are drawn at random before anything is learned, at least 2.
+        sharpness: How far below the least L told the target's logarithm has its pole, as a
+            share of the distance from there to the median; smaller looks closer at the best
+            cells.
+        mildness: The same for every second view, and there below the L that would make a cell
+            of median λR the best, where that is less; larger looks further beyond the best
+            cells.
+        front_sharpness: The same where there are several objectives, since a front is more than
+            its end.
+        model: ``experts``, the processes over the space's views, or a key of
+            `surrogate_nas.surrogates.MODELS`, which is fitted anew when a tenth of the observed
+            cells is new to it.
+        acquisition: ``by_turns`` as above, or a key of
+            `surrogate_nas.strategies.guided.ACQUISITIONS` for every question; several
+            objectives are then scalarised at random.
+        pool: ``all``, or a key of `surrogate_nas.strategies.guided.POOLS`: among which cells
+            one is chosen. Where none of them is new, it is chosen among all.
+        uses_known: Whether λR and limits that are known for free are used; else they are
+            learned with L.
+
+    Raises:
+        UserError: One of them is out of range or unknown, or the model cannot read the space.
+
     Example:
         >>> import surrogate_nas as sn
         >>> objective = sn.Objective("valid_error", sn.load("fashion"))
@@ -98,34 +124,6 @@ class BayesianOptimisation(Strategy):
         pool: str = "all",
         uses_known: bool = True,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            space: The space that cells come from.
-            seed: The root of the strategy's randomness.
-            first_cells: How many cells are drawn at random before anything is learned, at least 2.
-            sharpness: How far below the least L told the target's logarithm has its pole, as a
-                share of the distance from there to the median; smaller looks closer at the best
-                cells.
-            mildness: The same for every second view, and there below the L that would make a cell
-                of median λR the best, where that is less; larger looks further beyond the best
-                cells.
-            front_sharpness: The same where there are several objectives, since a front is more than
-                its end.
-            model: ``experts``, the processes over the space's views, or a key of
-                `surrogate_nas.surrogates.MODELS`, which is fitted anew when a tenth of the observed
-                cells is new to it.
-            acquisition: ``by_turns`` as above, or a key of
-                `surrogate_nas.strategies.guided.ACQUISITIONS` for every question; several
-                objectives are then scalarised at random.
-            pool: ``all``, or a key of `surrogate_nas.strategies.guided.POOLS`: among which cells
-                one is chosen. Where none of them is new, it is chosen among all.
-            uses_known: Whether λR and limits that are known for free are used; else they are
-                learned with L.
-
-        Raises:
-            UserError: One of them is out of range or unknown, or the model cannot read the space.
-        """
         super().__init__(space, seed=seed)
         self.first_cells = check_whole("first_cells", first_cells, 2)
         self.sharpness = check_number("sharpness", sharpness, above=True)

@@ -42,6 +42,14 @@ class _Fitted(NamedTuple):
 class Substitute:
     """A surrogate of each objective, refitted from time to time.
 
+    Args:
+        model: A key of `surrogate_nas.surrogates.MODELS`, or ``file.py:Class``.
+        space: That of the cells.
+        seed: Of every fit.
+
+    Raises:
+        UserError: There is no such model, or it cannot read the space.
+
     Example:
         >>> from surrogate_nas.space import nb201
         >>> cells = nb201()[:40]
@@ -52,16 +60,6 @@ class Substitute:
     """
 
     def __init__(self, model: str, space: Space, seed: int) -> None:
-        """Prepare the model for the space.
-
-        Args:
-            model: A key of `surrogate_nas.surrogates.MODELS`, or ``file.py:Class``.
-            space: That of the cells.
-            seed: Of every fit.
-
-        Raises:
-            UserError: There is no such model, or it cannot read the space.
-        """
         if not model_class(model).reads(space):
             raise UserError(
                 f"The model {model} cannot read cells of {space.name}; gp, extra_trees and ridge"

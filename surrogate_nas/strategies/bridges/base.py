@@ -41,6 +41,12 @@ class Bridge(Strategy):
     Subclasses give `_propose` and `_learn`, which run with generators of `random` and NumPy of
     their own, and silently.
 
+    Args:
+        knobs: Keyword arguments of the library's algorithm.
+
+    Raises:
+        UserError: The space is none of choices.
+
     Attributes:
         origin: The library and the algorithm, as in ``optuna:TPESampler``.
         own_seed: What the library is seeded with, from 0 to 2**32 - 1.
@@ -51,14 +57,6 @@ class Bridge(Strategy):
     space: ChoiceSpace
 
     def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
-        """Store the knobs; the library begins with the first question or trial.
-
-        Args:
-            knobs: Keyword arguments of the library's algorithm.
-
-        Raises:
-            UserError: The space is none of choices.
-        """
         super().__init__(space, seed=seed)
         if not isinstance(space, ChoiceSpace):
             raise UserError(

@@ -69,7 +69,6 @@ class PymooStrategy(Bridge):
     twice: ClassVar[bool]
 
     def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
-        """Store the knobs; `knobs`: keyword arguments of the algorithm."""
         super().__init__(space, seed=seed, **knobs)
         self._running: Any = None
         self._observed: list[Any] = []

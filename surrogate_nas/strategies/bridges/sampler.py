@@ -65,6 +65,19 @@ class StrategySampler(optuna.samplers.BaseSampler):
     Every position of the space is suggested in every trial, as `cell` does, and nothing else is;
     anything else ends the study with a `UserError` that names the parameter.
 
+    Args:
+        strategy: A name, with options or without, ``file.py:Class``, or a class.
+        space: The space that cells come from.
+        seed: The root of all randomness.
+
+    Raises:
+        UserError: There is no such strategy, it chooses epochs, or the space is none of
+            choices.
+
+    Attributes:
+        space: The space that cells come from.
+        strategy: What asks for them.
+
     Example:
         >>> import optuna
         >>> from surrogate_nas.space import nb201
@@ -74,24 +87,9 @@ class StrategySampler(optuna.samplers.BaseSampler):
         >>> study.optimize(lambda trial: str(sampler.cell(trial)).count("none"), n_trials=20)
         >>> study.best_value
         0.0
-
-    Attributes:
-        space: The space that cells come from.
-        strategy: What asks for them.
     """
 
     def __init__(self, strategy: StrategyLike, space: Space, *, seed: int = 0) -> None:
-        """Make the strategy.
-
-        Args:
-            strategy: A name, with options or without, ``file.py:Class``, or a class.
-            space: The space that cells come from.
-            seed: The root of all randomness.
-
-        Raises:
-            UserError: There is no such strategy, it chooses epochs, or the space is none of
-                choices.
-        """
         entry = strategy_entry(strategy)
         kind = entry.load()
         name = entry.label

@@ -26,6 +26,15 @@ class Asha(RandomSearch):
 
     Never waits, so that any number of workers are busy.
 
+    Args:
+        eta: η, the least factor between the epochs of two rungs, above 1.
+        drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
+            the objective's; None for the objective.
+        until: The longest runs that it ranks, as a share of the objective's epochs.
+
+    Raises:
+        UserError: η is not above 1, or the share is not from 0 to 1.
+
     Example:
         >>> from surrogate_nas.space import nb201
         >>> search = Asha(nb201(), seed=0)
@@ -45,17 +54,6 @@ class Asha(RandomSearch):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        """Start with nothing observed.
-
-        Args:
-            eta: η, the least factor between the epochs of two rungs, above 1.
-            drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
-                the objective's; None for the objective.
-            until: The longest runs that it ranks, as a share of the objective's epochs.
-
-        Raises:
-            UserError: η is not above 1, or the share is not from 0 to 1.
-        """
         super().__init__(space, seed=seed)
         check_ladder(eta)
         self.eta = eta

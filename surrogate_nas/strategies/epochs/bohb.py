@@ -107,6 +107,15 @@ class Bohb(Hyperband):
     Of a rung's cells the best 15 % are good, the others bad; both densities hold at least one cell
     more than the space has positions, for which they share cells where few are observed.
 
+    Args:
+        num_samples: How many cells are drawn to choose one from, N_s.
+        random_fraction: The share of cells that are drawn uniformly, ρ.
+        bandwidth_factor: What widths are multiplied by when cells are drawn, b_w.
+        min_bandwidth: The least width.
+
+    Raises:
+        UserError: The space is not one of choices, or less than no cell is drawn.
+
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "bohb", "valid_error", budget=60)
@@ -128,17 +137,6 @@ class Bohb(Hyperband):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        """Start with nothing observed.
-
-        Args:
-            num_samples: How many cells are drawn to choose one from, N_s.
-            random_fraction: The share of cells that are drawn uniformly, ρ.
-            bandwidth_factor: What widths are multiplied by when cells are drawn, b_w.
-            min_bandwidth: The least width.
-
-        Raises:
-            UserError: The space is not one of choices, or less than no cell is drawn.
-        """
         super().__init__(
             space,
             seed=seed,

@@ -28,6 +28,17 @@ class Hyperband(RandomSearch):
     With k + 1 rungs up to R epochs, the bracket that enters at r epochs and has s rungs above holds
     ⌈(k + 1) / (s + 1) · R / r⌉ cells.
 
+    Args:
+        eta: η, the least factor between the epochs of two rungs, above 1.
+        rungs: How many rungs, the highest; None for as many as the epochs give. Where these
+            give fewer, a cell goes on by being trained again for the first of them.
+        drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
+            the objective's; None for the objective.
+        until: The longest runs that it ranks, as a share of the objective's epochs.
+
+    Raises:
+        UserError: η is not above 1, there is not one rung, or the share is not from 0 to 1.
+
     Example:
         >>> from surrogate_nas.space import nb201
         >>> search = Hyperband(nb201(), seed=0)
@@ -48,19 +59,6 @@ class Hyperband(RandomSearch):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        """Start with no bracket.
-
-        Args:
-            eta: η, the least factor between the epochs of two rungs, above 1.
-            rungs: How many rungs, the highest; None for as many as the epochs give. Where these
-                give fewer, a cell goes on by being trained again for the first of them.
-            drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
-                the objective's; None for the objective.
-            until: The longest runs that it ranks, as a share of the objective's epochs.
-
-        Raises:
-            UserError: η is not above 1, there is not one rung, or the share is not from 0 to 1.
-        """
         super().__init__(space, seed=seed)
         check_ladder(eta, rungs)
         self.eta = eta

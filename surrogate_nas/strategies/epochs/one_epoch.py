@@ -29,6 +29,17 @@ class OneEpoch(RandomSearch):
     Never waits: while early looks are running, it begins others. With one number of epochs or none
     it is random search.
 
+    Args:
+        candidates: How many cells are looked at for each that is trained to the end; None for
+            as many as cost the epochs of one whole training, R / r, so that looking and
+            training are given about the same number of epochs, as rungs of halving are.
+        drive: A search metric, such as ``train_loss``, that ranks cells after the first epochs;
+            None for the objective.
+        until: The longest runs that it ranks, as a share of the objective's epochs.
+
+    Raises:
+        UserError: There is not one candidate, or the share is not from 0 to 1.
+
     Example:
         >>> from collections import Counter
         >>> import surrogate_nas as sn
@@ -48,19 +59,6 @@ class OneEpoch(RandomSearch):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        """Start with nothing observed.
-
-        Args:
-            candidates: How many cells are looked at for each that is trained to the end; None for
-                as many as cost the epochs of one whole training, R / r, so that looking and
-                training are given about the same number of epochs, as rungs of halving are.
-            drive: A search metric, such as ``train_loss``, that ranks cells after the first epochs;
-                None for the objective.
-            until: The longest runs that it ranks, as a share of the objective's epochs.
-
-        Raises:
-            UserError: There is not one candidate, or the share is not from 0 to 1.
-        """
         super().__init__(space, seed=seed)
         if candidates is not None:
             candidates = check_whole("candidates", candidates, 1, None)

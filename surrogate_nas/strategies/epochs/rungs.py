@@ -109,9 +109,6 @@ class Bracket:
     """
 
     def __init__(self, rungs: Sequence[Rung], n: int) -> None:
-        """Start with no cell; `rungs`: from where the cells enter to the last, `n`: how many cells
-        enter.
-        """
         self._above = list(rungs[1:])
         self.rung: Rung | None = rungs[0]
         self._size = self._to_draw = n

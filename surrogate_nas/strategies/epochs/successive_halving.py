@@ -36,7 +36,6 @@ class SuccessiveHalving(Hyperband):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        """Start with no bracket."""
         super().__init__(
             space,
             seed=seed,

@@ -32,6 +32,19 @@ class Alphas(OneShot):
 
     Subclasses give `_mixture`, and `_expected` where it is not the softmax of α.
 
+    Args:
+        epochs: Passes of the weights over the training data.
+        rate: The learning rate of α, by Adam.
+        choose: ``argmax``: cells by their probability under α, the largest first;
+            ``without_none``: the same among cells that have no ``none``, as DARTS reads its
+            cell; ``sampled``: drawn from α.
+        drive: ``valid_loss`` or ``train_sum``.
+        window: Over how many steps the training losses are summed before α takes a step, where
+            they drive it; with 1 it takes each summand as it comes.
+
+    Raises:
+        UserError: `choose` or `drive` is none of these.
+
     Attributes:
         alpha: Shape ``(edges, choices)``.
     """
@@ -49,21 +62,6 @@ class Alphas(OneShot):
         drive: str = "valid_loss",
         window: int = 1,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            epochs: Passes of the weights over the training data.
-            rate: The learning rate of α, by Adam.
-            choose: ``argmax``: cells by their probability under α, the largest first;
-                ``without_none``: the same among cells that have no ``none``, as DARTS reads its
-                cell; ``sampled``: drawn from α.
-            drive: ``valid_loss`` or ``train_sum``.
-            window: Over how many steps the training losses are summed before α takes a step, where
-                they drive it; with 1 it takes each summand as it comes.
-
-        Raises:
-            UserError: `choose` or `drive` is none of these.
-        """
         super().__init__(space, seed=seed)
         for what, given, known in (("choose", choose, _CHOICES), ("drive", drive, _DRIVES)):
             if given not in known:

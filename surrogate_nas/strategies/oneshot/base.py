@@ -91,7 +91,6 @@ class OneShot(Strategy):
     space: Enumerable
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        """Store the space; work starts when it is asked for."""
         super().__init__(space, seed=seed)
         self.refused = 0
         self.supernet: Any = None

@@ -21,6 +21,12 @@ from surrogate_nas.strategies.oneshot.alphas import Alphas
 class Gdas(Alphas):
     """A hard sample as the mixture.
 
+    Args:
+        epochs: Passes over the training data.
+        choose: ``argmax`` or ``sampled``, as `Alphas` has it.
+        warm: The temperature at first.
+        cold: The temperature at the end, which it falls to linearly.
+
     Example:
         >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
@@ -42,14 +48,6 @@ class Gdas(Alphas):
         warm: float = 10.0,
         cold: float = 0.1,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            epochs: Passes over the training data.
-            choose: ``argmax`` or ``sampled``, as `Alphas` has it.
-            warm: The temperature at first.
-            cold: The temperature at the end, which it falls to linearly.
-        """
         super().__init__(
             space,
             seed=seed,

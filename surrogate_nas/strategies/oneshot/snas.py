@@ -19,6 +19,12 @@ from surrogate_nas.strategies.oneshot.alphas import Alphas
 class Snas(Alphas):
     """A relaxed sample as the mixture.
 
+    Args:
+        epochs: Passes over the training data.
+        choose: ``argmax`` or ``sampled``, as `Alphas` has it.
+        warm: The temperature at first.
+        cold: The temperature at the end, which it falls to by a constant factor a step.
+
     Example:
         >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
@@ -40,14 +46,6 @@ class Snas(Alphas):
         warm: float = 1.0,
         cold: float = 0.1,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            epochs: Passes over the training data.
-            choose: ``argmax`` or ``sampled``, as `Alphas` has it.
-            warm: The temperature at first.
-            cold: The temperature at the end, which it falls to by a constant factor a step.
-        """
         super().__init__(
             space,
             seed=seed,

@@ -24,6 +24,13 @@ _MUTATED = 0.1
 class Spos(OneShot):
     """Uniform single paths, then evolution on inherited weights.
 
+    Args:
+        epochs: Passes of single paths over the training data.
+        population: Cells of each generation, half of them crossed and half mutated.
+        generations: How many there are, the random first one included.
+        parents: The best cells so far, which the next generation is made of.
+        examples: Of the validation data, on which inherited weights are judged.
+
     Example:
         >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
@@ -45,15 +52,6 @@ class Spos(OneShot):
         parents: int = 10,
         examples: int = 1000,
     ) -> None:
-        """Store the knobs.
-
-        Args:
-            epochs: Passes of single paths over the training data.
-            population: Cells of each generation, half of them crossed and half mutated.
-            generations: How many there are, the random first one included.
-            parents: The best cells so far, which the next generation is made of.
-            examples: Of the validation data, on which inherited weights are judged.
-        """
         super().__init__(space, seed=seed)
         self._passes = check_whole("epochs", epochs, 1)
         self.population = check_whole("population", population, 1)
