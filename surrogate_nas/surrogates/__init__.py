@@ -13,9 +13,9 @@ __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
 
 MODELS.places.update(
     {
-        "xgboost": "surrogate_nas.surrogates.boosting:Boosting",
+        "xgboost": "surrogate_nas.surrogates.bagging:Boosting",
         "gp": "surrogate_nas.surrogates.gp:GaussianProcess",
-        "extra_trees": "surrogate_nas.surrogates.extra_trees:ExtraTrees",
+        "extra_trees": "surrogate_nas.surrogates.bagging:ExtraTrees",
         "ridge": "surrogate_nas.surrogates.ridge:Ridge",
         "gnn": "surrogate_nas.surrogates.gnn:GraphNetwork",
         "latency": "surrogate_nas.surrogates.latency:Latency",
@@ -23,4 +23,4 @@ MODELS.places.update(
         "ensemble": "surrogate_nas.surrogates.ensemble:Ensemble",
     }
 )
-MODELS.bridges["sklearn"] = "surrogate_nas.surrogates.regressor:regressor_class"
+MODELS.bridges["sklearn"] = "surrogate_nas.surrogates.bagging:regressor_class"

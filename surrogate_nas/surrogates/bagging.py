@@ -1,25 +1,56 @@
-"""What boosted and extra trees share: several parts, each blind to one fold, averaged.
+"""Several parts, each blind to one fold, averaged: boosted trees, extremely randomised trees, and
+anybody's regressor.
 
 Each part predicts the fold that it did not see, so a prediction for every training cell by
 something that never saw it comes for free (CV+, Barber et al., "Predictive inference with the
-jackknife+", Annals of Statistics 2021).
+jackknife+", Annals of Statistics 2021). Boosted trees are XGBoost's (Chen & Guestrin, KDD 2016).
+Extremely randomised trees (Geurts, Ernst & Wehenkel, Machine Learning 2006) are grown by
+scikit-learn; their mistakes are unlike those of boosted trees, which is what an ensemble wants. A
+grown forest is stored as plain arrays, so a stored one predicts without scikit-learn.
+
+A regressor is a class with scikit-learn's ``fit`` and ``predict``. It sees the columns of an
+encoding of the space, each brought to mean 0 and variance 1 over the training cells. Its spread
+comes from what it offers, in this order: quantiles (``predict(X, quantiles=…)`` as of TabPFN and
+quantile forests, ``alphas=…`` as of TabICL), the standard deviation of ``predict(X,
+return_std=True)``, or else the disagreement of parts that each leave a fold of the cells out.
 """
 
 from __future__ import annotations
 
+import inspect
+import random
+import sys
+import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_name, check_names, check_whole
-from surrogate_nas.core.metrics import LOSSES, Quantity
+from surrogate_nas.core.arguments import check_name, check_number, check_whole
+from surrogate_nas.core.errors import UserError, in_a_line, unknown
+from surrogate_nas.core.extras import need
+from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.core.reference import parse_reference, suffix_of
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates.base import Prediction, Surrogate, folds
-from surrogate_nas.surrogates.columns import Matrix, columns
-from surrogate_nas.surrogates.target import Floats
+from surrogate_nas.surrogates.base import (
+    MODELS,
+    Arrays,
+    Floats,
+    Prediction,
+    Surrogate,
+    folds,
+    within,
+)
+from surrogate_nas.surrogates.columns import Matrix, columns, default_encoding, spread_of
 
+_SMALLEST = 1e-6
+_CHUNK = 4096
 LEAST_STD = 1e-3
 """Of a prediction on the transformed target; parts that agree are not sure."""
 
@@ -34,7 +65,6 @@ class Bagging(Surrogate):
             on folds.
         encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
             of the rest.
-        extra: Free metrics to add as columns.
 
     Raises:
         UserError: There are no parts, or a knob is of the wrong kind.
@@ -48,12 +78,10 @@ class Bagging(Surrogate):
         calibrate: bool = True,
         parts: int = 16,
         encoding: str | None = None,
-        extra: Sequence[str] = (),
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.parts = check_whole(f"The number of parts of {self.name}", parts, 1)
         self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
-        self.extra = check_names("The extra columns", extra)
 
     @abstractmethod
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
@@ -66,30 +94,27 @@ class Bagging(Surrogate):
         """
 
     def _matrix(self, cells: Sequence[Cell]) -> Matrix:
-        return columns(self._space, cells, self.encoding, self.extra)
+        return columns(self._space, cells, self.encoding)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         self._learn_rows(self._matrix(cells), target)
 
     def _learn_rows(self, matrix: Matrix, target: Floats) -> None:
         everything = np.arange(len(matrix))
-        self._blind_to = []
-        training_rows = [everything]
-        if self.parts > 1 and len(matrix) > 2:
-            self._blind_to = folds(len(matrix), self.parts, self.seed)
-            training_rows = [np.setdiff1d(everything, fold) for fold in self._blind_to]
+        is_bagged = self.parts > 1 and len(matrix) > 2
+        self._blind_to = folds(len(matrix), self.parts, self.seed) if is_bagged else []
+        training_rows = [
+            np.setdiff1d(everything, fold) for fold in self._blind_to or [everything[:0]]
+        ]
         seeds = np.random.SeedSequence(self.seed).generate_state(len(training_rows))
-        self._learned = []
-        for rows, seed in zip(training_rows, seeds, strict=True):
-            part = self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
-            self._learned.append(part)
-        self._error = self._typical_error(matrix, target)
-
-    def _typical_error(self, matrix: Matrix, target: Floats) -> float:
-        if not self._blind_to:
-            return 1.0
-        predictions = self._by_blind_parts(matrix)
-        return max(float(np.sqrt(((predictions - target) ** 2).mean())), LEAST_STD)
+        self._learned = [
+            self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
+            for rows, seed in zip(training_rows, seeds, strict=True)
+        ]
+        self._error = 1.0
+        if is_bagged:
+            errors = self._by_blind_parts(matrix) - target
+            self._error = max(float(np.sqrt((errors**2).mean())), LEAST_STD)
 
     def _by_blind_parts(self, matrix: Matrix) -> Floats:
         predictions = np.empty(len(matrix))
@@ -98,24 +123,416 @@ class Bagging(Surrogate):
         return predictions
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        return self._combined(self._predict_parts(self._learned, self._matrix(cells)))
-
-    def _combined(self, predicted: Floats) -> Prediction:
         """The parts' mean; where they disagree more, more error is to be expected, and some is
         everywhere.
         """
+        predicted = self._predict_parts(self._learned, self._matrix(cells))
         spread = predicted.std(axis=0)
         return Prediction(predicted.mean(axis=0), np.sqrt(spread**2 + (0.5 * self._error) ** 2))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         if not self._blind_to:
             return super()._held_out(cells, target)
-        matrix = self._matrix(cells)
-        return Prediction(self._by_blind_parts(matrix), self._predict(cells).std)
+        blind = self._by_blind_parts(self._matrix(cells))
+        return Prediction(blind, self._predict(cells).std)
 
 
-def default_encoding(quantity: Quantity) -> str:
-    """What trees and processes see: dead operations cost, but they neither help nor harm the
-    accuracy.
+class Boosting(Bagging):
+    """The mean of XGBoost regressors on the logarithm of the metric.
+
+    Args:
+        parts: Boosters.
+        trees: Per booster.
+        depth: Of a tree.
+        rate: The learning rate.
+        subsample: The share of the cells that a tree sees.
+        column_sample: The share of the columns that a tree sees.
+
+    Example:
+        >>> import numpy as np
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> losses = bench.column("valid_loss")
+        >>> model = Boosting("loss", parts=4, trees=100, rate=0.1).fit(
+        ...     bench.space[::150], losses[::150]
+        ... )
+        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1] > 0.8)
+        True
     """
-    return "functional" if quantity in LOSSES else "path_and_graph"
+
+    name: ClassVar[str] = "xgboost"
+    needs: ClassVar[tuple[str, ...]] = ("xgboost",)
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        parts: int = 16,
+        encoding: str | None = None,
+        trees: int = 500,
+        depth: int = 4,
+        rate: float = 0.03,
+        subsample: float = 0.7,
+        column_sample: float = 0.3,
+    ) -> None:
+        super().__init__(
+            quantity,
+            seed=seed,
+            calibrate=calibrate,
+            parts=parts,
+            encoding=encoding,
+        )
+        self.trees = check_whole("The number of trees", trees, 1)
+        self.depth = check_whole("The depth", depth, 1)
+        self.rate = check_number("The learning rate", rate)
+        self.subsample = check_number("The share of cells", subsample, _SMALLEST, 1.0)
+        self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
+
+    def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
+        import xgboost
+
+        parameters = {
+            "max_depth": self.depth,
+            "eta": self.rate,
+            "subsample": self.subsample,
+            "colsample_bytree": self.column_sample,
+            "seed": seed,
+            "nthread": 1,
+            "base_score": float(target.mean()),
+        }
+        return xgboost.train(parameters, xgboost.DMatrix(matrix, target, nthread=1), self.trees)
+
+    def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+        import xgboost
+
+        data = xgboost.DMatrix(matrix, nthread=1)
+        return np.array([part.predict(data) for part in parts], dtype=np.float64)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        boosters = {
+            f"{i:02}": np.frombuffer(part.save_raw("ubj"), np.uint8)
+            for i, part in enumerate(self._learned)
+        }
+        return boosters | {"error": np.array(self._error)}
+
+    def _restore(self, arrays: Arrays) -> None:
+        import xgboost
+
+        self._error = float(arrays["error"])
+        self._learned = []
+        for name in sorted(set(arrays) - {"error"}):
+            part = xgboost.Booster({"nthread": 1})
+            part.load_model(bytearray(arrays[name].tobytes()))
+            self._learned.append(part)
+
+
+class Forest(NamedTuple):
+    """Trees as arrays over the nodes of all of them.
+
+    Attributes:
+        roots: The first node of each tree.
+        children: Left and right child of each node, shape ``(nodes, 2)``; a leaf is its own child.
+        feature: The column that a node asks about.
+        threshold: A cell goes left where its column is at most this.
+        value: What a node predicts.
+        depth: Of the deepest tree.
+    """
+
+    roots: NDArray[np.int32]
+    children: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    threshold: Floats
+    value: Floats
+    depth: NDArray[np.int32]
+
+    def predict(self, matrix: Matrix) -> Floats:
+        """The mean over the trees, shape ``(n,)``; `matrix` of shape ``(n, d)``."""
+        predictions = np.empty(len(matrix))
+        for start in range(0, len(matrix), _CHUNK):
+            rows = matrix[start : start + _CHUNK]
+            each = np.arange(len(rows))[:, None]
+            node = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
+            for _ in range(int(self.depth)):
+                right = rows[each, self.feature[node]] > self.threshold[node]
+                node = self.children[node, right.astype(np.int8)]
+            predictions[start : start + _CHUNK] = self.value[node].mean(axis=1)
+        return predictions
+
+
+class ExtraTrees(Bagging):
+    """The mean of extremely randomised trees.
+
+    Args:
+        parts: Forests.
+        trees: Per forest.
+        column_sample: The share of the columns that a split chooses from.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> model = ExtraTrees("loss").fit(bench.space[::150], bench.column("valid_loss")[::150])
+        >>> bool(
+        ...     np.corrcoef(
+        ...         model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150]
+        ...     )[0, 1]
+        ...     > 0.8
+        ... )
+        True
+    """
+
+    name: ClassVar[str] = "extra_trees"
+    needs: ClassVar[tuple[str, ...]] = ("sklearn",)
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        parts: int = 16,
+        encoding: str | None = None,
+        trees: int = 15,
+        column_sample: float = 0.5,
+    ) -> None:
+        super().__init__(
+            quantity,
+            seed=seed,
+            calibrate=calibrate,
+            parts=parts,
+            encoding=encoding,
+        )
+        self.trees = check_whole("The number of trees", trees, 1)
+        self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
+
+    def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Forest:
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        grown = ExtraTreesRegressor(self.trees, max_features=self.column_sample, random_state=seed)
+        return _flattened([tree.tree_ for tree in grown.fit(matrix, target).estimators_])
+
+    def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+        return np.array([part.predict(matrix) for part in parts])
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        forests = {
+            f"{i:02}/{name}": np.asarray(array)
+            for i, part in enumerate(self._learned)
+            for name, array in part._asdict().items()
+        }
+        return forests | {"error": np.array(self._error)}
+
+    def _restore(self, arrays: Arrays) -> None:
+        self._error = float(arrays["error"])
+        numbers = sorted({name.partition("/")[0] for name in arrays} - {"error"})
+        self._learned = [Forest(**within(f"{number}/", arrays)) for number in numbers]
+
+
+def _flattened(trees: Sequence[Any]) -> Forest:
+    starts = np.cumsum([0, *(tree.node_count for tree in trees)])
+    children = []
+    for tree, start in zip(trees, starts, strict=False):
+        both = np.column_stack([tree.children_left, tree.children_right])
+        children.append(np.where(both < 0, np.arange(tree.node_count)[:, None], both) + start)
+    return Forest(
+        roots=starts[:-1].astype(np.int32),
+        children=np.concatenate(children).astype(np.int32),
+        feature=np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32),
+        threshold=np.concatenate([tree.threshold for tree in trees]),
+        value=np.concatenate([tree.value.reshape(-1) for tree in trees]),
+        depth=np.array(max(tree.max_depth for tree in trees), dtype=np.int32),
+    )
+
+
+PREFIX = "sklearn:"
+_SHAPE = f"{PREFIX}MODULE:CLASS, such as {PREFIX}sklearn.svm:SVR(C=2.0)"
+# One standard deviation below the median of a normal distribution, the median, and one above.
+_QUANTILES = (0.1587, 0.5, 0.8413)
+
+Spread = Literal["quantiles", "return_std", "bagging"]
+
+
+class Regressor(Bagging):
+    """A regressor of a class that was named; `regressor_class` makes the subclass for it.
+
+    What it has learned is stored as the rows that it was fitted on, and fitted on again.
+
+    Args:
+        seed: Becomes the regressor's ``random_state``, where it has one.
+        parts: How many regressors are averaged where the spread comes from bagging.
+
+    Attributes:
+        spread: Where its standard deviation comes from: ``quantiles``, ``return_std`` or
+            ``bagging``.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> from surrogate_nas.surrogates import make_model
+        >>> bench = sn.load("fashion")
+        >>> model = make_model("sklearn:sklearn.linear_model:BayesianRidge", "loss")
+        >>> model = model.fit(bench.space[::150], bench.column("valid_loss")[::150])
+        >>> found = model.predict(bench.space[7::150])
+        >>> (
+        ...     model.spread,
+        ...     bool(np.corrcoef(found.mean, bench.column("valid_loss")[7::150])[0, 1] > 0.8),
+        ... )
+        ('return_std', True)
+    """
+
+    learned: ClassVar[tuple[str, ...]] = ("rows", "targets")
+    spread: ClassVar[Spread]
+    _rows: Matrix
+    _targets: Floats
+    _kind: ClassVar[type]
+    _options: ClassVar[Mapping[str, Any]]
+
+    def __init__(
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
+        parts: int = 8,
+        encoding: str | None = None,
+    ) -> None:
+        parts = parts if self.spread == "bagging" else 1
+        super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding)
+
+    def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        self._rows = self._matrix(cells)
+        self._targets = target
+        self._learn_rows(self._rows, target)
+
+    def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> tuple[Any, Floats, Floats]:
+        seeded = {"random_state": seed} if "random_state" in _parameters(self._kind) else {}
+        with self._called(f"learn from {len(target)} cells", seed):
+            regressor = self._kind(**seeded | self._options)
+            centre, scale = matrix.mean(axis=0, dtype=np.float64), spread_of(matrix, LEAST_STD)
+            regressor.fit(np.asarray((matrix - centre) / scale), target)
+        return regressor, centre, scale
+
+    def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
+        return np.array([self._asked(part, matrix) for part in parts])
+
+    def _predict(self, cells: Sequence[Cell]) -> Prediction:
+        if self.spread == "bagging":
+            return super()._predict(cells)
+        matrix = self._matrix(cells)
+        (part,) = self._learned
+        if self.spread == "return_std":
+            mean, std = self._asked(part, matrix, 2, return_std=True)
+        else:
+            asked = _parameters(self._kind.predict)  # type: ignore[attr-defined]
+            levels = {("quantiles" if "quantiles" in asked else "alphas"): list(_QUANTILES)}
+            if "output_type" in asked:
+                levels["output_type"] = "quantiles"  # type: ignore[assignment]
+            low, mean, high = self._asked(part, matrix, len(_QUANTILES), **levels)
+            std = (high - low) / 2
+        return Prediction(mean, np.maximum(std, LEAST_STD))
+
+    def _asked(self, part: Any, matrix: Matrix, rows: int = 0, **how: Any) -> Floats:
+        regressor, centre, scale = part
+        n = len(matrix)
+        with self._called(f"predict {n} cells", self.seed % 2**32):
+            found = regressor.predict(np.asarray((matrix - centre) / scale), **how)
+            by_column = rows and isinstance(found, np.ndarray)  # a list has a row each
+            answer = np.asarray(found.T if by_column else found, dtype=np.float64)
+            answer = answer.reshape((rows, n) if rows else (n,))
+            if not np.isfinite(answer).all():
+                raise ValueError("a prediction is not finite")
+        return answer
+
+    @contextmanager
+    def _called(self, doing: str, seed: int) -> Iterator[None]:
+        """Make an error of the regressor one line, and what it draws from global generators the
+        same each time; its warnings would come with every part.
+        """
+        before = random.getstate(), np.random.get_state()  # noqa: NPY002 - some know no other
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except Exception as error:
+            raise UserError(f"{self.name} cannot {doing}: {_reason(error)}.") from error
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])  # noqa: NPY002
+
+    def _restore(self, arrays: Arrays) -> None:
+        super()._restore(arrays)
+        self._learn_rows(self._rows, self._targets)
+
+
+@cache
+def regressor_class(text: str) -> type[Regressor]:
+    """Make a surrogate of a regressor's class; its module is imported.
+
+    Args:
+        text: ``MODULE:CLASS`` or ``FILE.py:CLASS``, with options of the class in parentheses or
+            without.
+
+    Raises:
+        UserError: There is no such module or class, it is no regressor, or an option does not fit.
+
+    Example:
+        >>> regressor_class("sklearn.neighbors:KNeighborsRegressor(n_neighbors=3)").spread
+        'bagging'
+    """
+    head, options = parse_reference(text, "regressor")
+    name = f"{PREFIX}{head}{suffix_of(options)}"
+    kind = _class_at(head, name)
+    known = _parameters(kind)
+    if not any(one.kind is one.VAR_KEYWORD for one in known.values()):
+        for option in options.keys() - known.keys():
+            raise unknown(f"option of {kind.__name__}", option, known)
+    try:
+        made = kind(**options)
+    except Exception as error:
+        raise UserError(f"{name} cannot be made: {_reason(error)}.") from error
+    sklearn = sys.modules.get("sklearn.base")  # there where the class is one of its kind
+    if sklearn and isinstance(made, sklearn.BaseEstimator) and not sklearn.is_regressor(made):
+        raise UserError(f"{name} is no regressor, as its class itself says.")
+    spread: Spread = "bagging"
+    asked = _parameters(kind.predict)  # type: ignore[attr-defined]
+    if {"quantiles", "alphas"} & asked.keys():
+        spread = "quantiles"
+    elif "return_std" in asked:
+        spread = "return_std"
+    content = {"name": name, "spread": spread, "_kind": kind, "_options": options}
+    return type(kind.__name__, (Regressor,), content | {"__doc__": Regressor.__doc__})
+
+
+def _class_at(head: str, name: str) -> type:
+    module, _, attribute = head.rpartition(":")
+    if module.endswith(".py"):
+        found = MODELS.inside(Path(module), attribute)
+    elif not all(map(str.isidentifier, [*module.split("."), attribute])):
+        raise UserError(f"A regressor is named as {_SHAPE}, not {name:.120}.")
+    else:
+        need(f"The model {name}", module.partition(".")[0])
+        try:
+            there = vars(import_module(module))
+        except Exception as error:
+            raise UserError(f"{module} cannot be imported: {_reason(error)}.") from error
+        if attribute not in there:
+            able = [each for each, thing in there.items() if hasattr(thing, "predict")]
+            raise unknown(f"regressor of {module}", attribute, able)
+        found = there[attribute]
+    if isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict"):
+        return found
+    raise UserError(f"{name} is no regressor: it is no class with fit and predict.")
+
+
+def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a class or function; one that takes any where they are not known."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {"options": inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)}
+
+
+def _reason(error: Exception) -> str:
+    return in_a_line(error).rstrip(".")

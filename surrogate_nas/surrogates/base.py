@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, get_args
+from typing import Any, ClassVar, NamedTuple, Self, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,10 @@ from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.core.threads import one_thread
-from surrogate_nas.space import Cell, Space, space_named
-from surrogate_nas.surrogates.checks import is_sequence, own_cells
-from surrogate_nas.surrogates.target import Floats, Target, fit_target
+from surrogate_nas.space import Cell, Enumerable, Space, space_named, space_of
 
+Floats = NDArray[np.float64]
+"""Numbers of double precision, of any shape."""
 Arrays = Mapping[str, NDArray[Any]]
 """Numbers by name, as they are written to a file; bytes go in as ``uint8``."""
 
@@ -38,16 +38,87 @@ Z90 = 1.6449
 """The calibrated level, and the half width of its interval in standard deviations."""
 FEWEST_CELLS = 2
 _FOLDS = 5
+# The share of the training cells, the best by held-out prediction, that has a calibration of its
+# own.
 _BEST = 0.3
-"""The share of the training cells, the best by held-out prediction, that has a calibration of its
-own.
-"""
+# With fewer cells than that among the best one factor serves all: the 90 % of a few errors are a
+# guess.
 _FEWEST_TO_CALIBRATE = 20
-"""With fewer cells than that among the best one factor serves all: the 90 % of a few errors are a
-guess.
-"""
 _NEVER_NEGATIVE = ("error", "cost")
-_LARGER_IS_BETTER = ("quality", "proxy")
+LARGER_IS_BETTER = ("quality", "proxy")
+"""The quantities of metrics that are the better the larger; of the others the smaller."""
+
+
+# Errors, losses and costs are positive and skewed, so their logarithm is learned; counts, and
+# qualities, which may be negative, stay as they are. A few values near zero (a device that drops
+# dead graphs reads microseconds) would fill the whole logarithmic scale, so a share of the median
+# is added first where there are any. All of it keeps the order.
+
+
+_NEAR_ZERO = 0.02
+_SHIFT = 0.05
+# Exponents beyond the seen values are cut there; exp(30) is far from overflowing.
+_LARGEST = 30.0
+
+# A value below the scale (a negative latency that a linear model predicts) counts as so many
+# deviations low.
+_LOWEST = 10.0
+
+
+class Target(NamedTuple):
+    """A transform with its constants: ``(log(value + shift) - centre) / scale``, or without the
+    logarithm.
+
+    Attributes:
+        logarithm: 1 for the logarithm, 0 for none.
+        shift: Added before the logarithm.
+        centre: The mean of the transformed training values.
+        scale: Their standard deviation.
+    """
+
+    logarithm: float
+    shift: float
+    centre: float
+    scale: float
+
+    def forward(self, values: NDArray[Any]) -> Floats:
+        """Values in the metric's unit on the learned scale, shape as given."""
+        if self.logarithm:
+            lifted = np.asarray(values, dtype=np.float64) + self.shift
+            values = np.log(np.maximum(lifted, np.exp(self.centre - _LOWEST * self.scale)))
+        return np.asarray((values - self.centre) / self.scale, dtype=np.float64)
+
+    def backward(self, mean: NDArray[Any], std: NDArray[Any]) -> tuple[Floats, Floats]:
+        """To the metric's unit; the standard deviation by the slope of the transform.
+
+        Args:
+            mean: Shape ``(n,)``, on the learned scale.
+            std: Shape ``(n,)``.
+        """
+        raw = np.asarray(mean, dtype=np.float64) * self.scale + self.centre
+        spread = np.asarray(std, dtype=np.float64) * self.scale
+        if not self.logarithm:
+            return raw, spread
+        lifted = np.exp(np.clip(raw, -_LARGEST, _LARGEST))
+        return lifted - self.shift, lifted * spread
+
+
+def fit_target(values: Floats, quantity: Quantity) -> Target:
+    """Choose the transform and its constants for the values to learn.
+
+    Args:
+        values: Shape ``(n,)``, finite, not all equal.
+        quantity: What kind of number it is.
+    """
+    if quantity in ("quality", "structure", "proxy", "undeclared"):
+        return Target(0.0, 0.0, float(values.mean()), float(values.std()))
+    lowest = float(values.min())
+    middle = float(np.median(values))
+    shift = 0.0
+    if lowest <= _NEAR_ZERO * middle:
+        shift = max(0.0, -lowest) + _SHIFT * ((middle - min(lowest, 0.0)) or float(np.ptp(values)))
+    logs = np.log(values + shift)
+    return Target(1.0, shift, float(logs.mean()), float(logs.std()) or 1.0)
 
 
 class Prediction(NamedTuple):
@@ -91,7 +162,7 @@ class Regions(NamedTuple):
 class Surrogate(ABC):
     """Learns one metric of cells.
 
-    Subclasses are one file each and give `_learn`, `_predict`, `_arrays` and `_restore`, all in the
+    Subclasses are one file each and give `_learn` and `_predict` in the
     transformed target (about zero mean and unit variance). Cells go in, never matrices: how a cell
     becomes columns is the model's own choice among the space's encodings. A model that has
     predictions for its own training cells by parts of itself that did not see them gives
@@ -110,9 +181,15 @@ class Surrogate(ABC):
     Attributes:
         name: The key in `MODELS`.
         needs: The libraries of extras behind it, as Python imports them.
+        learned: The names of what is learned, each an array in the attribute of that name behind
+            an underscore. A model that learns anything else gives `_arrays` and `_restore`.
         quantity: ``error`` (%), ``loss``, ``quality``, ``cost``, ``structure``, ``proxy``: what is
             learned.
         seed: The root of the model's randomness.
+        held_out: What parts of the model that had not seen a training cell predict for it, in the
+            order of the cells; repeated ones count once. It is there after a fit with `calibrate`,
+            and is not stored. The standard deviation is calibrated by one factor for all cells, as
+            in ``predict(…, by_region=False)``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -131,11 +208,12 @@ class Surrogate(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    learned: ClassVar[tuple[str, ...]] = ()
     _space: Space
     _target: Target
     _widening: float
     _regions: Regions | None
-    _of_training: Prediction
+    held_out: Prediction
 
     def __init__(
         self,
@@ -193,7 +271,7 @@ class Surrogate(ABC):
         """
         space, cells = own_cells(cells, space)
         cells, values = check_data(cells, values)
-        for learned in ("_widening", "_regions", "_of_training"):
+        for learned in ("_widening", "_regions", "held_out"):
             self.__dict__.pop(learned, None)
         self._space = space
         self._target = self._scale_of(values)
@@ -206,14 +284,14 @@ class Surrogate(ABC):
                 held_out = Prediction(*self._target.backward(*self._held_out(cells, target)))
                 self._widening = _calibrated(values, held_out)
                 self._regions = self._calibrated_by_region(values, held_out)
-                self._of_training = Prediction(held_out.mean, held_out.std * self._widening)
+                self.held_out = Prediction(held_out.mean, held_out.std * self._widening)
         return self
 
     def _calibrated_by_region(self, values: Floats, held_out: Prediction) -> Regions | None:
         """The factors of the best and the other cells; None where there are too few to tell them
         apart.
         """
-        sign = -1.0 if self.quantity in _LARGER_IS_BETTER else 1.0
+        sign = -1.0 if self.quantity in LARGER_IS_BETTER else 1.0
         cut = sign * float(np.quantile(sign * held_out.mean, _BEST))
         best = self._is_best(held_out.mean, cut)
         if min(best.sum(), (~best).sum()) < _FEWEST_TO_CALIBRATE:
@@ -225,26 +303,7 @@ class Surrogate(ABC):
         return Regions(cut, *factors)
 
     def _is_best(self, mean: Floats, cut: float) -> NDArray[np.bool_]:
-        return mean >= cut if self.quantity in _LARGER_IS_BETTER else mean <= cut
-
-    @property
-    def held_out(self) -> Prediction:
-        """What parts of the model that had not seen a training cell predict for it, in the order of
-        the cells.
-
-        Repeated cells count once. It is there after a fit with `calibrate`, and is not stored. The
-        standard deviation is calibrated by one factor for all cells, as in
-        ``predict(…, by_region=False)``.
-
-        Raises:
-            UserError: The model was not fitted with calibration, or comes from a file.
-        """
-        if not hasattr(self, "_of_training"):
-            raise UserError(
-                f"This {self.name} surrogate has no held-out predictions: fit it with"
-                " calibrate=True."
-            )
-        return self._of_training
+        return mean >= cut if self.quantity in LARGER_IS_BETTER else mean <= cut
 
     def predict(self, cells: Sequence[Cell], *, by_region: bool = True) -> Prediction:
         """Predict cells, also those never seen; no error and no cost is predicted to be below zero.
@@ -296,13 +355,14 @@ class Surrogate(ABC):
         factor.
         """
 
-    @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that was learned."""
+        """Everything that was learned: the attributes that `learned` names."""
+        return {name: np.asarray(getattr(self, f"_{name}")) for name in self.learned}
 
-    @abstractmethod
     def _restore(self, arrays: Arrays) -> None:
         """Take back what `_arrays` gave."""
+        for name in self.learned:
+            setattr(self, f"_{name}", arrays[name])
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         """Predictions of the training cells, in the transformed target, by models that did not see
@@ -327,7 +387,7 @@ class Surrogate(ABC):
         if not hasattr(self, "_widening"):
             raise UserError(f"The {self.name} surrogate has learned nothing yet: call fit first.")
         common = {
-            "target": np.array(self._target.numbers),
+            "target": np.array(self._target),
             "widening": np.array(self._widening),
             "space": np.frombuffer(self._space.definition.encode(), dtype=np.uint8),
         }
@@ -345,17 +405,22 @@ class Surrogate(ABC):
         model = cls(**settings)
         model._space = space_named(bytes(state["space"]).decode())
         model._target = Target(*(float(number) for number in state["target"]))
-        arrays = {}
-        for name, array in state.items():
-            if name.startswith("model/"):
-                arrays[name.removeprefix("model/")] = array
         with one_thread():
-            model._restore(arrays)
+            model._restore(within("model/", state))
         model._widening = float(state["widening"])
         model._regions = None
         if "regions" in state:
             model._regions = Regions(*(float(number) for number in state["regions"]))
         return model
+
+
+def within(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def _calibrated(values: Floats, held_out: Prediction) -> float:
@@ -376,6 +441,55 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
     return [np.sort(order[i :: min(k, n)]) for i in range(min(k, n))]
 
 
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether something has a length and is numbered from 0: a sequence that is no text, or an
+    array.
+    """
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space, Sequence[Cell]]:
+    """The space of cells, and its own cells by their strings: nothing else of what is handed in is
+    trusted.
+
+    Args:
+        cells: Cells of one space, or an enumerable space itself.
+        space: Theirs; None to look for it among the registered ones.
+    """
+    if not isinstance(space, Space | None):
+        raise UserError(f"A space is needed, not {space!r:.80}.")
+    if isinstance(cells, Enumerable):
+        if space not in (None, cells):
+            raise UserError(f"The cells are those of the space {cells.name}, not of {space.name}.")
+        return cells, cells
+    if not is_sequence(cells) or not len(cells):
+        raise UserError(f"A surrogate needs a list of cells, not {cells!r:.80}.")
+    try:
+        space = space or space_of(cells[0])
+    except UserError as error:
+        raise UserError(
+            f"{cells[0]!s:.200} is a cell of no registered space: give its own, as in"
+            " fit(cells, values, space=…)."
+        ) from error
+    try:
+        return space, [space.cell(cell) for cell in cells]
+    except UserError as error:
+        raise UserError(f"A surrogate learns one space. {error}") from error
+
+
+def check_values(values: Any, n: int) -> Floats:
+    """The values of `n` cells, shape ``(n,)``."""
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"The values of the cells are not all numbers: {error}.") from error
+    if numbers.shape != (n,):
+        raise UserError(f"{n} cells need {n} values, not an array of shape {numbers.shape}.")
+    return numbers
+
+
 def check_data(
     cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]
 ) -> tuple[list[Cell], Floats]:
@@ -384,16 +498,8 @@ def check_data(
     Returns:
         Different cells in the order of their first appearance, and their values, shape ``(n,)``.
     """
-    try:
-        numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"The values to learn are not all numbers: {error}.") from error
-    if numbers.shape != (len(cells),):
-        raise UserError(
-            f"{len(cells)} cells need {len(cells)} values, not an array of shape {numbers.shape}."
-        )
-    if not np.isfinite(numbers).all():
-        bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+    numbers = check_values(values, len(cells))
+    for bad in np.flatnonzero(~np.isfinite(numbers)):
         raise UserError(
             f"The value of {cells[bad]} is {numbers[bad]}; a surrogate learns from finite numbers"
             " only."

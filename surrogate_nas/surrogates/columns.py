@@ -1,42 +1,86 @@
-"""How a cell becomes columns for a model: a named encoding, and metrics that are free beside it."""
+"""How a cell becomes columns for a model, by a named encoding, and how columns are scaled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell, Enumerable, Space, choices_of
-from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates.gaussian import Floats, Scaling
+from surrogate_nas.core.metrics import LOSSES, Quantity
+from surrogate_nas.space import Cell, Enumerable, Space
+from surrogate_nas.surrogates.base import Floats
 
 Matrix = NDArray[np.float32]
 
 
-def columns(
-    space: Space,
-    cells: Sequence[Cell],
-    encoding: str,
-    extra: Sequence[str] = (),
-) -> Matrix:
+class Scaling(NamedTuple):
+    """How columns are brought to one scale: by their range over many points.
+
+    Attributes:
+        varies: Whether a column varies, shape ``(d,)``.
+        centre: Their means, shape ``(varying,)``.
+        span: Their ranges.
+        distance: The mean squared distance of two random points after that.
+
+    Example:
+        >>> cells = np.array([[0, 5, 100], [1, 5, 300], [1, 5, 200]])
+        >>> scaling = Scaling.of(cells)
+        >>> scaling.varies, scaling.unit(cells)[:, 1] * scaling.distance**0.5
+        (array([ True, False,  True]), array([-0.5,  0.5,  0. ]))
+    """
+
+    varies: NDArray[np.bool_]
+    centre: Floats
+    span: Floats
+    distance: float
+
+    @classmethod
+    def of(cls, block: NDArray[Any]) -> Self:
+        """Take the constants from points, shape ``(n, d)``."""
+        span = np.ptp(block, axis=0)
+        varying = block[:, span > 0].astype(np.float64, copy=False)
+        raw = cls(span > 0, varying.mean(axis=0), np.ptp(varying, axis=0), 1.0)
+        return raw._replace(distance=float(2 * raw.unit(block).var(axis=0).sum()) or 1.0)
+
+    def unit(self, block: NDArray[Any]) -> Floats:
+        """Points with the columns that vary, each centred and divided by its range, and the whole
+        so that two random points are 1 apart (root mean square), shape ``(n, varying)``.
+
+        Args:
+            block: Shape ``(n, d)``.
+        """
+        ranged = (block[:, self.varies].astype(np.float64, copy=False) - self.centre) / self.span
+        return np.asarray(ranged / np.sqrt(self.distance))
+
+
+def spread_of(matrix: NDArray[Any], least: float) -> NDArray[Any]:
+    """The standard deviation of every column; 1 where it is less than so much."""
+    spread = np.asarray(matrix.std(axis=0))
+    spread[spread < least] = 1.0
+    return spread
+
+
+def default_encoding(quantity: Quantity) -> str:
+    """What trees and networks see: dead operations cost, but they neither help nor harm the
+    accuracy.
+    """
+    return "functional" if quantity in LOSSES else "path_and_graph"
+
+
+def columns(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
     """Encode cells, shape ``(n, d)``.
 
     Args:
         space: The cells' space; one that lacks the encoding is read one-hot.
         cells: Cells of it.
         encoding: A key of `Space.encodings`.
-        extra: Names of analytic metrics (`Space.analytic`) to add as columns.
-
-    Raises:
-        UserError: There is no such encoding or free metric.
     """
     if is_surveyed(space):
-        return surveyed(space, encoding, tuple(extra))[[cell.index for cell in cells]]
-    return _encoded(space, cells, encoding, extra)
+        return surveyed(space, encoding)[[cell.index for cell in cells]]
+    return _encoded(space, cells, encoding)
 
 
 def is_surveyed(space: Space) -> bool:
@@ -45,14 +89,13 @@ def is_surveyed(space: Space) -> bool:
 
 
 @lru_cache(maxsize=16)
-def surveyed(space: Space, encoding: str, extra: tuple[str, ...]) -> Matrix:
+def surveyed(space: Space, encoding: str) -> Matrix:
     """Encode the cells of `Space.reference_sample`, once a process; in their order.
 
     Args:
         encoding: See `columns`.
-        extra: See `columns`.
     """
-    return _encoded(space, space.reference_sample, encoding, extra)
+    return _encoded(space, space.reference_sample, encoding)
 
 
 @lru_cache(maxsize=16)
@@ -62,29 +105,9 @@ def scaling(space: Space, encoding: str) -> Scaling:
     Args:
         encoding: See `columns`.
     """
-    return Scaling.of(surveyed(space, encoding, ()))
+    return Scaling.of(surveyed(space, encoding))
 
 
-def positions(space: Space, cells: Sequence[Cell], encoding: str) -> Floats:
-    """Where cells lie by an encoding, two random ones about 1 apart, shape ``(n, d)``.
-
-    Args:
-        encoding: See `columns`.
-    """
-    return scaling(space, encoding).unit(columns(space, cells, encoding))
-
-
-def _encoded(
-    space: Space,
-    cells: Sequence[Cell],
-    encoding: str,
-    extra: Sequence[str],
-) -> Matrix:
-    if encoding not in space.encodings:
-        encoding = "one_hot"
-    blocks: list[NDArray[Any]] = [space.encode(cells, encoding)]
-    for name in extra:
-        if name not in space.analytic:
-            raise unknown("free metric", name, space.analytic)
-        blocks.append(space.analytic[name][1](choices_of(cells), Network())[:, None])
-    return np.column_stack(blocks).astype(np.float32)
+def _encoded(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
+    known = encoding if encoding in space.encodings else "one_hot"
+    return np.ascontiguousarray(space.encode(cells, known), dtype=np.float32)

@@ -24,15 +24,16 @@ from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     MODELS,
     Arrays,
+    Floats,
     Prediction,
     Surrogate,
+    is_sequence,
     make_model,
     model_class,
+    within,
 )
-from surrogate_nas.surrogates.checks import is_sequence
-from surrogate_nas.surrogates.target import Floats
 
-Member = tuple[str, Mapping[str, Any], float]
+Member = tuple[str, dict[str, Any], float]
 """A model's name, its settings, and its weight before anything was seen."""
 
 MEMBERS: dict[str, tuple[Member, ...]] = {
@@ -98,7 +99,7 @@ class Ensemble(Surrogate):
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         values, _ = self._target.backward(target, target)
         self._models = [
-            make_model(name, self.quantity, seed=self.seed, **settings).fit(
+            make_model(name, self.quantity, seed=self.seed, **(settings | {"calibrate": True})).fit(
                 cells, values, self._space
             )
             for name, settings, _ in self._reading
@@ -110,9 +111,7 @@ class Ensemble(Surrogate):
     def _in_target(self, predictions: Sequence[Prediction]) -> tuple[Floats, Floats]:
         """What members say, on this model's transformed target, shape ``(members, n)`` each."""
         means = np.array([self._target.forward(each.mean) for each in predictions])
-        derivatives = np.array(
-            [self._target.backward(mean, np.ones_like(mean))[1] for mean in means]
-        )
+        derivatives = self._target.backward(means, np.ones_like(means))[1]
         return means, np.array([each.std for each in predictions]) / np.maximum(derivatives, 1e-12)
 
     def _stacked(self, means: Floats, target: Floats) -> Floats:
@@ -135,9 +134,8 @@ class Ensemble(Surrogate):
         return Prediction(mean, np.sqrt(self._weights @ (stds**2 + (means - mean) ** 2)))
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        return self._combined(
-            *self._in_target([model.predict(cells, by_region=False) for model in self._models])
-        )
+        found = [model.predict(cells, by_region=False) for model in self._models]
+        return self._combined(*self._in_target(found))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         return self._left_out
@@ -152,9 +150,9 @@ class Ensemble(Surrogate):
         self._weights = arrays["weights"]
         self._models = []
         for i, (name, settings, _) in enumerate(self._reading):
-            own = {key[3:]: array for key, array in arrays.items() if key[:3] == f"{i:02}/"}
-            arguments = make_model(name, self.quantity, seed=self.seed, **settings).settings()
-            self._models.append(model_class(name).from_state(arguments, own))
+            unfitted = make_model(name, self.quantity, seed=self.seed, **settings)
+            own = within(f"{i:02}/", arrays)
+            self._models.append(type(unfitted).from_state(unfitted.settings(), own))
 
 
 def _member(entry: Any) -> Member:
@@ -163,9 +161,7 @@ def _member(entry: Any) -> Member:
             f"A member of an ensemble is its name, its settings and its weight, not {entry!r:.80}."
         )
     name, settings, weight = entry
-    if (
-        not isinstance(name, str) or name not in MODELS
-    ):  # it may stand in a stored file, which must not name code
+    # it may stand in a stored file, which must not name code
+    if not isinstance(name, str) or name not in MODELS:
         raise unknown("member of an ensemble", str(name), MODELS)
-    model_class(name)
     return name, dict(settings), check_number(f"The weight of {name}", weight)

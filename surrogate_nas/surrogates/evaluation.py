@@ -22,8 +22,15 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable, Space, listed
-from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90, Prediction, Surrogate
-from surrogate_nas.surrogates.target import Floats
+from surrogate_nas.surrogates.base import (
+    FEWEST_CELLS,
+    LARGER_IS_BETTER,
+    Z90,
+    Floats,
+    Prediction,
+    Surrogate,
+    check_values,
+)
 
 Indices = NDArray[np.int64]
 SplitKind = Literal["random", "grouped"]
@@ -34,12 +41,11 @@ TOP = 10
 """How many of the cells that a model likes best count for the regret and the precision."""
 SHARE = 0.005
 """Of the cells: the best for `precision_half_percent`."""
+# Of the cells, the best by truth: where a search works, and where ``coverage90_top_quarter`` is
+# taken.
 _QUARTER = 0.25
-"""Of the cells, the best by truth: where a search works, and where ``coverage90_top_quarter`` is
-taken.
-"""
+# The relevance of the best cell; each grade doubles the gain of nDCG.
 _GRADES = 20
-"""The relevance of the best cell; each grade doubles the gain of nDCG."""
 _FEWEST_TO_SCORE = 3
 _SCORES = (
     "spearman",
@@ -83,27 +89,13 @@ def split_cells(
         UserError: The kind is unknown, the space has no functional classes, or there are not so
             many cells.
     """
-    values = _column_of(space, len(space), values)
-    space = listed(space)
-    _check_kind(kind)
-    check_whole("A seed", seed)
-    measured = np.flatnonzero(np.isfinite(values))
-    if not 2 <= check_whole("The number of cells to learn from", n_train) <= len(measured):
-        raise UserError(
-            f"Cannot learn from {n_train} cells: {len(measured)} have a value, and at least 2 are"
-            " needed to learn."
-        )
-    order = np.random.default_rng(seed).permutation(measured)
-    if kind == "random":
-        return Holdout(order[:n_train], order[n_train:])
-    if space.classes is None:
+    measured = np.flatnonzero(np.isfinite(check_values(values, len(space))))
+    order = np.random.default_rng(check_whole("A seed", seed)).permutation(measured)
+    if kind == "grouped" and space.classes is None:
         raise UserError(
             f"The space {space.name} has no functional classes to group by; use the random split."
         )
-    classes = space.classes
-    train = order[:n_train]
-    others = order[n_train:]
-    return Holdout(train, others[~np.isin(classes[others], classes[train])])
+    return _split(order, n_train, kind, space.classes)
 
 
 def split_drawn(
@@ -123,37 +115,22 @@ def split_drawn(
     Raises:
         UserError: The kind is unknown, or there are not so many cells.
     """
-    _check_kind(kind)
-    if not FEWEST_CELLS <= check_whole("The number of cells to learn from", n_train) <= len(cells):
-        raise UserError(
-            f"Cannot learn from {n_train} of {len(cells)} cells; at least {FEWEST_CELLS} are"
-            " needed."
-        )
-    train = np.arange(n_train)
-    test = np.arange(n_train, len(cells))
-    if kind == "grouped":
-        learned = {space.identity(cell) for cell in cells[:n_train]}
-        test = np.array(
-            [i for i in test if space.identity(cells[int(i)]) not in learned], dtype=np.int64
-        )
-    return Holdout(train, test)
+    classes = np.array([space.identity(cell) for cell in cells]) if kind == "grouped" else None
+    return _split(np.arange(len(cells)), n_train, kind, classes)
 
 
-def _check_kind(kind: object) -> None:
+def _split(order: Indices, n_train: int, kind: SplitKind, classes: Any) -> Holdout:
     if kind not in ("random", "grouped"):
         raise UserError(f"A split is random or grouped, not {kind!r:.80}.")
-
-
-def _column_of(space: Space, n: int, values: Any) -> Floats:
-    try:
-        numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"The values of the cells are not all numbers: {error}.") from error
-    if numbers.shape != (n,):
+    if not FEWEST_CELLS <= check_whole("The number of cells to learn from", n_train) <= len(order):
         raise UserError(
-            f"The space {space.name} needs {n} values, not an array of shape {numbers.shape}."
+            f"Cannot learn from {n_train} cells: {len(order)} have a value, and at least"
+            f" {FEWEST_CELLS} are needed to learn."
         )
-    return numbers
+    train, others = order[:n_train], order[n_train:]
+    if kind == "grouped":
+        others = others[~np.isin(classes[others], classes[train])]
+    return Holdout(train, others)
 
 
 def scores_of(truth: Floats, prediction: Prediction, top: int = TOP) -> dict[str, float]:
@@ -180,15 +157,12 @@ def scores_of(truth: Floats, prediction: Prediction, top: int = TOP) -> dict[str
     n = len(truth)
     error = truth - mean
     variance = float(((truth - truth.mean()) ** 2).sum())
-    spearman = r2 = math.nan
+    spearman = math.nan
     if np.ptp(truth) > 0 and np.ptp(mean) > 0:
         spearman = float(spearmanr(mean, truth).statistic)
-    if variance:
-        r2 = 1 - float((error**2).sum()) / variance
 
     covered = np.abs(error) <= Z90 * std
-    n_quarter = max(1, round(_QUARTER * n))
-    best_quarter = np.argsort(truth, kind="stable")[:n_quarter]
+    best_quarter = np.argsort(truth, kind="stable")[: max(1, round(_QUARTER * n))]
 
     chosen = truth[np.argsort(mean, kind="stable")]  # as a model orders the cells
     best = np.sort(truth)
@@ -197,7 +171,7 @@ def scores_of(truth: Floats, prediction: Prediction, top: int = TOP) -> dict[str
     n_share = max(1, int(SHARE * n))
     return bands(truth, mean) | {
         "spearman": spearman,
-        "r2": r2,
+        "r2": 1 - float((error**2).sum()) / variance if variance else math.nan,
         "mae": float(np.abs(error).mean()),
         "coverage90": float(covered.mean()),
         "coverage90_top_quarter": float(covered[best_quarter].mean()),
@@ -226,8 +200,7 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
     ideal = float(np.sort(gains)[::-1] @ discounts)
     if not ideal:
         return math.nan
-    order = np.argsort(mean, kind="stable")
-    return float(gains[order] @ discounts) / ideal
+    return float(gains[np.argsort(mean, kind="stable")] @ discounts) / ideal
 
 
 def kendall(first: Floats, second: Floats) -> float:
@@ -257,24 +230,8 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     agreement = {}
     for name, share in BANDS.items():
         part = order[: max(2, round(share * len(order)))]
-        agreement[name] = math.nan
-        if np.ptp(truth[part]) > 0 and np.ptp(mean[part]) > 0:
-            agreement[name] = float(kendalltau(mean[part], truth[part]).statistic)
+        agreement[name] = float(kendalltau(mean[part], truth[part]).statistic)
     return agreement
-
-
-def _cells_of(
-    space: Space,
-    cells: Sequence[Cell],
-    split: Holdout,
-) -> tuple[list[Cell], list[Cell]]:
-    try:
-        train, test = split
-        return [cells[int(i)] for i in train], [cells[int(i)] for i in test]
-    except (TypeError, ValueError, IndexError) as error:
-        raise UserError(
-            f"A split is two lists of indices into the space {space.name} ({error})."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -320,20 +277,18 @@ def evaluate(
         cells: Cells of the space; None for all of them, in its order.
 
     Raises:
-        UserError: The values do not fit the space, the split is none of it; or see `Surrogate.fit`.
+        UserError: The values do not fit the space; or see `Surrogate.fit`.
     """
-    if not isinstance(model, Surrogate):
-        raise UserError(f"A surrogate is needed, not {model!r:.80}; make_model makes one.")
     pool = listed(space) if cells is None else cells
-    values = _column_of(space, len(pool), values)
-    train, test = _cells_of(space, pool, split)
+    values = check_values(values, len(pool))
+    train, test = ([pool[int(i)] for i in part] for part in split)
     started = time.perf_counter()
     model.fit(train, values[split.train], space)
     fitted = time.perf_counter()
     prediction = model.predict(test)
     done = time.perf_counter()
     truth = values[split.test]
-    if model.quantity in ("quality", "proxy"):  # the top of what is larger the better
+    if model.quantity in LARGER_IS_BETTER:  # the top of what is larger the better
         truth = -truth
         prediction = Prediction(-prediction.mean, prediction.std)
     return Evaluation(model, split, scores_of(truth, prediction), fitted - started, done - fitted)

@@ -6,89 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import dtrsm
 
-__all__ = [
-    "MOST_FOR_LIKELIHOOD",
-    "Floats",
-    "Posterior",
-    "GrowingProcess",
-    "Hyper",
-    "Places",
-    "FittedProcess",
-    "Scaling",
-    "climbed",
-    "matern_of_squares",
-    "most_likely",
-    "most_likely_weights",
-    "squared_distances",
-    "weighted",
-]
-
+from surrogate_nas.surrogates.base import Floats
 
 # Points and the Matérn-5/2 kernel over them, in units of its variance.
 #
 # Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, section 4.2.
-
-
-Floats = NDArray[np.float64]
-"""Numbers of double precision, of any shape."""
-
-
-class Scaling(NamedTuple):
-    """How columns are brought to one scale: by their range over many points.
-
-    Attributes:
-        varies: Whether a column varies, shape ``(d,)``.
-        centre: Their means, shape ``(varying,)``.
-        span: Their ranges.
-        distance: The mean squared distance of two random points after that.
-
-    Example:
-        >>> cells = np.array([[0, 5, 100], [1, 5, 300], [1, 5, 200]])
-        >>> Scaling.of(cells).varies, Scaling.of(cells).ranged(cells)[:, 1]
-        (array([ True, False,  True]), array([-0.5,  0.5,  0. ]))
-    """
-
-    varies: NDArray[np.bool_]
-    centre: Floats
-    span: Floats
-    distance: float
-
-    @classmethod
-    def of(cls, block: NDArray[Any]) -> Self:
-        """Take the constants from points, shape ``(n, d)``."""
-        varies = np.ptp(block, axis=0) > 0
-        varying = block[:, varies].astype(np.float64, copy=False)
-        centre = varying.mean(axis=0)
-        span = np.ptp(varying, axis=0)
-        return cls(
-            varies, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0
-        )
-
-    def ranged(self, block: NDArray[Any]) -> Floats:
-        """Points with the columns that vary, each centred and divided by its range, shape
-        ``(n, varying)``.
-
-        Args:
-            block: Shape ``(n, d)``.
-        """
-        return np.asarray(
-            (block[:, self.varies].astype(np.float64, copy=False) - self.centre) / self.span
-        )
-
-    def unit(self, block: NDArray[Any]) -> Floats:
-        """`ranged`, and the whole so that two random points are 1 apart (root mean square).
-
-        Args:
-            block: Shape ``(n, d)``.
-        """
-        return np.asarray(self.ranged(block) / np.sqrt(self.distance))
 
 
 def squared_distances(left: Floats, right: Floats) -> Floats:
@@ -146,7 +75,7 @@ def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
 # likely one given kernel and noise; noise is relative to it everywhere.
 
 
-_LEAST_VARIANCE = 1e-12
+LEAST = 1e-12
 _LEAST_LEFT = 1e-9
 
 
@@ -186,8 +115,8 @@ class FittedProcess(NamedTuple):
             noise: The relative variance of their noise.
         """
         root = np.asarray(np.linalg.cholesky(kernel + noise * np.eye(len(values))))
-        alpha = _solve(root, values)
-        return cls(root, alpha, noise, max(float(values @ alpha) / len(values), _LEAST_VARIANCE))
+        alpha = cho_solve((root, True), values)
+        return cls(root, alpha, noise, max(float(values @ alpha) / len(values), LEAST))
 
     def predict(self, to_seen: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of values at other points, noise included, shape ``(m,)``
@@ -202,12 +131,8 @@ class FittedProcess(NamedTuple):
 
     def left_out(self, values: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation at every seen point, had it not been seen."""
-        precision = np.diag(_solve(self.root, np.eye(len(values))))
+        precision = np.diag(cho_solve((self.root, True), np.eye(len(values))))
         return values - self.alpha / precision, np.sqrt(self.variance / precision)
-
-
-def _solve(root: Floats, right: Floats) -> Floats:
-    return np.asarray(cho_solve((root, True), right))
 
 
 # The same process observed value by value: one more value costs a row, one more place a column.
@@ -218,9 +143,8 @@ def _solve(root: Floats, right: Floats) -> Floats:
 
 Places = NDArray[np.intp]
 """Places by their numbers, of any shape."""
-LEAST = 1e-12
+# Rows that are reserved at least; unused ones cost no memory.
 _ROOM = 256
-"""Rows that are reserved at least; unused ones cost no memory."""
 _RANGE = 256
 
 
@@ -342,7 +266,7 @@ class GrowingProcess:
     def add_points(self, covariance: Floats) -> None:
         """Add places; `covariance`: between the observed cells and these, shape ``(n, k)``."""
         n = self.n_observed
-        new = _forward(self._cholesky[:n, :n], covariance)
+        new = _forward(self._cholesky[:n, :n], covariance) if n else covariance
         old = self._whitened
         self._whitened = np.empty((len(old), old.shape[1] + new.shape[1]))
         self._whitened[:n] = np.hstack([old[:n], new])
@@ -357,10 +281,7 @@ class GrowingProcess:
             between: The covariance between there and all places, shape ``(k, m)``.
         """
         n = self.n_observed
-        whitened = self._whitened[:n]
-        both = np.column_stack([target, np.ones(n)])
-        white = _forward(self._cholesky[:n, :n], both)
-
+        white = _forward(self._cholesky[:n, :n], np.column_stack([target, np.ones(n)]))
         constant = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
         residual = white[:, 0] - constant * white[:, 1]
         variance = max(float(residual @ residual) / n, LEAST)
@@ -369,7 +290,7 @@ class GrowingProcess:
         if len(pending):
             explained = explained + self._explained_by(pending, between)
         remaining = np.maximum(self._prior - explained, LEAST) + self._noise
-        return Posterior(constant + residual @ whitened, variance * remaining)
+        return Posterior(constant + residual @ self._whitened[:n], variance * remaining)
 
     def _explained_by(self, pending: Places, between: Floats) -> Floats:
         """How much variance pending cells will explain at every place, shape ``(m,)``."""
@@ -383,14 +304,13 @@ class GrowingProcess:
     def _reserve(self, n: int) -> None:
         if n <= len(self._whitened):
             return
-        whitened = self._whitened
-        cholesky = self._cholesky
-        filled = self.n_observed
         room = max(_ROOM, 2 * n)
-        self._whitened = np.empty((room, whitened.shape[1]))
-        self._cholesky = np.zeros((room, room))
-        self._whitened[:filled] = whitened[:filled]
-        self._cholesky[:filled, :filled] = cholesky[:filled, :filled]
+        whitened = np.empty((room, self._whitened.shape[1]))
+        cholesky = np.zeros((room, room))
+        filled = self.n_observed
+        whitened[:filled] = self._whitened[:filled]
+        cholesky[:filled, :filled] = self._cholesky[:filled, :filled]
+        self._whitened, self._cholesky = whitened, cholesky
 
 
 def _forward(root: Floats, right: Floats) -> Floats:
@@ -420,7 +340,7 @@ MOST_FOR_LIKELIHOOD = 400
 _ITERATIONS = 15
 _START_NOISE = -2.0
 _NOISE_PRIOR = (-3.0, 2.0)
-_BOUNDS = (-5.0, 4.0)
+_WEIGHT_BOUNDS = (-10.0, 8.0)
 _NOISE_BOUNDS = (-7.0, 1.0)
 _WEIGHT_PRIOR = 2.0
 
@@ -458,23 +378,20 @@ def most_likely_weights(
         root = np.linalg.cholesky(kernel)
         whitened = solve_triangular(root, values, lower=True)
         likelihood = (
-            0.5 * n * np.log(max(whitened @ whitened / n, _LEAST_VARIANCE))
-            + np.log(np.diag(root)).sum()
+            0.5 * n * np.log(max(whitened @ whitened / n, LEAST)) + np.log(np.diag(root)).sum()
         )
         away = ((logs[-1] - _NOISE_PRIOR[0]) / _NOISE_PRIOR[1]) ** 2 + (
             (logs[:-1] / 2 / _WEIGHT_PRIOR) ** 2
         ).sum()
         return float(likelihood + 0.5 * away)
 
-    start = np.append(np.zeros(len(points)), _START_NOISE)
-    bounds = [tuple(2 * b for b in _BOUNDS)] * len(points) + [_NOISE_BOUNDS]
     from scipy.optimize import minimize  # slow to import, and `bo` does without it
 
     solution = minimize(
         cost,
-        start,
+        np.append(np.zeros(len(points)), _START_NOISE),
         method="L-BFGS-B",
-        bounds=bounds,
+        bounds=[_WEIGHT_BOUNDS] * len(points) + [_NOISE_BOUNDS],
         options={"maxiter": _ITERATIONS},
     ).x
     return np.exp(solution[:-1]), float(np.exp(solution[-1]))
@@ -498,8 +415,12 @@ class Hyper(NamedTuple):
     noise: float = 1e-2
 
 
-GRID = Hyper((0.5, 1.0, 2.0, 4.0), (0.0, 0.03, 0.1), (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3))  # type: ignore[arg-type]
-"""What is chosen from."""
+GRID = {
+    "noise": (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3),
+    "length": (0.5, 1.0, 2.0, 4.0),
+    "shared": (0.0, 0.03, 0.1),
+}
+"""What is chosen from, axis after axis."""
 _MOST_SWEEPS = 4
 
 
@@ -530,9 +451,7 @@ def most_likely(
         True
     """
     n = len(target)
-    both = np.column_stack([target, np.ones(len(target))])
-    shares = same.astype(np.float64)
-    diagonal = np.diag_indices(n)
+    both = np.column_stack([target, np.ones(n)])
 
     @cache
     def smooth(length: float) -> Floats:
@@ -540,53 +459,19 @@ def most_likely(
 
     @cache
     def likelihood(hyper: Hyper) -> float:
-        covariance = smooth(hyper.length) + hyper.shared * shares
-        covariance[diagonal] += hyper.noise
+        covariance = smooth(hyper.length) + hyper.shared * same
+        covariance[np.diag_indices(n)] += hyper.noise
         root = np.linalg.cholesky(covariance)
-        white = solve_triangular(
-            root,
-            both,
-            lower=True,
-            check_finite=False,
-        )
+        white = solve_triangular(root, both, lower=True, check_finite=False)
         (yy, y1), (_, one) = white.T @ white
-        variance = max(float(yy - y1**2 / one) / n, _LEAST_VARIANCE)
+        variance = max(float(yy - y1**2 / one) / n, LEAST)
         return float(-n * np.log(variance) - 2 * np.log(np.diag(root)).sum())
 
-    return climbed(start, GRID, ("noise", "length", "shared"), likelihood)
-
-
-_Point = TypeVar("_Point", bound=NamedTuple)
-
-
-def climbed(
-    start: _Point,
-    grid: _Point,
-    axes: Sequence[str],
-    likelihood: Callable[[_Point], float],
-) -> _Point:
-    """Climb a grid along one axis after another, until no step along any is more likely.
-
-    Args:
-        start: A point of it.
-        grid: The values along each axis.
-        axes: The fields of a point, in the order in which they are tried.
-        likelihood: Of a point; asked for several times.
-
-    Example:
-        >>> grid = Hyper((1.0, 2.0), (0.0,), (0.1, 0.3))
-        >>> climbed(
-        ...     Hyper(1.0, 0.0, 0.1), grid, ("noise", "length"), lambda at: at.length + at.noise
-        ... )
-        Hyper(length=2.0, shared=0.0, noise=0.3)
-    """
     best = start
     for _ in range(_MOST_SWEEPS):
         before = best
-        for axis in axes:
-            best = max(
-                (best._replace(**{axis: value}) for value in getattr(grid, axis)), key=likelihood
-            )
+        for axis, steps in GRID.items():
+            best = max((best._replace(**{axis: value}) for value in steps), key=likelihood)
         if best == before:
             break
     return best

@@ -7,50 +7,275 @@ Invariance to relabelling and to functional identity need no training: two such 
 head adds path, graph and signal features, averaged over the functional class. Since a space has few
 terms, several networks of different initialisation are trained at once, stacked in a leading
 dimension; each leaves a part of the cells out, which gives the spread and the calibration for
-nothing.
+nothing. Functions of a network are pure: its weights are a dictionary.
 
-Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; a pairwise ranking loss, Xu
-et al., "ReNAS", CVPR 2021; unsupervised pre-training on the whole space, Yan et al., "arch2vec",
-NeurIPS 2020.
+Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; unsupervised pre-training
+on the whole space, Yan et al., "arch2vec", NeurIPS 2020.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
+from torch.nn.functional import silu
 
-from surrogate_nas.core.arguments import check_flag, check_name, check_number, check_whole
+from surrogate_nas.core.arguments import check_flag, check_name, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell, Enumerable, Space
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
-from surrogate_nas.surrogates.columns import surveyed
-from surrogate_nas.surrogates.gnn_network import (
-    MEMBERS,
-    Inputs,
-    Weights,
-    body,
-    has_terms,
-    head,
-    inputs_of,
-    optimise,
-    pretrained,
-    standard,
-    values_of,
+from surrogate_nas.space.network import Network, Terms
+from surrogate_nas.surrogates.base import (
+    LARGER_IS_BETTER,
+    Arrays,
+    Floats,
+    Prediction,
+    Surrogate,
+    folds,
+    within,
 )
-from surrogate_nas.surrogates.losses import LOSSES, logistic_rank
-from surrogate_nas.surrogates.target import Floats
+from surrogate_nas.surrogates.columns import surveyed
+from surrogate_nas.surrogates.losses import LOSSES
 
+Weights: TypeAlias = dict[str, Tensor]
+
+MEMBERS = 10
+"""Networks in the ensemble."""
+PARTS = 5
+"""Into which cells are split; every member leaves one of them out."""
+_EMBEDDING = 32
+_HIDDEN = 64
+_RATE = 1e-2
+_DECAY = 1e-2
+_WARM_UP = 0.15
+_PRETRAINING_STEPS = 300
+_PRETRAINING_BATCH = 256
+
+
+class Inputs(NamedTuple):
+    """What the network reads of the space, as tensors.
+
+    Attributes:
+        terms: Of the space.
+        sums: For every level of terms, what its convolutions read.
+        classes: Counts over the terms, shape ``(classes, 3 terms)``.
+        features: Standardised, shape ``(classes, d)``.
+        free: Standardised free metrics and `features`: what is learned before any label is seen.
+    """
+
+    terms: Terms
+    sums: tuple[Tensor, ...]
+    classes: Tensor
+    features: Tensor
+    free: Tensor
+
+
+def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
+    """Columns of zero mean and unit variance; `matrix` of shape ``(n, d)``."""
+    spread = matrix.std(axis=0)
+    return np.asarray(
+        (matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0), dtype=np.float32
+    )
+
+
+def has_terms(space: Space) -> TypeGuard[Enumerable]:
+    """Whether the network can read a space: its cells are listed, in functional classes that are
+    sums of terms.
+    """
+    return isinstance(space, Enumerable) and space.terms is not None and space.classes is not None
+
+
+@lru_cache(maxsize=2)
+def inputs_of(space: Enumerable) -> Inputs:
+    """What the network reads of a space, once a process; `space`: one that `has_terms`."""
+    terms = space.terms
+    classes = space.classes
+    assert terms is not None and classes is not None
+    features = surveyed(space, "functional")
+    free = [function(space.choices, Network()) for _, function in space.analytic.values()]
+    columns = np.column_stack([features, *free])
+    means = np.zeros((len(terms.classes), columns.shape[1]))
+    np.add.at(means, classes, columns)
+    scaled = torch.as_tensor(standard(means / np.bincount(classes)[:, None]))
+    sums = tuple(torch.as_tensor(level.sums) for level in terms.levels)
+    return Inputs(
+        terms, sums, torch.as_tensor(terms.classes), scaled[:, : features.shape[1]], scaled
+    )
+
+
+def _layer(generator: Generator, inputs: int, outputs: int, gain: float = 1.0) -> Tensor:
+    drawn = torch.randn(MEMBERS, inputs, outputs, generator=generator)
+    return drawn * gain / math.sqrt(max(inputs, 1))
+
+
+def _zeros(outputs: int) -> Tensor:
+    return torch.zeros(MEMBERS, 1, outputs)
+
+
+def body(generator: Generator) -> Weights:
+    """Fresh weights of what turns the terms and a row of counts into hidden units."""
+    weights = {
+        "input": _layer(generator, 1, _EMBEDDING),
+        "pool/weight": _layer(generator, _EMBEDDING, _EMBEDDING, 0.5),
+        "pool/bias": _zeros(_EMBEDDING),
+    }
+    for size in ("1x1", "3x3"):
+        weights |= {
+            f"{size}/in/weight": _layer(generator, 2 * _EMBEDDING, _EMBEDDING),
+            f"{size}/out/weight": _layer(generator, _EMBEDDING, _EMBEDDING),
+            f"{size}/in/bias": _zeros(_EMBEDDING),
+            f"{size}/out/bias": _zeros(_EMBEDDING),
+        }
+    return weights | {
+        "read/weight": _layer(generator, 3 * _EMBEDDING, _HIDDEN),
+        "read/bias": _zeros(_HIDDEN),
+        "hidden/weight": _layer(generator, _HIDDEN, _HIDDEN),
+        "hidden/bias": _zeros(_HIDDEN),
+    }
+
+
+def head(features: int, extra: int, generator: Generator) -> Weights:
+    """Fresh weights of the features, of further columns, and of the prediction."""
+    return {
+        "features": _layer(generator, features, _HIDDEN),
+        "extra": _layer(generator, extra, _HIDDEN),
+        "last/weight": _layer(generator, _HIDDEN, 1, 0.3),
+        "last/bias": _zeros(1),
+    }
+
+
+def _linear(weights: Weights, name: str, values: Tensor) -> Tensor:
+    return values @ weights[f"{name}/weight"] + weights[f"{name}/bias"]
+
+
+def _embeddings(weights: Weights, inputs: Inputs) -> Tensor:
+    def pool(embedding: Tensor) -> Tensor:
+        return embedding + silu(_linear(weights, "pool", embedding))
+
+    terms = inputs.terms
+    pooled = [weights["input"]]
+    while len(pooled) < terms.poolings:
+        pooled.append(pool(pooled[-1]))
+    embeddings = torch.cat(pooled, 1)
+    for level, sums in zip(terms.levels, inputs.sums, strict=True):
+        before = embeddings.shape[1]
+        read = torch.cat([sums[:, :before] @ embeddings, sums[:, before:] @ embeddings], 2)
+        for size, part in (("1x1", read[:, : level.ones]), ("3x3", read[:, level.ones :])):
+            embeddings = torch.cat(
+                [
+                    embeddings,
+                    _linear(weights, f"{size}/out", silu(_linear(weights, f"{size}/in", part))),
+                ],
+                1,
+            )
+        for once_less in level.pooled:
+            embeddings = torch.cat([embeddings, pool(embeddings[:, once_less])], 1)
+    return embeddings
+
+
+def _hidden(
+    weights: Weights,
+    inputs: Inputs,
+    classes: Tensor,
+    columns: Tensor | float,
+) -> Tensor:
+    embeddings = _embeddings(weights, inputs)
+    read = torch.cat([embeddings @ part for part in weights["read/weight"].chunk(3, 1)], 1)
+    first = silu(inputs.classes[classes] @ read + weights["read/bias"] + columns)
+    return first + silu(_linear(weights, "hidden", first))
+
+
+def values_of(
+    weights: Weights,
+    inputs: Inputs,
+    classes: Tensor,
+    extra: Tensor,
+) -> Tensor:
+    """What every member predicts, shape ``(members, n)``.
+
+    Args:
+        weights: Of `body` and `head`.
+        inputs: Of the space.
+        classes: Numbers of functional classes, shape ``(n,)``.
+        extra: Further columns of each, shape ``(n, d)``.
+    """
+    columns = inputs.features[classes] @ weights["features"] + extra @ weights["extra"]
+    return _linear(weights, "last", _hidden(weights, inputs, classes, columns))[..., 0]
+
+
+def blind_parts(n: int, members: int, seed: int) -> tuple[list[NDArray[np.intp]], Tensor]:
+    """The parts of ``range(n)`` that members leave out in turn, and 1 where one learns, else 0,
+    shape ``(members, n)``.
+    """
+    parts = folds(n, PARTS, seed)
+    seen = torch.ones(members, n)
+    for member in range(members):
+        seen[member, parts[member % len(parts)]] = 0.0
+    return parts, seen
+
+
+def optimise(
+    weights: Weights,
+    loss: Callable[[Weights, Tensor], Tensor],
+    n: int,
+    steps: int,
+    size: int,
+    generator: Generator,
+) -> Weights:
+    """Minimise a loss over batches of ``range(n)`` by Adam with one cycle of the rate; returns new
+    weights.
+    """
+    weights = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    optimiser = torch.optim.AdamW(
+        weights.values(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98)
+    )
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, _RATE, total_steps=steps, pct_start=_WARM_UP
+    )
+    for _ in range(steps):
+        batch = torch.randperm(n, generator=generator)[:size]
+        optimiser.zero_grad()
+        loss(weights, batch).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        cycle.step()
+    return {name: weight.detach() for name, weight in weights.items()}
+
+
+@lru_cache(maxsize=2)
+def pretrained(space: Enumerable) -> Weights:
+    """A body for every member that has learned the free metrics of the whole space, the same for
+    every model.
+
+    Args:
+        space: One that `has_terms`.
+    """
+    generator = torch.Generator().manual_seed(0)
+    inputs = inputs_of(space)
+    free = inputs.free
+    weights = body(generator)
+    names = set(weights)
+    weights |= {
+        "free/weight": _layer(generator, _HIDDEN, free.shape[1]),
+        "free/bias": _zeros(free.shape[1]),
+    }
+
+    def loss(weights: Weights, batch: Tensor) -> Tensor:
+        guess = _linear(weights, "free", _hidden(weights, inputs, batch, 0.0))
+        return ((guess - free[batch]) ** 2).mean((1, 2)).sum()
+
+    learned = optimise(weights, loss, len(free), _PRETRAINING_STEPS, _PRETRAINING_BATCH, generator)
+    return {name: weight for name, weight in learned.items() if name in names}
+
+
+# Beyond the outermost knots the line goes on as steeply as it rises on average over this share of
+# the cells.
 _TAIL = 0.1
-"""Beyond the outermost knots the line goes on as steeply as it rises on average over this share of
-the cells.
-"""
 _LEAST_SLOPE = 0.05
 
 
@@ -99,8 +324,7 @@ class Units(NamedTuple):
             np.add.reduceat(column, blocks[:-1]) / np.diff(blocks) for column in (z, wanted)
         )
         apart = np.concatenate([[True], np.diff(knots) > 0])
-        knots = knots[apart]
-        values = values[apart]
+        knots, values = knots[apart], values[apart]
         gradients = []
         for first, inner in (
             (knots[0], np.quantile(z, _TAIL)),
@@ -123,14 +347,11 @@ class Units(NamedTuple):
         )
 
 
-_PARTS = 5
 _BATCH = 128
 _STEPS_PER_ROOT = 20
 _FEWEST_STEPS = 200
+# Optimiser steps grow with the root of the number of cells: few cells are soon learned by heart.
 _MOST_STEPS = 800
-"""Optimiser steps grow with the root of the number of cells: few cells are soon learned by
-heart.
-"""
 
 
 class GraphNetwork(Surrogate):
@@ -143,7 +364,6 @@ class GraphNetwork(Surrogate):
         seed: Of the initialisations, batches and left-out parts.
         loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only;
             their predictions get the target's unit afterwards, by `Units`.
-        ranking: The weight of a pairwise logistic ranking loss beside the loss.
         pretrain: Whether the networks learn the free metrics of the whole space first, once a
             process.
         steps: Optimiser steps; None for what suits the number of cells.
@@ -168,7 +388,6 @@ class GraphNetwork(Surrogate):
         seed: int = 0,
         calibrate: bool = True,
         loss: str = "mse",
-        ranking: float = 0.0,
         pretrain: bool = True,
         steps: int | None = None,
     ) -> None:
@@ -176,7 +395,6 @@ class GraphNetwork(Surrogate):
         if check_name("The loss of the gnn", loss) not in LOSSES:
             raise unknown("loss of a surrogate", loss, LOSSES)
         self.loss = loss
-        self.ranking = check_number("The weight of the ranking loss", ranking)
         self.pretrain = check_flag("pretrain", pretrain)
         self.steps = None if steps is None else check_whole("The number of steps", steps, 1)
 
@@ -195,30 +413,24 @@ class GraphNetwork(Surrogate):
                 f"The graph network needs a space of graphs (Space.terms); {self._space.name} has"
                 " none. Choose another model."
             )
-        inputs = self._inputs
+        inputs = inputs_of(self._space)
         generator = torch.Generator().manual_seed(self.seed)
         rows = torch.as_tensor(self._rows(cells))
         classes, extra = self._table()
         weights = body(generator) | head(inputs.features.shape[1], extra.shape[1], generator)
         if self.pretrain:
             weights |= pretrained(self._space)
-        left_out = folds(len(cells), _PARTS, self.seed)
-        seen = torch.ones(MEMBERS, len(cells))
-        for member in range(MEMBERS):
-            seen[member, left_out[member % len(left_out)]] = 0.0
-        sign = -1.0 if self.quantity in ("quality", "proxy") else 1.0
+        self._parts, seen = blind_parts(len(cells), MEMBERS, self.seed)
+        sign = -1.0 if self.quantity in LARGER_IS_BETTER else 1.0
         goal = sign * torch.as_tensor(target, dtype=torch.float32)
 
         def loss(weights: Weights, batch: Tensor) -> Tensor:
             guess = sign * values_of(weights, inputs, classes[rows[batch]], extra[rows[batch]])
-            given = guess, goal[batch], seen[:, batch]
-            total = LOSSES[self.loss](*given)
-            return (total + self.ranking * logistic_rank(*given) if self.ranking else total).sum()
+            return LOSSES[self.loss](guess, goal[batch], seen[:, batch]).sum()
 
         steps = self.steps or int(
             np.clip(_STEPS_PER_ROOT * math.sqrt(len(cells)), _FEWEST_STEPS, _MOST_STEPS)
         )
-        self._parts = left_out
         self._units = None
         self._take(optimise(weights, loss, len(cells), steps, _BATCH, generator))
         if self.loss != "mse":
@@ -232,31 +444,23 @@ class GraphNetwork(Surrogate):
         """
         self._weights = weights
         with torch.no_grad():
-            scores = values_of(weights, self._inputs, *self._table()).double().numpy()
+            scores = values_of(weights, inputs_of(self._space), *self._table()).double().numpy()
         self._members = scores if self._units is None else self._units.of(scores)
-
-    @property
-    def _inputs(self) -> Inputs:
-        return inputs_of(self._space)
 
     def _table(self) -> tuple[Tensor, Tensor]:
         """The class and the further columns of every row: rows are classes, and for a cost the
         single cells.
         """
         if self.quantity != "cost":
-            n = len(self._inputs.classes)
+            n = len(inputs_of(self._space).classes)
             return torch.arange(n), torch.zeros(n, 0)
-        counts = surveyed(self._space, "operation_counts", ())
+        counts = surveyed(self._space, "operation_counts")
         return torch.as_tensor(self._space.classes).long(), torch.as_tensor(standard(counts))
 
     def _rows(self, cells: Sequence[Cell]) -> NDArray[np.intp]:
-        indices = np.array([cell.index for cell in cells], dtype=np.intp)
+        rows = np.array([cell.index for cell in cells], dtype=np.intp)
         classes = self._space.classes
-        return (
-            indices
-            if self.quantity == "cost" or classes is None
-            else classes[indices].astype(np.intp)
-        )
+        return rows if self.quantity == "cost" or classes is None else classes[rows].astype(np.intp)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._members[:, self._rows(cells)]
@@ -276,24 +480,14 @@ class GraphNetwork(Surrogate):
         return Prediction(mean, np.sqrt(spread + fewer + self._noise**2))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        units = (
-            {}
-            if self._units is None
-            else {f"units/{name}": a for name, a in self._units._asdict().items()}
-        )
+        units = self._units._asdict() if self._units else {}
         weights = {name: weight.numpy() for name, weight in self._weights.items()}
-        return weights | units | {"noise": np.array(self._noise)}
+        named = {f"units/{name}": array for name, array in units.items()}
+        return weights | named | {"noise": np.array(self._noise)}
 
     def _restore(self, arrays: Arrays) -> None:
         self._noise = float(arrays["noise"])
-        self._units = (
-            None
-            if self.loss == "mse"
-            else Units(*(arrays[f"units/{name}"] for name in Units._fields))
-        )
-        weights = {
-            name: array
-            for name, array in arrays.items()
-            if name != "noise" and not name.startswith("units/")
-        }
-        self._take({name: torch.as_tensor(array) for name, array in weights.items()})
+        units = within("units/", arrays)
+        self._units = Units(**units) if units else None
+        others = arrays.keys() - {"noise", *(f"units/{name}" for name in units)}
+        self._take({name: torch.as_tensor(arrays[name]) for name in others})

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import check_flag, check_names
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
-from surrogate_nas.surrogates.columns import positions, scaling
+from surrogate_nas.surrogates.base import Arrays, Floats, Prediction, Surrogate
+from surrogate_nas.surrogates.columns import columns, scaling
 from surrogate_nas.surrogates.gaussian import (
     FittedProcess,
     matern_of_squares,
@@ -25,10 +25,9 @@ from surrogate_nas.surrogates.gaussian import (
     squared_distances,
     weighted,
 )
-from surrogate_nas.surrogates.target import Floats
 
+# Beyond the seen values the slope over so many of the outermost ones goes on.
 _TAIL = 0.1
-"""Beyond the seen values the slope over so many of the outermost ones goes on."""
 _REACH = 3.0
 
 
@@ -128,7 +127,10 @@ class GaussianProcess(Surrogate):
         warp: bool = False,
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
-        self.blocks = check_names("The blocks of the gp", blocks) or _default_blocks(quantity)
+        default = (
+            ("alive", "signal") if quantity in LOSSES else ("path_and_graph", "operation_counts")
+        )
+        self.blocks = check_names("The blocks of the gp", blocks) or default
         self.warp = check_flag("warp", warp)
 
     def prepare(self, space: Space) -> None:
@@ -137,7 +139,10 @@ class GaussianProcess(Surrogate):
             scaling(space, block)
 
     def _points(self, cells: Sequence[Cell]) -> list[Floats]:
-        return [positions(self._space, cells, block) for block in self.blocks]
+        return [
+            scaling(self._space, block).unit(columns(self._space, cells, block))
+            for block in self.blocks
+        ]
 
     def _kernel(self, left: Sequence[Floats], right: Sequence[Floats]) -> Floats:
         distances = [squared_distances(a, b) for a, b in zip(left, right, strict=True)]
@@ -145,45 +150,42 @@ class GaussianProcess(Surrogate):
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         self._warp = Warp.fit(target) if self.warp else None
-        learned = target if self._warp is None else self._warp.forward(target)
+        learned = self._warp.forward(target) if self._warp else target
         self._cells = list(cells)
         self._offset = float(learned.mean())
         centred = learned - self._offset
         self._known = self._points(cells)
         self._weights, noise = most_likely_weights(self._known, centred, self.seed)
         self._process = FittedProcess.seeing(self._kernel(self._known, self._known), centred, noise)
-        mean, std = self._process.left_out(learned)
-        self._left_out = Prediction(mean, std)
+        self._left_out = self._process.left_out(learned)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         mean, std = self._process.predict(self._kernel(self._known, self._points(cells)))
-        return self._unwarped(Prediction(self._offset + mean, std))
+        return self._unwarped(self._offset + mean, std)
 
-    def _unwarped(self, prediction: Prediction) -> Prediction:
-        return prediction if self._warp is None else Prediction(*self._warp.backward(*prediction))
+    def _unwarped(self, mean: Floats, std: Floats) -> Prediction:
+        return Prediction(*(self._warp.backward(mean, std) if self._warp else (mean, std)))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
-        return self._unwarped(self._left_out)
+        return self._unwarped(*self._left_out)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        warp = (
-            {} if self._warp is None else {"knots": self._warp.knots, "scores": self._warp.scores}
-        )
+        warp = self._warp._asdict() if self._warp else {}
         numbers = np.array([self._offset, self._process.noise, self._process.variance])
-        names = np.frombuffer("\n".join(cell.text for cell in self._cells).encode(), dtype=np.uint8)
-        process = {"root": self._process.root, "alpha": self._process.alpha}
-        return warp | process | {"names": names, "weights": self._weights, "numbers": numbers}
+        names = "\n".join(cell.text for cell in self._cells).encode()
+        return warp | {
+            "root": self._process.root,
+            "alpha": self._process.alpha,
+            "names": np.frombuffer(names, dtype=np.uint8),
+            "weights": self._weights,
+            "numbers": numbers,
+        }
 
     def _restore(self, arrays: Arrays) -> None:
         self._warp = Warp(arrays["knots"], arrays["scores"]) if self.warp else None
-        self._cells = [
-            self._space.parse(text) for text in bytes(arrays["names"]).decode().split("\n")
-        ]
+        names = bytes(arrays["names"]).decode().split("\n")
+        self._cells = list(map(self._space.parse, names))
         self._known = self._points(self._cells)
         self._weights = arrays["weights"]
         self._offset, noise, variance = (float(number) for number in arrays["numbers"])
         self._process = FittedProcess(arrays["root"], arrays["alpha"], noise, variance)
-
-
-def _default_blocks(quantity: Quantity) -> tuple[str, ...]:
-    return ("alive", "signal") if quantity in LOSSES else ("path_and_graph", "operation_counts")

@@ -13,7 +13,6 @@ special.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -24,10 +23,18 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Space, choices_of
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, check_data, folds
-from surrogate_nas.surrogates.checks import own_cells
+from surrogate_nas.surrogates.base import (
+    Arrays,
+    Floats,
+    Prediction,
+    Surrogate,
+    Target,
+    check_data,
+    folds,
+    own_cells,
+    within,
+)
 from surrogate_nas.surrogates.columns import is_surveyed
-from surrogate_nas.surrogates.target import Floats, Target
 
 # Bayesian linear regression with groups of columns: how much each group varies is learned by
 # maximum evidence.
@@ -39,16 +46,15 @@ from surrogate_nas.surrogates.target import Floats, Target
 
 
 _LOWEST = -22.0
+# Where the logarithm of a variance may lie; targets are about 1 in size.
 _HIGHEST = 4.0
-"""Where the logarithm of a variance may lie; targets are about 1 in size."""
 _JITTER = 1e-9
 _ITERATIONS = 60
+# Latencies below this share of the mean are as noisy as those at it.
 _SMALLEST = 0.2
-"""Latencies below this share of the mean are as noisy as those at it."""
 
 
-@dataclass(frozen=True)
-class Prior:
+class Prior(NamedTuple):
     """The prior of a target, before any of it is measured.
 
     Attributes:
@@ -86,12 +92,20 @@ class WeightPosterior(NamedTuple):
         root: Shape ``(d, d)``; the weights' covariance is ``root @ root.T``.
         noise: The variance of the noise at a target of 1.
         leverage: Of each measured row, shape ``(n,)``.
+        size: How many of the prior's unit, the mean over cells, the mean measured cell takes.
     """
 
     weights: Floats
     root: Floats
     noise: float
     leverage: Floats
+    size: float = 1.0
+
+    def predict(self, matrix: Floats) -> Prediction:
+        """Predict in shares of the mean measured latency; `matrix` of shape ``(n, d)``."""
+        mean = matrix @ self.weights
+        variance = ((matrix @ self.root) ** 2).sum(axis=1) + self.noise * noise_shape(mean)
+        return Prediction(mean / self.size, np.sqrt(variance) / self.size)
 
 
 def noise_shape(target: Floats) -> Floats:
@@ -143,14 +157,12 @@ def most_evident(samples: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floa
             )
         return total, gradient
 
-    bounds = [(_LOWEST, _HIGHEST)] * len(prior.log_variances)
-    start = np.clip(prior.log_variances, _LOWEST, _HIGHEST)
     solution = minimize(
         cost,
-        start,
+        np.clip(prior.log_variances, _LOWEST, _HIGHEST),
         jac=True,
         method="L-BFGS-B",
-        bounds=bounds,
+        bounds=[(_LOWEST, _HIGHEST)] * len(prior.log_variances),
         options={"maxiter": _ITERATIONS},
     )
     return np.asarray(solution.x, dtype=np.float64)
@@ -192,8 +204,8 @@ KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]
 
 _FEWEST_KNOWN = 100
 _REHEARSALS = 12
+# Draws of a known device, hidden, and the cells of each.
 _REHEARSED_CELLS = 10
-"""Draws of a known device, hidden, and the cells of each."""
 _PENALTY = 0.3
 _FIRST_GUESS = -6.0
 _FIRST_SPREAD = 4.0
@@ -203,10 +215,9 @@ _MOST_FOR_EVIDENCE = 200
 _SMALLEST_SIZE = 0.1
 _NEAR_ZERO = 0.02
 _MOST_REFITTED = 100
+# Up to so many cells the uncertainty is calibrated by refitting, variances included; beyond, in
+# closed form.
 _FOLDS = 10
-"""Up to so many cells the uncertainty is calibrated by refitting, variances included; beyond, in
-closed form.
-"""
 
 
 class Latency(Surrogate):
@@ -259,29 +270,23 @@ class Latency(Surrogate):
         return self._prior[1]
 
     def _scale_of(self, values: Floats) -> Target:
-        size = float(values.mean())
-        if size <= 0:
-            size = float(np.abs(values).mean())
-        return Target(0.0, 0.0, 0.0, size)
+        size = values.mean() if values.mean() > 0 else np.abs(values).mean()
+        return Target(0.0, 0.0, 0.0, float(size))
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         self._learned = _update(self.prior(self._space), _rows(self._space, cells), target)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        mean, std = self._learned.predict(_rows(self._space, cells))
-        if self.quantity == "cost":
-            mean = _above_zero(mean)
-        return Prediction(mean, std)
+        found = self._learned.predict(_rows(self._space, cells))
+        return found._replace(mean=_above_zero(found.mean)) if self.quantity == "cost" else found
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         matrix = _rows(self._space, cells)
+        mean = matrix @ self._learned.weights
         if len(cells) > _MOST_REFITTED:
-            posterior, size = self._learned
-            mean = matrix @ posterior.weights
-            left = np.maximum(1.0 - posterior.leverage, 1e-6)
-            std = np.sqrt(posterior.noise * noise_shape(mean) / left) / size
-            return Prediction(target - (target - mean / size) / left, std)
-        mean = np.empty(len(cells))
+            left = np.maximum(1.0 - self._learned.leverage, 1e-6)
+            std = np.sqrt(self._learned.noise * noise_shape(mean) / left) / self._learned.size
+            return Prediction(target - (target - mean / self._learned.size) / left, std)
         std = np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
             training = np.setdiff1d(np.arange(len(cells)), fold)
@@ -290,37 +295,12 @@ class Latency(Surrogate):
         return Prediction(mean, std)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        prior = self.prior(self._space)
-        priors = {f"prior/{name}": np.asarray(value) for name, value in vars(prior).items()}
-        weight_posterior = {
-            name: np.asarray(value) for name, value in self._learned.posterior._asdict().items()
-        }
-        return priors | weight_posterior | {"size": np.array(self._learned.size)}
+        prior = {f"prior/{name}": a for name, a in self.prior(self._space)._asdict().items()}
+        return {name: np.asarray(a) for name, a in (prior | self._learned._asdict()).items()}
 
     def _restore(self, arrays: Arrays) -> None:
-        priors = {name[6:]: array for name, array in arrays.items() if name.startswith("prior/")}
-        self._prior = self._space, Prior(**priors)
-        posterior = WeightPosterior(
-            arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"]
-        )
-        self._learned = _Learned(posterior, float(arrays["size"]))
-
-
-class _Learned(NamedTuple):
-    """A posterior in the prior's unit, the mean over cells, and how many of it the mean measured
-    cell takes.
-    """
-
-    posterior: WeightPosterior
-    size: float
-
-    def predict(self, matrix: Floats) -> Prediction:
-        """Predict in shares of the mean measured latency."""
-        mean = matrix @ self.posterior.weights
-        variance = ((matrix @ self.posterior.root) ** 2).sum(
-            axis=1
-        ) + self.posterior.noise * noise_shape(mean)
-        return Prediction(mean / self.size, np.sqrt(variance) / self.size)
+        self._prior = self._space, Prior(**within("prior/", arrays))
+        self._learned = WeightPosterior(*(arrays[name] for name in WeightPosterior._fields))  # type: ignore[arg-type]
 
 
 def _size(prior: Prior, matrix: Floats) -> float:
@@ -331,11 +311,11 @@ def _size(prior: Prior, matrix: Floats) -> float:
     return expected if expected > _SMALLEST_SIZE else 1.0
 
 
-def _update(prior: Prior, matrix: Floats, target: Floats) -> _Learned:
+def _update(prior: Prior, matrix: Floats, target: Floats) -> WeightPosterior:
     size = _size(prior, matrix)
     some = slice(_MOST_FOR_EVIDENCE)
     logs = most_evident([(matrix[some], size * target[some])], prior)
-    return _Learned(measure(matrix, size * target, prior, logs), size)
+    return measure(matrix, size * target, prior, logs)._replace(size=size)
 
 
 def _above_zero(mean: Floats) -> Floats:
@@ -397,14 +377,13 @@ def _vague(space: Space, weights: Floats) -> Prior:
     logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
     logs[0] = 0.0
     logs[-1] = _NOISE_GUESS
-    centre = weights.mean(axis=0) if len(weights) else np.zeros(len(group))
+    centre, directions = np.zeros(len(group)), np.zeros((0, len(group)))
     if not len(weights):
         logs[1] = 0.0
-    directions = (
-        (weights - centre) / np.sqrt(len(weights) - 1)
-        if len(weights) > 1
-        else np.zeros((0, len(group)))
-    )
+    else:
+        centre = weights.mean(axis=0)
+    if len(weights) > 1:
+        directions = (weights - centre) / np.sqrt(len(weights) - 1)
     return Prior(centre, directions, group, logs, np.full(len(logs), _FIRST_SPREAD))
 
 
@@ -413,20 +392,11 @@ def _weights(matrix: Floats, values: Floats) -> Floats:
     return np.asarray(np.linalg.solve(gram, matrix.T @ (values / values.mean())), dtype=np.float64)
 
 
-def _check_known(space: Space, device: str, given: object) -> tuple[Floats, Floats]:
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise UserError(
-            f"The known device {device} needs cells and their latencies, not {given!r:.80}."
-        )
+def _check_known(space: Space, device: str, given: Any) -> tuple[Floats, Floats]:
     try:
-        _, cells = own_cells(given[0], space)
-    except UserError as error:
-        raise UserError(
-            f"The known device {device} has cells that are not of the space {space.name}."
-        ) from error
-    try:
-        distinct, numbers = check_data(cells, given[1])
-    except UserError as error:
+        cells, values = given
+        distinct, numbers = check_data(own_cells(cells, space)[1], values)
+    except (TypeError, ValueError) as error:
         raise UserError(f"The known device {device}: {error}") from error
     if len(distinct) < _FEWEST_KNOWN or numbers.mean() <= 0:
         raise UserError(

@@ -17,13 +17,11 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import relu
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _MARGIN = 0.5
-_STEEPNESS = 4.0
-"""Of the logistic loss: a quarter of the target's standard deviation apart counts as ordered."""
 
 
 def squared(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
@@ -51,13 +49,6 @@ def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
     """
     ordered = _ordered(goal, seen)
     return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum((1, 2)).clamp(min=1)
-
-
-def logistic_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
-    """Mean over pairs of ``log(1 + exp(-s lead)) / s``: Burges et al., "RankNet", ICML 2005."""
-    ordered = _ordered(goal, seen)
-    wrong = softplus(-_STEEPNESS * _lead(guess)) / _STEEPNESS
-    return (ordered * wrong).sum((1, 2)) / ordered.sum((1, 2)).clamp(min=1)
 
 
 def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:

@@ -22,14 +22,11 @@ from torch.nn.functional import silu
 from surrogate_nas.core.arguments import check_name, check_whole
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates.bagging import default_encoding
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, folds
-from surrogate_nas.surrogates.columns import columns
-from surrogate_nas.surrogates.gnn_network import Weights, optimise
+from surrogate_nas.surrogates.base import Arrays, Floats, Prediction, Surrogate, within
+from surrogate_nas.surrogates.columns import columns, default_encoding, spread_of
+from surrogate_nas.surrogates.gnn import PARTS, Weights, blind_parts, optimise
 from surrogate_nas.surrogates.losses import squared
-from surrogate_nas.surrogates.target import Floats
 
-_PARTS = 5
 _BATCH = 256
 
 
@@ -58,6 +55,7 @@ class Perceptrons(Surrogate):
     """
 
     name: ClassVar[str] = "mlp"
+    learned: ClassVar[tuple[str, ...]] = ("centre", "spread", "noise")
 
     def __init__(
         self,
@@ -72,7 +70,7 @@ class Perceptrons(Surrogate):
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
-        self.members = check_whole("The number of members", members, 2 * _PARTS)
+        self.members = check_whole("The number of members", members, 2 * PARTS)
         self.width = check_whole("The width", width, 1)
         self.steps = check_whole("The number of steps", steps, 1)
 
@@ -84,24 +82,19 @@ class Perceptrons(Surrogate):
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         raw = columns(self._space, cells, self.encoding)
         self._centre = raw.mean(axis=0)
-        self._spread = raw.std(axis=0)
-        self._spread[self._spread < 1e-6] = 1.0
+        self._spread = spread_of(raw, 1e-6)
         generator = torch.Generator().manual_seed(self.seed)
         matrix = self._matrix(cells)
         goal = torch.as_tensor(target, dtype=torch.float32)
-        self._parts = folds(len(cells), _PARTS, self.seed)
-        seen = torch.ones(self.members, len(cells))
-        for member in range(self.members):
-            seen[member, self._parts[member % len(self._parts)]] = 0.0
+        self._parts, seen = blind_parts(len(cells), self.members, self.seed)
 
         def loss(weights: Weights, batch: Tensor) -> Tensor:
             return squared(_values(weights, matrix[batch]), goal[batch], seen[:, batch]).sum()
 
         fresh = self._fresh(raw.shape[1], generator)
         self._weights = optimise(fresh, loss, len(cells), self.steps, _BATCH, generator)
-        blind = self._by_member(cells)[(seen == 0).numpy()]
-        unseen = np.broadcast_to(target, seen.shape)[(seen == 0).numpy()]
-        self._noise = float(np.sqrt(((blind - unseen) ** 2).mean()))
+        errors = (self._by_member(cells) - target)[(seen == 0).numpy()]
+        self._noise = float(np.sqrt((errors**2).mean()))
 
     def _fresh(self, inputs: int, generator: torch.Generator) -> Weights:
         sizes = [inputs, self.width, self.width, 1]
@@ -130,19 +123,14 @@ class Perceptrons(Surrogate):
         return Prediction(mean, self._predict(cells).std)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        scale = {"centre": self._centre, "spread": self._spread, "noise": np.array(self._noise)}
-        return scale | {f"weights/{name}": weight.numpy() for name, weight in self._weights.items()}
+        weights = {f"weights/{name}": weight.numpy() for name, weight in self._weights.items()}
+        return super()._arrays() | weights
 
     def _restore(self, arrays: Arrays) -> None:
-        self._centre = arrays["centre"]
-        self._spread = arrays["spread"]
-        self._noise = float(arrays["noise"])
-        learned = {
-            name.removeprefix("weights/"): a
-            for name, a in arrays.items()
-            if name.startswith("weights/")
+        super()._restore(arrays)
+        self._weights = {
+            name: torch.as_tensor(array) for name, array in within("weights/", arrays).items()
         }
-        self._weights = {name: torch.as_tensor(array) for name, array in learned.items()}
 
 
 def _values(weights: Weights, matrix: Tensor) -> Tensor:

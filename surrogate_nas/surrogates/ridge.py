@@ -8,17 +8,15 @@ which has a closed form.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_name, check_names
+from surrogate_nas.core.arguments import check_name
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
-from surrogate_nas.surrogates.columns import columns
-from surrogate_nas.surrogates.target import Floats, Target, fit_target
+from surrogate_nas.surrogates.base import Floats, Prediction, Surrogate, Target, fit_target
+from surrogate_nas.surrogates.columns import columns, spread_of
 
 _PENALTIES = np.logspace(-4, 4, 33)
 
@@ -31,7 +29,6 @@ class Ridge(Surrogate):
         seed: Without meaning here: nothing is random.
         encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of
             the rest.
-        extra: Free metrics to add as columns.
 
     Example:
         >>> import surrogate_nas as sn
@@ -47,6 +44,7 @@ class Ridge(Surrogate):
     """
 
     name: ClassVar[str] = "ridge"
+    learned: ClassVar[tuple[str, ...]] = ("weights", "centre", "spread", "root", "offset_and_noise")
 
     def __init__(
         self,
@@ -55,25 +53,21 @@ class Ridge(Surrogate):
         seed: int = 0,
         calibrate: bool = True,
         encoding: str | None = None,
-        extra: Sequence[str] = (),
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         fitting = "operation_counts" if quantity == "cost" else "path_and_graph"
         self.encoding = check_name("An encoding", encoding or fitting)
-        self.extra = check_names("The extra columns", extra)
 
     def _scale_of(self, values: Floats) -> Target:
-        kind = "structure" if self.quantity == "cost" else self.quantity
-        return fit_target(values, kind)
+        return fit_target(values, "structure" if self.quantity == "cost" else self.quantity)
 
     def _matrix(self, cells: Sequence[Cell]) -> Floats:
-        return columns(self._space, cells, self.encoding, self.extra).astype(np.float64)
+        return columns(self._space, cells, self.encoding).astype(np.float64)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         matrix = self._matrix(cells)
         self._centre = matrix.mean(axis=0)
-        self._spread = matrix.std(axis=0)
-        self._spread[self._spread < 1e-9] = 1.0
+        self._spread = spread_of(matrix, 1e-9)
         left, values, right = np.linalg.svd(
             (matrix - self._centre) / self._spread, full_matrices=False
         )
@@ -81,42 +75,25 @@ class Ridge(Surrogate):
         # the deviations, and each linear algebra library draws another.
         spanned = values > values[0] * max(matrix.shape) * np.finfo(np.float64).eps
         left, values, right = left[:, spanned], values[spanned], right[spanned]
-        self._offset = float(target.mean())
-        projected = left.T @ (target - self._offset)
+        offset = float(target.mean())
+        projected = left.T @ (target - offset)
         candidates = []
         for penalty in _PENALTIES:
             shrink = values**2 / (values**2 + penalty)
             leverage = (left**2) @ shrink + 1 / len(target)
-            errors = (target - self._offset - left @ (shrink * projected)) / np.maximum(
-                1 - leverage, 1e-6
-            )
-            candidates.append((float((errors**2).mean()), float(penalty), errors, leverage))
-        mean_square, self._penalty, self._errors, _ = min(candidates, key=lambda entry: entry[0])
-        inverse = values / (values**2 + self._penalty)
-        self._weights = right.T @ (inverse * projected)
-        self._root = right.T / np.sqrt(values**2 + self._penalty)
-        self._noise = float(np.sqrt(mean_square))
+            errors = target - offset - left @ (shrink * projected)
+            errors = errors / np.maximum(1 - leverage, 1e-6)
+            candidates.append((float((errors**2).mean()), float(penalty), errors))
+        mean_square, penalty, self._errors = min(candidates, key=lambda entry: entry[0])
+        self._weights = right.T @ (values / (values**2 + penalty) * projected)
+        self._root = right.T / np.sqrt(values**2 + penalty)
+        self._offset_and_noise = np.array([offset, np.sqrt(mean_square)])
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         scaled = (self._matrix(cells) - self._centre) / self._spread
         stretch = 1 + ((scaled @ self._root) ** 2).sum(axis=1)
-        return Prediction(scaled @ self._weights + self._offset, self._noise * np.sqrt(stretch))
+        offset, noise = self._offset_and_noise
+        return Prediction(scaled @ self._weights + offset, noise * np.sqrt(stretch))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         return Prediction(target - self._errors, self._predict(cells).std)
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {
-            "weights": self._weights,
-            "centre": self._centre,
-            "spread": self._spread,
-            "root": self._root,
-            "offset_and_noise": np.array([self._offset, self._noise]),
-        }
-
-    def _restore(self, arrays: Arrays) -> None:
-        self._weights = arrays["weights"]
-        self._centre = arrays["centre"]
-        self._spread = arrays["spread"]
-        self._root = arrays["root"]
-        self._offset, self._noise = (float(number) for number in arrays["offset_and_noise"])

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,11 +30,13 @@ from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, model_class
-from surrogate_nas.surrogates.base import Surrogate
+from surrogate_nas.surrogates.base import Surrogate, within
 
 _DEPTH = 10
+# Groups within groups, and arrays and groups in all; a model's parts have no more.
 _MOST_ITEMS = 10_000
-"""Groups within groups, and arrays and groups in all; a model's parts have no more."""
+# Settings of earlier models that say nothing of how a fitted one predicts.
+_GONE = ("extra", "threads", "ranking")
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost", "torch")
 
 
@@ -95,10 +98,8 @@ def versions() -> dict[str, str]:
     """The versions of Python, this package and the libraries that models are made of."""
     by_library = {"python": platform.python_version(), "surrogate_nas": __version__}
     for library in _LIBRARIES:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             by_library[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return by_library
 
 
@@ -204,10 +205,11 @@ def _fitted(arrays: Mapping[str, NDArray[Any]], digest: str) -> Fitted:
     card = _card(json.loads(arrays["card"].tobytes()))
     if card.model not in MODELS:
         raise ValueError(f"no model is named {card.model}")
-    state = {
-        name.removeprefix("state/"): a for name, a in arrays.items() if name.startswith("state/")
-    }
-    model = model_class(card.model).from_state(json.loads(arrays["settings"].tobytes()), state)
+    settings = json.loads(arrays["settings"].tobytes())
+    if settings.get("extra"):
+        raise ValueError("it reads columns beside its encoding, which models no longer do")
+    settings = {name: value for name, value in settings.items() if name not in _GONE}
+    model = model_class(card.model).from_state(settings, within("state/", arrays))
     train_cells = arrays["train_cells"]
     if train_cells.ndim != 1 or train_cells.dtype != np.int64:
         raise ValueError("its training cells are no list of indices")
@@ -219,10 +221,8 @@ def _try_out(fitted: Fitted) -> None:
     work.
     """
     space = space_named(fitted.card.space)
-    positions = fitted.train_cells
-    if len(positions) and not 0 <= positions.min() <= positions.max() < (
-        len(space) if isinstance(space, Enumerable) else 0
-    ):
+    size = len(space) if isinstance(space, Enumerable) else 0
+    if not ((fitted.train_cells >= 0) & (fitted.train_cells < size)).all():
         raise ValueError("its training cells are not of its space")
     rng = np.random.default_rng(0)
     for values in fitted.model.predict([space.sample(rng) for _ in range(2)]):

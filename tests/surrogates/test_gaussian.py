@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from surrogate_nas.surrogates.columns import Scaling
 from surrogate_nas.surrogates.gaussian import (
     FittedProcess,
     GrowingProcess,
     Hyper,
-    Scaling,
     matern_of_squares,
     most_likely_weights,
     squared_distances,
@@ -71,6 +71,12 @@ def test_left_out_is_what_a_process_without_the_point_says(points: Floats, value
 
 PLACES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 3])
 """Twelve seen cells at ten places."""
+HYPER = Hyper(1.5, 0.1, 0.05)
+
+
+def to_everywhere(points: Floats) -> Floats:
+    same = np.equal.outer(PLACES, np.arange(len(points)))
+    return np.asarray(kernel(points[PLACES], points, HYPER.length) + HYPER.shared * same)
 
 
 def covariance(points: Floats, places: NDArray[np.intp], hyper: Hyper) -> Floats:
@@ -92,13 +98,11 @@ def conditioned(
     """Mean and variance of a further cell at every point, by generalised least squares with
     inverses.
     """
-    everywhere = np.arange(len(points))
     inverse = np.linalg.inv(covariance(points, places, hyper))
     ones = np.ones(len(places))
     level = ones @ inverse @ target / (ones @ inverse @ ones)
-    to_all = kernel(points, points[places], hyper.length) + hyper.shared * np.equal.outer(
-        everywhere, places
-    )
+    same = np.equal.outer(np.arange(len(points)), places)
+    to_all = kernel(points, points[places], hyper.length) + hyper.shared * same
     variance = (target - level) @ inverse @ (target - level) / len(places)
     left = 1 + hyper.shared + hyper.noise - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
     return level + to_all @ inverse @ (target - level), variance * left
@@ -110,11 +114,7 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
     values: Floats,
     at_once: int,
 ) -> None:
-    hyper = Hyper(1.5, 0.1, 0.05)
-    everywhere = np.arange(25)
-    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(
-        PLACES, everywhere
-    )
+    hyper, to_all = HYPER, to_everywhere(points)
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     if at_once:
         process.observe_all(PLACES[:at_once], lambda at: to_all[:at_once, at])
@@ -130,11 +130,7 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
 def test_pending_cells_take_their_variance_and_leave_the_mean(
     points: Floats, values: Floats
 ) -> None:
-    hyper = Hyper(1.5, 0.1, 0.05)
-    everywhere = np.arange(25)
-    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(
-        PLACES, everywhere
-    )
+    hyper, to_all = HYPER, to_everywhere(points)
     told = PLACES[:8]
     pending = PLACES[8:]
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
@@ -167,5 +163,5 @@ def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(point
     assert unit.shape == (25, 3)
     assert squared_distances(unit, unit).mean() == pytest.approx(1.0)
     np.testing.assert_array_equal(scaling.unit(block[3:5]), unit[3:5])
-    np.testing.assert_allclose(np.ptp(scaling.ranged(block), axis=0), 1.0)
+    np.testing.assert_allclose(np.ptp(unit, axis=0) * np.sqrt(scaling.distance), 1.0)
     assert Scaling.of(np.ones((4, 2))).unit(np.ones((3, 2))).shape == (3, 0)

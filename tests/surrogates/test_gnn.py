@@ -4,6 +4,9 @@ than a mean.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,13 +16,13 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell, macro
 from surrogate_nas.space.nb201.terms import Terms, terms_of
-from surrogate_nas.surrogates import make_model
+from surrogate_nas.surrogates import gnn, make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.gnn import GraphNetwork
 
 Values = NDArray[np.float64]
-QUICK = 60
-"""Optimiser steps where a test does not ask for accuracy."""
+QUICK: dict[str, Any] = {"steps": 60, "pretrain": False}
+"""Settings where a test does not ask for accuracy."""
 
 
 def errors_of(cells: list[Cell]) -> Values:
@@ -64,8 +67,7 @@ def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(
 @pytest.fixture(scope="module")
 def fitted(space: NB201) -> GraphNetwork:
     cells = some(space, 80)
-    model = GraphNetwork("error", seed=1, steps=QUICK)
-    return model.fit(cells, errors_of(cells))
+    return GraphNetwork("error", seed=1, **QUICK).fit(cells, errors_of(cells))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ def test_the_seed_decides_and_a_loaded_model_predicts_the_same(
 ) -> None:
     cells = some(space, 80)
     again, other = (
-        GraphNetwork("error", seed=s, steps=QUICK).fit(cells, errors_of(cells)) for s in (1, 2)
+        GraphNetwork("error", seed=s, **QUICK).fit(cells, errors_of(cells)) for s in (1, 2)
     )
     loaded = GraphNetwork.from_state(fitted.settings(), fitted.state())
     asked = space[::50]
@@ -97,18 +99,33 @@ def test_the_seed_decides_and_a_loaded_model_predicts_the_same(
     assert (other.predict(asked).mean != fitted.predict(asked).mean).any()
 
 
-@pytest.mark.parametrize("settings", [{"ranking": 1.0}, {"pretrain": False}])
-def test_the_options_learn_too(space: NB201, settings: dict[str, object]) -> None:
-    train = some(space, 200)[:100]
-    test = some(space, 200)[100:]
-    model = make_model("gnn", seed=0, steps=150, **settings).fit(train, errors_of(train))
-    assert kendalltau(model.predict(test).mean, errors_of(test)).statistic > 0.6
+@pytest.fixture(scope="module")
+def briefly_pretrained() -> Iterator[None]:
+    """A tenth of the usual pre-training, which is made once a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gnn, "_PRETRAINING_STEPS", 30)
+        gnn.pretrained.cache_clear()
+        yield
+        gnn.pretrained.cache_clear()
+
+
+@pytest.mark.usefixtures("briefly_pretrained")
+@pytest.mark.parametrize("pretrain", [True, False])
+def test_it_learns_with_pretraining_or_without(space: NB201, pretrain: bool) -> None:
+    train, test = some(space, 200)[:100], some(space, 200)[100:]
+    made = [
+        GraphNetwork("error", seed=0, steps=100, pretrain=pretrain).fit(train, errors_of(train))
+        for _ in range(2)
+    ]
+    first, again = (model.predict(test).mean for model in made)
+    assert kendalltau(first, errors_of(test)).statistic > 0.6
+    np.testing.assert_array_equal(first, again)
 
 
 def test_a_cost_counts_dead_operations(space: NB201) -> None:
     """Two cells without a path differ in a cost, by what they build."""
     cells = some(space, 200)
-    model = make_model("gnn", "cost", seed=0, steps=150).fit(
+    model = make_model("gnn", "cost", seed=0, steps=100, pretrain=False).fit(
         cells, [1.0 + sum(c == 3 for c in cell.choices) for cell in cells]
     )
     dead = [
@@ -139,7 +156,7 @@ def test_another_space_of_graphs_is_read(space: NB201) -> None:
 
     other = Renamed()
     cells = some(other, 60)
-    model = GraphNetwork(steps=QUICK, pretrain=False).fit(cells, errors_of(cells), other)
+    model = GraphNetwork(**QUICK).fit(cells, errors_of(cells), other)
     assert kendalltau(model.predict(other[::20]).mean, errors_of(other[::20])).statistic > 0.4
     with pytest.raises(UserError, match="cells are those of the space nb201, not of renamed"):
         model.predict(space)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,11 +19,19 @@ from surrogate_nas.core.metrics import Metric, Quantity
 from surrogate_nas.space import NB201, Cell, drawn_cells, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
-from surrogate_nas.surrogates.base import check_data
+from surrogate_nas.surrogates.base import check_data, fit_target
 from surrogate_nas.surrogates.storage import Card, load, save
-from surrogate_nas.surrogates.target import fit_target
 
 Values = NDArray[np.float64]
+NETWORK = {"steps": 60, "pretrain": False}
+QUICK: dict[str, dict[str, Any]] = {
+    "gnn": NETWORK,
+    "xgboost": {"trees": 60, "rate": 0.1},
+    "ensemble": {
+        "members": [("gnn", NETWORK, 3.0), ("gp", {"warp": True}, 1.0), ("ridge", {}, 1.0)]
+    },
+}
+"""Settings of models that would take long by default."""
 
 
 def errors_of(cells: list[Cell]) -> Values:
@@ -43,7 +52,8 @@ def cells(space: NB201) -> list[Cell]:
 
 @pytest.fixture(scope="module", params=MODELS)
 def fitted(request: pytest.FixtureRequest, cells: list[Cell]) -> Surrogate:
-    return make_model(request.param, seed=3).fit(cells[:60], errors_of(cells[:60]))
+    settings = QUICK.get(request.param, {})
+    return make_model(request.param, seed=3, **settings).fit(cells[:60], errors_of(cells[:60]))
 
 
 def card(model: Surrogate) -> Card:
@@ -105,7 +115,7 @@ def test_nonsense_is_refused_in_one_line(cells: list[Cell]) -> None:
         (3, [1.0, float("nan"), 2.0], "is nan"),
         (3, [1.0, 2.0], "3 cells need 3 values"),
         (1, [1.0], "at least 2 different cells"),
-        (0, [], "needs cells"),
+        (0, [], "needs a list of cells, not"),
         (2, ["low", "high"], "not all numbers"),
     ):
         with pytest.raises(UserError, match=says):
