@@ -12,7 +12,6 @@ from typing import Any, Literal, Union
 
 from surrogate_nas.core.arguments import check_argument, parameter_types
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.extras import opened
 from surrogate_nas.core.reference import parse_reference, suffix_of
 from surrogate_nas.core.registry import Check, Registry, described_at, subclass_of
 from surrogate_nas.space import Space
@@ -113,6 +112,7 @@ stands behind it.
 
 A name without a colon stands for whatever the library itself takes for granted, if anything.
 """
+OURS.bridges.update(BRIDGES)
 
 
 def known() -> list[str]:
@@ -174,13 +174,7 @@ class StrategyEntry:
         """
         if isinstance(self.target, type):
             return _checked(self.target, self.name)
-        if self.origin == "bridge":
-            library, _, algorithm = self.target.partition(":")
-            make_class = opened(BRIDGES[library], self.target)
-            strategy = _checked(make_class(algorithm), self.target)
-        else:
-            strategy = OURS.find(self.target)
-        return _configured(strategy, self.options, self.name)
+        return _configured(OURS.find(self.target), self.options, self.name)
 
 
 def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
@@ -315,12 +309,9 @@ def _configured(strategy: type[Strategy], options: dict[str, Any], name: str) ->
         elif not takes_any or option in ("space", "seed"):
             raise unknown(f"option of {name}", option, list(knobs))
 
-    class Configured(strategy):  # type: ignore[misc, valid-type]
-        def __init__(self, space: Space, *, seed: int) -> None:
-            super().__init__(space, seed=seed, **options)
+    def __init__(self: Strategy, space: Space, *, seed: int) -> None:
+        strategy.__init__(self, space, seed=seed, **options)
 
-    Configured.__name__ = strategy.__name__
-    Configured.__qualname__ = f"{strategy.__qualname__}.configured"
-    Configured.__module__ = strategy.__module__
-    Configured.__doc__ = strategy.__doc__
-    return Configured
+    content = {"__qualname__": f"{strategy.__qualname__}.configured", "__init__": __init__}
+    content |= {name: getattr(strategy, name) for name in ("__module__", "__doc__")}
+    return type(strategy.__name__, (strategy,), content)

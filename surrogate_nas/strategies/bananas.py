@@ -11,7 +11,7 @@ no paths, the model reads what it reads by default.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import unknown
@@ -56,7 +56,7 @@ class Bananas(Guided):
     ) -> None:
         if encoding is not None and encoding not in space.encodings:
             raise unknown(f"encoding of {space.name}", encoding, space.encodings)
-        self.steps = check_whole("The number of steps of bananas", steps, 1)
+        check_whole("The number of steps of bananas", steps, 1)
         super().__init__(
             space,
             seed=seed,
@@ -65,8 +65,5 @@ class Bananas(Guided):
             pool="mutations",
             first_cells=first_cells,
         )
-        self.encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
-
-    def settings(self) -> dict[str, Any]:
-        """What the model is made with beside its seed."""
-        return {"encoding": self.encoding, "steps": self.steps}
+        encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
+        self.settings = {"encoding": encoding, "steps": steps}

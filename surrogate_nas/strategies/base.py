@@ -137,3 +137,14 @@ class Strategy(ABC):
         groups by name.
         """
         return {}
+
+
+class OneByOne(Strategy):
+    """A strategy that thinks of each cell by itself; a subclass gives `_next`."""
+
+    def ask(self, n: int) -> Sequence[Cell | Request]:
+        """Propose cells, one after another."""
+        return [self._next() for _ in range(n)]
+
+    @abstractmethod
+    def _next(self) -> Cell | Request: ...

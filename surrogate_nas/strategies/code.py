@@ -35,8 +35,8 @@ class Builder:
     """
 
     def __init__(self, place: str, limit: float) -> None:
-        file, colon, _ = place.rpartition(":")
-        if not colon:
+        file, _, _ = place.rpartition(":")
+        if not file:
             raise UserError(f"Code is built by FILE.py:NAME, not {place!r:.80}.")
         check_file(Path(file), "builder")
         self.place = place
@@ -49,12 +49,11 @@ class Builder:
         Raises:
             UserError: The function raised, took too long, ended, or returned no text.
         """
-        process = self._process
+        process, self._process = self._process, None  # one that fails is replaced
         if process is None:
             words = [sys.executable, "-m", __name__, self.place]
             process = Command(shlex.join(words), "The builder")
             process.receive(_START_SECONDS)
-        self._process = None  # one that fails is replaced
         process.send(code, self._limit)
         built = process.receive(self._limit)
         self._process = process

@@ -198,18 +198,20 @@ class Talker(Strategy):
 
     def _asked(self, entry: str | Entry) -> Cell | Request:
         if isinstance(entry, str):
-            return self.space.cell(entry)
+            entry = Entry(entry)
         if (entry.cell is None) == (entry.code is None):
             raise UserError("Name a cell by its text (cell), or write its code (code).")
-        text = entry.cell or ""
-        if entry.code is not None:
-            if self._builder is None:
-                raise UserError("Cells of this run are named by their texts, not by code.")
-            text = self._builder.text(entry.code)
-        cell = self.space.cell(text)
+        if entry.code is not None and self._builder is None:
+            raise UserError("Cells of this run are named by their texts, not by code.")
+        text = (
+            self._builder.text(entry.code)
+            if self._builder and entry.code is not None
+            else entry.cell
+        )
+        cell = self.space.cell(text or "")
         if entry.epochs is None and not entry.read:
             return cell
-        epochs = (self._own_epochs or 0) if entry.epochs is None else entry.epochs
+        epochs = max(self.epochs, default=0) if entry.epochs is None else entry.epochs
         if epochs not in self.epochs:
             choices = ", ".join(map(str, self.epochs)) or "nothing"
             raise UserError(f"epochs is one of {choices} here, not {epochs}.")
@@ -222,17 +224,18 @@ class Talker(Strategy):
         known = self.known
         if known is None:
             raise UserError("What is known for free is withheld from this run.")
-        metrics = {name: np.asarray(known.metric(name, cells)) for name in known.names}
-        penalty = known.penalty(cells)
-        feasible = known.feasible(cells)
+        metrics = {name: known.metric(name, cells) for name in known.names}
+        rows = zip(
+            cells, known.penalty(cells), known.feasible(cells), *metrics.values(), strict=True
+        )
         return [
             {
                 "cell": cell.text,
-                "penalty": float(penalty[place]),
-                "feasible": bool(feasible[place]),
-                "metrics": {name: float(values[place]) for name, values in metrics.items()},
+                "penalty": float(penalty),
+                "feasible": bool(feasible),
+                "metrics": dict(zip(metrics, map(float, values), strict=True)),
             }
-            for place, cell in enumerate(cells)
+            for cell, penalty, feasible, *values in rows
         ]
 
     def left(self) -> dict[str, float]:
@@ -250,17 +253,14 @@ class Talker(Strategy):
 
     def best(self) -> dict[str, Any] | None:
         """The best trial after the objective's own epochs; None before there is one."""
-        whole = [
+        own_epochs = self.epochs[-1] if self.epochs else None
+        whole = (
             trial
             for trial in self.trials
-            if trial.index >= 0 and not trial.failure and trial.epochs == self._own_epochs
-        ]
+            if trial.index >= 0 and not trial.failure and trial.epochs == own_epochs
+        )
         best = min(whole, key=lambda trial: trial.score, default=None)
         return None if best is None else written(best)
-
-    @property
-    def _own_epochs(self) -> int | None:
-        return self.epochs[-1] if self.epochs else None
 
     def description(self) -> dict[str, Any]:
         """What there is to know before the first question.
@@ -268,8 +268,7 @@ class Talker(Strategy):
         ``size`` is null where cells cannot be counted, ``positions`` where cells are not choices.
         """
         space = self.space
-        problem = dict(self.problem or {})
-        problem.pop("budget", None)
+        problem = {name: told for name, told in (self.problem or {}).items() if name != "budget"}
         if problem:
             problem = {"expression": expression_of(problem), "direction": "minimise", **problem}
         described = {
@@ -296,7 +295,7 @@ class Talker(Strategy):
                 "metrics": list(known.names),
             },
             "epochs": {
-                "own": self._own_epochs,
+                "own": max(self.epochs, default=None),
                 "choices": list(self.epochs),
                 "larger_is_better": list(self.qualities),
                 "readable": {str(n): list(names) for n, names in self.readable.items()},
@@ -309,12 +308,9 @@ class Talker(Strategy):
 def _checked(message: object) -> tuple[str, Message]:
     if not isinstance(message, dict):
         raise UserError(f'A message is a JSON object such as {{"sample": 3}}, not {message!r:.80}.')
-    operations = [name for name in message if name != "usage"]
-    if len(operations) != 1:
-        raise UserError(
-            f"A message has one operation of {', '.join(OPERATIONS)}, not {len(operations)}."
-        )
-    (name,) = operations
+    name, *others = [name for name in message if name != "usage"] or [""]
+    if not name or others:
+        raise UserError(f"A message has one operation of {', '.join(OPERATIONS)}.")
     if name not in OPERATIONS:
         raise unknown("operation", name, OPERATIONS)
     try:

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.strategies.base import OneByOne
 
 
-class RegularisedEvolution(Strategy):
+class RegularisedEvolution(OneByOne):
     """Mutates the best of a random tournament; every child enters the population and the oldest
     leaves.
 
@@ -51,11 +51,7 @@ class RegularisedEvolution(Strategy):
         self.tournament = tournament
         self._population: deque[Trial] = deque(maxlen=check_whole("population", population, 1))
 
-    def ask(self, n: int) -> Sequence[Cell]:
-        """Propose children, or random cells until the population is full."""
-        return [self._child() for _ in range(n)]
-
-    def _child(self) -> Cell:
+    def _next(self) -> Cell:
         size = len(self._population)
         if size < (self._population.maxlen or 0):
             return self.space.sample(self.rng)

@@ -21,6 +21,7 @@ The answers are stored, so that a run resumes, or is repeated, without asking th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from surrogate_nas.core.arguments import check_number
@@ -76,7 +77,6 @@ class External(Talker):
         1
     """
 
-    _process: Command | None = None
     _refused = 0
 
     def __init__(
@@ -97,9 +97,10 @@ class External(Talker):
                 "external needs the command of a program, as in external(command='python"
                 " propose.py')."
             )
-        check_number("timeout_seconds of external", timeout_seconds, above=True)
         self.command = command
-        self.timeout_seconds = timeout_seconds
+        self.timeout_seconds = check_number(
+            "timeout_seconds of external", timeout_seconds, above=True
+        )
 
     def opening(self, n: int) -> Mapping[str, Any]:
         """Ask for cells."""
@@ -114,7 +115,7 @@ class External(Talker):
                 wrote no JSON.
         """
         self._refused = self._refused + 1 if reply and "error" in reply else 0
-        process = self._running()
+        process = self._running
         if reply and self._refused == _MOST_REFUSED:
             process.kill()
             raise UserError(
@@ -132,11 +133,10 @@ class External(Talker):
         """
         super().tell(trials)
         if self.history:
-            self._running().send({"tell": list(map(written, trials))}, self.timeout_seconds)
+            self._running.send({"tell": list(map(written, trials))}, self.timeout_seconds)
 
+    @cached_property
     def _running(self) -> Command:
-        if self._process is None:
-            self._process = Command(self.command, "The program")
-            greeting = {**self.description(), "seed": self.seed()}
-            self._process.send(greeting, self.timeout_seconds)
-        return self._process
+        process = Command(self.command, "The program")
+        process.send({**self.description(), "seed": self.seed()}, self.timeout_seconds)
+        return process

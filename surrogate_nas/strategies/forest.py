@@ -8,7 +8,7 @@ trees instead of random forests, and no cell is asked at random.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Space
@@ -46,7 +46,7 @@ class ForestSearch(Guided):
         trees: int = 40,
         first_cells: int = 10,
     ) -> None:
-        self.trees = check_whole("The number of trees", trees, _PARTS)
+        check_whole("The number of trees", trees, _PARTS)
         super().__init__(
             space,
             seed=seed,
@@ -54,7 +54,4 @@ class ForestSearch(Guided):
             pool="mixed",
             first_cells=first_cells,
         )
-
-    def settings(self) -> dict[str, Any]:
-        """What the model is made with beside its seed."""
-        return {"parts": _PARTS, "trees": self.trees // _PARTS}
+        self.settings = {"parts": _PARTS, "trees": trees // _PARTS}

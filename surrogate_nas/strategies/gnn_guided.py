@@ -9,7 +9,7 @@ by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Space
@@ -56,8 +56,5 @@ class GnnGuided(Guided):
             first_cells=first_cells,
             patience=patience,
         )
-        self.steps = check_whole("The number of steps of gnn_guided", steps, 1)
-
-    def settings(self) -> dict[str, Any]:
-        """What the model is made with beside its seed."""
-        return {"steps": self.steps} if self.model == "gnn" else {}
+        check_whole("The number of steps of gnn_guided", steps, 1)
+        self.settings = {"steps": steps} if self.model == "gnn" else {}

@@ -11,7 +11,8 @@ says of its own uncertainty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -211,10 +212,9 @@ ACQUISITIONS: dict[str, Acquisition] = {
 
 _LEAST = 1e-12
 _WIDEST = 3.0
+# How much the logarithms of the losses of isomorphic cells are thought to differ by, before any two
+# are observed.
 _NOISE = 0.3
-"""How much the logarithms of the losses of isomorphic cells are thought to differ by, before any
-two are observed.
-"""
 _MOST_TRIES = 100
 
 
@@ -256,6 +256,7 @@ class Guided(Strategy):
     """
 
     uses_known: ClassVar[bool] = True
+    settings: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -282,13 +283,9 @@ class Guided(Strategy):
         self._observed: dict[Cell, Trial] = {}
         self._failed: set[Cell] = set()
         self._waiting: set[Cell] = set()
-        self._identities: dict[Cell, str] = {}
+        self._identity = cache(space.identity)
         self._fitted: tuple[Surrogate | None, float, int] = None, 0.0, 0
         make_model(self.model).prepare(space)  # not while a question waits
-
-    def settings(self) -> dict[str, Any]:
-        """What the model is made with beside its seed."""
-        return {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the trials; a cell observed again replaces its earlier trial, and one that
@@ -313,11 +310,8 @@ class Guided(Strategy):
             cell = self.space.sample(self.rng)
             if self._is_new(cell):
                 return cell
-        rest = (
-            [cell for cell in self.space if self._is_new(cell)]
-            if isinstance(self.space, Enumerable)
-            else []
-        )
+        listed = self.space if isinstance(self.space, Enumerable) else ()
+        rest = [each for each in listed if self._is_new(each)]
         return rest[self.rng.integers(len(rest))] if rest else cell
 
     def _is_new(self, cell: Cell) -> bool:
@@ -332,9 +326,8 @@ class Guided(Strategy):
         model, floor = self._model()
         if model is None or not pool:
             return []
-        merit = self.acquisition(
-            self._posterior(model, floor, pool, self._observed[ranked[0]].score), self.rng
-        )
+        best = self._observed[ranked[0]].score
+        merit = self.acquisition(self._posterior(model, floor, pool, best), self.rng)
         shuffled = self.rng.permutation(len(pool))
         chosen: dict[str, Cell] = {}
         for place in shuffled[np.argsort(merit[shuffled], kind="stable")]:
@@ -374,10 +367,9 @@ class Guided(Strategy):
         cheaper promises a gain.
         """
         observed: dict[str, list[float]] = {}
-        for cell, loss in zip(
-            self._observed, np.log(np.maximum(self._losses() - floor, _LEAST)), strict=True
-        ):
-            observed.setdefault(self._identity(cell), []).append(float(loss))
+        logarithms = np.log(np.maximum(self._losses() - floor, _LEAST)).tolist()
+        for cell, loss in zip(self._observed, logarithms, strict=True):
+            observed.setdefault(self._identity(cell), []).append(loss)
         free = len(self._observed) - len(observed)
         noise = np.sqrt(
             (_NOISE**2 + sum(len(each) * np.var(each) for each in observed.values())) / (1 + free)
@@ -386,19 +378,13 @@ class Guided(Strategy):
             if losses := observed.get(self._identity(cell)):
                 mean[place], spread[place] = np.mean(losses), min(spread[place], max(noise, _LEAST))
 
-    def _identity(self, cell: Cell) -> str:
-        if cell not in self._identities:
-            self._identities[cell] = self.space.identity(cell)
-        return self._identities[cell]
-
     def _model(self) -> tuple[Surrogate | None, float]:
         model, floor, seen = self._fitted
         if model is None or len(self._observed) >= seen + max(1, self.patience * seen):
             losses = self._losses()
-            model = None
-            floor = floor_of(losses)
+            model, floor = None, floor_of(losses)
             if len(np.unique(losses)) > 1:
-                model = make_model(self.model, seed=self._model_seed, **self.settings())
+                model = make_model(self.model, seed=self._model_seed, **self.settings)
                 model.fit(list(self._observed), losses - floor, self.space)
             self._fitted = model, floor, len(self._observed)
         return model, floor

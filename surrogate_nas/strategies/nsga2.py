@@ -13,6 +13,7 @@ until it is new, as far as a few tries find one. On one objective the rank is th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 import numpy as np
@@ -22,12 +23,12 @@ from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.strategies.base import OneByOne
 
 _MOST_TRIES = 20
 
 
-class NSGA2(Strategy):
+class NSGA2(OneByOne):
     """Children of binary tournaments; parents and children of a generation compete for the next
     population.
 
@@ -65,10 +66,6 @@ class NSGA2(Strategy):
         self._children: list[Trial] = []
         self._seen: set[Cell] = set()
 
-    def ask(self, n: int) -> Sequence[Cell]:
-        """Propose children, or random cells until the first population is full."""
-        return [self._new() for _ in range(n)]
-
     def tell(self, trials: Sequence[Trial]) -> None:
         """Let trials compete; a generation ends when it has as many children as the population has
         parents.
@@ -80,11 +77,10 @@ class NSGA2(Strategy):
                 self._parents = survivors(self._parents + self._children, self.population)
                 self._children = []
 
-    def _new(self) -> Cell:
+    def _next(self) -> Cell:
         cell = self._child() if self._parents else self.space.sample(self.rng)
-        for _ in range(_MOST_TRIES):
-            if cell not in self._seen:
-                break
+        tries = 0
+        while cell in self._seen and (tries := tries + 1) <= _MOST_TRIES:
             cell = (
                 self.space.mutate(cell, self.rng) if self._parents else self.space.sample(self.rng)
             )
@@ -92,19 +88,11 @@ class NSGA2(Strategy):
         return cell
 
     def _child(self) -> Cell:
-        first = self._winner()
-        second = self._winner()
-        cell = first.cell
+        cell, other = self._winner().cell, self._winner().cell
         if isinstance(self.space, ChoiceSpace) and self.rng.random() < self.crossover:
             taken = self.rng.random(len(cell.choices)) < 0.5
-            mixed = [
-                a if mine else b
-                for a, b, mine in zip(cell.choices, second.cell.choices, taken, strict=True)
-            ]
-            try:
-                cell = self.space.at(mixed)
-            except UserError:  # the mixture is no cell
-                cell = first.cell
+            with suppress(UserError):  # the mixture is no cell
+                cell = self.space.at(np.where(taken, cell.choices, other.choices).tolist())
         return self.space.mutate(cell, self.rng)
 
     def _winner(self) -> Trial:

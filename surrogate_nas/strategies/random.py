@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.strategies.base import OneByOne
 
 
-class RandomSearch(Strategy):
+class RandomSearch(OneByOne):
     """Draws unknown cells uniformly; once all are known, any cell.
 
     Example:
@@ -28,9 +28,8 @@ class RandomSearch(Strategy):
         super().__init__(space, seed=seed)
         self._known: set[Cell] = set()
 
-    def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Draw cells."""
-        return [self._draw() for _ in range(n)]
+    def _next(self) -> Cell | Request:
+        return self._draw()
 
     def _draw(self) -> Cell:
         cell = self.space.sample(self.rng)

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.strategies.base import OneByOne
 
 _MOST_DRAWS = 100
 
 
-class RandomMutation(Strategy):
+class RandomMutation(OneByOne):
     """Mutates cells that were told, whatever their scores.
 
     Args:
@@ -36,15 +36,10 @@ class RandomMutation(Strategy):
         self._told: list[Cell] = []
         self._asked: set[Cell] = set()
 
-    def ask(self, n: int) -> Sequence[Cell]:
-        """Mutations that were not evaluated before, as far as some are found."""
-        return [self._one() for _ in range(n)]
-
-    def _one(self) -> Cell:
+    def _next(self) -> Cell:
         cell = self._mutation()
-        for _ in range(_MOST_DRAWS):
-            if cell not in self._asked:
-                break
+        tries = 0
+        while cell in self._asked and (tries := tries + 1) <= _MOST_DRAWS:
             cell = self._mutation()
         self._asked.add(cell)
         return cell

@@ -6,13 +6,11 @@ that is drawn again is asked again and charged again; `random` is the same witho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from surrogate_nas.space import Cell
-from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.strategies.base import OneByOne
 
 
-class RandomSampling(Strategy):
+class RandomSampling(OneByOne):
     """Draws cells uniformly and learns nothing.
 
     Example:
@@ -29,6 +27,5 @@ class RandomSampling(Strategy):
         (12, 4)
     """
 
-    def ask(self, n: int) -> Sequence[Cell]:
-        """Draw cells."""
-        return [self.space.sample(self.rng) for _ in range(n)]
+    def _next(self) -> Cell:
+        return self.space.sample(self.rng)

@@ -22,7 +22,7 @@ import numpy as np
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space, listed
-from surrogate_nas.strategies.bo.points import Points, whole
+from surrogate_nas.strategies.bo.pool import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.surrogates.gp import normal_scores
 
@@ -72,8 +72,8 @@ class ZeroCost(BayesianOptimisation):
         """
         cells = listed(self.space)
         points = whole(cells, not self._all_known)
-        _, first = np.unique(points.of_cell, return_index=True)
-        members = [cells[int(place)] for place in first]
+        firsts = np.unique(points.of_cell, return_index=True)[1].tolist()
+        members = [cells[place] for place in firsts]
         scores = np.column_stack(
             [normal_scores(self.known.metric(name, members)) for name in self.known.proxies]
         )
@@ -109,9 +109,7 @@ class ZeroCost(BayesianOptimisation):
         return [int(place) for place in order[~is_tied][::-1]]
 
     def _points(self) -> Points:
-        points = super()._points()
+        views, of_cell = super()._points()
         if not self._guided:
-            return points
-        return Points(
-            (*(points.views if self.sees_cells else ()), *self._promised.views), points.of_cell
-        )
+            return Points(views, of_cell)
+        return Points((*(views if self.sees_cells else ()), *self._promised.views), of_cell)

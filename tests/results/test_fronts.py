@@ -22,8 +22,8 @@ from surrogate_nas.runs.scale import frame_of, hypervolume, nondominated
 from surrogate_nas.space import Cell, ChoiceSpace
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo import front as ehvi
-from surrogate_nas.strategies.bo.expert import Seen
 from surrogate_nas.strategies.nsga2 import NSGA2, crowding, survivors
+from surrogate_nas.surrogates.gaussian import Posterior
 from tests.conftest import Snas
 
 REFERENCE = np.array([1.1, 1.0, 0.9])
@@ -97,7 +97,7 @@ def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
 def test_what_is_believed_gains_what_many_draws_add_on_average(n: int) -> None:
     rng = np.random.default_rng(1)
     k = 4
-    seen = [Seen(rng.normal(-0.5, 0.3, k), rng.uniform(0.05, 0.5, k)) for _ in range(n - 1)]
+    seen = [Posterior(rng.normal(-0.5, 0.3, k), rng.uniform(0.05, 0.5, k)) for _ in range(n - 1)]
     known = rng.random((k, n)) * 0.3
     learned = [ehvi.Believed(known[:, j], -0.1, [each]) for j, each in enumerate(seen)]
     gain = ehvi.expected_gain([*learned, ehvi.Believed(known[:, -1])], POINTS[:, :n], REFERENCE[:n])

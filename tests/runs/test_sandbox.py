@@ -59,7 +59,7 @@ def told(run: Run) -> list[tuple[str, float]]:
 
 SHARING = '''"""A strategy that refuses to compute the points of its space."""
 
-from surrogate_nas.strategies.bo.points import whole
+from surrogate_nas.strategies.bo.pool import whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 
 

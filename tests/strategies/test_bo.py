@@ -14,7 +14,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
 from surrogate_nas.space.product import is_scale
 from surrogate_nas.strategies import resolve
-from surrogate_nas.strategies.bo.points import some, whole
+from surrogate_nas.strategies.bo.pool import some, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 
 NONE: NDArray[np.intp] = np.empty(0, dtype=np.intp)

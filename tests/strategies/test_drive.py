@@ -18,7 +18,7 @@ from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.strategies.epochs.drive import Signal
+from surrogate_nas.strategies.epochs.rungs import Signal
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas, assert_one_clear_line
 

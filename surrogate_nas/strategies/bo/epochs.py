@@ -21,19 +21,17 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies.bo.expert import Places, Seen
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
-from surrogate_nas.strategies.epochs.drive import Drive
-from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
-from surrogate_nas.surrogates.gaussian import Floats
+from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
+from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
 
 _LATE = 1
+# The experts of L beyond what is read early, and of that; those of L alone come first.
 _EARLY = 2
-"""The experts of L beyond what is read early, and of that; those of L alone come first."""
 _LEAST = 2
+# Of the variance of what is read, against slopes of cells that hardly differ.
 _RIDGE = 0.1
-"""Of the variance of what is read, against slopes of cells that hardly differ."""
 
 
 class _Link(NamedTuple):
@@ -213,7 +211,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         places: Places,
         pending: Places,
         targets: Sequence[Floats],
-    ) -> list[Seen]:
+    ) -> list[Posterior]:
         """What is read early, or predicted of it, times a slope, and what is predicted of the
         rest.
         """
@@ -241,7 +239,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             second = remaining.at(of_candidate)
             mean = rate * np.where(was_read, reading, first.mean) + second.mean
             scores.append(
-                Seen(mean, np.where(was_read, 0.0, rate**2 * first.variance) + second.variance)
+                Posterior(mean, np.where(was_read, 0.0, rate**2 * first.variance) + second.variance)
             )
         return scores
 

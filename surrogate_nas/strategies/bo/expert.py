@@ -8,12 +8,17 @@ point with an earlier one by half.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.strategies.guided import logarithm_of
+from surrogate_nas.surrogates import Surrogate, make_model, model_class
 from surrogate_nas.surrogates.gaussian import (
     MOST_FOR_LIKELIHOOD,
     Floats,
@@ -26,13 +31,10 @@ from surrogate_nas.surrogates.gaussian import (
     squared_distances,
 )
 
-__all__ = ["Expert", "Hyper", "Places", "Seen"]
-
-Seen: TypeAlias = Posterior
 _GROWTH = 1.1
 _GROWTH_OF_TWINS = 1.5
+# Told cells that there is room for at once; what of it is not used is never touched.
 _ROOM = 256
-"""Told cells that there is room for at once; what of it is not used is never touched."""
 
 
 class Expert:
@@ -61,7 +63,7 @@ class Expert:
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
         self._observed: Places = np.empty(0, dtype=np.intp)
         self._away: NDArray[np.float32] = np.empty((0, len(points)), dtype=np.float32)
-        self._process: GrowingProcess | None = None
+        self._process = GrowingProcess(len(points), 1 + self.hyper.shared, self.hyper.noise)
 
     def extend(self, points: NDArray[np.floating[Any]]) -> None:
         """Add points; those that were there keep their places.
@@ -78,8 +80,7 @@ class Expert:
         away[:n] = np.hstack([self._away[:n], to_new])
         self._away, self._points = away, np.vstack([self._points, new])
         self._norms = np.concatenate([self._norms, norms])
-        if self._process is not None:
-            self._process.add_points(self._smooth(to_new[: self._process.n_observed]))
+        self._process.add_points(self._smooth(to_new[: self._process.n_observed]))
 
     def is_due(self, observed: Places) -> bool:
         """Whether ℓ, a and b are to be fitted again.
@@ -98,7 +99,7 @@ class Expert:
         pending: Places,
         *,
         waits: bool = False,
-    ) -> Seen:
+    ) -> Posterior:
         """Mean and variance at all points, given observed cells and pending ones at their expected
         values.
 
@@ -114,10 +115,6 @@ class Expert:
         if self.is_due(observed) and not (waits and self._fitted[0]):
             self._fit(target)
             self._fitted = len(observed), len(observed) - len(np.unique(observed))
-        if self._process is None:
-            self._process = GrowingProcess(
-                len(self._points), 1 + self.hyper.shared, self.hyper.noise
-            )
         if not self._process.n_observed:
             self._process.observe_all(observed, partial(self._covariance_within, observed))
         for number in range(self._process.n_observed, len(observed)):
@@ -160,11 +157,11 @@ class Expert:
 
     def _fit(self, target: Floats) -> None:
         """Fit ℓ, a and b again; where they stay the same, so does the factor."""
-        chosen = np.arange(len(target))
-        if len(chosen) > MOST_FOR_LIKELIHOOD:
-            chosen = np.random.default_rng([self._seed, len(chosen)]).permutation(chosen)[
-                :MOST_FOR_LIKELIHOOD
-            ]
+        n = len(target)
+        chosen = np.arange(n)
+        if n > MOST_FOR_LIKELIHOOD:
+            rng = np.random.default_rng([self._seed, n])
+            chosen = rng.permutation(chosen)[:MOST_FOR_LIKELIHOOD]
         observed = self._observed[chosen]
         points = self._points[observed].astype(np.float64)
         best = most_likely(
@@ -175,5 +172,106 @@ class Expert:
         )
         if best != self.hyper:
             self.hyper = best
-            if self._process is not None:
-                self._process.begin(1 + best.shared, best.noise)
+            self._process.begin(1 + best.shared, best.noise)
+
+
+# A surrogate in the place of the processes, so that what these are worth can be measured.
+
+
+# The surrogate is fitted anew when so large a share of the observed cells is new to it.
+_PATIENCE = 0.1
+
+
+class _Fitted(NamedTuple):
+    """A surrogate of one objective.
+
+    Attributes:
+        surrogate: None where all values were equal.
+        pole: What was taken off the values.
+        n: From how many cells it learned.
+        level: The mean logarithm of what it learned.
+        predicted: Mean and variance of the cells that it has predicted: they are asked about again
+            and again.
+    """
+
+    surrogate: Surrogate | None
+    pole: float
+    n: int
+    level: float
+    predicted: dict[Cell, tuple[float, float]]
+
+
+class Substitute:
+    """A surrogate of each objective, refitted from time to time.
+
+    Args:
+        model: A key of `surrogate_nas.surrogates.MODELS`, or ``file.py:Class``.
+        space: That of the cells.
+        seed: Of every fit.
+
+    Raises:
+        UserError: There is no such model, or it cannot read the space.
+
+    Example:
+        >>> from surrogate_nas.space import nb201
+        >>> cells = nb201()[:40]
+        >>> values = np.array([sum(cell.choices) + 1.0 for cell in cells])
+        >>> pole, seen = Substitute("ridge", nb201(), seed=0).predict(0, cells, values, 0.5, cells)
+        >>> bool(pole < 1.0), bool(np.corrcoef(seen.mean, values)[0, 1] > 0.9)
+        (True, True)
+    """
+
+    def __init__(self, model: str, space: Space, seed: int) -> None:
+        if not model_class(model).reads(space):
+            raise UserError(
+                f"The model {model} cannot read cells of {space.name}; gp, extra_trees and ridge"
+                " can."
+            )
+        self._model = model
+        self._space = space
+        self._seed = seed
+        self._by_objective: dict[int, _Fitted] = {}
+        make_model(model).prepare(space)
+
+    def predict(
+        self,
+        objective: int,
+        cells: Sequence[Cell],
+        values: Floats,
+        sharpness: float,
+        asked: Sequence[Cell],
+    ) -> tuple[float, Posterior]:
+        """The pole, and mean and variance of log(value − pole) of some cells.
+
+        Args:
+            objective: Its number.
+            cells: The observed cells, at least one.
+            values: What is learned of them, shape ``(n,)``.
+            sharpness: How far below the least value the pole lies, as a share of the distance to
+                the median.
+            asked: The cells to predict, ``k`` of them.
+        """
+        fitted = self._by_objective.get(objective)
+        if (
+            fitted is None
+            or len(cells) >= (1 + _PATIENCE) * fitted.n
+            or values.min() <= fitted.pole
+        ):
+            fitted = self._by_objective[objective] = self._fit(cells, values, sharpness)
+        if fitted.surrogate is None:
+            return fitted.pole, Posterior(np.full(len(asked), fitted.level), np.ones(len(asked)))
+        if new := [cell for cell in asked if cell not in fitted.predicted]:
+            mean, std = logarithm_of(fitted.surrogate.predict(new, by_region=False))
+            fitted.predicted.update(
+                zip(new, zip(mean.tolist(), (std**2).tolist(), strict=True), strict=True)
+            )
+        return fitted.pole, Posterior(*np.array([fitted.predicted[cell] for cell in asked]).T)
+
+    def _fit(self, cells: Sequence[Cell], values: Floats, sharpness: float) -> _Fitted:
+        least = float(values.min())
+        pole = least - sharpness * ((float(np.median(values)) - least) or 1.0)
+        above = values - pole
+        surrogate = None
+        if len(cells) > 1 and np.ptp(above) > 0:
+            surrogate = make_model(self._model, seed=self._seed).fit(cells, above, self._space)
+        return _Fitted(surrogate, pole, len(cells), float(np.log(above).mean()), {})

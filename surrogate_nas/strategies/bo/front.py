@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.bo.expert import Seen
-from surrogate_nas.surrogates.gaussian import Floats
+from surrogate_nas.surrogates.gaussian import Floats, Posterior
 
+# How far beyond what is told the reference lies, as a share of its range.
 _MARGIN = 0.1
-"""How far beyond what is told the reference lies, as a share of its range."""
 _FENCE = 1.5
+# Beyond two objectives a front is thinned until it makes about so many boxes.
 _MOST_BOXES = 3000
-"""Beyond two objectives a front is thinned until it makes about so many boxes."""
 
 
 class Believed(NamedTuple):
@@ -45,7 +44,7 @@ class Believed(NamedTuple):
 
     known: Floats
     pole: float = 0.0
-    seen: Sequence[Seen] = ()
+    seen: Sequence[Posterior] = ()
 
     def below(self, levels: Floats) -> Floats:
         """E max(level − value, 0), averaged over the experts, shape ``(k, levels)``."""
@@ -57,11 +56,11 @@ class Believed(NamedTuple):
     @property
     def expected(self) -> Floats:
         """The middle of what is thought, shape ``(k,)``."""
-        means = [np.exp(each.mean) for each in self.seen]
-        return np.asarray(self.known + self.pole + (sum(means) / len(means) if means else 0.0))
+        learned = sum(np.exp(each.mean) for each in self.seen) / max(len(self.seen), 1)
+        return np.asarray(self.known + self.pole + learned)
 
 
-def shortfall(room: Floats, seen: Seen) -> Floats:
+def shortfall(room: Floats, seen: Posterior) -> Floats:
     """E max(room − value, 0) of log-normal values; 0 where there is no room, shape as `room`.
 
     Args:
@@ -69,8 +68,8 @@ def shortfall(room: Floats, seen: Seen) -> Floats:
         seen: Mean and variance of the values' logarithms, shapes ``(k,)``.
     """
     mean, variance = (np.broadcast_to(part[:, None], room.shape)[room > 0] for part in seen)
-    deviation = np.sqrt(variance)
     left = room[room > 0]
+    deviation = np.sqrt(variance)
     q = (np.log(left) - mean) / deviation
     shortfalls = np.zeros(room.shape)
     shortfalls[room > 0] = left * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))

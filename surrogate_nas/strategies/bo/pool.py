@@ -1,6 +1,11 @@
 """The cells that `bo` may ask for, as its experts see them: all of a listed space, else a growing
 choice.
 
+A space says by `Space.views` which of its encodings tell what a cell computes; each is an expert's.
+Where classes of equal functions are known a point is a class, with the mean of its members'
+columns; elsewhere it is a cell. Columns are standardised, over the points of a space that is listed
+and else over its reference sample.
+
 A choice begins with random cells and mutations of the best told; a question adds a few mutations,
 and the neighbours of a new best cell. What was encoded and taken in before stays, until the choice
 is so large that it begins anew.
@@ -9,28 +14,157 @@ is so large that it begins anew.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space import Cell, Enumerable, Space
-from surrogate_nas.strategies.bo.expert import Expert, Seen
-from surrogate_nas.strategies.bo.points import Points, View, some
-from surrogate_nas.surrogates.gaussian import Floats, Places
+from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
+from surrogate_nas.space.cell import Choices
+from surrogate_nas.strategies.bo.expert import Expert
+from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
+
+View: TypeAlias = NDArray[np.float32]
+"""Where points are, as an expert sees them, shape ``(m, d)``."""
+
+_COSTS = "one_hot"
+# Of what is built, in the squared distance, where R has to be learned too.
+_WEIGHT_OF_COSTS = 0.25
+
+
+class Points(NamedTuple):
+    """Points, as each expert sees them.
+
+    Attributes:
+        views: A matrix each, shape ``(m, d)``, two random points about 1 apart.
+        of_cell: The point of every cell, shape ``(n,)``.
+    """
+
+    views: tuple[View, ...]
+    of_cell: Places
+
+
+class _Standard(NamedTuple):
+    centre: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, columns: Floats, share: float) -> Self:
+        """From many points; `share` is the mean squared distance of two of them afterwards."""
+        deviation = columns.std(axis=0)
+        varying = deviation > 0
+        spread = np.where(varying, deviation, 1.0) * np.sqrt(2 * max(int(varying.sum()), 1) / share)
+        return cls(columns.mean(axis=0), spread)
+
+    def __call__(self, columns: Floats) -> Floats:
+        return np.asarray((columns - self.centre) / self.spread)
+
+
+def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
+    names = view.split("+")
+    if not with_costs or _COSTS in names or _COSTS not in space.encodings:
+        return [(name, 1 / len(names)) for name in names]
+    return [
+        *((name, (1 - _WEIGHT_OF_COSTS) / len(names)) for name in names),
+        (_COSTS, _WEIGHT_OF_COSTS),
+    ]
+
+
+def _encoded(space: Space, name: str, choices: Choices) -> Floats:
+    return np.asarray(space.encodings[name](choices), dtype=np.float64)
+
+
+def _views(
+    space: Space, with_costs: bool, block: Callable[[str, float], tuple[_Standard, Floats]]
+) -> tuple[View, ...]:
+    """Two at least, since every second expert is of another sharpness.
+
+    Args:
+        block: By an encoding and its share, how its columns are standardised, and the columns.
+    """
+
+    @cache
+    def joined(view: str) -> View:
+        blocks = [block(name, share) for name, share in _blocks(space, view, with_costs)]
+        return np.hstack([standard(columns).astype(np.float32) for standard, columns in blocks])
+
+    return tuple(map(joined, space.views * 2 if len(space.views) == 1 else space.views))
+
+
+@lru_cache(maxsize=4)
+def whole(space: Enumerable, with_costs: bool) -> Points:
+    """The points of all cells of a space."""
+    classes = None if with_costs else space.classes
+    of_cell: Places = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
+
+    @cache
+    def means(name: str) -> Floats:
+        return _averaged(_encoded(space, name, space.choices), of_cell)
+
+    def block(name: str, share: float) -> tuple[_Standard, Floats]:
+        return _Standard.of(means(name), share), means(name)
+
+    return Points(_views(space, with_costs, block), of_cell)
+
+
+def _averaged(cells: Floats, of_cell: Places) -> Floats:
+    counts = np.bincount(of_cell)
+    if len(counts) == len(cells):
+        return cells
+    sums = np.add.reduceat(cells[np.argsort(of_cell, kind="stable")], np.cumsum(counts) - counts)
+    return np.asarray(sums / counts[:, None])
+
+
+LARGEST_LISTED = 32_768
+"""The most cells of a space of which all are points."""
+
+
+def prepare(space: Space) -> None:
+    """Work out what points follow from, where nothing of R has to be learned."""
+    if is_listed(space):
+        whole(listed(space), False)
+    else:
+        some(space, [space.reference], False)
+
+
+def is_listed(space: Space) -> bool:
+    """Whether all cells of a space are points, and not only some."""
+    return isinstance(space, Enumerable) and space.size <= LARGEST_LISTED
+
+
+@lru_cache(maxsize=16)
+def _surveyed(space: Space, name: str, share: float) -> _Standard:
+    return _Standard.of(_encoded(space, name, space.reference_choices), share)
+
+
+def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
+    """The points of some cells, one each.
+
+    Args:
+        space: Their space.
+        cells: Different cells.
+        with_costs: As for `whole`.
+    """
+    choices = choices_of(cells)
+
+    def block(name: str, share: float) -> tuple[_Standard, Floats]:
+        return _surveyed(space, name, share), _encoded(space, name, choices)
+
+    return Points(_views(space, with_costs, block), np.arange(len(cells)))
+
 
 _DRAWN = 700
 _FIRST_CHILDREN = 30
+# Random cells at the start, mutations of every parent then, and at every later question.
 _CHILDREN = 3
-"""Random cells at the start, mutations of every parent then, and at every later question."""
 _MOST = 4_000
 _MOST_NEIGHBOURS = 300
+# Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b
+# alone.
 _LONG = 1_000_000
-"""Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b
-alone.
-"""
 
 
 class Pool(ABC):
@@ -40,6 +174,7 @@ class Pool(ABC):
         known: See `Strategy.known`.
         objectives: How many there are.
         seed: Of the experts.
+        rng: Draws cells, and chooses among equally cheap ones.
 
     Attributes:
         cells: In the order of their places.
@@ -53,13 +188,13 @@ class Pool(ABC):
     known: Floats
     allowed: NDArray[np.bool_]
 
-    def __init__(self, known: Any, objectives: int, seed: int) -> None:
+    def __init__(self, known: Any, objectives: int, seed: int, rng: np.random.Generator) -> None:
         self._known = known
         self._objectives = objectives
         self._seed = seed % 2**32
         self._views: tuple[View, ...] = ()
+        self._rng = rng
         self._experts: dict[int, list[Expert]] = {}
-        self._place: dict[Cell, int] = {}
 
     def seen(
         self,
@@ -67,7 +202,7 @@ class Pool(ABC):
         observed: Places,
         targets: Sequence[Floats],
         pending: Places,
-    ) -> list[Seen]:
+    ) -> list[Posterior]:
         """What the experts of an objective, one for each view, say of all points.
 
         Args:
@@ -83,9 +218,7 @@ class Pool(ABC):
         waiting = self.of_cell[pending]
         experts = self._experts[part]
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
-        turn = (
-            next((expert for expert in experts if expert.is_due(at)), None) if takes_long else None
-        )
+        turn = next((expert for expert in experts if expert.is_due(at)), None)
         return [
             expert.observe(at, y, waiting, waits=takes_long and expert is not turn)
             for expert, y in zip(experts, cycle(targets), strict=False)
@@ -109,12 +242,9 @@ class Pool(ABC):
             free: Of all cells, shape ``(n,)``.
         """
 
+    @abstractmethod
     def around(self, cell: Cell) -> Places:
         """The places of a cell's neighbours."""
-        return self.places(self._neighbours(cell))
-
-    @abstractmethod
-    def _neighbours(self, cell: Cell) -> Sequence[Cell]: ...
 
 
 class Whole(Pool):
@@ -122,36 +252,22 @@ class Whole(Pool):
 
     Args:
         space: The space.
-        points: See `surrogate_nas.strategies.bo.points.whole`.
-        known: See `Strategy.known`.
-        objectives: How many there are.
-        seed: Of the experts.
-        rng: Chooses among equally cheap cells of a point.
+        points: See `whole`.
+        shared: As for `Pool`.
     """
 
-    def __init__(
-        self,
-        space: Enumerable,
-        points: Points,
-        known: Any,
-        objectives: int,
-        seed: int,
-        rng: np.random.Generator,
-    ) -> None:
-        super().__init__(known, objectives, seed)
+    def __init__(self, space: Enumerable, points: Points, *shared: Any) -> None:
+        super().__init__(*shared)
         self.cells = space
         self._space = space
         self._views, self.of_cell = points
         self.known, self.allowed = self._look_up(space)
-        self._order = np.lexsort((rng.random(len(space)), self.known.sum(axis=1), self.of_cell))
+        ties = self._rng.random(len(space))
+        self._order = np.lexsort((ties, self.known.sum(axis=1), self.of_cell))
 
     def places(self, cells: Iterable[Cell]) -> Places:
         """Where cells are in the order of the space."""
-        cells = list(cells)
-        for cell in cells:
-            if cell not in self._place:
-                self._place[cell] = self._space.index(cell)
-        return np.array([self._place[cell] for cell in cells], dtype=np.intp)
+        return np.array([cell.index for cell in cells], dtype=np.intp)
 
     def cheapest(self, free: NDArray[np.bool_]) -> Places:
         """Of every point the free cell of least known λR."""
@@ -159,8 +275,9 @@ class Whole(Pool):
         of_left = self.of_cell[left]
         return np.asarray(left[np.concatenate([[True], of_left[1:] != of_left[:-1]])])
 
-    def _neighbours(self, cell: Cell) -> Sequence[Cell]:
-        return self._space.neighbours(cell)
+    def around(self, cell: Cell) -> Places:
+        """The places of all neighbours."""
+        return self.places(self._space.neighbours(cell))
 
 
 class Choice(Pool):
@@ -168,32 +285,20 @@ class Choice(Pool):
 
     Args:
         space: The space.
-        with_costs: See `surrogate_nas.strategies.bo.points.some`.
-        known: See `Strategy.known`.
-        objectives: How many there are.
-        seed: Of the experts.
-        rng: Draws cells and mutations.
+        with_costs: See `some`.
+        shared: As for `Pool`.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        with_costs: bool,
-        known: Any,
-        objectives: int,
-        seed: int,
-        rng: np.random.Generator,
-    ) -> None:
-        super().__init__(known, objectives, seed)
+    def __init__(self, space: Space, with_costs: bool, *shared: Any) -> None:
+        super().__init__(*shared)
         self._space = space
         self._with_costs = with_costs
-        self._rng = rng
         self._around: dict[Cell, Sequence[Cell]] = {}
         self._begin()
 
     def _begin(self) -> None:
         self.cells: list[Cell] = []
-        self._place = {}
+        self._place: dict[Cell, int] = {}
         self.of_cell = np.empty(0, dtype=np.intp)
         self.known = np.empty((0, self._objectives))
         self.allowed = np.empty(0, dtype=bool)
@@ -202,25 +307,22 @@ class Choice(Pool):
     def grow(self, fixed: Sequence[Cell], parents: Sequence[Cell]) -> None:
         """Add mutations, or start a new pool where that is due."""
         anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(fixed))
-        before = self._experts
+        before: dict[int, list[Expert]] = {}
         if anew:
             self._begin()
-            self._experts = {}
-        mutate = self._space.mutate
+            before, self._experts = self._experts, before
         times = _FIRST_CHILDREN if anew else _CHILDREN
-        near = [mutate(parent, self._rng) for parent in parents for _ in range(times)]
+        near = [self._space.mutate(cell, self._rng) for cell in parents for _ in range(times)]
         drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
         self.places([*fixed, *near, *drawn])
-        if anew:
-            for part, experts in before.items():
-                pairs = zip(self._views, experts, strict=True)
-                self._experts[part] = [Expert(view, self._seed, like) for view, like in pairs]
+        for part, experts in before.items():
+            pairs = zip(self._views, experts, strict=True)
+            self._experts[part] = [Expert(view, self._seed, like) for view, like in pairs]
 
     def places(self, cells: Iterable[Cell]) -> Places:
         """Where cells are; those that were not there are added."""
         cells = list(cells)
-        new = list(dict.fromkeys(cell for cell in cells if cell not in self._place))
-        if new:
+        if new := list(dict.fromkeys(cell for cell in cells if cell not in self._place)):
             self._add(new)
         return np.array([self._place[cell] for cell in cells], dtype=np.intp)
 
@@ -234,19 +336,18 @@ class Choice(Pool):
             for expert, view in zip(experts, views, strict=True):
                 expert.extend(view)
         known, allowed = self._look_up(cells)
-        self.known, self.allowed = (
-            np.vstack([self.known, known]),
-            np.concatenate([self.allowed, allowed]),
-        )
+        self.known = np.vstack([self.known, known])
+        self.allowed = np.concatenate([self.allowed, allowed])
         self.of_cell = np.arange(len(self.cells))
 
     def cheapest(self, free: NDArray[np.bool_]) -> Places:
         """All free cells."""
         return np.flatnonzero(free)
 
-    def _neighbours(self, cell: Cell) -> Sequence[Cell]:
+    def around(self, cell: Cell) -> Places:
+        """The places of some neighbours, which stay the same."""
         if cell not in self._around:
             near = self._space.neighbours(cell)
             chosen = self._rng.permutation(len(near))[:_MOST_NEIGHBOURS]
             self._around[cell] = [near[int(place)] for place in chosen]
-        return self._around[cell]
+        return self.places(self._around[cell])

@@ -14,7 +14,7 @@ are learned each by itself, and the expected gain is that of hypervolume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from typing import ClassVar
 
@@ -28,7 +28,7 @@ from surrogate_nas.space import Cell, Space, listed
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.bo.expert import Places, Seen
+from surrogate_nas.strategies.bo.expert import Substitute
 from surrogate_nas.strategies.bo.front import (
     Believed,
     expected_gain,
@@ -36,18 +36,24 @@ from surrogate_nas.strategies.bo.front import (
     reference_of,
     shortfall,
 )
-from surrogate_nas.strategies.bo.points import Points, is_listed, prepare, whole
-from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
-from surrogate_nas.strategies.bo.substitute import Substitute
+from surrogate_nas.strategies.bo.pool import (
+    Choice,
+    Points,
+    Pool,
+    Whole,
+    is_listed,
+    prepare,
+    whole,
+)
 from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, LossPosterior
 from surrogate_nas.strategies.nsga2 import survivors
-from surrogate_nas.surrogates.gaussian import Floats
+from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
 
 _PARENTS = 10
 _CENTRES = 10
 _ALIKE = 1e-9
+# The acquisitions that are a score to be minimised, and no gain.
 _SCORED = ("thompson", "confidence_bound", "greedy")
-"""The acquisitions that are a score to be minimised, and no gain."""
 _ROUND = ("improvement", "probability", "improvement", "near")
 _EXPERTS = "experts"
 _BY_TURNS = "by_turns"
@@ -202,7 +208,11 @@ class BayesianOptimisation(Strategy):
 
     def _grown(self) -> Pool:
         if self._pool is None:
-            self._pool = self._new_pool()
+            shared = self.known, self.objectives, self._seed, self.rng
+            if self._listed:
+                self._pool = Whole(listed(self.space), self._points(), *shared)
+            else:
+                self._pool = Choice(self.space, not self._all_known, *shared)
         if isinstance(self._pool, Choice):
             self._pool.grow(self._evaluated_cells(), self._ranked()[:_PARENTS])
         return self._pool
@@ -216,20 +226,6 @@ class BayesianOptimisation(Strategy):
     def _evaluated_cells(self) -> list[Cell]:
         return [*self._trials, *self._pending]
 
-    def _new_pool(self) -> Pool:
-        if self._listed:
-            return Whole(
-                listed(self.space),
-                self._points(),
-                self.known,
-                self.objectives,
-                self._seed,
-                self.rng,
-            )
-        return Choice(
-            self.space, not self._all_known, self.known, self.objectives, self._seed, self.rng
-        )
-
     def _points(self) -> Points:
         return whole(listed(self.space), not self._all_known)
 
@@ -240,24 +236,21 @@ class BayesianOptimisation(Strategy):
         trials = self._trials.values()
         scores = np.array([trial.score for trial in trials])
         feasible = np.array([trial.feasible for trial in trials])
-        if not feasible.any():
-            best = float((scores if not self._all_known else _sums(trials)).min())
-            worst = np.inf
-        else:
-            best = float(scores[feasible].min())
-            worst = float(scores[feasible].max())
+        counted = feasible if feasible.any() else np.ones(len(trials), dtype=bool)
         if self._all_known:  # an infeasible cell tells of L as much as any
-            return np.where(feasible, scores, _sums(trials)) - known, best
-        return np.minimum(scores, worst) - known, best
+            sums = np.array([trial.loss + trial.penalty for trial in trials])
+            scores = np.where(feasible, scores, sums)
+        else:
+            scores = np.minimum(scores, scores[counted].max())
+        return scores - known, float(scores[counted].min())
 
     def _best_place(self, pool: Pool) -> int | None:
         rule = self._rule()
         around = self._around_best(pool) if rule == "near" else self._in_pool(pool)
-        places, pending = pool.places(self._trials), pool.places(self._pending)
-        penalty = pool.known.sum(axis=1)
-        free = _free(pool.allowed, [*places, *pending])
+        places, pending, free = self._taken(pool)
         if not free.any():
             return None
+        penalty = pool.known.sum(axis=1)
         values, best = self._targets(penalty[places])
         settled = _settled(pool.of_cell, places, values, penalty)
         free = _narrowed(free, _among(around, len(free)), ~settled, self._apart(pool, pending))
@@ -315,20 +308,18 @@ class BayesianOptimisation(Strategy):
         """
         if self._substitute is None:
             least = values.min()
-            wanted = best - np.median(penalty)
+            wanted = min(least, best - np.median(penalty))
             learned = [
                 sharpened(values, self.sharpness, least),
-                sharpened(values, self.mildness, min(least, wanted)),
+                sharpened(values, self.mildness, wanted),
             ]
-            all_seen = self._seen(
-                pool, candidates, places, pending, [target for _, target in learned]
-            )
+            targets = [target for _, target in learned]
+            all_seen = self._seen(pool, candidates, places, pending, targets)
             believed = list(zip(cycle([pole for pole, _ in learned]), all_seen, strict=False))
         else:
             asked = [pool.cells[int(place)] for place in candidates]
-            believed = [
-                self._substitute.predict(0, list(self._trials), values, self.sharpness, asked)
-            ]
+            cells = list(self._trials)
+            believed = [self._substitute.predict(0, cells, values, self.sharpness, asked)]
         if rule in _SCORED:
             return -self._scored(rule, believed, penalty, best)
         gain = np.zeros(len(candidates))
@@ -339,7 +330,7 @@ class BayesianOptimisation(Strategy):
     def _scored(
         self,
         rule: str,
-        believed: Sequence[tuple[float, Seen]],
+        believed: Sequence[tuple[float, Posterior]],
         penalty: Floats,
         best: float,
     ) -> Floats:
@@ -361,7 +352,7 @@ class BayesianOptimisation(Strategy):
         places: Places,
         pending: Places,
         targets: Sequence[Floats],
-    ) -> list[Seen]:
+    ) -> list[Posterior]:
         """What every expert says of the candidates, each of its own target.
 
         Args:
@@ -382,23 +373,25 @@ class BayesianOptimisation(Strategy):
         """
         for cell in self._ranked()[:_CENTRES]:
             around = pool.around(cell)
-            if self._open(pool)[around].any():
+            places, _, free = self._taken(pool)
+            penalty = pool.known.sum(axis=1)
+            values, _ = self._targets(penalty[places])
+            if (free & ~_settled(pool.of_cell, places, values, penalty))[around].any():
                 break
         return around
 
-    def _open(self, pool: Pool) -> NDArray[np.bool_]:
+    def _taken(self, pool: Pool) -> tuple[Places, Places, NDArray[np.bool_]]:
+        """The places of told cells and of pending ones, and whether each cell may be asked for."""
         places, pending = pool.places(self._trials), pool.places(self._pending)
-        penalty = pool.known.sum(axis=1)
-        values, _ = self._targets(penalty[places])
-        free = _free(pool.allowed, [*places, *pending])
-        return free & ~_settled(pool.of_cell, places, values, penalty)
+        free = np.ones(len(pool.allowed), dtype=bool)
+        free[[*places, *pending]] = False
+        return places, pending, free & pool.allowed if (free & pool.allowed).any() else free
 
     def _front_place(self, pool: Pool) -> int | None:
         trials = list(self._trials.values())
         around = self._in_pool(pool)
-        places, pending = pool.places(self._trials), pool.places(self._pending)
+        places, pending, free = self._taken(pool)
         known = pool.known
-        free = _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
         free = _narrowed(free, _among(around, len(free)), self._apart(pool, pending))
@@ -412,17 +405,17 @@ class BayesianOptimisation(Strategy):
             if is_whole:
                 believed.append(Believed(known[looked, part]))
                 continue
+            values = learned[:, part]
             if self._substitute is not None:
                 cells, asked = list(self._trials), [pool.cells[int(place)] for place in looked]
                 pole, one = self._substitute.predict(
-                    part, cells, learned[:, part], self.front_sharpness, asked
+                    part, cells, values, self.front_sharpness, asked
                 )
-                believed.append(Believed(known[looked, part], pole, [one]))
-                continue
-            pole, target = sharpened(learned[:, part], self.front_sharpness, learned[:, part].min())
-            seen = [
-                each.at(pool.of_cell[looked]) for each in pool.seen(part, places, [target], pending)
-            ]
+                seen = [one]
+            else:
+                pole, target = sharpened(values, self.front_sharpness, values.min())
+                found = pool.seen(part, places, [target], pending)
+                seen = [each.at(pool.of_cell[looked]) for each in found]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
         gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
@@ -431,16 +424,6 @@ class BayesianOptimisation(Strategy):
     def _largest(self, candidates: Places, gain: Floats) -> int:
         ties = np.flatnonzero(gain == gain.max())
         return int(candidates[ties[self.rng.integers(len(ties))]])
-
-
-def _sums(trials: Iterable[Trial]) -> Floats:
-    return np.array([trial.loss + trial.penalty for trial in trials])
-
-
-def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]:
-    free = np.ones(len(allowed), dtype=bool)
-    free[taken] = False
-    return free & allowed if (free & allowed).any() else free
 
 
 def _narrowed(free: NDArray[np.bool_], *wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -498,15 +481,14 @@ def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
     return mask
 
 
-def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
+def gain_of(seen: Posterior, left: Floats, probability: bool) -> Floats:
     """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape
     ``(k,)``.
     """
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
     gains = np.zeros(len(left))
-    possible = left > 0
-    gains[possible] = ndtr(
-        (np.log(left[possible]) - seen.mean[possible]) / np.sqrt(seen.variance[possible])
-    )
+    possible = np.flatnonzero(left > 0)
+    mean, variance = seen.at(possible)
+    gains[possible] = ndtr((np.log(left[possible]) - mean) / np.sqrt(variance))
     return gains

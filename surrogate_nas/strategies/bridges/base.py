@@ -30,8 +30,9 @@ from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
 
-_PLAIN = (bool, int, float, str)
-_PLAIN_NAMES = {kind.__name__ for kind in _PLAIN} | {f"{kind.__name__} | None" for kind in _PLAIN}
+_PLAIN_NAMES = {
+    f"{kind}{none}" for kind in ("bool", "int", "float", "str") for none in ("", " | None")
+}
 _SEED_BITS = 32
 
 
@@ -65,7 +66,10 @@ class Bridge(Strategy):
         self.knobs = knobs
         self.own_seed = int(self.rng.integers(2**_SEED_BITS))
         self._waiting: dict[Cell, list[Any]] = {}
-        self._generators = (random.Random(self.own_seed), np.random.RandomState(self.own_seed))
+        self._generators: tuple[Any, Any] = (
+            random.Random(self.own_seed).getstate(),
+            np.random.RandomState(self.own_seed).get_state(),
+        )
 
     @abstractmethod
     def _propose(self) -> Cell:
@@ -108,22 +112,23 @@ class Bridge(Strategy):
         """Let a library draw from generators of this strategy where it uses the global ones, and
         say nothing.
         """
-        own_python, own_numpy = self._generators
-        states = random.getstate(), np.random.get_state()  # noqa: NPY002
+        outside = random.getstate(), np.random.get_state()  # noqa: NPY002
         logged = logging.root.manager.disable
-        random.setstate(own_python.getstate())
-        np.random.set_state(own_numpy.get_state())  # noqa: NPY002
+        _set_generators(*self._generators)
         logging.disable(logging.CRITICAL)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
         finally:
-            own_python.setstate(random.getstate())
-            own_numpy.set_state(np.random.get_state())  # noqa: NPY002
-            random.setstate(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
+            self._generators = random.getstate(), np.random.get_state()  # noqa: NPY002
+            _set_generators(*outside)
             logging.disable(logged)
+
+
+def _set_generators(python: Any, numpy: Any) -> None:
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
 
 
 def nearest_cell(space: ChoiceSpace, choices: Sequence[int]) -> Cell:
@@ -166,22 +171,13 @@ def plain_knobs(
     """
     knobs: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        ours = parameter.replace(default=(defaults or {}).get(name, parameter.default))
-        annotation = _annotation(ours)
-        if annotation and name not in without:
-            knobs[name] = ours.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+        default = (defaults or {}).get(name, parameter.default)
+        annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+        if annotation not in _PLAIN_NAMES:
+            annotation = type(default).__name__
+        if annotation in _PLAIN_NAMES and default is not parameter.empty and name not in without:
+            knobs |= knob(name, default, annotation)
     return knobs
-
-
-def _annotation(parameter: inspect.Parameter) -> str:
-    if parameter.default is inspect.Parameter.empty:
-        return ""
-    annotation = parameter.annotation
-    written = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    if written in _PLAIN_NAMES:
-        return written
-    default = type(parameter.default)
-    return default.__name__ if default in _PLAIN else ""
 
 
 def strategy_class(
@@ -204,11 +200,23 @@ def strategy_class(
     return type(name, (base,), content)
 
 
-def named(bridge: Callable[[str], type[AnyBridge]], name: str) -> type[AnyBridge]:
-    """A class of a bridge as an attribute of its module."""
-    if not name[:1].isalpha():
-        raise AttributeError(name)
-    try:
-        return bridge(name)
-    except UserError as error:
-        raise AttributeError(str(error)) from error
+def by_name(bridge: Callable[[str], type[AnyBridge]]) -> Callable[[str], type[AnyBridge]]:
+    """A module's ``__getattr__`` that gives a bridge's class by its name, so that it can be
+    pickled.
+    """
+
+    def attribute(name: str) -> type[AnyBridge]:
+        if not name[:1].isalpha():
+            raise AttributeError(name)
+        try:
+            return bridge(name)
+        except UserError as error:
+            raise AttributeError(str(error)) from error
+
+    return attribute
+
+
+def knob(name: str, default: object, annotation: str) -> dict[str, inspect.Parameter]:
+    """A keyword-only parameter, by its name."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return {name: inspect.Parameter(name, kind, default=default, annotation=annotation)}

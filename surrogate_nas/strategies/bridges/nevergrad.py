@@ -9,9 +9,9 @@ by the hypervolume.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from difflib import get_close_matches
-from functools import cache
-from inspect import Parameter
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,11 +19,11 @@ import numpy as np
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.bridges.base import Bridge, library, named, strategy_class
+from surrogate_nas.strategies.bridges.base import Bridge, by_name, knob, library, strategy_class
 
 _BUDGET = 150
+# Writes into the current folder, and has a bridge of its own.
 _ELSEWHERE = {"SMAC3"}
-"""Writes into the current folder, and has a bridge of its own."""
 _SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 
 
@@ -41,39 +41,36 @@ class NevergradStrategy(Bridge):
 
     optimizer: ClassVar[Any]
     many_objectives: ClassVar[bool] = True
-    _optimizer: Any = None
 
     def _propose(self) -> Cell:
-        candidate = self._the_optimizer().ask()
+        candidate = self._running.ask()
         return self._waits(list(candidate.value), candidate)
 
     def _learn(self, trial: Trial) -> None:
         from nevergrad.optimization.base import errors
 
-        optimizer = self._the_optimizer()
-        losses = self._losses(trial)
         candidate = self._question(trial)
         if trial.failure:  # it is as if it was still under way
             return
         if candidate is None:
-            candidate = optimizer.parametrization.spawn_child(new_value=trial.cell.choices)
-        try:
-            optimizer.tell(candidate, losses if self.objectives > 1 else losses[0])
-        except errors.TellNotAskedNotSupportedError:
-            return
+            parametrization = self._running.parametrization
+            candidate = parametrization.spawn_child(new_value=trial.cell.choices)
+        losses = self._losses(trial)
+        with suppress(errors.TellNotAskedNotSupportedError):
+            self._running.tell(candidate, losses if self.objectives > 1 else losses[0])
 
-    def _the_optimizer(self) -> Any:
-        if self._optimizer is None:
-            from nevergrad import p as parametrization
+    @cached_property
+    def _running(self) -> Any:
+        from nevergrad import p as parametrization
 
-            options = self.space.options
-            each = [
-                parametrization.Choice(range(len(names)), deterministic=True) for names in options
-            ]
-            choices = parametrization.Tuple(*each)
-            choices.random_state = np.random.RandomState(self.own_seed)
-            self._optimizer = type(self).optimizer(choices, **self.knobs)
-        return self._optimizer
+        choices = parametrization.Tuple(
+            *(
+                parametrization.Choice(range(len(names)), deterministic=True)
+                for names in self.space.options
+            )
+        )
+        choices.random_state = np.random.RandomState(self.own_seed)
+        return type(self).optimizer(choices, **self.knobs)
 
 
 @cache
@@ -95,20 +92,7 @@ def bridge(name: str) -> type[NevergradStrategy]:
     if name not in registry or name in _ELSEWHERE:
         near = get_close_matches(name, registry, n=8)
         raise unknown(f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME})
-    knobs = {
-        "budget": Parameter(
-            "budget",
-            Parameter.KEYWORD_ONLY,
-            default=_BUDGET,
-            annotation="int",
-        ),
-        "num_workers": Parameter(
-            "num_workers",
-            Parameter.KEYWORD_ONLY,
-            default=1,
-            annotation="int",
-        ),
-    }
+    knobs = knob("budget", _BUDGET, "int") | knob("num_workers", 1, "int")
     return strategy_class(
         NevergradStrategy,
         name,
@@ -118,6 +102,4 @@ def bridge(name: str) -> type[NevergradStrategy]:
     )
 
 
-def __getattr__(name: str) -> type[NevergradStrategy]:
-    """A bridge's class by its name, so that it can be pickled."""
-    return named(bridge, name)
+__getattr__ = by_name(bridge)

@@ -9,7 +9,7 @@ Optuna's genetic samplers breed from their own trials alone.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 from surrogate_nas.core.errors import unknown
@@ -17,14 +17,15 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,
+    by_name,
     library,
-    named,
     plain_knobs,
     strategy_class,
 )
 
 _ORDERED = {"CmaEsSampler", "QMCSampler"}
 _ONE_OBJECTIVE = {"CmaEsSampler"}
+# Not samplers by themselves, or such as end when a grid is exhausted, which a run of ours does not.
 _OTHERS = {
     "BaseSampler",
     "BaseGASampler",
@@ -32,11 +33,8 @@ _OTHERS = {
     "PartialFixedSampler",
     "BruteForceSampler",
 }
-"""Not samplers by themselves, or such as end when a grid is exhausted, which a run of ours does
-not.
-"""
+# Without scrambling, its points heed no seed.
 _DEFAULTS = {"QMCSampler": {"scramble": True}}
-"""Without scrambling, its points heed no seed."""
 _QUIET = ("warn_independent_sampling", "warn_asynchronous_seeding")
 
 
@@ -55,53 +53,44 @@ class OptunaStrategy(Bridge):
 
     sampler: ClassVar[Any]
     ordered: ClassVar[bool]
-    _study: Any = None
 
     def _propose(self) -> Cell:
-        trial = self._the_study().ask(self._distributions)
+        trial = self._study.ask(self._distributions)
         return self._waits([trial.params[position] for position in self.space.positions], trial)
 
     def _learn(self, trial: Trial) -> None:
         import optuna
 
-        study = self._the_study()
-        losses = self._losses(trial)
         question = self._question(trial)
-        if trial.failure:
-            if question is not None:
-                study.tell(question, state=optuna.trial.TrialState.FAIL)
-            return
         if question is not None:
-            study.tell(question, losses)
-            return
-        params = dict(zip(self.space.positions, trial.cell.choices, strict=True))
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=params, distributions=self._distributions, values=losses
-            )
-        )
-
-    def _the_study(self) -> Any:
-        if self._study is None:
-            import optuna
-            from optuna.distributions import (
-                BaseDistribution,
-                CategoricalDistribution,
-                IntDistribution,
+            failed = optuna.trial.TrialState.FAIL if trial.failure else None
+            self._study.tell(question, None if failed else self._losses(trial), state=failed)
+        elif not trial.failure:
+            params = dict(zip(self.space.positions, trial.cell.choices, strict=True))
+            self._study.add_trial(
+                optuna.trial.create_trial(
+                    params=params, distributions=self._distributions, values=self._losses(trial)
+                )
             )
 
-            counts = [len(options) for options in self.space.options]
-            self._distributions: dict[str, BaseDistribution] = {
-                position: IntDistribution(0, n - 1)
-                if self.ordered
-                else CategoricalDistribution(tuple(range(n)))
-                for position, n in zip(self.space.positions, counts, strict=True)
-            }
-            sampler = type(self).sampler(seed=self.own_seed, **self.knobs)
-            self._study = optuna.create_study(
-                sampler=sampler, directions=["minimize"] * self.objectives
-            )
-        return self._study
+    @cached_property
+    def _distributions(self) -> dict[str, Any]:
+        from optuna.distributions import CategoricalDistribution, IntDistribution
+
+        counts = map(len, self.space.options)
+        return {
+            position: IntDistribution(0, n - 1)
+            if self.ordered
+            else CategoricalDistribution(tuple(range(n)))
+            for position, n in zip(self.space.positions, counts, strict=True)
+        }
+
+    @cached_property
+    def _study(self) -> Any:
+        import optuna
+
+        sampler = type(self).sampler(seed=self.own_seed, **self.knobs)
+        return optuna.create_study(sampler=sampler, directions=["minimize"] * self.objectives)
 
 
 @cache
@@ -133,6 +122,4 @@ def bridge(name: str) -> type[OptunaStrategy]:
     )
 
 
-def __getattr__(name: str) -> type[OptunaStrategy]:
-    """A bridge's class by its name, so that it can be pickled."""
-    return named(bridge, name)
+__getattr__ = by_name(bridge)

@@ -11,10 +11,10 @@ budgets here are a few hundred cells.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from copy import deepcopy
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
-from inspect import Parameter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,13 +25,16 @@ from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,
+    by_name,
+    knob,
     library,
-    named,
     nearest_cell,
     strategy_class,
 )
 
 _ONE = {"GA": "soo.nonconvex.ga", "NicheGA": "soo.nonconvex.ga_niching"}
+# By name where pymoo has them: those for one objective, and those that also take several. AGEMOEA2
+# is left out: it divides by zero where a front is a single point.
 _MANY = {
     "AGEMOEA": "moo.age",
     "NSGA2": "moo.nsga2",
@@ -40,13 +43,9 @@ _MANY = {
     "SPEA2": "moo.spea2",
     "UNSGA3": "moo.unsga3",
 }
-"""By name where pymoo has them: those for one objective, and those that also take several.
-
-AGEMOEA2 is left out: it divides by zero where a front is a single point.
-"""
 _DIRECTED = {"NSGA3", "UNSGA3"}
+# Those that cannot do with one objective; they see it twice.
 _TWICE = {"SMSEMOA"}
-"""Those that cannot do with one objective; they see it twice."""
 _POPULATION = 20
 
 
@@ -70,12 +69,11 @@ class PymooStrategy(Bridge):
 
     def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
         super().__init__(space, seed=seed, **knobs)
-        self._running: Any = None
         self._observed: list[Any] = []
         self._children: list[list[int]] = []
 
     def _propose(self) -> Cell:
-        algorithm = self._the_algorithm()
+        algorithm = self._running
         if not algorithm.is_initialized:
             return self.space.sample(self.rng)
         if not self._children:
@@ -92,12 +90,9 @@ class PymooStrategy(Bridge):
         from pymoo.core.individual import Individual
         from pymoo.core.population import Population
 
-        algorithm = self._the_algorithm()
-        self._observed.append(
-            Individual(
-                X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies)
-            )
-        )
+        losses = np.array(self._losses(trial) * self._copies)
+        self._observed.append(Individual(X=np.array(trial.cell.choices), F=losses))
+        algorithm = self._running
         if len(self._observed) == (
             algorithm.n_offsprings if algorithm.is_initialized else algorithm.pop_size
         ):
@@ -105,60 +100,47 @@ class PymooStrategy(Bridge):
             self._observed = []
             self._children = []
 
-    def _the_algorithm(self) -> Any:
-        if self._running is None:
-            from pymoo.core.problem import Problem
-            from pymoo.core.termination import NoTermination
-            from pymoo.operators.crossover.ux import UX
+    @cached_property
+    def _running(self) -> Any:
+        from pymoo.core.problem import Problem
+        from pymoo.core.termination import NoTermination
+        from pymoo.operators.crossover.ux import UX
 
-            mutation, repair = _operators(self)
-            directions = (
-                {"ref_dirs": _directions(self.objectives, self.knobs["pop_size"])}
-                if self.directed
-                else {}
-            )
-            instance = type(self).algorithm(
-                crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs
-            )
-            last = np.array([len(options) - 1 for options in self.space.options])
-            problem = Problem(
-                n_var=len(last),
-                n_obj=self.objectives * self._copies,
-                xl=0 * last,
-                xu=last,
-                vtype=int,
-            )
-            # defaults of constructors are objects that all algorithms of a kind would share
-            instance = deepcopy(instance)
-            self._running = instance.setup(problem, seed=self.own_seed, termination=NoTermination())
-        return self._running
+        mutation, repair = _operators(self)
+        directions = (
+            {"ref_dirs": _directions(self.objectives, self.knobs["pop_size"])}
+            if self.directed
+            else {}
+        )
+        instance = type(self).algorithm(
+            crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs
+        )
+        last = np.array([len(options) - 1 for options in self.space.options])
+        n_objectives = self.objectives * self._copies
+        problem = Problem(n_var=len(last), n_obj=n_objectives, xl=0 * last, xu=last, vtype=int)
+        # defaults of constructors are objects that all algorithms of a kind would share
+        return deepcopy(instance).setup(problem, seed=self.own_seed, termination=NoTermination())
 
     @property
     def _copies(self) -> int:
         return 2 if self.twice and self.objectives == 1 else 1
-
-    def mutated(self, choices: NDArray[Any]) -> tuple[int, ...]:
-        """A neighbour of the cell that some choices stand for; `choices`: one option index per
-        position.
-        """
-        return self.space.mutate(nearest_cell(self.space, choices.tolist()), self.rng).choices
-
-    def repaired(self, choices: NDArray[Any]) -> tuple[int, ...]:
-        """The cell that some choices stand for; `choices`: one option index per position."""
-        return nearest_cell(self.space, choices.tolist()).choices
 
 
 def _operators(strategy: PymooStrategy) -> tuple[Any, Any]:
     from pymoo.core.mutation import Mutation
     from pymoo.core.repair import Repair
 
+    def cells(rows: NDArray[Any]) -> Iterator[Cell]:
+        return (nearest_cell(strategy.space, row.tolist()) for row in rows)
+
     class Mutated(Mutation):  # type: ignore[misc]
         def _do(self, _: Any, rows: NDArray[Any], **__: Any) -> NDArray[Any]:
-            return np.array([strategy.mutated(row) for row in rows])
+            mutate, rng = strategy.space.mutate, strategy.rng
+            return np.array([mutate(cell, rng).choices for cell in cells(rows)])
 
     class Repaired(Repair):  # type: ignore[misc]
         def _do(self, _: Any, rows: NDArray[Any], **__: Any) -> NDArray[Any]:
-            return np.array([strategy.repaired(row) for row in rows])
+            return np.array([cell.choices for cell in cells(rows)])
 
     return Mutated(), Repaired()
 
@@ -192,20 +174,7 @@ def bridge(name: str) -> type[PymooStrategy]:
     if name not in _ONE | _MANY:
         raise unknown("genetic algorithm of pymoo", name, _ONE | _MANY)
     algorithm = getattr(import_module(f"pymoo.algorithms.{(_ONE | _MANY)[name]}"), name)
-    knobs = {
-        "pop_size": Parameter(
-            "pop_size",
-            Parameter.KEYWORD_ONLY,
-            default=_POPULATION,
-            annotation="int",
-        ),
-        "n_offsprings": Parameter(
-            "n_offsprings",
-            Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation="int | None",
-        ),
-    }
+    knobs = knob("pop_size", _POPULATION, "int") | knob("n_offsprings", None, "int | None")
     flags = {
         "directed": name in _DIRECTED,
         "twice": name in _TWICE,
@@ -216,6 +185,4 @@ def bridge(name: str) -> type[PymooStrategy]:
     )
 
 
-def __getattr__(name: str) -> type[PymooStrategy]:
-    """A bridge's class by its name, so that it can be pickled."""
-    return named(bridge, name)
+__getattr__ = by_name(bridge)

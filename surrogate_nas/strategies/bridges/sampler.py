@@ -49,15 +49,15 @@ def suggested(space: ChoiceSpace, trial: optuna.trial.BaseTrial) -> list[int]:
 
 
 def _agree(distribution: BaseDistribution, options: Sequence[str]) -> bool:
+    values: Sequence[Any] = ()
     if isinstance(distribution, CategoricalDistribution):
-        return sorted(map(str, distribution.choices)) == sorted(options)
-    if isinstance(distribution, IntDistribution):
+        values = distribution.choices
+    elif isinstance(distribution, IntDistribution):
         values = range(distribution.low, distribution.high + 1, distribution.step)
-        return len(values) == len(options) and sorted(map(str, values)) == sorted(options)
-    return False
+    return len(values) == len(options) and sorted(map(str, values)) == sorted(options)
 
 
-class StrategySampler(optuna.samplers.BaseSampler):
+class StrategySampler(optuna.samplers.RandomSampler):
     """Any strategy as an Optuna sampler, for one study.
 
     Unstable since 0.2: it may change in a minor release.
@@ -90,17 +90,17 @@ class StrategySampler(optuna.samplers.BaseSampler):
     """
 
     def __init__(self, strategy: StrategyLike, space: Space, *, seed: int = 0) -> None:
+        super().__init__(seed)
         entry = strategy_entry(strategy)
         kind = entry.load()
-        name = entry.label
         if not isinstance(space, ChoiceSpace):
             raise UserError(
                 f"An Optuna sampler needs a space of choices (ChoiceSpace); {space.name} is none."
             )
         if kind.chooses_epochs:
-            raise UserError(f"{name} chooses epochs, which an Optuna study has not.")
+            raise UserError(f"{entry.label} chooses epochs, which an Optuna study has not.")
         self.space = space
-        self._name = name
+        self._name = entry.label
         self.strategy = kind(space, seed=seed)
         self._observed: set[int] = set()
         self._asked: dict[int, dict[str, Any]] = {}
@@ -108,24 +108,6 @@ class StrategySampler(optuna.samplers.BaseSampler):
     def cell(self, trial: optuna.trial.BaseTrial) -> Cell:
         """The cell of a trial, for the objective of a study: every position is suggested."""
         return self.space.at(suggested(self.space, trial))
-
-    def infer_relative_search_space(
-        self,
-        study: Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """Nothing: what a trial suggests is seen when it does (`sample_independent`)."""
-        return {}
-
-    def sample_relative(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],
-    ) -> dict[str, Any]:
-        """Nothing, as `infer_relative_search_space` has it."""
-        del study, trial, search_space
-        return {}
 
     def sample_independent(
         self,
@@ -148,9 +130,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
             self._asked[trial.number] = parameters_of(self.space, cell)
         option = self._asked[trial.number][param_name]
         if isinstance(param_distribution, CategoricalDistribution):
-            return param_distribution.choices[
-                list(map(str, param_distribution.choices)).index(option)
-            ]
+            return next(each for each in param_distribution.choices if str(each) == option)
         return int(option)
 
     def after_trial(
@@ -202,10 +182,8 @@ class StrategySampler(optuna.samplers.BaseSampler):
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         new = [trial for trial in finished if trial.number not in self._observed]
         self._observed |= {trial.number for trial in new}
-        trials = [self._read(trial, signs) for trial in new]
-        observed = [trial for trial in trials if trial is not None]
-        if observed:
-            self.strategy.tell(observed)
+        if trials := [made for trial in new if (made := self._read(trial, signs))]:
+            self.strategy.tell(trials)
 
     def _read(self, trial: FrozenTrial, signs: Sequence[int]) -> Trial | None:
         """A finished trial as the strategy observes it; None where its parameters make no cell."""
@@ -216,7 +194,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
             )
         except (KeyError, ValueError):  # other parameters, or no cell of the space
             return None
-        scores = [sign * value for sign, value in zip(signs, trial.values, strict=True)]
-        several = tuple(scores) if len(scores) > 1 else ()
+        scores = tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
         total = sum(scores)
+        several = scores if len(scores) > 1 else ()
         return Trial(trial.number, cell, total, total, 0.0, True, None, 0.0, scores=several)

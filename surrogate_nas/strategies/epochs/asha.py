@@ -9,31 +9,18 @@ share that goes on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import pairwise
-from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies.epochs.drive import Drive
-from surrogate_nas.strategies.epochs.rungs import Rung, check_ladder, driven, promoted, rungs_of
-from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.strategies.epochs.rungs import Climber, promoted
 
 
-class Asha(RandomSearch):
+class Asha(Climber):
     """Trains a cell on where one may go on, at the highest rung first; else looks at a new random
     cell.
 
     Never waits, so that any number of workers are busy.
-
-    Args:
-        eta: η, the least factor between the epochs of two rungs, above 1.
-        drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
-            the objective's; None for the objective.
-        until: The longest runs that it ranks, as a share of the objective's epochs.
-
-    Raises:
-        UserError: η is not above 1, or the share is not from 0 to 1.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -42,8 +29,6 @@ class Asha(RandomSearch):
         >>> [request.epochs for request in search.ask(4)]  # never waits for what was asked before
         [1, 1, 1, 1]
     """
-
-    chooses_epochs: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -54,21 +39,9 @@ class Asha(RandomSearch):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        super().__init__(space, seed=seed)
-        check_ladder(eta)
-        self.eta = eta
-        self._drive = Drive.of(drive, until)
+        super().__init__(space, seed=seed, eta=eta, drive=drive, until=until)
         self._seen: dict[int | None, dict[Cell, Trial]] = {}
         self._asked: set[tuple[Cell, int | None]] = set()
-
-    @cached_property
-    def ladder(self) -> Sequence[Rung]:
-        """The rungs, rising."""
-        return driven(rungs_of(self.epochs, self.eta), self._drive, self)
-
-    def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that go on, or new ones."""
-        return [self._next() for _ in range(n)]
 
     def _next(self) -> Cell | Request:
         for here, above in reversed(list(pairwise(self.ladder))):

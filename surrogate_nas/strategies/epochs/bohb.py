@@ -160,9 +160,8 @@ class Bohb(Hyperband):
     def _learn(self, trial: Trial, rung: Rung | None) -> None:
         if trial.failure:
             return
-        if rung is None:
-            rung = next((one for one in reversed(self.ladder) if one.epochs == trial.epochs), None)
-        if rung is not None:
+        same = (one for one in reversed(self.ladder) if one.epochs == trial.epochs)
+        if rung := rung or next(same, None):
             self._seen.setdefault(rung, []).append(trial)
             self._stale = True
 
@@ -174,10 +173,8 @@ class Bohb(Hyperband):
             return super()._draw()
         model = self._model
         drawn, origin = model.good.draw(self.num_samples, self.bandwidth_factor, self.rng)
-        cells = [
-            self._cell(choices, model.cells[place])
-            for choices, place in zip(drawn.tolist(), origin.tolist(), strict=True)
-        ]
+        pairs = zip(drawn.tolist(), origin.tolist(), strict=True)
+        cells = [self._cell(choices, model.cells[place]) for choices, place in pairs]
         new = [cell for cell in dict.fromkeys(cells) if cell not in self._known]
         if not new:
             return super()._draw()
@@ -201,11 +198,9 @@ class Bohb(Hyperband):
             ranked = [trial.cell for trial in rung.ranked(trials)]
             n = max(least, int(_GOOD * len(ranked)))
             rest = max(least, len(ranked) - n)
-            good = choices_of(ranked[:n])
-            bad = choices_of(ranked[-rest:])
-            return _Model(
-                ranked[:n],
-                Density.of(good, self._counts, self.min_bandwidth),
-                Density.of(bad, self._counts, self.min_bandwidth),
+            good, bad = (
+                Density.of(choices_of(cells), self._counts, self.min_bandwidth)
+                for cells in (ranked[:n], ranked[-rest:])
             )
+            return _Model(ranked[:n], good, bad)
         return None

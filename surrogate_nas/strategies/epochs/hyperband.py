@@ -12,32 +12,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
-from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies.epochs.drive import Drive
-from surrogate_nas.strategies.epochs.rungs import Bracket, Rung, check_ladder, driven, rungs_of
-from surrogate_nas.strategies.random import RandomSearch
+from surrogate_nas.strategies.epochs.rungs import Bracket, Climber, Rung
 
 
-class Hyperband(RandomSearch):
+class Hyperband(Climber):
     """Cycles through brackets that enter at the first rung, the second, and so on to the last.
 
     With k + 1 rungs up to R epochs, the bracket that enters at r epochs and has s rungs above holds
     ⌈(k + 1) / (s + 1) · R / r⌉ cells.
-
-    Args:
-        eta: η, the least factor between the epochs of two rungs, above 1.
-        rungs: How many rungs, the highest; None for as many as the epochs give. Where these
-            give fewer, a cell goes on by being trained again for the first of them.
-        drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
-            the objective's; None for the objective.
-        until: The longest runs that it ranks, as a share of the objective's epochs.
-
-    Raises:
-        UserError: η is not above 1, there is not one rung, or the share is not from 0 to 1.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -46,8 +31,6 @@ class Hyperband(RandomSearch):
         >>> [request.epochs for request in search.ask(9)]
         [1, 1, 1, 1, 1, 1, 1, 1, 1]
     """
-
-    chooses_epochs: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -59,39 +42,24 @@ class Hyperband(RandomSearch):
         drive: str | None = None,
         until: float = 1.0,
     ) -> None:
-        super().__init__(space, seed=seed)
-        check_ladder(eta, rungs)
-        self.eta = eta
-        self.rungs = rungs
-        self._drive = Drive.of(drive, until)
+        super().__init__(space, seed=seed, eta=eta, rungs=rungs, drive=drive, until=until)
         self._brackets: list[Bracket] = []
         self._begun = 0
-
-    @cached_property
-    def ladder(self) -> Sequence[Rung]:
-        """The rungs, rising."""
-        return driven(rungs_of(self.epochs, self.eta, self.rungs), self._drive, self)
-
-    def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose what the oldest bracket wants that does not wait, or begin another."""
-        return [self._next() for _ in range(n)]
 
     def _next(self) -> Cell | Request:
         for bracket in self._brackets:
             asked = bracket.ask(self._draw)
             if asked is not None:
                 return asked
-        self._brackets.append(self._bracket(self._enters(self._begun)))
+        rungs = self.ladder[self._enters(self._begun) :]
+        share = len(self.ladder) / len(rungs)
+        n = math.ceil(share * rungs[-1].resource / rungs[0].resource)
+        self._brackets.append(Bracket(rungs, n))
         self._begun += 1
         return self._next()
 
     def _enters(self, number: int) -> int:
         return number % len(self.ladder)
-
-    def _bracket(self, start: int) -> Bracket:
-        rungs = self.ladder[start:]
-        share = len(self.ladder) / len(rungs)
-        return Bracket(rungs, math.ceil(share * rungs[-1].resource / rungs[0].resource))
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Give every trial to the bracket that asked for it."""

@@ -17,8 +17,7 @@ from typing import ClassVar
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies.epochs.drive import Drive
-from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
+from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
 from surrogate_nas.strategies.random import RandomSearch
 
 
@@ -61,7 +60,7 @@ class OneEpoch(RandomSearch):
     ) -> None:
         super().__init__(space, seed=seed)
         if candidates is not None:
-            candidates = check_whole("candidates", candidates, 1, None)
+            check_whole("candidates", candidates, 1, None)
         self.candidates = candidates
         self._drive = Drive.of(drive, until)
         self._early: dict[Cell, Trial] = {}
@@ -73,18 +72,11 @@ class OneEpoch(RandomSearch):
     def _first(self) -> Rung:
         return first_rung(self._drive, self)
 
-    @cached_property
-    def _each(self) -> int:
-        return self.candidates or math.ceil(self.epochs[-1] / self.epochs[0])
-
-    def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose the best early cell where one is due, or new ones."""
-        if len(self.epochs) < 2:
-            return super().ask(n)
-        return [self._next() for _ in range(n)]
-
     def _next(self) -> Cell | Request:
-        if self._promoted < self._looks // self._each:
+        if len(self.epochs) < 2:
+            return self._draw()
+        each = self.candidates or math.ceil(self.epochs[-1] / self.epochs[0])
+        if self._promoted < self._looks // each:
             ranked = [trial.cell for trial in self._first.ranked(self._early.values())]
             best = next((cell for cell in ranked if cell not in self._trained), None)
             if best is not None:

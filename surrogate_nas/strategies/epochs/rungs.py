@@ -1,22 +1,96 @@
-"""The rungs of halving: which epochs cells are compared at, and a bracket of cells that climbs
-them.
+"""The rungs of halving: which epochs cells are compared at, by what, and how they climb.
 
 Every rung is given about the same number of epochs, so that of two rungs with e and E epochs a
 share e / E goes on.
+
+A signal such as the training loss may rank the cells of short runs in place of L; longer runs are
+ranked by the objective. Ru, Lyle, Schut, Fil, van der Wilk & Gal, "Speedy Performance Estimation
+for Neural Architecture Search", NeurIPS 2021, rank by training losses early in training. Departure:
+a signal has another unit than L, which λ would weigh otherwise. So of the cells that are compared,
+the k-th best by the signal is taken to have the k-th least L of them; where λ is 0 the signal alone
+ranks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from operator import attrgetter
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
-from surrogate_nas.core.arguments import check_number, check_whole
+from surrogate_nas.core.arguments import check_name, check_number, check_whole
 from surrogate_nas.core.levels import ROUNDING
-from surrogate_nas.space import Cell
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.epochs.drive import Drive, Signal
+from surrogate_nas.strategies.random import RandomSearch
+
+
+class Signal(NamedTuple):
+    """A metric that ranks cells after a run.
+
+    Attributes:
+        name: The metric.
+        epochs: The run.
+        sign: 1, or -1 where larger is better.
+    """
+
+    name: str
+    epochs: int
+    sign: int
+
+    @property
+    def key(self) -> str:
+        """The metric as trials name it."""
+        return f"{self.name}[{self.epochs}]"
+
+    def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Trials that hold it, the best first."""
+        read = sorted(trials, key=lambda t: (self.sign * t.values[self.key], t.score))
+        losses = sorted(trial.loss for trial in read)
+        scores = [
+            trial.score - trial.loss + loss if trial.feasible else trial.score
+            for trial, loss in zip(read, losses, strict=True)
+        ]
+        return [read[place] for place in sorted(range(len(read)), key=scores.__getitem__)]
+
+
+class Drive(NamedTuple):
+    """Which runs are ranked by a signal.
+
+    Attributes:
+        name: The metric; None where the objective ranks all runs.
+        until: The longest of these runs, as a share of the objective's epochs.
+    """
+
+    name: str | None
+    until: float
+
+    @classmethod
+    def of(cls, name: str | None, until: float) -> Self:
+        """Check what a user chose."""
+        if name is not None:
+            check_name("drive", name)
+        return cls(name, check_number("until", until, 0.0, 1.0))
+
+    def at(self, epochs: int | None, strategy: Strategy) -> Signal | None:
+        """What ranks cells after a run; None for the objective.
+
+        Raises:
+            StrategyError: The metric is none that a search may read after this run.
+        """
+        whole = strategy.epochs[-1] if strategy.epochs else 0
+        if self.name is None or not epochs or epochs >= whole or epochs > self.until * whole:
+            return None
+        readable = strategy.readable.get(epochs, ())
+        if self.name not in readable:
+            raise StrategyError(
+                f"drive={self.name} is no search metric after {plural(epochs, 'epoch')}; there:"
+                f" {', '.join(readable) or 'none'}."
+            )
+        return Signal(self.name, epochs, -1 if self.name in strategy.qualities else 1)
 
 
 class Rung(NamedTuple):
@@ -49,20 +123,6 @@ class Rung(NamedTuple):
         if self.signal is not None:
             return self.signal.ranked(filter(self.can_rank, seen))
         return sorted(seen, key=attrgetter("score"))
-
-
-def check_ladder(eta: float, rungs: int | None = None) -> None:
-    """Refuse knobs of which no rungs can be made.
-
-    Args:
-        rungs: How many rungs; None for as many as the epochs give.
-
-    Raises:
-        UserError: η is not above 1, or there is not one rung.
-    """
-    check_number("eta", eta, 1, above=True)
-    if rungs is not None:
-        check_whole("rungs", rungs, 1, None)
 
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:
@@ -99,6 +159,44 @@ def first_rung(drive: Drive, strategy: Strategy) -> Rung:
 def promoted(n: int, here: Rung, above: Rung) -> int:
     """How many of some cells go on; `n`: how many have been seen here."""
     return int(n * here.resource / above.resource + ROUNDING)
+
+
+class Climber(RandomSearch):
+    """A search whose cells go on from rung to rung; subclasses give `_next`.
+
+    Args:
+        eta: η, the least factor between the epochs of two rungs, above 1.
+        rungs: How many rungs, the highest; None for as many as the epochs give. Where these
+            give fewer, a cell goes on by being trained again for the first of them.
+        drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
+            the objective's; None for the objective.
+        until: The longest runs that it ranks, as a share of the objective's epochs.
+
+    Raises:
+        UserError: η is not above 1, there is not one rung, or the share is not from 0 to 1.
+    """
+
+    chooses_epochs: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        eta: float = 3.0,
+        rungs: int | None = None,
+        drive: str | None = None,
+        until: float = 1.0,
+    ) -> None:
+        super().__init__(space, seed=seed)
+        self.eta = check_number("eta", eta, 1, above=True)
+        self.rungs = rungs if rungs is None else check_whole("rungs", rungs, 1, None)
+        self._drive = Drive.of(drive, until)
+
+    @cached_property
+    def ladder(self) -> Sequence[Rung]:
+        """The rungs, rising."""
+        return driven(rungs_of(self.epochs, self.eta, self.rungs), self._drive, self)
 
 
 class Bracket:
@@ -145,12 +243,9 @@ class Bracket:
         return here
 
     def _climb(self, here: Rung) -> None:
-        self.rung = self._above.pop(0) if self._above else None
-        if self.rung is None:
-            return
         best = here.ranked(self._observed)
-        if not best:
-            self.rung = None
+        self.rung = self._above.pop(0) if self._above and best else None
+        if self.rung is None:
             return
         self._size = min(max(promoted(len(self._observed), here, self.rung), 1), len(best))
         self._queue = [trial.cell for trial in best[: self._size]]

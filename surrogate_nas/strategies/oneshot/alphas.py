@@ -150,8 +150,7 @@ class Alphas(OneShot):
             weight = np.where((self.space.choices == NONE).any(axis=1), -np.inf, weight)
         if self.choose == "sampled":
             weight = weight + self.rng.gumbel(size=len(weight))
-        order: Sequence[int] = np.argsort(-weight, kind="stable").tolist()
-        return order
+        return list(map(int, np.argsort(-weight, kind="stable")))
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """α by edge, the mean probability of each choice over training, and the share of E[λR] in

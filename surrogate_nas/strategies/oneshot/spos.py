@@ -98,11 +98,9 @@ class Spos(OneShot):
                 drawn = self.rng.integers(len(self.supernet_context.choices), size=len(first))
                 child = np.where(self.rng.random(len(first)) < _MUTATED, drawn, first)
             place = self._places[tuple(child.tolist())]
-            if place in self._scores:
-                continue
-            if self.supernet_context.alive[place]:
+            if place not in self._scores and self.supernet_context.alive[place]:
                 children[place] = None
-            else:
+            elif place not in self._scores:
                 self.refused += 1
         return list(children)
 
@@ -110,21 +108,14 @@ class Spos(OneShot):
         return sorted(self._scores, key=lambda place: (self._scores[place], place))
 
     def _order(self) -> Sequence[int]:
-        ranked = self._ranked()
-        return [
-            *ranked,
-            *(
-                place
-                for place in self.rng.permutation(self._alive).tolist()
-                if place not in self._scores
-            ),
-        ]
+        others = self.rng.permutation(self._alive).tolist()
+        return [*self._ranked(), *(place for place in others if place not in self._scores)]
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What the best cell scored by inherited weights, and how many were judged."""
         numbers = dict(super().diagnosis())
         if self._scores:
-            place = self._ranked()[0]
+            place, *_ = self._ranked()
             score = self._scores[place]
             penalty = float(self.supernet_context.penalty.penalty([self.space[place].choices])[0])
             numbers["best by inherited weights"] = {
