@@ -87,8 +87,8 @@ torture: data  ## 20,000 damaged inputs for every reader, then long work killed 
 bench: data  ## what things cost: queries, the search loop, starting, tables (python analysis/bench.py has more)
 	for what in query loop start tables; do $(BIN)/python analysis/bench.py $$what || exit 1; done
 
-golden: $(SETUP)  ## rewrite tests/golden*.json: trajectories, spaces, verdicts (after a change that is meant to change them)
-	$(BIN)/python -m tests.golden
+golden: $(SETUP)  ## add what is new to tests/golden*.json (trajectories, spaces, verdicts); NAMES="evolution nb201" rewrites these
+	$(BIN)/python -m tests.golden $(NAMES)
 
 ## Documents and releases
 

@@ -1,5 +1,5 @@
-"""What stays as it is from release to release: ``make golden`` rewrites it after a change that is
-meant to change it.
+"""What stays as it is from release to release: ``make golden`` adds what is new, and
+``make golden NAMES="evolution bo"`` rewrites what a change is meant to change, and nothing else.
 
 Trajectories: which cells each swift strategy asks for, also under limits, from several workers,
 with several objectives, in a space that cannot be listed, and with other options. Whole ones, bo's
@@ -20,8 +20,9 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,9 @@ def settled(found: Any, stored: Any, rounding: float) -> Any:
     return stored if same_kind and agrees(found, stored, rounding) else found
 
 
-def trajectories() -> dict[str, list[int]]:
-    """The indices of the first cells of run 0 of every strategy on the embedded table."""
-    bench = sn.load("analog-cifar10")
-    return {
-        name: [trial.cell.index for trial in sn.search(bench, name, budget=CELLS).trials]
-        for name in STEADY
-    }
+def trajectory(name: str) -> list[int]:
+    """The indices of the first cells of run 0 of a strategy on the embedded table."""
+    return [trial.cell.index for trial in sn.search("analog-cifar10", name, budget=CELLS).trials]
 
 
 OPTIONS = (
@@ -258,15 +255,10 @@ def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
     return [digest(layers, weights), *weighed(starts), *weighed(looks)]
 
 
-def defaults() -> dict[str, dict[str, Any]]:
-    """The options of every strategy that comes with the project, with their defaults."""
-    found = {}
-    for name in STRATEGIES | ONE_SHOT:
-        parameters = inspect.signature(resolve(name).__init__).parameters.values()  # type: ignore[misc]
-        found[name] = {
-            each.name: each.default for each in parameters if each.default is not each.empty
-        }
-    return found
+def defaults(name: str) -> dict[str, Any]:
+    """The options of a strategy with their defaults."""
+    parameters = inspect.signature(resolve(name).__init__).parameters.values()  # type: ignore[misc]
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 def of_space(name: str) -> dict[str, Any]:
@@ -472,25 +464,66 @@ def of_study(result: SuiteResult) -> dict[str, Any]:
     return parts
 
 
-def rewrite(
+def update(
     file: Path,
-    found: Any,
+    part: str,
+    make: Callable[[str], Any],
+    names: Iterable[str],
+    wanted: Collection[str] = (),
     *,
     rounding: float = 0.0,
     indent: int | None = None,
-) -> None:
-    """Write what was found, settled; no test may forgive less than the rounding."""
-    stored = json.loads(file.read_text())
-    now = settled(json.loads(json.dumps(found)), stored, rounding)
-    file.write_text(json.dumps(now, indent=indent) + "\n")
+) -> list[str]:
+    """Store what is new or wanted, settled; no test may forgive less than the rounding.
+
+    Args:
+        part: Under which the entries stand in the file; empty for the whole file.
+        wanted: The names, without options, of entries that may change; ``all`` for every one.
+
+    Returns:
+        The names of stored entries that differ from what is found, and stay as they are.
+    """
+    content = json.loads(file.read_text())
+    stored = content.get(part, {}) if part else content
+    kept = {name: stored[name] for name in ("defaults", "supernets") if not part and name in stored}
+    differing = []
+    entries = {}
+    for name in names:
+        entries[name] = before = stored.get(name)
+        if wanted and before is not None and not {name.partition("(")[0], "all"} & {*wanted}:
+            continue
+        now = settled(json.loads(json.dumps(make(name))), before, rounding)
+        if before is None or wanted:
+            entries[name] = now
+        elif now != before:
+            differing.append(name)
+    content = content | {part: entries} if part else entries | kept
+    file.write_text(json.dumps(content, indent=indent) + "\n")
+    return differing
+
+
+def main(wanted: Collection[str]) -> list[str]:
+    """Update all files, and return the names of entries that differ and are not wanted."""
+    by_name = dict(studies())
+    every = STRATEGIES | ONE_SHOT
+    return [
+        *update(FILE, "", trajectory, STEADY, wanted),
+        *update(ELSEWHERE_FILE, "", elsewhere, (*ELSEWHERE, *OPTIONS), wanted, indent=1),
+        *update(ELSEWHERE_FILE, "defaults", defaults, every, wanted, indent=1),
+        *update(ELSEWHERE_FILE, "supernets", supernet, SUPERNETS, wanted, rounding=1e-6, indent=1),
+        *update(SPACES_FILE, "", of_space, SPACES, wanted, rounding=1e-10),
+        *update(
+            STUDIES_FILE,
+            "",
+            lambda name: of_study(by_name[name]),
+            by_name,
+            wanted,
+            rounding=1e-9,
+            indent=1,
+        ),
+    ]
 
 
 if __name__ == "__main__":
-    rewrite(FILE, trajectories())
-    found_elsewhere: dict[str, Any] = {name: elsewhere(name) for name in (*ELSEWHERE, *OPTIONS)}
-    found_elsewhere["defaults"] = defaults()
-    found_elsewhere["supernets"] = {name: supernet(name) for name in SUPERNETS}
-    rewrite(ELSEWHERE_FILE, found_elsewhere, rounding=1e-6, indent=1)
-    rewrite(SPACES_FILE, {name: of_space(name) for name in SPACES}, rounding=1e-10)
-    found_studies = {name: of_study(result) for name, result in studies()}
-    rewrite(STUDIES_FILE, found_studies, rounding=1e-9, indent=1)
+    if names := main(sys.argv[1:]):
+        sys.exit(f"These differ and stay as they are: {'; '.join(names)}. make golden NAMES=…")

@@ -206,18 +206,14 @@ def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
     head, options = parse_reference(spec)
     origin = _origin_of(head)
     name = head if origin == "bridge" else head.rpartition(":")[2]
-    label = name + suffix_of(options)
-    if blinded:
-        label = BLIND + label
+    label = (BLIND if blinded else "") + name + suffix_of(options)
     return StrategyEntry(spec, name, label, origin, head, options, blinded)
 
 
 def _origin_of(head: str) -> Origin:
     library, colon, _ = head.partition(":")
-    if head in OURS:
-        return "built-in"
-    if library in BRIDGES:
-        return "bridge"
+    if head in OURS or library in BRIDGES:
+        return "built-in" if head in OURS else "bridge"
     if colon:
         return "file"
     return "package" if head in OURS.points() else "unknown"
@@ -248,17 +244,16 @@ def controls_of(label: str) -> dict[str, str]:
     """  # noqa: E501
     if label.startswith(BLIND):
         return {}
-    controls = {BLIND + label: "hidden names"}
-    if label.startswith("external("):
-        head, options = parse_reference(label)
-        if options.get("history") is False:
-            return {}
-        if options.get("code"):  # which names what it builds
-            controls = {}
-        alone = suffix_of(dict(sorted({**options, "history": False}.items())))
-        controls[head + alone] = "no history, the best of as many cells"
-        controls |= dict.fromkeys(CONTROLS, "random mutation without selection")
-    return controls
+    if not label.startswith("external("):
+        return {BLIND + label: "hidden names"}
+    head, options = parse_reference(label)
+    if options.get("history") is False:
+        return {}
+    # code names what it builds
+    controls = {} if options.get("code") else {BLIND + label: "hidden names"}
+    alone = suffix_of(dict(sorted({**options, "history": False}.items())))
+    controls[head + alone] = "no history, the best of as many cells"
+    return controls | dict.fromkeys(CONTROLS, "random mutation without selection")
 
 
 def label(strategy: StrategyLike) -> str:

@@ -41,22 +41,18 @@ class LocalSearch(Strategy):
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Propose unknown neighbours of the centre, in random order."""
-        while True:
-            wanted = self._wanted()
-            if new := [cell for cell in wanted if cell not in self._asked][:n]:
-                self._asked.update(new)
-                return new
-            if wanted:
-                return [self._restart()]
+        while not (wanted := self._wanted()):
             self._centre = self._better() or self._escape()
             self._near = None
+        new = [cell for cell in wanted if cell not in self._asked][:n]
+        self._asked.update(new)
+        return new or [self._restart()]
 
     def _wanted(self) -> Sequence[Cell]:
         """The cells without a score that the next step waits for."""
-        if self._centre is None:
-            if not self._scores:
-                return [self.space.sample(self.rng)]
-            self._centre = min(self._scores, key=self._scores.__getitem__)
+        if not self._scores and self._centre is None:
+            return [self.space.sample(self.rng)]
+        self._centre = self._centre or min(self._scores, key=self._scores.__getitem__)
         if self._centre not in self._scores:
             return [self._centre]
         if self._near is None:

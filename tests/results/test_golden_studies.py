@@ -26,4 +26,6 @@ def test_what_is_said_of_a_study_stays_as_it_is(name: str) -> None:
     changed = [
         what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-9))
     ]
-    assert not changed, f"{changed} of {name}; if they were meant to change, make golden"
+    assert not changed, (
+        f"{changed} of {name}; if they were meant to change, make golden NAMES='{name}'"
+    )

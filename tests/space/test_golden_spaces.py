@@ -23,7 +23,9 @@ def test_a_space_stays_as_it_is(name: str) -> None:
     changed = [
         what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-10))
     ]
-    assert not changed, f"{changed} of {name}; if they were meant to change, make golden"
+    assert not changed, (
+        f"{changed} of {name}; if they were meant to change, make golden NAMES={name}"
+    )
 
 
 def test_golden_files_are_rewritten_only_where_more_than_rounding_changed() -> None:

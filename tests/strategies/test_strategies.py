@@ -4,11 +4,14 @@ meant to.
 
 from __future__ import annotations
 
+import inspect
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 
-from surrogate_nas import Strategy
+from surrogate_nas import Strategy, strategies
 from surrogate_nas.contract import Check, check
 from surrogate_nas.contract.inside import contract_of, outcome
 from surrogate_nas.contract.trying import TinySpace, trials_of
@@ -38,6 +41,21 @@ def test_every_strategy_keeps_the_contract(name: str) -> None:
     assert not failures(checks)
     assert len(checks) == 3 * 19
     assert {made.name.rpartition("[")[2] for made in checks} == {"nb201]", "tiny]", "large]"}
+
+
+def test_every_strategy_of_the_room_stands_in_its_list() -> None:
+    """One that stands in none is never found, checked or listed."""
+    prefix = f"{strategies.__name__}."
+    names = [each.name for each in walk_packages(strategies.__path__, prefix)]
+    modules = [import_module(name) for name in names if ".bridges" not in name]
+    made = {
+        thing
+        for module in modules
+        for thing in vars(module).values()
+        if inspect.isclass(thing) and issubclass(thing, Strategy) and not inspect.isabstract(thing)
+    }
+    missing = made - {strategies.OURS[name] for name in strategies.OURS}
+    assert not missing, f"{missing}: no line in {strategies.__file__}"
 
 
 def test_a_strategy_from_a_file_keeps_the_contract() -> None:

@@ -111,7 +111,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         """
         for trial in trials:
             if trial.failure:
-                self._fail(trial.cell)
+                super().tell([trial])
             elif len(self.epochs) < _LEAST or trial.epochs == self.epochs[-1]:
                 super().tell([trial])
             elif trial.epochs == self.epochs[0] and self._look.can_rank(trial):
@@ -129,13 +129,10 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         if len(self.epochs) < _LEAST:
             return super().ask(n)
         asked: list[Cell | Request] = []
-        while len(asked) < n and (request := self._request()) is not None:
+        while len(asked) < n and (request := self._first() or self._learned()) is not None:
             asked.append(request)
             self._pending[request.cell] = None
         return asked or [self.space.sample(self.rng)]
-
-    def _request(self) -> Request | None:
-        return self._first() or self._learned()
 
     def _first(self) -> Request | None:
         """Before any model is fitted: read observed or random cells early; the best of these are
@@ -151,9 +148,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         seen = len(self._early) + sum(cell not in self._early for cell in self._pending)
         if whole >= wanted and len(self._trials) >= _LEAST:
             return None
-        ready = [
-            cell for cell in self._early if cell not in self._trials and cell not in self._pending
-        ]
+        taken = {*self._trials, *self._pending}
+        ready = [cell for cell in self._early if cell not in taken]
         if ready and seen >= self.first_cells and whole < wanted:
             best = self._look.ranked(self._early[cell] for cell in ready)[0]
             return Request(best.cell, self.epochs[-1])
@@ -169,16 +165,15 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         if place is None:
             return None
         cell = pool.cells[place]
-        return (
-            self._first_request(cell)
-            if self._link and cell not in self._early
-            else Request(cell, self.epochs[-1])
-        )
+        if self._link and cell not in self._early:
+            return self._first_request(cell)
+        return Request(cell, self.epochs[-1])
 
     def _first_request(self, cell: Cell) -> Request:
-        if self._look.signal is not None:
-            return Request(cell, self.epochs[0], (self._look.signal.name,))
-        return Request(cell, self.epochs[0], tuple(self.readable.get(self.epochs[0], ())))
+        first = self.epochs[0]
+        signal = self._look.signal
+        read = (signal.name,) if signal else tuple(self.readable.get(first, ()))
+        return Request(cell, first, read)
 
     def _choose(self) -> None:
         """Choose what of an early look tells of L, from the cells that are known both ways."""
@@ -188,14 +183,12 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             self._link = _Link(signal.key, signal.sign) if len(self._both) >= _LEAST else None
             return
         late = [self._trials[cell].loss for cell in self._both]
-        candidates: list[tuple[float, _Link]] = []
+        best, self._link = -1.0, None
         for name in self._early[next(iter(self._both))].values if self._both else ():
             early = [self._early[cell].values.get(name, np.nan) for cell in self._both]
             tau = float(kendalltau(early, late).statistic)
-            if np.isfinite(tau):
-                candidates.append((abs(tau), _Link(name, 1 if tau > 0 else -1)))
-        tau, link = max(candidates, key=lambda one: one[0], default=(0.0, None))
-        self._link = link if tau >= self.least_tau else None
+            if abs(tau) > best and abs(tau) >= self.least_tau:
+                best, self._link = abs(tau), _Link(name, 1 if tau > 0 else -1)
 
     def _evaluated_cells(self) -> list[Cell]:
         return [*super()._evaluated_cells(), *self._early]

@@ -135,10 +135,12 @@ class BayesianOptimisation(Strategy):
         self.sharpness = check_number("sharpness", sharpness, above=True)
         self.mildness = check_number("mildness", mildness, above=True)
         self.front_sharpness = check_number("front_sharpness", front_sharpness, above=True)
-        if acquisition != _BY_TURNS and acquisition not in ACQUISITIONS:
-            raise unknown("acquisition", acquisition, (_BY_TURNS, *ACQUISITIONS))
-        if pool not in POOLS:
-            raise unknown("pool of candidates", pool, POOLS)
+        for what, name, known in (
+            ("acquisition", acquisition, (_BY_TURNS, *ACQUISITIONS)),
+            ("pool of candidates", pool, POOLS),
+        ):
+            if name not in known:
+                raise unknown(what, name, known)
         self.model = model
         self.acquisition = acquisition
         self.pool = pool
@@ -159,15 +161,11 @@ class BayesianOptimisation(Strategy):
         stays pending.
         """
         for trial in trials:
-            if trial.failure:
-                self._fail(trial.cell)
-                continue
-            self._trials[trial.cell] = trial
-            self._pending.pop(trial.cell, None)
-
-    def _fail(self, cell: Cell) -> None:
-        if cell not in self._trials:
-            self._pending[cell] = None
+            if not trial.failure:
+                self._trials[trial.cell] = trial
+                self._pending.pop(trial.cell, None)
+            elif trial.cell not in self._trials:
+                self._pending[trial.cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that were neither observed nor asked for, or random ones once there is no
@@ -177,10 +175,7 @@ class BayesianOptimisation(Strategy):
             Different cells; fewer than `n` where the first random cells or the space run out.
         """
         asked: list[Cell] = []
-        for _ in range(n):
-            cell = self._next()
-            if cell is None:
-                break
+        while len(asked) < n and (cell := self._next()) is not None:
             asked.append(cell)
             self._pending[cell] = None
         return asked or [self.space.sample(self.rng)]
@@ -218,10 +213,10 @@ class BayesianOptimisation(Strategy):
         return self._pool
 
     def _ranked(self) -> list[Cell]:
-        trials = list(self._trials.values())
+        trials = sorted(self._trials.values(), key=lambda trial: trial.score)
         if self.objectives > 1:
-            return [trial.cell for trial in survivors(trials, len(trials))]
-        return [trial.cell for trial in sorted(trials, key=lambda trial: trial.score)]
+            trials = survivors(list(self._trials.values()), len(trials))
+        return [trial.cell for trial in trials]
 
     def _evaluated_cells(self) -> list[Cell]:
         return [*self._trials, *self._pending]
@@ -261,11 +256,9 @@ class BayesianOptimisation(Strategy):
         return self._largest(candidates, gains)
 
     def _rule(self) -> str:
-        if self.acquisition != _BY_TURNS:
-            return self.acquisition
-        if not self._rules:
+        if self.acquisition == _BY_TURNS and not self._rules:
             self._rules = [_ROUND[i] for i in self.rng.permutation(len(_ROUND))]
-        return self._rules.pop()
+        return self._rules.pop() if self._rules else self.acquisition
 
     def _in_pool(self, pool: Pool) -> Places | None:
         if self.pool == _ALL:
@@ -322,10 +315,10 @@ class BayesianOptimisation(Strategy):
             believed = [self._substitute.predict(0, cells, values, self.sharpness, asked)]
         if rule in _SCORED:
             return -self._scored(rule, believed, penalty, best)
-        gain = np.zeros(len(candidates))
-        for pole, seen in believed:
-            gain += gain_of(seen, best - pole - penalty, rule == "probability")
-        return gain
+        by_expert = (
+            gain_of(seen, best - pole - penalty, rule == "probability") for pole, seen in believed
+        )
+        return sum(by_expert, np.zeros(len(candidates)))
 
     def _scored(
         self,
@@ -362,8 +355,8 @@ class BayesianOptimisation(Strategy):
             pending: See there.
             targets: What the experts learn of the told cells, by turns, shape ``(n,)`` each.
         """
-        of_candidate = pool.of_cell[candidates]
-        return [each.at(of_candidate) for each in pool.seen(0, places, targets, pending)]
+        everywhere = pool.seen(0, places, targets, pending)
+        return [each.at(pool.of_cell[candidates]) for each in everywhere]
 
     def _around_best(self, pool: Pool) -> Places:
         """The places of the neighbours of the best observed cell that has one left to ask for.
@@ -453,10 +446,9 @@ def _settled(
     points = of_cell[observed]
     order = np.lexsort((penalty[observed], points))
     twins = np.diff(points[order]) == 0
-    if not twins.any() or (np.abs(np.diff(values[order]))[twins] > _ALIKE).any():
-        return np.zeros(len(of_cell), dtype=bool)
     least = np.full(of_cell.max() + 1, np.inf)
-    np.minimum.at(least, points, penalty[observed])
+    if twins.any() and (np.abs(np.diff(values[order]))[twins] <= _ALIKE).all():
+        np.minimum.at(least, points, penalty[observed])
     return np.asarray(penalty >= least[of_cell])
 
 

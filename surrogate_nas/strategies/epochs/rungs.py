@@ -13,6 +13,7 @@ ranks.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
@@ -197,6 +198,9 @@ class Climber(RandomSearch):
     def ladder(self) -> Sequence[Rung]:
         """The rungs, rising."""
         return driven(rungs_of(self.epochs, self.eta, self.rungs), self._drive, self)
+
+    @abstractmethod
+    def _next(self) -> Cell | Request: ...
 
 
 class Bracket:
