@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import evaluate, split_cells
 from surrogate_nas.surrogates.storage import Card, save
+
+
+def card(model: str, metric: Metric, n: int, **others: Any) -> Card:
+    """What a file says of a model that learned from `n` cells of NAS-Bench-201's space."""
+    told = {"benchmark": "b", "fingerprint": "f", "space": "nb201", "network": Network()}
+    told |= {"epochs": metric.epochs[-1] if metric.epochs else None, "split": "random", "seed": 0}
+    return Card(
+        model=model, metric=metric, n_train=n, **(told | {"n_test": 0, "scores": {}} | others)
+    )
 
 
 def stored(
@@ -21,19 +33,15 @@ def stored(
     values = bench.column(metric, epochs)
     split = split_cells(bench.space, values, 300)
     found = evaluate(make_model("ridge", known.quantity), bench.space, values, split)
-    card = Card(
-        model="ridge",
+    told = card(
+        "ridge",
+        known,
+        300,
         benchmark=str(bench.path),
         fingerprint=bench.fingerprint,
-        space="nb201",
-        metric=known,
         epochs=bench.question(metric, epochs).epochs,
         network=bench.network,
-        split="random",
-        seed=0,
-        n_train=300,
-        n_test=15325,
         scores=found.scores,
     )
-    save(found.model, card, split.train, path)
+    save(found.model, told, split.train, path)
     return path

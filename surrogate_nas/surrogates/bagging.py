@@ -310,7 +310,21 @@ class ExtraTrees(Bagging):
         from sklearn.ensemble import ExtraTreesRegressor
 
         grown = ExtraTreesRegressor(self.trees, max_features=self.column_sample, random_state=seed)
-        return _flattened([tree.tree_ for tree in grown.fit(matrix, target).estimators_])
+        trees = [tree.tree_ for tree in grown.fit(matrix, target).estimators_]
+        starts = np.cumsum([0, *(tree.node_count for tree in trees)])
+        children = []
+        for tree, start in zip(trees, starts, strict=False):
+            both = np.column_stack([tree.children_left, tree.children_right])
+            children.append(np.where(both < 0, np.arange(tree.node_count)[:, None], both) + start)
+        features = np.concatenate([tree.feature for tree in trees])
+        return Forest(
+            roots=starts[:-1].astype(np.int32),
+            children=np.concatenate(children).astype(np.int32),
+            feature=np.maximum(features, 0).astype(np.int32),
+            threshold=np.concatenate([tree.threshold for tree in trees]),
+            value=np.concatenate([tree.value.reshape(-1) for tree in trees]),
+            depth=np.array(max(tree.max_depth for tree in trees), dtype=np.int32),
+        )
 
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         return np.array([part.predict(matrix) for part in parts])
@@ -327,22 +341,6 @@ class ExtraTrees(Bagging):
         self._error = float(arrays["error"])
         numbers = sorted({name.partition("/")[0] for name in arrays} - {"error"})
         self._learned = [Forest(**within(f"{number}/", arrays)) for number in numbers]
-
-
-def _flattened(trees: Sequence[Any]) -> Forest:
-    starts = np.cumsum([0, *(tree.node_count for tree in trees)])
-    children = []
-    for tree, start in zip(trees, starts, strict=False):
-        both = np.column_stack([tree.children_left, tree.children_right])
-        children.append(np.where(both < 0, np.arange(tree.node_count)[:, None], both) + start)
-    return Forest(
-        roots=starts[:-1].astype(np.int32),
-        children=np.concatenate(children).astype(np.int32),
-        feature=np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32),
-        threshold=np.concatenate([tree.threshold for tree in trees]),
-        value=np.concatenate([tree.value.reshape(-1) for tree in trees]),
-        depth=np.array(max(tree.max_depth for tree in trees), dtype=np.int32),
-    )
 
 
 PREFIX = "sklearn:"

@@ -97,6 +97,8 @@ class Ensemble(Surrogate):
         return reading
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
+        from scipy.optimize import nnls
+
         values, _ = self._target.backward(target, target)
         self._models = [
             make_model(name, self.quantity, seed=self.seed, **(settings | {"calibrate": True})).fit(
@@ -105,21 +107,8 @@ class Ensemble(Surrogate):
             for name, settings, _ in self._reading
         ]
         means, stds = self._in_target([model.held_out for model in self._models])
-        self._weights = self._stacked(means, target)
-        self._left_out = self._combined(means, stds)
-
-    def _in_target(self, predictions: Sequence[Prediction]) -> tuple[Floats, Floats]:
-        """What members say, on this model's transformed target, shape ``(members, n)`` each."""
-        means = np.array([self._target.forward(each.mean) for each in predictions])
-        derivatives = self._target.backward(means, np.ones_like(means))[1]
-        return means, np.array([each.std for each in predictions]) / np.maximum(derivatives, 1e-12)
-
-    def _stacked(self, means: Floats, target: Floats) -> Floats:
-        """Non-negative weights, summing to 1, of the least held-out error plus a pull to the prior
-        weights.
-        """
-        from scipy.optimize import nnls
-
+        # Non-negative weights, summing to 1, of the least held-out error plus a pull to the prior
+        # weights.
         prior = np.array([weight for *_, weight in self._reading])
         prior /= prior.sum()
         spread = float(np.sqrt(((means - target) ** 2).mean()))
@@ -127,7 +116,14 @@ class Ensemble(Surrogate):
         one = 1e3 * spread * np.sqrt(len(target)) * np.ones(len(prior))
         rows = np.vstack([means.T, pull, one])
         weights, _ = nnls(rows, np.concatenate([target, pull @ prior, [one[0]]]))
-        return np.asarray(weights / weights.sum())
+        self._weights = np.asarray(weights / weights.sum())
+        self._left_out = self._combined(means, stds)
+
+    def _in_target(self, predictions: Sequence[Prediction]) -> tuple[Floats, Floats]:
+        """What members say, on this model's transformed target, shape ``(members, n)`` each."""
+        means = np.array([self._target.forward(each.mean) for each in predictions])
+        derivatives = self._target.backward(means, np.ones_like(means))[1]
+        return means, np.array([each.std for each in predictions]) / np.maximum(derivatives, 1e-12)
 
     def _combined(self, means: Floats, stds: Floats) -> Prediction:
         mean = self._weights @ means

@@ -287,19 +287,13 @@ class GrowingProcess:
         variance = max(float(residual @ residual) / n, LEAST)
 
         explained = self._explained
-        if len(pending):
-            explained = explained + self._explained_by(pending, between)
+        if len(pending):  # what they will explain, as if they were observed
+            left = between - self._whitened[:n, pending].T @ self._whitened[:n]
+            among = left[:, pending] + self._noise * np.eye(len(pending))
+            rows = _forward(np.asarray(np.linalg.cholesky(among)), left)
+            explained = explained + (rows**2).sum(axis=0)
         remaining = np.maximum(self._prior - explained, LEAST) + self._noise
         return Posterior(constant + residual @ self._whitened[:n], variance * remaining)
-
-    def _explained_by(self, pending: Places, between: Floats) -> Floats:
-        """How much variance pending cells will explain at every place, shape ``(m,)``."""
-        whitened = self._whitened[: self.n_observed]
-        cross = whitened[:, pending]
-        left = between - cross.T @ whitened
-        among = left[:, pending] + self._noise * np.eye(len(pending))
-        rows = _forward(np.asarray(np.linalg.cholesky(among)), left)
-        return np.asarray((rows**2).sum(axis=0))
 
     def _reserve(self, n: int) -> None:
         if n <= len(self._whitened):

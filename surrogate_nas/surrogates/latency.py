@@ -277,8 +277,11 @@ class Latency(Surrogate):
         self._learned = _update(self.prior(self._space), _rows(self._space, cells), target)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        found = self._learned.predict(_rows(self._space, cells))
-        return found._replace(mean=_above_zero(found.mean)) if self.quantity == "cost" else found
+        mean, std = self._learned.predict(_rows(self._space, cells))
+        if self.quantity == "cost":  # what is nearly zero or below stays above, in the same order
+            bent = _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0)
+            mean = np.where(mean > _NEAR_ZERO, mean, bent)
+        return Prediction(mean, std)
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         matrix = _rows(self._space, cells)
@@ -316,13 +319,6 @@ def _update(prior: Prior, matrix: Floats, target: Floats) -> WeightPosterior:
     some = slice(_MOST_FOR_EVIDENCE)
     logs = most_evident([(matrix[some], size * target[some])], prior)
     return measure(matrix, size * target, prior, logs)._replace(size=size)
-
-
-def _above_zero(mean: Floats) -> Floats:
-    """Bend what is nearly zero or below so that it stays above, in the same order."""
-    return np.where(
-        mean > _NEAR_ZERO, mean, _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0)
-    )
 
 
 def _rows(space: Space, cells: Sequence[Cell]) -> Floats:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -91,19 +92,15 @@ class Perceptrons(Surrogate):
         def loss(weights: Weights, batch: Tensor) -> Tensor:
             return squared(_values(weights, matrix[batch]), goal[batch], seen[:, batch]).sum()
 
-        fresh = self._fresh(raw.shape[1], generator)
+        sizes = [raw.shape[1], self.width, self.width, 1]
+        fresh: Weights = {}
+        for layer, (before, after) in enumerate(pairwise(sizes)):
+            drawn = torch.randn(self.members, before, after, generator=generator)
+            fresh[f"{layer}/weight"] = drawn / math.sqrt(before)
+            fresh[f"{layer}/bias"] = torch.zeros(self.members, 1, after)
         self._weights = optimise(fresh, loss, len(cells), self.steps, _BATCH, generator)
         errors = (self._by_member(cells) - target)[(seen == 0).numpy()]
         self._noise = float(np.sqrt((errors**2).mean()))
-
-    def _fresh(self, inputs: int, generator: torch.Generator) -> Weights:
-        sizes = [inputs, self.width, self.width, 1]
-        weights: Weights = {}
-        for layer, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
-            drawn = torch.randn(self.members, before, after, generator=generator)
-            weights[f"{layer}/weight"] = drawn / math.sqrt(before)
-            weights[f"{layer}/bias"] = torch.zeros(self.members, 1, after)
-        return weights
 
     def _by_member(self, cells: Sequence[Cell]) -> Floats:
         with torch.no_grad():

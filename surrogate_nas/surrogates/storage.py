@@ -202,7 +202,17 @@ def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:
 
 
 def _fitted(arrays: Mapping[str, NDArray[Any]], digest: str) -> Fitted:
-    card = _card(json.loads(arrays["card"].tobytes()))
+    from msgspec import convert
+
+    content = json.loads(arrays["card"].tobytes())
+    checked = {
+        "metric": convert(content["metric"], Metric),
+        "network": Network.of(content["network"]),
+        "epochs": convert(content["epochs"], int | None),
+        "scores": convert(content["scores"], dict[str, float]),
+        "versions": convert(content["versions"], dict[str, str]),
+    }
+    card = made(Card, {key: content[key] for key in content.keys() - checked.keys()}, **checked)
     if card.model not in MODELS:
         raise ValueError(f"no model is named {card.model}")
     settings = json.loads(arrays["settings"].tobytes())
@@ -228,19 +238,6 @@ def _try_out(fitted: Fitted) -> None:
     for values in fitted.model.predict([space.sample(rng) for _ in range(2)]):
         if values.shape != (2,) or not np.isfinite(values).all():
             raise ValueError("its model predicts no numbers")
-
-
-def _card(content: dict[str, Any]) -> Card:
-    from msgspec import convert
-
-    checked = {
-        "metric": convert(content["metric"], Metric),
-        "network": Network.of(content["network"]),
-        "epochs": convert(content["epochs"], int | None),
-        "scores": convert(content["scores"], dict[str, float]),
-        "versions": convert(content["versions"], dict[str, str]),
-    }
-    return made(Card, {key: content[key] for key in content.keys() - checked.keys()}, **checked)
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
@@ -81,21 +80,3 @@ def test_real_latency_is_learned_from_ten_cells(real: TableBenchmark) -> None:
         make_model("ridge", "cost"), real.space, values, split_cells(real.space, values, 10)
     )
     assert made.scores["spearman"] > 0.95
-
-
-def test_a_quick_booster_beats_the_first_try(real: TableBenchmark) -> None:
-    values = real.column("valid_error", 200)
-    model = make_model("xgboost", parts=1, trees=150, rate=0.1, calibrate=False)
-    assert (
-        evaluate(model, real.space, values, split_cells(real.space, values, 1563)).scores["kendall"]
-        > 0.91
-    )
-
-
-def test_a_surrogate_of_a_surrogate_orders_as_it_does(real: TableBenchmark) -> None:
-    """What a model predicts can be learned again: nothing but the cell goes in."""
-    values = real.column("valid_error", 200)
-    split = split_cells(real.space, values, 200)
-    first = evaluate(make_model("gp"), real.space, values, split).model.predict(real.space).mean
-    second = evaluate(make_model("gp"), real.space, first, split).model.predict(real.space).mean
-    assert kendalltau(first, second).statistic > 0.9

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from analysis.papers import PaperResult, reproduce
-from analysis.papers import latency as paper
+from analysis.papers import reproduce
 from analysis.papers.common.paper import published
 from analysis.papers.latency import (
     HELP_POOL,
@@ -30,7 +28,6 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.four_nodes import edge_live
 from surrogate_nas.space.nb201.encodings import operation_counts
-from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.latency import (
     KnownDevices,
     Latency,
@@ -39,7 +36,8 @@ from surrogate_nas.surrogates.latency import (
     most_evident,
     noise_shape,
 )
-from surrogate_nas.surrogates.storage import Card, load, save
+from surrogate_nas.surrogates.storage import load, save
+from tests.stored_model import card
 
 Values = NDArray[np.float64]
 COSTS = {
@@ -150,21 +148,8 @@ def test_what_it_knows_is_stored_with_it(
     values = latency_of(space, COSTS["server"])
     cells = [space[i] for i in range(12)]
     taught.fit(cells, values[:12])
-    card = Card(
-        model="latency",
-        benchmark="b",
-        fingerprint="f",
-        space="nb201",
-        metric=Metric("latency@new", "ms", "search", "cost"),
-        epochs=None,
-        network=Network(),
-        split="random",
-        seed=0,
-        n_train=12,
-        n_test=0,
-        scores={},
-    )
-    save(taught, card, np.arange(12), tmp_path / "new.h5")
+    told = card("latency", Metric("latency@new", "ms", "search", "cost"), 12)
+    save(taught, told, np.arange(12), tmp_path / "new.h5")
     stored = load(tmp_path / "new.h5").model
     np.testing.assert_array_equal(stored.predict(space).std, taught.predict(space).std)
     other = [space[i] for i in range(20, 30)]
@@ -263,27 +248,6 @@ def test_ten_cells_of_a_real_unseen_device(
     assert len(known_devices(real, HELP_POOL)) == 7
     assert score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean() > least
     assert score(Setting("156", 156, whole=True, known=HELP_POOL), device, 2)[:, 2].mean() > 0.85
-
-
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three jobs of the paper on each of the six devices, and none on the others."""
-    kept = ("ours, 10 cells", "ridge on operation counts, 10 cells, whole space")
-    monkeypatch.setattr(paper, "SETTINGS", tuple(s for s in paper.SETTINGS if s.title in kept))
-    monkeypatch.setattr(paper, "_OTHER_SIZES", (10,))
-    monkeypatch.setattr(paper, "public_devices", lambda: [*HELP_POOL[:2], *UNSEEN])
-    monkeypatch.setattr(paper, "_picture", lambda _: Figure())
-
-
-@pytest.fixture(scope="module")
-def alone(
-    real: TableBenchmark, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, PaperResult]:
-    """The paper on few devices by one worker: its folder, and what it says."""
-    assert len(real.space) == 15625
-    folder = tmp_path_factory.mktemp("alone")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        few(monkeypatch)
-        return folder, reproduce("latency", folder=folder, runs=1)
 
 
 @pytest.mark.slow

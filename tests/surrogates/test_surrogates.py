@@ -17,10 +17,10 @@ from scipy.stats import spearmanr
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric, Quantity
 from surrogate_nas.space import NB201, Cell, drawn_cells, nb201
-from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
 from surrogate_nas.surrogates.base import check_data, fit_target
-from surrogate_nas.surrogates.storage import Card, load, save
+from surrogate_nas.surrogates.storage import load, save
+from tests.stored_model import card
 
 Values = NDArray[np.float64]
 NETWORK = {"steps": 60, "pretrain": False}
@@ -56,21 +56,7 @@ def fitted(request: pytest.FixtureRequest, cells: list[Cell]) -> Surrogate:
     return make_model(request.param, seed=3, **settings).fit(cells[:60], errors_of(cells[:60]))
 
 
-def card(model: Surrogate) -> Card:
-    return Card(
-        model=model.name,
-        benchmark="b",
-        fingerprint="f",
-        space="nb201",
-        metric=Metric("valid_error", "%", "search", "error", (200,)),
-        epochs=200,
-        network=Network(),
-        split="random",
-        seed=3,
-        n_train=60,
-        n_test=60,
-        scores={"kendall": 0.5},
-    )
+ERROR = Metric("valid_error", "%", "search", "error", (200,))
 
 
 def test_it_orders_cells_that_it_never_saw(fitted: Surrogate, cells: list[Cell]) -> None:
@@ -95,9 +81,10 @@ def test_what_is_stored_predicts_the_same(
     cells: list[Cell],
     tmp_path: Path,
 ) -> None:
-    save(fitted, card(fitted), np.arange(60), tmp_path / "m.h5")
+    told = card(fitted.name, ERROR, 60, scores={"kendall": 0.5})
+    save(fitted, told, np.arange(60), tmp_path / "m.h5")
     found = load(tmp_path / "m.h5")
-    assert found.card == replace(card(fitted), versions=found.card.versions)
+    assert found.card == replace(told, versions=found.card.versions)
     assert found.train_cells.tolist() == list(range(60))
     for ours, theirs in zip(fitted.predict(cells), found.model.predict(cells), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -133,15 +120,15 @@ def test_an_unknown_model_is_named_with_those_that_are_known() -> None:
     with pytest.raises(UserError, match="Unknown model 'rigde'. Did you mean 'ridge'"):
         make_model("rigde")
     with pytest.raises(
-        UserError, match="Card is not a subclass of surrogate_nas.surrogates.Surrogate"
+        UserError, match="Path is not a subclass of surrogate_nas.surrogates.Surrogate"
     ):
-        make_model(f"{__file__}:Card")
+        make_model(f"{__file__}:Path")
 
 
 @pytest.fixture
 def stored(cells: list[Cell], tmp_path: Path) -> Path:
     model = make_model("ridge").fit(cells, errors_of(cells))
-    save(model, card(model), np.arange(120), tmp_path / "m.h5")
+    save(model, card("ridge", ERROR, 120), np.arange(120), tmp_path / "m.h5")
     return tmp_path / "m.h5"
 
 
@@ -164,6 +151,23 @@ def test_a_file_of_another_version_or_kind_says_so(stored: Path) -> None:
         load(stored)
     with pytest.raises(UserError, match="There is no surrogate file"):
         load(stored.with_name("absent.h5"))
+
+
+def test_settings_of_earlier_models_are_ignored_unless_they_matter(
+    cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "m.h5"
+    model = make_model("ridge").fit(cells, errors_of(cells))
+    settings = model.settings()
+    for extra, says in (([], ""), (["params"], "reads columns beside its encoding")):
+        monkeypatch.setattr(model, "settings", lambda extra=extra: settings | {"extra": extra})
+        save(model, card("ridge", ERROR, 120), np.arange(120), file)
+        if says:
+            with pytest.raises(UserError, match=says):
+                load(file)
+        else:
+            ours, theirs = model.predict(cells).mean, load(file).model.predict(cells).mean
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_changed_number_is_noticed(stored: Path) -> None:

@@ -111,7 +111,14 @@ class Expert:
             waits: Whether ℓ, a and b, where they were found before, stay what they are, though they
                 are due.
         """
-        self._measure(observed)
+        known = len(self._observed)
+        if len(observed) > len(self._away):
+            room = np.empty((max(_ROOM, 2 * len(observed)), len(self._points)), dtype=np.float32)
+            room[:known] = self._away[:known]
+            self._away = room
+        for number in range(known, len(observed)):
+            self._away[number] = self._distances(int(observed[number]))
+        self._observed = observed
         if self.is_due(observed) and not (waits and self._fitted[0]):
             self._fit(target)
             self._fitted = len(observed), len(observed) - len(np.unique(observed))
@@ -144,16 +151,6 @@ class Expert:
         away = self._norms + (self._norms[place] - 2 * (self._points @ self._points[place]))
         away[place] = 0.0
         return np.asarray(np.maximum(away, 0.0), dtype=np.float32)
-
-    def _measure(self, observed: Places) -> None:
-        known = len(self._observed)
-        if len(observed) > len(self._away):
-            room = np.empty((max(_ROOM, 2 * len(observed)), len(self._points)), dtype=np.float32)
-            room[:known] = self._away[:known]
-            self._away = room
-        for number in range(known, len(observed)):
-            self._away[number] = self._distances(int(observed[number]))
-        self._observed = observed
 
     def _fit(self, target: Floats) -> None:
         """Fit ℓ, a and b again; where they stay the same, so does the factor."""
