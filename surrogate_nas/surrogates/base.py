@@ -144,21 +144,6 @@ class Prediction(NamedTuple):
     std: Floats
 
 
-class Regions(NamedTuple):
-    """The calibration by region: what standard deviations are multiplied by.
-
-    Attributes:
-        cut: The predicted mean, in the metric's unit, up to which a cell is of the best; from
-            which, where larger values are better.
-        best: The factor of the best.
-        others: The factor of the others.
-    """
-
-    cut: float
-    best: float
-    others: float
-
-
 class Surrogate(ABC):
     """Learns one metric of cells.
 
@@ -212,7 +197,7 @@ class Surrogate(ABC):
     _space: Space
     _target: Target
     _widening: float
-    _regions: Regions | None
+    _regions: Floats | None
     held_out: Prediction
 
     def __init__(
@@ -287,9 +272,10 @@ class Surrogate(ABC):
                 self.held_out = Prediction(held_out.mean, held_out.std * self._widening)
         return self
 
-    def _calibrated_by_region(self, values: Floats, held_out: Prediction) -> Regions | None:
-        """The factors of the best and the other cells; None where there are too few to tell them
-        apart.
+    def _calibrated_by_region(self, values: Floats, held_out: Prediction) -> Floats | None:
+        """The predicted mean up to which a cell is of the best (from which, where larger values are
+        better), and the factors of their standard deviations and of the others', shape ``(3,)``;
+        None where there are too few cells to tell them apart.
         """
         sign = -1.0 if self.quantity in LARGER_IS_BETTER else 1.0
         cut = sign * float(np.quantile(sign * held_out.mean, _BEST))
@@ -300,7 +286,7 @@ class Surrogate(ABC):
             _calibrated(values[part], Prediction(held_out.mean[part], held_out.std[part]))
             for part in (best, ~best)
         ]
-        return Regions(cut, *factors)
+        return np.array([cut, *factors])
 
     def _is_best(self, mean: Floats, cut: float) -> NDArray[np.bool_]:
         return mean >= cut if self.quantity in LARGER_IS_BETTER else mean <= cut
@@ -392,7 +378,7 @@ class Surrogate(ABC):
             "space": np.frombuffer(self._space.definition.encode(), dtype=np.uint8),
         }
         if self._regions is not None:
-            common["regions"] = np.array(self._regions)
+            common["regions"] = self._regions
         return common | {f"model/{name}": values for name, values in self._arrays().items()}
 
     @classmethod
@@ -408,9 +394,7 @@ class Surrogate(ABC):
         with one_thread():
             model._restore(within("model/", state))
         model._widening = float(state["widening"])
-        model._regions = None
-        if "regions" in state:
-            model._regions = Regions(*(float(number) for number in state["regions"]))
+        model._regions = state.get("regions")
         return model
 
 

@@ -208,7 +208,7 @@ def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does() -> None:
         strategy.tell([ledger.tell(asked)])
     assert [look.epochs for look in looks] == [1] * 26
     assert {look.cell for look in looks[:25]} == {trial.cell for trial in ledger.trials[:25]}
-    assert strategy._link.name.startswith("train_")  # type: ignore[attr-defined]
+    assert strategy._link[0].startswith("train_")  # type: ignore[attr-defined]
 
 
 def test_bo_over_epochs_is_bo_where_nothing_read_early_ranks_cells() -> None:

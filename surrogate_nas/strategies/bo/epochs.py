@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import cycle
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,18 +32,6 @@ _EARLY = 2
 _LEAST = 2
 # Of the variance of what is read, against slopes of cells that hardly differ.
 _RIDGE = 0.1
-
-
-class _Link(NamedTuple):
-    """What of an early look tells of L.
-
-    Attributes:
-        name: The metric, as trials name it.
-        sign: 1, or -1 where larger is better.
-    """
-
-    name: str
-    sign: int
 
 
 class EpochBayesianOptimisation(BayesianOptimisation):
@@ -99,7 +87,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         self._drive = Drive.of(drive, until)
         self._early: dict[Cell, Trial] = {}
         self._both: dict[Cell, None] = {}
-        self._link: _Link | None = None
+        # What of an early look tells of L, and -1 where larger values are better, else 1.
+        self._link: tuple[str, int] | None = None
 
     @cached_property
     def _look(self) -> Rung:
@@ -180,7 +169,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         from scipy.stats import kendalltau
 
         if (signal := self._look.signal) is not None:
-            self._link = _Link(signal.key, signal.sign) if len(self._both) >= _LEAST else None
+            self._link = (signal.key, signal.sign) if len(self._both) >= _LEAST else None
             return
         late = [self._trials[cell].loss for cell in self._both]
         best, self._link = -1.0, None
@@ -188,7 +177,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             early = [self._early[cell].values.get(name, np.nan) for cell in self._both]
             tau = float(kendalltau(early, late).statistic)
             if abs(tau) > best and abs(tau) >= self.least_tau:
-                best, self._link = abs(tau), _Link(name, 1 if tau > 0 else -1)
+                best, self._link = abs(tau), (name, 1 if tau > 0 else -1)
 
     def _evaluated_cells(self) -> list[Cell]:
         return [*super()._evaluated_cells(), *self._early]

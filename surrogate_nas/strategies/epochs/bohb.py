@@ -95,12 +95,6 @@ _GOOD = 0.15
 _SPARE = 2
 
 
-class _Model(NamedTuple):
-    cells: list[Cell]
-    good: Density
-    bad: Density
-
-
 class Bohb(Hyperband):
     """Hyperband that learns from the highest rung with enough observed cells.
 
@@ -154,7 +148,7 @@ class Bohb(Hyperband):
         self._choices = space
         self._counts = np.array([len(options) for options in space.options], dtype=np.float64)
         self._seen: dict[Rung, list[Trial]] = {}
-        self._model: _Model | None = None
+        self._model: tuple[list[Cell], Density, Density] | None = None
         self._stale = False
 
     def _learn(self, trial: Trial, rung: Rung | None) -> None:
@@ -171,15 +165,15 @@ class Bohb(Hyperband):
             self._stale = False
         if self._model is None or self.rng.random() < self.random_fraction:
             return super()._draw()
-        model = self._model
-        drawn, origin = model.good.draw(self.num_samples, self.bandwidth_factor, self.rng)
+        known, good, bad = self._model
+        drawn, origin = good.draw(self.num_samples, self.bandwidth_factor, self.rng)
         pairs = zip(drawn.tolist(), origin.tolist(), strict=True)
-        cells = [self._cell(choices, model.cells[place]) for choices, place in pairs]
+        cells = [self._cell(choices, known[place]) for choices, place in pairs]
         new = [cell for cell in dict.fromkeys(cells) if cell not in self._known]
         if not new:
             return super()._draw()
         points = choices_of(new)
-        cell = new[int((model.good.at(points) / model.bad.at(points)).argmax())]
+        cell = new[int((good.at(points) / bad.at(points)).argmax())]
         self._known.add(cell)
         return cell
 
@@ -189,7 +183,7 @@ class Bohb(Hyperband):
         except UserError:
             return self.space.mutate(origin, self.rng)
 
-    def _fitted(self) -> _Model | None:
+    def _fitted(self) -> tuple[list[Cell], Density, Density] | None:
         least = len(self._counts) + 1
         for rung in reversed(self.ladder):
             trials = self._seen.get(rung, [])
@@ -202,5 +196,5 @@ class Bohb(Hyperband):
                 Density.of(choices_of(cells), self._counts, self.min_bandwidth)
                 for cells in (ranked[:n], ranked[-rest:])
             )
-            return _Model(ranked[:n], good, bad)
+            return ranked[:n], good, bad
         return None

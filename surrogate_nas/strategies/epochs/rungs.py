@@ -147,14 +147,10 @@ def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Ru
     return rungs[-n:] if n else rungs
 
 
-def driven(rungs: Iterable[Rung], drive: Drive, strategy: Strategy) -> list[Rung]:
-    """The rungs of a strategy with the signal that ranks cells there."""
-    return [rung._replace(signal=drive.at(rung.epochs, strategy)) for rung in rungs]
-
-
 def first_rung(drive: Drive, strategy: Strategy) -> Rung:
     """The rung of the fewest epochs, where training plays a part."""
-    return driven([Rung(strategy.epochs[0], 1.0)], drive, strategy)[0]
+    epochs = strategy.epochs[0]
+    return Rung(epochs, 1.0, drive.at(epochs, strategy))
 
 
 def promoted(n: int, here: Rung, above: Rung) -> int:
@@ -197,7 +193,8 @@ class Climber(RandomSearch):
     @cached_property
     def ladder(self) -> Sequence[Rung]:
         """The rungs, rising."""
-        return driven(rungs_of(self.epochs, self.eta, self.rungs), self._drive, self)
+        rungs = rungs_of(self.epochs, self.eta, self.rungs)
+        return [rung._replace(signal=self._drive.at(rung.epochs, self)) for rung in rungs]
 
     @abstractmethod
     def _next(self) -> Cell | Request: ...
