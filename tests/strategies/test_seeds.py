@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from msgspec.structs import asdict
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark
@@ -18,7 +17,6 @@ from surrogate_nas.objective import Draw
 from surrogate_nas.results.api import read_comparison, run_suite
 from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.runs.ledger import Ledger
-from surrogate_nas.runs.options import ObjectiveOptions
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
@@ -256,28 +254,16 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(
     snas: Snas,
     tmp_path: Path,
 ) -> None:
-    found = snas(
-        "search", path, "--strategy", "random", "--seed-policy", "draw", "--budget", 50, "--json"
-    ).json
+    asked = f"search {path} --strategy random --seed-policy draw --budget 50 --json"
+    found = snas(*asked.split()).json
     best = found["best"]
     assert best["seen_score"] == min(trial["score"] for trial in found["trials"]) != best["score"]
     assert found["objective"]["seed_policy"] == "draw"
     assert found["regret"] == pytest.approx(
         best["score"] - sn.Objective("valid_error", sn.load(str(path))).optimum()
     )  # type: ignore[operator]
-    out = (
-        "--strategies",
-        "random",
-        "--runs",
-        2,
-        "--budget",
-        15,
-        "--seed-policy",
-        "draw",
-        "--out",
-        tmp_path,
-    )
-    made = snas("compare", path, *out, "--json").json
+    asked = f"compare {path} --strategies random --runs 2 --budget 15 --seed-policy draw --json"
+    made = snas(*asked.split(), "--out", tmp_path).json
     plain = sn.Objective("valid_error", sn.load(str(path)))
     assert (
         made["fingerprint"] != plain.fingerprint and made["strategies"][0]["optimism"] is not None
@@ -310,18 +296,8 @@ def test_a_study_may_declare_a_final_metric_and_says_so(
     snas: Snas,
     tmp_path: Path,
 ) -> None:
-    compare = (
-        "compare",
-        path,
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-        "--budget",
-        12,
-        "--objective",
-        ROBUST,
-    )
+    asked = f"compare {path} --strategies random --runs 1 --budget 12 --objective {ROBUST}"
+    compare = asked.split()
     refused = snas(*compare, "--out", tmp_path / "none")
     assert (
         refused.code == 2
@@ -336,36 +312,11 @@ def test_a_study_may_declare_a_final_metric_and_says_so(
     assert set(told.json["strategies"][0]["best"]["final"]) == {"test_error"}
     again = snas("report", tmp_path, "--json")
     assert again.json["fingerprint"] == told.json["fingerprint"] and warning in again.err
-    search = snas(
-        "search",
-        path,
-        "--strategy",
-        "random",
-        "--objective",
-        f"valid_error + {ROBUST}",
-        "--budget",
-        5,
-        "--search-on-final",
-        ROBUST,
-        "--json",
-    )
+    asked = f"search {path} --strategy random --budget 5 --json"
+    searched = f"--objective valid_error+{ROBUST} --search-on-final {ROBUST}".split()
+    search = snas(*asked.split(), *searched)
     assert warning in search.err and warning in search.json["warning"]
-    assert (
-        snas("search", path, "--strategy", "random", "--budget", 5, "--json").json["warning"] == ""
-    )
-
-
-def test_options_of_an_objective_are_read_as_they_are_written(noisy: TableBenchmark) -> None:
-    objective = sn.Objective(ROBUST, noisy, search_on_final=f" {ROBUST},")
-    read = ObjectiveOptions.read(objective.describe())
-    assert read == ObjectiveOptions(seed_policy="mean", search_on_final=[ROBUST])
-    assert sn.Objective(ROBUST, noisy, **asdict(read)).fingerprint == objective.fingerprint
-    assert ObjectiveOptions.read(drawn(noisy).describe()) == ObjectiveOptions(
-        seed_policy="draw", search_on_final=[]
-    )
-    assert ObjectiveOptions.read({}) == ObjectiveOptions(seed_policy="mean")
-    options = {"hidden": True, "tolerance": "1% size per 1 valid_error"}
-    assert ObjectiveOptions.out_of(options).tolerance and options == {"hidden": True}
+    assert snas(*asked.split()).json["warning"] == ""
 
 
 def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy: TableBenchmark) -> None:

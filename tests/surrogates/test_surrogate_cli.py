@@ -30,25 +30,14 @@ def test_the_recommended_command_runs(
     tmp_path: Path,
     target: str,
 ) -> None:
-    made = snas(
-        "fit",
-        small.path,
-        "--target",
-        target,
-        "--train",
-        30,
-        "--model",
-        "ridge",
-        "--out",
-        tmp_path / "m.h5",
-    )
+    asked = f"fit {small.path} --target {target} --train 30 --model ridge --out {tmp_path}/m.h5"
+    made = snas(*asked.split())
     assert made.code == 0
     advised = shlex.split(" ".join(made.err.split(" or snas ")[1].split()))
     assert ("--with" in advised) == (target != "valid_error")
     advised = ["fashion" if word == "BENCH" else word for word in advised]
-    ran = snas(
-        *advised, "--strategies", "random", "--runs", 1, "--budget", 5, "--out", tmp_path / "out"
-    )
+    asked = f"--strategies random --runs 1 --budget 5 --out {tmp_path}/out"
+    ran = snas(*advised, *asked.split())
     assert ran.code == 0, ran.err
 
 
