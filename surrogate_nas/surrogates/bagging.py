@@ -383,7 +383,7 @@ class Regressor(Bagging):
     _rows: Matrix
     _targets: Floats
     _kind: ClassVar[type]
-    _options: ClassVar[Mapping[str, Any]]
+    _options: ClassVar[dict[str, Any]]
 
     def __init__(
         self,

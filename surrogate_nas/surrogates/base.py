@@ -483,7 +483,7 @@ def check_data(
         Different cells in the order of their first appearance, and their values, shape ``(n,)``.
     """
     numbers = check_values(values, len(cells))
-    for bad in np.flatnonzero(~np.isfinite(numbers)):
+    for bad in np.flatnonzero(~np.isfinite(numbers)).tolist():
         raise UserError(
             f"The value of {cells[bad]} is {numbers[bad]}; a surrogate learns from finite numbers"
             " only."

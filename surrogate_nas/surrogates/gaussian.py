@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import dtrsm
 
-from surrogate_nas.surrogates.base import Floats
+from surrogate_nas.surrogates.base import Floats as Floats
 
 # Points and the Matérn-5/2 kernel over them, in units of its variance.
 #
