@@ -4,9 +4,10 @@ little is known.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import surrogate_nas as sn
 from surrogate_nas.contract.trying import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
@@ -16,13 +17,6 @@ from surrogate_nas.space.product import is_scale
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.bo.pool import some, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
-
-NONE: NDArray[np.intp] = np.empty(0, dtype=np.intp)
-
-
-@pytest.fixture
-def points() -> NDArray[np.float64]:
-    return np.random.default_rng(0).standard_normal((60, 4)) / np.sqrt(8)
 
 
 def test_every_class_of_equal_functions_is_one_point() -> None:
@@ -80,9 +74,11 @@ class Noting(LargeSpace):
         return super().sample(rng)
 
 
-def searched(space: LargeSpace, cells: int) -> tuple[BayesianOptimisation, list[Cell]]:
-    made = BayesianOptimisation(space, seed=3)
-    asked = []
+def searched(
+    space: LargeSpace, cells: int, **options: Any
+) -> tuple[BayesianOptimisation, list[Cell]]:
+    made = BayesianOptimisation(space, seed=3, **options)
+    asked: list[Cell] = []
     for _ in range(cells):
         (cell,) = made.ask(1)
         made.tell(trials_of([cell], start=len(asked)))
@@ -179,12 +175,7 @@ def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_second
 @pytest.mark.parametrize("name", ["model=ridge", "pool=neighbours"])
 def test_parts_are_exchanged_in_a_space_that_is_not_listed(name: str) -> None:
     option, value = name.split("=")
-    made = BayesianOptimisation(LargeSpace(), seed=3, first_cells=6, **{option: value})  # type: ignore[arg-type]
-    asked: list[Cell] = []
-    for _ in range(14):
-        (cell,) = made.ask(1)
-        made.tell(trials_of([cell], start=len(asked)))
-        asked.append(cell)
+    _, asked = searched(LargeSpace(), 14, first_cells=6, **{option: value})
     assert len(set(asked)) == 14
 
 

@@ -95,12 +95,8 @@ def test_a_short_run_without_the_signal_is_not_ranked() -> None:
 
 @pytest.mark.parametrize("name", ["hyperband", "asha"])
 def test_what_is_driven_keeps_the_contract(name: str) -> None:
-    checks = [
-        one
-        for one in check(
-            f"{name}(drive=early)", sn.ChoiceSpace("s", dict.fromkeys("abcd", (1, 2, 3)))
-        )
-    ]
+    space = sn.ChoiceSpace("s", dict.fromkeys("abcd", (1, 2, 3)))
+    checks = check(f"{name}(drive=early)", space)
     assert [f"{one.name}: {one.detail}" for one in checks if not one.passed] == []
 
 

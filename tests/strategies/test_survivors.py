@@ -289,9 +289,6 @@ def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
     assert curve.best.tolist() == [0, 1, 1, 3]
 
 
-# Tables
-
-
 # Strategies
 
 
