@@ -31,23 +31,22 @@ if TYPE_CHECKING:
 Column: TypeAlias = NDArray[np.float64]
 Encoding: TypeAlias = Callable[[Choices], NDArray[np.float32]]
 """From choices, shape ``(n, positions)``, to what a model sees, shape ``(n, d)``."""
-Analytic: TypeAlias = Mapping[str, tuple[Metric, Callable[[Choices, Network], Column]]]
-"""Metrics that need no measurement, by name, each with its function from choices and network to
-shape ``(n,)``.
+Analysed: TypeAlias = tuple[Metric, Callable[[Choices, Network], Column]]
+"""A metric that needs no measurement, with its function from choices and network to shape
+``(n,)``.
 """
+Analytic: TypeAlias = Mapping[str, Analysed]
 
 REFERENCE_SIZE = 10_000
-"""How many cells stand for a space that cannot be listed."""
 _SURVEY_SEED = 201
 _MOST_DIGITS = 18
-"""Of an index; more of them are cut, and name no cell of any space that is listed."""
 
 
 class Space(ABC):
     """What can be built.
 
-    Subclasses give `sample`, `mutate`, `neighbours` and `parse`; `ChoiceSpace` has them for a
-    choice at every position.
+    Subclasses give `sample`, `neighbours` and `parse`; `ChoiceSpace` has them for a choice at every
+    position.
 
     Attributes:
         name: The name that tables and surrogates know it by.
@@ -94,14 +93,20 @@ class Space(ABC):
             rng: The generator that the draw advances.
         """
 
-    @abstractmethod
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly among the `neighbours` of another.
 
         Args:
             cell: The parent.
             rng: The generator that the draw advances.
+
+        Raises:
+            UserError: The cell has no neighbour.
         """
+        around = self.neighbours(cell)
+        if not around:
+            raise UserError(f"{cell} has no neighbour in the space {self.name}.")
+        return around[int(rng.integers(len(around)))]
 
     @abstractmethod
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
@@ -315,20 +320,17 @@ class Space(ABC):
         return f"<{type(self).__name__} {self.name!r}: {size} cells>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Its settings, without what was computed from them."""
-        computed = {
-            n
-            for kind in type(self).__mro__
-            for n, v in vars(kind).items()
-            if isinstance(v, cached_property)
+        kind = type(self)
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(getattr(kind, name, None), cached_property)
         }
-        return {name: value for name, value in vars(self).items() if name not in computed}
 
 
-Analysed: TypeAlias = tuple[Metric, Callable[[Choices, Network], Column]]
-"""A metric that needs no measurement, with its function from choices and network to shape
-``(n,)``.
-"""
+def together(*encodings: Encoding) -> Encoding:
+    """An encoding with the columns of several."""
+    return lambda choices: np.column_stack([encode(choices) for encode in encodings])
 
 
 def params_of(
@@ -386,7 +388,7 @@ class Enumerable(Space, Sequence[Cell]):
 
     ``len(space)``, ``space[i]`` and iteration work.
 
-    Subclasses give `_listed` besides what a `Space` needs.
+    Subclasses give `_cells` besides what a `Space` needs.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -399,13 +401,10 @@ class Enumerable(Space, Sequence[Cell]):
         (15625, 11, 5044)
     """
 
+    @property
     @abstractmethod
-    def _listed(self) -> Sequence[Cell]:
-        """Every cell, in the space's own order, its index its place there."""
-
-    @cached_property
     def _cells(self) -> Sequence[Cell]:
-        return self._listed()
+        """Every cell, in the space's own order, its index its place there."""
 
     @cached_property
     def _by_text(self) -> dict[str, Cell]:
@@ -479,10 +478,10 @@ def cell_written(space: Space, text: str) -> Cell:
         >>> str(cell_written(space_named("macro"), " 0 "))
         'conv_stack(layers=1, channels=4)'
     """
-    written = text.strip()
-    if not (written.isascii() and written.isdigit()):
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit()):
         return space.cell(text)
-    return cell_at(space, int(written[:_MOST_DIGITS]))
+    return cell_at(space, int(digits[:_MOST_DIGITS]))
 
 
 def cell_at(space: Space, index: int) -> Cell:
@@ -554,7 +553,6 @@ def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
 
 
 _MOST_TRIES = 100
-"""Draws a cell, before a space that cannot be listed is taken to have no more."""
 
 
 def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
@@ -582,12 +580,9 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
         return [space[int(i)] for i in rng.permutation(len(space))[:n]]
     drawn: dict[Cell, None] = {}
     for _ in range(_MOST_TRIES * n):
-        if len(drawn) == n:
-            break
         drawn[space.sample(rng)] = None
-    if len(drawn) < n:
-        raise UserError(
-            f"The space {space.name} gave only {len(drawn)} different cells in {_MOST_TRIES * n}"
-            " draws."
-        )
-    return list(drawn)
+        if len(drawn) == n:
+            return list(drawn)
+    raise UserError(
+        f"The space {space.name} gave only {len(drawn)} different cells in {_MOST_TRIES * n} draws."
+    )

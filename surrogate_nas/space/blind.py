@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Analytic, Encoding, Enumerable, Space
+from surrogate_nas.space.base import Analytic, Encoding, Enumerable, Space, listed
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, is_scale
 
@@ -65,8 +65,7 @@ class BlindSpace(ChoiceSpace):
             else:
                 codes[options] = rng.permutation(len(options)).tolist()
                 names[options] = tuple(f"{letter}{one + 1}" for one in range(len(options)))
-        self._codes = [codes[base.options[place]] for place in self._order]
-        self._back = [np.argsort(one).tolist() for one in self._codes]
+        self._codes = [np.array(codes[base.options[place]], dtype=np.int8) for place in self._order]
         self.positions = tuple(f"p{place + 1}" for place in range(len(self._order)))
         self.options = tuple(names[base.options[place]] for place in self._order)
         self._check()
@@ -83,23 +82,21 @@ class BlindSpace(ChoiceSpace):
 
     def hide(self, cell: Cell) -> Cell:
         """A cell of the space behind, under its drawn names."""
-        return self.at(
-            [
-                codes[cell.choices[place]]
-                for codes, place in zip(self._codes, self._order, strict=True)
-            ]
-        )
+        return self.at(self._hidden(np.array([cell.choices]))[0].tolist())
+
+    def _hidden(self, choices: Choices) -> Choices:
+        """Choices of the space behind under the drawn names, shape ``(n, positions)``."""
+        pairs = zip(self._codes, self._order, strict=True)
+        return np.column_stack([codes[choices[:, place]] for codes, place in pairs])
 
     def reveal(self, cell: Cell) -> Cell:
         """The cell behind one of this space."""
         return self.base.at(self._behind(np.array([cell.choices], dtype=np.int8))[0].tolist())
 
     def _behind(self, choices: Choices) -> Choices:
-        """The choices of the space behind, shape ``(n, positions)``."""
-        revealed = np.empty_like(choices)
-        for own, (back, place) in enumerate(zip(self._back, self._order, strict=True)):
-            revealed[:, place] = np.asarray(back, dtype=np.int8)[choices[:, own]]
-        return revealed
+        pairs = zip(self._codes, choices.T, strict=True)
+        revealed = np.column_stack([np.argsort(codes)[column] for codes, column in pairs])
+        return revealed[:, np.argsort(self._order)].astype(np.int8)
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a cell."""
@@ -149,27 +146,12 @@ class BlindSpace(ChoiceSpace):
 class ListedBlindSpace(BlindSpace, EnumerableChoiceSpace):
     """The same of a space whose cells are listed, in another order."""
 
-    @property
-    def size(self) -> float:  # type: ignore[override]
-        """How many cells there are."""
-        return len(self._listed_base)
+    size = Enumerable.size
+    neighbours = EnumerableChoiceSpace.neighbours
 
-    @property
-    def _listed_base(self) -> Enumerable:
-        assert isinstance(self.base, Enumerable)
-        return self.base
-
-    def _listed(self) -> Sequence[Cell]:
-        places = np.random.default_rng(self.seed).permutation(len(self._listed_base))
-        hidden = np.empty((len(places), len(self._order)), dtype=np.int8)
-        behind = self._listed_base.choices[places]
-        for own, (codes, place) in enumerate(zip(self._codes, self._order, strict=True)):
-            hidden[:, own] = np.asarray(codes, dtype=np.int8)[behind[:, place]]
-        return [Cell(row, self.write(row), i) for i, row in enumerate(map(tuple, hidden.tolist()))]
-
-    def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """The neighbours that the cell has behind, in the order there."""
-        return EnumerableChoiceSpace.neighbours(self, cell)
+    def _matrix(self) -> Choices:
+        behind = listed(self.base).choices
+        return self._hidden(np.random.default_rng(self.seed).permutation(behind))
 
     def _near(self, place: int) -> list[Cell]:
         return list(BlindSpace.neighbours(self, self._cells[place]))

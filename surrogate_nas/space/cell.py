@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.notebook import html_figure
 
 Choices: TypeAlias = NDArray[np.int8]
 """Cells as a model or a formula reads them: the index of the chosen option, shape
@@ -62,19 +61,12 @@ class Cell:
         return f"Cell({self.text!r})"
 
     def _repr_html_(self) -> str:
-        """The cell in a notebook, as `show_cells_by` says; its text alone before anything has."""
-        return _shown[-1](self)
+        from surrogate_nas.space.registry import html_of
+
+        return html_of(self)
 
     def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
         return Cell, (self.choices, self.text, self.index)
-
-
-_shown: list[Callable[[Cell], str]] = [lambda cell: html_figure(cell.text, "")]
-
-
-def show_cells_by(html_of: Callable[[Cell], str]) -> None:
-    """Set how notebooks show cells; a cell does not know its space, but the registry does."""
-    _shown.append(html_of)
 
 
 def choices_of(cells: Sequence[Cell]) -> Choices:

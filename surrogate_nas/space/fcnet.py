@@ -8,7 +8,6 @@ benchmark's keys: positions by name, the last varies fastest.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -40,7 +39,7 @@ def _multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 
 class FCNet(EnumerableChoiceSpace):
-    """The space; use the shared instance `fcnet`.
+    """The space.
 
     `Network.input_channels` are the features of the data, and `Network.classes` the predicted
     numbers.
@@ -77,6 +76,3 @@ class FCNet(EnumerableChoiceSpace):
         params_of(_parameters),
         macs_of(_multiply_accumulates, "multiply-accumulates of the three linear layers"),
     )
-
-
-fcnet = lru_cache(maxsize=1)(FCNet)

@@ -12,8 +12,6 @@ benchmark records are of 256 hidden units and 1,024 in the MLPs whatever the cel
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from surrogate_nas.space.base import Analytic, Column, by_name, params_of, structural
@@ -27,14 +25,13 @@ NETWORK = Network(
     dimensions=1,
     positions=True,
 )
-"""The vocabulary, and the most positions."""
 OPERATIONS = ("SA_SDP", "SA_WMA", "LT_DFT", "LT_DCT", "DSC_5", "DSC_9")
 _EMBEDDED = 128
 _LAYERS = 4
 
 
 class FlexiBERT(Layered):
-    """FlexiBERT's space; use the shared instance `flexibert`.
+    """FlexiBERT's space.
 
     Example:
         >>> str(FlexiBERT().at((0,) * 18))[:60]
@@ -44,7 +41,6 @@ class FlexiBERT(Layered):
     network = NETWORK
 
     def __init__(self) -> None:
-        """Define the space."""
         decisions = (
             global_choice("hidden_size", "128", "256"),
             global_choice("encoder_layers", "2", "4"),
@@ -102,9 +98,3 @@ class FlexiBERT(Layered):
         layers = layers + (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
         there = self.live(choices)[:, self.places["operation"]]
         return np.asarray(embedded + projected + (layers * there).sum(axis=1))
-
-
-flexibert = lru_cache(maxsize=1)(FlexiBERT)
-
-
-__all__ = ["NETWORK", "OPERATIONS", "FlexiBERT", "flexibert"]

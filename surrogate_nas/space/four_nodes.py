@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +28,8 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(from, to): all edges into node 1, then into node 2, then into node 3, which is the output."""
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 """The four input→output paths, as edges in the order of the string."""
+INCOMING = (((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
+"""For every node behind the input its (edge, source node) pairs."""
 
 
 def path_live(choices: Choices) -> NDArray[np.bool_]:
@@ -61,8 +64,19 @@ def path_counts(choices: Choices, first: int, kinds: int) -> NDArray[np.float32]
 
 @lru_cache(maxsize=2)
 def _sequences(base: int) -> list[int]:
-    """The numbers of up to three digits to a base that have no 0 among them."""
     return [code for code in range(base**3) if "0" not in np.base_repr(code, base).lstrip("0")]
+
+
+def arrangements(shapes: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
+    """Every order of operations that could give the smallest text; only similar ones change places.
+
+    Args:
+        shapes: By operation what it looks like without names.
+    """
+    ordered = sorted(sorted(shapes), key=shapes.__getitem__)
+    groups = [list(group) for _, group in itertools.groupby(ordered, key=shapes.__getitem__)]
+    for arrangement in itertools.product(*map(itertools.permutations, groups)):
+        yield tuple(itertools.chain.from_iterable(arrangement))
 
 
 NOTHING = ("", MIDDLE)
@@ -81,6 +95,10 @@ _ABOVE = 0.17
 _BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
 """How far the edges that jump over nodes bend, in units of their length; negative upwards."""
 _GAPS = (13.0, 14.0)
+_DISCS: tuple[Mark, ...] = (
+    *(Box(_FRAME.at(at), (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3) for at in _NODES),
+    *(Text(_FRAME.at(at), name) for at, name in zip(_NODES, _NAMES, strict=True)),
+)
 
 
 def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
@@ -91,7 +109,7 @@ def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
         for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True)
     ]
     arrows, labels = zip(*labelled, strict=True)
-    return Sketch(_PAPER, [*arrows, *(label for label in labels if label), *_nodes()])
+    return Sketch(_PAPER, [*arrows, *(label for label in labels if label), *_DISCS])
 
 
 @lru_cache(maxsize=64)
@@ -108,47 +126,10 @@ def _edge(
     label, colour = shown if live else (shown[0], MIDDLE)
     start, end = (_FRAME.at(_NODES[node]) for node in nodes)
     bend = _BEND.get(nodes, 0.0)
-    curve = curved(start, end, bend, _GAPS)
-    line = 2.0 if live else 1.2
+    arrow = Arrow(curved(start, end, bend, _GAPS), colour, 2.0 if live else 1.2)
     if shown == NOTHING:
-        arrow = Arrow(
-            curve,
-            colour,
-            line,
-            dash=(1, 3),
-            opacity=0.6,
-            head=0.0,
-        )
-    elif live:
-        arrow = Arrow(curve, colour, line, head=11.0)
-    else:
-        arrow = Arrow(
-            curve,
-            colour,
-            line,
-            dash=(4, 2),
-            head=11.0,
-        )
-    if not label:
-        return arrow, None
+        return arrow._replace(dash=(1, 3), opacity=0.6, head=0.0), None
     (x0, _), (x1, _) = (_NODES[node] for node in nodes)
-    middle = (x0 + x1) / 2
-    if not bend:
-        return arrow, Text(_FRAME.at((middle, _ABOVE)), label, colour=colour)
-    place = _FRAME.at((middle, -bend * (x1 - x0) / 2))
-    return arrow, Text(
-        place,
-        label,
-        colour=colour,
-        ground=PAPER,
-    )
-
-
-@lru_cache(maxsize=1)
-def _nodes() -> tuple[Mark, ...]:
-    discs = [
-        Box(_FRAME.at(place), (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3)
-        for place in _NODES
-    ]
-    names = [Text(_FRAME.at(place), name) for place, name in zip(_NODES, _NAMES, strict=True)]
-    return (*discs, *names)
+    place = _FRAME.at(((x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else _ABOVE))
+    text = Text(place, label, colour=colour, ground=PAPER if bend else "")
+    return arrow if live else arrow._replace(dash=(4, 2)), text

@@ -13,7 +13,7 @@ are rotated in, and ``bias`` is of the layers' linear maps.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -24,21 +24,16 @@ from surrogate_nas.space.layered import Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
 HEAD = 64
-"""The width of a head."""
 NETWORK = Network(classes=50254, image_size=1024, dimensions=1)
-"""The vocabulary, and the length of a sequence."""
-_RATIOS = ("2", "3", "4")
-_BIASES = ("False", "True")
 _SCALES = {
     "s": (("192", "384", "768"), ("10", "11", "12"), ("4", "8", "12")),
     "m": (("256", "512", "1024"), ("22", "23", "24"), ("8", "12", "16")),
     "l": (("320", "640", "1280"), ("34", "35", "36"), ("8", "16", "20")),
 }
-"""By scale the widths, numbers of layers, and heads."""
 
 
 class GPT(Layered):
-    """A GPT-2 space; use the shared instances `gpt_s`, `gpt_m` and `gpt_l`.
+    """A GPT-2 space.
 
     Example:
         >>> space = GPT("s")
@@ -62,8 +57,8 @@ class GPT(Layered):
             global_choice("embed_dim", *widths),
             global_choice("n_layer", *depths),
             of_every_layer("n_head", *heads, layers=most),
-            of_every_layer("mlp_ratio", *_RATIOS, layers=most),
-            global_choice("bias", *_BIASES),
+            of_every_layer("mlp_ratio", "2", "3", "4", layers=most),
+            global_choice("bias", "False", "True"),
         )
         super().__init__(f"gpt-{scale}", decisions, depth="n_layer")
 
@@ -107,20 +102,16 @@ class GPT(Layered):
         return np.asarray(network.image_size * (logits + self._weights(choices)))
 
     def _weights(self, choices: Choices) -> Column:
-        """Weights of the layers' linear maps."""
         width = self.chosen(choices, "embed_dim")
         heads = self.chosen(choices, "n_head").sum(axis=1)
         ratios = self.chosen(choices, "mlp_ratio").sum(axis=1)
         return np.asarray(4 * HEAD * heads * width + 3 * ratios * width**2)
 
 
-gpt_s = lru_cache(maxsize=1)(partial(GPT, "s"))
+gpt_s = partial(GPT, "s")
 
 
-gpt_m = lru_cache(maxsize=1)(partial(GPT, "m"))
+gpt_m = partial(GPT, "m")
 
 
-gpt_l = lru_cache(maxsize=1)(partial(GPT, "l"))
-
-
-__all__ = ["GPT", "HEAD", "NETWORK", "gpt_l", "gpt_m", "gpt_s"]
+gpt_l = partial(GPT, "l")

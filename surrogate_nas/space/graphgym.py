@@ -9,7 +9,6 @@ have about as many parameters.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -27,8 +26,6 @@ def _structure(
     passing: int,
     after: int,
 ) -> Analytic:
-    """The metrics that need no measurement, given where the three numbers of layers stand."""
-
     def counted(name: str, description: str, *places: int) -> Analysed:
         numbers = [np.array(options[place], dtype=np.float64) for place in places]
         return structural(
@@ -46,7 +43,7 @@ def _structure(
 
 
 class GraphGym(EnumerableChoiceSpace):
-    """The 96 designs that were trained on every task; use the shared instance `graphgym`.
+    """The 96 designs that were trained on every task.
 
     Example:
         >>> space = GraphGym()
@@ -61,7 +58,7 @@ class GraphGym(EnumerableChoiceSpace):
 
 
 class WideGraphGym(ChoiceSpace):
-    """The designs with their training settings; use the shared instance `graphgym_wide`.
+    """The designs with their training settings.
 
     Example:
         >>> WideGraphGym().size
@@ -98,9 +95,3 @@ class WideGraphGym(ChoiceSpace):
         ("100", "200", "400"),
     )
     analytic: ClassVar[Analytic] = _structure(options, 1, 2, 3)
-
-
-graphgym = lru_cache(maxsize=1)(GraphGym)
-
-
-graphgym_wide = lru_cache(maxsize=1)(WideGraphGym)

@@ -9,7 +9,6 @@ network reads depends on how the data's categories were encoded, which the table
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -22,7 +21,6 @@ _DEPTHS = ("1", "2", "3")
 _WIDTHS = ("16", "25", "40", "64", "101", "161", "256", "406", "645", "1024")
 _DEPTH = 2
 _WIDTH = 4
-"""Their positions."""
 
 
 def _depth(choices: Choices) -> Column:
@@ -34,7 +32,7 @@ def _width(choices: Choices) -> Column:
 
 
 class MLP(EnumerableChoiceSpace):
-    """The space; use the shared instance `hpobench`.
+    """The space.
 
     Example:
         >>> str(MLP()[0])
@@ -83,6 +81,3 @@ class MLP(EnumerableChoiceSpace):
             lambda choices: _depth(choices) * _width(choices),
         ),
     )
-
-
-hpobench = lru_cache(maxsize=1)(MLP)

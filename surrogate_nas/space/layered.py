@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Column, Encoding
+from surrogate_nas.space.base import Column, Encoding, together
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace, is_scale
@@ -30,7 +30,6 @@ _ROOM = 224.0
 """Where the bars of a drawing begin, and the width that they have."""
 _COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf8700", "#cf222e", "#57606a")
 _MOST_TEXTS = 14
-"""Up to how many layers every bar has its option above it."""
 
 
 class Decision(NamedTuple):
@@ -92,7 +91,6 @@ class Layered(ChoiceSpace):
         *,
         depth: str = "",
     ) -> None:
-        """Define the space."""
         self.decisions = tuple(decisions)
         self.depth = depth
         self.layers = max(len(one.options) for one in decisions if one.of_layers)
@@ -119,7 +117,6 @@ class Layered(ChoiceSpace):
 
     @cached_property
     def _depths(self) -> tuple[int, ...]:
-        """The numbers of layers, by choice."""
         return (
             tuple(map(int, self.options[self.places[self.depth].start]))
             if self.depth
@@ -183,24 +180,21 @@ class Layered(ChoiceSpace):
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it."""
         names = [one.name for one in self.decisions]
+        texts = dict(zip(names, self._written_options(text, names), strict=True))
+        n = self.layers
+        if self.depth:
+            known = self.options[self.places[self.depth].start]
+            n = self._depths[self._number(self.depth, texts[self.depth], known)]
         choices = [0] * len(self.positions)
-        lengths: dict[str, int] = {}
-        for option, one, place in zip(
-            self._written_options(text, names), self.decisions, self.places.values(), strict=True
-        ):
-            given = option.split(_BETWEEN) if one.of_layers else [option]
-            for at, (word, options) in enumerate(
-                zip(given, one.options, strict=False), place.start
-            ):
-                choices[at] = self._number(self.positions[at], word, options)
-            lengths |= {one.name: len(given)} if one.of_layers else {}
-        n = self.n_layers(tuple(choices))
-        for name, length in lengths.items():
-            if length != n:
+        for one, place in zip(self.decisions, self.places.values(), strict=True):
+            given = texts[one.name].split(_BETWEEN) if one.of_layers else [texts[one.name]]
+            if one.of_layers and len(given) != n:
                 raise UserError(
-                    f"{name} of a cell of the space {self.name} has one option a layer: {n}, not"
-                    f" {length}."
+                    f"{one.name} of a cell of the space {self.name} has one option a layer: {n},"
+                    f" not {len(given)}."
                 )
+            for at, word in enumerate(given, place.start):
+                choices[at] = self._number(self.positions[at], word, self.options[at])
         return self.at(choices)
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -260,48 +254,33 @@ class Layered(ChoiceSpace):
         networks follows more than anything else. The other names are those that models look for;
         behind all of them are these two.
         """
-        own = {"one_hot": self._one_hot, "numbers": self._numbers, "operation_counts": self._counts}
+        own: dict[str, Encoding] = {
+            "one_hot": self._columns,
+            "numbers": partial(self._columns, first=1),
+            "operation_counts": self._counts,
+        }
         if "params" in self.analytic:
-            both = {name: self._counts_and_size for name in ("functional", "path_and_graph")}
+            both = dict.fromkeys(
+                ("functional", "path_and_graph"), together(self._counts, self._size)
+            )
             own |= {"size": self._size, "alive": self._counts, "signal": self._size} | both
         return own | dict(self.further_encodings)
 
     def _size(self, choices: Choices) -> NDArray[np.float32]:
         return np.log(self.analytic["params"][1](choices, self.network))[:, None].astype(np.float32)
 
-    def _counts_and_size(self, choices: Choices) -> NDArray[np.float32]:
-        return np.hstack([self._counts(choices), self._size(choices)])
-
-    def _one_hot(self, choices: Choices) -> NDArray[np.float32]:
-        live = self.live(choices)
-        each = [
-            (choices[:, [p]] == np.arange(len(o))) & live[:, [p]]
-            for p, o in enumerate(self.options)
-        ]
-        return np.column_stack(each).astype(np.float32)
-
-    def _numbers(self, choices: Choices) -> NDArray[np.float32]:
-        live = self.live(choices)
-        each = [
-            (choices[:, [p]] + 1 if is_scale(o) else choices[:, [p]] == np.arange(len(o)))
-            * live[:, [p]]
-            for p, o in enumerate(self.options)
-        ]
-        return np.column_stack(each).astype(np.float32)
-
     def _counts(self, choices: Choices) -> NDArray[np.float32]:
         if not self.depth:
-            return self._numbers(choices)
+            return self._columns(choices, first=1)
         live = self.live(choices)
         each = []
         for one, place in zip(self.decisions, self.places.values(), strict=True):
             if not one.of_layers and is_scale(one.options[0]):
-                each.append(choices[:, place] + 1.0)
-                continue
-            for number in range(max(map(len, one.options))):
-                each.append(
-                    ((choices[:, place] == number) & live[:, place]).sum(axis=1, keepdims=True)
-                )
+                each.append(choices[:, place] + 1)
+            else:
+                numbers = np.arange(max(map(len, one.options)))
+                here = (choices[:, place, None] == numbers) & live[:, place, None]
+                each.append(here.sum(axis=1))
         return np.column_stack(each).astype(np.float32)
 
     @property
@@ -338,6 +317,3 @@ class Layered(ChoiceSpace):
                 if n <= _MOST_TEXTS:
                     marks.append(Text((x, floor - tall - 4.5), names[option], 6.0))
         return Sketch(_PAPER, marks)
-
-
-__all__ = ["Decision", "Layered", "of_every_layer", "global_choice"]

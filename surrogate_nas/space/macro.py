@@ -25,48 +25,17 @@ LAYERS = ("1", "2", "3", "4", "6", "8")
 CHANNELS = ("4", "8", "12", "16", "24", "32")
 
 
-def layers_and_channels(choices: tuple[int, ...]) -> tuple[int, int]:
-    """How many convolutions a stack has, and how many channels each."""
-    layers, channels = choices
-    return int(LAYERS[layers]), int(CHANNELS[channels])
-
-
-def stage_of_layer(layer: int, layers: int) -> int:
-    """The stage of a convolution in a stack, 0 to 2: each stage begins with the next third."""
-    return 3 * layer // layers
-
-
 def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
     """The whole network of a cell."""
     plan = Blueprint(network)
     x = plan.input()
-    layers, channels = layers_and_channels(choices)
+    layers, channels = int(LAYERS[choices[0]]), int(CHANNELS[choices[1]])
     for layer in range(layers):
-        if (
-            network.strided
-            and layer
-            and stage_of_layer(layer, layers) > stage_of_layer(layer - 1, layers)
-        ):
+        if network.strided and layer and 3 * layer // layers > 3 * (layer - 1) // layers:
             x = plan.halve(x)
         x = plan.relu(plan.convolution_bn(x, f"layers.{layer}", channels, 3, relu=False))
     plan.answer(x)
     return plan
-
-
-ANALYTIC: Analytic = by_name(
-    *counted(stack),
-    structural(
-        "layers",
-        "convolutions, one after another",
-        lambda choices: np.array(LAYERS, float)[choices[:, 0]],
-    ),
-    structural(
-        "channels", "of every convolution", lambda choices: np.array(CHANNELS, float)[choices[:, 1]]
-    ),
-)
-"""The metrics of the macro space's stacks that need no measurement, with functions from choices to
-shape ``(n,)``.
-"""
 
 
 class Macro(EnumerableChoiceSpace):
@@ -82,7 +51,19 @@ class Macro(EnumerableChoiceSpace):
     positions = ("layers", "channels")
     options = (LAYERS, CHANNELS)
     cell_name = "conv_stack"
-    analytic: ClassVar[Analytic] = ANALYTIC
+    analytic: ClassVar[Analytic] = by_name(
+        *counted(stack),
+        structural(
+            "layers",
+            "convolutions, one after another",
+            lambda choices: np.array(LAYERS, float)[choices[:, 0]],
+        ),
+        structural(
+            "channels",
+            "of every convolution",
+            lambda choices: np.array(CHANNELS, float)[choices[:, 1]],
+        ),
+    )
     complexity = "layers"
 
     def blueprint(
@@ -107,6 +88,3 @@ def macro() -> Macro:
         5018
     """
     return Macro()
-
-
-__all__ = ["CHANNELS", "LAYERS", "Macro", "layers_and_channels", "macro"]

@@ -15,8 +15,9 @@ two is followed by batch normalisation and has no bias.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ from surrogate_nas.space.base import (
     params_of,
     structural,
 )
-from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
 
@@ -73,13 +74,6 @@ STAGES = (
 )
 
 
-class _Sizes(NamedTuple):
-    """Parameters and multiply-accumulates, shape ``(n,)`` each."""
-
-    parameters: Column
-    operations: Column
-
-
 def numbers(choices: Choices) -> NDArray[np.float32]:
     """Layers, kernel, expansion and squeeze-and-excitation of each stage, shape ``(n, 28)``."""
     values = choices.astype(np.float32)
@@ -89,7 +83,8 @@ def numbers(choices: Choices) -> NDArray[np.float32]:
     return values
 
 
-def _sizes(choices: Choices, network: Network) -> _Sizes:
+def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
+    """Parameters, and multiply-accumulates of convolutions and the linear layer."""
     decisions = numbers(choices).astype(np.float64)
     size = (network.image_size + 1) // 2
     stem = 9 * network.input_channels * _STEM
@@ -103,11 +98,11 @@ def _sizes(choices: Choices, network: Network) -> _Sizes:
         size = (size + stage.stride - 1) // stage.stride
         for inputs, times, wide in ((stage.inputs, 1.0, before), (stage.outputs, layers - 1, size)):
             layer = _layer(inputs, stage.outputs, kernel, expansion, excited, wide, size)
-            parameters = parameters + times * layer.parameters
-            operations = operations + times * layer.operations
+            parameters = parameters + times * layer[0]
+            operations = operations + times * layer[1]
     last = STAGES[-1].outputs * _HEAD
     parameters = parameters + last + 2 * _HEAD + (_HEAD + 1) * network.classes
-    return _Sizes(parameters, operations + last * size**2 + _HEAD * network.classes)
+    return parameters, operations + last * size**2 + _HEAD * network.classes
 
 
 def _layer(
@@ -118,7 +113,7 @@ def _layer(
     excited: Column,
     wide: int,
     size: int,
-) -> _Sizes:
+) -> tuple[Column, Column]:
     """An inverted bottleneck from an input of width `wide` to an output of width `size`."""
     middle = inputs * expansion
     widens = expansion > 1
@@ -135,36 +130,7 @@ def _layer(
         + excited * 2 * middle * squeezed
         + middle * outputs * size**2
     )
-    return _Sizes(parameters, operations)
-
-
-def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number."""
-    return _sizes(choices, network).parameters
-
-
-def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number."""
-    return _sizes(choices, network).operations
-
-
-ANALYTIC: Analytic = by_name(
-    params_of(parameters),
-    macs_of(multiply_accumulates),
-    structural(
-        "layers",
-        "inverted bottlenecks of all stages",
-        lambda choices: numbers(choices)[:, 0::DECISIONS].sum(axis=1),
-    ),
-    structural(
-        "excited",
-        "stages with squeeze-and-excitation",
-        lambda choices: choices[:, 3::DECISIONS].sum(axis=1),
-    ),
-)
-"""The metrics of MnasNet's networks that need no measurement, with functions from choices to shape
-``(n,)``.
-"""
+    return parameters, operations
 
 
 def _printed(stage: Stage) -> dict[tuple[int, ...], str]:
@@ -185,11 +151,12 @@ def _printed(stage: Stage) -> dict[tuple[int, ...], str]:
 
 
 _PRINTED = tuple(map(_printed, STAGES))
+_FORMAT = re.compile(r"\|".join(["([^|]*)"] * len(STAGES)))
 _READ = tuple({text: choices for choices, text in printed.items()} for printed in _PRINTED)
 
 
 class MnasNet(ChoiceSpace):
-    """The MnasNet space; use the shared instance `surrogate_nas.space.mnasnet.mnasnet()`.
+    """The MnasNet space.
 
     Example:
         >>> space = MnasNet()
@@ -207,7 +174,20 @@ class MnasNet(ChoiceSpace):
         options for stage in STAGES for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED)
     )
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"numbers": numbers}
-    analytic: ClassVar[Analytic] = ANALYTIC
+    analytic: ClassVar[Analytic] = by_name(
+        params_of(lambda choices, network: _sizes(choices, network)[0]),
+        macs_of(lambda choices, network: _sizes(choices, network)[1]),
+        structural(
+            "layers",
+            "inverted bottlenecks of all stages",
+            lambda choices: numbers(choices)[:, 0::DECISIONS].sum(axis=1),
+        ),
+        structural(
+            "excited",
+            "stages with squeeze-and-excitation",
+            lambda choices: choices[:, 3::DECISIONS].sum(axis=1),
+        ),
+    )
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The seven stages of a combination."""
@@ -223,13 +203,8 @@ class MnasNet(ChoiceSpace):
             UserError: The string has another shape, or an option is unknown; the message names the
                 stage.
         """
-        stripped = cell_text(text)
-        stages = stripped.split("|")
-        if len(stages) != len(STAGES):
-            raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} is {len(STAGES)}"
-                f" stages joined by |, the second such as {_PRINTED[1][1, 1, 2, 1]}."
-            )
+        shape = f"{len(STAGES)} stages joined by |, the second such as {_PRINTED[1][1, 1, 2, 1]}"
+        stages = self._matched(_FORMAT, text, shape)
         for number, (stage, known) in enumerate(zip(stages, _READ, strict=True), 1):
             if stage not in known:
                 raise UserError(
@@ -273,9 +248,3 @@ class MnasNet(ChoiceSpace):
             for option in (n, k, e, EXCITED[x])
         ]
         return self._named(names)
-
-
-mnasnet = lru_cache(maxsize=1)(MnasNet)
-
-
-__all__ = ["MnasNet", "mnasnet"]

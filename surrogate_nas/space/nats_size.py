@@ -13,14 +13,13 @@ skip among them becomes a 1×1 convolution with batch normalisation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
     Analytic,
     Column,
@@ -30,7 +29,7 @@ from surrogate_nas.space.base import (
     params_of,
     structural,
 )
-from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.network import CONV3, SKIP, Graph, Network
 from surrogate_nas.space.network.blueprint import Blueprint, answered, reduction
 from surrogate_nas.space.network.blueprint import cell as one_cell
@@ -42,78 +41,47 @@ CELL = Graph(
 )
 """The best cell of the topology space on CIFAR-100, which the benchmark took for all sizes."""
 STAGE_OF_LAYER = (0, 1, 1, 2, 2)
+_FORMAT = re.compile(":".join(["([^:]*)"] * len(STAGE_OF_LAYER)))
 REDUCTIONS = (1, 3)
 """The layers that are residual blocks of stride 2; the others are cells."""
-_FROM_INPUT = sum(
-    o == CONV3 and source == 0 for (source, _), o in zip(CELL.edges, CELL.operations, strict=True)
-)
-_WITHIN = CELL.operations.count(CONV3) - _FROM_INPUT
 
 
-def channels(choices: Choices) -> Column:
-    """The channels of the five layers, shape ``(n, 5)``."""
-    return np.asarray(8.0 * (choices.astype(np.float64) + 1))
+def _layer(plan: Blueprint, x: int, layer: int, width: int) -> int:
+    """A cell, or a residual block that halves the size."""
+    if layer in REDUCTIONS:
+        return reduction(plan, x, f"layers.{layer}", width)
+    return one_cell(plan, x, f"layers.{layer}", width, graph=CELL)
 
 
-def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number."""
-    widths = channels(choices)
-    taps = network.taps
-    first = widths[:, 0]
-    last = widths[:, -1]
-    total = (taps * network.input_channels + 2) * first
-    for layer in range(len(STAGE_OF_LAYER)):
-        before = widths[:, max(layer - 1, 0)]
-        width = widths[:, layer]
-        if layer in REDUCTIONS:
-            blocks = (taps * before + 2) * width + (taps * width + 2) * width
-            total = total + before * width + network.residual * blocks
-        else:
-            within = _FROM_INPUT * (taps * before + 2) + _WITHIN * (taps * width + 2)
-            total = total + within * width + (before != width) * (before + 2) * width
-    return np.asarray(total + 2 * last + (last + 1) * network.classes)
+@lru_cache(maxsize=64)
+def _tables(network: Network) -> Column:
+    """Parameters and multiply-accumulates of each layer by its own and the width before it.
 
-
-def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number.
-
-    Convolutions and the linear layer (with its bias) are counted; pooling, normalisation, ReLU and
-    sums are not.
+    The stem counts for the first layer, and what answers for the last; shape ``(5, 8, 8, 2)``.
     """
-    widths = channels(choices)
-    areas = [size**network.dimensions for _, size in network.stages]
-    total = network.taps * network.input_channels * widths[:, 0] * areas[0]
-    for layer, stage in enumerate(STAGE_OF_LAYER):
-        before = widths[:, max(layer - 1, 0)]
-        width = widths[:, layer]
-        if layer in REDUCTIONS:
-            weights = before * width + network.residual * network.taps * (before + width) * width
+    sizes = np.zeros((len(STAGE_OF_LAYER), len(CHANNELS), len(CHANNELS), 2))
+    for layer, before, width in np.ndindex(sizes.shape[:3]):
+        plan = Blueprint(network)
+        side = network.stages[STAGE_OF_LAYER[max(layer - 1, 0)]][1]
+        if layer:
+            x = plan.input((8 * before + 8, side if network.dimensions == 2 else 1, side))
         else:
-            weights = network.taps * (_FROM_INPUT * before + _WITHIN * width) * width
-            weights = weights + (before != width) * before * width
-        total = total + areas[stage] * weights
-    return np.asarray(total + network.answers * (widths[:, -1] + 1) * network.classes)
+            x = plan.convolution_bn(plan.input(), "stem", 8 * width + 8, 3, relu=False)
+        x = _layer(plan, x, layer, 8 * width + 8)
+        if layer == len(STAGE_OF_LAYER) - 1:
+            answered(plan, x)
+        sizes[layer, before, width] = plan.size, plan.multiply_accumulates
+    return sizes
 
 
-ANALYTIC: Analytic = by_name(
-    params_of(parameters),
-    macs_of(multiply_accumulates, "multiply-accumulates, the paper's convention"),
-    structural(
-        "widest", "channels of the widest layer", lambda choices: channels(choices).max(axis=1)
-    ),
-)
-"""The metrics of the size space that need no measurement, with functions from choices to shape
-``(n,)``.
-"""
-
-
-def _widths(choices: Choices) -> NDArray[np.float32]:
-    """The channels of every layer, in steps of eight."""
-    return np.asarray(choices + 1, dtype=np.float32)
+def _sized(part: int, choices: Choices, network: Network) -> Column:
+    before = np.column_stack([choices[:, :1], choices[:, :-1]])
+    each = _tables(network)[np.arange(len(STAGE_OF_LAYER)), before, choices, part]
+    return np.asarray(each.sum(axis=1))
 
 
 class NatsSize(EnumerableChoiceSpace):
-    """The size space; use the shared instance `surrogate_nas.space.nats_size.nats_size()`.
+    """The size space.
 
     Example:
         >>> space = NatsSize()
@@ -128,8 +96,18 @@ class NatsSize(EnumerableChoiceSpace):
     )
     positions = tuple(f"channels{layer + 1}" for layer in range(len(STAGE_OF_LAYER)))
     options = (CHANNELS,) * len(STAGE_OF_LAYER)
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {"widths": _widths}
-    analytic: ClassVar[Analytic] = ANALYTIC
+    further_encodings: ClassVar[Mapping[str, Encoding]] = {
+        "widths": lambda choices: np.asarray(choices + 1, dtype=np.float32)
+    }
+    analytic: ClassVar[Analytic] = by_name(
+        params_of(partial(_sized, 0)),
+        macs_of(partial(_sized, 1), "multiply-accumulates, the paper's convention"),
+        structural(
+            "widest",
+            "channels of the widest layer",
+            lambda choices: 8 * (choices.max(axis=1).astype(np.float64) + 1),
+        ),
+    )
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
@@ -142,14 +120,7 @@ class NatsSize(EnumerableChoiceSpace):
             UserError: The string has another shape, or a layer has channels that the space does not
                 have.
         """
-        stripped = cell_text(text)
-        widths = stripped.split(":")
-        if len(widths) != len(self.positions):
-            raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads"
-                " 64:64:64:64:64."
-            )
-        return self._named(widths)
+        return self._named(self._matched(_FORMAT, text, "64:64:64:64:64"))
 
     def blueprint(
         self,
@@ -163,16 +134,5 @@ class NatsSize(EnumerableChoiceSpace):
         widths = [8 * (choice + 1) for choice in cell.choices]
         x = plan.convolution_bn(plan.input(), "stem", widths[0], 3, relu=False)
         for layer, width in enumerate(widths):
-            name = f"layers.{layer}"
-            x = (
-                reduction(plan, x, name, width)
-                if layer in REDUCTIONS
-                else one_cell(plan, x, name, width, graph=CELL)
-            )
+            x = _layer(plan, x, layer, width)
         return answered(plan, x)
-
-
-nats_size = lru_cache(maxsize=1)(NatsSize)
-
-
-__all__ = ["NatsSize", "nats_size"]

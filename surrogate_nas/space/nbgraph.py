@@ -22,27 +22,25 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, structural
-from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import (
     INK,
     MIDDLE,
-    PAPER,
     Arrow,
-    Box,
     Frame,
     Mark,
     Point,
     Sketch,
-    Text,
     curved,
+    labelled,
 )
 
 Links: TypeAlias = tuple[int, ...]
@@ -73,15 +71,11 @@ def renumbered(links: Links, order: Order) -> Links:
 
 @lru_cache(maxsize=1)
 def _shapes() -> dict[Links, tuple[int, Order]]:
-    """The shape of every valid link list, and the node for each place of the shape."""
     shapes: dict[Links, tuple[int, Order]] = {}
     for shape, links in enumerate(LINKS):
         for order in itertools.permutations(range(NODES)):
-            other = renumbered(links, order)
-            if all(source < node for node, source in enumerate(other, 1)):
-                shapes.setdefault(
-                    other, (shape, tuple(order.index(place) for place in range(NODES)))
-                )
+            places = tuple(map(order.index, range(NODES)))
+            shapes.setdefault(renumbered(links, order), (shape, places))
     return shapes
 
 
@@ -91,42 +85,7 @@ def shape_of(links: Links) -> tuple[int, Order] | None:
     Returns:
         None where the list is no tree over four nodes.
     """
-    return _shaped(links) if len(links) == len(_from_input(links)) == NODES else None
-
-
-def _from_input(links: Links) -> list[int]:
-    """The nodes that the input reaches, from 0 on, each after the one that it reads."""
-    order: list[int] = []
-    while more := [n for n, s in enumerate(links) if n not in order and (s == 0 or s - 1 in order)]:
-        order += more
-    return order
-
-
-def _shaped(tree: Links) -> tuple[int, Order]:
-    order = _from_input(tree)
-    shape, places = _shapes()[renumbered(tree, tuple(order))]
-    return shape, tuple(order[place] for place in places)
-
-
-def symmetries(shape: int) -> list[Order]:
-    """The orders of a shape's nodes that leave its link list as it is."""
-    return [
-        o
-        for o in itertools.permutations(range(NODES))
-        if renumbered(LINKS[shape], o) == LINKS[shape]
-    ]
-
-
-def moves(shape: int) -> list[tuple[int, Order]]:
-    """Every shape after one node reads another source, with the node for each place of it."""
-    links = LINKS[shape]
-    others = [
-        (*links[:node], source, *links[node + 1 :])
-        for node in range(NODES)
-        for source in range(NODES + 1)
-        if source != links[node]
-    ]
-    return [known for other in others if (known := shape_of(other)) is not None]
+    return _shapes().get(links)
 
 
 def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]:
@@ -140,11 +99,9 @@ def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]
     Returns:
         The shape that this makes, and the node for each place of it.
     """
-    reads = {node: source for node, source in enumerate(LINKS[shape], 1)}
+    reads = dict(enumerate(LINKS[shape], 1))
     front: list[int] = []
-    while (
-        idle := next((n for n in reads if skips[n - 1] and _is_idle(n, reads)), None)
-    ) is not None:
+    while idle := next((n for n in reads if skips[n - 1] and _is_idle(n, reads)), 0):
         source = reads.pop(idle)
         reads = {node: source if read == idle else read for node, read in reads.items()}
         front.append(idle)
@@ -152,7 +109,7 @@ def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]
     reads = {node: read or after for node, read in reads.items()} | dict(
         zip(front, [0, *front], strict=False)
     )
-    return _shaped(tuple(reads[node] for node in range(1, NODES + 1)))
+    return _shapes()[tuple(reads[node] for node in range(1, NODES + 1))]
 
 
 def _is_idle(skip: int, reads: dict[int, int]) -> bool:
@@ -181,36 +138,25 @@ class Forms:
     """
 
     def __init__(self, operations: int) -> None:
-        """Work the canonical forms out."""
         self.operations = operations
         self._weights = operations ** np.arange(NODES - 1, -1, -1)
         self._per_shape = operations**NODES
         self._grid = np.indices((operations,) * NODES).reshape(NODES, -1).T
         self.canonical = np.full(len(LINKS) * self._per_shape, -1)
-        self._fill()
-
-    def _fill(self) -> None:
-        skip = self._grid == self.operations - 1
-        pattern = skip @ (1 << np.arange(NODES))
-        rows = {which: np.flatnonzero(pattern == which) for which in range(2**NODES - 1)}
-        same = [symmetries(shape) for shape in range(len(LINKS))]
-        for shape, (which, row) in itertools.product(range(len(LINKS)), rows.items()):
+        pattern = (self._grid == operations - 1) @ (1 << np.arange(NODES))
+        orders = list(itertools.permutations(range(NODES)))
+        same = [[o for o in orders if renumbered(links, o) == links] for links in LINKS]
+        for shape, which in itertools.product(range(len(LINKS)), range(2**NODES - 1)):
             skips = tuple(bool(which >> node & 1) for node in range(NODES))
             target, order = without_idle_skips(shape, skips)
-            operations = self._grid[row][:, order]
-            codes = np.min(
-                [self._codes(target, operations[:, list(s)]) for s in same[target]], axis=0
-            )
-            self.canonical[shape * self._per_shape + row] = codes
+            row = np.flatnonzero(pattern == which)
+            chosen = self._grid[row][:, order]
+            codes = [self.codes(target, chosen[:, list(symmetry)]) for symmetry in same[target]]
+            self.canonical[shape * self._per_shape + row] = np.min(codes, axis=0)
 
-    def _codes(self, shape: int, operations: NDArray[Any]) -> Codes:
-        return np.asarray(shape * self._per_shape + operations @ self._weights)
-
-    def code(self, shape: int, operations: Order) -> int:
-        """The number of an architecture."""
-        return int(
-            shape * self._per_shape + sum(map(int.__mul__, operations, self._weights.tolist()))
-        )
+    def codes(self, shape: int, operations: ArrayLike) -> Codes:
+        """The numbers of architectures of a shape, given the operation of each place."""
+        return np.asarray(shape * self._per_shape + np.asarray(operations) @ self._weights)
 
     @cached_property
     def all(self) -> NDArray[np.int8]:
@@ -228,7 +174,12 @@ class Forms:
 
     @cached_property
     def _moves(self) -> list[list[tuple[int, Order]]]:
-        return [moves(shape) for shape in range(len(LINKS))]
+        """By shape every shape after one node reads another source, and which node comes where."""
+        others = [
+            [(*links[:n], s, *links[n + 1 :]) for n in range(NODES) for s in range(NODES + 1)]
+            for links in LINKS
+        ]
+        return [[_shapes()[other] for other in each if other in _shapes()] for each in others]
 
     def neighbours(self, code: int) -> list[int]:
         """The canonical numbers of all architectures that are one step away, in their order.
@@ -247,7 +198,7 @@ class Forms:
                 others = np.arange(self.operations) - operations[place]
                 rows.append(shape * self._per_shape + row + others * weight)
             rows += [
-                np.array([self._codes(target, operations[list(o)])])
+                np.array([self.codes(target, operations[list(o)])])
                 for target, o in self._moves[shape]
             ]
         around = np.unique(self.canonical[np.concatenate(rows)])
@@ -263,10 +214,6 @@ _KINDS = {"skip": MIDDLE, "fc": "#009e73"}
 _GRAPH = "#0072b2"
 _PAPER = (331.2, 172.8)
 _GAPS = (17.0, 19.0)
-_HEIGHT = 17.0
-_PADDING = 9.0
-_LETTER = 5.6
-"""Of a box, around its text, and of a letter of it, in points."""
 
 
 def tree(links: Links, operations: Sequence[str]) -> Sketch:
@@ -316,12 +263,8 @@ def _places(links: Links) -> list[Point]:
     return [(float(depths[node]), heights[node]) for node in range(NODES + 1)]
 
 
-@lru_cache(maxsize=1024)
-def _label(place: Point, text: str, colour: str) -> tuple[Box, Text]:
-    width = max(_HEIGHT, _PADDING + _LETTER * len(text))
-    return Box(place, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6), Text(
-        place, text, colour=colour
-    )
+def _label(place: Point, text: str, colour: str) -> tuple[Mark, ...]:
+    return labelled(place, text, max(17.0, 9.0 + 5.6 * len(text)), colour)
 
 
 # What a model sees of NAS-Bench-Graph's cells, and the metrics that follow from a cell alone.
@@ -348,62 +291,6 @@ def ends(choices: Choices) -> NDArray[np.bool_]:
     return np.stack([(links != node).all(axis=1) for node in range(1, NODES + 1)], axis=1)
 
 
-def analytic(operations: int) -> Analytic:
-    """The metrics that need no measurement."""
-    skip = operations - 1
-    return by_name(
-        structural(
-            "operations", "skips not counted", lambda choices: (choices[:, 1:] != skip).sum(axis=1)
-        ),
-        structural(
-            "depth",
-            "most operations in a row, skips not counted",
-            lambda choices: depth(choices, skip),
-        ),
-        structural(
-            "branches", "nodes that go to the output", lambda choices: ends(choices).sum(axis=1)
-        ),
-    )
-
-
-def encodings(operations: int) -> dict[str, Encoding]:
-    """The encodings beside ``one_hot``."""
-
-    def one_hot_operations(choices: Choices) -> NDArray[np.bool_]:
-        return np.equal(choices[:, 1:, None], np.arange(operations))
-
-    def operation_counts(choices: Choices) -> Matrix:
-        """How many nodes hold each operation."""
-        return np.asarray(one_hot_operations(choices).sum(axis=1), dtype=np.float32)
-
-    def functional(choices: Choices) -> Matrix:
-        """The tree without the numbers of its nodes.
-
-        How many nodes hold each operation, in all and among those that go to the output; how many
-        with each operation read the input or a node with each; depth, branches, and the shape.
-        """
-        here = one_hot_operations(choices)
-        rows = np.arange(len(choices))
-        sources = np.column_stack([np.full(len(choices), operations), choices[:, 1:]])
-        pairs = np.zeros((len(choices), operations + 1, operations), dtype=np.float32)
-        for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
-            np.add.at(pairs, (rows, sources[rows, source], choices[:, node]), 1)
-        last = (here & ends(choices)[:, :, None]).sum(axis=1)
-        shapes = np.equal(choices[:, :1], np.arange(len(LINKS)))
-        return np.column_stack(
-            [
-                here.sum(axis=1),
-                last,
-                pairs.reshape(len(choices), -1),
-                depth(choices, operations - 1),
-                ends(choices).sum(axis=1),
-                shapes,
-            ]
-        ).astype(np.float32)
-
-    return {"operation_counts": operation_counts, "functional": functional}
-
-
 OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
 """Attention with two heads, convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN,
 linear, identity.
@@ -415,14 +302,14 @@ _FORMAT = re.compile(r"Arch\(\[([0-4](?:, ?[0-4])*)\], ?\[('[a-z]+'(?:, ?'[a-z]+
 
 
 class NBGraph(EnumerableChoiceSpace):
-    """The space; use the shared instances `nbgraph` and `nbgraph_proteins`.
+    """The space.
 
     Neighbours differ in the operation or in the source of one node. An architecture that can be
     written in several ways has the neighbours of all of these, so that being a neighbour is mutual.
     They come in the order of the space.
 
     Example:
-        >>> space = nbgraph()
+        >>> space = NBGraph()
         >>> str(space.parse("Arch([0, 1, 2, 1], ['gcn', 'gin', 'fc', 'cheb'])"))
         "Arch([0, 1, 1, 2], ['gcn', 'gin', 'cheb', 'fc'])"
     """
@@ -432,7 +319,7 @@ class NBGraph(EnumerableChoiceSpace):
     complexity = "operations"
     views = ("functional+one_hot", "one_hot")
 
-    def __init__(self, name: str, operations: Sequence[str]) -> None:
+    def __init__(self, name: str = "nbgraph", operations: Sequence[str] = OPERATIONS) -> None:
         """Define the space of some operations.
 
         Args:
@@ -455,7 +342,7 @@ class NBGraph(EnumerableChoiceSpace):
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a canonical form."""
-        code = self._forms.code(choices[0], choices[1:])
+        code = self._forms.codes(choices[0], choices[1:])
         return bool(self._forms.canonical[code] == code)
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -473,47 +360,78 @@ class NBGraph(EnumerableChoiceSpace):
             UserError: It has another shape, an operation is unknown, or it is no architecture of
                 the benchmark.
         """
-        stripped = cell_text(text)
-        match = _FORMAT.fullmatch(stripped)
-        if match is None:
-            raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_SHAPE}."
-            )
-        operations = re.findall("[a-z]+", match[2])
+        links, named = self._matched(_FORMAT, text, _SHAPE)
+        operations = re.findall("[a-z]+", named)
         if unknown := [operation for operation in operations if operation not in self.operations]:
             raise UserError(
                 f"An operation of the space {self.name} is {', '.join(self.operations)}, not"
                 f" {unknown[0]}."
             )
-        known = shape_of(tuple(map(int, re.findall("[0-4]", match[1]))))
+        known = shape_of(tuple(map(int, re.findall("[0-4]", links))))
         if known is None or len(operations) != NODES:
             raise UserError(
                 f"{text!r:.200} is no tree of {NODES} nodes: a cell of {self.name} reads {_SHAPE}."
             )
         shape, order = known
-        code = self._forms.code(
-            shape, tuple(self.operations.index(operations[node]) for node in order)
-        )
-        if self._forms.canonical[code] < 0:
+        chosen = [self.operations.index(operations[node]) for node in order]
+        code = int(self._forms.canonical[self._forms.codes(shape, chosen)])
+        if code < 0:
             raise UserError(
                 f"{text!r:.200} has nothing but skips, so it is not a cell of the space"
                 f" {self.name}."
             )
-        return self.at(self._forms.choices(int(self._forms.canonical[code])))
+        return self.at(self._forms.choices(code))
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
-        code = self._forms.code(choices[0], choices[1:])
+        code = int(self._forms.codes(choices[0], choices[1:]))
         return [self._forms.choices(other) for other in self._forms.neighbours(code)]
 
     @cached_property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """``operation_counts`` and ``functional`` (see `encodings`)."""
-        return encodings(len(self.operations))
+        """``operation_counts``, and ``functional``: the tree without the numbers of its nodes."""
+        return {"operation_counts": self._counts, "functional": self._functional}
+
+    def _holds(self, choices: Choices) -> NDArray[np.bool_]:
+        return np.equal(choices[:, 1:, None], np.arange(len(self.operations)))
+
+    def _counts(self, choices: Choices) -> Matrix:
+        return np.asarray(self._holds(choices).sum(axis=1), dtype=np.float32)
+
+    def _functional(self, choices: Choices) -> Matrix:
+        """How many nodes hold each operation, how many read it, and the shape.
+
+        Nodes are counted in all and among those that go to the output; of those with each operation
+        how many read the input or a node with each; depth, branches, and the shape.
+        """
+        n = len(self.operations)
+        here = self._holds(choices)
+        rows = np.arange(len(choices))
+        sources = np.column_stack([np.full(len(choices), n), choices[:, 1:]])
+        pairs = np.zeros((len(choices), n + 1, n), dtype=np.float32)
+        for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
+            np.add.at(pairs, (rows, sources[rows, source], choices[:, node]), 1)
+        last = ends(choices)
+        blocks = [
+            here.sum(axis=1),
+            (here & last[:, :, None]).sum(axis=1),
+            pairs.reshape(len(choices), -1),
+            depth(choices, n - 1),
+            last.sum(axis=1),
+            np.equal(choices[:, :1], np.arange(len(LINKS))),
+        ]
+        return np.column_stack(blocks).astype(np.float32)
 
     @cached_property
     def analytic(self) -> Analytic:  # type: ignore[override]
         """How many operations and branches a cell has, and how deep it is."""
-        return analytic(len(self.operations))
+        skip = len(self.operations) - 1
+        return by_name(
+            structural("operations", "skips not counted", lambda c: (c[:, 1:] != skip).sum(axis=1)),
+            structural(
+                "depth", "most operations in a row, skips not counted", lambda c: depth(c, skip)
+            ),
+            structural("branches", "nodes that go to the output", lambda c: ends(c).sum(axis=1)),
+        )
 
     def key(self, cell: Cell) -> int:
         """The benchmark's own key: the number of the link list, then those of the operations.
@@ -529,10 +447,4 @@ class NBGraph(EnumerableChoiceSpace):
         return tree(LINKS[cell.choices[0]], [self.operations[o] for o in cell.choices[1:]])
 
 
-nbgraph = lru_cache(maxsize=1)(partial(NBGraph, "nbgraph", OPERATIONS))
-
-
-nbgraph_proteins = lru_cache(maxsize=1)(partial(NBGraph, "nbgraph-proteins", PROTEINS_OPERATIONS))
-
-
-__all__ = ["LINKS", "OPERATIONS", "PROTEINS_OPERATIONS", "NBGraph", "nbgraph", "nbgraph_proteins"]
+nbgraph_proteins = partial(NBGraph, "nbgraph-proteins", PROTEINS_OPERATIONS)

@@ -20,11 +20,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
@@ -36,12 +34,11 @@ from surrogate_nas.space.base import (
     params_of,
     structural,
 )
-from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
 
 BRANCHES = (1, 2, 3, 4)
-"""How many branches each stage has."""
 BLOCKS = ("1", "2", "3", "4")
 CHANNELS = tuple(str(8 * eighths) for eighths in range(1, 17))
 
@@ -60,22 +57,23 @@ class Stage(NamedTuple):
     channels: tuple[int, ...]
 
 
-def _stages() -> Iterator[Stage]:
-    place = 2
+def _positions() -> Iterator[str]:
+    yield from ("input1", "input2")
     for k in BRANCHES:
-        yield Stage(
-            place,
-            tuple(range(place + 1, place + 1 + k)),
-            tuple(range(place + 1 + k, place + 1 + 2 * k)),
-        )
-        place += 1 + 2 * k
+        yield f"modules{k}"
+        yield from (f"blocks{k}.{branch}" for branch in range(1, k + 1))
+        yield from (f"channels{k}.{branch}" for branch in range(1, k + 1))
+    yield "last"
 
 
-STAGES = tuple(_stages())
+_POSITIONS = tuple(_positions())
+_MODULES = [_POSITIONS.index(f"modules{k}") for k in BRANCHES]
+STAGES = tuple(
+    Stage(at, tuple(range(at + 1, at + 1 + k)), tuple(range(at + 1 + k, at + 1 + 2 * k)))
+    for k, at in zip(BRANCHES, _MODULES, strict=True)
+)
 LAST = 26
-"""Where the channels of the last convolution stand."""
-_COUNTS = [2, *(place for stage in STAGES for place in (stage.modules, *stage.blocks))][1:]
-"""Where numbers of modules and blocks stand; all others are channels."""
+_COUNTS = [place for stage in STAGES for place in (stage.modules, *stage.blocks)]
 
 
 def values(choices: Choices) -> Column:
@@ -132,64 +130,26 @@ def _fused(
                 yield _Convolution(3, before[j], outputs, sizes[i], times)
 
 
-def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number."""
+def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
+    """Parameters, and multiply-accumulates of convolutions and the linear layer."""
     numbers = values(choices)
-    total = (numbers[:, LAST] + 1) * network.classes
+    parameters = (numbers[:, LAST] + 1) * network.classes
+    macs = numbers[:, LAST] * network.classes
     for c in _convolutions(numbers, network):
-        total = total + c.times * (c.kernel**2 * c.inputs + 2) * c.outputs
-    return np.asarray(total)
+        weights = c.times * c.kernel**2 * c.inputs * c.outputs
+        parameters = parameters + weights + 2 * c.times * c.outputs
+        macs = macs + weights * c.size**2
+    return parameters, macs
 
 
-def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number."""
-    numbers = values(choices)
-    total = numbers[:, LAST] * network.classes
-    for c in _convolutions(numbers, network):
-        total = total + c.times * c.kernel**2 * c.inputs * c.outputs * c.size**2
-    return np.asarray(total)
-
-
-def numbers_in_steps(choices: Choices) -> NDArray[np.float32]:
-    """The 27 numbers, channels in steps of eight."""
-    return np.asarray(choices + 1, dtype=np.float32)
-
-
-_MODULES = [stage.modules for stage in STAGES]
-ANALYTIC: Analytic = by_name(
-    params_of(parameters),
-    macs_of(multiply_accumulates),
-    structural(
-        "modules", "modules of all stages", lambda choices: values(choices)[:, _MODULES].sum(axis=1)
-    ),
-)
-"""The metrics of NAS-Bench-MR's networks that need no measurement, with functions from choices to
-shape ``(n,)``.
-"""
-
-
-def _positions() -> list[str]:
-    names = ["input1", "input2"]
-    for k in BRANCHES:
-        branches = range(1, k + 1)
-        names += [
-            f"modules{k}",
-            *(f"blocks{k}.{b}" for b in branches),
-            *(f"channels{k}.{b}" for b in branches),
-        ]
-    return [*names, "last"]
-
-
-_POSITIONS = tuple(_positions())
-_STAGE = r"-\d{{1,3}}_{0}(_\d{{1,3}}){{{1}}}"
-_SHAPE = re.compile(
-    r"\d{1,3}_\d{1,3}" + "".join(_STAGE.format(k, 2 * k) for k in BRANCHES) + r"-\d{1,3}"
-)
+_STAGE = r"-\d{{1,3}}_{0}(?:_\d{{1,3}}){{{1}}}"
+_STAGES = "".join(_STAGE.format(k, 2 * k) for k in BRANCHES)
+_SHAPE = re.compile(rf"(\d{{1,3}}_\d{{1,3}}{_STAGES}-\d{{1,3}})", re.ASCII)
 _EXAMPLE = "64_64-2_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64"
 
 
 class NBMR(ChoiceSpace):
-    """NAS-Bench-MR's space; use the shared instance `surrogate_nas.space.nbmr.nbmr()`.
+    """NAS-Bench-MR's space.
 
     Example:
         >>> space = NBMR()
@@ -207,8 +167,18 @@ class NBMR(ChoiceSpace):
         BLOCKS if position.startswith(("modules", "blocks")) else CHANNELS
         for position in _POSITIONS
     )
-    further_encodings: ClassVar[Mapping[str, Encoding]] = {"numbers": numbers_in_steps}
-    analytic: ClassVar[Analytic] = ANALYTIC
+    further_encodings: ClassVar[Mapping[str, Encoding]] = {
+        "numbers": lambda choices: np.asarray(choices + 1, dtype=np.float32)
+    }
+    analytic: ClassVar[Analytic] = by_name(
+        params_of(lambda choices, network: _sizes(choices, network)[0]),
+        macs_of(lambda choices, network: _sizes(choices, network)[1]),
+        structural(
+            "modules",
+            "modules of all stages",
+            lambda choices: values(choices)[:, _MODULES].sum(axis=1),
+        ),
+    )
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
@@ -225,12 +195,7 @@ class NBMR(ChoiceSpace):
         Raises:
             UserError: The string has another shape, or a number that the space does not have.
         """
-        stripped = cell_text(text)
-        if not text.isascii() or not _SHAPE.fullmatch(stripped):
-            raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_EXAMPLE}."
-            )
-        first, *stages, last = stripped.split("-")
+        first, *stages, last = self._matched(_SHAPE, text, _EXAMPLE)[0].split("-")
         numbers = first.split("_")
         for stage in stages:
             modules, _, *rest = stage.split("_")
@@ -252,9 +217,3 @@ class NBMR(ChoiceSpace):
                 f" {len(numbers)}."
             )
         return self._named(numbers)
-
-
-nbmr = lru_cache(maxsize=1)(NBMR)
-
-
-__all__ = ["NBMR", "nbmr"]

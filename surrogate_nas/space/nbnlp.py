@@ -20,15 +20,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, params_of, structural
+from surrogate_nas.space.base import (
+    Analytic,
+    Column,
+    Encoding,
+    Space,
+    by_name,
+    params_of,
+    structural,
+    together,
+)
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
@@ -52,7 +60,6 @@ _NONE = 0
 _X = 1
 """Among sources; the states follow, then the nodes."""
 _FIRST = 2 + _STATES
-"""The source that is the first node."""
 _OPERATIONS = ("none", "linear", "blend", "sum", "prod", "tanh", "sigmoid", "leaky_relu")
 _LINEAR = 1
 _BLEND = 2
@@ -73,7 +80,6 @@ _FAR = 8
 _WEIGHED = (tuple(range(1, len(_OPERATIONS))), (_LINEAR,), (5, 6), (6,))
 """The operations that are counted on a path, each in a column of its own."""
 _KINDS = 2 + len(_OPERATIONS) - 1
-"""Of sources, as edges are counted: x, a state, and each operation."""
 _ITEM = re.compile(r"(n\d{1,2})=([a-z_]+)\(([a-z0-9,]+)\)|(new\d)=(n\d{1,2})")
 _EXAMPLE = "nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)"
 _EMBEDDING = 13_344_478
@@ -133,9 +139,7 @@ def ordered(cells: Net) -> Net:
         for i, (operation, inputs) in enumerate(nodes):
             if i not in places and all(s < _FIRST or s - _FIRST in places for s in inputs):
                 renamed = [s if s < _FIRST else places[s - _FIRST] + _FIRST for s in inputs]
-                if operation != _BLEND:
-                    renamed.sort()
-                ready.append((operation, tuple(renamed), marks[i], i))
+                ready.append((operation, tuple(_arranged(operation, renamed)), marks[i], i))
         operation, inputs, _, i = min(ready)
         places[i] = len(sorted_nodes)
         sorted_nodes.append(Node(operation, inputs))
@@ -174,15 +178,17 @@ def _terms(nodes: Sequence[Node]) -> list[str]:
         if source not in terms:
             terms[source] = ""
             operation, inputs = nodes[source - _FIRST]
-            read = [term(each) for each in inputs]
-            if operation != _BLEND:
-                read.sort()
-            terms[source] = _digest(operation, *read)
+            terms[source] = _digest(operation, *_arranged(operation, map(term, inputs)))
         if not terms[source]:
             raise ValueError("its nodes go round in a circle")
         return terms[source]
 
     return [term(i + _FIRST) for i in range(len(nodes))]
+
+
+def _arranged(operation: int, inputs: Iterable[Any]) -> list[Any]:
+    """Inputs in their order where that matters, else sorted."""
+    return list(inputs) if operation == _BLEND else sorted(inputs)
 
 
 def _digest(*fields: object) -> str:
@@ -199,11 +205,9 @@ def _fits(cells: Net) -> bool:
             len(inputs) not in _ARITIES[operation]
             or len(set(inputs)) < len(inputs)
             or max(inputs) >= i + _FIRST
+            or list(inputs) != _arranged(operation, inputs)
+            or (operation != _LINEAR and _X in inputs)
         ):
-            return False
-        if operation != _BLEND and list(inputs) != sorted(inputs):
-            return False
-        if operation != _LINEAR and _X in inputs:
             return False
     used = {source - _FIRST for source in read if source >= _FIRST} | set(states)
     old = {source - 2 for source in read if 2 <= source < _FIRST}
@@ -228,30 +232,19 @@ def counts(choices: Choices) -> NDArray[np.float32]:
     """Counts of operations and edges, the operations of states, and number and depth of nodes."""
     operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
-    kinds = np.where(sources == _X, 0, 1)
-    reads = np.take_along_axis(
-        operations, np.maximum(sources - _FIRST, 0).reshape(len(choices), -1), axis=1
-    )
-    kinds = np.where(sources >= _FIRST, 1 + reads.reshape(sources.shape), kinds)
+    read = operations[rows[:, None, None], np.maximum(sources - _FIRST, 0)]
+    kinds = np.where(sources >= _FIRST, 1 + read, np.where(sources == _X, 0, 1))
     edges = np.zeros((len(choices), len(_OPERATIONS), _KINDS), dtype=np.float32)
-    for slot in range(_INPUTS):
-        for node in range(NODES):
-            edges[rows, operations[:, node], kinds[:, node, slot]] += (
-                sources[:, node, slot] != _NONE
-            )
+    np.add.at(edges, (rows[:, None, None], operations[:, :, None], kinds), sources != _NONE)
     each = np.stack([(operations == k).sum(axis=1) for k in range(1, len(_OPERATIONS))], axis=1)
     states = choices[:, -_STATES:].astype(np.intp)
-    output = operations[rows, states[:, 0]][:, None] == np.arange(1, len(_OPERATIONS))
-    others = [
-        (
-            operations[rows, np.maximum(states[:, s] - 1, 0)][:, None]
-            == np.arange(1, len(_OPERATIONS))
-        )
-        & (states[:, [s]] > 0)
-        for s in range(1, _STATES)
-    ]
+    later = np.arange(_STATES) > 0
+    held = operations[rows[:, None], np.maximum(states - later, 0)]
+    there = ~later | (states > 0)
+    ends = (held[:, :, None] == np.arange(1, len(_OPERATIONS))) & there[:, :, None]
     further = np.stack([1 + (states[:, 1:] > 0).sum(axis=1), depth(choices)], axis=1)
-    blocks = [each, edges[:, 1:].reshape(len(choices), -1), output, np.sum(others, axis=0), further]
+    outputs = [ends[:, 0], ends[:, 1:].sum(axis=1)]
+    blocks = [each, edges[:, 1:].reshape(len(choices), -1), *outputs, further]
     return np.hstack(blocks).astype(np.float32)
 
 
@@ -281,10 +274,6 @@ def paths(choices: Choices) -> NDArray[np.float32]:
     return np.hstack(blocks).astype(np.float32)
 
 
-def _everything(choices: Choices) -> NDArray[np.float32]:
-    return np.hstack([counts(choices), paths(choices)])
-
-
 def depth(choices: Choices) -> Column:
     """The most nodes in a row from input and old states to the output, shape ``(n,)``."""
     operations, sources = _nodes_and_sources(choices)
@@ -311,25 +300,18 @@ def parameters(choices: Choices, network: Network) -> Column:  # noqa: ARG001 - 
 
 _PAPER = (460.8, 230.4)
 _COLOURS = {_LINEAR: "#0072b2", 5: "#009e73", 6: "#009e73", 7: "#009e73"}
-_BOX_HEIGHT = 16.0
-_PADDING = 8.0
-_LETTER = 5.0
-"""Of a box, around its text, and of a letter of it, in points."""
 
 
-def _positions() -> Iterator[tuple[str, tuple[str, ...]]]:
-    for i in range(NODES):
-        yield f"n{i + 1}", _OPERATIONS
-        for slot in range(_INPUTS):
-            yield f"n{i + 1}.{slot + 1}", _SOURCES[: _FIRST + i]
-    nodes = _SOURCES[_FIRST:]
-    yield "new0", nodes
-    for state in range(1, _STATES):
-        yield f"new{state}", ("none", *nodes)
+_OPTIONS: dict[str, tuple[str, ...]] = {}
+for _i in range(NODES):
+    _OPTIONS[f"n{_i + 1}"] = _OPERATIONS
+    _OPTIONS |= {f"n{_i + 1}.{slot + 1}": _SOURCES[: _FIRST + _i] for slot in range(_INPUTS)}
+_OPTIONS["new0"] = _SOURCES[_FIRST:]
+_OPTIONS |= {f"new{state}": ("none", *_SOURCES[_FIRST:]) for state in range(1, _STATES)}
 
 
 class NBNLP(ChoiceSpace):
-    """NAS-Bench-NLP's space; use the shared instance `nbnlp`.
+    """NAS-Bench-NLP's space.
 
     Example:
         >>> space = NBNLP()
@@ -344,13 +326,13 @@ class NBNLP(ChoiceSpace):
     """
 
     name = "nbnlp"
-    positions = tuple(name for name, _ in _positions())
-    options = tuple(options for _, options in _positions())
+    positions = tuple(_OPTIONS)
+    options = tuple(_OPTIONS.values())
     further_encodings: ClassVar[Mapping[str, Encoding]] = {
         "operation_counts": counts,
         "paths": paths,
-        "functional": _everything,
-        "path_and_graph": _everything,
+        "functional": together(counts, paths),
+        "path_and_graph": together(counts, paths),
         "alive": counts,
         "signal": paths,
     }
@@ -408,24 +390,20 @@ class NBNLP(ChoiceSpace):
             ) from error
 
     def _written_cells(self, text: str) -> Net:
-        if not text.isascii() or not (text.startswith(f"{self.name}(") and text.endswith(")")):
-            raise ValueError("another space's")
         nodes = list[Node]()
         states = list[int]()
         for item in text[len(self.name) + 1 : -1].split(", "):
             match = _ITEM.fullmatch(item)
-            if match is None or (match[4] or match[1]) != (
-                f"new{len(states)}" if match[4] else f"n{len(nodes) + 1}"
-            ):
-                raise ValueError(f"{item} is no node and no state, or not the next one")
+            if match is None:
+                raise ValueError(f"{item} is no node and no state")
             if match[4]:
                 states.append(_SOURCES.index(match[5]) - _FIRST)
             else:
-                inputs = tuple(_SOURCES.index(source) for source in match[3].split(","))
+                inputs = tuple(map(_SOURCES.index, match[3].split(",")))
                 nodes.append(Node(_OPERATIONS.index(match[2]), inputs))
         cells = Net(nodes, states)
         if self.write(_choices(cells)) != text:
-            raise ValueError("written in another order")
+            raise ValueError("another space's, or written in another order")
         return cells
 
     def identity(self, cell: Cell) -> str:
@@ -448,25 +426,19 @@ class NBNLP(ChoiceSpace):
             for depth, column in enumerate(columns)
             for row, source in enumerate(column)
         }
-        marks: list[Mark] = [
-            Arrow(
-                curved(places[source], places[_FIRST + i], 0.08, (22.0, 26.0)),
-                MIDDLE,
-                1.1,
-                head=9.0,
-            )
-            for i, node in enumerate(cells.nodes)
-            for source in node.inputs
+        edges = [
+            (source, i) for i, node in enumerate(cells.nodes, _FIRST) for source in node.inputs
         ]
+        curves = [curved(places[a], places[b], 0.08, (22.0, 26.0)) for a, b in edges]
+        marks: list[Mark] = [Arrow(curve, MIDDLE, 1.1, head=9.0) for curve in curves]
         for source, place in places.items():
             i = source - _FIRST
             operation = cells.nodes[i].operation if i >= 0 else _NONE
             state = f" = h{cells.states.index(i)}" if i in cells.states else ""
             text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
-            size = _PADDING + _LETTER * len(text), _BOX_HEIGHT
+            size = 8.0 + 5.0 * len(text), 16.0
             colour = _COLOURS.get(operation, INK)
-            line = 2.2 if state else 1.2
-            marks.append(Box(place, size, _BOX_HEIGHT / 3, PAPER, colour, line))
+            marks.append(Box(place, size, 16.0 / 3, PAPER, colour, 2.2 if state else 1.2))
             marks.append(Text(place, text, 7.5))
         return Sketch(_PAPER, marks)
 
@@ -480,20 +452,10 @@ class NBNLP(ChoiceSpace):
             states = int(rng.integers(1, _STATES + 1))
             n = int(rng.integers(states + 1, NODES + 1))
             drawn = _drawn(rng, n, states)
-            if drawn is not None and _fits(drawn):
-                choices = _choices(drawn)
-                return Cell(choices, self.write(choices))
+            if drawn is not None and (cell := self._cell_of(_choices(drawn))):
+                return cell
 
-    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Draw a cell uniformly among the `neighbours` of another.
-
-        Raises:
-            UserError: The cell has no neighbour.
-        """
-        around = self.neighbours(cell)
-        if not around:
-            raise UserError(f"{cell} has no neighbour in the space {self.name}.")
-        return around[int(rng.integers(len(around)))]
+    mutate = Space.mutate
 
 
 def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
@@ -509,9 +471,7 @@ def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
         pool = [*map(int, rng.permutation(first)), *map(int, rng.permutation(others))]
         if len(pool) < arity:
             return None
-        inputs = pool[:arity]
-        if operation != _BLEND:
-            inputs.sort()
+        inputs = _arranged(operation, pool[:arity])
         nodes.append(Node(operation, tuple(inputs)))
         unread = [source for source in unread if source not in inputs] + [_FIRST + i]
     left = [source - _FIRST for source in unread if source >= _FIRST]
@@ -533,6 +493,3 @@ def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
         raise ValueError("it has too many nodes")
     names = [f"h_new_{i}" for i in range(_STATES)]
     return ordered(Net(nodes, [sources[name] - _FIRST for name in names if name in recipe]))
-
-
-nbnlp = lru_cache(maxsize=1)(NBNLP)

@@ -21,24 +21,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Encoding, Enumerable, Space
-from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
-
-_LEAST_STEPS = 3
-
-
-def one_hot(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """Every option of every position, a column each."""
-    each = [choices[:, [p]] == np.arange(len(names)) for p, names in enumerate(options)]
-    return np.column_stack(each).astype(np.float32)
-
-
-def numbers(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """A column with the number of steps for every scale; other positions as in `one_hot`."""
-    each = [
-        choices[:, [p]] if is_scale(names) else choices[:, [p]] == np.arange(len(names))
-        for p, names in enumerate(options)
-    ]
-    return np.column_stack(each).astype(np.float32)
+from surrogate_nas.space.cell import Cell, Choices, cell_text
 
 
 def is_scale(names: Sequence[str]) -> bool:
@@ -48,7 +31,7 @@ def is_scale(names: Sequence[str]) -> bool:
     except ValueError:
         return False
     steps = {low < high for low, high in pairwise(values)}
-    return len(values) >= _LEAST_STEPS and len(steps) == 1
+    return len(values) > 2 and len(steps) == 1
 
 
 class LazyCells(Sequence[Cell]):
@@ -59,36 +42,21 @@ class LazyCells(Sequence[Cell]):
         by_text: The cells that are made so far, by their string.
     """
 
-    def __init__(
-        self,
-        choices: Choices,
-        options: Sequence[int],
-        write: Callable[[tuple[int, ...]], str],
-    ) -> None:
+    def __init__(self, choices: Choices, write: Callable[[tuple[int, ...]], str]) -> None:
         """Take what the cells are made of; none is made yet."""
         self.choices = choices
         self.by_text: dict[str, Cell] = {}
         self._write = write
-        self._strides = [
-            int(np.prod(options[place + 1 :], dtype=np.int64)) for place in range(len(options))
-        ]
         self._created: list[Cell | None] = [None] * len(choices)
 
     @cached_property
-    def _places(self) -> Mapping[int, int] | range:
-        """The place of choices read as one number; the same where every combination is a cell."""
-        codes = np.zeros(len(self.choices), dtype=np.int64)
-        for column, stride in zip(self.choices.T, self._strides, strict=True):
-            codes += column * np.int64(stride)
-        places = range(len(self.choices))
-        if np.array_equal(codes, np.arange(len(places))):
-            return places
-        return dict(zip(codes.tolist(), places, strict=True))
+    def _places(self) -> dict[bytes, int]:
+        return {key: place for place, key in enumerate(keys_of(self.choices))}
 
     def find(self, choices: tuple[int, ...]) -> Cell | None:
-        """The cell of some choices; None where they are no cell."""
-        code = sum(choice * stride for choice, stride in zip(choices, self._strides, strict=True))
-        return self[self._places[code]] if code in self._places else None
+        """The cell of some choices, each in its range; None where they are no cell."""
+        place = self._places.get(bytes(choices))
+        return None if place is None else self[place]
 
     def __len__(self) -> int:
         return len(self._created)
@@ -106,6 +74,13 @@ class LazyCells(Sequence[Cell]):
             cell = self._created[index] = Cell(choices, text, range(len(self._created))[index])
             self.by_text.setdefault(text, cell)
         return cell
+
+
+def keys_of(choices: Choices) -> list[bytes]:
+    """The choices of every cell as bytes, which can be looked up and compared."""
+    rows = np.ascontiguousarray(choices, dtype=np.int8)
+    keys: list[bytes] = rows.view(f"V{rows.shape[1]}").ravel().tolist()
+    return keys
 
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]+")
@@ -157,14 +132,11 @@ class ChoiceSpace(Space):
                     f" {options!r:.80}."
                 )
             self.positions = tuple(map(str, options))
-            if bad := [
-                each
-                for each in options.values()
-                if isinstance(each, str) or not isinstance(each, Iterable)
-            ]:
-                raise UserError(
-                    f"The options of a position are a list, such as (16, 32), not {bad[0]!r:.80}."
-                )
+            for each in options.values():
+                if isinstance(each, str) or not isinstance(each, Iterable):
+                    raise UserError(
+                        f"The options of a position are a list, such as (16, 32), not {each!r:.80}."
+                    )
             self.options = tuple(tuple(map(str, each)) for each in options.values())
         self._check()
 
@@ -241,7 +213,6 @@ class ChoiceSpace(Space):
 
     @cached_property
     def _written(self) -> list[list[str]]:
-        """How each option of each position prints."""
         named = zip(self.positions, self.options, strict=True)
         return [[f"{position}={option}" for option in options] for position, options in named]
 
@@ -254,7 +225,6 @@ class ChoiceSpace(Space):
         return self._named(self._written_options(text, self.positions))
 
     def _named(self, names: Sequence[str]) -> Cell:
-        """The cell of some options, one a position."""
         given = zip(self.positions, names, self.options, strict=True)
         return self.at([self._number(*one) for one in given])
 
@@ -274,8 +244,16 @@ class ChoiceSpace(Space):
             )
         return [option for *_, option in pairs]
 
+    def _matched(self, pattern: re.Pattern[str], text: str, shape: str) -> tuple[str, ...]:
+        """The groups of a pattern in a cell's text, which reads like a shape."""
+        match = pattern.fullmatch(cell_text(text))
+        if match is None:
+            raise UserError(
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape}."
+            )
+        return match.groups()
+
     def _number(self, position: str, option: str, options: Sequence[str]) -> int:
-        """The place of an option among those of a position."""
         if option not in options:
             raise UserError(
                 f"{position} of the space {self.name} is {', '.join(options)}, not {option:.80}."
@@ -307,17 +285,18 @@ class ChoiceSpace(Space):
         Raises:
             UserError: They are no cell of this space.
         """
-        chosen = self._checked(choices)
-        return Cell(chosen, self.write(chosen))
-
-    def _checked(self, choices: Sequence[int]) -> tuple[int, ...]:
         chosen = tuple(int(choice) for choice in choices)
         fits = len(chosen) == len(self.options) and all(
             0 <= choice < len(options) for choice, options in zip(chosen, self.options, strict=True)
         )
-        if not fits or not self.allows(chosen):
+        cell = self._cell_of(chosen) if fits else None
+        if cell is None:
             raise UserError(f"{list(chosen)!r:.200} is not a cell of the space {self.name}.")
-        return chosen
+        return cell
+
+    def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
+        """The cell of some choices, each in its range; None where they are no cell."""
+        return Cell(choices, self.write(choices)) if self.allows(choices) else None
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly.
@@ -327,8 +306,8 @@ class ChoiceSpace(Space):
         """
         for _ in range(_MOST_TRIES):
             choices = tuple(rng.integers([len(options) for options in self.options]).tolist())
-            if self.allows(choices):
-                return Cell(choices, self.write(choices))
+            if cell := self._cell_of(choices):
+                return cell
         raise UserError(f"The space {self.name} allows none of {_MOST_TRIES:,} drawn combinations.")
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
@@ -338,20 +317,14 @@ class ChoiceSpace(Space):
             UserError: The cell has no neighbour.
         """
         steps = self._steps(cell.choices)
-        n_tries = _MOST_TRIES if steps else 0
-        for _ in range(n_tries):
-            choices = steps[int(rng.integers(len(steps)))]
-            if self.allows(choices):
-                return Cell(choices, self.write(choices))
+        for _ in range(_MOST_TRIES if steps else 0):
+            if other := self._cell_of(steps[int(rng.integers(len(steps)))]):
+                return other
         raise UserError(f"{cell} has no neighbour in the space {self.name}.")
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells that differ from `cell` in one position, by position and then option."""
-        return [
-            Cell(choices, self.write(choices))
-            for choices in self._steps(cell.choices)
-            if self.allows(choices)
-        ]
+        return [near for near in map(self._cell_of, self._steps(cell.choices)) if near is not None]
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [
@@ -366,7 +339,6 @@ class ChoiceSpace(Space):
         return 1.0 if self.identity(first) == self.identity(second) else self._shared(first, second)
 
     def _shared(self, first: Cell, second: Cell) -> float:
-        """The share of positions with equal options."""
         return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(
             self.positions
         )
@@ -374,11 +346,29 @@ class ChoiceSpace(Space):
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
         """The encodings: ``one_hot``, ``numbers``, and the `further_encodings` of the class."""
-        own = {
-            "one_hot": partial(one_hot, options=self.options),
-            "numbers": partial(numbers, options=self.options),
+        own: dict[str, Encoding] = {
+            "one_hot": self._columns,
+            "numbers": partial(self._columns, first=0),
         }
         return own | dict(self.further_encodings)
+
+    def live(self, choices: Choices) -> NDArray[np.bool_]:
+        """Whether each position takes part in a cell, shape ``(n, positions)``."""
+        return np.ones(choices.shape, dtype=bool)
+
+    def _columns(self, choices: Choices, first: int | None = None) -> NDArray[np.float32]:
+        """A column for every option; for a scale only its steps from `first`, if that is given."""
+        live = self.live(choices)
+        each = [
+            live[:, [p]]
+            * (
+                choices[:, [p]] == np.arange(len(names))
+                if first is None or not is_scale(names)
+                else choices[:, [p]] + first
+            )
+            for p, names in enumerate(self.options)
+        ]
+        return np.column_stack(each).astype(np.float32)
 
     further_encodings: ClassVar[Mapping[str, Encoding]] = {}
 
@@ -397,88 +387,43 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         (4, 'mlp(width=64, act=tanh)')
     """
 
-    @property
-    def size(self) -> float:  # type: ignore[override]
-        """How many cells there are."""
-        return len(self._cells)
+    size = Enumerable.size
 
-    def _order(self) -> Iterable[tuple[int, ...]]:
-        """Every combination of choices, in the space's own order."""
-        return itertools.product(*(range(len(options)) for options in self.options))
-
-    def _matrix(self) -> Choices | None:
-        """The choices of all cells, ``(n, positions)``, if these are quickly computed; else None.
-
-        Cells are then made when they are first asked for. By default where every combination is a
-        cell.
-        """
-        kind = type(self)
-        if kind.allows is not ChoiceSpace.allows or kind._order is not EnumerableChoiceSpace._order:
-            return None
+    def _matrix(self) -> Choices:
+        """The choices of all cells in the space's own order, shape ``(n, positions)``."""
         counts = [len(options) for options in self.options]
-        return np.indices(counts, dtype=np.int8).reshape(len(counts), -1).T
-
-    def _listed(self) -> Sequence[Cell]:
-        matrix = self._matrix()
-        if matrix is not None:
-            return LazyCells(matrix, [len(options) for options in self.options], self.write)
-        allowed = filter(self.allows, self._order())
-        return [Cell(choices, self.write(choices), i) for i, choices in enumerate(allowed)]
+        if type(self).allows is ChoiceSpace.allows:
+            return np.indices(counts, dtype=np.int8).reshape(len(counts), -1).T
+        allowed = list(filter(self.allows, itertools.product(*map(range, counts))))
+        return np.array(allowed, dtype=np.int8).reshape(-1, len(counts))
 
     @cached_property
+    def _cells(self) -> LazyCells:
+        return LazyCells(self._matrix(), self.write)
+
+    @property
     def choices(self) -> Choices:
         """The choices of all cells in the order of the space, shape ``(len(space), positions)``."""
-        return (
-            self._cells.choices if isinstance(self._cells, LazyCells) else choices_of(self._cells)
-        )
+        return self._cells.choices
 
     @property
     def reference_choices(self) -> Choices:
         """The choices of all cells."""
         return self.choices
 
-    @cached_property
+    @property
     def _by_text(self) -> dict[str, Cell]:
-        return self._cells.by_text if isinstance(self._cells, LazyCells) else super()._by_text
-
-    @cached_property
-    def _by_choices(self) -> dict[tuple[int, ...], Cell]:
-        return {cell.choices: cell for cell in self._cells}
+        return self._cells.by_text
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
-        """The cell of some choices, each in its range; None where they are no cell."""
-        return (
-            self._cells.find(choices)
-            if isinstance(self._cells, LazyCells)
-            else self._by_choices.get(choices)
-        )
-
-    def at(self, choices: Sequence[int]) -> Cell:
-        """The space's own cell of some choices.
-
-        Raises:
-            UserError: They are no cell of this space.
-        """
-        cell = self._cell_of(self._checked(choices))
-        if cell is None:
-            raise UserError(f"{list(choices)!r:.200} is not a cell of the space {self.name}.")
-        return cell
+        return self._cells.find(choices)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly over the raw cells."""
-        return self._cells[int(rng.integers(len(self._cells)))]
+        cell: Cell = self._cells[int(rng.integers(len(self._cells)))]
+        return cell
 
-    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
-        """This space's own cell for a cell, its string, or one option index per position.
-
-        Raises:
-            UserError: It names no cell of this space.
-        """
-        if type(given) is Cell:  # the search loop comes here three times a cell
-            known = self._by_text.get(given.text)
-            if known is not None:
-                return known
-        return super().cell(given)
+    mutate = Space.mutate
 
     @cached_property
     def _around(self) -> list[list[Cell] | None]:
@@ -486,30 +431,11 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells that differ from `cell` in one position, by position and then option."""
-        place = self._place(cell)
+        place = self.cell(cell).index
         around = self._around[place]
         if around is None:
             around = self._around[place] = self._near(place)
         return around
 
     def _near(self, place: int) -> list[Cell]:
-        """The neighbours of the cell at a place."""
-        near = map(self._cell_of, self._steps(self._cells[place].choices))
-        return [cell for cell in near if cell is not None]
-
-    def _place(self, cell: Cell) -> int:
-        """The cell's index, looked up by its string where it is not the space's own object."""
-        place = cell.index
-        own = 0 <= place < len(self._cells) and self._cells[place] is cell
-        return place if own else self.cell(cell).index
-
-    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
-        """Re-draw one option, uniformly among `neighbours`.
-
-        Raises:
-            UserError: The cell has no neighbour.
-        """
-        around = self._around[self._place(cell)] or self.neighbours(cell)
-        if not around:
-            raise UserError(f"{cell} has no neighbour in the space {self.name}.")
-        return around[int(rng.integers(len(around)))]
+        return list(ChoiceSpace.neighbours(self, self._cells[place]))

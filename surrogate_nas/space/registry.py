@@ -20,8 +20,8 @@ from surrogate_nas.core.notebook import html_figure, html_table
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
-from surrogate_nas.space.base import Space, listed
-from surrogate_nas.space.cell import Cell, show_cells_by
+from surrogate_nas.space.base import Space, cell_written
+from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.sampled import Sampled, subset_of
 from surrogate_nas.space.sketch import sketch_svg
@@ -30,33 +30,33 @@ ENTRY_POINT_GROUP = "surrogate_nas.spaces"
 _PLACES = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
-    "darts": "surrogate_nas.space.darts:darts",
-    "nasnet": "surrogate_nas.space.darts:nasnet",
-    "transnas-micro": "surrogate_nas.space.transnas:transnas_micro",
-    "transnas-macro": "surrogate_nas.space.transnas:transnas_macro",
-    "nbgraph": "surrogate_nas.space.nbgraph:nbgraph",
+    "darts": "surrogate_nas.space.darts:Darts",
+    "nasnet": "surrogate_nas.space.darts:NASNet",
+    "transnas-micro": "surrogate_nas.space.transnas:TransNASMicro",
+    "transnas-macro": "surrogate_nas.space.transnas:TransNASMacro",
+    "nbgraph": "surrogate_nas.space.nbgraph:NBGraph",
     "nbgraph-proteins": "surrogate_nas.space.nbgraph:nbgraph_proteins",
-    "fcnet": "surrogate_nas.space.fcnet:fcnet",
-    "hpobench": "surrogate_nas.space.hpobench:hpobench",
-    "nats-size": "surrogate_nas.space.nats_size:nats_size",
-    "nbmr": "surrogate_nas.space.nbmr:nbmr",
-    "mnasnet": "surrogate_nas.space.mnasnet:mnasnet",
+    "fcnet": "surrogate_nas.space.fcnet:FCNet",
+    "hpobench": "surrogate_nas.space.hpobench:MLP",
+    "nats-size": "surrogate_nas.space.nats_size:NatsSize",
+    "nbmr": "surrogate_nas.space.nbmr:NBMR",
+    "mnasnet": "surrogate_nas.space.mnasnet:MnasNet",
     "gpt-s": "surrogate_nas.space.gpt:gpt_s",
     "gpt-m": "surrogate_nas.space.gpt:gpt_m",
     "gpt-l": "surrogate_nas.space.gpt:gpt_l",
-    "autoformer": "surrogate_nas.space.vit:autoformer",
-    "pit": "surrogate_nas.space.vit:pit",
-    "flexibert": "surrogate_nas.space.flexibert:flexibert",
-    "nb101": "surrogate_nas.space.nb101:nb101",
-    "graphgym": "surrogate_nas.space.graphgym:graphgym",
-    "nbnlp": "surrogate_nas.space.nbnlp:nbnlp",
-    "graphgym-wide": "surrogate_nas.space.graphgym:graphgym_wide",
+    "autoformer": "surrogate_nas.space.vit:AutoFormer",
+    "pit": "surrogate_nas.space.vit:PiT",
+    "flexibert": "surrogate_nas.space.flexibert:FlexiBERT",
+    "nb101": "surrogate_nas.space.nb101:NB101",
+    "graphgym": "surrogate_nas.space.graphgym:GraphGym",
+    "nbnlp": "surrogate_nas.space.nbnlp:NBNLP",
+    "graphgym-wide": "surrogate_nas.space.graphgym:WideGraphGym",
     "scan-llm": "surrogate_nas.space.scan:scan_llm",
     "scan-vlm": "surrogate_nas.space.scan:scan_vlm",
     "scan-tabpfn": "surrogate_nas.space.scan:scan_tabpfn",
-    "tabm": "surrogate_nas.space.tabm:tabm",
+    "tabm": "surrogate_nas.space.tabm:TabM",
 }
-"""By name, ``module:function`` that gives the shared instance."""
+"""By name, ``module:NAME`` of what makes an instance."""
 
 
 def _checked(loaded: object, spec: str) -> Space:
@@ -74,8 +74,6 @@ def _checked(loaded: object, spec: str) -> Space:
 SPACES: Registry[Space] = Registry("space", _checked, _PLACES, group=ENTRY_POINT_GROUP)
 """The spaces that come with the project; those of installed packages have a name too."""
 DEFAULT_SPACE = next(iter(SPACES))
-"""Where no space is named."""
-_MOST_DIGITS = 18
 _opened: dict[str, Space] = {}
 
 
@@ -119,18 +117,14 @@ def _described(definition: str) -> Space:
     try:
         content: dict[str, Any] = json.loads(definition)
         if "of" in content:
-            return subset_of(_sampled_from(content["of"]), content["held"])
+            base = space_named(content["of"])
+            if not isinstance(base, ChoiceSpace) or isinstance(base, Sampled):
+                raise TypeError(f"{base.name} is no whole space of choices")
+            return subset_of(base, content["held"])
         kind = EnumerableChoiceSpace if content["listed"] else ChoiceSpace
         return kind(content["name"], content["options"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{definition!r:.80} describes no space ({error}).") from error
-
-
-def _sampled_from(definition: str) -> ChoiceSpace:
-    base = space_named(definition)
-    if not isinstance(base, ChoiceSpace) or isinstance(base, Sampled):
-        raise TypeError(f"{base.name} is no whole space of choices")
-    return base
 
 
 def register(spec: str) -> Space:
@@ -184,7 +178,7 @@ def space_of(cell: Cell) -> Space:
     raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(known())}.")
 
 
-def _html_of(cell: Cell) -> str:
+def html_of(cell: Cell) -> str:
     """A cell in a notebook: drawn, where its space draws cells, else its choices by position."""
     try:
         space = space_of(cell)
@@ -201,9 +195,6 @@ def _html_of(cell: Cell) -> str:
         return html_figure(cell.text, place)
     rows = [(space.positions[i], space.options[i][choice]) for i, choice in enumerate(cell.choices)]
     return html_table(cell.text, ("position", "choice"), rows, place)
-
-
-show_cells_by(_html_of)
 
 
 def cell_named(text: str) -> tuple[Space, Cell]:
@@ -223,13 +214,8 @@ def cell_named(text: str) -> tuple[Space, Cell]:
         ('macro', (2, 3))
     """
     if text.strip().isdecimal():
-        usual = listed(space_named(DEFAULT_SPACE))
-        digits = text.strip()
-        if len(digits) > _MOST_DIGITS or int(digits) >= len(usual):
-            raise UserError(
-                f"The space {usual.name} has the cells 0 to {len(usual) - 1}, not {digits:.80}."
-            )
-        return usual, usual[int(digits)]
+        usual = space_named(DEFAULT_SPACE)
+        return usual, cell_written(usual, text)
     refusals: list[tuple[int, UserError]] = []
     for space in _candidates():
         try:

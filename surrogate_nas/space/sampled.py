@@ -14,8 +14,8 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,43 +23,31 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home, replacing
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
+from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, keys_of
 
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_CELLS = 1_000_000
-"""The most cells that a sample may have."""
 _QUICK = 500
 """With so many cells, neighbours are found anew in every process; with more they are remembered in
 the home folder.
 """
 _BLOCK = 256
-"""Rows of distances that are in memory at a time."""
-
-
-class _Graph(NamedTuple):
-    """Which cells are neighbours.
-
-    Attributes:
-        ends: For every cell where its neighbours end in `near`; those of the next cell begin there.
-        near: The places of all neighbours, cell by cell.
-    """
-
-    ends: NDArray[np.intp]
-    near: NDArray[np.int32]
-
-    def around(self, place: int) -> NDArray[np.int32]:
-        """The places of a cell's neighbours."""
-        return self.near[self.ends[place - 1] if place else 0 : self.ends[place]]
-
-
-def _of_base(name: str) -> Any:
-    """An attribute or a method of the larger space."""
-
-    def of_base(self: Sampled) -> Any:
-        return getattr(self.base, name)
-
-    return property(of_base, doc=f"`{name}` of the larger space.")
+_AS_IN_BASE = (
+    "encodings",
+    "views",
+    "analytic",
+    "is_buildable",
+    "has_blueprints",
+    "write",
+    "identity",
+    "similarity",
+    "cost_groups",
+    "graph",
+    "blueprint",
+    "build",
+    "sketch",
+)
 
 
 class Sampled(EnumerableChoiceSpace):
@@ -113,16 +101,12 @@ class Sampled(EnumerableChoiceSpace):
         inside = bool(((self._choices >= 0) & (self._choices < widths)).all())
         if not inside or not base.allows_all(self._choices):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
-        if len(set(self._choices.view(f"V{len(widths)}").ravel().tolist())) < len(self._choices):
+        if len(set(keys_of(self._choices))) < len(self._choices):
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{len(self._choices)}"
         self.positions = base.positions
         self.options = base.options
         super().__init__()
-
-    @cached_property
-    def _rows(self) -> list[tuple[int, ...]]:
-        return list(map(tuple, self._choices.tolist()))
 
     @cached_property
     def definition(self) -> str:
@@ -138,25 +122,12 @@ class Sampled(EnumerableChoiceSpace):
             f" held, of about {self.base.size:.2g} in the space {self.base.name}."
         )
 
-    def __len__(self) -> int:
-        return len(self._choices)
-
-    @property
-    def size(self) -> float:  # type: ignore[override]
-        """How many cells are held."""
-        return len(self._choices)
-
-    @property
-    def choices(self) -> Choices:
-        """The choices of the held cells in their order, shape ``(len(space), positions)``."""
+    def _matrix(self) -> Choices:
         return self._choices
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a held cell."""
-        return choices in self._by_choices
-
-    def _listed(self) -> list[Cell]:
-        return [Cell(row, self.base.write(row), place) for place, row in enumerate(self._rows)]
+        return self._cells.find(choices) is not None
 
     def parse(self, text: str) -> Cell:
         """Read a string as the larger space prints it.
@@ -174,7 +145,7 @@ class Sampled(EnumerableChoiceSpace):
             UserError: It names no cell of the larger space, or one that is not held; the message
                 says which.
         """
-        if type(given) is Cell and isinstance(given.text, str):
+        if isinstance(given, Cell) and isinstance(given.text, str):
             return self._by_text.get(given.text) or self.parse(given.text)
         return super().cell(given)
 
@@ -188,7 +159,7 @@ class Sampled(EnumerableChoiceSpace):
         return self._own(self.base.at(choices))
 
     def _own(self, cell: Cell) -> Cell:
-        known = self._by_choices.get(cell.choices)
+        known = self._cells.find(cell.choices)
         if known is None:
             raise UserError(
                 f"{cell} is a cell of the space {self.base.name}, but not held: {len(self):,} of"
@@ -197,122 +168,84 @@ class Sampled(EnumerableChoiceSpace):
         return known
 
     @cached_property
-    def _graph(self) -> _Graph:
-        """The places of the neighbours of every cell, in their order."""
-        n = len(self._choices)
-        if n <= _QUICK:
-            return self._related()
-        path = (
-            home()
-            / "neighbours"
-            / f"{hashlib.sha256(self.definition.encode()).hexdigest()[:32]}.npy"
-        )
-        graph = _remembered(path, n)
-        if graph is None:
-            graph = self._related()
+    def _graph(self) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Where the neighbours of each cell begin, and the places of all neighbours."""
+        n = len(self)
+        content = self._related() if n <= _QUICK else self._remembered()
+        return np.cumsum([0, *content[:n]]), content[n:]
+
+    def _remembered(self) -> NDArray[np.int32]:
+        digest = hashlib.sha256(self.definition.encode()).hexdigest()
+        path = home() / "neighbours" / f"{digest[:32]}.npy"
+        content = _unsealed(path)
+        if content is None:
+            content = self._related()
             with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(
-                    file,
-                    _sealed(
-                        np.concatenate([np.diff(graph.ends, prepend=0), graph.near]).astype(
-                            np.int32
-                        )
-                    ),
-                )
-        return graph
+                np.save(file, _sealed(content))
+        return content
 
-    def _related(self) -> _Graph:
-        n = len(self._choices)
-        k = min(NEAREST, len(self._choices) - 1)
+    def _related(self) -> NDArray[np.int32]:
+        """How many neighbours each cell has, and behind that the places of all neighbours."""
+        n = len(self)
+        k = min(NEAREST, n - 1)
         if not k:
-            return _Graph(np.zeros(1, dtype=np.intp), np.empty(0, dtype=np.int32))
-        near = [
-            self._nearest(np.arange(start, min(start + _BLOCK, n)), k)
-            for start in range(0, n, _BLOCK)
-        ]
-        ends = np.concatenate(near).ravel()
-        starts = np.repeat(np.arange(n), k)
-        pairs = np.sort(np.concatenate([starts * n + ends, ends * n + starts]))
-        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-        return _Graph(
-            np.searchsorted(pairs // n, np.arange(1, n + 1)), (pairs % n).astype(np.int32)
-        )
-
-    def _nearest(self, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
-        """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
-        n, (equal, steps) = len(self._choices), self._columns
+            return np.zeros(1, dtype=np.int32)
+        chosen = [(self._choices[:, [p]], np.arange(len(o))) for p, o in enumerate(self.options)]
+        equal = np.hstack([values == numbers for values, numbers in chosen]).astype(np.float32)
+        steps = np.hstack([values >= numbers[1:] for values, numbers in chosen]).astype(np.float32)
+        apart = self.base.apart
+        seen = self.base.encodings[apart](self._choices) if apart else equal
         most = sum(map(len, self.options))  # more than the steps that two cells can be apart
-        weight = 0 if self.base.apart else most
-        products = (
-            np.hstack([weight * equal[places], 2 * steps[places]]) @ np.hstack([equal, steps]).T
-        )
-        apart = (
-            weight * len(self.positions)
-            + steps[places].sum(axis=1)[:, None]
-            + steps.sum(axis=1)
-            - products
-        )
-        if self.base.apart:
-            seen = self._seen
-            apart += most * np.stack([np.abs(seen - seen[place]).sum(axis=1) for place in places])
-        apart[np.arange(len(places)), places] = np.inf
-        furthest = np.partition(apart, k - 1, axis=1)[:, [k - 1]]
-        rows, others = np.nonzero(apart <= furthest)
-        order = np.lexsort([(others - places[rows]) % n, apart[rows, others], rows])
-        starts = np.searchsorted(rows, np.arange(len(places)))
-        nearest: NDArray[np.intp] = others[order[starts[:, None] + np.arange(k)]]
-        return nearest
-
-    @cached_property
-    def _columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Matrices whose products count equal options, and steps that both cells have taken."""
-        chosen = [
-            (self._choices[:, [p]], np.arange(len(options)))
-            for p, options in enumerate(self.options)
-        ]
-        equal = np.concatenate([values == numbers for values, numbers in chosen], axis=1)
-        steps = np.concatenate([values >= numbers[1:] for values, numbers in chosen], axis=1)
-        return equal.astype(np.float32), steps.astype(np.float32)
-
-    @cached_property
-    def _seen(self) -> NDArray[np.float32]:
-        """The held cells in the encoding that their distance is taken in."""
-        return self.base.encodings[self.base.apart](self._choices)
+        near = []
+        for start in range(0, n, _BLOCK):
+            block = slice(start, min(start + _BLOCK, n))
+            distances = steps[block].sum(axis=1)[:, None] + steps.sum(axis=1)
+            distances -= 2 * (steps[block] @ steps.T)
+            distances += most * (
+                np.stack([np.abs(seen - row).sum(axis=1) for row in seen[block]])
+                if apart
+                else len(self.options) - equal[block] @ equal.T
+            )
+            near.append(_nearest(distances, start, k))
+        one, other = np.repeat(np.arange(n), k), np.concatenate(near).ravel()
+        pairs = np.unique(np.concatenate([one * n + other, other * n + one]))
+        counts = np.bincount(pairs // n, minlength=n)
+        return np.concatenate([counts, pairs % n]).astype(np.int32)
 
     def _near(self, place: int) -> list[Cell]:
-        return [self._cells[other] for other in self._graph.around(place).tolist()]
+        starts, near = self._graph
+        return [self._cells[other] for other in near[starts[place] : starts[place + 1]].tolist()]
 
-    # As in the larger space.
-    encodings = _of_base("encodings")
-    views = _of_base("views")
-    analytic = _of_base("analytic")
-    is_buildable = _of_base("is_buildable")
-    has_blueprints = _of_base("has_blueprints")
-    write = _of_base("write")
-    identity = _of_base("identity")
-    similarity = _of_base("similarity")
-    cost_groups = _of_base("cost_groups")
-    graph = _of_base("graph")
-    blueprint = _of_base("blueprint")
-    build = _of_base("build")
-    sketch = _of_base("sketch")
+
+for _name in _AS_IN_BASE:
+    setattr(Sampled, _name, property(attrgetter(f"base.{_name}")))
+
+
+def _nearest(distances: NDArray[np.float32], start: int, k: int) -> NDArray[np.intp]:
+    n_some, n = distances.shape
+    places = np.arange(start, start + n_some)
+    distances[np.arange(n_some), places] = np.inf
+    furthest = np.partition(distances, k - 1, axis=1)[:, [k - 1]]
+    rows, others = np.nonzero(distances <= furthest)
+    order = np.lexsort([(others - places[rows]) % n, distances[rows, others], rows])
+    starts = np.searchsorted(rows, np.arange(n_some))
+    nearest: NDArray[np.intp] = others[order[starts[:, None] + np.arange(k)]]
+    return nearest
 
 
 def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
     """Whole numbers, and a sha256 over them behind."""
-    return np.concatenate(
-        [content, np.frombuffer(hashlib.sha256(content.tobytes()).digest(), dtype=np.int32)]
-    )
+    seal = hashlib.sha256(content.tobytes()).digest()
+    return np.concatenate([content, np.frombuffer(seal, dtype=np.int32)])
 
 
-def _remembered(path: Path, n: int) -> _Graph | None:
-    """The neighbours of all cells from an earlier process; None if absent or damaged."""
+def _unsealed(path: Path) -> NDArray[np.int32] | None:
+    """The content of a sealed file of whole numbers; None if it is absent or damaged."""
     try:
         sealed = np.load(path)
         content = sealed[: -hashlib.sha256().digest_size // sealed.itemsize]
-        if sealed.dtype != np.int32 or not np.array_equal(sealed, _sealed(content)):
-            return None
-        return _Graph(np.cumsum(content[:n], dtype=np.intp), content[n:])
+        intact = sealed.dtype == np.int32 and np.array_equal(sealed, _sealed(content))
+        return content if intact else None
     except (OSError, ValueError, EOFError):
         return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace
 
 STEPS = 121
-_DIGITS = 4
 
 
 class Scale:
@@ -36,7 +35,7 @@ class Scale:
         self._high = high
         self._log = log
         numbers = np.geomspace(low, high, STEPS) if log else np.linspace(low, high, STEPS)
-        self.options = tuple(f"{number:.{_DIGITS}g}" for number in numbers)
+        self.options = tuple(f"{number:.4g}" for number in numbers)
 
     def step(self, value: float) -> int:
         """The step next to a value.
@@ -94,7 +93,7 @@ _TABPFN: dict[str, Scale | tuple[str, ...]] = {
 
 
 class ScAn(ChoiceSpace):
-    """A space of ScAn-Bench; use the shared instances `scan_llm`, `scan_vlm` and `scan_tabpfn`.
+    """A space of ScAn-Bench.
 
     Example:
         >>> space = scan_tabpfn()
@@ -126,22 +125,10 @@ class ScAn(ChoiceSpace):
         return np.asarray(choices / widths, dtype=np.float32)
 
     @property
-    def definition(self) -> str:
-        """The name."""
-        return self.name
-
-    @property
-    def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """``one_hot``, and ``shares``: each position between its lowest and its highest option."""
-        same_as_shares = (
-            "shares",
-            "functional",
-            "path_and_graph",
-            "operation_counts",
-            "alive",
-            "signal",
-        )
-        return {**super().encodings} | dict.fromkeys(same_as_shares, self._shares)
+    def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
+        """``shares``: each position between its lowest and its highest option."""
+        also = ("functional", "path_and_graph", "operation_counts", "alive", "signal")
+        return dict.fromkeys(("shares", *also), self._shares)
 
     def near(self, values: Mapping[str, str]) -> Cell:
         """The cell next to a configuration.
@@ -166,17 +153,15 @@ class ScAn(ChoiceSpace):
 
 
 class _LLMSpace(ScAn):
-    """Language models, whose width must be a multiple of their heads."""
-
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether the heads divide the width."""
         return (64 * (choices[0] + 4)) % (choices[2] + 4) == 0
 
 
-scan_llm = lru_cache(maxsize=1)(partial(_LLMSpace, "scan-llm", _LLM))
+scan_llm = partial(_LLMSpace, "scan-llm", _LLM)
 
 
-scan_vlm = lru_cache(maxsize=1)(partial(ScAn, "scan-vlm", _VLM))
+scan_vlm = partial(ScAn, "scan-vlm", _VLM)
 
 
-scan_tabpfn = lru_cache(maxsize=1)(partial(ScAn, "scan-tabpfn", _TABPFN))
+scan_tabpfn = partial(ScAn, "scan-tabpfn", _TABPFN)

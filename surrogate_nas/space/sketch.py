@@ -13,7 +13,6 @@ MIDDLE = "#848d97"
 PAPER = "#fefefe"
 """As in reports: for lines and text, for what is dead or always there, and for the ground."""
 Point: TypeAlias = tuple[float, float]
-"""x and y in points, from the upper left corner of the sketch."""
 POINTS_PER_INCH = 72.0
 _HALVINGS = 24
 
@@ -78,8 +77,39 @@ class Text(NamedTuple):
     ground: str = ""
 
 
+@lru_cache(maxsize=1024)
+def labelled(at: Point, text: str, width: float, colour: str) -> tuple[Box, Text]:
+    """A rounded box with its label, in one colour.
+
+    Args:
+        at: Its centre, in points.
+        text: The label.
+        width: Of the box, in points.
+        colour: A colour.
+    """
+    return Box(at, (width, 17.0), 17.0 / 3, PAPER, colour, 1.6), Text(at, text, colour=colour)
+
+
+def columned(columns: Sequence[int], apart: float, lift: float, *, last: bool) -> list[Point]:
+    """Where nodes stand in coordinates that rise upwards, each in its column around the middle.
+
+    Args:
+        columns: Of each node.
+        apart: How far apart the nodes of a column stand.
+        lift: How far a node that stands alone is lifted or lowered, by turns, but for the first.
+        last: Whether the last node is lifted.
+    """
+    places = []
+    for node, column in enumerate(columns):
+        same_column = [other for other, its in enumerate(columns) if its == column]
+        height = apart * ((len(same_column) - 1) / 2 - same_column.index(node))
+        if len(same_column) == 1 and column and (last or node < len(columns) - 1):
+            height += lift * (-1) ** column
+        places.append((float(column), height))
+    return places
+
+
 Mark: TypeAlias = Box | Arrow | Text
-"""What a drawing is made of."""
 
 
 class Sketch(NamedTuple):
@@ -187,15 +217,12 @@ def _leaves(curve: tuple[Point, Point, Point], radius: float) -> float:
 
 
 _GROUND = "var(--jp-layout-color0,var(--vscode-editor-background,Canvas))"
-"""What lies behind an output, in the notebooks that say so."""
 _FOLLOWING = {INK: "currentColor", PAPER: _GROUND}
 _HEAD = 0.4
 """The length and the width of an arrow's head, of its size."""
 _BELOW = 0.35
-"""From the middle of a text to its base line, of its size."""
 _ANCHOR = {"left": "start", "center": "middle", "right": "end"}
 _CHARACTER = 0.58
-"""The width of a character on average, of its size."""
 
 
 def sketch_svg(sketch: Sketch) -> str:

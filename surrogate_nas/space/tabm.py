@@ -9,8 +9,6 @@ family on every data set, so that each family stands there with one configuratio
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 _SINGLE = 0
@@ -18,7 +16,7 @@ _OWN = 0
 
 
 class TabM(EnumerableChoiceSpace):
-    """The 28 families, of which the authors trained 13; use the shared instance `tabm`.
+    """The 28 families, of which the authors trained 13.
 
     ``ensemble`` is one MLP, 32 of their own (``packed``), 32 that share all but scalings in every
     layer (``full``) or in the first alone (``mini``). A single MLP has its own batches.
@@ -45,6 +43,3 @@ class TabM(EnumerableChoiceSpace):
         """
         ensemble, _, batches = choices
         return ensemble != _SINGLE or batches == _OWN
-
-
-tabm = lru_cache(maxsize=1)(TabM)

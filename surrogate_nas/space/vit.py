@@ -15,7 +15,6 @@ which every channel sees one, with a linear layer for the class token.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 
@@ -25,7 +24,6 @@ from surrogate_nas.space.layered import Decision, Layered, global_choice, of_eve
 from surrogate_nas.space.network import Network
 
 NETWORK = Network(classes=100, image_size=224)
-"""As for CIFAR-100."""
 _HEAD = 64
 _PATCH = 16
 _PIT_STRIDE = 8
@@ -44,7 +42,7 @@ def _patches(width: Column, network: Network, positions: int) -> Column:
 
 
 class AutoFormer(Layered):
-    """AutoFormer-Ti's space as the benchmark samples it; use the shared instance `autoformer`.
+    """AutoFormer-Ti's space as the benchmark samples it.
 
     Example:
         >>> str(AutoFormer().at((0,) * 30))[:62]
@@ -54,7 +52,6 @@ class AutoFormer(Layered):
     network = NETWORK
 
     def __init__(self) -> None:
-        """Define the space."""
         decisions = (
             global_choice("hidden_dim", "192", "216", "240"),
             of_every_layer("mlp_ratio", "3.5", "4.0", layers=14),
@@ -88,7 +85,7 @@ class AutoFormer(Layered):
 
 
 class PiT(Layered):
-    """PiT's space as the benchmark samples it; use the shared instance `pit`.
+    """PiT's space as the benchmark samples it.
 
     Example:
         >>> str(PiT().at((0,) * 8))
@@ -98,7 +95,6 @@ class PiT(Layered):
     network = NETWORK
 
     def __init__(self) -> None:
-        """Define the space."""
         decisions = (
             global_choice("base_dim", "16", "24", "32", "40"),
             global_choice("mlp_ratio", "2", "4", "6", "8"),
@@ -144,12 +140,3 @@ def _analytic(
         params_of(parameters, "trainable, of the published network; the benchmark records none"),
         structural("n_layer", "layers of attention", layers),
     )
-
-
-autoformer = lru_cache(maxsize=1)(AutoFormer)
-
-
-pit = lru_cache(maxsize=1)(PiT)
-
-
-__all__ = ["NETWORK", "AutoFormer", "PiT", "autoformer", "pit"]

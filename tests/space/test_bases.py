@@ -24,7 +24,7 @@ from surrogate_nas.space import (
 )
 from surrogate_nas.space.base import listed, numbered
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.registry import _MOST_DIGITS, space_of
+from surrogate_nas.space.registry import space_of
 from surrogate_nas.space.sampled import Sampled, subset_of
 
 LARGER = nb201()
@@ -182,10 +182,10 @@ def test_cells_are_drawn_once_each() -> None:
 
 def test_cells_are_found_by_what_they_look_like() -> None:
     assert cell_named(" 11 ") == (LARGER, LARGER[11]) and cell_named("15624")[1].index == 15624
-    for text in ("15625", "9" * _MOST_DIGITS, "9" * 5000):
-        with pytest.raises(UserError, match="has the cells 0 to 15624, not"):
+    for text in ("15625", "9" * 5000):
+        with pytest.raises(UserError, match="has cells 0 to 15624, not"):
             cell_named(text)
-    with pytest.raises(UserError, match="NAS-Bench-201 cell reads"):
+    with pytest.raises(UserError, match="a cell of the space nb201 reads"):
         cell_named("|nor_conv_3x3~0|+|")
     with pytest.raises(UserError, match=r"a cell of the space macro reads|of the space macro"):
         cell_named("conv_stack(layers=3)")

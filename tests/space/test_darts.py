@@ -16,14 +16,17 @@ from scipy.stats import chisquare
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
-from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
+from surrogate_nas.space.darts import Darts, NASNet
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.space.network import Network
 from tests.conftest import FULL
 from tests.networks import SHAPES as ALL
 from tests.networks import SMALL, count_macs, size
 
-SPACES = pytest.mark.parametrize("space", [darts(), nasnet()], ids=lambda space: space.name)
+DARTS = space_named("darts")
+NASNET = space_named("nasnet")
+
+SPACES = pytest.mark.parametrize("space", [DARTS, NASNET], ids=lambda space: space.name)
 SHAPES = pytest.mark.parametrize("network", ALL.values(), ids=ALL)
 PUBLISHED = Network(channels=36, cells_per_stage=6)
 """Twenty cells, as DARTS trains them on CIFAR-10."""
@@ -38,21 +41,21 @@ def sizes(space: Space, cell: Cell, network: Network) -> dict[str, float]:
 
 def test_darts_has_as_many_cells_as_its_paper_counts() -> None:
     pairs = [len(list(combinations(range(INPUTS + node), 2))) for node in range(4)]
-    assert darts().size == int(np.prod(pairs)) ** 2 * 7**16 == 1_076_746_950_455_072_400
-    assert "1,076,746,950,455,072,400" in repr(darts())
+    assert DARTS.size == int(np.prod(pairs)) ** 2 * 7**16 == 1_076_746_950_455_072_400
+    assert "1,076,746,950,455,072,400" in repr(DARTS)
 
 
 def test_a_genotype_is_read_as_darts_prints_it_and_printed_with_the_lower_source_first() -> None:
-    given_order = darts().named["DARTS_V2"]
-    cell = darts().parse(given_order)
-    assert cell == darts().parse(cell.text) and cell.text.startswith(
+    given_order = DARTS.named["DARTS_V2"]
+    cell = DARTS.parse(given_order)
+    assert cell == DARTS.parse(cell.text) and cell.text.startswith(
         "Genotype(normal=[('sep_conv_3x3', 0), "
     )
     assert cell.text.endswith(
         "('max_pool_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
     )
     spread = given_order.replace("(", "(\n  ").replace("]", ",\n]").replace("'", '"')
-    assert darts().parse(f"\n{spread} ") == darts().parse("DARTS_V2") == cell
+    assert DARTS.parse(f"\n{spread} ") == DARTS.parse("DARTS_V2") == cell
 
 
 @SPACES
@@ -64,7 +67,7 @@ def test_published_cells_are_cells_found_by_their_names(space: Darts | NASNet) -
         )
 
 
-V2 = darts().named["DARTS_V2"]
+V2 = DARTS.named["DARTS_V2"]
 
 
 @pytest.mark.parametrize(
@@ -85,12 +88,12 @@ V2 = darts().named["DARTS_V2"]
             V2.replace("reduce_concat=[2, 3", "reduce_concat=[3, 2, 3"),
             "reduce cell .* joins the nodes 2, 3, 4, 5 ",
         ),
-        (nasnet().named["NASNet"], "8 edges, two for each of its 4 nodes, not 10"),
+        (NASNET.named["NASNet"], "8 edges, two for each of its 4 nodes, not 10"),
     ],
 )
 def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
     with pytest.raises(UserError, match=says) as caught:
-        darts().parse(text)
+        DARTS.parse(text)
     assert "\n" not in str(caught.value)
 
 
@@ -102,18 +105,16 @@ def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
 @settings(max_examples=100, deadline=None)
 def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
     try:
-        darts().parse(text)
+        DARTS.parse(text)
     except UserError as error:
         assert "\n" not in str(error)
 
 
 def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
-    genotype = nasnet().genotype(nasnet().parse("AmoebaNet"))
+    genotype = NASNET.genotype(NASNET.parse("AmoebaNet"))
     assert (genotype.normal_concat, genotype.reduce_concat) == ((4, 5, 6), (3, 4, 6))
     with pytest.raises(UserError, match="normal cell of the space nasnet joins the nodes 4, 5, 6 "):
-        nasnet().parse(
-            nasnet().named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4")
-        )
+        NASNET.parse(NASNET.named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4"))
 
 
 def changed_edges(
@@ -146,10 +147,10 @@ def test_a_neighbour_has_one_edge_of_another_operation_or_from_another_source(
 
 def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them() -> None:
     rng = np.random.default_rng(0)
-    centre = darts().sample(rng)
-    around = darts().neighbours(centre)
+    centre = DARTS.sample(rng)
+    around = DARTS.neighbours(centre)
     assert len(around) == 16 * 6 + 2 * 2 * (1 + 2 + 3)
-    counts = Counter(darts().mutate(centre, rng) for _ in range(6000))
+    counts = Counter(DARTS.mutate(centre, rng) for _ in range(6000))
     assert set(counts) == set(around) and chisquare(list(counts.values())).pvalue > 1e-3
 
 
@@ -158,29 +159,26 @@ def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others() -> None:
     equal pairs.
     """
     rng = np.random.default_rng(1)
-    cells = [nasnet().sample(rng) for _ in range(3000)]
-    equal = sum(
-        half[0][0] == half[0][1] for cell in cells for half in nasnet().halves(cell.choices)
-    )
+    cells = [NASNET.sample(rng) for _ in range(3000)]
+    equal = sum(half[0][0] == half[0][1] for cell in cells for half in NASNET.halves(cell.choices))
     assert abs(equal / 6000 - 16 / 136) < 4 * np.sqrt(16 / 136 / 6000)
 
 
 def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
-    text = darts().named["DARTS_V2"]
+    text = DARTS.named["DARTS_V2"]
     first = "('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
     second = "('sep_conv_3x3', 1), ('skip_connect', 0), "
     swapped = text.replace(first + second, second + first, 1)
-    one = darts().parse(text)
-    other = darts().parse(swapped)
+    one = DARTS.parse(text)
+    other = DARTS.parse(swapped)
     assert (
         one != other
-        and darts().identity(one) == darts().identity(other)
-        and darts().similarity(one, other) == 1
+        and DARTS.identity(one) == DARTS.identity(other)
+        and DARTS.similarity(one, other) == 1
     )
-    changed = darts().parse(text.replace("dil_conv_3x3", "dil_conv_5x5"))
+    changed = DARTS.parse(text.replace("dil_conv_3x3", "dil_conv_5x5"))
     assert (
-        darts().identity(one) != darts().identity(changed)
-        and darts().similarity(one, changed) == 15 / 16
+        DARTS.identity(one) != DARTS.identity(changed) and DARTS.similarity(one, changed) == 15 / 16
     )
 
 
@@ -198,7 +196,7 @@ def test_published_sizes(
     millions_of_parameters: float,
     millions_of_macs: float | None,
 ) -> None:
-    found = sizes(darts(), darts().parse(name), PUBLISHED)
+    found = sizes(DARTS, DARTS.parse(name), PUBLISHED)
     digits = len(str(millions_of_parameters).partition(".")[2])
     assert round(found["params"] / 1e6, digits) == millions_of_parameters
     assert millions_of_macs is None or round(found["macs"]) == millions_of_macs
@@ -222,14 +220,14 @@ def test_sizes_of_built_networks_are_the_formulas(
 
 
 def test_structure_is_counted() -> None:
-    found = sizes(darts(), darts().parse("DARTS_V2"), SMALL)
+    found = sizes(DARTS, DARTS.parse("DARTS_V2"), SMALL)
     assert (found["convolutions"], found["pools"], found["skips"]) == (6, 5, 5)
     assert (found["depth"], found["reduction_depth"]) == (2, 1)
 
 
 def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_the_image() -> None:
-    cell = darts().parse("DARTS_V2")
-    layers = darts().blueprint(cell, SMALL).layers
+    cell = DARTS.parse("DARTS_V2")
+    layers = DARTS.blueprint(cell, SMALL).layers
     shapes = [layer.shape for layer in layers if layer.kind == "join" and len(layer.sources) == 4]
     c = SMALL.channels
     assert shapes == [(4 * c, 7, 7), (8 * c, 4, 4), (8 * c, 4, 4), (16 * c, 2, 2), (16 * c, 2, 2)]
@@ -261,9 +259,9 @@ def test_encodings_tell_cells_apart_and_counts_give_the_sizes(space: Darts | NAS
 
 
 def test_cells_and_space_survive_pickling() -> None:
-    again = pickle.loads(pickle.dumps(darts()))
+    again = pickle.loads(pickle.dumps(DARTS))
     assert (
-        again == darts()
-        and again.parse("DARTS_V1") == darts().parse("DARTS_V1")
-        and space_named("darts") is darts()
+        again == DARTS
+        and again.parse("DARTS_V1") == DARTS.parse("DARTS_V1")
+        and space_named("darts") is DARTS
     )

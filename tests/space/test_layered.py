@@ -13,12 +13,16 @@ from torch import nn
 
 from surrogate_nas import contract
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, choices_of
-from surrogate_nas.space.flexibert import FlexiBERT, flexibert
-from surrogate_nas.space.gpt import NETWORK, gpt_s
+from surrogate_nas.space import Cell, choices_of, space_named
+from surrogate_nas.space.flexibert import FlexiBERT
+from surrogate_nas.space.gpt import NETWORK
 from surrogate_nas.space.layered import Decision, Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.vit import autoformer, pit
+
+FLEXIBERT = space_named("flexibert")
+GPT_S = space_named("gpt-s")
+AUTOFORMER = space_named("autoformer")
+PIT = space_named("pit")
 
 ONE_BY_ONE = Layered(
     "one-by-one",
@@ -108,7 +112,7 @@ def test_layers_that_are_not_there_say_nothing() -> None:
         ),
         ("one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)", "width of .* not 8-8"),
         ("one-by-one(depth=2, width=8, kind=b-a, ratio=2-4)", "Malformed cell"),
-        ("one-by-one(width=8, depth=2, kind=, ratio=2-4)", "kind1 of .* not "),
+        ("one-by-one(width=8, depth=2, kind=-, ratio=2-4)", "kind1 of .* not "),
         ("two-by-two(width=8)", "Malformed cell"),
     ],
 )
@@ -126,7 +130,7 @@ def test_parameters_of_a_gpt_are_those_of_its_layers(bias: bool) -> None:
     heads = (4, 8, 12, 4, 8, 12, 4, 8, 12, 4)
     ratios = (2, 3, 4, 2, 3, 4, 2, 3, 4, 2)
     width = 192
-    cell = gpt_s().parse(
+    cell = GPT_S.parse(
         f"gpt-s(embed_dim={width}, n_layer=10, n_head={'-'.join(map(str, heads))}, "
         f"mlp_ratio={'-'.join(map(str, ratios))}, bias={bias})"
     )
@@ -140,14 +144,14 @@ def test_parameters_of_a_gpt_are_those_of_its_layers(bias: bool) -> None:
         total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width))
         macs += sum(one.weight.numel() for one in maps)
     choices = choices_of([cell])
-    assert gpt_s().parameters(choices, NETWORK).tolist() == [total]
-    assert gpt_s().multiply_accumulates(choices, NETWORK).tolist() == [1024 * macs]
+    assert GPT_S.parameters(choices, NETWORK).tolist() == [total]
+    assert GPT_S.multiply_accumulates(choices, NETWORK).tolist() == [1024 * macs]
 
 
 def test_pit_ti_has_its_published_size() -> None:
-    cell = pit().at((2, 1, 1, 1, 1, 0, 1, 2))
+    cell = PIT.at((2, 1, 1, 1, 1, 0, 1, 2))
     assert str(cell) == "pit(base_dim=32, mlp_ratio=4, depth=2-6-4, num_heads=2-4-8)"
-    (found,) = pit().parameters(choices_of([cell]), Network(classes=1000, image_size=224))
+    (found,) = PIT.parameters(choices_of([cell]), Network(classes=1000, image_size=224))
     assert found == 4_847_272, "Heo et al., 2021, table 4: 4.9 M, with everything at 224×224"
 
 
@@ -155,7 +159,7 @@ def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
     heads = (3, 4) * 6
     ratios = (3.5, 4.0, 4.0) * 4
     width = 216
-    cell = autoformer().parse(
+    cell = AUTOFORMER.parse(
         f"autoformer(hidden_dim={width}, mlp_ratio={'-'.join(map(str, ratios))}, depth=12, "
         f"num_heads={'-'.join(map(str, heads))})"
     )
@@ -172,14 +176,14 @@ def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
             nn.Linear(hidden, width),
         )
         total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width)) + 2 * 2 * 30 * 64
-    assert autoformer().parameters(
+    assert AUTOFORMER.parameters(
         choices_of([cell]), Network(classes=100, image_size=224)
     ).tolist() == [total]
 
 
 @pytest.mark.parametrize("hidden", [128, 256])
 def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
-    cell = flexibert().parse(
+    cell = FLEXIBERT.parse(
         f"flexibert(hidden_size={hidden}, encoder_layers=4, operation=SA_SDP-SA_WMA-LT_DCT-DSC_9,"
         " num_operation_heads=2-4-2-4, feed_forward_dimension=512-1024-512-1024,"
         " num_feed_forward=1-3-1-3)"
@@ -206,14 +210,14 @@ def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
         total += weights(
             nn.Linear(hidden, inner), *between, nn.Linear(inner, hidden), nn.LayerNorm(hidden)
         )
-    assert flexibert().parameters(choices_of([cell]), FlexiBERT.network).tolist() == [total]
+    assert FLEXIBERT.parameters(choices_of([cell]), FlexiBERT.network).tolist() == [total]
 
 
 def test_sizes_of_the_spaces_are_those_of_their_descriptions() -> None:
-    assert flexibert().size == 10_621_440 == 2 * (48**2 + 48**4)
-    assert pit().size == 11_664
-    assert gpt_s().size == 3 * 2 * sum(9**n for n in (10, 11, 12))
+    assert FLEXIBERT.size == 10_621_440 == 2 * (48**2 + 48**4)
+    assert PIT.size == 11_664
+    assert GPT_S.size == 3 * 2 * sum(9**n for n in (10, 11, 12))
     assert re.fullmatch(
         r"gpt-s\(embed_dim=\d+, n_layer=\d+, n_head=[\d-]+, mlp_ratio=[\d-]+, bias=\w+\)",
-        str(gpt_s().reference),
+        str(GPT_S.reference),
     )

@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import cell_named
-from surrogate_nas.space.nats_size import nats_size
+from surrogate_nas.space import cell_named, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import nats
 from tests.conftest import Snas
+
+NATS_SIZE = space_named("nats-size")
 
 FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_dir/NATS-sss-v1_0-50262-simple"  # noqa: E501
 HELD = (0, 11, 284)
@@ -50,7 +51,7 @@ def tables(mirror: Path) -> dict[str, Table]:
     ("index", "text"), [(0, "8:8:8:8:8"), (11, "8:8:8:16:32"), (32767, "64:64:64:64:64")]
 )
 def test_cells_print_and_stand_as_the_benchmark_has_them(index: int, text: str) -> None:
-    space = nats_size()
+    space = NATS_SIZE
     assert len(space) == 32768
     assert str(space[index]) == text and space.parse(f" {text} ").index == index
     assert cell_named(text) == (space, space[index])
@@ -67,20 +68,20 @@ def test_cells_print_and_stand_as_the_benchmark_has_them(index: int, text: str) 
 )
 def test_what_is_no_cell_is_refused(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        nats_size().parse(text)
+        NATS_SIZE.parse(text)
 
 
 def test_sizes_are_those_of_the_records(records: dict[int, Any], mirror: Path) -> None:
     listed = pickle.loads(bz2.decompress((mirror / FOLDER / "meta.pickle.pbz2").read_bytes()))[
         "meta_archs"
     ]
-    assert listed == [str(cell) for cell in nats_size()]
+    assert listed == [str(cell) for cell in NATS_SIZE]
     for index, record in records.items():
         for dataset, network in NETWORKS.items():
             trial = record["90"]["all_results"][dataset, 777]
-            choices = nats_size().choices[[index]]
+            choices = NATS_SIZE.choices[[index]]
             (params,), (macs,) = (
-                nats_size().analytic[name][1](choices, network) for name in ("params", "macs")
+                NATS_SIZE.analytic[name][1](choices, network) for name in ("params", "macs")
             )
             assert params == round(1e6 * trial["params"])
             assert macs == pytest.approx(trial["flop"], rel=1e-12)
@@ -100,9 +101,9 @@ def test_sizes_are_those_of_the_records(records: dict[int, Any], mirror: Path) -
 )
 @pytest.mark.parametrize("text", ["16:16:16:16:16", "8:64:16:24:40"])
 def test_the_network_has_the_parameters_and_learns(network: Network, text: str) -> None:
-    cell = nats_size().parse(text)
-    made = nats_size().build(cell, network, seed=0)
-    (params,) = nats_size().analytic["params"][1](nats_size().choices[[cell.index]], network)
+    cell = NATS_SIZE.parse(text)
+    made = NATS_SIZE.build(cell, network, seed=0)
+    (params,) = NATS_SIZE.analytic["params"][1](NATS_SIZE.choices[[cell.index]], network)
     assert sum(p.numel() for p in made.parameters()) == params
     height = network.image_size if network.dimensions == 2 else 1
     answers = made(torch.randn(2, network.input_channels, height, network.image_size))

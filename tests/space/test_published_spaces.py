@@ -6,29 +6,33 @@ import numpy as np
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.graphgym import graphgym, graphgym_wide
+from surrogate_nas.space import space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.scan import Scale, scan_llm
-from surrogate_nas.space.tabm import tabm
+from surrogate_nas.space.scan import Scale
+
+GRAPHGYM = space_named("graphgym")
+GRAPHGYM_WIDE = space_named("graphgym-wide")
+SCAN_LLM = space_named("scan-llm")
+TABM = space_named("tabm")
 
 
 def test_layers_are_counted() -> None:
-    cell = graphgym().parse("graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)")
+    cell = GRAPHGYM.parse("graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)")
     choices = np.array([cell.choices], dtype=np.int8)
     metric = {
         name: float(function(choices, Network())[0])
-        for name, (_, function) in graphgym().analytic.items()
+        for name, (_, function) in GRAPHGYM.analytic.items()
     }
     assert metric == {"layers": 13, "message_layers": 8}
-    assert graphgym_wide().size == 314_928
+    assert GRAPHGYM_WIDE.size == 314_928
 
 
 def test_a_single_network_has_batches_of_its_own() -> None:
-    assert len(tabm()) == 28
+    assert len(TABM) == 28
     with pytest.raises(UserError):
-        tabm().parse("tabm(ensemble=single, embeddings=none, batches=shared)")
+        TABM.parse("tabm(ensemble=single, embeddings=none, batches=shared)")
     shared = "tabm(ensemble=mini, embeddings=piecewise-linear, batches=shared)"
-    assert str(tabm().parse(shared)) == shared
+    assert str(TABM.parse(shared)) == shared
 
 
 def test_steps_are_next_to_their_values() -> None:
@@ -41,7 +45,7 @@ def test_steps_are_next_to_their_values() -> None:
 
 
 def test_heads_divide_the_width() -> None:
-    space = scan_llm()
+    space = SCAN_LLM
     rng = np.random.default_rng(0)
     for _ in range(50):
         chosen = dict(zip(space.positions, space.sample(rng).choices, strict=True))

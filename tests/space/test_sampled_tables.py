@@ -21,8 +21,6 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled, nb201, space_named
-from surrogate_nas.space.mnasnet import mnasnet
-from surrogate_nas.space.nbmr import nbmr as multi_resolution
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.sampled import _QUICK, NEAREST
 from surrogate_nas.tables import Table, TableFile, write_table
@@ -30,6 +28,9 @@ from surrogate_nas.tables.sources import accel, fetching, nbmr
 from surrogate_nas.tables.sources.base import declared
 from tests.conftest import Snas
 from tests.sampled_space import WIDE, sampled
+
+MNASNET = space_named("mnasnet")
+MULTI_RESOLUTION = space_named("nbmr")
 
 
 def a_table(space: Sampled | None = None) -> Table:
@@ -192,7 +193,7 @@ def test_other_cells_in_a_file_are_noticed(tmp_path: Path) -> None:
 
 
 def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas: Snas, tmp_path: Path) -> None:
-    cells = [str(multi_resolution().sample(np.random.default_rng(seed))) for seed in range(30)]
+    cells = [str(MULTI_RESOLUTION.sample(np.random.default_rng(seed))) for seed in range(30)]
     path = tmp_path / "mine.csv"
     path.write_text(
         "cell,valid_error\n" + "".join(f"{cell},{40 + i / 7}\n" for i, cell in enumerate(cells))
@@ -267,7 +268,7 @@ def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
 )
 def test_what_is_no_network_of_several_resolutions_is_refused(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        multi_resolution().parse(text)
+        MULTI_RESOLUTION.parse(text)
 
 
 # Accel-NASBench
@@ -297,14 +298,14 @@ def whole(own_files: Path) -> Table:
 def test_parameters_of_mnasnet_are_the_recorded_ones(
     whole: Table, archive: dict[int, dict[str, Any]]
 ) -> None:
-    cell = mnasnet().reference
-    (params,) = mnasnet().analytic["params"][1](
+    cell = MNASNET.reference
+    (params,) = MNASNET.analytic["params"][1](
         np.array([cell.choices], dtype=np.int8), whole.network
     )
     assert params == 5_288_548, "EfficientNet-B0 as published"
     for record in list(archive.values())[::50]:
         of = accel._cell(record["architecture"])
-        (params,) = mnasnet().analytic["params"][1](
+        (params,) = MNASNET.analytic["params"][1](
             np.array([of.choices], dtype=np.int8), whole.network
         )
         assert params == round(1e6 * record["model_info"]["params"])

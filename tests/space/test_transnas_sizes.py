@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from surrogate_nas.space import space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.transnas import transnas_macro, transnas_micro
-from surrogate_nas.space.transnas.sizes import Head, macro_backbone, micro_backbone, model_sizes
+from surrogate_nas.space.transnas import Head, macro_backbone, micro_backbone, model_sizes
+
+TRANSNAS_MACRO = space_named("transnas-macro")
+TRANSNAS_MICRO = space_named("transnas-micro")
 
 SMALL = Network(image_size=64)
 
@@ -128,16 +131,15 @@ def counted(module: nn.Module, image: tuple[int, int, int]) -> tuple[int, int, t
 )
 def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> None:
     space, backbone = (
-        (transnas_macro(), macro_backbone)
-        if "basic" in text
-        else (transnas_micro(), micro_backbone)
+        (TRANSNAS_MACRO, macro_backbone) if "basic" in text else (TRANSNAS_MICRO, micro_backbone)
     )
     cell = space.parse(text)
     choices = np.array([cell.choices], dtype=np.int8)
     with torch.device("meta"):
         parameters, macs, (_, channels, side, _) = counted(built(text), (3, 256, 256))
         sizes = backbone(choices, Network(image_size=256))
-        assert [float(value[0]) for value in sizes] == [parameters, macs, channels, side]
+        found = sizes.parameters, sizes.macs, sizes.channels, sizes.side
+        assert [float(value[0]) for value in found] == [parameters, macs, channels, side]
         assert space.analytic["params"][1](choices, SMALL) == parameters
         assert space.analytic["macs"][1](choices, SMALL) == macs / 16 / 1e6
         for head, outputs in (("segmentation", 17), ("image", 3)):
@@ -150,7 +152,7 @@ def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> Non
 
 def test_linear_heads_add_a_layer_and_the_jigsaw_runs_nine_times() -> None:
     sizes = macro_backbone(
-        np.array([transnas_macro().parse("64-2113-basic").choices], dtype=np.int8), SMALL
+        np.array([TRANSNAS_MACRO.parse("64-2113-basic").choices], dtype=np.int8), SMALL
     )
     linear, puzzle = (model_sizes(sizes, head, 10) for head in ("linear", "jigsaw"))
     assert linear[0] - sizes.parameters == 129 * 10 and linear[1] - sizes.macs == 128 * 10

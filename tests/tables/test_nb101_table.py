@@ -15,13 +15,14 @@ from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import Sampled
+from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.nb101 import graphs
-from surrogate_nas.space.nb101 import nb101 as space_of_graphs
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fetching, nb101
 from tests.conftest import Snas
+
+SPACE_OF_GRAPHS = space_named("nb101")
 
 EPOCHS = (4, 12, 36, 108)
 FIELDS = [
@@ -123,7 +124,7 @@ def test_a_file_of_all_cells_is_on_the_whole_space(
     accuracy for all.
     """
     assert files
-    space = space_of_graphs()
+    space = SPACE_OF_GRAPHS
     params = space.analytic["params"][1](space.choices, Network(channels=128, cells_per_stage=3))
     keys = [digest.tobytes().hex() for digest in graphs.all_hashes()]
     accuracy = (0.9 + 0.0000001 * np.arange(len(keys))).tolist()

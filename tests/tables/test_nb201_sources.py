@@ -15,6 +15,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
+from surrogate_nas.space.base import numbered
 from surrogate_nas.tables import ColumnKey, Table, TableFile, write_table
 from surrogate_nas.tables.sources import fetching, nb201
 from surrogate_nas.tables.sources.pickles import read_pt
@@ -224,7 +225,7 @@ def test_errors_under_attack_are_final_and_of_a_named_strength(real: TableBenchm
         with pytest.raises(UserError, match="is a final metric"):
             sn.Objective(name, real)
         assert real.final(real.space[0])[name] == real.column(name)[0]
-    classes = real.space.official_classes  # type: ignore[attr-defined]
+    classes = numbered(map(real.space.official_string, real.space), len(real.space))
     values = real.column("robust_error@fgsm-8")
     first = np.unique(classes, return_index=True)[1]
     assert (values == values[first][classes]).all()

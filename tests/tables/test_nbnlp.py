@@ -14,11 +14,13 @@ import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Sampled, choices_of, space_named
-from surrogate_nas.space.nbnlp import counts, nbnlp
+from surrogate_nas.space.nbnlp import counts
 from surrogate_nas.space.sampled import NEAREST
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nbnlp as source
+
+NBNLP = space_named("nbnlp")
 
 RECIPE = {
     "f": {"op": "linear", "input": ["h_prev_0", "x"]},
@@ -48,8 +50,8 @@ def table(logs: list[dict[str, Any]]) -> Table:
 
 
 def test_parameters_are_the_recorded_ones(whole: list[dict[str, Any]]) -> None:
-    choices = choices_of([nbnlp().parse(log["recepie"]) for log in whole])
-    found = nbnlp().analytic["params"][1](choices, None)  # type: ignore[arg-type]
+    choices = choices_of([NBNLP.parse(log["recepie"]) for log in whole])
+    found = NBNLP.analytic["params"][1](choices, None)  # type: ignore[arg-type]
     assert found.tolist() == [log["num_params"] for log in whole]
 
 
@@ -80,7 +82,7 @@ def test_recipes_that_differ_in_names_and_order_are_one_cell() -> None:
         "h_new_0": {"op": "activation_tanh", "input": ["a"]},
         "a": {"op": "linear", "input": ["x", "h_prev_0"]},
     }
-    assert str(nbnlp().parse(json.dumps(RECIPE))) == str(nbnlp().parse(json.dumps(other))) == CELL
+    assert str(NBNLP.parse(json.dumps(RECIPE))) == str(NBNLP.parse(json.dumps(other))) == CELL
 
 
 def test_cells_that_differ_in_numbering_have_one_identity() -> None:
@@ -92,7 +94,7 @@ def test_cells_that_differ_in_numbering_have_one_identity() -> None:
         "nbnlp(n1=linear(x,h0), n2=linear(x,h0), n3=sigmoid(n1), n4=tanh(n2), n5=prod(n3,n4),"
         " new0=n5)"
     )
-    space = nbnlp()
+    space = NBNLP
     one = space.parse(first)
     two = space.parse(other)
     assert (
@@ -130,14 +132,14 @@ def test_cells_that_differ_in_numbering_have_one_identity() -> None:
 )
 def test_what_is_no_cell_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="Malformed cell") as caught:
-        nbnlp().parse(text)
+        NBNLP.parse(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
 
 
 def test_drawn_cells_have_all_sizes() -> None:
     rng = np.random.default_rng(0)
-    choices = choices_of([nbnlp().sample(rng) for _ in range(300)])
-    nodes = nbnlp().analytic["nodes"][1](choices, None)  # type: ignore[arg-type]
+    choices = choices_of([NBNLP.sample(rng) for _ in range(300)])
+    nodes = NBNLP.analytic["nodes"][1](choices, None)  # type: ignore[arg-type]
     assert (
         nodes.min() <= 3
         and nodes.max() == 16

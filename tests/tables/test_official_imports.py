@@ -363,7 +363,7 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
         ),
         (
             {"12": state(5, 12, (111,)) | {"arch_str": str(nb201()[5]).replace("~0", "x~0", 1)}},
-            "Unknown operation",
+            "of the space nb201 is none, skip_connect",
         ),
         ({"12": state(5, 12, (111,)) | {"all_results": 7}}, "no official record"),
         (

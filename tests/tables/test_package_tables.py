@@ -24,9 +24,10 @@ from surrogate_nas.space.nbgraph import (
     PROTEINS_OPERATIONS,
     nbgraph_proteins,
 )
-from surrogate_nas.space.nbgraph import nbgraph as graphs
 from surrogate_nas.space.product import LazyCells
 from surrogate_nas.tables.sources.base import package_of
+
+GRAPHS = space_named("nbgraph")
 
 
 def plain(path: Path) -> Any:
@@ -47,7 +48,7 @@ def protein() -> TableBenchmark:
 
 
 def test_the_rules_give_the_keys_of_the_benchmark(cora: dict[int, dict[str, float]]) -> None:
-    space = graphs()
+    space = GRAPHS
     assert len(space) == 26_206 and [space.key(cell) for cell in space] == sorted(cora)
     allowed = {str(OPERATIONS.index(operation)) for operation in PROTEINS_OPERATIONS}
     theirs = plain(package_folder(package_of("nbgraph")) / "light" / "proteins.bench")
@@ -65,15 +66,15 @@ def test_every_way_to_write_an_architecture_is_read_as_the_benchmark_reads_it() 
         operations = draw.choices([*gnn_list, "skip", "skip"], k=4)
         if set(operations) == {"skip"}:
             continue
-        found = graphs().parse(f"Arch({links}, {operations})")
-        assert graphs().key(found) == Arch(links[:], operations[:]).valid_hash(), (
+        found = GRAPHS.parse(f"Arch({links}, {operations})")
+        assert GRAPHS.key(found) == Arch(links[:], operations[:]).valid_hash(), (
             links,
             operations,
         )
-        assert graphs().parse(found.text) is found is graphs()[found.index]
+        assert GRAPHS.parse(found.text) is found is GRAPHS[found.index]
         assert all(
             option < len(options)
-            for option, options in zip(found.choices, graphs().options, strict=True)
+            for option, options in zip(found.choices, GRAPHS.options, strict=True)
         )
 
 
@@ -92,14 +93,14 @@ def canonical(texts: set[str]) -> set[sn.Cell]:
     found = set()
     for text in texts:
         try:
-            found.add(graphs().parse(text))
+            found.add(GRAPHS.parse(text))
         except UserError as error:
             assert "no tree" in str(error) or "nothing but skips" in str(error)
     return found
 
 
 def test_neighbours_are_one_edit_away_in_any_way_of_writing() -> None:
-    space = graphs()
+    space = GRAPHS
     for text in (
         "Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])",
         "Arch([0, 1, 1, 2], ['gcn', 'gat', 'fc', 'sage'])",
@@ -141,12 +142,12 @@ def test_neighbours_are_one_edit_away_in_any_way_of_writing() -> None:
 )
 def test_what_is_no_architecture_is_refused(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        graphs().parse(text)
+        GRAPHS.parse(text)
 
 
 def test_a_cell_of_another_space_is_refused() -> None:
     with pytest.raises(UserError, match="not a cell of the space nbgraph-proteins"):
-        nbgraph_proteins().cell(graphs().parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])"))
+        nbgraph_proteins().cell(GRAPHS.parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])"))
     space, cell = cell_named(
         "mlp(alpha=1, batch_size=4, depth=1, learning_rate_init=1e-5, width=16)"
     )

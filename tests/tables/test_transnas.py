@@ -14,21 +14,25 @@ from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
+from surrogate_nas.space import space_named
 from surrogate_nas.space.sketch import Text
-from surrogate_nas.space.transnas import TransNASMicro, transnas_macro, transnas_micro
+from surrogate_nas.space.transnas import TransNASMicro
 from surrogate_nas.strategies import resolve
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, transnas
 from surrogate_nas.tables.sources.base import declared
 from tests.conftest import Snas
 
+TRANSNAS_MACRO = space_named("transnas-macro")
+TRANSNAS_MICRO = space_named("transnas-micro")
+
 LAST = {"room_layout": ("loss", lambda x: -x), "segmentsemantic": ("pixel_accuracy", lambda x: x)}
 LAST |= dict.fromkeys(("normal", "autoencoder"), ("ssim", lambda x: x))
 
 
 def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
-    micro = transnas_micro()
-    macro = transnas_macro()
+    micro = TRANSNAS_MICRO
+    macro = TRANSNAS_MACRO
     assert (len(micro), len(macro)) == (4096, 3256)
     assert str(micro[0b011011]) == "64-41414-0_00_123" and str(micro[4095]) == "64-41414-3_33_333"
     assert [str(macro[i]) for i in (0, 1, 3255)] == [
@@ -43,12 +47,12 @@ def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
 @pytest.mark.parametrize(
     ("space", "text", "told"),
     [
-        (transnas_micro(), "64-41414-1_02_334", "reads 64-41414-a_bc_def"),
-        (transnas_micro(), "64-1234-basic", "reads 64-41414-a_bc_def"),
-        (transnas_macro(), "64-41414-1_02_333", "reads 64-1234-basic"),
-        (transnas_macro(), "64-1111-basic", "one to three modules double"),
-        (transnas_macro(), "64-33333-basic", "one to three modules double"),
-        (transnas_macro(), "64-443-basic", "four to six digits"),
+        (TRANSNAS_MICRO, "64-41414-1_02_334", "reads 64-41414-a_bc_def"),
+        (TRANSNAS_MICRO, "64-1234-basic", "reads 64-41414-a_bc_def"),
+        (TRANSNAS_MACRO, "64-41414-1_02_333", "reads 64-1234-basic"),
+        (TRANSNAS_MACRO, "64-1111-basic", "one to three modules double"),
+        (TRANSNAS_MACRO, "64-33333-basic", "one to three modules double"),
+        (TRANSNAS_MACRO, "64-443-basic", "four to six digits"),
     ],
 )
 def test_a_cell_of_another_space_is_refused(
@@ -61,7 +65,7 @@ def test_a_cell_of_another_space_is_refused(
 
 
 def test_all_macro_cells_are_within_reach_of_one_another() -> None:
-    space = transnas_macro()
+    space = TRANSNAS_MACRO
     seen = {0}
     waiting = [0]
     while waiting:
@@ -88,7 +92,7 @@ def test_cells_that_compute_the_same_have_one_identity(
     other: str,
     same: bool,
 ) -> None:
-    space = transnas_micro()
+    space = TRANSNAS_MICRO
     cells = [space.parse(f"64-41414-{text}") for text in (one, other)]
     assert (space.identity(cells[0]) == space.identity(cells[1])) == same
     assert (space.classes[cells[0].index] == space.classes[cells[1].index]) == same
@@ -96,18 +100,18 @@ def test_cells_that_compute_the_same_have_one_identity(
 
 
 def test_a_policy_gives_macro_cells_only() -> None:
-    space = transnas_macro()
+    space = TRANSNAS_MACRO
     assert all(cell in space for cell in resolve("reinforce")(space, seed=0).ask(50))
 
 
 def test_every_cell_can_be_drawn() -> None:
     for space, text, shown in (
         (
-            transnas_micro(),
+            TRANSNAS_MICRO,
             "64-41414-3_21_103",
             {"conv 3×3", "conv 1×1", "skip", "in", "out", "1", "2"},
         ),
-        (transnas_macro(), "64-1234-basic", {"1", "2", "3", "4", "64", "128", "256"}),
+        (TRANSNAS_MACRO, "64-1234-basic", {"1", "2", "3", "4", "64", "128", "256"}),
     ):
         marks = space.sketch(space.parse(text)).marks
         assert {mark.text for mark in marks if isinstance(mark, Text)} == shown
@@ -127,7 +131,7 @@ def tables(mirror: Path, own_home: Path) -> Iterator[dict[str, Table]]:
 
 
 def test_cells_of_equal_results_are_of_one_functional_class(tables: dict[str, Table]) -> None:
-    classes = transnas_micro().classes
+    classes = TRANSNAS_MICRO.classes
     columns = [
         values
         for name, table in tables.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import ClassVar, TypeAlias
 
@@ -11,16 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.space.base import (
+    Analysed,
+    Analytic,
+    Column,
+    by_name,
+    macs_of,
+    params_of,
+    structural,
+)
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.darts.genotype import (
     CELLS,
     INPUTS,
     SHAPE,
-    STEM,
     Edge,
     Genotype,
     Half,
-    nodes_of,
+    Link,
+    Wire,
+    depth,
+    operation_counts,
     plan,
     read,
     relabelled,
@@ -39,6 +50,7 @@ from surrogate_nas.space.sketch import (
     Point,
     Sketch,
     Text,
+    columned,
     curved,
 )
 
@@ -121,7 +133,6 @@ def _separable(
     stride: int = 1,
     dilation: int = 1,
 ) -> int:
-    """ReLU, a convolution of each channel by itself, a 1×1 convolution, batch normalisation."""
     rows = kernel if drawn.network.dimensions == 2 else 1
     x = drawn.convolution(
         drawn.relu(x),
@@ -160,6 +171,88 @@ def _reduced(
     return drawn.normalisation(drawn.join(*halves), f"{name}.norm")
 
 
+_STEM = 3  # times the channels of the first stage
+_Table: TypeAlias = NDArray[np.float64]
+
+
+def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
+    """Every metric of a space that needs no measurement, by name."""
+    works = np.array([name != "skip_connect" for name in operations])
+    convolves = np.array(["conv" in name for name in operations])
+    pools = np.array(["pool" in name for name in operations])
+
+    def sized(part: int) -> Callable[[Choices, Network], Column]:
+        def column(choices: Choices, network: Network) -> Column:
+            cells = wire(choices)
+            edges, rest = _tables(network, operations, cells.sources.shape[2])[part]
+            normal, reduce = cells.joined.sum(axis=2).T
+            return np.asarray(
+                operation_counts(cells, len(operations)) @ edges + rest[normal, reduce]
+            )
+
+        return column
+
+    def counted(name: str, description: str, is_counted: NDArray[np.bool_]) -> Analysed:
+        return structural(
+            name,
+            description,
+            lambda choices: is_counted[wire(choices).operations].sum(axis=(1, 2, 3)),
+        )
+
+    def deepest(name: str, description: str, which: int) -> Analysed:
+        return structural(
+            name, description, lambda choices: depth(wire(choices), works)[:, which].max(axis=1)
+        )
+
+    return by_name(
+        params_of(sized(0), "trainable, no auxiliary head"),
+        macs_of(sized(1)),
+        counted("convolutions", "edges of both cells that hold one", convolves),
+        counted("pools", "edges of both cells that hold a pooling", pools),
+        counted("skips", "edges of both cells that hold skip_connect", ~works),
+        deepest("depth", "longest way through the normal cell, skips not counted", 0),
+        deepest("reduction_depth", "the same of the reduction cell", 1),
+    )
+
+
+@lru_cache(maxsize=64)
+def _tables(
+    network: Network,
+    operations: tuple[str, ...],
+    nodes: int,
+) -> tuple[tuple[_Table, _Table], ...]:
+    """Parameters and multiply-accumulates of `operation_counts`' columns, and of the rest."""
+    edges = np.zeros((2, 3, len(operations)))
+    for which, width, before, after in plan(network):
+        for strided in range(1 + which):
+            side = before if strided else after
+            stride = 2 if strided and network.strided else 1
+            for place, name in enumerate(operations):
+                drawn = Blueprint(network)
+                x = drawn.input((width, side if network.dimensions == 2 else 1, side))
+                _operation(drawn, x, name, width, stride, "edge")
+                edges[:, which + strided, place] += drawn.size, drawn.multiply_accumulates
+    numbers = range(nodes + 1)
+    rest = np.array([[_of_rest(network, (n, r)) for r in numbers] for n in numbers], dtype=float)
+    return tuple((edges[part].ravel(), rest[..., part]) for part in range(2))
+
+
+def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
+    """The same for stem, preprocessing of inputs and head, by the number of joined nodes."""
+    earlier = last = _STEM * network.channels
+    stem = network.taps * network.input_channels * last
+    parameters = stem + 2 * last
+    macs = stem * network.image_size**network.dimensions
+    for which, width, before, _ in plan(network):
+        weights = (earlier + last) * width
+        parameters += weights + 4 * width
+        macs += weights * before**network.dimensions
+        earlier = last
+        last = joined[which] * width
+    head = (last + 1) * network.classes
+    return parameters + head, macs + head * network.answers
+
+
 _COLOURS = {
     "sep": "#d55e00",
     "dil": "#cc79a7",
@@ -168,16 +261,12 @@ _COLOURS = {
     "avg": "#009e73",
     "skip": INK,
 }
-_TITLES = ("normal cell", "reduction cell")
 _WIDTH = 1.0
 _HEIGHT = 0.62
 _STEP = 1.62
-"""Of a box, and from one column to the next."""
 _NAMED = 0.36
-"""The height of a box with a name only."""
 _PAPER = (576.0, 374.4)
 _HALF = 187.2
-"""The height of one of the two."""
 
 
 @lru_cache(maxsize=1024)
@@ -187,106 +276,64 @@ def _half(
     top: float,
 ) -> tuple[Mark, ...]:
     places = _places(edges)
-    right = _STEP * (1 + max(column for column, _ in places))
-    heights = [height for _, height in places]
+    out = _STEP + max(x for x, _ in places), 0.0
+    heights = [y for _, y in places]
     frame = Frame.around(
-        (-0.45, right + 0.45),
+        (-0.45, out[0] + 0.45),
         (min(heights) - 0.55, max(heights) + 0.65),
         (_PAPER[0], _HALF),
         top=top,
     )
-    out = right, 0.0
-    arrows: list[Mark] = []
+
+    def arrow(start: Point, end: Point, colour: str, width: float) -> Arrow:
+        bend = 0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
+        return Arrow(curved(frame.at(start), frame.at(end), bend), colour, width, head=9.0)
+
+    def box(centre: Point, size: Point) -> Box:
+        return Box(frame.at(centre), frame.span(size), 4.0, PAPER, INK, 1.1)
+
+    def behind(node: int) -> Point:
+        return places[node][0] + (0.17 if node < INPUTS else _WIDTH / 2), places[node][1]
+
+    arrows: list[Mark] = [arrow(behind(n), (out[0] - 0.3, out[1]), MIDDLE, 0.9) for n in concat]
     boxes: list[Mark] = []
-    for node in concat:
-        column, height = places[node]
-        arrows.append(
-            _arrow(
-                frame, (_STEP * column + _WIDTH / 2, height), (out[0] - 0.3, out[1]), MIDDLE, 0.9
-            )
-        )
-    for node in range(INPUTS, len(places)):
-        x = _STEP * places[node][0]
-        y = places[node][1]
-        boxes.append(_box(frame, (x, y), (_WIDTH, _HEIGHT)))
-        for row, (operation, source) in enumerate(
-            edges[2 * (node - INPUTS) : 2 * (node - INPUTS) + 2]
-        ):
-            start = places[source]
-            entry = y + _HEIGHT * (0.25 - 0.5 * row)
-            colour = _COLOURS[operation.partition("_")[0]]
-            begin = _STEP * start[0] + _half_of(source), start[1]
-            arrows.append(_arrow(frame, begin, (x - _WIDTH / 2, entry), colour, 1.4))
-            boxes.append(Text(frame.at((x, entry)), _label(operation), 8.0, colour))
-        corner = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
-        boxes.append(Text((corner[0], corner[1] - 4.5), str(node), 7.0, MIDDLE, "left"))
-    for node in range(INPUTS):
-        boxes += _named(
-            frame, (_STEP * places[node][0], places[node][1]), str(node), 2 * _half_of(node)
-        )
-    return (*arrows, *boxes, *_named(frame, out, "out", 0.6))
+    for place, (operation, source) in enumerate(edges):
+        node, row = place // 2 + INPUTS, place % 2
+        x, y = places[node]
+        entry = x - _WIDTH / 2, y + _HEIGHT * (0.25 - 0.5 * row)
+        colour = _COLOURS[operation.partition("_")[0]]
+        arrows.append(arrow(behind(source), entry, colour, 1.4))
+        boxes += [] if row else [box((x, y), (_WIDTH, _HEIGHT))]
+        boxes.append(Text(frame.at((x, entry[1])), _label(operation), 8.0, colour))
+        if row:
+            left, above = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
+            boxes.append(Text((left, above - 4.5), str(node), 7.0, MIDDLE, "left"))
+    for centre, name, width in ((places[0], "0", 0.34), (places[1], "1", 0.34), (out, "out", 0.6)):
+        boxes += [box(centre, (width, _NAMED)), Text(frame.at(centre), name)]
+    return (*arrows, *boxes)
 
 
-def _places(edges: tuple[Edge, ...]) -> list[tuple[int, float]]:
-    """The column of every node, after those of its sources, and its height."""
+def _places(edges: tuple[Edge, ...]) -> list[Point]:
+    """Where every node stands: in the column after those of its sources."""
     columns = [0] * INPUTS
     for node in range(0, len(edges), 2):
         columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
-    places = []
-    for node, column in enumerate(columns):
-        same_column = [other for other, its in enumerate(columns) if its == column]
-        lift = 0.28 * (-1) ** column if len(same_column) == 1 and column else 0.0
-        places.append(
-            (column, 1.15 * ((len(same_column) - 1) / 2 - same_column.index(node)) + lift)
-        )
-    return places
-
-
-def _half_of(node: int) -> float:
-    """Half the width of a node's box."""
-    return 0.17 if node < INPUTS else _WIDTH / 2
+    return [(_STEP * x, y) for x, y in columned(columns, 1.15, 0.28, last=True)]
 
 
 def _label(operation: str) -> str:
-    """Such as ``sep 3×3``; a skip has no size."""
     kind, _, rest = operation.partition("_")
     size = rest.rpartition("_")[2].replace("x", "×")
     return {"skip": "skip", "conv": "7×1, 1×7"}.get(kind, f"{kind} {size}")
 
 
-def _arrow(
-    frame: Frame,
-    start: Point,
-    end: Point,
-    colour: str,
-    width: float,
-) -> Arrow:
-    bend = 0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
-    return Arrow(curved(frame.at(start), frame.at(end), bend), colour, width, head=9.0)
-
-
-def _box(frame: Frame, centre: Point, size: Point) -> Box:
-    return Box(frame.at(centre), frame.span(size), 4.0, PAPER, INK, 1.1)
-
-
-def _named(
-    frame: Frame,
-    centre: Point,
-    name: str,
-    width: float,
-) -> list[Mark]:
-    return [_box(frame, centre, (width, _NAMED)), Text(frame.at(centre), name)]
-
-
 _MOST_REMEMBERED = 1 << 13
-_Place: TypeAlias = tuple[int, int, int]
-"""Which cell, which of its nodes, inputs not counted, and which of the node's edges."""
 
 
 class GenotypeSpace(ChoiceSpace):
     """A normal and a reduction cell; each node is the sum of two operations on earlier nodes.
 
-    Subclasses say what the choices are: `halves`, `chosen` and `joined`.
+    Subclasses say what the choices are: `half`, `chosen` and `joined`.
 
     Attributes:
         nodes: How many nodes a cell has besides its two inputs.
@@ -296,14 +343,20 @@ class GenotypeSpace(ChoiceSpace):
     """
 
     cell_name = "Genotype"
+    views = ("shape+operation_counts+adjacency",)
     nodes: ClassVar[int]
     operations: ClassVar[tuple[str, ...]]
     same_source: ClassVar[bool]
     half_size: ClassVar[int]
 
     @abstractmethod
+    def half(self, choices: tuple[int, ...]) -> Half:
+        """The normal or the reduction cell of its choices."""
+
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
         """The normal and the reduction cell of some choices."""
+        width = len(choices) // 2
+        return self.half(choices[:width]), self.half(choices[width:])
 
     @abstractmethod
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
@@ -337,10 +390,9 @@ class GenotypeSpace(ChoiceSpace):
 
     def parse(self, text: str) -> Cell:
         """Read a printed genotype, or the name of a published one (`named`)."""
-        stripped = cell_text(text)
-        return self._cells_by_text.get(text) or self._read(text, stripped)
-
-    def _read(self, text: str, name: str) -> Cell:
+        name = cell_text(text)
+        if known := self._cells_by_text.get(text):
+            return known
         if name.isidentifier() and name not in self.named:
             raise unknown(f"published cell of {self.name}", name, self.named)
         genotype = read(self.named.get(name, text))
@@ -350,45 +402,52 @@ class GenotypeSpace(ChoiceSpace):
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {SHAPE}, or"
                 f" is one of {names}."
             )
-        by_cell = (
-            (genotype.normal, genotype.normal_concat),
-            (genotype.reduce, genotype.reduce_concat),
-        )
-        halves: list[Half] = []
-        for name, (edges, concat) in zip(CELLS, by_cell, strict=True):
-            subject = f"The {name} cell of the space {self.name}"
-            nodes = nodes_of(edges, self.nodes, self.operations, subject)
-            halves.append(
-                tuple((self._numbered(*first), self._numbered(*second)) for first, second in nodes)
+        return self._cell((self._read_half(genotype, 0), self._read_half(genotype, 1)))
+
+    def _read_half(self, genotype: Genotype, which: int) -> Half:
+        subject = f"The {CELLS[which]} cell of the space {self.name}"
+        edges, concat = genotype.part(which)
+        if len(edges) != 2 * self.nodes:
+            raise UserError(
+                f"{subject} has {2 * self.nodes} edges, two for each of its {self.nodes} nodes, not"
+                f" {len(edges)}."
             )
-            if tuple(sorted(concat)) != self.joined(halves[-1]):
-                joined = ", ".join(map(str, self.joined(halves[-1])))
+        for place, (operation, source) in enumerate(edges):
+            node = place // 2 + INPUTS
+            if operation not in self.operations:
                 raise UserError(
-                    f"{subject} joins the nodes {joined} ({name}_concat), not"
-                    f" {', '.join(map(str, concat))}."
+                    f"{subject} holds {operation!r:.80}; an edge is one of"
+                    f" {', '.join(self.operations)}."
                 )
-        return self._cell((halves[0], halves[1]))
+            if source >= node:
+                raise UserError(
+                    f"{subject}: node {node} comes after 0 to {node - 1}, not {source}."
+                )
+        numbered = [(source, self.operations.index(operation)) for operation, source in edges]
+        pairs = zip(numbered[::2], numbered[1::2], strict=True)
+        half = tuple((min(pair), max(pair)) for pair in pairs)
+        if tuple(sorted(concat)) != self.joined(half):
+            joined = ", ".join(map(str, self.joined(half)))
+            raise UserError(
+                f"{subject} joins the nodes {joined} ({CELLS[which]}_concat), not"
+                f" {', '.join(map(str, concat))}."
+            )
+        return half
 
     def _cell(self, halves: tuple[Half, Half]) -> Cell:
-        return self._remembered(Cell(self.chosen(halves), str(self._genotype(halves))))
+        cell = Cell(self.chosen(halves), str(self._genotype(halves)))
+        if len(self._cells_by_text) >= _MOST_REMEMBERED:
+            self._cells_by_text.clear()
+        self._cells_by_text[cell.text] = cell
+        return cell
 
     @cached_property
     def _cells_by_text(self) -> dict[str, Cell]:
         """Cells of late by their texts: a search looks each up several times."""
         return {}
 
-    def _remembered(self, cell: Cell) -> Cell:
-        if len(self._cells_by_text) >= _MOST_REMEMBERED:
-            self._cells_by_text.clear()
-        self._cells_by_text[cell.text] = cell
-        return cell
-
-    def at(self, choices: Sequence[int]) -> Cell:
-        """The cell of some choices."""
-        return self._cell(self.halves(self._checked(choices)))
-
-    def _numbered(self, operation: str, source: int) -> tuple[int, int]:
-        return source, self.operations.index(operation)
+    def _cell_of(self, choices: tuple[int, ...]) -> Cell:
+        return self._cell(self.halves(choices))
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells with another operation at one edge, or with one edge from another source.
@@ -397,65 +456,46 @@ class GenotypeSpace(ChoiceSpace):
         sources, where the operation is kept. Of two equal edges of a node only one is changed.
         """
         halves = self.halves(cell.choices)
-        return [
-            self._changed(halves, place, edge)
-            for place in self._places(halves)
-            for edge in self._others(halves, place)
-        ]
+        return [self._changed(halves, *step) for step in self._changes(halves)]
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Draw uniformly among `neighbours`."""
         halves = self.halves(cell.choices)
-        places = self._places(halves)
-        ends = np.cumsum(
-            [len(self.operations) - 1 + node + self.same_source for _, node, _ in places]
-        )
-        number = int(rng.integers(ends[-1]))
-        which = int(np.searchsorted(ends, number, side="right"))
-        return self._changed(
-            halves, places[which], self._others(halves, places[which])[number - int(ends[which])]
-        )
+        changes = self._changes(halves)
+        return self._changed(halves, *changes[int(rng.integers(len(changes)))])
 
-    def _places(self, halves: tuple[Half, Half]) -> list[_Place]:
-        """The edges that can be changed."""
+    def _changes(self, halves: tuple[Half, Half]) -> list[tuple[int, int, int, Link]]:
+        """Which cell, which of its nodes, which of the node's edges, and what that becomes."""
         return [
-            (which, place, slot)
+            (which, place, slot, edge)
             for which, half in enumerate(halves)
             for place, node in enumerate(half)
             for slot in ((0, 1) if node[0] != node[1] else (0,))
+            for edge in self._others(place, node[slot], node[1 - slot])
         ]
 
-    def _others(self, halves: tuple[Half, Half], place: _Place) -> list[tuple[int, int]]:
-        """What an edge can become: as many, whatever it is, as `mutate` counts."""
-        which, node, slot = place
-        source, operation = halves[which][node][slot]
-        taken = source if self.same_source else halves[which][node][1 - slot][0]
+    def _others(self, node: int, edge: Link, beside: Link) -> list[Link]:
+        """What an edge of a node can become, beside its other edge."""
+        source, operation = edge
+        taken = source if self.same_source else beside[0]
         edges = [(source, other) for other in range(len(self.operations)) if other != operation]
         return edges + [
             (other, operation) for other in range(node + INPUTS) if other not in (source, taken)
         ]
 
     def _changed(
-        self,
-        halves: tuple[Half, Half],
-        place: _Place,
-        edge: tuple[int, int],
+        self, halves: tuple[Half, Half], which: int, node: int, slot: int, edge: Link
     ) -> Cell:
-        which, node, slot = place
         half = halves[which]
-        other_edge = half[node][1 - slot]
-        low, high = sorted((edge, other_edge))
-        changed = (*half[:node], (low, high), *half[node + 1 :])
-        if which == 0:
-            return self._cell((changed, halves[1]))
-        return self._cell((halves[0], changed))
+        beside = half[node][1 - slot]
+        changed = (*half[:node], (min(edge, beside), max(edge, beside)), *half[node + 1 :])
+        return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
 
     def identity(self, cell: Cell) -> str:
         """The first, as text, of the genotypes that differ only in the order of their nodes."""
         return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
 
     def _shared(self, first: Cell, second: Cell) -> float:
-        """The share of edges that enter the same node from the same source alike."""
         shared = 0
         for one, other in zip(self.halves(first.choices), self.halves(second.choices), strict=True):
             for node, same in zip(one, other, strict=True):
@@ -502,7 +542,7 @@ class GenotypeSpace(ChoiceSpace):
         genotype = self.genotype(cell)
         drawn = Blueprint(network)
         earlier = last = drawn.convolution_bn(
-            drawn.input(), "stem", STEM * network.channels, 3, relu=False
+            drawn.input(), "stem", _STEM * network.channels, 3, relu=False
         )
         halved = False
         for n, (which, width, _, _) in enumerate(plan(network)):
@@ -518,7 +558,7 @@ class GenotypeSpace(ChoiceSpace):
         """Sketch the normal cell above the reduction cell."""
         genotype = self.genotype(cell)
         marks: list[Mark] = []
-        for which, title in enumerate(_TITLES):
+        for which, title in enumerate(("normal cell", "reduction cell")):
             marks += _half(*genotype.part(which), _HALF * which)
             marks.append(
                 Text(

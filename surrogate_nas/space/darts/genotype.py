@@ -26,16 +26,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import (
-    Analysed,
-    Analytic,
-    Column,
     Encoding,
-    by_name,
-    macs_of,
-    params_of,
-    structural,
 )
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
@@ -45,9 +37,7 @@ Edge: TypeAlias = tuple[str, int]
 CELLS = ("normal", "reduce")
 """The cell that keeps the size, and the one that halves it and doubles the channels."""
 INPUTS = 2
-"""How many nodes of a cell are inputs: 0 is the output of the cell before the last, 1 that of the
-last.
-"""
+"""Nodes of a cell: 0 is the output of the cell before the last, 1 that of the last."""
 SHAPE = "Genotype(normal=[('OPERATION', SOURCE), …], normal_concat=…, reduce=[…], reduce_concat=…)"
 
 _SPACING = re.compile(r"\s*([\[\](),=])\s*")
@@ -82,7 +72,6 @@ class Genotype(NamedTuple):
         return (self.reduce, self.reduce_concat) if which else (self.normal, self.normal_concat)
 
     def __str__(self) -> str:
-        """As the DARTS repository prints it."""
         return (
             f"Genotype(normal=[{_edges(self.normal)}], normal_concat={_concat(self.normal_concat)},"
             f" reduce=[{_edges(self.reduce)}], reduce_concat={_concat(self.reduce_concat)})"
@@ -121,35 +110,6 @@ def _read_edges(text: str) -> tuple[Edge, ...]:
 def _read_concat(text: str) -> tuple[int, ...]:
     numbers = [int(number) for number in _NUMBER.findall(text)]
     return tuple(range(*numbers)) if text.startswith("range") else tuple(numbers)
-
-
-def nodes_of(
-    edges: tuple[Edge, ...],
-    nodes: int,
-    operations: tuple[str, ...],
-    cell: str,
-) -> list[tuple[Edge, Edge]]:
-    """The edges of one cell by node, the lower source first, then the earlier operation."""
-    if len(edges) != 2 * nodes:
-        raise UserError(
-            f"{cell} has {2 * nodes} edges, two for each of its {nodes} nodes, not {len(edges)}."
-        )
-    pairs: list[tuple[Edge, Edge]] = []
-    for node in range(nodes):
-        pair = edges[2 * node : 2 * node + 2]
-        for operation, source in pair:
-            if operation not in operations:
-                raise UserError(
-                    f"{cell} holds {operation!r:.80}; an edge is one of {', '.join(operations)}."
-                )
-            if source >= node + INPUTS:
-                raise UserError(
-                    f"{cell}: node {node + INPUTS} comes after 0 to {node + INPUTS - 1}, not"
-                    f" {source}."
-                )
-        first, second = sorted(pair, key=lambda edge: (edge[1], operations.index(edge[0])))
-        pairs.append((first, second))
-    return pairs
 
 
 # Published cells, by the names that their authors' repositories give them, as printed there.
@@ -216,7 +176,6 @@ DARTS_CELLS: Mapping[str, str] = {
         " reduce_concat=range(2, 6))"
     ),
 }
-"""Cells of the space ``darts``."""
 
 NASNET_CELLS: Mapping[str, str] = {
     "NASNet": (
@@ -241,12 +200,10 @@ AAAI 2019).
 """
 
 
-Node: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
-"""The two edges of a node, each its source and the index of its operation, the lesser edge
-first.
-"""
+Link: TypeAlias = tuple[int, int]
+Node: TypeAlias = tuple[Link, Link]
+"""The two edges of a node, the lesser first."""
 Half: TypeAlias = tuple[Node, ...]
-"""A normal or a reduction cell."""
 
 
 class Wiring(NamedTuple):
@@ -263,13 +220,6 @@ class Wiring(NamedTuple):
     joined: NDArray[np.bool_]
 
 
-def loose_ends(sources: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Whether no edge leaves a node, shape ``(n, 2, nodes)``."""
-    nodes = np.arange(INPUTS, INPUTS + sources.shape[2])
-    left: NDArray[np.bool_] = (sources[:, :, None] == nodes[:, None, None]).any(axis=(3, 4))
-    return np.logical_not(left)
-
-
 @lru_cache(maxsize=1 << 14)
 def relabelled(half: Half) -> Half:
     """The least of all cells that differ only in the order of their nodes.
@@ -277,29 +227,13 @@ def relabelled(half: Half) -> Half:
     The order decides in what order channels are joined, which the next cell's weights undo. Equal
     sums that come about in other ways, by skips of skips, are not recognised.
     """
-    return min(
-        _in_order(half, order) for order in permutations(range(len(half))) if _follows(half, order)
-    )
-
-
-def _follows(half: Half, order: tuple[int, ...]) -> bool:
-    """Whether every node still comes after its sources."""
-    place = {node + INPUTS: i + INPUTS for i, node in enumerate(order)}
-    return all(
-        place.get(source, source) < place[node + INPUTS]
-        for node in order
-        for source, _ in half[node]
-    )
-
-
-def _in_order(half: Half, order: tuple[int, ...]) -> Half:
-    place = {node + INPUTS: i + INPUTS for i, node in enumerate(order)}
-    renamed = []
-    for node in order:
-        edges = [(place.get(source, source), operation) for source, operation in half[node]]
-        first, second = sorted(edges)
-        renamed.append((first, second))
-    return tuple(renamed)
+    ways = []
+    for order in permutations(range(len(half))):
+        place = {node + INPUTS: i for i, node in enumerate(order, INPUTS)}
+        nodes = [[(place.get(source, source), o) for source, o in half[node]] for node in order]
+        if all(source < node for node, edges in enumerate(nodes, INPUTS) for source, _ in edges):
+            ways.append(tuple((min(edges), max(edges)) for edges in nodes))
+    return min(ways)
 
 
 Matrix: TypeAlias = NDArray[np.float32]
@@ -414,74 +348,6 @@ def depth(cells: Wiring, counted: NDArray[np.bool_] | None = None) -> NDArray[np
     return depths[:, :, INPUTS:]
 
 
-STEM = 3
-"""The stem has three times the channels of the first stage."""
-_Table: TypeAlias = NDArray[np.float64]
-
-
-def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
-    """Every metric of a space that needs no measurement, by name."""
-    works = np.array([name != "skip_connect" for name in operations])
-    convolves = np.array(["conv" in name for name in operations])
-    pools = np.array(["pool" in name for name in operations])
-
-    def sized(part: int) -> Callable[[Choices, Network], Column]:
-        def column(choices: Choices, network: Network) -> Column:
-            cells = wire(choices)
-            edges, rest = _tables(network, operations, cells.sources.shape[2])[part]
-            normal, reduce = cells.joined.sum(axis=2).T
-            return np.asarray(
-                operation_counts(cells, len(operations)) @ edges + rest[normal, reduce]
-            )
-
-        return column
-
-    def counted(name: str, description: str, is_counted: NDArray[np.bool_]) -> Analysed:
-        return structural(
-            name,
-            description,
-            lambda choices: is_counted[wire(choices).operations].sum(axis=(1, 2, 3)),
-        )
-
-    def deepest(name: str, description: str, which: int) -> Analysed:
-        return structural(
-            name, description, lambda choices: depth(wire(choices), works)[:, which].max(axis=1)
-        )
-
-    return by_name(
-        params_of(sized(0), "trainable, no auxiliary head"),
-        macs_of(sized(1)),
-        counted("convolutions", "edges of both cells that hold one", convolves),
-        counted("pools", "edges of both cells that hold a pooling", pools),
-        counted("skips", "edges of both cells that hold skip_connect", ~works),
-        deepest("depth", "longest way through the normal cell, skips not counted", 0),
-        deepest("reduction_depth", "the same of the reduction cell", 1),
-    )
-
-
-@lru_cache(maxsize=64)
-def _tables(
-    network: Network,
-    operations: tuple[str, ...],
-    nodes: int,
-) -> tuple[tuple[_Table, _Table], ...]:
-    """Parameters and multiply-accumulates of `operation_counts`' columns, and of the rest."""
-    edges = np.zeros((2, 3, len(operations)))
-    for which, width, before, after in plan(network):
-        for strided in range(1 + which):
-            for place, name in enumerate(operations):
-                halved = bool(strided) and network.strided
-                inputs = before if strided else after
-                edges[:, which + strided, place] += _of_edge(
-                    name, width, inputs, after, halved, network
-                )
-    rest = np.zeros((2, nodes + 1, nodes + 1))
-    for normal in range(1, nodes + 1):
-        for reduce in range(1, nodes + 1):
-            rest[:, normal, reduce] = _of_rest(network, (normal, reduce))
-    return tuple((edges[part].ravel(), rest[part]) for part in range(2))
-
-
 def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
     """The sequence of cells: 0 (normal) or 1 (reduction), channels, image size before and after."""
     before = network.image_size
@@ -491,47 +357,3 @@ def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
         for _ in range(network.cells_per_stage):
             yield 0, width, size, size
         before = size
-
-
-def _of_edge(
-    name: str,
-    c: int,
-    before: int,
-    after: int,
-    halved: bool,
-    network: Network,
-) -> tuple[int, int]:
-    """Parameters and multiply-accumulates of one edge."""
-    flat = network.dimensions == 1
-    area = after**network.dimensions
-    if name == "skip_connect":
-        return (c * c + 2 * c, area * c * c) if halved else (0, 0)
-    if "pool" in name:
-        return 0, 0
-    kernel = int(name[-1])
-    if name == "conv_7x1_1x7":
-        weights = kernel * c * c
-        return (
-            (weights + 2 * c, area * weights)
-            if flat
-            else (2 * weights + 2 * c, (before + after) * after * weights)
-        )
-    weights = kernel**network.dimensions * c + c * c
-    times = 2 if name.startswith("sep") else 1
-    return times * (weights + 2 * c), times * area * weights
-
-
-def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
-    """The same for stem, preprocessing of inputs and head, by the number of joined nodes."""
-    earlier = last = STEM * network.channels
-    stem = network.taps * network.input_channels * last
-    parameters = stem + 2 * last
-    macs = stem * network.image_size**network.dimensions
-    for which, width, before, _ in plan(network):
-        weights = (earlier + last) * width
-        parameters += weights + 4 * width
-        macs += weights * before**network.dimensions
-        earlier = last
-        last = joined[which] * width
-    head = (last + 1) * network.classes
-    return parameters + head, macs + head * network.answers

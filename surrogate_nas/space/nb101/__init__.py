@@ -42,28 +42,17 @@ from surrogate_nas.space.nb101.graphs import (
     PAIRS,
     Graph,
     are_canonical,
+    bits_of,
     canonical,
-    edge_bits,
     listed,
     module_hash,
     pruned,
 )
-from surrogate_nas.space.nb101.sizes import ANALYTIC, CONV1, CONV3, ENCODINGS, OUTPUT, channels
+from surrogate_nas.space.nb101.sizes import ANALYTIC, CONV3, ENCODINGS, OUTPUT, POOL, channels
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
-from surrogate_nas.space.sketch import (
-    INK,
-    PAPER,
-    Arrow,
-    Box,
-    Frame,
-    Mark,
-    Point,
-    Sketch,
-    Text,
-    curved,
-)
+from surrogate_nas.space.sketch import INK, Arrow, Frame, Mark, Sketch, columned, curved, labelled
 
 
 def _cell(
@@ -73,30 +62,24 @@ def _cell(
     outputs: int,
     name: str,
 ) -> int:
-    sources = sources_of(graph)
-    widths = widths_of(graph, plan.layers[x].shape[0], outputs)
     computed: dict[int, int] = {}
-    *inner, last = sources
-
-    def total(v: int, terms: list[int]) -> int:
-        if 0 in sources[v]:
-            terms.append(_followed(plan, x, f"{name}.{v}.projection", widths[v], 1))
-        return plan.sum(*terms)
-
-    for v in inner:
-        if not widths[v]:
+    for v, width in enumerate(_widths(graph, outputs), 1):
+        if not width:
             continue
-        inputs = total(v, [plan.part(computed[u], widths[v]) for u in sources[v] if u])
-        operation = graph.operations[v - 1]
-        if operation in (CONV3, CONV1):
+        is_last = v == graph.vertices - 1
+        sources = [u for u, to in graph.pairs if to == v and u in computed]
+        terms = [computed[u] if is_last else plan.part(computed[u], width) for u in sources]
+        if is_last and len(terms) > 1:
+            terms = [plan.join(*terms)]
+        if (0, v) in graph.pairs:
+            terms.append(_followed(plan, x, f"{name}.{v}.projection", width, 1))
+        computed[v] = plan.sum(*terms)
+        if not is_last and (operation := graph.operations[v - 1]) == POOL:
+            computed[v] = plan.pool(computed[v], largest=True)
+        elif not is_last:
             kernel = 3 if operation == CONV3 else 1
-            computed[v] = _followed(plan, inputs, f"{name}.{v}.operation", widths[v], kernel)
-        else:
-            computed[v] = plan.pool(inputs, largest=True)
-    joined = [computed[v] for v in sources[last] if v in computed]
-    if len(joined) > 1:
-        joined = [plan.join(*joined)]
-    return total(last, joined)
+            computed[v] = _followed(plan, computed[v], f"{name}.{v}.operation", width, kernel)
+    return computed[graph.vertices - 1]
 
 
 def _followed(
@@ -106,26 +89,15 @@ def _followed(
     width: int,
     kernel: int,
 ) -> int:
-    """A convolution, batch normalisation and ReLU."""
     return plan.relu(plan.convolution_bn(x, name, width, kernel, relu=False))
 
 
-def sources_of(graph: Graph) -> dict[int, list[int]]:
-    """By vertex the vertices that it reads."""
-    pairs = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
-    sources: dict[int, list[int]] = {vertex: [] for vertex in range(1, graph.vertices)}
-    for x, y in pairs:
-        sources[y].append(x)
-    return sources
-
-
-def widths_of(graph: Graph, inputs: int, outputs: int) -> list[int]:
-    """The channels of every vertex."""
+def _widths(graph: Graph, outputs: int) -> list[int]:
+    """The channels of every vertex behind the input."""
     linked = np.zeros((MOST_VERTICES, MOST_VERTICES, 1), dtype=bool)
-    for bit, (x, y) in enumerate(PAIRS):
-        if graph.edges >> bit & 1:
-            linked[x, OUTPUT if y == graph.vertices - 1 else y] = True
-    return [inputs, *channels(linked, outputs)[: graph.vertices - 2, 0].tolist(), outputs]
+    for x, y in graph.pairs:
+        linked[x, OUTPUT if y == graph.vertices - 1 else y] = True
+    return [*channels(linked, outputs)[: graph.vertices - 2, 0].tolist(), outputs]
 
 
 _CELLS = 423_624
@@ -136,21 +108,17 @@ _SHAPE = r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20
 _INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"  # noqa: E501
 
 
-def _columns(vertices: int) -> list[int]:
-    """The columns of the edges of a graph; its output is the last of seven vertices."""
-    place = {pair: column for column, pair in enumerate(PAIRS)}
-    last = MOST_VERTICES - 1
-    return [
-        place[x, last if y == vertices - 1 else y]
-        for x, y in PAIRS[: vertices * (vertices - 1) // 2]
+_PLACES = {
+    vertices: [
+        PAIRS.index((x, OUTPUT if y == vertices - 1 else y)) for x, y in PAIRS if y < vertices
     ]
-
-
-_PLACES = {vertices: _columns(vertices) for vertices in range(2, MOST_VERTICES + 1)}
+    for vertices in range(2, MOST_VERTICES + 1)
+}
+"""By the number of vertices the columns of edges; the output is the last of seven vertices."""
 
 
 class NB101(EnumerableChoiceSpace):
-    """NAS-Bench-101's space; use the shared instance `surrogate_nas.space.nb101.nb101()`.
+    """NAS-Bench-101's space.
 
     Its choices are an adjacency matrix of seven vertices, the last one the output, and operations;
     vertices that a cell lacks have the operation ``none`` and no edges.
@@ -162,7 +130,7 @@ class NB101(EnumerableChoiceSpace):
     Example:
         >>> space = NB101()
         >>> cell = space.parse("11|1:maxpool3x3")
-        >>> str(cell), space.module_hash(cell)[:8], len(space)
+        >>> str(cell), space.identity(cell)[:8], len(space)
         ('11|1:maxpool3x3', '6f6257bc', 423624)
     """
 
@@ -207,25 +175,9 @@ class NB101(EnumerableChoiceSpace):
                 matrix[rows, len(PAIRS) + place] = every.operations[rows] // left % len(OPERATIONS)
         return matrix
 
-    def graph_of(self, cell: Cell) -> Graph:
-        """The cell as vertices, edges and operations.
-
-        Args:
-            cell: A cell of the space.
-        """
-        return _graph(cell.choices)
-
-    def module_hash(self, cell: Cell) -> str:
-        """The paper's hash of a cell, the key of its tables.
-
-        Args:
-            cell: A cell of the space.
-        """
-        return module_hash(_graph(cell.choices))
-
     def identity(self, cell: Cell) -> str:
-        """The paper's hash of a cell: no two have the same."""
-        return self.module_hash(cell)
+        """The paper's hash of a cell, the key of its tables: no two have the same."""
+        return module_hash(_graph(cell.choices))
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is the first of the isomorphic graphs of a cell."""
@@ -261,10 +213,10 @@ class NB101(EnumerableChoiceSpace):
     def write(self, choices: tuple[int, ...]) -> str:
         """The upper triangle of the adjacency matrix and the operations."""
         graph = _graph(choices)
-        rows = ("".join(map(str, row[x + 1 :])) for x, row in enumerate(graph.matrix[:-1]))
-        return (
-            f"{'|'.join(rows)}:{','.join(OPERATIONS[operation] for operation in graph.operations)}"
-        )
+        pairs, n = set(graph.pairs), graph.vertices
+        rows = ("".join(str(int((x, y) in pairs)) for y in range(x + 1, n)) for x in range(n - 1))
+        operations = ",".join(OPERATIONS[operation] for operation in graph.operations)
+        return f"{'|'.join(rows)}:{operations}"
 
     def parse(self, text: str) -> Cell:
         """Read a graph in the form of `write`.
@@ -275,19 +227,9 @@ class NB101(EnumerableChoiceSpace):
         stripped = cell_text(text)
         return self._by_text.get(stripped) or self._of(_read(self.named.get(stripped, stripped)))
 
-    def isomorphic(self, graph: Graph) -> Cell:
-        """The cell of a graph.
-
-        Args:
-            graph: One in which every vertex lies on a way from input to output.
-
-        Raises:
-            UserError: It has too many edges.
-        """
-        return self._of(canonical(graph))
-
     def _of(self, graph: Graph) -> Cell:
-        return self._cells[listed().place(graph)]
+        cell: Cell = self._cells[listed().place(graph)]
+        return cell
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
         return self._of(_graph(choices)) if self.allows(choices) else None
@@ -333,14 +275,14 @@ class NB101(EnumerableChoiceSpace):
 def _graph(choices: tuple[int, ...]) -> Graph:
     inner = tuple(operation for operation in choices[len(PAIRS) :] if operation != _NONE)
     places = _PLACES[len(inner) + 2]
-    return Graph(
-        len(inner) + 2, sum(1 << bit for bit, column in enumerate(places) if choices[column]), inner
-    )
+    bits = sum(1 << bit for bit, column in enumerate(places) if choices[column])
+    return Graph(len(inner) + 2, bits, inner)
 
 
 def _neighbours(graph: Graph) -> dict[Graph, None]:
     """The canonical forms one step away, in a documented order."""
-    neighbours = {canonical(other): None for other in _steps(graph)}
+    changed = itertools.starmap(_whole, _changes(graph))
+    neighbours = {canonical(other): None for other in changed if other is not None}
     neighbours.pop(graph, None)
     return neighbours
 
@@ -348,64 +290,40 @@ def _neighbours(graph: Graph) -> dict[Graph, None]:
 _Edges: TypeAlias = list[tuple[int, int]]
 
 
-def _steps(graph: Graph) -> Iterator[Graph]:
-    present = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
-    reached = _reached(graph.vertices, present)
-    pairs = itertools.product(range(graph.vertices - 1), range(1, graph.vertices))
-    free = [(x, y) for x, y in pairs if x != y and (y, x) not in reached]
-    yield from _other_operations(graph)
-    yield from _other_edges(graph, present, free)
-    yield from _fewer_vertices(graph, present)
-    if graph.vertices < MOST_VERTICES and len(present) + 2 <= MOST_EDGES:
-        yield from _more_vertices(graph, present, free)
-
-
-def _other_operations(graph: Graph) -> Iterator[Graph]:
-    for place, operation in enumerate(graph.operations):
-        for other in range(len(OPERATIONS)):
-            if other != operation:
-                operations = (*graph.operations[:place], other, *graph.operations[place + 1 :])
-                yield graph._replace(operations=operations)
-
-
-def _other_edges(graph: Graph, edges: _Edges, free: _Edges) -> Iterator[Graph]:
+def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
+    """The vertices, edges and operations that one step makes of a graph."""
+    vertices, edges, operations = graph.vertices, graph.pairs, graph.operations
+    free = _free(vertices, edges)
+    for place, other in itertools.product(range(vertices - 2), range(len(OPERATIONS))):
+        if other != operations[place]:
+            yield vertices, edges, (*operations[:place], other, *operations[place + 1 :])
     for pair in free:
         if pair in edges:
-            yield from _whole(
-                graph.vertices, [edge for edge in edges if edge != pair], graph.operations
-            )
+            yield vertices, [edge for edge in edges if edge != pair], operations
         elif len(edges) < MOST_EDGES:
-            yield from _whole(graph.vertices, [*edges, pair], graph.operations)
-
-
-def _fewer_vertices(graph: Graph, edges: _Edges) -> Iterator[Graph]:
-    operations = graph.operations
-    for vertex in range(1, graph.vertices - 1):
+            yield vertices, [*edges, pair], operations
+    for vertex in range(1, vertices - 1):
         rest = [(x - (x > vertex), y - (y > vertex)) for x, y in edges if vertex not in (x, y)]
         if len(rest) == len(edges) - 2:
-            yield from _whole(
-                graph.vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:])
-            )
+            yield vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:])
+    if vertices < MOST_VERTICES and len(edges) + 2 <= MOST_EDGES:
+        last = vertices - 1
+        moved = [(x, y + (y == last)) for x, y in edges]
+        for (x, y), operation in itertools.product(free, range(len(OPERATIONS))):
+            more = [*moved, (x, last), (last, y + (y == last))]
+            yield vertices + 1, more, (*operations, operation)
 
 
-def _more_vertices(graph: Graph, pairs: _Edges, free: _Edges) -> Iterator[Graph]:
-    last = graph.vertices - 1
-    moved = [(x, y + (y == last)) for x, y in pairs]
-    for x, y in free:
-        edges = [*moved, (x, last), (last, y + (y == last))]
-        for operation in range(len(OPERATIONS)):
-            yield from _whole(graph.vertices + 1, edges, (*graph.operations, operation))
-
-
-def _reached(vertices: int, edges: _Edges) -> set[tuple[int, int]]:
-    """Which vertex leads to which, over any number of edges."""
+def _free(vertices: int, edges: _Edges) -> _Edges:
+    """The pairs of vertices that an edge can join without a circle."""
     reached = set(edges)
     for middle in range(vertices):
         reached |= {(x, y) for x, m in reached if m == middle for n, y in reached if n == middle}
-    return reached
+    pairs = itertools.product(range(vertices - 1), range(1, vertices))
+    return [(x, y) for x, y in pairs if x != y and (y, x) not in reached]
 
 
-def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Iterator[Graph]:
+def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Graph | None:
     """The graph of some edges with its vertices in order, if all lie between input and output."""
     left = set(range(1, vertices - 1))
     order = [0]
@@ -415,15 +333,12 @@ def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Iterato
         order += free
         left -= set(free)
     place = {vertex: i for i, vertex in enumerate([*order, vertices - 1])}
-    renamed = {(place[x], place[y]) for x, y in edges}
-    bits = sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in renamed)
+    bits = bits_of({(place[x], place[y]) for x, y in edges})
     graph = Graph(vertices, bits, tuple(operations[vertex - 1] for vertex in order[1:]))
-    if pruned(*graph) == graph:
-        yield graph
+    return graph if pruned(*graph) == graph else None
 
 
 def _read(text: str) -> Graph:
-    """The canonical form of a printed graph."""
     match = re.fullmatch(_SHAPE, text, re.ASCII)
     rows = match[1].split("|") if match else []
     if match is None or [len(row) for row in rows] != list(range(len(rows), 0, -1)):
@@ -431,21 +346,19 @@ def _read(text: str) -> Graph:
             f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE}, each row"
             " one bit shorter than the last."
         )
-    matrix = [[0] * (len(rows) + 1 - len(row)) + [int(bit) for bit in row] for row in rows]
+    pairs = [(x, y) for x, row in enumerate(rows) for y, bit in enumerate(row, x + 1) if bit == "1"]
     operations = match[2].split(",") if match[2] else []
     vertices = len(operations) + 2
-    if len(matrix) != vertices - 1:
+    if len(rows) != vertices - 1:
         raise UserError(
-            f"{text!r:.200} has {len(matrix) + 1} vertices and {len(operations)} operations between"
+            f"{text!r:.200} has {len(rows) + 1} vertices and {len(operations)} operations between"
             " them."
         )
     if unknown := [operation for operation in operations if operation not in OPERATIONS]:
         raise UserError(
             f"An operation of the space nb101 is {', '.join(OPERATIONS)}, not {unknown[0]!s:.80}."
         )
-    graph = pruned(
-        vertices, edge_bits(matrix), [OPERATIONS.index(operation) for operation in operations]
-    )
+    graph = pruned(vertices, bits_of(pairs), list(map(OPERATIONS.index, operations)))
     if graph is None:
         raise UserError(
             f"{text!r:.200} has no way from its input to its output, so it is not a cell of nb101."
@@ -458,29 +371,15 @@ def _read(text: str) -> Graph:
 _COLOURS = ("#d55e00", "#e69f00", "#0072b2")
 _LABELS = ("conv 3×3", "conv 1×1", "max 3×3")
 _PAPER = (360.0, 187.2)
-_HEIGHT = 17.0
-_WIDE = 52.0
-_NARROW = 26.0
-"""Of a box, in points."""
 
 
 @lru_cache(maxsize=1024)
 def _sketch(graph: Graph) -> Sketch:
-    pairs = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
+    pairs = graph.pairs
     depth = [0] * graph.vertices
     for x, y in sorted(pairs, key=lambda edge: edge[1]):
         depth[y] = max(depth[y], depth[x] + 1)
-    places: list[Point] = []
-    for vertex, column in enumerate(depth):
-        same_column = [other for other, its in enumerate(depth) if its == column]
-        lift = (
-            0.3 * (-1) ** column
-            if len(same_column) == 1 and 0 < vertex < graph.vertices - 1
-            else 0.0
-        )
-        places.append(
-            (float(column), lift + (len(same_column) - 1) / 2 - same_column.index(vertex))
-        )
+    places = columned(depth, 1.0, 0.3, last=False)
     heights = [y for _, y in places]
     frame = Frame.around(
         (-0.45, depth[-1] + 0.45), (min(heights) - 0.8, max(heights) + 0.8), _PAPER
@@ -493,15 +392,5 @@ def _sketch(graph: Graph) -> Sketch:
     names = ["in", *(_LABELS[o] for o in graph.operations), "out"]
     colours = [INK, *(_COLOURS[o] for o in graph.operations), INK]
     for point, text, colour in zip(at, names, colours, strict=True):
-        width = _NARROW if text in ("in", "out") else _WIDE
-        marks += [
-            Box(point, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6),
-            Text(point, text, colour=colour),
-        ]
+        marks += labelled(point, text, 26.0 if text in ("in", "out") else 52.0, colour)
     return Sketch(_PAPER, marks)
-
-
-nb101 = lru_cache(maxsize=1)(NB101)
-
-
-__all__ = ["NB101", "Graph", "nb101"]

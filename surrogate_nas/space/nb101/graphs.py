@@ -14,7 +14,7 @@ networks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import permutations
@@ -57,24 +57,24 @@ class Graph(NamedTuple):
     operations: tuple[int, ...]
 
     @property
-    def matrix(self) -> list[list[int]]:
-        """The adjacency matrix, a row for every vertex that edges leave."""
-        rows = [[0] * self.vertices for _ in range(self.vertices)]
-        for bit, (x, y) in enumerate(PAIRS):
-            if self.edges >> bit & 1:
-                rows[x][y] = 1
-        return rows
+    def pairs(self) -> list[tuple[int, int]]:
+        """Its edges, each as the vertex that it leaves and the one that it enters."""
+        return pairs_of(self.edges)
 
 
-def edge_bits(matrix: Sequence[Sequence[int]]) -> int:
-    """The bits of an adjacency matrix with or without its last row; only the upper part is read."""
-    edges = {(x, y) for x, row in enumerate(matrix) for y, bit in enumerate(row) if bit}
-    return sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in edges)
+def pairs_of(edges: int) -> list[tuple[int, int]]:
+    """The edges that bits stand for."""
+    return [pair for bit, pair in enumerate(PAIRS) if edges >> bit & 1]
+
+
+def bits_of(pairs: Iterable[tuple[int, int]]) -> int:
+    """The bits that stand for edges."""
+    return sum(1 << x + y * (y - 1) // 2 for x, y in pairs)
 
 
 def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None:
     """The graph without vertices on no way from input to output; None without such a way."""
-    pairs = [(x, y) for bit, (x, y) in enumerate(PAIRS) if edges >> bit & 1]
+    pairs = pairs_of(edges)
     fed = {0}
     used = {vertices - 1}
     for x, y in sorted(pairs):
@@ -85,12 +85,8 @@ def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None
     if not {0, vertices - 1} <= set(whole):
         return None
     place = {vertex: i for i, vertex in enumerate(whole)}
-    code = sum(1 << _bit(place[x], place[y]) for x, y in pairs if x in place and y in place)
+    code = bits_of((place[x], place[y]) for x, y in pairs if x in place and y in place)
     return Graph(len(whole), code, tuple(operations[vertex - 1] for vertex in whole[1:-1]))
-
-
-def _bit(x: int, y: int) -> int:
-    return x + y * (y - 1) // 2
 
 
 def canonical(graph: Graph) -> Graph:
@@ -161,19 +157,17 @@ class _Orders:
         orders = np.array(self.inner, dtype=np.intp).reshape(-1, inner)
         return np.asarray((digits.T[orders] * weights[:, None]).sum(axis=1))
 
-    def moved(self, codes: Codes) -> NDArray[np.int32]:
-        """The bits of graphs by every order, ``(orders, n)``; beyond all bits if an edge turns."""
-        chunk = (1 << _CHUNK) - 1
-        chunks = [codes >> _CHUNK * i & chunk for i in range(_CHUNKS)]
-        bits: NDArray[np.int32] = self.tables[:, 0].take(chunks[0], axis=1)
-        for i in range(1, _CHUNKS):
-            bits |= self.tables[:, i].take(chunks[i], axis=1)
-        return bits
+
+_orders = lru_cache(maxsize=MOST_VERTICES)(_Orders)
 
 
-@lru_cache(maxsize=MOST_VERTICES)
-def _orders(vertices: int) -> _Orders:
-    return _Orders(vertices)
+def _moved(tables: NDArray[np.int32], codes: Codes) -> NDArray[np.int32]:
+    """The bits of graphs by orders with these tables; beyond all bits if an edge turns."""
+    chunk = (1 << _CHUNK) - 1
+    bits: NDArray[np.int32] = tables[..., 0, codes & chunk]
+    for i in range(1, _CHUNKS):
+        bits = bits | tables[..., i, codes >> _CHUNK * i & chunk]
+    return bits
 
 
 def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.bool_]:
@@ -186,7 +180,7 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.
     """
     codes, of_graph = np.unique(edges, return_inverse=True)
     orders = _orders(vertices)
-    moved = orders.moved(codes)
+    moved = _moved(orders.tables, codes)
     is_first = (is_whole(vertices, codes) & (moved >= codes).all(axis=0))[of_graph]
     for order, same in enumerate(moved == codes):
         if order and same.any():
@@ -198,20 +192,13 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.
 def is_whole(vertices: int, edges: Codes) -> NDArray[np.bool_]:
     """Whether all vertices lie on a way to the output, and edges are few enough; ``(n,)``."""
     connected = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
-    connected &= np.array(_ones(edges) <= MOST_EDGES)
+    connected &= sum(edges >> bit & 1 for bit in range(len(PAIRS))) <= MOST_EDGES
     for vertex in range(vertices):
-        before = sum(1 << _bit(x, vertex) for x in range(vertex))
-        after = sum(1 << _bit(vertex, y) for y in range(vertex + 1, vertices))
+        before = bits_of((x, vertex) for x in range(vertex))
+        after = bits_of((vertex, y) for y in range(vertex + 1, vertices))
         connected &= ((edges & before) > 0) | (vertex == 0)
         connected &= ((edges & after) > 0) | (vertex == vertices - 1)
     return connected
-
-
-def _ones(codes: Codes) -> NDArray[np.int64]:
-    """How many bits are set."""
-    counts = np.array([value.bit_count() for value in range(1 << _CHUNK)])
-    chunk = (1 << _CHUNK) - 1
-    return np.asarray(sum(counts[codes >> _CHUNK * i & chunk] for i in range(_CHUNKS)))
 
 
 class Listed:
@@ -239,7 +226,7 @@ class Listed:
         codes = whole[_is_least(orders, whole)]
         numbers = _KINDS ** (vertices - 2)
         first = np.ones((len(codes), numbers), dtype=bool)
-        for order, same in enumerate(orders.moved(codes) == codes):
+        for order, same in enumerate(_moved(orders.tables, codes) == codes):
             if order:
                 first[same] &= orders.of_operations[order] >= np.arange(numbers)
         rows, operations = np.nonzero(first)
@@ -266,12 +253,7 @@ def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:
     """Which bits no order of the vertices makes less; what is refuted is not asked again."""
     left = np.arange(len(codes))
     for tables in orders.tables:
-        remaining = codes[left]
-        chunk = (1 << _CHUNK) - 1
-        moved = tables[0][remaining & chunk]
-        for i in range(1, _CHUNKS):
-            moved = moved | tables[i][remaining >> _CHUNK * i & chunk]
-        left = left[moved >= remaining]
+        left = left[_moved(tables, codes[left]) >= codes[left]]
     is_least = np.zeros(len(codes), dtype=bool)
     is_least[left] = True
     return is_least
@@ -320,13 +302,11 @@ def module_hash(graph: Graph) -> str:
 @lru_cache(maxsize=1)
 def _neighbours(vertices: int, edges: int) -> list[tuple[list[int], list[int]]]:
     """The vertices before and after each; remembered for the next graph with the same edges."""
-    pairs = [pair for bit, pair in enumerate(PAIRS) if edges >> bit & 1]
-    neighbours = []
-    for vertex in range(vertices):
-        before = [x for x, y in pairs if y == vertex]
-        after = [y for x, y in pairs if x == vertex]
-        neighbours.append((before, after))
-    return neighbours
+    pairs = pairs_of(edges)
+    return [
+        ([x for x, y in pairs if y == vertex], [y for x, y in pairs if x == vertex])
+        for vertex in range(vertices)
+    ]
 
 
 def _joined(hashes: Sequence[str], vertices: Sequence[int]) -> str:
@@ -338,9 +318,7 @@ def _md5(text: str) -> str:
 
 
 Digests = NDArray[np.uint8]
-"""MD5 sums, shape ``(n, 16)``."""
 _DIGEST = "1f4a7db984f8bb44da50e51b6c7e830bd26a761a39d60997ef500b7610ef0449"
-"""A sha256 over all of them."""
 
 
 @lru_cache(maxsize=1)
@@ -353,13 +331,9 @@ def all_hashes() -> Digests:
             return np.asarray(stored)
     except (OSError, ValueError, EOFError):  # none yet, or damaged
         pass
-    hashes = _all_hashes()
+    graphs = listed()
+    content = "".join(module_hash(graphs.graph(place)) for place in range(len(graphs)))
+    hashes = np.frombuffer(bytes.fromhex(content), dtype=np.uint8).reshape(-1, 16)
     with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, hashes)
     return hashes
-
-
-def _all_hashes() -> Digests:
-    graphs = listed()
-    content = "".join(module_hash(graphs.graph(place)) for place in range(len(graphs)))
-    return np.frombuffer(bytes.fromhex(content), dtype=np.uint8).reshape(-1, 16)

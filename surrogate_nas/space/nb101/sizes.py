@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from surrogate_nas.space.base import (
     macs_of,
     params_of,
     structural,
+    together,
 )
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nb101.graphs import MOST_VERTICES, OPERATIONS, PAIRS
@@ -64,7 +66,6 @@ def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
 
 
 def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
-    """Parameters, or multiply-accumulates, shape ``(n,)``."""
     linked = links(choices)
     kinds = operations(choices)
     stem = network.taps * network.input_channels * network.channels
@@ -89,14 +90,9 @@ def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
     return total + (head * network.answers if macs else head)
 
 
-def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, shape ``(n,)``, a whole number."""
-    return _sized(choices, network, macs=False)
-
-
-def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates of convolutions and the linear layer, shape ``(n,)``, a whole number."""
-    return _sized(choices, network, macs=True)
+parameters = partial(_sized, macs=False)
+multiply_accumulates = partial(_sized, macs=True)
+"""Of all cells, shape ``(n,)``, whole numbers."""
 
 
 def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int8]:
@@ -130,15 +126,11 @@ ANALYTIC: Analytic = by_name(
     ),
     structural("edges", "of the cell", lambda choices: choices[:, : len(PAIRS)].sum(axis=1)),
 )
-"""The metrics of NAS-Bench-101's cells that need no measurement, with functions from choices to
-shape ``(n,)``.
-"""
 
 
 Matrix = NDArray[np.float32]
 _KINDS = len(OPERATIONS)
 _LONGEST = 3
-"""Operations of the longest paths that have columns of their own."""
 _SUBSETS = tuple(
     subset for size in (1, 2, 3) for subset in itertools.combinations(range(_KINDS), size)
 )
@@ -159,7 +151,8 @@ def paths(choices: Choices) -> Matrix:
     n = len(choices)
     linked = links(choices)
     kinds = operations(choices)
-    paths_to: list[list[Matrix]] = [[np.ones((1, n), np.float32), *_none(n)]]
+    nothing = [np.zeros((_KINDS**length, n), np.float32) for length in range(1, _LONGEST + 1)]
+    paths_to: list[list[Matrix]] = [[np.ones((1, n), np.float32), *nothing]]
     for vertex in range(1, MOST_VERTICES):
         arrived = []
         for length, start in enumerate(paths_to[0]):
@@ -173,10 +166,6 @@ def paths(choices: Choices) -> Matrix:
         longer = [(part[:, None] * own).reshape(-1, n) for part in arrived[:-1]]
         paths_to.append([np.zeros((1, n), np.float32), *longer])
     raise AssertionError("the last vertex is the output")
-
-
-def _none(n: int) -> list[Matrix]:
-    return [np.zeros((_KINDS**length, n), np.float32) for length in range(1, _LONGEST + 1)]
 
 
 def shape(choices: Choices) -> Matrix:
@@ -224,7 +213,6 @@ def _ways(linked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.i
 
 
 def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """The fewest edges from input to output, shape ``(n,)``."""
     distances = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     for vertex in range(1, MOST_VERTICES):
         distances[vertex] = (
@@ -233,17 +221,12 @@ def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int8]:
     return np.asarray(distances[OUTPUT])
 
 
-def functional(choices: Choices) -> Matrix:
-    """`paths`, `operation_counts` and `shape` together."""
-    return np.column_stack([paths(choices), operation_counts(choices), shape(choices)])
-
-
+_functional = together(paths, operation_counts, shape)
 ENCODINGS: Mapping[str, Encoding] = {
     "operation_counts": operation_counts,
     "paths": paths,
     "shape": shape,
-    "alive": functional,
-    "functional": functional,
-    "path_and_graph": functional,
+    "alive": _functional,
+    "functional": _functional,
+    "path_and_graph": _functional,
 }
-"""Those beside ``one_hot`` and ``numbers``, by name."""

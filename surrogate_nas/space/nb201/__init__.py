@@ -20,8 +20,18 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding, numbered
-from surrogate_nas.space.cell import Cell, Choices, cell_text
-from surrogate_nas.space.four_nodes import CONV1, CONV3, EDGES, NOTHING, POOL, SKIP, four_nodes
+from surrogate_nas.space.cell import Cell, Choices
+from surrogate_nas.space.four_nodes import (
+    CONV1,
+    CONV3,
+    EDGES,
+    INCOMING,
+    NOTHING,
+    POOL,
+    SKIP,
+    arrangements,
+    four_nodes,
+)
 from surrogate_nas.space.nb201.encodings import ANALYTIC, ENCODINGS, cost_groups
 from surrogate_nas.space.network import Graph, Network
 from surrogate_nas.space.network.blueprint import Blueprint, around
@@ -34,33 +44,11 @@ if TYPE_CHECKING:
 _NONE = 0
 _SKIP = 1
 _POOL = 4
-_NODES = ((), ((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
-"""For every node its incoming (edge, source node) pairs, edges numbered in the order of the
-string.
-"""
-_OFFICIAL_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 Term: TypeAlias = tuple[Any, ...]
 """A summand of a node: ``()`` is the input, ``(op, edge, terms)`` an operation on a sum of
 terms.
 """
-
-
-def official_string(choices: tuple[int, ...]) -> str:
-    """The string that NAS-Bench-201 publishes: zero as ``#``, skips contracted, sums sorted."""
-    names = ["0"]
-    for incoming in _NODES[1:]:
-        summands = []
-        for edge, source in incoming:
-            operation = choices[edge]
-            if operation == _NONE or names[source] == "#":
-                summands.append("#")
-            elif operation == _SKIP:
-                summands.append(names[source])
-            else:
-                summands.append(f"({names[source]})@{_OFFICIAL_NAMES[operation]}")
-        names.append("+".join(sorted(summands)))
-    return names[-1]
 
 
 @cache
@@ -72,7 +60,7 @@ def functional_class(choices: tuple[int, ...]) -> str:
     distributes over sums.
     """
     nodes: list[tuple[Term, ...]] = [((),)]
-    for incoming in _NODES[1:]:
+    for incoming in INCOMING:
         terms: list[Term] = []
         for edge, source in incoming:
             operation = choices[edge]
@@ -86,7 +74,9 @@ def functional_class(choices: tuple[int, ...]) -> str:
                 terms.append((operation, edge, nodes[source]))
         nodes.append(tuple(terms))
     output = nodes[-1]
-    return min(_write(output, names) for names in _namings(output))
+    shapes = {term[1]: _write((term,), {}) for term in _convolutions(output)}
+    orders = arrangements(shapes)
+    return min(_write(output, {e: str(i) for i, e in enumerate(order)}) for order in orders)
 
 
 def _convolutions(terms: tuple[Term, ...]) -> Iterator[Term]:
@@ -95,21 +85,6 @@ def _convolutions(terms: tuple[Term, ...]) -> Iterator[Term]:
             if term[1] is not None:
                 yield term
             yield from _convolutions(term[2])
-
-
-def _namings(output: tuple[Term, ...]) -> Iterator[dict[int, str]]:
-    """Every naming of the live convolutions that could be the smallest.
-
-    Convolutions are grouped by what they look like without names; only members of a group can
-    change places.
-    """
-    shapes: dict[int, str] = {term[1]: _write((term,), {}) for term in _convolutions(output)}
-    groups: dict[str, list[int]] = {}
-    for edge, shape in sorted(shapes.items()):
-        groups.setdefault(shape, []).append(edge)
-    ordered = [groups[shape] for shape in sorted(groups)]
-    for arrangement in itertools.product(*(itertools.permutations(group) for group in ordered)):
-        yield {edge: str(i) for i, edge in enumerate(itertools.chain.from_iterable(arrangement))}
 
 
 def _write(terms: tuple[Term, ...], names: Mapping[int, str]) -> str:
@@ -136,9 +111,7 @@ NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "av
 _OFFICIAL_SHUFFLE_SEED = 88
 _SHAPE = "|OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|"
 _FORMAT = re.compile(re.escape(_SHAPE).replace("OP", r"([^|+~]*)"))
-_FROM_NASLIB_EDGE = [NASLIB_EDGES.index(edge) for edge in EDGES]
 _SHOWN = (NOTHING, SKIP, CONV1, CONV3, POOL)
-"""How operations are sketched, in their order."""
 
 
 class NB201(EnumerableChoiceSpace):
@@ -166,10 +139,10 @@ class NB201(EnumerableChoiceSpace):
     )
     size = len(OPERATIONS) ** len(EDGES)  # without listing them
 
-    def _order(self) -> list[tuple[int, ...]]:
+    def _matrix(self) -> Choices:
         order = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))
         random.Random(_OFFICIAL_SHUFFLE_SEED).shuffle(order)
-        return order
+        return np.array(order, dtype=np.int8)
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The field's string of a combination."""
@@ -182,17 +155,7 @@ class NB201(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """
-        stripped = cell_text(text)
-        match = _FORMAT.fullmatch(stripped)
-        if match is None:
-            raise UserError(f"Malformed cell {text!r:.200}: a NAS-Bench-201 cell reads {_SHAPE}.")
-        for operation in match.groups():
-            if operation not in OPERATIONS:
-                known = ", ".join(OPERATIONS)
-                raise UserError(
-                    f"Unknown operation {operation!r} in cell {text!r}. Known: {known}."
-                )
-        return self._by_choices[tuple(OPERATIONS.index(operation) for operation in match.groups())]
+        return self._named(self._matched(_FORMAT, text, _SHAPE))
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`)."""
@@ -234,17 +197,24 @@ class NB201(EnumerableChoiceSpace):
         return four_nodes(cell, _SHOWN)
 
     def official_string(self, cell: Cell) -> str:
-        """The benchmark's own isomorphism string (6,466 distinct ones over the space).
+        """The benchmark's own isomorphism string: zero as ``#``, skips contracted, sums sorted.
 
         Args:
             cell: Any cell of the space.
         """
-        return official_string(cell.choices)
-
-    @cached_property
-    def official_classes(self) -> NDArray[np.int32]:
-        """The official isomorphism class of every cell, shape ``(15625,)``; 6,466 classes."""
-        return numbered(map(self.official_string, self), len(self))
+        names = ["0"]
+        for incoming in INCOMING:
+            summands = []
+            for edge, source in incoming:
+                operation = cell.choices[edge]
+                if operation == _NONE or names[source] == "#":
+                    summands.append("#")
+                elif operation == _SKIP:
+                    summands.append(names[source])
+                else:
+                    summands.append(f"({names[source]})@{OPERATIONS[operation]}")
+            names.append("+".join(sorted(summands)))
+        return names[-1]
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
@@ -269,8 +239,8 @@ class NB201(EnumerableChoiceSpace):
             raise UserError(
                 f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}."
             )
-        names = [NASLIB_OPERATIONS[n] for n in numbers]
-        return self._by_choices[tuple(OPERATIONS.index(names[e]) for e in _FROM_NASLIB_EDGE)]
+        names = [NASLIB_OPERATIONS[numbers[NASLIB_EDGES.index(edge)]] for edge in EDGES]
+        return self.at([OPERATIONS.index(name) for name in names])
 
 
 @lru_cache(maxsize=1)
@@ -282,6 +252,3 @@ def nb201() -> NB201:
         (15625, True)
     """
     return NB201()
-
-
-__all__ = ["EDGES", "NASLIB_EDGES", "NASLIB_OPERATIONS", "NB201", "OPERATIONS", "nb201"]

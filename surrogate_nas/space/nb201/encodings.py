@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from surrogate_nas.space.base import (
     macs_of,
     params_of,
     structural,
+    together,
 )
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_counts, path_live
@@ -41,17 +42,10 @@ _SUBSETS = tuple(
     subset for size in (1, 2, 3, 4) for subset in itertools.combinations(_LIVE_OPERATIONS, size)
 )
 _MISSING = -1.0
-"""The length of a path that does not exist."""
 
 
 def _holds(choices: Choices) -> NDArray[np.bool_]:
-    """Whether each edge holds each operation, shape ``(n, 6, 5)``."""
     return np.equal(choices[:, :, None], np.arange(5, dtype=np.int8))
-
-
-def one_hot(choices: Choices) -> Matrix:
-    """The operation of every edge, 30 columns."""
-    return _holds(choices).reshape(len(choices), 5 * choices.shape[1]).astype(np.float32)
 
 
 def operation_counts(choices: Choices) -> Matrix:
@@ -112,13 +106,6 @@ def graph(choices: Choices) -> Matrix:
     return np.column_stack(columns).astype(np.float32)
 
 
-def path_and_graph(choices: Choices) -> Matrix:
-    """`paths`, `depth_and_live`, `operation_counts` and `graph` together, 153 columns."""
-    return np.column_stack(
-        [paths(choices), depth_and_live(choices), operation_counts(choices), graph(choices)]
-    )
-
-
 def signal(choices: Choices) -> Matrix:
     """How an input's variance flows through the untrained cell, 16 columns.
 
@@ -144,7 +131,8 @@ def signal(choices: Choices) -> Matrix:
         works = ((operation == CONV1) | (operation == CONV3)) & node.any(axis=(1, 2))
         three = operation == CONV3
         inside = (_shares(node)[1][:, :, None] * sources).sum(axis=1)
-        grown = inside + np.column_stack([np.ones(n), three, 2 * three + 2 * _poolings(node)])
+        pooled = (node.sum(axis=1) @ np.arange(4.0)) / np.maximum(node.sum(axis=(1, 2)), 1)
+        grown = inside + np.column_stack([np.ones(n), three, 2 * three + 2 * pooled])
         sources[:, edge + 1] = np.where(works[:, None], grown, 0)
         nodes[end, :, edge + 1, 0] += works
     return _make_up(nodes[3], sources, choices)
@@ -160,11 +148,6 @@ def _shares(node: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     variance = (node @ root) ** 2
     total = variance.sum(axis=1)
     return total, variance / np.where(total > 0, total, 1)[:, None]
-
-
-def _poolings(node: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean number of poolings in a node's terms, shape ``(n,)``."""
-    return np.asarray((node.sum(axis=1) @ np.arange(4.0)) / np.maximum(node.sum(axis=(1, 2)), 1))
 
 
 def _make_up(
@@ -199,22 +182,12 @@ def _make_up(
     return np.column_stack(columns).astype(np.float32)
 
 
-def alive(choices: Choices) -> Matrix:
-    """`paths`, `depth_and_live` and `graph` together: nothing of dead operations, 148 columns."""
-    return np.column_stack([paths(choices), depth_and_live(choices), graph(choices)])
-
-
-def functional(choices: Choices) -> Matrix:
-    """`alive` and `signal` together, 164 columns."""
-    return np.column_stack([alive(choices), signal(choices)])
-
-
 def cost_groups(choices: Choices) -> list[Matrix]:
     """Columns that a cost is about linear in.
 
     A constant, counts built, counts live, structure, edges built and live.
     """
-    encoded = one_hot(choices)
+    encoded = _holds(choices).reshape(len(choices), -1).astype(np.float32)
     edges = edge_live(choices)
     through = path_live(choices)
     live = (encoded.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
@@ -232,16 +205,14 @@ def cost_groups(choices: Choices) -> list[Matrix]:
 
 
 ENCODINGS: dict[str, Callable[[Choices], Matrix]] = {
-    "one_hot": one_hot,
     "operation_counts": operation_counts,
     "paths": paths,
     "graph": graph,
-    "path_and_graph": path_and_graph,
-    "alive": alive,
+    "path_and_graph": together(paths, depth_and_live, operation_counts, graph),
+    "alive": together(paths, depth_and_live, graph),
     "signal": signal,
-    "functional": functional,
+    "functional": together(paths, depth_and_live, graph, signal),
 }
-"""Every encoding by name."""
 
 
 @lru_cache(maxsize=64)
@@ -259,27 +230,20 @@ def _by_operation(network: Network) -> Column:
     return sizes
 
 
-def _sized(choices: Choices, network: Network, column: int) -> Column:
+def _sized(column: int, choices: Choices, network: Network) -> Column:
     frame, *each = _by_operation(network)[:, column]
     counts = operation_counts(choices).astype(np.float64)
     return np.asarray(frame + counts[:, 1:] @ each)
 
 
-def parameters(choices: Choices, network: Network) -> Column:
-    """Trainable parameters, dead operations included, shape ``(n,)``, a whole number."""
-    return _sized(choices, network, 0)
+parameters = partial(_sized, 0)
+multiply_accumulates = partial(_sized, 1)
+"""Of all operations, dead ones included, shape ``(n,)``, whole numbers; see `Blueprint`."""
 
 
-def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number (see
-    `Blueprint.multiply_accumulates`).
-    """
-    return _sized(choices, network, 1)
-
-
-def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """`multiply_accumulates` of the edges on a live path only, shape ``(n,)``."""
-    return multiply_accumulates(np.where(edge_live(choices), choices, 0).astype(np.int8), network)
+def _live(choices: Choices, network: Network) -> Column:
+    live = np.where(edge_live(choices), choices, 0).astype(np.int8)
+    return multiply_accumulates(live, network)
 
 
 def _built(name: str, description: str, *kinds: int) -> Analysed:
@@ -291,7 +255,7 @@ def _built(name: str, description: str, *kinds: int) -> Analysed:
 ANALYTIC: Analytic = by_name(
     params_of(parameters, "trainable, dead operations included"),
     macs_of(multiply_accumulates, "multiply-accumulates, the paper's convention"),
-    macs_of(live_multiply_accumulates, "multiply-accumulates on live paths only", "live_macs"),
+    macs_of(_live, "multiply-accumulates on live paths only", "live_macs"),
     structural(
         "depth", "longest live path, in operations", lambda choices: depth_and_live(choices)[:, 0]
     ),
@@ -301,6 +265,3 @@ ANALYTIC: Analytic = by_name(
         "paths", "live paths from input to output", lambda choices: path_live(choices).sum(axis=1)
     ),
 )
-"""The metrics of NAS-Bench-201's cells that need no measurement, with the function from choices to
-``(n,)`` values.
-"""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from surrogate_nas.space.base import Enumerable
-from surrogate_nas.space.four_nodes import EDGES
+from surrogate_nas.space.four_nodes import INCOMING
 from surrogate_nas.space.network import CONV1, NONE, POOL, SKIP, Counts, Level, Terms
 
 Term: TypeAlias = tuple[Any, int]
@@ -27,11 +27,6 @@ Sum: TypeAlias = tuple[tuple[Term, int, int], ...]
 """The different terms of a sum, each with how often it is added and for how many convolutions of
 that form.
 """
-
-_NODES = tuple(
-    tuple((e, source) for e, (source, target) in enumerate(EDGES) if target == node)
-    for node in range(4)
-)
 
 
 class _Use(NamedTuple):
@@ -60,12 +55,12 @@ def terms_of(space: Enumerable) -> Terms:
         here = sorted(term for term in terms if _depth(term) == depth)
         unpooled = [term for term in here if term[1] == 0]
         before = len(place)
-        _append(place, unpooled)
+        place |= {term: i for i, term in enumerate(unpooled, before)}
         pooled = []
         for poolings in range(1, 1 + max(term[1] for term in here)):
             more = [term for term in here if term[1] == poolings]
             pooled.append([place[base, poolings - 1] for base, _ in more])
-            _append(place, more)
+            place |= {term: i for i, term in enumerate(more, len(place))}
         if depth:
             rows = [_row(base[1], place, before) for base, _ in unpooled]
             levels.append(
@@ -81,7 +76,7 @@ def terms_of(space: Enumerable) -> Terms:
 
 def _output(choices: tuple[int, ...]) -> list[_Use]:
     nodes = [[_Use(((), 0), None, frozenset())]]
-    for incoming in _NODES[1:]:
+    for incoming in INCOMING:
         node: list[_Use] = []
         for edge, source in incoming:
             operation = choices[edge]
@@ -103,7 +98,6 @@ def _output(choices: tuple[int, ...]) -> list[_Use]:
 
 
 def _inside(uses: Iterable[_Use]) -> frozenset[tuple[Term, int]]:
-    """All convolutions inside some summands."""
     return frozenset().union(*(use.inside for use in uses))
 
 
@@ -122,16 +116,10 @@ def _depth(term: Term) -> int:
 
 
 def _collect(term: Term, terms: set[Term]) -> None:
-    """Add a term and all that it is made of."""
     base, poolings = term
     terms.update((base, k) for k in range(poolings + 1))
     for inner, _, _ in base[1] if base else ():
         _collect(inner, terms)
-
-
-def _append(place: dict[Term, int], terms: Iterable[Term]) -> None:
-    for term in terms:
-        place[term] = len(place)
 
 
 def _row(total: Sum, place: dict[Term, int], width: int) -> Counts:

@@ -158,7 +158,6 @@ class Graph(NamedTuple):
 
 
 Counts = NDArray[np.float32]
-"""Whole numbers, of any shape."""
 
 
 class Level(NamedTuple):
@@ -190,6 +189,3 @@ class Terms(NamedTuple):
     poolings: int
     levels: tuple[Level, ...]
     classes: Counts
-
-
-__all__ = ["Graph", "Network"]

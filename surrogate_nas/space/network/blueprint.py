@@ -399,19 +399,15 @@ def windows(
         >>> windows((1, 3), (1, 3), (1, 1)).reads.tolist()
         [[0, 0, 1], [0, 1, 2], [1, 0, 0], [1, 1, 1], [1, 2, 2], [2, 1, 0], [2, 2, 1]]
     """
-    axes = []
-    steps = []
-    starts = []
-    for axis in (0, 1):
-        step = stride[axis] if size[axis] > 1 else 1
-        reach = dilation * (kernel[axis] - 1)
-        first = start[axis] if start else -reach if causal and axis else -(reach // 2)
-        at = np.arange(0, size[axis], step)[:, None]
-        tap = np.arange(kernel[axis])
-        axes.append(at + first + dilation * tap)
-        steps.append(step)
-        starts.append(first)
-    rows, columns = axes
+    axes = (0, 1)
+    steps = tuple(stride[axis] if size[axis] > 1 else 1 for axis in axes)
+    reach = [dilation * (kernel[axis] - 1) for axis in axes]
+    starts = start or (-(reach[0] // 2), -reach[1] if causal else -(reach[1] // 2))
+    rows, columns = (
+        np.arange(0, size[axis], steps[axis])[:, None]
+        + (starts[axis] + dilation * np.arange(kernel[axis]))
+        for axis in axes
+    )
     y = rows[:, None, :, None]
     x = columns[None, :, None, :]
     inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
@@ -427,7 +423,7 @@ def windows(
         kernel,
         (steps[0], steps[1]),
         dilation,
-        (starts[0], starts[1]),
+        starts,
     )
 
 

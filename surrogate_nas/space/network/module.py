@@ -170,7 +170,6 @@ def convolved(x: Tensor, weight: Tensor, windows: Windows) -> Tensor:
 
 
 def _pooled(x: Tensor, windows: Windows, largest: bool) -> Tensor:
-    """The largest of each window, or its mean, for which padding does not count."""
     if not windows.kernel:
         return x.mean((2, 3), keepdim=True)
     padded, padding = _padded(x, windows, -torch.inf if largest else 0.0)

@@ -23,11 +23,13 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.space import Cell
-from surrogate_nas.space.mnasnet import STAGES, mnasnet
+from surrogate_nas.space.mnasnet import STAGES, MnasNet
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import distinct, table_of
+
+_SPACE = MnasNet()
 
 
 def read(name: str) -> Table:
@@ -48,14 +50,14 @@ def read_file(path: Path, name: str = "accel-imagenet") -> Table:
         ordered = [records[number] for number in sorted(records, key=int)]
         cells = [_cell(record["architecture"]) for record in ordered]
         different, places = distinct(cells)
-        table = table_of("accel", name, mnasnet(), ordered, cells)
+        table = table_of("accel", name, _SPACE, ordered, cells)
         if not name.endswith("-devices"):
             return table
         whole = np.all([np.isfinite(values) for values in table.columns.values()], axis=0)[places]
         return table_of(
             "accel",
             name,
-            mnasnet(),
+            _SPACE,
             [record for record, is_whole in zip(ordered, whole, strict=True) if is_whole],
             [cell for cell, is_whole in zip(cells, whole, strict=True) if is_whole],
             repeated=len(cells) - len(different),
@@ -68,4 +70,4 @@ def _cell(architecture: Mapping[str, Any]) -> Cell:
         tuple(architecture[f"block{i}_{what}"] for i in range(len(STAGES)))
         for what in ("l", "k", "e", "se")
     )
-    return mnasnet().decided(*decisions)
+    return _SPACE.decided(*decisions)

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.space import Cell
-from surrogate_nas.space.flexibert import flexibert
+from surrogate_nas.space.flexibert import FlexiBERT
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import table_of
+
+_SPACE = FlexiBERT()
 
 
 def read(name: str) -> Table:
@@ -40,7 +42,7 @@ def read_files(records: Path, proxies: Path, name: str = "bert-glue") -> Table:
             training["row"] = row
             if row["ID"] != str(training["id"]):
                 raise ValueError(f"row {row['ID']} is not of training {training['id']}")
-        return table_of("bert", name, flexibert(), trainings, cells)
+        return table_of("bert", name, _SPACE, trainings, cells)
 
 
 def _cell(architecture: dict[str, Any]) -> Cell:
@@ -55,4 +57,4 @@ def _cell(architecture: dict[str, Any]) -> Cell:
     }
     parts = [f"hidden_size={architecture['hidden_size']}", f"encoder_layers={len(layers)}"]
     parts += [f"{name}={'-'.join(values)}" for name, values in options.items()]
-    return flexibert().parse(f"flexibert({', '.join(parts)})")
+    return _SPACE.parse(f"flexibert({', '.join(parts)})")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from surrogate_nas.space import Cell, ChoiceSpace, Sampled, choices_of
-from surrogate_nas.space.graphgym import graphgym, graphgym_wide
+from surrogate_nas.space.graphgym import GraphGym, WideGraphGym
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading
@@ -87,7 +87,7 @@ def read_tasks(grid: str, *paths: Path) -> dict[str, _Task]:
     """Read the files of a grid, one a split, which list the same trainings in the same order."""
     import pandas as pd
 
-    space = graphgym_wide() if grid == "v1" else graphgym()
+    space = WideGraphGym() if grid == "v1" else GraphGym()
     with reading(paths[0].parent, "folder of GraphGym's results", "graphgym"):
         files = {
             _SPLITS[path.stem]: pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -130,12 +130,12 @@ def _cell(space: ChoiceSpace, row: pd.Series) -> Cell:
 
 
 def _table(name: str, grid: str, task: _Task) -> Table:
-    space = graphgym_wide() if grid == "v1" else graphgym()
+    space = WideGraphGym() if grid == "v1" else GraphGym()
     cells, places = distinct(task.cells)
     banner = "Nothing was held out: what is searched on is all that can be reported."
-    is_whole = grid != "v1" and len(cells) == len(graphgym())
+    is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
     if is_whole:
-        places = np.array([graphgym().index(cell) for cell in cells])[places]
+        places = np.array([space.cell(cell).index for cell in cells])[places]
     else:
         banner = f"{Sampled(space, choices_of(cells)).notice} {banner}"
     with reading(f"GraphGym's table of {name}", "table of results", "graphgym"):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled
-from surrogate_nas.space.nb101 import nb101
+from surrogate_nas.space.nb101 import NB101
 from surrogate_nas.space.nb101.graphs import all_hashes
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
@@ -48,12 +48,13 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
         all_places, all_numbers = (np.concatenate(each) for each in zip(*parts, strict=True))
         places, first = np.unique(all_places, return_index=True)
         numbers = all_numbers[first]
-    whole = len(places) == len(nb101())
-    space = nb101() if whole else Sampled(nb101(), nb101().choices[places])
+    every = NB101()
+    whole = len(places) == len(every)
+    space = every if whole else Sampled(every, every.choices[places])
     notice = (
         f"{space.notice} The others have no values here. " if isinstance(space, Sampled) else ""
     )
-    extent = f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(nb101()):,} cells"
+    extent = f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(every):,} cells"
     table = Table(
         name=name,
         space=space.definition,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from surrogate_nas.space.nbmr import nbmr
+from surrogate_nas.space.nbmr import NBMR
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading
@@ -29,5 +29,6 @@ def read_file(path: Path, name: str) -> Table:
     """Read one file of the benchmark."""
     with reading(path, "file of NAS-Bench-MR", "nbmr"):
         records = read_pickle_file(path)
-        cells = [nbmr().numbered(list(map(str, record["embedding"]))) for record in records]
-        return table_of("nbmr", name, nbmr(), records, cells)
+        space = NBMR()
+        cells = [space.numbered(list(map(str, record["embedding"]))) for record in records]
+        return table_of("nbmr", name, space, records, cells)

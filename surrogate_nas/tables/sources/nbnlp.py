@@ -17,7 +17,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from surrogate_nas.core.metrics import record_metric, score_metric
-from surrogate_nas.space.nbnlp import nbnlp
+from surrogate_nas.space.nbnlp import NBNLP
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading
@@ -40,7 +40,8 @@ def read_file(path: Path, name: str = "nbnlp-wikitext2") -> Table:
         with ZipFile(path) as archive:
             logs = [json.loads(archive.read(member)) for member in archive.namelist()]
         logs = [log for log in logs if log["status"] == "OK"]
-        trained = [nbnlp().parse(log["recepie"]) for log in logs]
+        space = NBNLP()
+        trained = [space.parse(log["recepie"]) for log in logs]
         curves = np.array([[log[key] for key in (*_LOSSES.values(), "wall_times")] for log in logs])
         curves[:, -1] = np.cumsum(curves[:, -1], axis=1)
         cells, places = distinct(trained)
@@ -51,7 +52,7 @@ def read_file(path: Path, name: str = "nbnlp-wikitext2") -> Table:
             singles[: len(one), place] = one[:_SINGLE]
         counts = np.bincount(places).astype(np.int16)
         several = int((counts > 1).sum())
-        table = table_of("nbnlp", name, nbnlp(), {}, trained, several=several)
+        table = table_of("nbnlp", name, space, {}, trained, several=several)
     described = "cross-entropy a word of WikiText-2, after each epoch"
     metrics = [score_metric(loss, "nats", "loss", described, table.source) for loss in _LOSSES]
     seconds = "up to an epoch, as recorded: whether evaluations are among them is not stated"

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.space import Cell
-from surrogate_nas.space.tabm import tabm
+from surrogate_nas.space.tabm import TabM
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import declared, read_once, reading
@@ -99,7 +99,7 @@ def _cell(settings: dict[str, Any]) -> Cell:
         embeddings = _EMBEDDINGS[numbers["type"]] + ("-lite" if numbers.get("lite") else "")
     is_shared = ensemble != "single" and settings.get("share_training_batches", True)
     batches = "shared" if is_shared else "own"
-    return tabm().parse(f"tabm(ensemble={ensemble}, embeddings={embeddings}, batches={batches})")
+    return _SPACE.parse(f"tabm(ensemble={ensemble}, embeddings={embeddings}, batches={batches})")
 
 
 def _record(report: dict[str, Any]) -> Record:
@@ -123,6 +123,7 @@ def _record(report: dict[str, Any]) -> Record:
     }
 
 
+_SPACE = TabM()
 _TUNED = ("params", "blocks", "width", "dropout", "learning_rate", "weight_decay")
 """What is the same of all seeds."""
 
@@ -146,7 +147,7 @@ def table_of_split(name: str, trainings: Trainings) -> Table:
         return table_of(
             "tabm",
             name,
-            tabm(),
+            _SPACE,
             columns,
             cells,
             data=name.removeprefix("tabm-"),

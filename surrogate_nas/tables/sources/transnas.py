@@ -21,8 +21,13 @@ from zipfile import ZipFile
 import numpy as np
 
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.transnas import transnas_macro, transnas_micro
-from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone, model_sizes
+from surrogate_nas.space.transnas import (
+    TransNASMacro,
+    TransNASMicro,
+    macro_backbone,
+    micro_backbone,
+    model_sizes,
+)
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import reading
@@ -47,10 +52,10 @@ def read_files(best: Path, last: Path, name: str) -> Table:
     import pandas as pd
 
     _, kind, task = name.split("-")
-    space = transnas_micro() if kind == "micro" else transnas_macro()
+    space = TransNASMicro() if kind == "micro" else TransNASMacro()
     with reading(best, "file of TransNAS-Bench-101", "transnas"):
         rows = pd.read_csv(best, float_precision="round_trip")
-        first = 0 if kind == "macro" else len(transnas_macro())
+        first = 0 if kind == "macro" else len(TransNASMacro())
         part = rows.iloc[first : first + len(space)]
         columns: dict[str, Values] = {key: part[key].to_numpy(float) for key in part}
     with reading(last, "file of TransNAS-Bench-101", "transnas"), ZipFile(last) as archive:
