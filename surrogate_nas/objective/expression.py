@@ -7,10 +7,8 @@ epochs of a metric, ``@`` a device, ``diversity`` the similarity to the cells of
 
 from __future__ import annotations
 
-import ast
 import math
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -22,20 +20,12 @@ from surrogate_nas.core.arguments import check_name, check_number, check_whole
 from surrogate_nas.core.errors import UserError
 
 DIVERSITY = "diversity"
-"""The name of the term that depends on what a run has found before."""
 
 
 def exact(number: float) -> str:
     """The shortest text that reads back as the same number."""
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
-
-
-def _check_name(name: object, epochs: object) -> None:
-    if not check_name("A metric", name):
-        raise UserError("A metric is named by text such as 'valid_error', not an empty one.")
-    if epochs is not None:
-        check_whole(f"The number of epochs of {name:.80}", epochs, most=None)
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,10 @@ class Term:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_name(self.metric, self.epochs)
+        if not check_name("A metric", self.metric):
+            raise UserError("A metric is named by text such as 'valid_error', not an empty one.")
+        if self.epochs is not None:
+            check_whole(f"The number of epochs of {self.metric:.80}", self.epochs, most=None)
         check_number("A weight", self.weight)
         if self.metric == DIVERSITY and self.epochs is not None:
             raise UserError("diversity is of a run, not of a training, so it takes no epochs.")
@@ -281,21 +274,18 @@ def diversity() -> Expression:
 
 
 _MAX_LENGTH = 2000
+_MOST_PARENTHESES = 50
 _NUMBER = r"(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
 _METRIC = r"([A-Za-z_]\w*(?:@\w[\w.-]*)?)\s*(?:\[\s*(\d+)\s*\])?"
 _LIMIT = re.compile(rf"{_METRIC}\s*([<>])=?\s*{_NUMBER}", re.ASCII)
 _TOLERANCE = re.compile(rf"{_NUMBER}\s*(%?)\s*{_METRIC}\s+per\s+{_NUMBER}\s*{_METRIC}", re.ASCII)
-_OF_DEVICE = re.compile(r"[A-Za-z_]\w*@\w[\w.-]*", re.ASCII)
 _ODD = re.compile(r"[^\w\s@.+*/()\[\],<>=%-]", re.ASCII)
-_AS_LETTERS = str.maketrans("@-.", "ʘǀǃ")
-_AS_WRITTEN = str.maketrans("ʘǀǃ", "@-.")
-"""Python reads a sum of metrics, once the names of devices are words to it."""
 
 
 def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression, ...]:
     """Read objectives separated by commas; the first one holds the limits of all."""
     sums, *limits = re.split(r"\bsubject\s+to\b", _checked(text), maxsplit=1)
-    first, *others = _sums(sums, text)
+    first, *others = _Reader(sums).objectives()
     limits += [subject_to] if subject_to else []
     for limit in limits:
         for name, epochs, relation, number in _joined(limit, _LIMIT, "latency@raspi4 <= 20"):
@@ -325,12 +315,12 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
         ...     print(error)
         Malformed expression: a product holds one metric at column 22: valid_error + params*⟨here⟩macs
     """  # noqa: E501
-    expression, *others = parse_several(text, subject_to)
-    if others:
+    several = parse_several(text, subject_to)
+    if len(several) > 1:
         raise UserError(
-            f"One objective is wanted here, not {1 + len(others)} with commas between them: {text}"
+            f"One objective is wanted here, not {len(several)} with commas between them: {text}"
         )
-    return expression
+    return several[0]
 
 
 def parse_tolerances(text: str) -> list[Tolerance]:
@@ -372,6 +362,8 @@ def _checked(text: object) -> str:
         )
     if len(text) > _MAX_LENGTH:
         raise UserError(f"An expression has at most {_MAX_LENGTH} characters, not {len(text)}.")
+    if text.count("(") > _MOST_PARENTHESES:
+        raise UserError(f"An expression has at most {_MOST_PARENTHESES} parentheses.")
     if odd := _ODD.search(text):
         raise _malformed(f"unexpected character {odd[0]!r}", text, odd.start())
     return re.sub(r"\s", " ", text)
@@ -392,60 +384,61 @@ def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple
         yield found.groups()
 
 
-def _sums(text: str, whole: str) -> list[Expression]:
-    spelled = _OF_DEVICE.sub(lambda name: name[0].translate(_AS_LETTERS), text)
-    body = spelled.lstrip()
-    before = len(spelled) - len(body)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            tree = ast.parse(body, mode="eval").body
-        several = isinstance(tree, ast.Tuple) and tree.elts
-        if body.rstrip().endswith(","):
-            raise _malformed("expected a metric after the comma", whole, len(spelled.rstrip()))
-        return [_sum(part) for part in several or [tree]]
-    except SyntaxError as error:
-        raise _malformed(error.msg, whole, before + (error.offset or len(body) + 1) - 1) from None
-    except _WrongError as error:
-        start = len(body.encode()[: error.node.col_offset].decode())
-        raise _malformed(error.message, whole, before + start) from None
-    except (RecursionError, MemoryError, OverflowError):
-        raise UserError("Malformed expression: it is too deep, or a number is too large.") from None
+class _Reader:
+    """Reads objectives by their grammar from left to right.
 
+    ``SUM, SUM``; a SUM is ``PRODUCT + PRODUCT``, a PRODUCT numbers and one metric or ``(SUM)`` with
+    ``*`` between.
+    """
 
-class _WrongError(Exception):
-    def __init__(self, message: str, node: ast.expr) -> None:
-        self.message = message
-        self.node = node
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = len(text) - len(text.lstrip())
 
+    def objectives(self) -> list[Expression]:
+        sums = [self._sum()]
+        while self._take(","):
+            sums.append(self._sum())
+        if self._place < len(self._text):
+            raise _malformed("expected '+', '*', ',' or the end", self._text, self._place)
+        return sums
 
-def _sum(node: ast.expr) -> Expression:
-    """A sum, or a product: numbers times exactly one metric or parenthesis."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _sum(node.left) + _sum(node.right)
-    factors = [node]
-    while isinstance(factors[0], ast.BinOp) and isinstance(factors[0].op, ast.Mult):
-        factors[:1] = [factors[0].left, factors[0].right]
-    weight = 1.0
-    inner: Expression | None = None
-    for factor in factors:
-        is_number = isinstance(factor, ast.Constant) and type(factor.value) in (int, float)
-        if is_number:
-            weight *= float(factor.value)  # type: ignore[attr-defined]
-        elif inner is not None:
-            raise _WrongError("a product holds one metric", factor)
-        else:
-            inner = _factor(factor)
-    if inner is None:
-        raise _WrongError("a number needs a metric to weigh, as in 0.1*params", node)
-    return inner * weight
+    def _sum(self) -> Expression:
+        total = self._product()
+        while self._take(r"\+"):
+            total = total + self._product()
+        return total
 
+    def _product(self) -> Expression:
+        weight = 1.0
+        inner: Expression | None = None
+        is_more = True
+        while is_more:
+            if number := self._take(_NUMBER):
+                weight *= float(number[1])
+            elif inner is None:
+                inner = self._factor()
+            else:
+                raise _malformed("a product holds one metric", self._text, self._place)
+            is_more = self._take(r"\*") is not None
+        if inner is None:
+            raise _malformed(
+                "a number needs a metric to weigh, as in 0.1*params", self._text, self._place
+            )
+        return inner * weight
 
-def _factor(node: ast.expr) -> Expression:
-    match node:
-        case ast.Name(id=name):
-            return metric(name.translate(_AS_WRITTEN))
-        case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=int(epochs))):
-            return metric(name.translate(_AS_WRITTEN), epochs)
-        case ast.BinOp(op=ast.Add() | ast.Mult()):
-            return _sum(node)
-    raise _WrongError("expected a number, a metric or '('", node)
+    def _factor(self) -> Expression:
+        if found := self._take(_METRIC):
+            return metric(found[1], int(found[2]) if found[2] else None)
+        if not self._take(r"\("):
+            raise _malformed("expected a number, a metric or '('", self._text, self._place)
+        total = self._sum()
+        if not self._take(r"\)"):
+            raise _malformed("expected '+', '*' or ')'", self._text, self._place)
+        return total
+
+    def _take(self, pattern: str) -> re.Match[str] | None:
+        """What stands next, if it fits a pattern; the space behind it is taken too."""
+        found = re.compile(rf"{pattern}\s*", re.ASCII).match(self._text, self._place)
+        self._place = found.end() if found else self._place
+        return found

@@ -76,23 +76,19 @@ class FreeTerms:
             n_objectives: How many objectives there are.
             seed: The training seed that answers are read for, or ``"mean"``.
         """
-        free = [_free(benchmark, question, seed) for question in questions]
+        free = [untrained(benchmark, question, seed) for question in questions]
         penalties: list[list[tuple[float, Free]]] = [[] for _ in range(n_objectives)]
         whole = [True] * n_objectives
-        named: list[tuple[str, Free | None]] = []
         for term, function in zip(terms, free, strict=False):
             if function is None or term.is_loss:
                 whole[term.part] = False
             else:
                 penalties[term.part].append((term.coefficient, function))
-            if not term.is_loss:
-                named.append((term.name, function))
-        limits = []
-        for constraint, place, scale in constraints:
-            function = free[place]
-            named.append((str(constraint), function))
-            if function is not None:
-                limits.append((constraint, function, scale))
+        named = [
+            *((t.name, f) for t, f in zip(terms, free, strict=False) if not t.is_loss),
+            *((str(constraint), free[place]) for constraint, place, _ in constraints),
+        ]
+        limits = [(limit, f, scale) for limit, at, scale in constraints if (f := free[at])]
         metrics, proxies = _readable(benchmark, seed)
         return cls(
             terms=tuple(name for name, function in named if function is not None),
@@ -150,7 +146,8 @@ class FreeTerms:
         return f"<Known {', '.join(self.terms) or 'nothing'}>"
 
 
-def _free(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
+def untrained(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
+    """What tells a metric of cells without a training; None where only a training does."""
     if question.epochs is not None or benchmark.metric(question.metric).is_loss:
         return None
     return benchmark.free(question, seed)
@@ -158,18 +155,14 @@ def _free(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
 
 def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[str, ...]]:
     """The metrics that any strategy may read: analytic ones and proxies; the names of proxies."""
-    readable = {}
-    proxies = []
-    for metric in benchmark.metrics:
-        is_proxy = metric.quantity == "proxy"
-        if (
-            metric.kind != "search"
-            or metric.epochs
-            or not (is_proxy or metric.name in benchmark.space.analytic)
-        ):
-            continue
-        free = benchmark.free(Question(metric.name, None), seed)
-        if free is not None:
-            readable[metric.name] = free
-            proxies += [metric.name] if is_proxy else []
+    analytic = benchmark.space.analytic
+    readable = {
+        metric.name: free
+        for metric in benchmark.metrics
+        if metric.kind == "search"
+        and not metric.epochs
+        and (metric.quantity == "proxy" or metric.name in analytic)
+        and (free := benchmark.free(Question(metric.name, None), seed))
+    }
+    proxies = (name for name in readable if benchmark.metric(name).quantity == "proxy")
     return readable, tuple(proxies)

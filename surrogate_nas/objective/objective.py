@@ -36,7 +36,7 @@ from surrogate_nas.objective.expression import (
     exact,
     parsed,
 )
-from surrogate_nas.objective.known import FreeTerms
+from surrogate_nas.objective.known import FreeTerms, untrained
 from surrogate_nas.objective.seeds import (
     Draw,
     SingleSeeds,
@@ -49,7 +49,6 @@ from surrogate_nas.objective.seeds import (
 from surrogate_nas.objective.terms import (
     BoundTerm,
     Scores,
-    is_size,
     loss_divisor,
 )
 from surrogate_nas.objective.tolerance import weighed
@@ -72,12 +71,11 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+_COMPUTED = ("_space_scores", "known", "unreachable")
 CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""
 _LONGEST_SPACE = 100_000
-"""Characters of a space's definition that a folder of results repeats; some list thousands of
-cells.
-"""
+_NOTHING = 1e-100
 
 
 class Objective:
@@ -160,8 +158,8 @@ class Objective:
         if tolerance is not None:
             if len(objectives) > 1:
                 raise UserError("A tolerance weighs the terms of one objective, not of several.")
-            expression, told = weighed(objectives[0], tolerance, benchmark, self.seed)
-            objectives = (expression,)
+            weighted, told = weighed(objectives[0], tolerance, benchmark, self.seed)
+            objectives = (weighted,)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
@@ -291,15 +289,11 @@ class Objective:
         )
 
     def _median_of(self, question: Question) -> str:
-        sample = self.benchmark.reference_sample(question)
-        if not len(sample):
+        n = len(self.benchmark.reference_sample(question))
+        if not n:
             return "a typical value, as the benchmark's author says"
-        whole = len(sample) == self.benchmark.space.size
-        return (
-            "median over the space"
-            if whole
-            else f"median over a fixed sample of {len(sample):,} cells"
-        )
+        is_whole = n == self.benchmark.space.size
+        return f"median over {'the space' if is_whole else f'a fixed sample of {n:,} cells'}"
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         self._check_visible(name)
@@ -308,8 +302,7 @@ class Objective:
         return question
 
     def _check_visible(self, name: str) -> None:
-        is_final = self.benchmark.metric(name).kind == "final"
-        if is_final and name not in self.search_on_final:
+        if self.benchmark.metric(name).kind == "final" and name not in self.search_on_final:
             raise UserError(
                 f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched"
                 " on. Search on a training or validation metric, or declare a study of it with"
@@ -335,16 +328,15 @@ class Objective:
         resolved = Constraint(
             question.metric, question.epochs, constraint.relation, constraint.limit
         )
-        needs_no_median = self.benchmark.is_dear(question.metric) and is_size(constraint.limit)
-        median = 0.0 if needs_no_median else self.benchmark.scale(question, self.seed)[0]
-        sizes = (abs(size) for size in (constraint.limit, median) if is_size(size))
-        return resolved, len(self._questions) - 1, next(sizes, 1.0)
+        scale = abs(constraint.limit)
+        if not scale > _NOTHING or not self.benchmark.is_dear(question.metric):
+            median = abs(self.benchmark.scale(question, self.seed)[0])
+            scale = next((size for size in (scale, median) if size > _NOTHING), 1.0)
+        return resolved, len(self._questions) - 1, scale
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("_space_scores", "known", "unreachable")
-        return {key: value for key, value in self.__dict__.items() if key not in left_out} | {
-            "_seeds": {}
-        }
+        kept = {k: v for k, v in self.__dict__.items() if k not in _COMPUTED}
+        return kept | {"_seeds": {}}
 
     def __str__(self) -> str:
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
@@ -524,10 +516,12 @@ class Objective:
         for epochs in self.fidelities:
             names: tuple[str, ...] = ()
             for metric in self.benchmark.metrics:
-                whole = metric.n_cells < 0 or metric.n_cells >= self.benchmark.space.size
-                has_direction = metric.quantity != "undeclared"
-                searched = metric.kind == "search" and epochs in metric.epochs and whole
-                if searched and has_direction and self._holds(epochs, (*names, metric.name)):
+                is_whole = metric.n_cells < 0 or metric.n_cells >= self.benchmark.space.size
+                if (
+                    (metric.kind == "search" and epochs in metric.epochs and is_whole)
+                    and metric.quantity != "undeclared"
+                    and self._holds(epochs, (*names, metric.name))
+                ):
                     names = (*names, metric.name)
             by_epochs[epochs] = names
         return by_epochs
@@ -595,9 +589,8 @@ class Objective:
             questions: What `questions` gave; None for the objective's own.
         """
         own = [self.benchmark.space.cell(cell) for cell in cells]
-        if questions is None:
-            questions = self._questions
-        return self.benchmark.measure(own, questions, self.seed)
+        asked = self._questions if questions is None else questions
+        return self.benchmark.measure(own, asked, self.seed)
 
     def seen(
         self,
@@ -642,8 +635,7 @@ class Objective:
         Returns:
             The value in its own unit; None where only a training tells it.
         """
-        is_trained = question.epochs is not None or self.benchmark.metric(question.metric).is_loss
-        free = None if is_trained else self.benchmark.free(question, self.seed)
+        free = untrained(self.benchmark, question, self.seed)
         return None if free is None else float(free([cell])[0])
 
     def single_seeds(self, questions: Sequence[Question] | None = None) -> SingleSeeds | None:
@@ -652,9 +644,7 @@ class Objective:
         Args:
             questions: What `questions` gave; None for the objective's own.
         """
-        if questions is None:
-            questions = self._questions
-        key = tuple(questions)
+        key = tuple(self._questions if questions is None else questions)
         if key not in self._seeds:
             self._seeds[key] = SingleSeeds.of(self.benchmark, key)
         return self._seeds[key]
@@ -694,14 +684,12 @@ class Objective:
             vector = np.zeros((len(values), self.parts))
             for term, column in zip(self.terms, values.T, strict=False):
                 vector[:, term.part] += term.score(column)
-        feasible = np.ones(len(values), dtype=bool)
-        if self.constraints:
-            violation = np.zeros(len(values))
-            for constraint, column, scale in self.constraints:
-                violation += constraint.excess(values[:, column]) / scale
-            feasible = violation == 0.0
-            score = np.where(feasible, score, self.bound + violation)
-            vector = np.where(feasible[:, None], vector, np.array(self.bounds) + violation[:, None])
+        violation = np.zeros(len(values))
+        for constraint, column, scale in self.constraints:
+            violation += constraint.excess(values[:, column]) / scale
+        feasible = violation == 0.0
+        score = np.where(feasible, score, self.bound + violation)
+        vector = np.where(feasible[:, None], vector, np.array(self.bounds) + violation[:, None])
         return Scores(score, loss, penalty, feasible, vector)
 
     def combine_one(
@@ -740,10 +728,10 @@ class Objective:
     @cached_property
     def unreachable(self) -> str:
         """A sentence on a limit that no cell keeps; empty if there is none or that is unknown."""
-        cells = self.benchmark.space.reference_sample
         space = self.benchmark.space
         if not self.constraints:
             return ""
+        cells = space.reference_sample
         if self.benchmark.has_columns:
             table = self.measure(cells).values
             limits = [(constraint, table[:, column]) for constraint, column, _ in self.constraints]
@@ -755,11 +743,8 @@ class Objective:
         none = "No cell" if len(cells) == space.size else f"None of {len(cells):,} random cells"
         for constraint, values, excess in broken:
             if not (excess == 0).any():
-                nearest = (
-                    float(values[int(np.nanargmin(excess))])
-                    if np.isfinite(excess).any()
-                    else math.nan
-                )
+                finite = np.where(np.isfinite(excess), excess, np.inf)
+                nearest = float(values[int(finite.argmin())])
                 return (
                     f"{none} of {space.name} keeps {constraint}; the nearest value is"
                     f" {nearest:,.6g}."

@@ -16,15 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, available
-from surrogate_nas.benchmarks.base import SeedPolicy
+from surrogate_nas.benchmarks.base import SeedPolicy, Values
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.terms import Scores
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Seed
-
-Values = NDArray[np.float64]
-"""Metrics in their own units, of any shape."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,7 @@ class SingleSeeds:
         numbers = sorted(set.intersection(*by_question))
         if not numbers:
             return None
-        columns = []
-        for seed in numbers:
-            columns.append([benchmark.column(*questions[place], seed) for place in trained])
+        columns = [[benchmark.column(*questions[at], seed) for at in trained] for seed in numbers]
         values = np.moveaxis(np.array(columns), 2, 0)
         return cls(np.array(numbers), np.array(trained), values, np.isfinite(values).all(axis=2))
 
@@ -143,9 +138,11 @@ class Draw:
             UserError: A cell has no single seed for all questions.
         """
         index = np.array([cell.index for cell in cells], dtype=np.intp)
-        if not seeds.held[index].any(axis=1).all():
-            lacking = cells[int(np.flatnonzero(~seeds.held[index].any(axis=1))[0])]
-            raise UserError(f"No single seed is held for {lacking}, so none can be drawn.")
+        lacking = np.flatnonzero(~seeds.held[index].any(axis=1))
+        if len(lacking):
+            raise UserError(
+                f"No single seed is held for {cells[lacking[0]]}, so none can be drawn."
+            )
         return np.asarray(
             seeds.rows(index, means)[np.arange(len(cells)), self.places(seeds, cells)]
         )
@@ -188,13 +185,11 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
         )
     seeds = SingleSeeds.of(benchmark, questions)
     if seeds is None:
-        there = (
-            ", ".join(entry["name"] for entry in available() if entry.get("seeds"))
-            or "none of those that are here"
-        )
+        there = ", ".join(entry["name"] for entry in available() if entry.get("seeds"))
         raise UserError(
             f"{benchmark.name} holds no single seeds of {asked}, so none can be drawn "
-            f"(--seed-policy mean reads the mean); benchmarks with single seeds: {there}."
+            "(--seed-policy mean reads the mean); benchmarks with single seeds:"
+            f" {there or 'none of those that are here'}."
         )
     means = [benchmark.column(*questions[place]) for place in seeds.trained]
     lacking = int((np.isfinite(means).all(axis=0) & ~seeds.held.any(axis=1)).sum())

@@ -152,16 +152,9 @@ def _goal(objective: Objective, kind: str) -> SupernetLoss:
     from surrogate_nas.training.supernet.supernet import SupernetLoss
 
     if objective.parts > 1 or objective.constraints or objective.has_history:
-        what = (
-            "several objectives"
-            if objective.parts > 1
-            else "limits"
-            if objective.constraints
-            else "diversity"
-        )
         raise UserError(
             "A one-shot strategy minimises one sum L + λR by its gradient; it knows nothing of"
-            f" {what}."
+            " several objectives, limits and diversity."
         )
     losses = [term for term in objective.terms if term.is_loss]
     split, _, quantity = losses[0].name.partition("[")[0].partition("_")

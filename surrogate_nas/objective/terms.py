@@ -12,7 +12,6 @@ from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.metrics import FRACTION, Metric
 
 _PERCENT = 100.0
-_NOTHING = 1e-100
 
 _Values = TypeVar("_Values", float, NDArray[np.float64])
 
@@ -76,11 +75,6 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
         is_fraction = metric.unit == FRACTION
         return (1.0, "a fraction") if is_fraction else (_PERCENT, "% to a fraction")
     return 1.0, f"in {metric.unit}" if metric.unit else "as it is"
-
-
-def is_size(number: float) -> bool:
-    """Whether a number is large enough to divide by."""
-    return abs(number) > _NOTHING
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,10 @@ def test_a_weight_is_finite_and_not_negative() -> None:
 
 def test_an_error_message_points_at_the_place() -> None:
     for text, said in (
-        ("params macs", "invalid syntax at column 8: params ⟨here⟩macs"),
+        ("params macs", "expected .* or the end at column 8: params ⟨here⟩macs"),
+        ("(valid_error, params)", r"expected .* or '\)' at column 13: \(valid_error⟨here⟩, params"),
+        ("valid_error, ", "expected a number, a metric or '.' at column 14"),
+        ("2*3 + params", "a number needs a metric"),
         ("2*params*latency@a.b", r"one metric at column 10: 2\*params\*⟨here⟩latency@a.b"),
     ):
         with pytest.raises(UserError, match=said):
