@@ -41,7 +41,6 @@ _DIGITS = {"cost": 3}
 """How many a metric's numbers keep, by quantity."""
 _DIGITS_ELSE = 4
 _LEAST = 1e-290
-"""What is smaller is kept as 0."""
 _SHIFT = 1 << 16
 _MIDDLE = 1 << 15
 _POWERS = 1 << 10

@@ -59,7 +59,6 @@ the metric's unit, kind and quantity: what does not depend on the file that the 
 on what else that holds.
 """
 _SHORT = 16
-"""Hexadecimal digits of such a digest."""
 
 
 class ColumnKey(NamedTuple):
@@ -277,7 +276,6 @@ first cell.
 """
 
 Values = NDArray[np.float64]
-"""A column, shape ``(len(space),)``."""
 
 
 @dataclass

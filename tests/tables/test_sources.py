@@ -255,12 +255,15 @@ def hostile_pickles(target: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", hostile_pickles(Path("x")))
-def test_hostile_pickles_are_refused_and_not_executed(name: str, tmp_path: Path) -> None:
+def test_hostile_pickles_are_refused_and_not_executed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "harm"
     path = tmp_path / "data.anb"
     path.write_bytes(hostile_pickles(target)[name])
+    monkeypatch.setattr(analog, "package_folder", lambda _: tmp_path)
     with pytest.raises(UserError, match="refused"):
-        analog.read_file(path)
+        analog.read("analog-cifar10")
     with pytest.raises(UserError, match="refused"):
         read_mini(path)
     assert not target.exists()

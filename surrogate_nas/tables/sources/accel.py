@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.mnasnet import STAGES, MnasNet
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import distinct, table_of
 
 _SPACE = MnasNet()
@@ -34,13 +32,7 @@ _SPACE = MnasNet()
 
 def read(name: str) -> Table:
     """Read the fetched archive into a table on the sampled space of its architectures."""
-    (path,) = fetching.fetched("accel")
-    return read_file(path, name)
-
-
-def read_file(path: Path, name: str = "accel-imagenet") -> Table:
-    """Read an archive of the benchmark's records."""
-    with reading(path, "file of Accel-NASBench", "accel"):
+    with fetching.opened("accel") as (path,):
         records: dict[str, Any] = {}
         with tarfile.open(path) as archive:
             for member in archive:
@@ -65,7 +57,6 @@ def read_file(path: Path, name: str = "accel-imagenet") -> Table:
 
 
 def _cell(architecture: Mapping[str, Any]) -> Cell:
-    """The cell of a record's twenty-eight decisions."""
     decisions = (
         tuple(architecture[f"block{i}_{what}"] for i in range(len(STAGES)))
         for what in ("l", "k", "e", "se")

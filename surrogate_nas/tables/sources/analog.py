@@ -7,8 +7,6 @@ never executed.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table
@@ -23,11 +21,7 @@ class _Record:
 
 def read(name: str) -> Table:
     """Read the installed package's file into a table."""
-    return read_file(package_folder(package_of("analog")) / "data.anb", name)
-
-
-def read_file(path: Path, name: str = "analog-cifar10") -> Table:
-    """Read a file of the package's format."""
+    path = package_folder(package_of("analog")) / "data.anb"
     allowed = {
         "analognasbench.data.Architecture": _Record,
         "analognasbench.data.DriftMeasurement": _Record,

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 from typing import Any
 
 from surrogate_nas.space import Cell
 from surrogate_nas.space.flexibert import FlexiBERT
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import table_of
 
 _SPACE = FlexiBERT()
@@ -27,16 +25,9 @@ _SPACE = FlexiBERT()
 
 def read(name: str) -> Table:
     """Read the fetched files into a table on the sampled space of its encoders."""
-    records, proxies = fetching.fetched("bert")
-    return read_files(records, proxies, name)
-
-
-def read_files(records: Path, proxies: Path, name: str = "bert-glue") -> Table:
-    """Read the benchmark's file and that of the proxies, which lists the same trainings."""
-    with reading(records, "file of NAS-Bench-BERT", "bert"):
+    with fetching.opened("bert") as (records, proxies):
         trainings = json.loads(records.read_bytes())
         cells = [_cell(training["hparams"]["model_hparam_overrides"]) for training in trainings]
-    with reading(proxies, "file of NAS-Bench-BERT", "bert"):
         rows = csv.DictReader(proxies.read_text(errors="replace").splitlines())
         for training, row in zip(trainings, rows, strict=True):
             training["row"] = row
@@ -46,7 +37,6 @@ def read_files(records: Path, proxies: Path, name: str = "bert-glue") -> Table:
 
 
 def _cell(architecture: dict[str, Any]) -> Cell:
-    """The cell of a record's architecture, read as the space's text of it."""
     layers = architecture["nas_config"]["encoder_layers"]
     options = {
         "operation": [f"{x['operation_type']}_{x['operation_parameter']}" for x in layers],

@@ -109,7 +109,10 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(records, Mapping):
             raw = records[path[0]]
         else:
-            raw = [reduce(_of, path, record) for record in records]
+            raw = [
+                reduce(lambda held, key: None if held is None else held[key], path, record)
+                for record in records
+            ]
         numbers = CONVERSIONS[self.convert](np.asarray(raw, dtype=np.float64), self.by)
         is_finite = np.isfinite(numbers)
         if self.worst:
@@ -285,7 +288,3 @@ def means_by_cell(
     sums = np.bincount(places, np.where(is_finite, values, 0.0), minlength=n_cells)
     means: Values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return means, counts.astype(np.int16)
-
-
-def _of(held: Any, key: str) -> Any:
-    return None if held is None else held[key]

@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from pathlib import Path
@@ -29,7 +29,14 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
 from surrogate_nas.files import home, locked, replacing
 from surrogate_nas.files.paths import printable
-from surrogate_nas.tables.sources.base import SOURCES, declared, manifest, source_of, sources
+from surrogate_nas.tables.sources.base import (
+    SOURCES,
+    declared,
+    manifest,
+    reading,
+    source_of,
+    sources,
+)
 
 if TYPE_CHECKING:
     from surrogate_nas.tables import Table
@@ -39,7 +46,6 @@ _PATIENCE_SECONDS = 60
 _CHUNK = 1 << 20
 Progress = Callable[[int, int], None]
 Downloader = Callable[..., None]
-"""Called with an address, the file to write, and pooch's own object."""
 
 
 def fetchable() -> list[str]:
@@ -126,6 +132,14 @@ def fetched(source: str, pattern: str = "*") -> list[Path]:
             raise UserError(f"{printable(path)} was altered: run snas data fetch {source}.")
         paths.append(path)
     return paths
+
+
+@contextmanager
+def opened(source: str, pattern: str = "*") -> Iterator[list[Path]]:
+    """The fetched files of a source while they are read; what is wrong with them is one line."""
+    paths = fetched(source, pattern)
+    with reading(" and ".join(map(printable, paths)), f"file of {source}", source):
+        yield paths
 
 
 @lru_cache(maxsize=256)

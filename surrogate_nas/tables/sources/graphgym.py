@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SPLITS = {"train": "train", "val": "valid", "test": "test"}
-"""By the name of its file."""
 _WORDS = {"node_clustering_coefficient": "clustering", "graph_path_len": "pathlen"}
 _FEATURES = {
     "node_const": "a constant",

@@ -12,7 +12,7 @@ latencies say of it is noise. Devices whose files may be missing are read where 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +31,19 @@ _LATENCY = "efficiency_observations_*"
 _ENERGY = "efficiency_energy_observations_tracker_*"
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _WATT_HOURS = 1000.0
-_Folders = Mapping[str, list[Path]]
 _Choices = tuple[int, ...]
+
+
+def _folders() -> dict[str, list[Path]]:
+    folders = defaultdict[str, list[Path]](list)
+    for path in [*fetching.fetched("hwgpt"), *fetching.optional("hwgpt")]:
+        folders[path.parent.name].append(path)
+    return folders
 
 
 def read(name: str) -> Table:
     """Read the fetched files of a scale into a table on the sampled space of its architectures."""
-    folders = defaultdict[str, list[Path]](list)
-    for path in [*fetching.fetched("hwgpt"), *fetching.optional("hwgpt")]:
-        folders[path.parent.name].append(path)
-    return read_files(folders, name)
-
-
-def read_files(folders: _Folders, name: str) -> Table:
-    """Read the files of a scale, by the names of their folders."""
+    folders = _folders()
     words = declaration("hwgpt").tables[name]
     space = space_named(f"gpt-{words['scale']}")
     assert isinstance(space, GPT)
@@ -101,7 +100,6 @@ def _records(path: Path, space: GPT) -> Iterator[tuple[_Choices, dict[str, Any]]
 
 
 def _choices(architecture: dict[str, Any], space: GPT) -> _Choices:
-    """The choices of a record's architecture."""
     n = architecture["sample_n_layer"]
     choices: list[int] = []
     for one in space.decisions:

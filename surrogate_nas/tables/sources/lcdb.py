@@ -65,7 +65,6 @@ _DIGITS = 1e4
 """Scores and seconds are rounded to four decimals; they are kept as whole numbers of these."""
 _MISSING = np.iinfo(np.int32).min
 _ROWS = 200_000
-"""Of a spreadsheet in memory at a time."""
 
 
 class _Kind(NamedTuple):
@@ -146,7 +145,6 @@ def _scores(file: IO[bytes]) -> Scores:
 
 
 def _whole(values: Values) -> NDArray[np.int32]:
-    """Numbers as whole ones of the fourth decimal."""
     known = np.isfinite(values)
     numbers = np.rint(np.where(known, values, 0.0) * _DIGITS)
     return np.where(known, numbers, _MISSING).astype(np.int32)

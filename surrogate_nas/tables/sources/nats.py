@@ -30,7 +30,6 @@ from surrogate_nas.tables.sources.official import (
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 PREFIXES = {TOPOLOGY.space: "nats", SIZE.space: "nats-size"}
-"""What the names of the tables begin with, by the records' space."""
 _RECORD = re.compile(r"\d{6}\.pickle\.pbz2")
 _META = "meta.pickle.pbz2"
 _MOST = 64_000_000

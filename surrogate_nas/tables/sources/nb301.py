@@ -134,7 +134,6 @@ def _code() -> tuple[dict[str, tuple[int, dict[str, int]]], NDArray[np.int32]]:
 
 
 def _content(name: str) -> bytes:
-    """What a fetched file holds."""
     (path,) = fetching.fetched(_SOURCE, f"*/{name}")
     return path.read_bytes()
 

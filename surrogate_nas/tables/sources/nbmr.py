@@ -9,25 +9,17 @@ search looks at, and nothing is left to report by.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from surrogate_nas.space.nbmr import NBMR
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import table_of
 from surrogate_nas.tables.sources.pickles import read_pickle_file
 
 
 def read(name: str) -> Table:
     """Read a task's fetched file into a table on the sampled space of its architectures."""
-    (path,) = fetching.fetched("nbmr", f"*/{name.removeprefix('nbmr-')}/trainval.pkl")
-    return read_file(path, name)
-
-
-def read_file(path: Path, name: str) -> Table:
-    """Read one file of the benchmark."""
-    with reading(path, "file of NAS-Bench-MR", "nbmr"):
+    pattern = f"*/{name.removeprefix('nbmr-')}/trainval.pkl"
+    with fetching.opened("nbmr", pattern) as (path,):
         records = read_pickle_file(path)
         space = NBMR()
         cells = [space.numbered(list(map(str, record["embedding"]))) for record in records]

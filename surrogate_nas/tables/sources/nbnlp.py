@@ -11,7 +11,6 @@ of the logs; a mean is over all of them, and the first three stand for themselve
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -20,7 +19,6 @@ from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.space.nbnlp import NBNLP
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import distinct, table_of
 
 EPOCHS = 50
@@ -30,13 +28,7 @@ _LOSSES = {"train_loss": "train_losses", "valid_loss": "val_losses", "test_loss"
 
 def read(name: str) -> Table:
     """Read the fetched archive into a table on the sampled space of its cells."""
-    (path,) = fetching.fetched("nbnlp")
-    return read_file(path, name)
-
-
-def read_file(path: Path, name: str = "nbnlp-wikitext2") -> Table:
-    """Read an archive of the benchmark's logs."""
-    with reading(path, "file of NAS-Bench-NLP", "nbnlp"):
+    with fetching.opened("nbnlp") as (path,):
         with ZipFile(path) as archive:
             logs = [json.loads(archive.read(member)) for member in archive.namelist()]
         logs = [log for log in logs if log["status"] == "OK"]

@@ -19,14 +19,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 from surrogate_nas.space.scan import scan_llm, scan_tabpfn, scan_vlm
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import declaration, table_of
 
 _WITHIN = 0.05
@@ -37,19 +35,13 @@ Training = Mapping[str, Any]
 
 def read(name: str) -> Table:
     """Read the fetched wheel into a table on the sampled space of its configurations."""
-    (path,) = fetching.fetched("scan")
-    return read_file(path, name)
-
-
-def read_file(path: Path, name: str) -> Table:
-    """Read a wheel of the package."""
     make, space = {
         "scan-llm": (_llm, scan_llm()),
         "scan-vlm": (_vlm, scan_vlm()),
         "scan-tabpfn": (_tabpfn, scan_tabpfn()),
     }[name]
     with (
-        reading(path, "wheel of scan-bench", "scan"),
+        fetching.opened("scan") as (path,),
         ZipFile(path) as archive,
         archive.open(f"scan_bench/{declaration('scan').tables[name]['file']}") as packed,
     ):

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 1_000
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", *_PARQUET)
-"""Of the files that are read here."""
 CELL_COLUMN = "cell"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
 _COLUMN = re.compile(
@@ -380,7 +379,6 @@ def _numbers(entries: pd.Series[str], metric: Metric, wrong: _Wrong) -> NDArray[
 
 
 def _refused(path: Path, wrong: _Wrong, advice: str) -> UserError:
-    """Say what is wrong, the first few in full."""
     ordered = sorted(wrong, key=lambda one: one[0])
     shown = "; ".join(f"row {row + 1}: {why}" for row, why in islice(ordered, _SHOWN))
     more = f" (and {len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""

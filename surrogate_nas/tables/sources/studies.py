@@ -292,7 +292,6 @@ def _values(name: str, distribution: BaseDistribution) -> Sequence[Any]:
 
 
 def _space_of(name: str, columns: Mapping[str, Sequence[Any]]) -> ChoiceSpace:
-    """The space that a study's parameters make."""
     for parameter, values in columns.items():
         if len(values) > 127:
             raise UserError(
@@ -309,7 +308,6 @@ def _cell(
     space: ChoiceSpace,
     columns: Mapping[str, Sequence[Any]],
 ) -> Cell:
-    """The cell of a trial's parameters."""
     if set(columns) != set(space.positions):
         raise UserError(
             f"The study has the parameters {printable(', '.join(columns))}; the space {space.name}"

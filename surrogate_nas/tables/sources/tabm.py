@@ -91,7 +91,6 @@ def named(data: str) -> str:
 
 
 def _cell(settings: dict[str, Any]) -> Cell:
-    """The family of a configuration."""
     ensemble = _ENSEMBLES[settings["arch_type"]]
     numbers = settings.get("num_embeddings")
     embeddings = "none"
@@ -103,7 +102,6 @@ def _cell(settings: dict[str, Any]) -> Cell:
 
 
 def _record(report: dict[str, Any]) -> Record:
-    """The numbers that are taken of a report."""
     record: Record = {}
     for split, metrics in report["metrics"].items():
         for field, value in metrics.items():
@@ -125,7 +123,6 @@ def _record(report: dict[str, Any]) -> Record:
 
 _SPACE = TabM()
 _TUNED = ("params", "blocks", "width", "dropout", "learning_rate", "weight_decay")
-"""What is the same of all seeds."""
 
 
 def table_of_split(name: str, trainings: Trainings) -> Table:

@@ -14,7 +14,6 @@ names its architectures. Both spaces here list their cells in the order of these
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
@@ -30,7 +29,6 @@ from surrogate_nas.space.transnas import (
 )
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import declaration, table_of
 
 _BEST = "Zhenhan-Huang/NASGraph-Public"
@@ -40,25 +38,17 @@ _ARCHIVES = {"micro": "all_benchmarks_zen.zip", "macro": "tnb101_macro_zen.zip"}
 
 
 def read(name: str) -> Table:
-    """Assemble the table of a benchmark from the fetched files."""
-    _, kind, task = name.split("-")
-    (best,) = fetching.fetched("transnas", f"*/transbench101_{task}.csv")
-    (last,) = fetching.fetched("transnas", f"*/{_ARCHIVES[kind]}")
-    return read_files(best, last, name)
-
-
-def read_files(best: Path, last: Path, name: str) -> Table:
-    """Assemble a table from the file of the maxima and the archive of the final epochs."""
+    """Assemble the table of a benchmark from the maxima over epochs and the final epochs."""
     import pandas as pd
 
     _, kind, task = name.split("-")
     space = TransNASMicro() if kind == "micro" else TransNASMacro()
-    with reading(best, "file of TransNAS-Bench-101", "transnas"):
+    with fetching.opened("transnas", f"*/transbench101_{task}.csv") as (best,):
         rows = pd.read_csv(best, float_precision="round_trip")
         first = 0 if kind == "macro" else len(TransNASMacro())
         part = rows.iloc[first : first + len(space)]
         columns: dict[str, Values] = {key: part[key].to_numpy(float) for key in part}
-    with reading(last, "file of TransNAS-Bench-101", "transnas"), ZipFile(last) as archive:
+    with fetching.opened("transnas", f"*/{_ARCHIVES[kind]}") as (last,), ZipFile(last) as archive:
         records: dict[str, Any] = {
             record["arch"]: record["val_accuracy"]
             for member in archive.namelist()

@@ -10,14 +10,12 @@ one of one seed, and one evaluation of it is all that there is.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from surrogate_nas.space import Cell, space_named
 from surrogate_nas.space.layered import Layered
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import reading
 from surrogate_nas.tables.sources.declaration import declaration, table_of
 from surrogate_nas.tables.sources.pickles import read_pt
 
@@ -25,24 +23,17 @@ from surrogate_nas.tables.sources.pickles import read_pt
 def read(name: str) -> Table:
     """Read the fetched files of a space into a table on its sampled space."""
     wanted = declaration("vitbench").tables[name]["files"]
-    return read_files([path for path in fetching.fetched("vitbench") if path.name in wanted], name)
-
-
-def read_files(paths: list[Path], name: str) -> Table:
-    """Read files of the benchmark."""
     space = space_named("pit" if name == "vitbench-pit" else "autoformer")
     assert isinstance(space, Layered)
     records: list[Any] = []
-    for path in paths:
-        with reading(path, "file of ViT-Bench-101", "vitbench"):
-            records += read_pt(path)
-    with reading(paths[0], "file of ViT-Bench-101", "vitbench"):
+    with fetching.opened("vitbench") as paths:
+        for path in paths:
+            records += read_pt(path) if path.name in wanted else []
         cells = [_cell(record["arch"], space) for record in records]
         return table_of("vitbench", name, space, records, cells)
 
 
 def _cell(architecture: dict[str, Any], space: Layered) -> Cell:
-    """The cell of a record's architecture, read as the space's text of it."""
     parts = []
     for decision in space.decisions:
         value = architecture[decision.name]
