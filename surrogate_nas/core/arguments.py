@@ -160,6 +160,7 @@ def check_names(what: str, value: object) -> tuple[str, ...]:
     raise UserError(f"{what} must be a list of names, not {value!r:.80}.")
 
 
+# by annotation the classes of its values, and a name for messages
 _PLAIN_TYPES: dict[object, tuple[tuple[Any, ...], str]] = {
     NoneType: ((NoneType,), "None"),
     bool: ((bool,), "True or False"),
@@ -169,7 +170,6 @@ _PLAIN_TYPES: dict[object, tuple[tuple[Any, ...], str]] = {
     Path: ((PathLike, str), "a path"),
     collections.abc.Callable: ((collections.abc.Callable,), "a function"),
 }
-"""By annotation the classes of its values, and a name for messages."""
 
 
 def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:

@@ -45,8 +45,8 @@ _CACHED = type(cache(len))
 _FILLED = (list, set, dict, deque)
 _FILLING = {"add", "append", "appendleft", "extend", "update"}
 _GENERATED = "<string>"
+# the attributes by which spaces and benchmarks are told apart
 _OWN_DIGESTS = ("definition", "fingerprint")
-"""The attributes by which spaces and benchmarks are told apart."""
 
 
 def digest_of_function(function: Callable[..., Any], owner: object = None) -> str:
@@ -79,12 +79,12 @@ def digest_of_function(function: Callable[..., Any], owner: object = None) -> st
 class _Values:
     def __init__(self, owner: object, *names: str) -> None:
         self._owner = owner
+        # the names on the way to what is being read
         self._names = list(names)
-        """The names on the way to what is being read."""
+        # the objects that are being read by address, outermost first
         self._open: dict[int, object] = {}
-        """The objects that are being read by address, outermost first."""
+        # digests by address, with the object, so that no other takes its address
         self._known: dict[int, tuple[object, str]] = {}
-        """Digests by address, with the object, so that no other takes its address."""
         self._sources: dict[str, str] = {}
 
     def _apart(self) -> _Values:

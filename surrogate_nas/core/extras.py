@@ -27,8 +27,8 @@ IMPORTED_AS = {
 }
 """Libraries of extras that Python imports under another name than pip installs."""
 _DISTRIBUTIONS = {module: library for library, module in IMPORTED_AS.items()}
+# the smallest extras of libraries that several extras bring
 _PREFERRED = ("models", "train")
-"""The smallest extras of libraries that several extras bring."""
 _REQUIREMENT = re.compile(r"""([\w.-]+).*extra == ['"](\w+)['"]""")
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
+# the functions of `os` that end a process or replace it; its others call these
 _ENDING = ("_exit", "execv", "execve")
-"""The functions of `os` that end a process or replace it; its others call these."""
 
 
 @contextmanager

@@ -26,8 +26,8 @@ DIRECTIONS: tuple[Direction, ...] = ("min", "max")
 FRACTION = "fraction"
 PERCENT = "%"
 _FULL = {PERCENT: 100.0, FRACTION: 1.0}
+# how far beyond its range a value may lie by rounding, as a share of the range
 _ROUNDING = 1e-6
-"""How far beyond its range a value may lie by rounding, as a share of the range."""
 LOSSES: tuple[Quantity, ...] = ("error", "loss", "quality")
 """The quantities that tell how well a network does its task, so that L can be made of them."""
 
@@ -171,19 +171,19 @@ def by_use(metric: Metric) -> int:
 
 
 _USE = {"cost": 2, "structure": 3, "undeclared": 4, "proxy": 6}
+# by the last word of a name
 _QUANTITIES: dict[str, Quantity] = {
     "error": "error",
     "loss": "loss",
     "accuracy": "quality",
     "proxy": "proxy",
 }
-"""By the last word of a name."""
 _COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
+# the first or the last word of a name whose metric is a cost
 _COSTS = frozenset(
     "cost depth energy flops latency macs memory parameters params seconds size time weights"
     " width".split()
 )
-"""The first or the last word of a name whose metric is a cost."""
 _NEVER_NEGATIVE = frozenset(
     "ns us µs ms s min h mJ J kJ mWh Wh kWh mW W kB KB MB GB B M G g kg parameters".split()
 )

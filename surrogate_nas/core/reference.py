@@ -14,10 +14,10 @@ from typing import Any
 
 from surrogate_nas.core.errors import UserError
 
+# characters of a label: it names files
 _LONGEST = 200
-"""Characters of a label: it names files."""
+# A value that is a name with options, or one with a colon
 _NAME = re.compile(r"\w+\(\s*\w+\s*=.*\)|[^(),'\"]+:[\w.]+(\(.*\))?", re.DOTALL)
-"""A value that is a name with options, or one with a colon."""
 _OPEN, _CLOSE = "([{", ")]}"
 
 

@@ -27,8 +27,8 @@ VARIABLES = {
 """What the environment of a process says before it imports anything, so that arithmetic has one
 thread there.
 """
+# modules that bring a pool of threads when they are first imported
 _WITH_POOLS = ("numpy", "scipy.linalg", "sklearn", "xgboost", "torch", "numba")
-"""Modules that bring a pool of threads when they are first imported."""
 
 
 @contextmanager

@@ -48,8 +48,8 @@ _FILTERS: tuple[list[int], ...] = (
 )
 
 
+# elsewhere a file is opened by its path for every reading
 _CAN_STAY_OPEN = os.path.isdir("/proc/self/fd")
-"""Elsewhere a file is opened by its path for every reading."""
 
 
 @contextmanager

@@ -27,8 +27,8 @@ from surrogate_nas.files.regular import read_regular
 from surrogate_nas.files.replacing import sync, sync_path
 
 _ROOT = f"journal {FORMATS['journal'].version}"
+# how long lines wait for the disk while further ones follow
 _COMMIT_SECONDS = 0.2
-"""How long lines wait for the disk while further ones follow."""
 _SEAL = b', "seal": "'
 _CLOSE = b'"}'
 _DIGITS = 16

@@ -21,11 +21,11 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.regular import open_regular
 
 _POLL_SECONDS = 0.02
+# A shorter wait is not reported
 _PATIENCE_SECONDS = 1.0
-"""A shorter wait is not reported."""
 _LONGEST = 1000
+# the most bytes of a signature, and a number that no process reaches
 _MOST_PROCESSES = 2**32
-"""The most bytes of a signature, and a number that no process reaches."""
 _held: set[tuple[int, int, Path]] = set()
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Self
 
 LINE_SECONDS = 30.0
+# so many must be finished before it is said how long the others take
 _FEWEST = 3
-"""So many must be finished before it is said how long the others take."""
 
 
 class ProgressLines:

@@ -21,16 +21,16 @@ from surrogate_nas.files.replacing import replacing
 _END = struct.Struct("<4s4H2LH")
 _END_MARK = b"PK\5\6"
 _LARGE_MARK = b"PK\6\7"
+# of what stands before the end of a zip file of the large kind
 _LARGE_BYTES = 20
-"""Of what stands before the end of a zip file of the large kind."""
 _ENCRYPTED = 1
 _ALWAYS = (1980, 1, 1, 0, 0, 0)
 _PLAIN = 0o100644 << 16
 _KINDS = 0o170000
 _REGULAR = 0o100000
 _LONGEST_NAME = 1000
+# characters of a member's name, and bytes of its entry in the list
 _LONGEST_ENTRY = 1200
-"""Characters of a member's name, and bytes of its entry in the list."""
 _NO_ZIP = (BadZipFile, struct.error, zlib.error, ValueError, NotImplementedError, EOFError)
 
 

@@ -1,9 +1,9 @@
-"""A user's code in a process of its own: one call after another, each with a limit of time."""
+"""Call a user's code in a process of its own, with a time limit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import cloudpickle
 
@@ -17,51 +17,30 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-class Aside(Generic[J, R]):
-    """A function that calls a user's code, in a process that is made anew where a call ended it.
+def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
+    """Call a function in a fresh process, which ends with the call.
+
+    Args:
+        function: Of one argument; what it returns travels back.
+        argument: The argument.
+        limit: The most seconds of the call.
+
+    Raises:
+        StrategyError: It took too long, or ended its process.
+        Exception: What it raised.
 
     Example:
-        >>> from contextlib import closing
-        >>> with closing(Aside(abs, 60.0)) as aside:
-        ...     aside.call(-3)
+        >>> call_aside(abs, -3, 60.0)
         3
     """
-
-    def __init__(self, function: Callable[[J], R], limit: float) -> None:
-        """Name the function; its process starts with the first call.
-
-        Args:
-            function: Of one argument; what it returns travels back.
-            limit: The most seconds of a call.
-        """
-        self._task = Task.of(function, seconds=limit)
-        self._worker: Worker | None = None
-
-    def call(self, argument: J) -> R:
-        """Call the function.
-
-        Raises:
-            StrategyError: It took too long, or ended its process.
-            Exception: What it raised.
-        """
-        if self._worker is None:
-            self._worker = Worker(self._task)
-        reply = self._worker.do(cloudpickle.dumps(argument))
-        if not isinstance(reply, Lost):
-            return outcome(argument, reply).result  # type: ignore[no-any-return]
-        self._worker = None
+    worker = Worker(Task.of(function, seconds=limit))
+    try:
+        reply = worker.do(cloudpickle.dumps(argument))
+    finally:
+        worker.end()
+    if isinstance(reply, Lost):
         raise lost_in(reply)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the last call has left its process."""
-        return self._worker is not None
-
-    def close(self) -> None:
-        """End the process."""
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
+    return outcome(argument, reply).result  # type: ignore[no-any-return]
 
 
 def lost_in(lost: Lost, limit: float = 0.0, file: str = "") -> StrategyError:

@@ -151,8 +151,8 @@ class Command(Lines):
         return UserError(f"{self._who} {what}.")
 
 
+# gives the exit code of a process that ends within some seconds
 _Wait = Callable[[float], int | None]
-"""Gives the exit code of a process that ends within some seconds."""
 
 
 def _in_worker(

@@ -67,8 +67,8 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
 
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+# what a strategy does, by the function of ours that calls it
 _DOING = {"_made": "was made", "ask": "was asked", "tell": "was told"}
-"""What a strategy does, by the function of ours that calls it."""
 
 
 def place_in_dump(dump: str, file: str) -> tuple[str, str]:

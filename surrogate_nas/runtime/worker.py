@@ -50,22 +50,21 @@ SHARED_VARIABLE = "SURROGATE_NAS_SHARED"
 """Names the file that tells the fork server what to compute."""
 _ALIVE, _SAID, _DONE, _FAILED = "alive", "said", "done", "failed"
 """What a worker sends: a sign of life, something for who follows its job, or how that ended."""
+# what the names of this project's variables begin with
 _VARIABLES = "SURROGATE_NAS_"
-"""What the names of this project's variables begin with."""
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
 _DUMP_SECONDS = 1.0
 _LONGEST_DUMP = 100_000
+# the most bytes of a message: what a text that is written there by accident begins with is more
 _LARGEST = 2**27
-"""The most bytes of a message: what a text that is written there by accident begins with is more.
-"""
+# how often is looked for what killed processes have left behind in turn
 _ROUNDS = 100
-"""How often is looked for what killed processes have left behind in turn."""
+# how a process ends by what it did, not by what was done to it
 _BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "sent what")
-"""How a process ends by what it did, not by what was done to it."""
 _MEMORY = "memory ran out"
+# how one ends that has waited for long, or whose last job may have damaged it
 _LEFT = "its worker ended with exit code 0"
-"""How one ends that has waited for long, or whose last job may have damaged it."""
 _DEATH_SIGNAL = 1
 _SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -233,11 +232,15 @@ class Worker:
             self._log = TemporaryFile()
             self._link, link = context.Pipe()
             streams = [Connection(os.dup(number)) for number in (2, self._log.fileno())]
-            self._process = started(_work, link, streams, task, _environment(task, device))
-        except (OSError, EOFError) as error:
+            environment = {**os.environ, **task.variables}
+            environment |= dict.fromkeys(VARIABLES, str(task.threads))
+            if device:
+                environment["CUDA_VISIBLE_DEVICES"] = device
+            self._process = started(_work, link, streams, task, environment)
+            self._family = psutil.Process(self._process.pid)
+        except (OSError, EOFError, psutil.Error) as error:
             raise UserError(f"No worker can be started: {error}.") from error
         link.close()
-        self._family = _process(self._process.pid)
         with _guard:
             _workers.add(self)
 
@@ -275,12 +278,19 @@ class Worker:
                         over = "its worker sent what is no answer"
         seconds = max(time.monotonic() - begun, 0.0)
         if over:
-            self._abort()
-        words = over or f"its worker {self._ended()}"
-        cause: Cause = _cause(words) if not over or "sent what" in over else "resources"
-        lost = Lost(words, cause, seconds, self._dump())
+            with suppress(psutil.Error):
+                self._family.send_signal(signal.SIGABRT)  # it prints where it is
+        self._process.join(_DUMP_SECONDS)
+        self.kill()
+        self._process.join()
+        words = over or f"its worker {ending(self._process.exitcode or 0, self._kills)}"
+        if any(sign in words for sign in _BROKEN):
+            cause: Cause = "broken"
+        else:
+            cause = "resources" if over or _MEMORY in words else "lost"
+        dump = os.pread(self._log.fileno(), _LONGEST_DUMP, 0).decode(errors="replace")
         self.end()
-        return lost
+        return Lost(words, cause, seconds, dump)
 
     def _message(self, patience: float) -> Any:
         """What it sends next; None where nothing comes for some seconds, EOFError at its end."""
@@ -314,23 +324,6 @@ class Worker:
             return f"it took over {task.memory / 1e9:g} GB of memory"
         return ""
 
-    def _abort(self) -> None:
-        """Let it print where it is, and end."""
-        with suppress(psutil.Error):
-            self._family.send_signal(signal.SIGABRT)
-            self._process.join(_DUMP_SECONDS)
-
-    def _ended(self) -> str:
-        """How it ended, in words that follow its name."""
-        self._process.join(_DUMP_SECONDS)
-        self.kill()
-        self._process.join()
-        code = self._process.exitcode or 0
-        return ending(code, self._kills)
-
-    def _dump(self) -> str:
-        return os.pread(self._log.fileno(), _LONGEST_DUMP, 0).decode(errors="replace")
-
     def send(self, content: object) -> None:
         """Say something to its job, which has it from `hear`."""
         with self._sending:
@@ -353,18 +346,6 @@ class Worker:
         self._process.join()
         self._link.close()
         self._log.close()
-
-
-def _process(pid: int | None) -> psutil.Process:
-    try:
-        return psutil.Process(pid)
-    except psutil.Error as error:
-        raise UserError("No worker can be started: it is gone at once.") from error
-
-
-def _environment(task: Task, device: str) -> dict[str, str]:
-    found = {**os.environ, **task.variables, **dict.fromkeys(VARIABLES, str(task.threads))}
-    return {**found, "CUDA_VISIBLE_DEVICES": device} if device else found
 
 
 def started(function: Callable[..., None], *arguments: Any) -> Any:
@@ -413,13 +394,6 @@ def share(function: str, argument: str) -> None:
     file = _shared_file()
     file.write(f"{function} {argument}\n")
     file.flush()
-
-
-def _cause(words: str) -> Cause:
-    """Whose fault it is that a worker ended."""
-    if _MEMORY in words:
-        return "resources"
-    return "broken" if any(sign in words for sign in _BROKEN) else "lost"
 
 
 def ending(code: int, kills: int | None = None) -> str:
@@ -497,8 +471,8 @@ def tell(owner: str, content: object) -> None:
                 worker.send(content)
 
 
+# in a worker its link to the process that started it, and where it dumps
 _here: list[Connection] = []
-"""In a worker its link to the process that started it, and where it dumps."""
 _sending = threading.Lock()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from os import _exit as leave  # not what `staying` puts in its place
@@ -31,7 +31,7 @@ from surrogate_nas.runs.sandbox.interface import (
     flags_of_class,
     own_cells,
 )
-from surrogate_nas.runtime.aside import START_SECONDS, Aside
+from surrogate_nas.runtime.aside import START_SECONDS, call_aside
 from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, file_of
 from surrogate_nas.runtime.packing import Packed, pack, unpack
 from surrogate_nas.runtime.worker import dump_when_alarmed, is_inside
@@ -260,8 +260,7 @@ def rehearse(entry: StrategyEntry, space: Space, limit: float, settings: Mapping
         if entry.is_trusted:
             made(entry)
         else:
-            with closing(Aside(made, START_SECONDS + limit)) as aside:
-                aside.call(sent(entry))
+            call_aside(made, sent(entry), START_SECONDS + limit)
     except StrategyError as error:
         raise UserError(f"{entry.label} cannot be used: {error}") from error
 
@@ -302,8 +301,7 @@ def _stamp(path: Path) -> tuple[object, ...]:
 @lru_cache(maxsize=64)
 def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
     try:
-        with closing(Aside(_declared, START_SECONDS)) as aside:
-            return aside.call(sent(entry))
+        return call_aside(_declared, sent(entry), START_SECONDS)
     except UserError as error:
         reason = str(error)
         if str(entry.spec) not in reason:

@@ -46,8 +46,8 @@ Maker = Callable[[str, int | None], Executor]
 """Gives an executor for a place, which may be empty, and a number of workers; None for as many as
 the place takes.
 """
+# the future of a job, whether it has to be alone, and what is called
 _Given = tuple[Future[Any], bool, Callable[..., Any], tuple[Any, ...]]
-"""The future of a job, whether it has to be alone, and what is called."""
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 _HERE = "processes"
 
@@ -134,8 +134,8 @@ class Jobs:
         self._devices = tuple(devices)
         self._lock = threading.RLock()
         self._waiting: deque[_Given] = deque()
+        # the slot of every job that runs, from 0
         self._running: dict[Future[Any], int] = {}
-        """The slot of every job that runs, from 0."""
         self._is_alone = False
         self._executor: Executor = (
             ThreadPoolExecutor(self._most) if self._is_here else ENGINES.find(name)(place, workers)

@@ -23,17 +23,16 @@ from surrogate_nas.runtime.worker import Lost, do
 
 _RETRIES = 3
 _CONNECT_SECONDS = 10
+# of a Ray that is started here: it holds tasks, which are small, and answers of jobs that are in
+# flight
 _STORE_BYTES = 10**8
-"""Of a Ray that is started here: it holds tasks, which are small, and answers of jobs that are in
-flight.
-"""
+# nothing is sent home or asked about, and a cluster that is gone is gone after ten seconds
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
 }
-"""Nothing is sent home or asked about, and a cluster that is gone is gone after ten seconds."""
 
 
 class Ray(Executor):

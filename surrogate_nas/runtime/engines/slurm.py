@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _MINUTES = 24 * 60
 _LOOK_SECONDS = 0.5
 _OURS = {"time": ("timeout_min", int), "mem": ("mem_gb", float)}
+# A task and a pickled job
 _Given = tuple[Any, ...]
-"""A task and a pickled job."""
 
 
 class Slurm(Executor):
