@@ -64,6 +64,11 @@ def open_table(path: Path, kind: type[TableBenchmark] | None = None) -> TableBen
     return _opened(path, kind or TableBenchmark, modified(path), home())
 
 
+def open_in_server(path: str) -> None:
+    """Open a table in the process that workers are forked from, so that they find it open."""
+    open_table(Path(path))
+
+
 @lru_cache(maxsize=16)
 def _opened(
     path: Path,

@@ -32,7 +32,7 @@ from surrogate_nas.runtime.worker import PRELOADED, Lost, Task, Worker, hear, ou
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry
 
-PRELOADED.append(__name__)
+PRELOADED.extend([__name__, "surrogate_nas.strategies.bo.strategy"])
 INTERRUPT = "interrupt"
 """What the process of a run is told after Ctrl-C."""
 Make = Callable[..., Run]

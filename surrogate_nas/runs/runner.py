@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
+from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.interrupts import first_noted
@@ -330,7 +331,10 @@ class Experiment:
         """
         name = entry.label
         began = time.perf_counter()
-        space = self.objective.benchmark.space.definition
+        benchmark = self.objective.benchmark
+        space = benchmark.space.definition
+        if type(benchmark) is TableBenchmark:
+            share("surrogate_nas.benchmarks.table:open_in_server", str(benchmark.path))
         if self._flags[name].shares_points and not entry.blinded and space in SPACES:
             share("surrogate_nas.strategies.bo.strategy:prepare_named", space)
         follower = Follower(slots, watch, watcher)

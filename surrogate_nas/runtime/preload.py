@@ -14,7 +14,7 @@ from surrogate_nas.core.threads import VARIABLES
 from surrogate_nas.runtime.worker import SHARED_VARIABLE, adopt, end_descendants
 
 _server = os.getpid()
-_shared = open(os.environ.pop(SHARED_VARIABLE))
+_shared = open(os.environ.pop(SHARED_VARIABLE, os.devnull))
 
 
 def _end_all() -> None:
