@@ -310,7 +310,6 @@ _IN_WORDS = {
 
 @cache
 def _field_types(kind: type) -> dict[str, tuple[Any, Any]]:
-    """The types of a struct's fields by name, without and with their ranges."""
     plain = get_type_hints(kind)
     whole = get_type_hints(kind, include_extras=True)
     return {name: (plain[name], whole[name]) for name in plain}

@@ -39,15 +39,11 @@ def _extras() -> dict[str, str]:
         lines = requires("surrogate_nas") or []
     except PackageNotFoundError:
         return {}
+    pairs = [found.groups() for line in lines if (found := _REQUIREMENT.match(line))]
     extras: dict[str, str] = {}
-    for line in lines:
-        requirement = _REQUIREMENT.match(line)
-        if requirement is None:
-            continue
-        library, extra = requirement.groups()
-        is_first = library not in extras or extra in _PREFERRED
-        if extra not in ("all", "dev") and extras.get(library) not in _PREFERRED and is_first:
-            extras[library] = extra
+    for library, extra in sorted(pairs, key=lambda pair: pair[1] not in _PREFERRED):
+        if extra not in ("all", "dev"):
+            extras.setdefault(library, extra)
     return extras
 
 

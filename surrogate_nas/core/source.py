@@ -124,7 +124,6 @@ def modules(names: list[str], places: list[Path]) -> list[Path]:
 
 
 def _own_places() -> list[Path]:
-    """Where modules are found that are no installed package's."""
     here = [Path(place or ".").resolve() for place in sys.path]
     own = [place for place in here if not any(place.is_relative_to(one) for one in _installed())]
     return [

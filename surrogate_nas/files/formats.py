@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,14 +99,8 @@ def check_version(
 
 def check_first_line(path: Path) -> None:
     """Check the version in the first line of a journal, before its seals."""
-    if header := _first_line(path):
+    header = None
+    with suppress(OSError, ValueError, RecursionError), open_regular(path) as file:
+        header = json.loads(file.readline(_LONGEST_LINE))
+    if header and isinstance(header, dict):
         check_version(path, "journal", header.get("version", 1), header.get(RELEASE))
-
-
-def _first_line(path: Path) -> dict[str, Any]:
-    try:
-        with open_regular(path) as file:
-            content = json.loads(file.readline(_LONGEST_LINE))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -72,8 +72,14 @@ def read_chain(content: bytes, root: str) -> list[Link]:
         seal = _sealed(seal, body)
         if line[-_TAIL:] != _SEAL + seal + _CLOSE:
             raise DamagedError(f"line {number} is not as it was written")
+        try:
+            entry = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise DamagedError(f"line {number} is no JSON") from error
+        if not isinstance(entry, dict):
+            raise DamagedError(f"line {number} holds no fields")
         end += len(line) + 1
-        links.append(Link(_entry(body, number), end, seal))
+        links.append(Link(entry, end, seal))
     return links
 
 
@@ -109,16 +115,6 @@ def sealed(content: bytes, root: str) -> bytes:
 
 def _with_seal(body: bytes, seal: bytes) -> bytes:
     return body[:-1] + _SEAL + seal + _CLOSE + b"\n"
-
-
-def _entry(body: bytes, number: int) -> dict[str, Any]:
-    try:
-        entry = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise DamagedError(f"line {number} is no JSON") from error
-    if not isinstance(entry, dict):
-        raise DamagedError(f"line {number} holds no fields")
-    return entry
 
 
 class Chain:

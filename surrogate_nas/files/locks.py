@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 1.0
 _LONGEST = 1000
 # the most bytes of a signature, and a number that no process reaches
-_MOST_PROCESSES = 2**32
+_MOST_PROCESSES = 2**31
 _held: set[tuple[int, int, Path]] = set()
 
 
@@ -87,6 +87,8 @@ def holder(path: Path) -> Holder | None:
         ...         before, holder(Path(folder)).pid == os.getpid()
         (None, True)
     """
+    from psutil import pid_exists
+
     file = _lock_file(path)
     try:
         with open_regular(file) as content:
@@ -97,18 +99,7 @@ def holder(path: Path) -> Holder | None:
         return None
     if type(signer.pid) is not int or not 0 < signer.pid < _MOST_PROCESSES:
         return None
-    return signer if signer.host != platform.node() or _is_alive(signer.pid) else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        if sys.platform != "win32":  # signal 0 would end it there
-            os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True
+    return signer if signer.host != platform.node() or pid_exists(signer.pid) else None
 
 
 def _lock_file(path: Path) -> Path:

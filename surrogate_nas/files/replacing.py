@@ -101,10 +101,7 @@ def sync_path(path: Path) -> None:
     Raises:
         OSError: The disk is full or broken, or there is no such path.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:  # a folder on Windows
-        return
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         sync(descriptor)
     finally:

@@ -210,7 +210,6 @@ def _become(
 
 
 def _kill(pid: int, wait_for: _Wait, pipes: Sequence[int]) -> None:
-    """End a command with all that it has started."""
     with suppress(psutil.Error):
         for each in family_of(psutil.Process(pid)):
             with suppress(psutil.Error):
@@ -223,6 +222,5 @@ def _kill(pid: int, wait_for: _Wait, pipes: Sequence[int]) -> None:
 
 
 def _shown(output: bytes) -> str:
-    """What it said, as a message can quote it."""
     text = repr(output[:400].decode(errors="replace"))
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -63,7 +63,7 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
     place = _place(calls, file)
     if place:
         line += f" ({place})"
-    return StrategyError(line, _printed(error, message, own))
+    return StrategyError(line, _printed(error, own))
 
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
@@ -97,13 +97,8 @@ def _without_ours(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
-def _printed(error: BaseException, message: str, trace: TracebackType | None) -> str:
+def _printed(error: BaseException, trace: TracebackType | None) -> str:
     try:
-        if len(message) > _LONGEST_TRACE:
-            frames = "".join(traceback.format_tb(trace))
-            return (
-                f"{frames[-_LONGEST_TRACE:]}{type(error).__name__}: {message[:_LONGEST_LINE]}...\n"
-            )
         return "".join(traceback.format_exception(type(error), error, trace))[-_LONGEST_TRACE:]
     except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
         return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"

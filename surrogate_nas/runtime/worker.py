@@ -313,7 +313,6 @@ class Worker:
         return max(min(left, _LOOK_SECONDS if self._task.memory else math.inf, 1e6), 0.0)
 
     def _over(self, begun: float, last: float) -> str:
-        """Which limit the job is over, if it is over one."""
         task = self._task
         now = time.monotonic()
         if task.seconds is not None and now - begun >= task.seconds:
@@ -419,20 +418,18 @@ _thread = threading.local()
 
 def do(task: Task, job: bytes, device: str = "") -> Reply:
     """Do a pickled job in a free or a new worker."""
-    worker = _idle(task, device)
-    while worker is not None:
+    while True:
+        idle = _idle(task, device)
+        try:
+            worker = idle or Worker(task, device)
+        except UserError as error:
+            return _failed(error)
         reply = worker.do(job)
-        if not (isinstance(reply, Lost) and reply[:3] == (_LEFT, "broken", 0.0)):
-            worker.is_idle = not isinstance(reply, Lost)
+        is_lost = isinstance(reply, Lost)
+        # an idle one may just have been about to leave
+        if idle is None or not is_lost or reply[:3] != (_LEFT, "broken", 0.0):
+            worker.is_idle = not is_lost
             return reply
-        worker = _idle(task, device)  # the last one was about to leave
-    try:
-        worker = Worker(task, device)
-    except UserError as error:
-        return _failed(error)
-    reply = worker.do(job)
-    worker.is_idle = not isinstance(reply, Lost)
-    return reply
 
 
 def _idle(task: Task, device: str) -> Worker | None:
@@ -565,7 +562,6 @@ def _settle(
 
 
 def _forked() -> None:
-    """Forget what is another process's."""
     global _guard
     _guard = threading.RLock()
     _workers.clear()
@@ -614,7 +610,6 @@ def _forget_server() -> None:
 
 
 def _failed(error: Exception) -> tuple[str, bytes]:
-    """The message that a function raised an exception."""
     error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
     try:
         return _FAILED, cloudpickle.dumps(error)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from surrogate_nas.space import nb201
 from surrogate_nas.space.nb201 import OPERATIONS
@@ -84,19 +83,6 @@ def test_parameters_and_macs_are_a_count_of_convolution_shapes(
     macs = sum(i * o * k * k * side * side for i, o, k, side, _ in built) + linear
     assert parameters(SPACE.choices[[index]], network)[0] == expected
     assert multiply_accumulates(SPACE.choices[[index]], network)[0] == macs
-
-
-def stage(operations: tuple[str, ...], width: int) -> nn.Module:
-    """The trainable part of a cell, built with torch."""
-    built: list[nn.Module] = []
-    for operation in operations:
-        if operation.startswith("nor_conv"):
-            kernel = int(operation[-1])
-            built += [
-                nn.Conv2d(width, width, kernel, padding=kernel // 2, bias=False),
-                nn.BatchNorm2d(width),
-            ]
-    return nn.ModuleList(built)
 
 
 def test_every_metric_names_its_unit_and_kind() -> None:

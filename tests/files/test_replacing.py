@@ -13,8 +13,6 @@ import pytest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing, write_whole
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
-
 
 @pytest.fixture(params=[0o022, 0o077, 0o007], ids=oct)
 def mask(request: pytest.FixtureRequest) -> Iterator[int]:

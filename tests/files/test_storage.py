@@ -99,43 +99,31 @@ def described(stored: Path, **change: object) -> dict[str, object]:
         ("settings", [1, 2]),
         ("card", []),
         ("card", {"model": "ridge"}),
+        ("n_train", "many"),
+        ("model", 3),
+        ("model", "file.py:Model"),
+        ("network", None),
+        ("metric", {}),
+        ("epochs", "all"),
+        ("scores", {"mae": "good"}),
+        ("versions", {"python": 3}),
+        ("benchmark", ["a"]),
+        ("more", 1),
     ],
 )
-def test_arrays_that_do_not_fit_are_one_line(
-    stored: Path,
-    name: str,
-    value: object,
-) -> None:
-    forged(stored, name, value)
+def test_what_does_not_fit_is_one_line(stored: Path, name: str, value: object) -> None:
+    """An array, the settings or the card, or one entry of the card, is another."""
+    is_whole = name in ("train_cells", "settings", "card") or name.startswith("state/")
+    if is_whole:
+        forged(stored, name, value)
+    else:
+        forged(stored, "card", described(stored, **{name: value}))
     with pytest.raises(UserError) as caught:
         load(stored)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"n_train": "many"},
-        {"model": 3},
-        {"model": "file.py:Model"},
-        {"network": None},
-        {"metric": {}},
-        {"epochs": "all"},
-        {"scores": {"mae": "good"}},
-        {"versions": {"python": 3}},
-        {"benchmark": ["a"]},
-        {"more": 1},
-    ],
-)
-def test_a_card_that_says_something_else_is_one_line(
-    stored: Path, change: dict[str, object]
-) -> None:
-    forged(stored, "card", described(stored, **change))
-    with pytest.raises(UserError, match="is damaged"):
-        load(stored)
+    assert "\n" not in str(caught.value) and (is_whole or "is damaged" in str(caught.value))
 
 
 def test_a_forged_card_that_is_as_it_was_is_read(stored: Path) -> None:
-    """Else the two tests above would prove nothing."""
+    """Else the test above would prove nothing."""
     forged(stored, "card", described(stored))
     assert load(stored).card.model == "ridge"

@@ -62,21 +62,19 @@ def test_an_exception_of_a_job_is_raised_here_with_its_own_traceback() -> None:
     assert any("in fail" in line for line in caught.value.__notes__)
 
 
+MAIN = """
+from surrogate_nas.runtime.engines import run_jobs
+class Own:
+    def __init__(self, n): self.n = n
+jobs = run_jobs(lambda own: Own(own.n + 1), [Own(1), Own(2)], workers=2)
+print(sum(outcome.result.n for outcome in jobs))
+"""
+
+
 def test_what_was_defined_in_the_main_program_travels() -> None:
-    code = "\n".join(
-        [
-            "from surrogate_nas.runtime.engines import run_jobs",
-            "class Own:",
-            "    def __init__(self, n): self.n = n",
-            (
-                "print(sum(o.result.n for o in run_jobs(lambda own: Own(own.n + 1), [Own(1),"
-                " Own(2)], workers=2)))"
-            ),
-        ]
-    )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        [sys.executable, "-c", MAIN], capture_output=True, text=True, env=environment
     )
     assert (done.stdout, done.stderr) == ("5\n", "")
 

@@ -67,7 +67,6 @@ ENGINES: Registry[Maker] = Registry(
 
 
 def _parted(engine: str) -> tuple[str, str]:
-    """An engine's name, a file's with the whole path, and its place."""
     file, suffix, rest = engine.partition(".py:")
     name, _, place = (rest if suffix else engine).partition(":")
     return absolute(f"{file}.py:{name}") if suffix else name, place

@@ -84,7 +84,6 @@ class Slurm(Executor):
                 self._take(task, self._tasks.pop(task))
 
     def _send(self, new: Sequence[tuple[Future[Reply], _Given]]) -> None:
-        """Make an array of what has come."""
         shares = [new[n :: self._workers] for n in range(min(self._workers, len(new)))]
         with _refusing(), self._executor.batch():
             tasks = [
@@ -95,7 +94,6 @@ class Slurm(Executor):
             self._tasks[task] = [future for future, _ in share]
 
     def _take(self, task: Job[list[Reply]], futures: Sequence[Future[Reply]]) -> None:
-        """What a task gave that has ended."""
         try:
             replies = task.result()
         except Exception:  # noqa: BLE001 - submitit raises many
@@ -139,7 +137,6 @@ def _refusing(folder: Path | None = None) -> Iterator[None]:
 
 
 def _folder(place: str, here: bool) -> Path:
-    """A new folder; by default in the data folder, or a temporary one for local tasks."""
     parent = Path(place or (gettempdir() if here else home())).absolute()
     try:
         if not place:
