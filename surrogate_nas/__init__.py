@@ -99,8 +99,14 @@ if TYPE_CHECKING:
     )
     from surrogate_nas.report import write_report
     from surrogate_nas.results.api import compare, run_suite, search
-    from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
-    from surrogate_nas.space.trial import Request, Trial
+    from surrogate_nas.space import (
+        Cell,
+        ChoiceSpace,
+        EnumerableChoiceSpace,
+        Request,
+        Trial,
+        nb201,
+    )
     from surrogate_nas.strategies import Strategy
 
 _ROOMS = {
@@ -111,10 +117,10 @@ _ROOMS = {
     "EnumerableChoiceSpace": "space",
     "Metric": "benchmarks.declared",
     "Objective": "objective",
-    "Request": "space.trial",
+    "Request": "space",
     "Strategy": "strategies",
     "Training": "benchmarks.training",
-    "Trial": "space.trial",
+    "Trial": "space",
     "UserError": "core.errors",
     "compare": "results.api",
     "diversity": "objective",

@@ -1,7 +1,7 @@
-"""Spaces: their cells, isomorphism, and the encodings for models."""
+"""Spaces: their cells and trials of them, isomorphism, and the encodings for models."""
 
 from surrogate_nas.space.base import Enumerable, Space, drawn_cells, first_of_class, listed
-from surrogate_nas.space.cell import Cell, choices_of
+from surrogate_nas.space.cell import Cell, Choices, choices_of
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
@@ -14,6 +14,7 @@ from surrogate_nas.space.registry import (
     space_of,
 )
 from surrogate_nas.space.sampled import Sampled
+from surrogate_nas.space.trial import Request, Trial
 
 __all__ = [
     "DEFAULT_SPACE",
@@ -21,11 +22,14 @@ __all__ = [
     "SPACES",
     "Cell",
     "ChoiceSpace",
+    "Choices",
     "Enumerable",
     "EnumerableChoiceSpace",
     "Macro",
+    "Request",
     "Sampled",
     "Space",
+    "Trial",
     "cell_named",
     "choices_of",
     "drawn_cells",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from surrogate_nas.space import Cell
+from surrogate_nas.space.cell import Cell
 
 
 class Request(NamedTuple):

@@ -13,8 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial
 
 
 class Strategy(ABC):

@@ -27,8 +27,7 @@ import numpy as np
 from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.space import Cell, ChoiceSpace, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, ChoiceSpace, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.code import Builder
 

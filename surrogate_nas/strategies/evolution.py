@@ -13,8 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Space, Trial
 from surrogate_nas.strategies.base import OneByOne
 
 

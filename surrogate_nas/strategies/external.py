@@ -27,8 +27,7 @@ from typing import Any
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.command import Command
-from surrogate_nas.space import Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Space, Trial
 from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.conversation import Talker, written
 

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell, Enumerable, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Enumerable, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 
 

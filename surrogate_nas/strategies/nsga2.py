@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, ChoiceSpace, Space, Trial
 from surrogate_nas.strategies.base import OneByOne
 
 _MOST_TRIES = 20

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Space, Trial
 from surrogate_nas.strategies.base import OneByOne
 
 _MOST_DRAWS = 100

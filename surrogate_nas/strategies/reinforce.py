@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space
-from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Choices, ChoiceSpace, Enumerable, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 
 _BETAS = (0.9, 0.999)

@@ -210,7 +210,7 @@ class Boosting(Bagging):
         data = xgboost.DMatrix(matrix, nthread=1)
         return np.array([part.predict(data) for part in parts], dtype=np.float64)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         boosters = {
             f"{i:02}": np.frombuffer(part.save_raw("ubj"), np.uint8)
             for i, part in enumerate(self._learned)
@@ -329,7 +329,7 @@ class ExtraTrees(Bagging):
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         return np.array([part.predict(matrix) for part in parts])
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         forests = {
             f"{i:02}/{name}": np.asarray(array)
             for i, part in enumerate(self._learned)

@@ -30,7 +30,7 @@ from surrogate_nas.space import Cell, Enumerable, Space, space_named, space_of
 
 Floats = NDArray[np.float64]
 """Numbers of double precision, of any shape."""
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any]]
 """Numbers by name, as they are written to a file; bytes go in as ``uint8``."""
 
 LEVEL = 0.90
@@ -341,7 +341,7 @@ class Surrogate(ABC):
         factor.
         """
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         """Everything that was learned: the attributes that `learned` names."""
         return {name: np.asarray(getattr(self, f"_{name}")) for name in self.learned}
 
@@ -364,7 +364,7 @@ class Surrogate(ABC):
             mean[fold], std[fold] = part._predict([cells[i] for i in fold])
         return Prediction(mean, std)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """What was learned, as arrays; with `settings` it makes the model again.
 
         Raises:
@@ -398,7 +398,7 @@ class Surrogate(ABC):
         return model
 
 
-def within(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+def within(prefix: str, arrays: Arrays) -> Arrays:
     """The arrays whose names begin with a prefix, without it."""
     return {
         name.removeprefix(prefix): array

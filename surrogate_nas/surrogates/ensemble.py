@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError, unknown
@@ -136,8 +135,8 @@ class Ensemble(Surrogate):
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         return self._left_out
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        arrays: dict[str, NDArray[Any]] = {"weights": self._weights}
+    def _arrays(self) -> Arrays:
+        arrays: Arrays = {"weights": self._weights}
         for i, model in enumerate(self._models):
             arrays |= {f"{i:02}/{name}": array for name, array in model.state().items()}
         return arrays

@@ -479,7 +479,7 @@ class GraphNetwork(Surrogate):
         fewer = unseen.mean() * (len(self._parts) - 1) / MEMBERS
         return Prediction(mean, np.sqrt(spread + fewer + self._noise**2))
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         units = self._units._asdict() if self._units else {}
         weights = {name: weight.numpy() for name, weight in self._weights.items()}
         named = {f"units/{name}": array for name, array in units.items()}

@@ -8,10 +8,9 @@ maximise the marginal likelihood. Leave-one-out predictions, for the calibration
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_flag, check_names
 from surrogate_nas.core.metrics import LOSSES, Quantity
@@ -169,7 +168,7 @@ class GaussianProcess(Surrogate):
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         return self._unwarped(*self._left_out)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         warp = self._warp._asdict() if self._warp else {}
         numbers = np.array([self._offset, self._process.noise, self._process.variance])
         names = "\n".join(cell.text for cell in self._cells).encode()

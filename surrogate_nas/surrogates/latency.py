@@ -297,7 +297,7 @@ class Latency(Surrogate):
             mean[fold], std[fold] = part.predict(matrix[fold])
         return Prediction(mean, std)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         prior = {f"prior/{name}": a for name, a in self.prior(self._space)._asdict().items()}
         return {name: np.asarray(a) for name, a in (prior | self._learned._asdict()).items()}
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import silu
 
@@ -119,7 +118,7 @@ class Perceptrons(Surrogate):
             mean[left_out] = members[part :: len(self._parts), left_out].mean(axis=0)
         return Prediction(mean, self._predict(cells).std)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         weights = {f"weights/{name}": weight.numpy() for name, weight in self._weights.items()}
         return super()._arrays() | weights
 

@@ -30,7 +30,7 @@ from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, model_class
-from surrogate_nas.surrogates.base import Surrogate, within
+from surrogate_nas.surrogates.base import Arrays, Surrogate, within
 
 _DEPTH = 10
 # Groups within groups, and arrays and groups in all; a model's parts have no more.
@@ -177,12 +177,12 @@ def load(path: Path) -> Fitted:
         return fitted
 
 
-def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:
+def _read_arrays(file: Any) -> Arrays:
     import h5py
 
     from surrogate_nas.files import hdf5
 
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: Arrays = {}
     room = file.id.get_filesize()
     items = 0
     groups = [("", file, 0)]
@@ -201,7 +201,7 @@ def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _fitted(arrays: Mapping[str, NDArray[Any]], digest: str) -> Fitted:
+def _fitted(arrays: Arrays, digest: str) -> Fitted:
     from msgspec import convert
 
     content = json.loads(arrays["card"].tobytes())
@@ -240,7 +240,7 @@ def _try_out(fitted: Fitted) -> None:
             raise ValueError("its model predicts no numbers")
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+def _digest(arrays: Arrays) -> str:
     total = hashlib.sha256()
     for name in sorted(arrays):
         total.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())

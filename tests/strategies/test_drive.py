@@ -14,9 +14,8 @@ from surrogate_nas.contract import check
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare, read_comparison
-from surrogate_nas.space import EnumerableChoiceSpace, nb201
+from surrogate_nas.space import EnumerableChoiceSpace, Request, Trial, nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.strategies.epochs.rungs import Signal
 from surrogate_nas.tables import Table, write_table

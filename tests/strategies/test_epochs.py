@@ -16,8 +16,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.space import Cell, choices_of, nb201
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Trial, choices_of, nb201
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.epochs.rungs import rungs_of
 

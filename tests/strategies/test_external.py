@@ -17,8 +17,7 @@ import surrogate_nas as sn
 from surrogate_nas.contract import check
 from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import nb201
-from surrogate_nas.space.trial import Request
+from surrogate_nas.space import Request, nb201
 from surrogate_nas.strategies import resolve, strategy_entry
 from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.external import External

@@ -19,8 +19,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.space import Cell, nb201
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Trial, nb201
 from tests.conftest import EVERY_STRATEGY
 from tests.halving import Halving
 

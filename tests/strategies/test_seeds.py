@@ -18,9 +18,8 @@ from surrogate_nas.results.api import read_comparison, run_suite
 from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.problem import Entry, Problem, Suite
-from surrogate_nas.space import EnumerableChoiceSpace
+from surrogate_nas.space import EnumerableChoiceSpace, Request
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.trial import Request
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 

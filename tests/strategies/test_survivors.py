@@ -27,9 +27,8 @@ from surrogate_nas.runs.sandbox.interface import flags_of_class
 from surrogate_nas.runs.scale import frame_of
 from surrogate_nas.runs.search import Scalarised, scalarised
 from surrogate_nas.runs.store import Run
-from surrogate_nas.space import Cell, nb201
+from surrogate_nas.space import Cell, Trial, nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.strategies.zero_cost import ZeroCost

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_number
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Trial
 from surrogate_nas.surrogates.gaussian import Floats, Posterior
 
 # How far beyond what is told the reference lies, as a share of its range.

@@ -22,8 +22,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
-from surrogate_nas.space.cell import Choices
+from surrogate_nas.space import Cell, Choices, Enumerable, Space, choices_of, listed
 from surrogate_nas.strategies.bo.expert import Expert
 from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
 

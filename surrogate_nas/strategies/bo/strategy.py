@@ -24,9 +24,8 @@ from scipy.special import ndtr
 
 from surrogate_nas.core.arguments import check_flag, check_number, check_whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell, Space, listed
+from surrogate_nas.space import Cell, Request, Space, Trial, listed
 from surrogate_nas.space.registry import SPACES
-from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Substitute
 from surrogate_nas.strategies.bo.front import (

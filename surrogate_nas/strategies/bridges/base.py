@@ -26,8 +26,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import missing
-from surrogate_nas.space import Cell, ChoiceSpace, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, ChoiceSpace, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 
 _PLAIN_NAMES = {

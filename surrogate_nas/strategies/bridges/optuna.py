@@ -13,8 +13,7 @@ from functools import cache, cached_property
 from typing import Any, ClassVar
 
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,
     by_name,

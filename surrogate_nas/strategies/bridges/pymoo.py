@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Space, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,
     by_name,

@@ -23,8 +23,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, ChoiceSpace, Space, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
 
 

@@ -18,8 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import Bridge, by_name, knob, library, strategy_class
 
 _FACADES = {

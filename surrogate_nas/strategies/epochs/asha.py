@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies.epochs.rungs import Climber, promoted
 
 

@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, Space, choices_of
-from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space import Cell, Choices, ChoiceSpace, Space, Trial, choices_of
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 from surrogate_nas.strategies.epochs.rungs import Rung
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies.epochs.rungs import Bracket, Climber, Rung
 
 

@@ -15,8 +15,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
 from surrogate_nas.strategies.random import RandomSearch
 

@@ -23,8 +23,7 @@ from surrogate_nas.core.arguments import check_name, check_number, check_whole
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.space import Cell, Space
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.random import RandomSearch
 
