@@ -164,12 +164,6 @@ class LossPosterior(NamedTuple):
         return np.asarray(self.floor + np.exp(self.mean + steps * self.std) + self.penalty)
 
 
-def floor_of(losses: Floats) -> float:
-    """A little below the best loss; `losses`: observed losses, shape ``(n,)``."""
-    best = float(losses.min())
-    return best - _BELOW * (float(np.median(losses)) - best or float(losses.max()) - best or 1.0)
-
-
 def greedy(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001 - one signature for all
     """The predicted score."""
     return posterior.score()
@@ -381,7 +375,9 @@ class Guided(Strategy):
         model, floor, seen = self._fitted
         if model is None or len(self._observed) >= seen + max(1, self.patience * seen):
             losses = self._losses()
-            model, floor = None, floor_of(losses)
+            best = float(losses.min())
+            above = float(np.median(losses)) - best or float(losses.max()) - best or 1.0
+            model, floor = None, best - _BELOW * above
             if len(np.unique(losses)) > 1:
                 model = make_model(self.model, seed=self._model_seed, **self.settings)
                 model.fit(list(self._observed), losses - floor, self.space)

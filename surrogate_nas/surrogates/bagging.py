@@ -35,7 +35,6 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import check_name, check_number, check_whole
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need
-from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.reference import parse_reference, suffix_of
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
@@ -43,6 +42,7 @@ from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
     Prediction,
+    Quantity,
     Surrogate,
     folds,
     within,
@@ -221,11 +221,10 @@ class Boosting(Bagging):
         import xgboost
 
         self._error = float(arrays["error"])
-        self._learned = []
-        for name in sorted(set(arrays) - {"error"}):
-            part = xgboost.Booster({"nthread": 1})
-            part.load_model(bytearray(arrays[name].tobytes()))
-            self._learned.append(part)
+        boosters = [arrays[name].tobytes() for name in sorted(arrays.keys() - {"error"})]
+        self._learned = [
+            xgboost.Booster({"nthread": 1}, model_file=bytearray(booster)) for booster in boosters
+        ]
 
 
 class Forest(NamedTuple):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_flag, check_whole
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.core.metrics import Quantity as Quantity
 from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.core.threads import one_thread

@@ -136,18 +136,23 @@ class Ensemble(Surrogate):
         return self._left_out
 
     def _arrays(self) -> Arrays:
-        arrays: Arrays = {"weights": self._weights}
-        for i, model in enumerate(self._models):
-            arrays |= {f"{i:02}/{name}": array for name, array in model.state().items()}
-        return arrays
+        states = {
+            f"{i:02}/{name}": array
+            for i, model in enumerate(self._models)
+            for name, array in model.state().items()
+        }
+        return {"weights": self._weights} | states
 
     def _restore(self, arrays: Arrays) -> None:
         self._weights = arrays["weights"]
-        self._models = []
-        for i, (name, settings, _) in enumerate(self._reading):
-            unfitted = make_model(name, self.quantity, seed=self.seed, **settings)
-            own = within(f"{i:02}/", arrays)
-            self._models.append(type(unfitted).from_state(unfitted.settings(), own))
+        unfitted = [
+            make_model(name, self.quantity, seed=self.seed, **settings)
+            for name, settings, _ in self._reading
+        ]
+        self._models = [
+            type(model).from_state(model.settings(), within(f"{i:02}/", arrays))
+            for i, model in enumerate(unfitted)
+        ]
 
 
 def _member(entry: Any) -> Member:

@@ -227,11 +227,10 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     from scipy.stats import kendalltau
 
     order = np.argsort(truth, kind="stable")
-    agreement = {}
-    for name, share in BANDS.items():
-        part = order[: max(2, round(share * len(order)))]
-        agreement[name] = float(kendalltau(mean[part], truth[part]).statistic)
-    return agreement
+    best = {name: order[: max(2, round(share * len(order)))] for name, share in BANDS.items()}
+    return {
+        name: float(kendalltau(mean[part], truth[part]).statistic) for name, part in best.items()
+    }
 
 
 @dataclass(frozen=True)

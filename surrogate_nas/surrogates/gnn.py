@@ -28,7 +28,6 @@ from torch.nn.functional import silu
 
 from surrogate_nas.core.arguments import check_flag, check_name, check_whole
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.network import Network, Terms
 from surrogate_nas.surrogates.base import (
@@ -36,6 +35,7 @@ from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
     Prediction,
+    Quantity,
     Surrogate,
     folds,
     within,

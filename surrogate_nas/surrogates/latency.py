@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
     Prediction,
+    Quantity,
     Surrogate,
     Target,
     check_data,
@@ -352,11 +352,12 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     scales = []
     for i, (matrix, values) in enumerate(measured):
         others = _vague(space, np.delete(weights, i, axis=0))
-        samples = []
-        for _ in range(_REHEARSALS):
-            drawn = rng.choice(len(values), _REHEARSED_CELLS, replace=False)
-            size = _size(others, matrix[drawn])
-            samples.append((matrix[drawn], size * values[drawn] / values[drawn].mean()))
+        draws = [
+            rng.choice(len(values), _REHEARSED_CELLS, replace=False) for _ in range(_REHEARSALS)
+        ]
+        samples = [
+            (matrix[at], _size(others, matrix[at]) * values[at] / values[at].mean()) for at in draws
+        ]
         scales.append(most_evident(samples, others))
     vague = _vague(space, weights)
     if not scales:

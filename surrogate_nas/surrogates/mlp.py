@@ -20,9 +20,8 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from surrogate_nas.core.arguments import check_name, check_whole
-from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates.base import Arrays, Floats, Prediction, Surrogate, within
+from surrogate_nas.surrogates.base import Arrays, Floats, Prediction, Quantity, Surrogate, within
 from surrogate_nas.surrogates.columns import columns, default_encoding, spread_of
 from surrogate_nas.surrogates.gnn import PARTS, Weights, blind_parts, optimise
 from surrogate_nas.surrogates.losses import squared

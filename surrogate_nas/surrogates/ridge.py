@@ -13,9 +13,15 @@ from typing import ClassVar
 import numpy as np
 
 from surrogate_nas.core.arguments import check_name
-from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates.base import Floats, Prediction, Surrogate, Target, fit_target
+from surrogate_nas.surrogates.base import (
+    Floats,
+    Prediction,
+    Quantity,
+    Surrogate,
+    Target,
+    fit_target,
+)
 from surrogate_nas.surrogates.columns import columns, spread_of
 
 _PENALTIES = np.logspace(-4, 4, 33)

@@ -129,14 +129,11 @@ def save(
         )
     arrays = {f"state/{name}": np.asarray(array) for name, array in model.state().items()}
     arrays["train_cells"] = np.asarray(train_cells, dtype=np.int64)
-    for name, content in (
-        ("card", asdict(card) | {"network": card.network.settings}),
-        ("settings", model.settings()),
-    ):
+    told = asdict(card) | {"network": card.network.settings}
+    for name, content in (("card", told), ("settings", model.settings())):
         arrays[name] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
     with hdf5.writing(path, "surrogate", digest=_digest(arrays)) as file:
-        for name, array in arrays.items():
-            file[name] = array
+        file.update(arrays)
 
 
 def is_surrogate(path: Path) -> bool:
