@@ -405,8 +405,9 @@ class Regressor(Bagging):
         seeded = {"random_state": seed} if "random_state" in _parameters(self._kind) else {}
         with self._called(f"learn from {len(target)} cells", seed):
             regressor = self._kind(**seeded | self._options)
-            centre, scale = matrix.mean(axis=0, dtype=np.float64), spread_of(matrix, LEAST_STD)
-            regressor.fit(np.asarray((matrix - centre) / scale), target)
+            exact = matrix.astype(np.float64)
+            centre, scale = exact.mean(axis=0), spread_of(exact, LEAST_STD)
+            regressor.fit((exact - centre) / scale, target)
         return regressor, centre, scale
 
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
