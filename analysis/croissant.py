@@ -225,7 +225,7 @@ def croissant_of(
 def _opened(path: Path) -> _Opened:
     """A table of either format."""
     try:
-        with hdf5.opened(path) as file:
+        with hdf5.OpenFile(path).reading() as file:
             is_compact = hdf5.is_of(file, "compact")
     except hdf5.ERRORS:
         is_compact = False  # the other reader says what is wrong

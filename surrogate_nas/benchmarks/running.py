@@ -26,12 +26,11 @@ from pathlib import Path
 from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
 from surrogate_nas.benchmarks.declared import worst_of
-from surrogate_nas.core.errors import Cause, EvaluationError, UserError, unknown
+from surrogate_nas.core.errors import Cause, EvaluationError, UserError, one_line, shown, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import VARIABLES, threads
-from surrogate_nas.runtime.failure import one_line, shown
 from surrogate_nas.runtime.memory import processor_seconds
 from surrogate_nas.space import Cell
 

@@ -15,9 +15,8 @@ from surrogate_nas.contract.checks import Contract
 from surrogate_nas.contract.spaces import SpaceContract
 from surrogate_nas.contract.strategies import StrategyContract
 from surrogate_nas.contract.surrogates import SurrogateContract
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError, one_line, shown, unknown
 from surrogate_nas.core.plugin import import_file
-from surrogate_nas.runtime.failure import one_line, shown
 from surrogate_nas.runtime.packing import unpack
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces

@@ -9,8 +9,7 @@ import numpy as np
 
 from surrogate_nas.contract.checks import Contract
 from surrogate_nas.contract.trying import draw, no_global_randomness
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.failure import shown
+from surrogate_nas.core.errors import UserError, shown
 from surrogate_nas.runtime.packing import pack, unpack
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 

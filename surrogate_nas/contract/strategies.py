@@ -36,9 +36,9 @@ from surrogate_nas.contract.trying import (
     trajectory,
     trials_of,
 )
+from surrogate_nas.core.errors import shown
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
-from surrogate_nas.runtime.failure import shown
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.contract.checks import Contract
 from surrogate_nas.contract.trying import draw, no_global_randomness, synthetic
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.failure import shown
+from surrogate_nas.core.errors import UserError, shown
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.surrogates import Prediction, Surrogate
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.failure import shown
+from surrogate_nas.core.errors import UserError, shown
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy

@@ -34,7 +34,7 @@ from typing import (
     get_type_hints,
 )
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, shown
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -44,16 +44,6 @@ T = TypeVar("T")
 
 _LARGEST = 2**63 - 1
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-
-
-def _shown(value: object) -> str:
-    """A value as a message quotes it; Python refuses to print whole numbers of thousands of
-    digits.
-    """
-    try:
-        return f"{value!r:.80}"
-    except ValueError:
-        return "a number of thousands of digits"
 
 
 def check_whole(
@@ -76,7 +66,7 @@ def check_whole(
         if most is None or int(value) <= most:
             return int(value)
     between = f"of at least {least}" if most in (None, _LARGEST) else f"from {least} to {most:,}"
-    raise UserError(f"{what} must be a whole number {between}, not {_shown(value)}.")
+    raise UserError(f"{what} must be a whole number {between}, not {shown(value)}.")
 
 
 def check_size(what: str, text: object) -> int:
@@ -92,7 +82,7 @@ def check_size(what: str, text: object) -> int:
     """
     matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", str(text).upper())
     if not matched:
-        raise UserError(f"{what} must be a size such as 10GB, not {_shown(text)}.")
+        raise UserError(f"{what} must be a size such as 10GB, not {shown(text)}.")
     return int(float(matched[1]) * _UNITS[matched[2]])
 
 
@@ -133,7 +123,7 @@ def check_number(
         right = f"number from {least:g} on"
     else:
         right = f"number from {least:g} to {most:g}"
-    raise UserError(f"{what} must be a {right}, not {_shown(value)}.")
+    raise UserError(f"{what} must be a {right}, not {shown(value)}.")
 
 
 def check_flag(what: str, value: object) -> bool:
@@ -219,7 +209,7 @@ def check_argument(name: str, value: object, kind: Any) -> object:
             return value
         if fits:
             return _as_own(value)
-    raise UserError(f"{name} is {' or '.join(right)}, not {_shown(value)}.")
+    raise UserError(f"{name} is {' or '.join(right)}, not {shown(value)}.")
 
 
 def _as_own(value: object) -> object:
@@ -287,7 +277,7 @@ def check_struct(instance: Struct, what: str = "") -> None:
             right = re.split(" - at |, got |Expected ", f"{error}, got ")[1] or "a finite number"
             for word, text in _IN_WORDS.items():
                 right = right.replace(word, text)
-            raise UserError(f"{what}{name} must be {right}, not {_shown(value)}.") from error
+            raise UserError(f"{what}{name} must be {right}, not {shown(value)}.") from error
         force_setattr(instance, name, value)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 _MANY = 30
+_LONGEST_LINE = 400
 
 
 class UserError(ValueError):
@@ -76,6 +77,21 @@ def in_a_line(error: BaseException | None) -> str:
 def reason_of(error: BaseException) -> str:
     """What an error says, in one line; its kind where it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def shown(value: object) -> str:
+    """A user's value as a message can quote it, cut to length."""
+    try:
+        text = one_line(repr(value))
+    except BaseException as error:  # noqa: BLE001 - a user's repr can raise anything
+        text = f"<a {type(value).__name__} that cannot be printed: {type(error).__name__}>"
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, cut to length."""
+    line = " ".join(text[: 10 * _LONGEST_LINE].split())
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
 
 
 def unknown(

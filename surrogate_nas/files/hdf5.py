@@ -121,13 +121,6 @@ def guarded(what: str, then: str, errors: tuple[type[Exception], ...] = ERRORS) 
         raise UserError(f"{what} is damaged ({reason_of(error):.300}). {then}") from error
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading; one of `ERRORS` is raised where it is none."""
-    with OpenFile(path).reading() as file:
-        yield file
-
-
 class OpenFile:
     """A file that stays open, so that a replacement of it does not change what is read.
 

@@ -8,11 +8,10 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, one_line
 
 _PACKAGE = Path(__file__).parents[1]
 _LEADING = (_PACKAGE / "runtime", _PACKAGE / "runs" / "sandbox")
-_LONGEST_LINE = 400
 _LONGEST_TRACE = 100_000
 
 
@@ -27,21 +26,6 @@ class StrategyError(UserError):
         """Keep the line and the traceback."""
         super().__init__(line)
         self.trace = trace
-
-
-def shown(value: object) -> str:
-    """A user's value as a message can quote it, cut to length."""
-    try:
-        text = one_line(repr(value))
-    except BaseException as error:  # noqa: BLE001 - a user's repr can raise anything
-        text = f"<a {type(value).__name__} that cannot be printed: {type(error).__name__}>"
-    return text if len(text) < 80 else f"{text[:77]}..."
-
-
-def one_line(text: str) -> str:
-    """A text without line breaks, cut to length."""
-    line = " ".join(text[: 10 * _LONGEST_LINE].split())
-    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
 
 
 def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyError:

@@ -20,16 +20,14 @@ def takes_over(pid: int, most: int) -> bool:
         False
     """
 
-    def resident(process: psutil.Process) -> int:
-        return int(process.memory_info().rss)
-
     def proportional(process: psutil.Process) -> int:
         full = process.memory_full_info()
         return int(getattr(full, "pss", full.rss))
 
     with suppress(psutil.Error):
         family = family_of(psutil.Process(pid))
-        return _sum(resident, family) > most and _sum(proportional, family) > most
+        resident = _sum(lambda process: process.memory_info().rss, family)
+        return resident > most and _sum(proportional, family) > most
     return False
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from surrogate_nas.core.errors import one_line
 from surrogate_nas.core.plugin import import_file, module_name, origin
-from surrogate_nas.runtime.failure import StrategyError, one_line
+from surrogate_nas.runtime.failure import StrategyError
 
 
 class Packed(NamedTuple):

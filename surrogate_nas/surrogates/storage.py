@@ -141,7 +141,7 @@ def is_surrogate(path: Path) -> bool:
     from surrogate_nas.files import hdf5
 
     try:
-        with hdf5.opened(path) as file:
+        with hdf5.OpenFile(path).reading() as file:
             return hdf5.is_of(file, "surrogate")
     except hdf5.ERRORS:
         return False
@@ -162,7 +162,7 @@ def load(path: Path) -> Fitted:
         raise UserError(f"There is no surrogate file {printable(path)}; snas fit makes one.")
     what = f"The surrogate file {printable(path)}"
     with hdf5.guarded(what, "Make it anew with snas fit.", (Exception,)):
-        with hdf5.opened(path) as file:
+        with hdf5.OpenFile(path).reading() as file:
             otherwise = f"{path} is no fitted surrogate; snas fit makes one."
             hdf5.check_kind(path, file, "surrogate", otherwise)
             arrays = _read_arrays(file)

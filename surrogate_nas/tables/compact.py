@@ -188,7 +188,7 @@ def read_compact(path: Path) -> MemoryTable:
     if not os.path.isfile(path):
         raise UserError(f"There is no table at {printable(path)}.")
     what = f"The table {printable(path)}"
-    with hdf5.guarded(what, "Make or fetch it again."), hdf5.opened(path) as file:
+    with hdf5.guarded(what, "Make or fetch it again."), hdf5.OpenFile(path).reading() as file:
         hdf5.check_kind(
             path, file, "compact", f"{printable(path)} is no surrogate_nas compact table."
         )

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.failure import StrategyError, shown
+from surrogate_nas.core.errors import UserError, shown
+from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
