@@ -24,6 +24,7 @@ from scipy.special import ndtr
 
 from surrogate_nas.core.arguments import check_flag, check_number, check_whole
 from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Request, Space, Trial, listed
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.base import Strategy
@@ -61,7 +62,8 @@ _ALL = "all"
 
 def prepare_named(name: str) -> None:
     """Prepare a space of the project in the process that workers are forked from."""
-    prepare(SPACES[name])
+    with one_thread():  # which looks for pools of threads when it is first entered
+        prepare(SPACES[name])
 
 
 class BayesianOptimisation(Strategy):
