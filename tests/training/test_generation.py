@@ -20,7 +20,6 @@ from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.metrics.generation import frechet
-from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.adversarial import Adversarial
 from tests.training.losses_in_torch import DISCRIMINATING, EACH
 
@@ -179,15 +178,6 @@ def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:
     found = [train([CLEANER], task, seed=seed)[0].finals["test_psnr"] for seed in (0, 1)]
     assert max(rivals) + abs(found[0] - found[1]) < min(found)
     assert rivals[0] == pytest.approx(-20 * np.log10(0.3), abs=0.1)
-
-
-def test_images_of_another_size_are_told() -> None:
-    split = as_split(np.zeros((4, 1, 8, 8)), np.zeros((4, 1, 4, 4)))
-    task = Task(
-        "small", "", lambda: dict.fromkeys(("train", "valid", "test"), split), 1, kind="generation"
-    )
-    with pytest.raises(UserError, match=r"images of shape \(4, 1, 8, 8\)"):
-        _ = task.data
 
 
 def test_a_negative_is_not_similar() -> None:

@@ -266,6 +266,7 @@ NAN = np.full((4, 1, 2, 3), np.nan)
         (images(targets=np.zeros((4, 1), int)), "classification", r"shape \(4,\), not \(4, 1\)"),
         (images(targets=np.zeros((4, 1))), "regression", "values, one for each output, of shape"),
         (images(targets=np.array([0, np.inf, 1, 0])), "regression", "not finite"),
+        (images(targets=np.zeros((4, 1, 4, 4))), "generation", r"images of shape \(4, 2, 3, 3\)"),
         (images(targets=np.zeros((4, 3), int)), "language", "inputs of height 1"),
         (images(inputs=np.zeros((4, 1, 9, 9))), "classification", "different shapes"),
     ],

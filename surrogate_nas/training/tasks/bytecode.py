@@ -12,6 +12,7 @@ import platform
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from importlib.abc import InspectLoader
 from itertools import islice
 from pathlib import Path
@@ -50,6 +51,7 @@ _SIZES = (1400, 700, 1500)
 Operations = tuple[str, ...]
 
 
+@cache
 def functions() -> list[list[Operations]]:
     """Of every file of the library its different functions that are long enough, in the order of
     the files' names.
