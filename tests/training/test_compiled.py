@@ -88,7 +88,6 @@ NETWORKS = {
     ),
     "one pixel at last": Network(channels=8, cells_per_stage=1, image_size=3, input_channels=1),
 }
-ALL_NETWORKS = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 ALL_SPACES = pytest.mark.parametrize("name", SPACES)
 MOST = 2e-5
 """Of the norm of all gradients; PyTorch's own float32 is as far off in deep networks."""
@@ -167,24 +166,16 @@ def compare(
     return found
 
 
-@ALL_NETWORKS
-def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) -> None:
-    space = nb201()
-    found = [compare(space, space[i], network) for i in (11, 284, 5, 0, 6111, 777, 9999, 123, 4567)]
-    for what in found[0]:
-        *most, worst = sorted(one[what] for one in found)
-        # A number within rounding of 0 may pass a ReLU on one side and not on the other: one in
-        # some hundred cells.
-        assert np.median(most) < 6e-6 and most[-1] < MOST and worst < 1e-2, what
-
-
 @ALL_SPACES
 def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
     space = space_named(name)
     rng = np.random.default_rng(3)
     some = [*NETWORKS.values()][:: 3 if name in ("darts", "nasnet") else 1]
+    some *= 4 if name == "nb201" else 1
     found = [compare(space, space.sample(rng), network) for network in some]
     for what in found[0]:
+        # A number within rounding of 0 may pass a ReLU on one side and not on the other: one in
+        # some hundred cells.
         *most, worst = sorted(one[what] for one in found)
         assert np.median(most) < 3e-6 and most[-1] < MOST and worst < 1e-2, what
 
