@@ -1,4 +1,4 @@
-"""The contracts of strategies, spaces, surrogates and table sources, as classes of checks.
+"""The contracts of strategies, spaces and surrogates, as classes of checks.
 
 ``snas check`` runs them in a process of its own. A package of yours inherits one in its tests,
 where pytest runs every check:
@@ -10,8 +10,7 @@ where pytest runs every check:
     class TestMine(StrategyContract):
         strategy = Mine
 
-The others are ``spaces.SpaceContract``, ``surrogates.SurrogateContract`` and
-``sources.SourceContract``.
+The others are ``spaces.SpaceContract`` and ``surrogates.SurrogateContract``.
 """
 
 from surrogate_nas.contract.checking import check

@@ -5,20 +5,38 @@ The code under check may end that process, hang or print.
 
 from __future__ import annotations
 
-import json
-import os
-import re
+import pickle
 import signal
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
 
-from surrogate_nas.contract.checks import Check, process
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.space import Space
+from surrogate_nas.contract.checks import Check, Contract
+from surrogate_nas.contract.spaces import SpaceContract
+from surrogate_nas.contract.strategies import StrategyContract
+from surrogate_nas.contract.surrogates import SurrogateContract
+from surrogate_nas.core.errors import UserError, one_line, shown, unknown
+from surrogate_nas.core.plugin import import_file
+from surrogate_nas.runtime import worker
+from surrogate_nas.runtime.aside import lost_in
+from surrogate_nas.runtime.failure import (
+    StrategyError,
+    as_strategy_error,
+    file_of,
+)
+from surrogate_nas.runtime.packing import Packed, pack, unpack
+from surrogate_nas.space import Space, space_named
+from surrogate_nas.space.registry import known as known_spaces
+from surrogate_nas.strategies import Strategy, strategy_entry
+from surrogate_nas.strategies import known as known_strategies
+from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
 LIMIT_SECONDS = 120.0
 """The longest that one check may take."""
+_OURS = str(Path(__file__).parent)
 
 
 def check(
@@ -50,40 +68,113 @@ def check(
         (True, [])
     """
     outcomes: list[Check] = []
+    with _aside(spec, space, limit) as call:
+        names = call("")
+        for name in names:
+            try:
+                outcomes.append(Check(name, *call(name)))
+            except StrategyError as error:
+                why = str(error).rstrip(".")
+                missing = names[len(outcomes) + 1 :]
+                unmade = [Check(name, False, f"not checked after that: {why}") for name in missing]
+                return [*outcomes, Check(name, False, why), *unmade]
+            if progress:
+                progress(len(outcomes), len(names))
+    return outcomes
+
+
+@contextmanager
+def _aside(spec: object, space: Space | None, limit: float) -> Iterator[Callable[[str], Any]]:
+    """A function that makes a check by its name in another process, or lists all for no name."""
+    packed = pack(spec, space)
+    process = worker.Worker(worker.Task.of(_answer))
+    file = _file_of(spec)
+
+    def call(name: str) -> Any:
+        reply = process.do(pickle.dumps((packed, name, limit, file)))
+        if isinstance(reply, worker.Lost):
+            raise lost_in(reply, limit, file)
+        return worker.outcome(name, reply).result
+
     try:
-        with (
-            tempfile.TemporaryFile() as log,
-            process("surrogate_nas.contract.inside", spec, space, limit, log=log) as running,
-        ):
-            assert running.stdout is not None
-            loaded = json.loads(running.stdout.readline() or '{"error": "its process ended."}')
-            if "error" in loaded:
-                raise UserError(loaded["error"])
-            names = loaded["names"]
-            for name, line in zip(names, running.stdout, strict=False):
-                outcomes.append(Check(name, *json.loads(line)))
-                if progress:
-                    progress(len(outcomes), len(names))
-            if len(outcomes) < len(names):
-                log.seek(0)
-                why = _end(running.wait(), log.read().decode(errors="replace"), limit)
-                outcomes.append(Check(names[len(outcomes)], False, why))
-            missing = names[len(outcomes) :]
-    except StrategyError as error:
-        raise UserError(str(error)) from error
-    return outcomes + [Check(name, False, f"not checked after that: {why}") for name in missing]
+        yield call
+    finally:
+        process.end()
 
 
-def _end(code: int, log: str, limit: float) -> str:
-    _, hung, trace = log.rpartition("Timeout (")
-    how = f"its process was killed by {signal.Signals(-code).name}" if code < 0 else ""
-    how = how or f"its process ended with exit code {code}"
-    if hung:
-        how = f"it takes more than {limit:g} s"
-    elif "Fatal Python error" in log:
-        trace = log.rpartition("Fatal Python error")[2]
-    here = os.path.dirname(__file__)
-    for file, line, name in re.findall(r'File "(.+)", line (\d+) in (\S+)', trace):
-        if not file.startswith((here, os.path.dirname(os.__file__))):
-            return f"{how}, in {name} ({os.path.basename(file)}:{line})"
-    return how
+def _file_of(spec: object) -> str:
+    if isinstance(spec, str):
+        return str(Path(spec.rpartition(":")[0]).absolute())
+    return file_of(spec if isinstance(spec, type) else type(spec))
+
+
+def _answer(job: tuple[Packed, str, float, str]) -> object:
+    packed, name, limit, file = job
+    checks = _checks(packed)
+    if not name:
+        return list(checks)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        return outcome(checks[name], file)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@lru_cache(maxsize=1)
+def _checks(packed: Packed) -> dict[str, Callable[[], object]]:
+    worker.dump_when_alarmed()
+    return dict(contract_of(*unpack(packed)).checks())
+
+
+def outcome(make: Callable[[], object], file: str = "") -> tuple[bool, str]:
+    """Whether a check passes, and what went wrong; `file`: where the code under check is."""
+    try:
+        make()
+    except BaseException as error:  # noqa: BLE001 - a user's code raises anything
+        raised = extract_tb(error.__traceback__)[-1].filename
+        if isinstance(error, AssertionError) and raised.startswith(_OURS):
+            return False, one_line(str(error))
+        return False, str(as_strategy_error(error, "was checked", file))
+    return True, ""
+
+
+def contract_of(spec: object, space: Space | None) -> Contract:
+    """The contract of a thing, with the thing in it."""
+    thing = _named(spec) if isinstance(spec, str) else spec
+    if isinstance(thing, type) and issubclass(thing, Space):
+        thing = thing()
+    contract: Contract = SpaceContract()
+    if isinstance(thing, Space):
+        contract.space = thing
+        return contract
+    for kind, base in ((StrategyContract, Strategy), (SurrogateContract, Surrogate)):
+        if isinstance(thing, type) and issubclass(thing, base):
+            contract = kind()
+            vars(contract).update({base.__name__.lower(): thing, "space": space, "spec": spec})
+            return contract
+    raise UserError(
+        f"{shown(thing)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
+    )
+
+
+def _named(spec: str) -> object:
+    """The object of a name, or of ``file.py:NAME``."""
+    kind, _, name = spec.partition(":")
+    if kind == "space" and name in known_spaces():
+        return space_named(name)
+    if kind in MODELS.bridges:
+        return model_class(spec)
+    entry = strategy_entry(spec)
+    if entry.origin == "file":
+        path, _, name = str(entry.target).rpartition(":")
+        thing = getattr(import_file(Path(path), "strategy"), name, None)
+        if thing is not None and not (isinstance(thing, type) and issubclass(thing, Strategy)):
+            return thing
+    if entry.origin == "unknown":
+        if spec in known_spaces():
+            return space_named(spec)
+        if spec in MODELS:
+            return model_class(spec)
+        names = [*known_strategies(), *known_spaces(), *MODELS]
+        raise unknown("strategy, space or surrogate", spec, names)
+    return entry.load()

@@ -1,20 +1,21 @@
-"""A contract as a class of checks, and the processes that its checks are made in."""
+"""A contract as a class of checks, and runs of a strategy on made-up scores."""
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import subprocess
-import sys
+import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
-from surrogate_nas.runtime.packing import pack
-from surrogate_nas.space import Space
+import numpy as np
+
+from surrogate_nas.core.errors import shown
+from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies import Strategy
 
 
 @dataclass(frozen=True)
@@ -59,28 +60,147 @@ class Contract:
             metafunc.parametrize("space", self.spaces(), ids=lambda space: space.name)
 
 
+FIRST = 10
+"""How many cells a strategy observes first."""
+INFEASIBLE = 1e6
+"""From here on, a made-up score is that of an infeasible cell."""
+Score = Callable[[Cell], float]
+
+
 @contextmanager
-def process(
-    module: str, *objects: object, log: IO[bytes] | int = subprocess.DEVNULL, hash_seed: str = ""
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a module on some objects; it ends with everything it started."""
-    path = os.pathsep.join(filter(None, sys.path))
-    seed = {"PYTHONHASHSEED": hash_seed} if hash_seed else {}
-    started = subprocess.Popen(
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env={**os.environ, "PYTHONPATH": path, **seed},
-        start_new_session=True,
-    )
+def no_global_randomness(instead: str) -> Iterator[None]:
+    """Refuse uses of the global generators of `random` and NumPy, and restore their states."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        assert started.stdin is not None
-        with suppress(BrokenPipeError), started.stdin:
-            pickle.dump(pack(*objects), started.stdin)
-        yield started
+        random.seed(FIRST)
+        np.random.seed(FIRST)  # noqa: NPY002
+        before = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+        yield
+        after = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
-        started.stdout.close()  # type: ignore[union-attr]
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+    for name, one, other in zip(("random", "np.random"), before, after, strict=True):
+        assert one == other, f"the state of {name} changed: draw from {instead} instead"
+
+
+class TinySpace(EnumerableChoiceSpace):
+    """Three positions of two, three and four options: 24 cells."""
+
+    name = "tiny"
+    positions = ("side", "colour", "number")
+    options = (("left", "right"), ("red", "green", "blue"), ("0", "1", "2", "3"))
+
+
+class LargeSpace(ChoiceSpace):
+    """Eighteen positions of ten options: 10^18 cells, which can only be sampled."""
+
+    name = "large"
+    positions = tuple(f"p{place}" for place in range(18))
+    options = (tuple(map(str, range(10))),) * 18
+
+
+def trajectory(
+    strategy: type[Strategy],
+    space: Space,
+    *,
+    seed: int,
+    n: int,
+    first: int = FIRST,
+    score: Score | None = None,
+    objectives: int = 1,
+) -> list[Cell]:
+    """Run a strategy as an experiment does, on made-up scores; the cells in order.
+
+    Raises:
+        AssertionError: `ask` returned something else than 1 to n cells of the space.
+    """
+    if strategy.needs_supernet:
+        from surrogate_nas.contract.toy import equipped
+
+        strategy = equipped(strategy)
+    instance = strategy(space, seed=seed)
+    instance.objectives = objectives
+    rng = np.random.default_rng(1)
+    cells = [space.sample(rng) for _ in range(first)]
+    if cells:
+        instance.tell(trials_of(cells, score, objectives=objectives))
+    while len(cells) < n:
+        asked = ask(instance, space, min(max(instance.batch_size, 1), n - len(cells)))
+        instance.tell(trials_of(asked, score, len(cells), objectives))
+        cells.extend(asked)
+    return cells
+
+
+def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
+    """The cells that `requested` gives.
+
+    Raises:
+        AssertionError: It returned something else than 1 to n cells of the space.
+    """
+    return [one.cell if isinstance(one, Request) else one for one in requested(strategy, space, n)]
+
+
+def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
+    """Ask, and compare the answer with the contract."""
+    asked = strategy.ask(n)
+    is_list = isinstance(asked, Sequence) and not isinstance(asked, str)
+    assert is_list and 1 <= len(asked) <= n, (
+        f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells: return a list, as in"
+        " [self.space.sample(self.rng)]"
+    )
+    for cell in (one.cell if isinstance(one, Request) else one for one in asked):
+        assert cell in space, (
+            f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}: take cells from"
+            " self.space by sample(rng), mutate(cell, rng), neighbours(cell), or cell(text)"
+        )
+    return asked
+
+
+def synthetic(cell: Cell) -> float:
+    """A made-up score between 0 and 1 that neighbours mostly share."""
+    return sum((3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)) / (
+        4 * len(cell.choices)
+    )
+
+
+def trials_of(
+    cells: Sequence[Cell],
+    score: Score | None = None,
+    start: int = 0,
+    objectives: int = 1,
+) -> list[Trial]:
+    """Trials with made-up scores."""
+    trials = []
+    for index, cell in enumerate(cells, start):
+        value = (score or synthetic)(cell)
+        feasible = value < INFEASIBLE
+        # further scores follow from one position each
+        positions = [cell.choices[i % len(cell.choices)] for i in range(objectives - 1)]
+        further = [INFEASIBLE * (not feasible) + 1 / (1 + choice) for choice in positions]
+        vector = (value, *further) if further else ()
+        total = sum(vector) if vector else value
+        about = (total, total, 0.0, feasible, None, 1.0, {"made_up": value})
+        trials.append(Trial(index, cell, *about, scores=vector))
+    return trials
+
+
+def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
+    """Some cells of a space, all different; fewer where the space hardly gives as many."""
+    rng = np.random.default_rng(seed)
+    drawn: dict[Cell, None] = {}
+    for _ in range(100 * n):
+        if len(drawn) >= min(n, space.size):
+            break
+        drawn[space.sample(rng)] = None
+    return list(drawn)
+
+
+def differing(one: Sequence[object], other: Sequence[object]) -> str:
+    """Where two runs part."""
+    both = enumerate(zip(one, other, strict=False))
+    place = next((i for i, (a, b) in both if a != b), min(len(one), len(other)))
+    return (
+        f"they part at cell {place}: {shown(one[place : place + 1])} and"
+        f" {shown(other[place : place + 1])}"
+    )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 
-from surrogate_nas.contract.checks import Contract
-from surrogate_nas.contract.trying import draw, no_global_randomness
+from surrogate_nas.contract.checks import Contract, draw, no_global_randomness
 from surrogate_nas.core.errors import UserError, shown
 from surrogate_nas.runtime.packing import pack, unpack
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
@@ -16,11 +14,6 @@ from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 _CELLS = 40
 _CENTRES = 8
 _LARGEST_INDEX = 10**9
-
-
-@lru_cache(maxsize=1)
-def _cells_of(space: Space) -> list[Cell]:
-    return draw(space, _CELLS)
 
 
 class SpaceContract(Contract):
@@ -37,16 +30,15 @@ class SpaceContract(Contract):
 
     def test_prints_and_parses_back(self, space: Space) -> None:
         """A cell's string parses back to that cell."""
-        for cell in _cells_of(space):
+        for cell in draw(space, _CELLS):
             again = space.parse(str(cell))
-            parts = (again, again.choices, str(again))
-            assert parts == (cell, cell.choices, cell.text), (
+            assert (again, again.choices, str(again)) == (cell, cell.choices, cell.text), (
                 f"{shown(cell)} parses back to {shown(again)}"
             )
 
     def test_refuses_nonsense(self, space: Space) -> None:
         """A string that names no cell is a `UserError`, of one line."""
-        cell = _cells_of(space)[0].text
+        cell = draw(space, _CELLS)[0].text
         for text in ("", "nonsense", cell[:-1], f"{cell}{cell}", f"{cell}\0", "(" * 1000):
             try:
                 parsed = space.parse(text)
@@ -61,9 +53,7 @@ class SpaceContract(Contract):
     def test_samples_inside(self, space: Space) -> None:
         """`sample` gives cells of the space, and the same ones from equal generators."""
         first, second = (np.random.default_rng(3) for _ in range(2))
-        for _ in range(_CELLS):
-            one = space.sample(first)
-            other = space.sample(second)
+        for one, other in ((space.sample(first), space.sample(second)) for _ in range(_CELLS)):
             assert one in space, f"it samples {shown(one)}, which it does not contain"
             assert one == other, f"equal generators give {shown(one)} and {shown(other)}"
 
@@ -72,7 +62,7 @@ class SpaceContract(Contract):
         alike.
         """
         first, second = (np.random.default_rng(4) for _ in range(2))
-        for cell in _cells_of(space)[:_CENTRES]:
+        for cell in draw(space, _CELLS)[:_CENTRES]:
             around = set(space.neighbours(cell))
             for _ in range(5 if around else 0):
                 one = space.mutate(cell, first)
@@ -88,7 +78,7 @@ class SpaceContract(Contract):
         """Neighbours are different cells of the space, none is the cell itself, and each has the
         cell as a neighbour.
         """
-        for cell in _cells_of(space)[:_CENTRES]:
+        for cell in draw(space, _CELLS)[:_CENTRES]:
             around = list(space.neighbours(cell))
             assert len({*around, cell}) == len(around) + 1, (
                 f"among the neighbours of {shown(cell)} is one twice, or itself"
@@ -104,7 +94,7 @@ class SpaceContract(Contract):
         """It neither uses nor disturbs the global generators of `random` and NumPy."""
         rng = np.random.default_rng(5)
         with no_global_randomness("the generator that is given"):
-            for cell in _cells_of(space)[:_CENTRES]:
+            for cell in draw(space, _CELLS)[:_CENTRES]:
                 space.sample(rng)
                 if space.neighbours(cell):
                     space.mutate(cell, rng)
@@ -115,26 +105,23 @@ class SpaceContract(Contract):
         assert again == space and hash(again) == hash(space), (
             f"it comes back as {shown(again)}, which is not equal to it"
         )
-        for cell in _cells_of(space):
+        for cell in draw(space, _CELLS):
             own = again.cell(cell)
             assert (own, own.choices) == (cell, cell.choices), (
                 f"{shown(cell)} is another cell there"
             )
 
     def test_contains_no_foreign_cells(self, space: Space) -> None:
-        """It contains its cells and nothing else."""
-        cells = _cells_of(space)
-        cell = cells[0]
+        """It contains its cells and nothing else; `cell` believes a cell's text and nothing else of
+        it.
+        """
+        cell, *_ = cells = draw(space, _CELLS)
         longer = Cell((*cell.choices, 0), cell.text, cell.index)
         forged = Cell(cell.choices, "foreign", cell.index)
         for thing in (None, 0, cell.text, cell.choices, Cell((0,), "foreign"), forged, longer):
             assert thing not in space, f"it contains {shown(thing)}"
         for cell in cells:
             assert cell in space, f"it does not contain {shown(cell)}"
-
-    def test_finds_cells_by_their_text(self, space: Space) -> None:
-        """`cell` believes a cell's text and nothing else of it."""
-        for cell in _cells_of(space):
             own = space.cell(Cell((), cell.text, _LARGEST_INDEX))
             assert (own.choices, own.text, own.index) == (cell.choices, cell.text, cell.index), (
                 f"{shown(cell)} with a forged place is looked up as {shown(own)}"
@@ -162,7 +149,7 @@ class SpaceContract(Contract):
         """Every encoding gives finite numbers, a row a cell, which do not depend on the other
         cells.
         """
-        cells = _cells_of(space)
+        cells = draw(space, _CELLS)
         for name in space.encodings:
             rows = space.encode(cells, name)
             assert rows.ndim == 2 and len(rows) == len(cells) and np.isfinite(rows).all(), (
@@ -176,7 +163,7 @@ class SpaceContract(Contract):
         """Similarity is a number from 0 to 1, the same both ways, and 1 where identities are
         equal.
         """
-        cells = _cells_of(space)
+        cells = draw(space, _CELLS)
         for one, other in zip(cells, cells[::-1], strict=True):
             value = space.similarity(one, other)
             same = space.identity(one) == space.identity(other)

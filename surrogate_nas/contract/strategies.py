@@ -11,6 +11,8 @@ import copy
 import gc
 import json
 import os
+import pickle
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -20,11 +22,10 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.contract.checks import Contract, process
-from surrogate_nas.contract.toy import equipped
-from surrogate_nas.contract.trying import (
+from surrogate_nas.contract.checks import (
     FIRST,
     INFEASIBLE,
+    Contract,
     LargeSpace,
     TinySpace,
     ask,
@@ -36,12 +37,14 @@ from surrogate_nas.contract.trying import (
     trajectory,
     trials_of,
 )
+from surrogate_nas.contract.toy import equipped
 from surrogate_nas.core.errors import shown
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
+from surrogate_nas.runtime.packing import pack, unpack
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy
+from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.tables import TableFile
 
 _SHORT = 30
@@ -49,7 +52,6 @@ _WHOLE = 60
 _LARGEST_SEED = 2**63 - 1
 _EPOCHS = (1, 3, 9)
 _READABLE = ("early", "late")
-_SIDE_BY_SIDE = 5
 FORBIDDEN = (Benchmark, Objective, Ledger, TableFile)
 """What a strategy may not hold: whatever knows an answer."""
 
@@ -85,54 +87,51 @@ class StrategyContract(Contract):
             return [nb201()]
         return [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
 
-    def made(self, space: Space, seed: int = 0) -> Strategy:
-        """The strategy on a space."""
+    def _made(self, space: Space, seed: int = 0) -> Strategy:
         return equipped(self.strategy)(space, seed=seed)
 
-    def short(self, space: Space, seed: int = 0, **settings: Any) -> list[Cell]:
-        """A run of 30 cells (`surrogate_nas.contract.trying.trajectory`)."""
+    def _short(self, space: Space, seed: int = 0, **settings: Any) -> list[Cell]:
         return trajectory(self.strategy, space, seed=seed, n=_SHORT, **settings)
 
     def test_takes_space_and_seed(self, space: Space) -> None:
         """The constructor takes (space, *, seed) and any seed from 0 to 2**63 - 1."""
         for seed in (0, _LARGEST_SEED):
-            self.made(space, seed)
+            self._made(space, seed)
 
     def test_asks_for_one_to_n_cells(self, space: Space) -> None:
         """`ask(n)` returns 1 to n cells of the space, for n of 1 and 5, untold and told."""
-        ask(self.made(space, _LARGEST_SEED), space, 1)
+        ask(self._made(space, _LARGEST_SEED), space, 1)
         for n_observed in (0, FIRST):
             for n in (1, 5):
-                strategy = self.made(space)
+                strategy = self._made(space)
                 if n_observed:
                     strategy.tell(trials_of(draw(space, n_observed)))
                 ask(strategy, space, n)
 
-    def test_learns_from_what_it_did_not_ask_for(self, space: Space) -> None:
-        """It can be told trials that it did not ask for, before its first question and between
-        others.
+    def test_learns_from_what_it_is_told(self, space: Space) -> None:
+        """It can be told trials that it did not ask for; it can be asked again before it is told
+        what it asked for, and is told later in another order.
         """
-        strategy = self.made(space)
+        strategy = self._made(space)
         rng = np.random.default_rng(2)
         n_observed = 0
-        for _ in range(3):
-            cells = [space.sample(rng) for _ in range(FIRST)]
-            strategy.tell(trials_of(cells, start=n_observed))
-            asked = ask(strategy, space, 1)
-            strategy.tell(trials_of(asked, start=n_observed + FIRST))
-            n_observed += FIRST + len(asked)
+        for _ in range(4):
+            foreign = [space.sample(rng) for _ in range(FIRST)]
+            waiting = [cell for _ in range(5) for cell in ask(strategy, space, 1)]
+            for cells in (foreign, *([cell] for cell in reversed(waiting))):
+                strategy.tell(trials_of(cells, start=n_observed))
+                n_observed += len(cells)
 
-    def test_runs_without_observations(self, space: Space) -> None:
-        """It works when it is told no first cells."""
-        self.short(space, first=0)
-
-    def test_makes_a_whole_run(self, space: Space) -> None:
-        """It makes a whole run of 60 cells and never asks for a foreign one."""
+    def test_makes_whole_runs(self, space: Space) -> None:
+        """It makes a whole run of 60 cells, or one of 30 where it is told no first cells, and never
+        asks for a foreign one.
+        """
         _whole_run(self.strategy, space)
+        self._short(space, first=0)
 
     def test_repeats_in_this_process(self, space: Space) -> None:
         """The same seed and the same told trials give the same cells again in this process."""
-        run, again = _whole_run(self.strategy, space)[:_SHORT], self.short(space)
+        run, again = _whole_run(self.strategy, space)[:_SHORT], self._short(space)
         assert again == run, (
             f"two runs with seed 0 differ; {differing(run, again)}: draw from self.rng alone, and"
             " keep what is learned in self, since the class and the module outlive a run"
@@ -143,17 +142,16 @@ class StrategyContract(Contract):
         another hash seed.
         """
         here = [str(cell) for cell in _whole_run(self.strategy, space)[:_SHORT]]
-        seed = "7" if os.environ.get("PYTHONHASHSEED") != "7" else "8"
-        with process(
-            "surrogate_nas.contract.again",
-            self.spec or self.strategy,
-            space,
-            _SHORT,
-            hash_seed=seed,
-        ) as other:
-            said = other.stdout.read()  # type: ignore[union-attr]
-        assert said, "a fresh process failed to make a run"
-        there = json.loads(said)
+        job = tuple(sys.path), pack(self.spec or self.strategy, space), _SHORT
+        again = subprocess.run(
+            [sys.executable, "-c", f"import {__name__} as made; made.repeat()"],
+            input=pickle.dumps(job),
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"},
+            check=False,
+        )
+        assert not again.returncode, "a fresh process failed to make a run"
+        there = json.loads(again.stdout.splitlines()[-1])
         assert here == there, (
             f"a fresh process asked for other cells; {differing(here, there)}: sort before choosing"
             " from a set, and use neither hash() nor id(), which differ between processes"
@@ -163,8 +161,8 @@ class StrategyContract(Contract):
         """Another seed gives other cells somewhere within the first 30."""
         run = _whole_run(self.strategy, space)[:_SHORT]
         # one that weighs all cells of the space leaves nothing to chance after equal first cells
-        assert any(self.short(space, seed) != run for seed in (1, 2, 3)) or (
-            self.short(space, first=0) != self.short(space, 1, first=0)
+        assert any(self._short(space, seed) != run for seed in (1, 2, 3)) or (
+            self._short(space, first=0) != self._short(space, 1, first=0)
         ), (
             "the seeds 0, 1, 2 and 3 gave the same cells: is the seed ignored? Pass the seed on by"
             " super().__init__(space, seed=seed), and draw from self.rng"
@@ -173,11 +171,11 @@ class StrategyContract(Contract):
     def test_leaves_global_randomness_alone(self, space: Space) -> None:
         """It neither uses nor disturbs the global generators of `random` and NumPy."""
         with no_global_randomness("self.rng"):
-            self.short(space)
+            self._short(space)
 
     def test_holds_no_benchmark(self, space: Space) -> None:
         """It holds no benchmark, objective or evaluator, in itself or in its module."""
-        strategy = self.made(space)
+        strategy = self._made(space)
         strategy.tell(trials_of(draw(space, FIRST)))
         strategy.tell(trials_of(ask(strategy, space, 1)))
         module = vars(sys.modules.get(self.strategy.__module__, object))
@@ -189,7 +187,7 @@ class StrategyContract(Contract):
 
     def test_leaves_trials_alone(self, space: Space) -> None:
         """It does not change the trials that it is told, nor the list that they come in."""
-        strategy = self.made(space)
+        strategy = self._made(space)
         cells = draw(space, FIRST)
         for start in (0, FIRST):
             trials = trials_of(cells, start=start)
@@ -198,31 +196,13 @@ class StrategyContract(Contract):
             cells = ask(strategy, space, 5)
             assert trials == before, "told trials were changed"
 
-    def test_can_be_asked_while_trials_wait(self, space: Space) -> None:
-        """It can be asked again before it is told what it asked for, and is told later in another
-        order.
+    def test_survives_any_scores(self, space: Space) -> None:
+        """It goes on when all scores are equal, when half of the cells, or all, are infeasible,
+        with large finite scores, and when the same cell is told many times.
         """
-        strategy = self.made(space)
-        strategy.tell(trials_of(draw(space, FIRST)))
-        n_observed = FIRST
-        for _ in range(4):
-            waiting = [cell for _ in range(5) for cell in ask(strategy, space, 1)]
-            for cell in reversed(waiting):
-                strategy.tell(trials_of([cell], start=n_observed))
-                n_observed += 1
-
-    def test_survives_equal_scores(self, space: Space) -> None:
-        """It goes on when all scores are equal."""
-        self.short(space, score=lambda _: 0.0)
-
-    def test_survives_infeasible_cells(self, space: Space) -> None:
-        """It goes on when half of the cells, or all, are infeasible, with large finite scores."""
-        for score in (_half_infeasible, _all_infeasible):
-            self.short(space, score=score)
-
-    def test_survives_duplicates(self, space: Space) -> None:
-        """It goes on when the same cell is told many times."""
-        strategy = self.made(space)
+        for score in (lambda _: 0.0, _half_infeasible, _all_infeasible):
+            self._short(space, score=score)
+        strategy = self._made(space)
         (cell,) = draw(space, 1)
         strategy.tell(trials_of([cell] * FIRST))
         for start in range(FIRST, _SHORT, 2):
@@ -235,35 +215,27 @@ class StrategyContract(Contract):
         if not self.strategy.many_objectives:
             return
         for several in (2, 3):
-            run, again = (self.short(space, objectives=several) for _ in range(2))
+            run, again = (self._short(space, objectives=several) for _ in range(2))
             assert run == again, f"two runs on {several} objectives differ; {differing(run, again)}"
         for score in (_half_infeasible, _all_infeasible, lambda _: 0.0):
-            self.short(space, score=score, objectives=2)
+            self._short(space, score=score, objectives=2)
 
     def test_asks_for_given_epochs(self, space: Space) -> None:
         """Where it chooses epochs: of 1, 3 and 9 it asks for no others, and for the last of them
-        too.
+        too; it makes a whole run where there is one number of them only; and, told in the same
+        order, it makes the same requests again, also while others wait.
         """
-        if self.strategy.chooses_epochs:
-            asked = {request.epochs for request in self.climb(space, _EPOCHS)}
-            assert _EPOCHS[-1] in asked, (
+        if not self.strategy.chooses_epochs:
+            return
+        for n_waiting in (1, 5):
+            run, again = (self._climb(space, _EPOCHS, n_waiting) for _ in range(2))
+            assert run == again, f"two runs with seed 0 differ; {differing(run, again)}"
+            assert _EPOCHS[-1] in {request.epochs for request in run}, (
                 f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer"
             )
+        self._climb(space, _EPOCHS[:1])
 
-    def test_works_with_one_number_of_epochs(self, space: Space) -> None:
-        """Where it chooses epochs: it makes a whole run where there is one number of them only."""
-        if self.strategy.chooses_epochs:
-            self.climb(space, _EPOCHS[:1])
-
-    def test_repeats_its_requests(self, space: Space) -> None:
-        """Where it chooses epochs: told in the same order, it makes the same requests again, also
-        while others wait.
-        """
-        for n_waiting in (1, _SIDE_BY_SIDE) if self.strategy.chooses_epochs else ():
-            one, other = (self.climb(space, _EPOCHS, n_waiting) for _ in range(2))
-            assert one == other, f"two runs with seed 0 differ; {differing(one, other)}"
-
-    def climb(self, space: Space, epochs: Sequence[int], n_waiting: int = 1) -> list[Request]:
+    def _climb(self, space: Space, epochs: Sequence[int], n_waiting: int = 1) -> list[Request]:
         """Run with seed 0 on given epochs, after initial cells at the last of them.
 
         Returns:
@@ -272,7 +244,7 @@ class StrategyContract(Contract):
         Raises:
             AssertionError: It asked for what is not given.
         """
-        instance = self.made(space)
+        instance = self._made(space)
         instance.epochs = epochs
         instance.readable = dict.fromkeys(epochs, _READABLE)
         rng = np.random.default_rng(1)
@@ -280,15 +252,19 @@ class StrategyContract(Contract):
         instance.tell([_synthetic(place, one, epochs[-1]) for place, one in enumerate(first)])
         asked: list[Request] = []
         while len(asked) < _WHOLE:
-            waiting = [
-                _request(one, epochs)
-                for _ in range(n_waiting)
-                for one in requested(instance, space, 1)
-            ]
-            for request in reversed(waiting):
+            given = [one for _ in range(n_waiting) for one in requested(instance, space, 1)]
+            for request in [_request(one, epochs) for one in reversed(given)]:
                 instance.tell([_synthetic(FIRST + len(asked), request, epochs[-1])])
                 asked.append(request)
         return asked
+
+
+def repeat() -> None:
+    """Print the cells of a run, as a fresh process makes it of what is on its standard input."""
+    sys.path[:], packed, n = pickle.load(sys.stdin.buffer)
+    spec, space = unpack(packed)
+    cells = trajectory(resolve(spec), space, seed=0, n=n)
+    sys.stdout.write("\n" + json.dumps([str(cell) for cell in cells]))
 
 
 def _request(asked: Cell | Request, epochs: Sequence[int]) -> Request:

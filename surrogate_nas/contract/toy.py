@@ -12,9 +12,6 @@ from surrogate_nas.strategies import Strategy
 from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
 from surrogate_nas.training import task_named
 
-_EXAMPLES = 16
-_SECONDS = 0.01
-
 
 @cache
 def toy_context() -> SupernetContext:
@@ -25,10 +22,8 @@ def toy_context() -> SupernetContext:
 
     space = nb201()
     task = replace(task_named("digits"), channels=2)
-    data = {}
-    for name in ("train", "valid"):
-        inputs, targets = task.data[name]
-        data[name] = Split(inputs[:_EXAMPLES], targets[:_EXAMPLES])
+    few = slice(16)
+    data = {name: Split(*(part[few] for part in task.data[name])) for name in ("train", "valid")}
     matrix = np.full((len(space.positions), len(space.options[0])), 0.01)
     matrix[:, 0] = 0.0
     make = partial(Supernet, space, task.network(), task, data, SupernetLoss(), (_price, _price))
@@ -42,15 +37,12 @@ def toy_context() -> SupernetContext:
 
 
 def _price(active: object) -> float:  # noqa: ARG001 - the same for all
-    return _SECONDS
+    return 0.01
 
 
 def equipped(strategy: type[Strategy]) -> type[Strategy]:
     """The class itself, or with the toy supernet context, where it needs one."""
     if not strategy.needs_supernet:
         return strategy
-    return type(
-        strategy.__name__,
-        (strategy,),
-        {"supernet_context": toy_context(), "__module__": strategy.__module__},
-    )
+    given = {"supernet_context": toy_context(), "__module__": strategy.__module__}
+    return type(strategy.__name__, (strategy,), given)

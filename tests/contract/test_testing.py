@@ -5,20 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
-
-from surrogate_nas.contract.sources import SourceContract
+from surrogate_nas.contract.checks import TinySpace
 from surrogate_nas.contract.spaces import SpaceContract
 from surrogate_nas.contract.strategies import StrategyContract
 from surrogate_nas.contract.surrogates import SurrogateContract
-from surrogate_nas.contract.trying import TinySpace
-from surrogate_nas.core.metrics import metric_named
-from surrogate_nas.space import nb201
-from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.ridge import Ridge
-from surrogate_nas.tables import Table
 from tests import broken_strategies
 
 
@@ -32,19 +24,6 @@ class TestGoodSpace(SpaceContract):
 
 class TestGoodSurrogate(SurrogateContract):
     surrogate = Ridge
-
-
-def read(name: str) -> Table:
-    space = nb201()
-    table = Table(name, "nb201", "t", "s", "l", "c", "", Network())
-    errors = space.choices @ np.arange(1.0, 7.0)
-    table.add(metric_named("valid_error"), None, errors)
-    return table
-
-
-class TestGoodSource(SourceContract):
-    source = ModuleType("mine")
-    source.__dict__.update(TITLE="mine", NAMES=("mine-a", "mine-b"), read=read)
 
 
 BROKEN = """

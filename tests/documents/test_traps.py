@@ -13,8 +13,8 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark, TableBenchmark
+from surrogate_nas.contract.checks import TinySpace, synthetic, trajectory, trials_of
 from surrogate_nas.contract.strategies import reachable
-from surrogate_nas.contract.trying import TinySpace, synthetic, trajectory, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare

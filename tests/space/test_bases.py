@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from surrogate_nas.contract.trying import TinySpace
+from surrogate_nas.contract.checks import TinySpace
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import (
     Cell,

@@ -19,7 +19,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.contract import check
-from surrogate_nas.contract.trying import trajectory
+from surrogate_nas.contract.checks import trajectory
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.runs.run import Run
 from surrogate_nas.space import Sampled, Space, space_named

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate_nas.contract.trying import TinySpace
+from surrogate_nas.contract.checks import TinySpace
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell
 from surrogate_nas.space import nb201 as make_space

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.contract.trying import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
+from surrogate_nas.contract.checks import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
 from surrogate_nas.space.product import is_scale

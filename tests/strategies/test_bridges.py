@@ -16,7 +16,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.contract import check
-from surrogate_nas.contract.trying import TinySpace, synthetic, trajectory, trials_of
+from surrogate_nas.contract.checks import TinySpace, synthetic, trajectory, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.base import Space

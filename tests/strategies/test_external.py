@@ -15,7 +15,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.contract import check
-from surrogate_nas.contract.trying import TinySpace, trials_of
+from surrogate_nas.contract.checks import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Request, nb201
 from surrogate_nas.strategies import resolve, strategy_entry

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.contract.trying import (
+from surrogate_nas.contract.checks import (
     TinySpace,
     draw,
     synthetic,

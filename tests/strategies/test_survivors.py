@@ -70,8 +70,8 @@ def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
 def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(
     others: int, share: float
 ) -> None:
-    new = TINY.parse("left-red-0")
-    worst = TINY.parse("left-red-1")
+    new = TINY.at((0, 0, 0))
+    worst = TINY.at((0, 0, 1))
     unlike = [
         cell
         for cell in TINY
@@ -88,7 +88,7 @@ def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_
     known = Objective(
         "valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2"
     ).known
-    cells = [TINY.parse("left-blue-0"), TINY.parse("right-red-3")]
+    cells = [TINY.at((0, 2, 0)), TINY.at((1, 0, 3))]
     assert known.vector(cells) == pytest.approx(np.array([[0.75, 3.0], [0.25, 1.0]]))
     assert known.penalty(cells) == pytest.approx([3.75, 1.25])
     assert known.violation(cells).tolist() == [0.5, 0.0]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import TableBenchmark, load
-from surrogate_nas.contract.trying import trajectory
+from surrogate_nas.contract.checks import trajectory
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective

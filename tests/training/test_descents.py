@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.papers.landscape import DESCENTS
-from surrogate_nas.contract.trying import TinySpace, trials_of
+from surrogate_nas.contract.checks import TinySpace, trials_of
 from surrogate_nas.space import NB201, Cell, EnumerableChoiceSpace
 from surrogate_nas.strategies import resolve
 
