@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks.base import Answer, Benchmark, Question
-from surrogate_nas.benchmarks.file import TABLE_SUFFIX, File
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
-from surrogate_nas.benchmarks.learned import Learned
+from surrogate_nas.benchmarks.learned import Learned, Predicted
 from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
-from surrogate_nas.benchmarks.predicted import Predicted
-from surrogate_nas.benchmarks.resolvers import RESOLVERS, remember, resolver_of
-from surrogate_nas.benchmarks.sourced import FASHION, Fetched, Installed
+from surrogate_nas.benchmarks.resolvers import RESOLVERS, Resolver, remember, resolver_of
+from surrogate_nas.benchmarks.sourced import FASHION, TABLE_SUFFIX, File, Tables
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables.sources.base import made, predicted
@@ -28,7 +26,6 @@ __all__ = [
     "Question",
     "TableBenchmark",
     "available",
-    "check_named",
     "default",
     "families",
     "load",
@@ -38,7 +35,7 @@ __all__ = [
     "tables",
 ]
 
-RESOLVERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Predicted(), Fetched())
+RESOLVERS[:] = (Tables(), Live(), Learned(), File(), Losses(), Predicted())
 
 
 def default() -> str:
@@ -108,11 +105,15 @@ def reopen(
         ...     print(str(error).partition(";")[0])
         mine.py:BENCHMARK was read from a file and would run code
     """
-    if not named or not runs_code(address):
-        check_named(address)
-        return load(address, with_=with_)
-    # the file may lie elsewhere by now: whoever reads results compares its fingerprint with theirs
-    return load(named[0], with_=with_)
+    if runs_code(address):
+        if not named:
+            raise UserError(
+                f"{address} was read from a file and would run code; name it yourself if you trust"
+                f" it: --bench {address} (benchmark=), or the place of that file here."
+            )
+        # the file may lie elsewhere by now: whoever reads results compares its fingerprint
+        address = named[0]
+    return load(address, with_=with_)
 
 
 def runs_code(address: str) -> bool:
@@ -129,25 +130,6 @@ def runs_code(address: str) -> bool:
         return resolver_of(address).runs_code(address)
     except UserError:
         return False
-
-
-def check_named(address: str) -> None:
-    """Refuse a name from a file if opening it runs code.
-
-    Args:
-        address: A `Benchmark.address`; of one that is unknown by now nothing is said.
-
-    Raises:
-        UserError: Opening it would run a file that the user did not name.
-
-    Example:
-        >>> check_named("fashion")
-    """
-    if runs_code(address):
-        raise UserError(
-            f"{address} was read from a file and would run code; name it yourself if you trust it:"
-            f" --bench {address} (benchmark=), or the place of that file here."
-        )
 
 
 def reserved() -> frozenset[str]:
@@ -167,7 +149,11 @@ def available() -> list[dict[str, Any]]:
         >>> [entry["name"] for entry in available() if entry["name"] in ("fashion", "live:digits")]
         ['fashion', 'live:digits']
     """
-    entries = [entry for resolver in RESOLVERS for entry in resolver.describe()]
+    return [entry for _, entry in _entries()]
+
+
+def _entries() -> list[tuple[Resolver, dict[str, Any]]]:
+    entries = [(resolver, entry) for resolver in RESOLVERS for entry in resolver.describe()]
     remember()
     return entries
 
@@ -187,26 +173,18 @@ def families() -> list[dict[str, Any]]:
         [('nbgraph', 9)]
     """
     by_family: dict[str, dict[str, Any]] = {}
-    for resolver in RESOLVERS:
-        for entry in resolver.describe():
-            name, title = resolver.family(entry["name"])
-            family = by_family.setdefault(
-                name, {"name": name, "title": title or entry["title"], "benchmarks": []}
-            )
-            family["benchmarks"].append(entry)
-    remember()
+    for resolver, entry in _entries():
+        name, title = resolver.family(entry["name"])
+        family = {"name": name, "title": title or entry["title"]}
+        by_family.setdefault(name, {**family, "benchmarks": []})["benchmarks"].append(entry)
     return list(by_family.values())
 
 
 def tables() -> list[dict[str, Any]]:
-    """The entries of `available` with whole columns, each name once.
+    """The entries of `available` with whole columns.
 
     Example:
         >>> {entry["name"] for entry in tables()} >= {"fashion", "analog-cifar10"}
         True
     """
-    entries = [
-        entry for resolver in RESOLVERS if resolver.has_tables for entry in resolver.describe()
-    ]
-    remember()
-    return list({entry["name"]: entry for entry in entries}.values())
+    return [entry for resolver, entry in _entries() if resolver.has_tables]

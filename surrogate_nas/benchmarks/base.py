@@ -118,20 +118,8 @@ class Answer(float):
 
     def to_json(self) -> dict[str, Any]:
         """The answer as a JSON object."""
-        return {
-            "cell": str(self.cell),
-            "metric": self.metric,
-            "epochs": self.epochs,
-            "seed": self.seed,
-            "value": float(self),
-            "unit": self.unit,
-            "source": self.source,
-            "n_seeds": self.n_seeds,
-        }
-
-
-_FEW = 9
-"""So many numbers of epochs are listed one by one."""
+        about = ("metric", "epochs", "seed", "value", "unit", "source", "n_seeds")
+        return {"cell": str(self.cell), **{name: getattr(self, name) for name in about}}
 
 
 class Answers(list[Any]):
@@ -150,25 +138,19 @@ class Answers(list[Any]):
         lines = []
         for one in self:
             answers = list(one.values()) if isinstance(one, dict) else [one]
-            if answers:
-                cell = answers[0].cell
-                place = "" if cell.index is None else f"{cell.index}: "
-                lines.append(f"{place}{cell}")
-            names = [str(Question(answer.metric, answer.epochs)) for answer in answers]
-            widest = max(map(len, names), default=0)
+            named = [(str(Question(answer.metric, answer.epochs)), answer) for answer in answers]
+            widest = max((len(name) for name, _ in named), default=0)
+            for cell in dict.fromkeys(answer.cell for answer in answers):
+                lines.append(str(cell) if cell.index is None else f"{cell.index}: {cell}")
             lines += [
                 f"  {name:{widest}}  {float(answer):.6g} {answer.unit}".rstrip()
-                for name, answer in zip(names, answers, strict=True)
+                for name, answer in named
             ]
         return "\n".join(lines)
 
 
 CellLike: TypeAlias = Cell | str | int
 """A cell, its printed text, or its place in the order of a space that can be listed."""
-
-
-def _is_index(given: object) -> bool:
-    return isinstance(given, Integral) and not isinstance(given, bool)
 
 
 class Benchmark(ABC):
@@ -276,7 +258,6 @@ class Benchmark(ABC):
         """The part of its name that identifies it; not the spelling of a path."""
         return self.name
 
-    @abstractmethod
     def measure(
         self,
         cells: Sequence[Cell],
@@ -291,8 +272,18 @@ class Benchmark(ABC):
             seed: A training seed, or ``"mean"``.
 
         Raises:
-            UserError: A seed or a value is not held.
+            UserError: A seed or a value is not held, or cannot be made.
         """
+        values = np.empty((len(cells), len(questions)))
+        for j, question in enumerate(questions):
+            values[:, j] = self._answers_to(question, cells, seed)
+        return Measurement(values, self._charges(cells, questions))
+
+    def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Any:
+        raise NotImplementedError
+
+    def _charges(self, cells: Sequence[Cell], questions: Sequence[Question]) -> Values:  # noqa: ARG002
+        return np.ones(len(cells))
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
@@ -332,7 +323,7 @@ class Benchmark(ABC):
         """What `column` keeps, of a benchmark that has columns."""
         raise NotImplementedError
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - trainings have some
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
         """The number of seeds of a mean; None where the source does not say or nothing was trained.
 
         Args:
@@ -365,7 +356,7 @@ class Benchmark(ABC):
         values = self.measure(self.reference_sample(question), (question,), seed).values
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
-    def reference_sample(self, question: Question) -> Sequence[Cell]:  # noqa: ARG002 - what is dear has a smaller one
+    def reference_sample(self, question: Question) -> Sequence[Cell]:  # noqa: ARG002
         """The cells of a metric's median: all that can be listed, else `Space.reference_sample`.
 
         Args:
@@ -381,7 +372,7 @@ class Benchmark(ABC):
         """
         return False
 
-    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:  # noqa: ARG002 - what trains knows more
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:  # noqa: ARG002
         """What an evaluation will cost, roughly, from the cell and its epochs alone.
 
         It orders trainings that run side by side, so it must be the same on every machine. Only
@@ -393,7 +384,7 @@ class Benchmark(ABC):
         """
         return 1.0
 
-    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:  # noqa: ARG002 - most do not report
+    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:  # noqa: ARG002
         """The file in which a training of a cell reports while it runs; it need not be there yet.
 
         Each line is a JSON object with ``epoch`` and the metrics after it. None where trainings do
@@ -405,7 +396,7 @@ class Benchmark(ABC):
         """
         return None
 
-    def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002 - most hold theirs
+    def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002
         """Take the values of a cell from a stored run; only dear ones are worth it.
 
         Args:
@@ -500,16 +491,19 @@ class Benchmark(ABC):
         Returns:
             By name; None for a metric that is not held for this cell.
         """
-        return {
-            metric.name: self._final(cell, metric.name)
-            for metric in self.metrics
-            if metric.kind == "final"
-        }
+        final = [metric.name for metric in self.metrics if metric.kind == "final"]
+        return {name: self.value_of(cell, self.question(name)) for name in final}
 
-    def _final(self, cell: Cell, metric: str) -> float | None:
+    def value_of(self, cell: Cell, question: Question) -> float | None:
+        """The value of a cell for `default_seed`; None where it is not held.
+
+        Args:
+            cell: A cell of `space`.
+            question: A resolved question.
+        """
         if not self.has_columns:
-            return float(self.query(cell, metric))
-        value = float(self.column(metric)[listed(self.space).index(cell)])
+            return float(self.query(cell, question.metric, epochs=question.epochs))
+        value = float(self.column(*question)[listed(self.space).index(cell)])
         return value if math.isfinite(value) else None
 
     @property
@@ -550,11 +544,10 @@ class Benchmark(ABC):
         Raises:
             UserError: The benchmark has no such metric.
         """
-        known = self._by_name.get(name) if isinstance(name, str) else None
-        if known is None:
+        if not isinstance(name, str) or name not in self._by_name:
             error = unknown(f"metric of {self.name}", name, self._by_name)
-            raise UserError(f"{error} {self.more}") if self.more else error
-        return known
+            raise UserError(f"{error} {self.more}".strip())
+        return self._by_name[name]
 
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run.
@@ -573,18 +566,14 @@ class Benchmark(ABC):
         if epochs is None:
             return Question(name, metric.epochs[-1])
         if epochs not in metric.epochs:
-            first = metric.epochs[0]
-            last = metric.epochs[-1]
-            whole = metric.epochs == tuple(range(first, last + 1)) and last - first > _FEW
+            first, last = metric.epochs[0], metric.epochs[-1]
+            # so many numbers of epochs are listed one by one
+            whole = metric.epochs == tuple(range(first, last + 1)) and last - first > 9
             available = f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
-            why = (
-                ""
-                if self.one_curve
-                else "; each is a training run of its own, so none stands in for another"
-            )
+            why = "; each is a training run of its own, so none stands in for another"
             raise UserError(
-                f"{self.name} holds {name} for runs of {available} epochs, not {epochs}{why}."
-                f" {self.more}".strip()
+                f"{self.name} holds {name} for runs of {available} epochs, not"
+                f" {epochs}{'' if self.one_curve else why}. {self.more}".strip()
             )
         return Question(name, epochs)
 
@@ -621,7 +610,7 @@ class Benchmark(ABC):
         seed = self.default_seed if seed is None else seed
         if not isinstance(seed, int | str):
             raise UserError(f"A seed is a whole number or 'mean', not {seed!r:.80}.")
-        if isinstance(cells, str | Cell) or _is_index(cells):
+        if isinstance(cells, str | Cell | Integral):
             return self._query([self._named_cell(cells)], metric, epochs, seed)[0]
         if not isinstance(cells, Iterable):
             raise UserError(
@@ -630,7 +619,8 @@ class Benchmark(ABC):
         return Answers(self._query(list(map(self._named_cell, cells)), metric, epochs, seed))
 
     def _named_cell(self, given: Any) -> Cell:
-        return cell_at(self.space, given) if _is_index(given) else self.space.cell(given)
+        is_index = isinstance(given, Integral) and not isinstance(given, bool)
+        return cell_at(self.space, given) if is_index else self.space.cell(given)
 
     def _query(
         self,
@@ -641,51 +631,45 @@ class Benchmark(ABC):
     ) -> list[Any]:
         if metric is not None:
             question = self.question(metric, epochs)
-            values = self.measure(cells, (question,), seed).values
+            values = self.measure(cells, (question,), seed).values[:, 0]
             return [
-                self._answer(cell, question, seed, values[i, 0]) for i, cell in enumerate(cells)
+                self._answer(cell, question, seed, value)
+                for cell, value in zip(cells, values, strict=True)
             ]
         questions = self._search_questions(epochs)
-        if not cells:
-            return []
-        answers = []
-        for cell, row in zip(cells, self._rows_of(cells, questions, seed), strict=True):
-            own = {}
-            for question, value in zip(questions, row, strict=True):
-                if not np.isnan(value):
-                    own[question.metric] = self._answer(cell, question, seed, value)
-            answers.append(own)
-        return answers
+        rows = self._rows_of(cells, questions, seed) if cells else ()
+        return [
+            {
+                question.metric: self._answer(cell, question, seed, value)
+                for question, value in zip(questions, row, strict=True)
+                if not np.isnan(value)
+            }
+            for cell, row in zip(cells, rows, strict=True)
+        ]
 
     def _rows_of(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
         """As `measure`, but NaN where a cell lacks an untrained value, as of a failed device."""
         values = np.full((len(cells), len(questions)), np.nan)
-        free = {
-            j: free for j, question in enumerate(questions) if (free := self.free(question, seed))
-        }
-        for j, function in free.items():
-            values[:, j] = function(cells)
-        if asked := [j for j in range(len(questions)) if j not in free]:
+        asked = []
+        for j, question in enumerate(questions):
+            if free := self.free(question, seed):
+                values[:, j] = free(cells)
+            else:
+                asked.append(j)
+        if asked:
             values[:, asked] = self.measure(cells, [questions[j] for j in asked], seed).values
         return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
-        search = [
-            metric
-            for metric in self.metrics
-            if metric.kind == "search" and metric.quantity != "proxy"
-        ]
-        if epochs is not None:
-            search = [metric for metric in search if not metric.epochs or epochs in metric.epochs]
-            if not any(metric.epochs for metric in search):
-                available = sorted(
-                    {e for metric in self.metrics if metric.kind == "search" for e in metric.epochs}
-                )
-                raise UserError(
-                    f"{self.name} holds no search metric for runs of {epochs} epochs, "
-                    f"but for {', '.join(map(str, available)) or 'none'}."
-                )
-        return [self.question(metric.name, epochs) for metric in search]
+        search = [m for m in self.metrics if m.kind == "search" and m.quantity != "proxy"]
+        held = [m for m in search if epochs is None or not m.epochs or epochs in m.epochs]
+        if epochs is not None and not any(metric.epochs for metric in held):
+            available = sorted({length for metric in search for length in metric.epochs})
+            raise UserError(
+                f"{self.name} holds no search metric for runs of {epochs} epochs, "
+                f"but for {', '.join(map(str, available)) or 'none'}."
+            )
+        return [self.question(metric.name, epochs) for metric in held]
 
     def _answer(
         self,
@@ -711,10 +695,9 @@ class Benchmark(ABC):
 
     def _repr_html_(self) -> str:
         """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
-        metrics = sorted(self.metrics, key=by_use)
         rows = [
             (m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description)
-            for m in metrics
+            for m in sorted(self.metrics, key=by_use)
         ]
         heads = ("metric", "unit", "kind", "epochs", "with")
         about = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}

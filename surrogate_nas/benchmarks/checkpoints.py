@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -77,9 +76,8 @@ class TrainingFolder:
         """Return the checkpoint of the last training that came to its end; an empty one if it is
         gone or its description is damaged. Its files are not read.
         """
-        held = self._described()
-        is_there = held and held.checkpoint and (self.path / held.checkpoint).is_dir()
-        return held if held and is_there else Held()
+        held = self._described() or Held()
+        return held if held.checkpoint and (self.path / held.checkpoint).is_dir() else Held()
 
     def _described(self) -> Held | None:
         """The content of ``done.json``; None where that is damaged."""
@@ -107,18 +105,14 @@ class TrainingFolder:
         fresh = Held(curve=uuid4().hex[:8])
         if held is not None and (held.epochs >= before or not held.checkpoint):
             return fresh
-        if held is not None and self._is_whole(held):
-            return held
+        with suppress(OSError):
+            if held is not None and _sealed(self.path / held.checkpoint) == held.files:
+                return held
         sys.stderr.write(
             f"The checkpoint in {self.path} is not as it was stored: it is dropped, and its cell is"
             " trained from the first epoch.\n"
         )
         return fresh
-
-    def _is_whole(self, held: Held) -> bool:
-        with suppress(OSError):
-            return _sealed(self.path / held.checkpoint) == held.files
-        return False
 
     def begin(self, held: Held) -> Path:
         """Prepare a training that continues from a checkpoint, or from scratch without one.
@@ -136,15 +130,10 @@ class TrainingFolder:
             working.mkdir()
             (self.path / _DONE).unlink(missing_ok=True)
             self.log.unlink(missing_ok=True)
-        self._keep_reports(held.epochs)
+        lines = self.reports.read_bytes().splitlines(True) if self.reports.is_file() else []
+        kept = (line for line in lines if 0 < _epoch(line) <= held.epochs)
+        write_whole(self.reports, b"".join(kept))
         return working
-
-    def _keep_reports(self, epochs: int) -> None:
-        """Drop what a training reported after the checkpoint that it continues from."""
-        lines = list[bytes]()
-        with suppress(OSError):
-            lines = self.reports.read_bytes().splitlines(keepends=True)
-        write_whole(self.reports, b"".join(line for line in lines if 0 < _epoch(line) <= epochs))
 
     def keep(self, epochs: int, seconds: float, curve: str) -> None:
         """Make what the user's function wrote the checkpoint; one without files is none."""
@@ -179,11 +168,10 @@ class TrainingFolder:
 def _sealed(checkpoint: Path) -> dict[str, tuple[int, str]]:
     """Size in bytes and digest of each file in a folder, by its path there."""
     files = {}
-    for path in sorted(checkpoint.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                files[path.relative_to(checkpoint).as_posix()] = file.tell(), digest
+    for path in filter(Path.is_file, sorted(checkpoint.rglob("*"))):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            files[path.relative_to(checkpoint).as_posix()] = file.tell(), digest
     return files
 
 
@@ -208,7 +196,13 @@ def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
         full: All epochs.
         spared: The folder of the training whose checkpoint was just made; it goes last.
     """
-    kept = list(_checkpoints(root))
+    kept = []
+    for done in root.glob(f"*/{_DONE}"):
+        folder = TrainingFolder(done.parent)
+        with suppress(OSError):
+            used = done.stat().st_mtime
+            if (held := folder.held()).checkpoint:
+                kept.append((folder, held, used))
     total = sum(held.bytes for _, held, _ in kept)
     kept.sort(key=lambda one: (one[0].path == spared, one[1].epochs < full, one[2]))
     for folder, held, _ in kept:
@@ -217,14 +211,3 @@ def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
         with suppress(UserError), locked(folder.path, wait=False):
             folder.drop()
             total -= held.bytes
-
-
-def _checkpoints(root: Path) -> Iterator[tuple[TrainingFolder, Held, float]]:
-    """Every training with a checkpoint, what it holds, and when it was used last."""
-    for done in root.glob(f"*/{_DONE}"):
-        folder = TrainingFolder(done.parent)
-        with suppress(OSError):
-            used = done.stat().st_mtime
-            held = folder.held()
-            if held.checkpoint:
-                yield folder, held, used

@@ -16,9 +16,8 @@ from functools import cached_property
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Measurement, Question, Values
-from surrogate_nas.benchmarks.declared import Function, Metric, declared, differences
-from surrogate_nas.benchmarks.own import OwnBenchmark
+from surrogate_nas.benchmarks.base import Question, Values
+from surrogate_nas.benchmarks.own import Function, Metric, OwnBenchmark, declared, differences
 from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.core import metrics as described
 from surrogate_nas.core.arguments import check_names, checked
@@ -32,8 +31,6 @@ from surrogate_nas.tables import Seed
 
 _SAMPLED = 64
 """How many random cells the median of a cost that is dear is taken over."""
-_DEARER = 1e3
-"""How many times the largest of the sample no cell is thought to cost."""
 
 
 class Computed(OwnBenchmark):
@@ -130,7 +127,8 @@ class Computed(OwnBenchmark):
                 f"{metric.name} is computed for {plural(new, 'cell')} beforehand, for its median.\n"
             )
         values = self._values(metric.name, self._sample)
-        far = _DEARER * float(np.abs(values).max())
+        # how many times the largest of the sample no cell is thought to cost
+        far = 1e3 * float(np.abs(values).max())
         return float(np.median(values)), -far if metric.larger_is_better else far
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
@@ -183,21 +181,8 @@ class Computed(OwnBenchmark):
     def _whole(self, question: Question, seed: Seed) -> Values:  # noqa: ARG002 - there are none
         return self._values(question.metric, listed(self.space))
 
-    def measure(
-        self,
-        cells: Sequence[Cell],
-        questions: Sequence[Question],
-        seed: Seed = "mean",  # noqa: ARG002
-    ) -> Measurement:
-        """Compute several metrics of several cells.
-
-        Raises:
-            UserError: A function fails or gives no finite number.
-        """
-        values = np.empty((len(cells), len(questions)))
-        for j, question in enumerate(questions):
-            values[:, j] = self._values(question.metric, cells)
-        return Measurement(values, np.ones(len(cells)))
+    def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Values:  # noqa: ARG002
+        return self._values(question.metric, cells)
 
 
 def _named(cheap: object, own: Mapping[str, Metric]) -> Iterable[str]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark
+from surrogate_nas.benchmarks.trained import AnswerCache, Trained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.version import __version__
 from surrogate_nas.space import Cell, Enumerable, listed
@@ -27,8 +28,6 @@ from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP
 from surrogate_nas.training import Task, task_named
 
 _OPERATIONS = (SKIP, CONV1, CONV3, POOL)
-_TRIES = 2
-"""Trainings of each cell that is measured; the faster counts."""
 
 
 class CostModel(NamedTuple):
@@ -77,26 +76,18 @@ class CostModels(NamedTuple):
 
 def task_of(benchmark: Benchmark) -> Task | None:
     """The project's task of a benchmark's trainings; None where no task can train as it did."""
-    if isinstance(benchmark, JoinedBenchmark):
-        return task_of(benchmark.base)
+    while isinstance(benchmark, JoinedBenchmark):
+        benchmark = benchmark.base
     if isinstance(benchmark, LiveBenchmark):
         return benchmark.task
-    if (
-        not isinstance(benchmark, TableBenchmark)
-        or not benchmark.card
-        or benchmark.cost != "seconds"
-    ):
+    card = benchmark.card if isinstance(benchmark, TableBenchmark) else ""
+    settings = json.loads(card or "{}").get("settings", {})
+    if benchmark.cost != "seconds" or not settings.get("epochs"):
         return None
-    settings = json.loads(benchmark.card).get("settings", {})
-    try:
+    with suppress(UserError):
         task = task_named(settings.get("task", ""))
-    except UserError:
-        return None
-    return (
-        task
-        if settings.get("epochs") and task.is_here() and task.network() == benchmark.network
-        else None
-    )
+        return task if task.is_here() and task.network() == benchmark.network else None
+    return None
 
 
 def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostModels:
@@ -113,10 +104,12 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
     else:
         epochs = benchmark.metric("train_seconds").epochs[-1]
         graphs = live_operations(space)
-        alive = graphs.any(axis=1)
-        seconds = (benchmark.column("train_seconds", epochs), benchmark.column("valid_seconds"))
-        usable = alive & np.isfinite(seconds[0]) & np.isfinite(seconds[1])
-        graphs, trained, judged = graphs[usable], *(column[usable] for column in seconds)
+        trained, judged = (
+            benchmark.column("train_seconds", epochs),
+            benchmark.column("valid_seconds"),
+        )
+        usable = graphs.any(axis=1) & np.isfinite(trained) & np.isfinite(judged)
+        graphs, trained, judged = graphs[usable], trained[usable], judged[usable]
     return CostModels(
         CostModel.fitted(graphs, trained, epochs * steps),
         CostModel.fitted(graphs, judged, examples),
@@ -144,14 +137,13 @@ def _measured(
                 at_once=1,
                 test=False,
             )[0]
-            for cell in (cells[-1], *cells * _TRIES)
+            # trainings of each cell that is measured; the faster counts
+            for cell in (cells[-1], *cells * 2)
         ][1:]
         for i, cell in enumerate(cells):
             own = curves[i :: len(cells)]
-            seconds = {
-                "train_seconds": min(curve.train_seconds for curve in own),
-                "valid_seconds": min(curve.valid_seconds for curve in own),
-            }
+            kinds = ("train_seconds", "valid_seconds")
+            seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in kinds}
             cache.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
     measured = [answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))]
     return (

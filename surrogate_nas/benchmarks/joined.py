@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Free, Measurement, Question, Values
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -21,16 +22,24 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, Run, Seed
 
-
-def open_extra(file: Path) -> Benchmark:
-    """Open a file whose metrics can be joined."""
-    return open_learned(str(file)) if is_surrogate(file) else open_table(file)
-
-
 _OF_THE_BASE = (
     *("name", "open_units", "space", "cost", "objective", "licence", "citation", "default_seed"),
     *("seed_policy", "address", "more", "one_by_one", "one_curve"),
 )
+
+
+def _by_owner(name: str) -> Any:
+    """A method of `JoinedBenchmark` that the owner of its metric answers, for its own seed."""
+
+    def answered(self: JoinedBenchmark, *arguments: Any) -> Any:
+        asked = next(a for a in arguments if isinstance(a, str | Question))
+        owner = self._owner(asked if isinstance(asked, str) else asked.metric)
+        is_seeded = name in ("n_seeds", "scale", "free") and not isinstance(arguments[-1], Question)
+        if owner is not self.base and is_seeded:
+            arguments = (*arguments[:-1], owner.default_seed)
+        return getattr(owner, name)(*arguments)
+
+    return answered
 
 
 class JoinedBenchmark(Benchmark):
@@ -69,7 +78,11 @@ class JoinedBenchmark(Benchmark):
             UserError: A file cannot be opened, is of another space, holds nothing to join, or a
                 name is there twice.
         """
-        self._join(base, files, [open_extra(file.absolute()) for file in files])
+        paths = [file.absolute() for file in files]
+        extras = [
+            open_learned(str(path)) if is_surrogate(path) else open_table(path) for path in paths
+        ]
+        self._join(base, files, extras)
 
     def _join(
         self,
@@ -149,20 +162,14 @@ class JoinedBenchmark(Benchmark):
         part._join(self.base.only(runs), self._files, self._extras)
         return part
 
-    @property
-    def identity(self) -> str:
-        """The base's; the files are in its fingerprint."""
-        return self.base.identity
+    identity = property(attrgetter("base.identity"))
+    files = property(attrgetter("base.files"))
+    begins_at_random = property(attrgetter("base.begins_at_random"))
 
     @property
     def network(self) -> Network:  # type: ignore[override]
         """The base's; metrics measured on another network say so in their description."""
         return self.base.network
-
-    @property
-    def files(self) -> FilesRead | None:
-        """The files that functions of the base read."""
-        return self.base.files
 
     @property
     def fingerprint(self) -> str:
@@ -172,9 +179,6 @@ class JoinedBenchmark(Benchmark):
 
     def _owner(self, metric: str) -> Benchmark:
         return self._owners.get(metric, self.base)
-
-    def _seed(self, owner: Benchmark, seed: Seed) -> Seed:
-        return seed if owner is self.base else owner.default_seed
 
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run.
@@ -202,9 +206,8 @@ class JoinedBenchmark(Benchmark):
                 j for j, question in enumerate(questions) if self._owner(question.metric) is owner
             ]
             if places or owner is self.base:
-                measured = owner.measure(
-                    cells, [questions[j] for j in places], self._seed(owner, seed)
-                )
+                own = seed if owner is self.base else owner.default_seed
+                measured = owner.measure(cells, [questions[j] for j in places], own)
                 values[:, places] = measured.values
                 cost = measured.cost if owner is self.base else cost
         return Measurement(values, cost)
@@ -221,14 +224,7 @@ class JoinedBenchmark(Benchmark):
             UserError: The metric's owner is no table, or it lacks the column.
         """
         owner = self._owner(self.metric(metric).name)
-        if owner is not self.base:
-            return owner.column(metric, epochs)
-        return owner.column(metric, epochs, seed)
-
-    def free(self, question: Question, seed: Seed) -> Free | None:
-        """A metric that needs no training, as its owner gives it; None for others."""
-        owner = self._owner(question.metric)
-        return owner.free(question, self._seed(owner, seed))
+        return owner.column(metric, epochs, seed if owner is self.base else None)
 
     def continued(
         self,
@@ -250,31 +246,9 @@ class JoinedBenchmark(Benchmark):
             values |= owner.final(cell)
         return values
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
-        """Over how many seeds an answer is the mean; None where the source does not say."""
-        owner = self._owner(question.metric)
-        return owner.n_seeds(cell, question, self._seed(owner, seed))
-
     def seeds(self, question: Question) -> tuple[int, ...]:
         """The training seeds of the base's whole columns; files have one seed only."""
         return self.base.seeds(question) if self._owner(question.metric) is self.base else ()
-
-    def source_of(self, question: Question) -> str:
-        """Where the numbers of a question come from."""
-        return self._owner(question.metric).source_of(question)
-
-    def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """The cells over which the median of a metric is taken, as its owner chooses them."""
-        return self._owner(question.metric).reference_sample(question)
-
-    @property
-    def begins_at_random(self) -> bool:
-        """Whether a single search begins with random cells, as the base says."""
-        return self.base.begins_at_random
-
-    def is_dear(self, metric: str) -> bool:
-        """Whether each new answer is a call of a user's function, as the metric's owner says."""
-        return self._owner(metric).is_dear(metric)
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """What the base thinks that a training costs; files are free."""
@@ -284,23 +258,10 @@ class JoinedBenchmark(Benchmark):
         """Let the base take what was answered of a cell before."""
         self.base.recall(cell, values)
 
-    def check_value(self, question: Question, value: float) -> None:
-        """Check a value that a caller has measured, as the metric's owner does.
-
-        Args:
-            question: A resolved question.
-            value: In the metric's unit.
-
-        Raises:
-            UserError: The metric cannot have this value, or its unit is not known.
-        """
-        self._owner(question.metric).check_value(question, value)
-
-    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric over the space.
-
-        Raises:
-            UserError: The metric is not held for every cell.
-        """
-        owner = self._owner(question.metric)
-        return owner.scale(question, self._seed(owner, seed))
+    n_seeds = _by_owner("n_seeds")
+    scale = _by_owner("scale")
+    free = _by_owner("free")
+    source_of = _by_owner("source_of")
+    reference_sample = _by_owner("reference_sample")
+    is_dear = _by_owner("is_dear")
+    check_value = _by_owner("check_value")

@@ -21,52 +21,51 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
-from surrogate_nas.benchmarks.resolvers import Family, Resolver
-from surrogate_nas.benchmarks.trained import TrainedBenchmark
+from surrogate_nas.benchmarks.resolvers import Resolver
+from surrogate_nas.benchmarks.trained import Trained, TrainedBenchmark
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.plugin import absolute
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.tables import Seed
-from surrogate_nas.training.machine import HOW_TO_AGREE, engine_named, is_compiled
-from surrogate_nas.training.tasks import TASKS, Task, is_theirs, parted
+from surrogate_nas.training.machine import (
+    HOW_TO_AGREE,
+    device_named,
+    engine_named,
+    is_compiled,
+)
+from surrogate_nas.training.tasks import TASKS, Task, code_of, is_theirs, parted, task_named
 from surrogate_nas.training.trainers import trainer_of
 
 PREFIX = "live:"
-_FIXED_SHARE = 0.5
-"""What an epoch of any cell takes, as a share of what the multiplications of the median take."""
 HOW = "at the end of the run, one seed"
 """How a metric of live training is measured."""
 
 
-def describe_live() -> Iterator[dict[str, Any]]:
-    """Every task on every space of the project's own whose cells can be trained, as a list has it.
+def _name(task: str, space: str) -> str:
+    return PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
 
-    Nothing is opened, so nothing waits for PyTorch or for data.
-    """
-    for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
-        yield from (_describe(task, space) for task in TASKS.values())
+
+def _metrics(task: Task, space: Space, *source: str) -> tuple[Metric, ...]:
+    trained = (d.metric((task.schedule.epochs,), HOW, *source) for d in task.diagnostics)
+    return (*trained, *sizes_of(space))
 
 
 def _describe(task: Task, space: Space) -> dict[str, Any]:
-    trained = [diagnostic.metric((task.schedule.epochs,), HOW) for diagnostic in task.diagnostics]
-    metrics = [*trained, *sizes_of(space)]
     return {
-        "name": (
-            PREFIX + (task.name if space.name == DEFAULT_SPACE else f"{task.name}/{space.name}")
-        ),
+        "name": _name(task.name, space.name),
         "title": f"live training: {task.title}",
         "space": space.name,
         "cells": int(space.size) if math.isfinite(space.size) else None,
         "available": task.is_here() and is_installed("torch"),
-        "metrics": [metric.describe() for metric in metrics],
+        "metrics": [metric.describe() for metric in _metrics(task, space)],
         "seeds": [],
         "source": f"trained here on cpu: {task.source}",
         "licence": "see the task's source",
@@ -101,13 +100,12 @@ class LiveBenchmark(TrainedBenchmark):
         space: str = DEFAULT_SPACE,
     ) -> None:
         """Name the task; its data is read when first needed."""
-        from surrogate_nas.training.tasks import code_of, task_named
-
         self._code = code_of(task)
         self.task = task_named(task)
         self._named = task
         self.device = device
-        _check(device)
+        if device != "cpu":  # which is always here, and saves loading PyTorch
+            device_named(device)
         self.space = space_named(space)
         if not self.space.is_buildable:
             raise UserError(
@@ -116,9 +114,8 @@ class LiveBenchmark(TrainedBenchmark):
         self.engine = engine_named(
             self.space, device, by_matrices=trainer_of(self.task).multiplies_matrices
         )
-        library = "llvmlite" if is_compiled(self.engine) else "torch"
-        need(f"{PREFIX}{task}", library)
-        self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
+        need(f"{PREFIX}{task}", "llvmlite" if is_compiled(self.engine) else "torch")
+        self.name = _name(task, space)
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
         self.file_name = self.task.name
@@ -130,11 +127,7 @@ class LiveBenchmark(TrainedBenchmark):
         )
         judged = f"valid_{self.task.measured[0].name}"
         self.objective = f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
-        epochs = (self.task.schedule.epochs,)
-        trained = (
-            diagnostic.metric(epochs, HOW, self.source) for diagnostic in self.task.diagnostics
-        )
-        self.metrics = (*trained, *sizes_of(self.space))
+        self.metrics = _metrics(self.task, self.space, self.source)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_elsewhere, (self._named, self.space.name, self.device, self.engine)
@@ -143,7 +136,7 @@ class LiveBenchmark(TrainedBenchmark):
     def identity(self) -> str:
         """Its name without the paths of a user's files."""
         task = "?loss=".join(part.rpartition(":")[2] for part in parted(self._named) if part)
-        return PREFIX + (task if self.space.name == DEFAULT_SPACE else f"{task}/{self.space.name}")
+        return _name(task, self.space.name)
 
     @cached_property
     def network(self) -> Network:  # type: ignore[override]
@@ -165,37 +158,28 @@ class LiveBenchmark(TrainedBenchmark):
 
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run, which may be any."""
-        metric = self.metric(name)
-        if not metric.epochs:
-            return Question(name, None)
-        run = (
-            metric.epochs[-1]
-            if epochs is None
-            else check_whole("The number of epochs", epochs, 1, None)
-        )
-        return Question(name, run)
+        if epochs is None or not self.metric(name).epochs:
+            return super().question(name)
+        return Question(name, check_whole("The number of epochs", epochs, 1, None))
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        return {length: self._trained_for(cell, length, seed) for length in epochs}
+        answers = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
+        for length in [length for length, answer in answers.items() if answer is None]:
+            from surrogate_nas.training import train
 
-    def _trained_for(self, cell: Cell, epochs: int, seed: int) -> Trained:
-        key = cell.text, epochs, seed
-        cached = self.cache.find(key)
-        if cached is not None:
-            return cached
-        from surrogate_nas.training import train
-
-        (curve,) = train(
-            [cell],
-            self.task,
-            epochs=epochs,
-            seed=seed,
-            device=self.device,
-            network=self.network,
-            at_once=1,
-            space=self.space,
-        )
-        return self.cache.add(key, Trained(curve.metrics, curve.seconds), self._made_with)
+            (curve,) = train(
+                [cell],
+                self.task,
+                epochs=length,
+                seed=seed,
+                device=self.device,
+                network=self.network,
+                at_once=1,
+                space=self.space,
+            )
+            answer = Trained(curve.metrics, curve.seconds)
+            answers[length] = self.cache.add((cell.text, length, seed), answer, self._made_with)
+        return {length: answer for length, answer in answers.items() if answer is not None}
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """The cell's multiplications and a share of the median's, times the epochs.
@@ -205,22 +189,16 @@ class LiveBenchmark(TrainedBenchmark):
         runs = self.task.schedule.epochs if epochs is None else epochs
         if "macs" not in untrained(self.space):
             return float(runs)
-        macs = float(self.query(cell, "macs"))
-        return runs * (macs / self._median_macs + _FIXED_SHARE)
-
-    @cached_property
-    def _median_macs(self) -> float:
-        return self.scale(Question("macs", None))[0]
+        median = self.scale(Question("macs", None))[0]
+        # what an epoch of any cell takes, as a share of what the multiplications of the median
+        # take
+        return runs * (float(self.query(cell, "macs")) / median + 0.5)
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
         """Median and worst value of an analytic metric; the worst for both of a trained one."""
         if question.epochs is None:
             return super().scale(question, seed)
-        worst = next(
-            diagnostic.worst
-            for diagnostic in self.task.diagnostics
-            if diagnostic.name == question.metric
-        )
+        worst = next(d.worst for d in self.task.diagnostics if d.name == question.metric)
         return worst, worst
 
 
@@ -237,14 +215,12 @@ class Live(Resolver):
         """The same, with the whole paths of a user's task and loss."""
         task, space = _task_and_space(name)
         task = "?loss=".join(absolute(part) for part in parted(task) if part)
-        return PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
+        return _name(task, space)
 
-    def family(self, name: str) -> Family:  # noqa: ARG002 - all are one
+    def family(self, name: str) -> tuple[str, str]:  # noqa: ARG002 - all are one
         """All that is trained when it is asked for."""
-        return Family(
-            "live",
-            "no table: cells of any space are trained here, on a task, when they are asked for",
-        )
+        title = "no table: cells of any space are trained here, on a task, when they are asked for"
+        return "live", title
 
     def runs_code(self, name: str) -> bool:
         """Whether the task or the loss is in a user's file."""
@@ -255,22 +231,20 @@ class Live(Resolver):
         return _open(*_task_and_space(name))
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Every task on every space of the project's own, without opening one."""
-        return describe_live()
+        """Every task on every space of the project's own whose cells can be trained; nothing is
+        opened, so nothing waits for PyTorch or for data.
+        """
+        for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
+            yield from (_describe(task, space) for task in TASKS.values())
 
 
 def _task_and_space(name: str) -> tuple[str, str]:
-    task, separator, space = name.removeprefix(PREFIX).rpartition("/")
-    return (
-        (task, space)
-        if separator and space in known_spaces()
-        else (name.removeprefix(PREFIX), DEFAULT_SPACE)
-    )
+    task, _, space = name.removeprefix(PREFIX).rpartition("/")
+    named = task and space in known_spaces()
+    return (task, space) if named else (name.removeprefix(PREFIX), DEFAULT_SPACE)
 
 
 def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
-    from surrogate_nas.training.tasks import code_of
-
     return _opened(task, device, space, home(), code_of(task))
 
 
@@ -300,13 +274,6 @@ def _opened(
     code: str,  # noqa: ARG001
 ) -> LiveBenchmark:
     return LiveBenchmark(task, device=device, space=space)
-
-
-def _check(device: str) -> None:
-    if device != "cpu":  # which is always here, and saves a list of benchmarks from loading PyTorch
-        from surrogate_nas.training.machine import device_named
-
-        device_named(device)
 
 
 def _code_of_class(kind: type) -> str:

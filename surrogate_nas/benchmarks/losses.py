@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Answer, Question
-from surrogate_nas.benchmarks.resolvers import Family, Resolver, entry_of
+from surrogate_nas.benchmarks.resolvers import Resolver, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric
@@ -216,7 +216,7 @@ class LossesBenchmark(TableBenchmark):
     def _read_table(self, path: Path) -> MemoryTable:
         return read_compact(path)
 
-    def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:  # noqa: ARG002 - seconds are of one seed
+    def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:  # noqa: ARG002
         runs: dict[str, set[int]] = {}
         for metric, epochs in questions:
             if epochs is not None:
@@ -295,11 +295,9 @@ class Losses(Resolver):
         tasks = sorted({path.stem for folder in folders for path in folder.glob("*.h5")})
         return [PREFIX + task + what for task in tasks for what in ("", TRAINED)]
 
-    def family(self, name: str) -> Family:  # noqa: ARG002 - all are one
+    def family(self, name: str) -> tuple[str, str]:  # noqa: ARG002 - all are one
         """All tables of losses."""
-        return Family(
-            "losses", "cells trained here on a task with every training loss that fits it"
-        )
+        return "losses", "cells trained here on a task with every training loss that fits it"
 
     def matches(self, name: str) -> bool:
         """Whether a name begins as that of a table of losses and is of no other kind of table."""

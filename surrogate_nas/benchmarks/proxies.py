@@ -56,7 +56,7 @@ class _Stored:
     space: str
     metric: str
 
-    def __call__(self, choices: Choices, network: Network) -> NDArray[np.float64]:  # noqa: ARG002 - its own network's
+    def __call__(self, choices: Choices, network: Network) -> NDArray[np.float64]:  # noqa: ARG002
         values, shape = _by_code(self.space, self.metric)
         looked_up: NDArray[np.float64] = values[_code(choices, shape)]
         return looked_up

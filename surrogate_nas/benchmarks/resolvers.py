@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.core.errors import UserError, unknown
@@ -21,18 +21,6 @@ from surrogate_nas.core.version import __version__
 from surrogate_nas.files import home, shipped, write_whole
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.space import SPACES
-
-
-class Family(NamedTuple):
-    """Benchmarks that a short list shows in one line.
-
-    Attributes:
-        name: What ``snas benchmarks`` calls them.
-        title: What they are; empty for that of the only one.
-    """
-
-    name: str
-    title: str = ""
 
 
 class Resolver(ABC):
@@ -72,9 +60,11 @@ class Resolver(ABC):
         """The names that can be listed."""
         return ()
 
-    def family(self, name: str) -> Family:
-        """With which others a short list shows a benchmark."""
-        return Family(name)
+    def family(self, name: str) -> tuple[str, str]:
+        """What a short list calls a benchmark and those beside it, and what they are; empty for
+        what is alone.
+        """
+        return name, ""
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The entries of its names for ``snas benchmarks --json``; opens what is cheap to open."""
@@ -114,42 +104,39 @@ _fresh: set[Path] = set()
 
 def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -> Entry:
     """The entry of a table, as ``snas benchmarks --json`` lists it."""
-    place = home() / "listed.json"
-    known = _known(place)
+    cache = home() / "listed.json"
     stamp = _stamp(path)
-    if stamp is not None and name in known and known[name][0] == stamp:
-        return dict(known[name][1])
+    if stamp is not None and _known(cache).get(name, [None])[0] == stamp:
+        return dict(_known(cache)[name][1])
     description = describe()
     if not isinstance(description, Benchmark):
         return description
     entry = description.describe()
-    stamp = _stamp(path)
-    if stamp is not None and (
-        description.space.name in SPACES or description.space.definition.startswith("{")
-    ):
-        known[name] = [stamp, entry]
-        _fresh.add(place)
+    space = description.space
+    stamp = _stamp(path)  # it may have been made
+    if stamp is not None and (space.name in SPACES or space.definition.startswith("{")):
+        _known(cache)[name] = [stamp, entry]
+        _fresh.add(cache)
     return entry
 
 
 def remember() -> None:
     """Write what was learned of tables, if the folder can be written."""
-    place = home() / "listed.json"
-    if place in _fresh:
+    cache = home() / "listed.json"
+    if cache in _fresh:
         known = {
-            name: stored for name, stored in _known(place).items() if os.path.isfile(stored[0][0])
+            name: stored for name, stored in _known(cache).items() if os.path.isfile(stored[0][0])
         }
         with suppress(UserError):
-            write_whole(place, json.dumps([_version(), known]))
-        _fresh.discard(place)
+            write_whole(cache, json.dumps([_version(), known]))
+        _fresh.discard(cache)
 
 
 def _stamp(path: Path) -> list[Any] | None:
-    try:
+    with suppress(OSError):
         status = path.stat()
-    except OSError:
-        return None
-    return [str(path), status.st_size, status.st_mtime_ns]
+        return [str(path), status.st_size, status.st_mtime_ns]
+    return None
 
 
 @lru_cache(maxsize=1)
@@ -159,11 +146,10 @@ def _version() -> list[Any]:
 
 
 @lru_cache(maxsize=4)
-def _known(place: Path) -> dict[str, list[Any]]:
-    try:
-        version, known = json.loads(read_regular(place))
+def _known(cache: Path) -> dict[str, list[Any]]:
+    # there is none yet, or it is damaged
+    with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
+        version, known = json.loads(read_regular(cache))
         if version == _version() and all(isinstance(entry, dict) for _, entry in known.values()):
             return dict(known)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # none yet, or damaged
-        pass
     return {}

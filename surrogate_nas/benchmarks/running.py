@@ -23,27 +23,24 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from numbers import Integral, Real
 from pathlib import Path
 
-from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
-from surrogate_nas.benchmarks.declared import worst_of
+from surrogate_nas.benchmarks.own import not_a_value
+from surrogate_nas.benchmarks.trained import Trained
 from surrogate_nas.core.errors import Cause, EvaluationError, UserError, one_line, shown, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import VARIABLES, threads
 from surrogate_nas.runtime.memory import processor_seconds
+from surrogate_nas.runtime.worker import alive
 from surrogate_nas.space import Cell
 
 LOG_BYTES = 10_000_000
 """The most of a training's output that is kept."""
 _LONGEST_REASON = 300
-_OUT_OF_MEMORY = "OutOfMemoryError"
-"""What PyTorch and CuPy call it, which are not imported for this."""
 _LOOK_SECONDS = 0.5
-_LAST_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_REMEMBERED = 1000
 _one_at_a_time = threading.RLock()
 """The standard streams belong to the whole process."""
 
@@ -126,42 +123,33 @@ class RunningTrial:
         try:
             if self.wrong is not None:
                 raise self.wrong
-            number = self._checked_epoch(epoch)
-            values = self._checked_values(number, metrics)
+            values = self._checked(epoch, metrics)
         except UserError as error:
             self.wrong = error  # also where the user's function catches it
             raise
+        number = self.done + 1
         self.curve[number] = Trained(values, self._before + self.seconds, self._name)
         line = {"epoch": number, "seconds": self.curve[number].seconds, "metrics": values}
         with self._place.reports.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
         shorten(self._place.log)
-        say_that_it_lives()
+        alive()
 
-    def _checked_epoch(self, epoch: object) -> int:
+    def _checked(self, epoch: object, metrics: Mapping[str, object]) -> dict[str, float]:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool):
             raise EvaluationError(f"it reported the epoch {shown(epoch)}, which is no whole number")
-        number = int(epoch)
         following = self.done + 1
-        if number != following or number > self.epochs:
-            right = (
-                f"{following} is next"
-                if following <= self.epochs
-                else f"{plural(self.epochs, 'epoch')} were asked for"
-            )
-            raise EvaluationError(f"it reported epoch {number}, where {right}")
-        return number
-
-    def _checked_values(self, epoch: int, metrics: Mapping[str, object]) -> dict[str, float]:
-        for name in metrics:
-            if name not in self._metrics:
-                raise EvaluationError(
-                    str(unknown("reported metric", name, self._metrics)).rstrip(".")
-                )
+        right = f"{following} is next"
+        if following > self.epochs:
+            right = f"{plural(self.epochs, 'epoch')} were asked for"
+        if epoch != following or following > self.epochs:
+            raise EvaluationError(f"it reported epoch {epoch}, where {right}")
+        for name in metrics.keys() - self._metrics.keys():
+            raise EvaluationError(str(unknown("reported metric", name, self._metrics)).rstrip("."))
         if missing := [name for name in self._metrics if name not in metrics]:
             raise EvaluationError(f"it reported no {', '.join(missing)} for epoch {epoch}")
         values = {
-            name: _checked_value(metric, epoch, metrics[name])
+            name: _checked_value(metric, following, metrics[name])
             for name, metric in self._metrics.items()
         }
         self._open_units -= {name for name, value in values.items() if value > 1}
@@ -180,22 +168,9 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
     number = math.inf
     with suppress(OverflowError):
         number = float(value)
-    said = f"it reported {name} = {number:g} for epoch {epoch}"
-    if not math.isfinite(number):
-        raise EvaluationError(f"{said}, no finite number")
-    if outside := metric.outside(number):
-        raise EvaluationError(f"{said}, {outside}")
-    worst = worst_of(metric)
-    if number < worst if worst < 0 else number > worst:
-        raise EvaluationError(f"{said}; nothing is worse than {worst:g}")
+    if wrong := not_a_value(metric, number):
+        raise EvaluationError(f"it reported {name} = {number:g} for epoch {epoch}{wrong}")
     return number
-
-
-def say_that_it_lives() -> None:
-    """Tell the process that waits for this one, if one does."""
-    from surrogate_nas.runtime.worker import alive
-
-    alive()
 
 
 Train = Callable[[Cell, RunningTrial], object]
@@ -227,21 +202,22 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
 
 def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationError:
     """What a training raised, as one line; the traceback is added to its output."""
-    cost = max(trial.seconds, 0.0)
     error = trial.wrong or error
+    what = str(error)
+    cause: Cause = "broken"
     if isinstance(error, EvaluationError):
-        what, cause = str(error), error.cause
+        cause = error.cause
     else:
         what = _last_line(error)
         names = {kind.__name__ for kind in type(error).__mro__}
-        is_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY in names
-        cause = "resources" if is_memory else "broken"
+        # what PyTorch and CuPy call it, which are not imported for this
+        cause = "resources" if names & {"MemoryError", "OutOfMemoryError"} else "broken"
         shorten(log)
         # a full disk, or an exception that cannot be printed
         with suppress(Exception), log.open("a", encoding="utf-8", errors="replace") as file:
             file.write("".join(traceback.format_exception(error)))
     reason = f"{one_line(what)[:_LONGEST_REASON]}; its output is in {log}"
-    return EvaluationError(reason, cause, cost)
+    return EvaluationError(reason, cause, max(trial.seconds, 0.0))
 
 
 def _last_line(error: BaseException) -> str:
@@ -341,7 +317,7 @@ class CommandTraining:
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
         log = trial._place.log
         begun = log.stat().st_size if log.exists() else 0
-        printed = deque[bytes](maxlen=_REMEMBERED)
+        printed = deque[bytes](maxlen=1000)
         variables = dict.fromkeys(VARIABLES, str(trial.threads))
         with log.open("ab") as errors:
             command = Lines(words, errors, variables)
@@ -352,11 +328,11 @@ class CommandTraining:
                 _take(line, trial, log, printed)
                 if not line:
                     how = command.ended(0.0 if command.is_open else _LOOK_SECONDS)
-            while line := command.line(_LAST_SECONDS):
+            while line := command.line(0.05):
                 _take(line, trial, log, printed)
         finally:
             command.end(_PATIENCE_SECONDS)
-        if how != _WELL:
+        if how != "ended with exit code 0":
             with log.open("rb") as file:
                 file.seek(begun)
                 lines = [line.strip() for line in file.read().splitlines()]
@@ -368,7 +344,6 @@ class CommandTraining:
 
 _OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
 """The placeholders of every command."""
-_WELL = "ended with exit code 0"
 
 
 def _take(line: bytes, trial: RunningTrial, log: Path, printed: deque[bytes]) -> None:

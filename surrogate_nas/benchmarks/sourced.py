@@ -1,4 +1,6 @@
-"""Benchmarks whose tables come with the project, from a source, or from an import.
+"""Benchmarks by name that are tables or objects in files of a user's.
+
+Tables come with the project, from a source, or from an import.
 
 A table from an installed package is assembled on first use, without a network. Files that the
 source can also fetch belong to the same benchmarks, and `Benchmark.more` says how to get them. For
@@ -8,19 +10,25 @@ a test compares it with the tables.
 
 from __future__ import annotations
 
+import copyreg
 import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from surrogate_nas.benchmarks.resolvers import Family, Resolver, entry_of
+from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.reading import FilesRead
+from surrogate_nas.benchmarks.resolvers import Resolver, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.core.plugin import absolute, check_file, import_file
+from surrogate_nas.core.source import with_imports
 from surrogate_nas.files import home, locked, shipped, table_path
+from surrogate_nas.files.opened import heard
 from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources.base import (
     SOURCES,
@@ -28,7 +36,6 @@ from surrogate_nas.tables.sources.base import (
     is_current,
     made,
     source_of,
-    sources,
 )
 from surrogate_nas.tables.sources.fetching import (
     assembled,
@@ -43,114 +50,71 @@ FASHION = "fashion"
 """The table that the project made and ships."""
 
 
-_IMPORTED = Family("imported", "tables that you imported")
-
-
-def _family_of(name: str) -> Family:
-    """What one source makes, or one came with the project, or was imported."""
-    if name == FASHION:
-        return Family(FASHION)
-    source = source_of(name)
-    return _IMPORTED if source is None else Family(source, declared(source).title)
-
-
-class Installed(Resolver):
-    """The shipped table, and those of installed packages, each assembled on first use."""
+class Tables(Resolver):
+    """The table that the project ships, those of sources, and those of the data directory."""
 
     has_tables = True
 
     def names(self) -> Iterable[str]:
-        """All of them."""
-        installed = (source for source in map(declared, sources()) if source.package)
-        return FASHION, *(name for source in installed for name in source.names)
+        """The shipped one, those that sources make, and those that were imported."""
+        here = {path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()}
+        return FASHION, *sorted({*made(), *here} - {FASHION})
 
-    def family(self, name: str) -> Family:
-        """What its source makes."""
-        return _family_of(name)
+    def family(self, name: str) -> tuple[str, str]:
+        """What one source makes, or what came with the project, or was imported."""
+        if name == FASHION:
+            return FASHION, ""
+        source = source_of(name)
+        if source is None:
+            return "imported", "tables that you imported"
+        return source, declared(source).title
 
     def matches(self, name: str) -> bool:
-        """Whether it is one of them."""
-        return name in self.names()
+        """Whether a table of that name is here or can be made."""
+        is_here = Path(name).name == name and os.path.isfile(table_path(name))
+        return is_here or name == FASHION or name in made()
 
     def runs_code(self, name: str) -> bool:
         """Whether its source is of another package, whose code makes the table."""
-        return name != FASHION and source_of(name) not in SOURCES
+        return source_of(name) not in (None, *SOURCES)
 
     def open(self, name: str) -> TableBenchmark:
-        """Open the table."""
+        """Open the table; one that can be made without a fetch is made on first use."""
         if name == FASHION:
             return open_table(shipped(f"{FASHION}.h5"))
         path = table_path(name)
+        source = source_of(name) or ""
         if not _is_here(name):
+            if not is_ready(source):
+                raise AbsentError(f"{name} is not here yet: {how_to_get(source)}.")
             path = _assemble(name, path)
         bench = open_table(path)
-        source = source_of(name) or ""
-        bench.more = (
-            f"More of it is to be had: run snas data fetch {source}." if lacks(source) else ""
-        )
+        if _is_of_a_package(name):
+            more = f"More of it is to be had: run snas data fetch {source}."
+            bench.more = more if lacks(source) else ""
         return bench
-
-    def describe(self) -> Iterator[dict[str, Any]]:
-        """The tables that are assembled, and what is known of those that will be."""
-        for name in self.names():
-            path = shipped(f"{FASHION}.h5") if name == FASHION else table_path(name)
-            yield entry_of(name, path, lambda n=name: self._describe(n))  # type: ignore[misc]
-
-    def _describe(self, name: str) -> TableBenchmark | dict[str, Any]:
-        return self.open(name) if name == FASHION or _is_here(name) else described(name)
-
-
-class Fetched(Resolver):
-    """The tables of the home folder, and those that can be fetched into it."""
-
-    has_tables = True
-
-    def names(self) -> Iterable[str]:
-        """What is there, and what can be fetched; what is installed only keeps its table there."""
-        here = {path.stem for path in (home() / "tables").glob("*.h5") if path.is_file()}
-        return sorted({*made(), *here} - {*Installed().names()})
-
-    def family(self, name: str) -> Family:
-        """What its source makes, or what was imported."""
-        return _family_of(name)
-
-    def matches(self, name: str) -> bool:
-        """Whether a table of that name is here or can be fetched."""
-        if name in Installed().names():
-            return False
-        return name in made() or (Path(name).name == name and os.path.isfile(table_path(name)))
-
-    def open(self, name: str) -> TableBenchmark:
-        """Open the table."""
-        path = table_path(name)
-        if not path.is_file():
-            source = source_of(name)
-            if source is None or not is_ready(source):
-                raise AbsentError(f"{name} is not here yet: {how_to_get(source or '')}.")
-            path = _assemble(name, path)
-        return open_table(path)
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The tables that are here, and what is known of those that are not."""
         for name in self.names():
-            yield entry_of(name, table_path(name), lambda n=name: self._describe(n))  # type: ignore[misc]
+            path = shipped(f"{FASHION}.h5") if name == FASHION else table_path(name)
+            yield entry_of(name, path, partial(self._describe, name))
 
     def _describe(self, name: str) -> TableBenchmark | dict[str, Any]:
         """The table, or its entry where it is not here or cannot be opened, which then says why."""
-        if not table_path(name).is_file():
+        if name != FASHION and not _is_here(name):
             return described(name)
         try:
             return self.open(name)
         except UserError as error:
             unknown = dict.fromkeys(("space", "source", "licence", "citation", "banner"), "")
-            return {
-                "name": name,
-                "title": str(error),
-                "cells": 0,
-                "available": False,
-                "metrics": [],
-                **unknown,
-            }
+            absent = {"name": name, "title": str(error), "cells": 0, "available": False}
+            return {**absent, "metrics": [], **unknown}
+
+
+def _is_of_a_package(name: str) -> bool:
+    source = source_of(name)
+    return source is not None and bool(declared(source).package)
 
 
 def _assemble(name: str, path: Path) -> Path:
@@ -168,16 +132,16 @@ def _assemble(name: str, path: Path) -> Path:
 
 
 def _is_here(name: str) -> bool:
-    """Whether a package's table is here, whole, and as this version makes it."""
+    """Whether a table is here; that of a package whole, and as this version makes it."""
+    if not _is_of_a_package(name):
+        return table_path(name).is_file()
     try:
         return is_current(name, open_table(table_path(name)).columns)
     except UserError:
         return False
 
 
-@lru_cache(maxsize=1)
-def _temporary_folder() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="surrogate_nas-")
+_temporary_folder = lru_cache(maxsize=1)(partial(TemporaryDirectory, prefix="surrogate_nas-"))
 
 
 @lru_cache(maxsize=1)
@@ -187,21 +151,76 @@ def _catalogue() -> dict[str, Any]:
 
 def described(name: str) -> dict[str, Any]:
     """The entry of a benchmark that has no table yet, as ``snas benchmarks --json`` lists it."""
-    source = source_of(name)
-    if source is None:
-        raise LookupError(name)
+    source = source_of(name) or ""
+    title = declared(source).title
     ready = is_ready(source)
-    entry = {
-        "name": name,
-        "title": declared(source).title,
-        "space": "",
-        "cells": None,
-        "metrics": [],
-        "source": "",
-        "banner": "",
-        **_catalogue().get(name, {}),
-        "licence": licence(source),
-        "citation": citation(source),
-        "available": ready,
-    }
+    known: dict[str, Any] = {"space": "", "cells": None, "metrics": [], "source": "", "banner": ""}
+    about = {"licence": licence(source), "citation": citation(source), "available": ready}
+    entry = {"name": name, "title": title, **known, **_catalogue().get(name, {}), **about}
     return entry if ready else entry | {"get": how_to_get(source)}
+
+
+TABLE_SUFFIX = ".h5"
+"""A name that ends so is the path of a table."""
+
+
+class File(Resolver):
+    """A table (``PATH.h5``), or a `Benchmark` in a Python file (``PATH.py:NAME``)."""
+
+    shape = "TABLE.h5, FILE.py:BENCHMARK"
+
+    def matches(self, name: str) -> bool:
+        """Whether a name is the path of a table or names an object in a Python file."""
+        path, _, attribute = name.rpartition(":")
+        return name.endswith(TABLE_SUFFIX) or (path.endswith(".py") and attribute.isidentifier())
+
+    def address(self, name: str) -> str:
+        """The same with the whole path."""
+        if name.endswith(TABLE_SUFFIX):
+            return str(Path(name).absolute())
+        return absolute(name)
+
+    def runs_code(self, name: str) -> bool:
+        """Whether it is a Python file; a table holds no code."""
+        return not name.endswith(TABLE_SUFFIX)
+
+    def open(self, name: str) -> Benchmark:
+        """Open the table, or take the object from the file."""
+        if name.endswith(TABLE_SUFFIX):
+            return open_table(Path(name))
+        path, _, attribute = name.rpartition(":")
+        file = Path(path)
+        check_file(file, "benchmark")
+        key = file.absolute(), attribute, tuple(with_imports(file).items())
+        files = getattr(_opened.get(key), "files", None)
+        if key not in _opened or (isinstance(files, FilesRead) and files.are_stale):
+            _opened[key] = _taken(file, attribute)
+        return _opened[key]
+
+
+_opened: dict[tuple[object, ...], Benchmark] = {}
+"""Objects of files that are as they were, once a process: they remember what their functions
+answered.
+"""
+
+
+def _taken(file: Path, attribute: str) -> Benchmark:
+    with heard(file.absolute().parent) as opened:
+        benchmark = getattr(import_file(file, "benchmark"), attribute, None)
+    if not isinstance(benchmark, Benchmark):
+        raise UserError(
+            f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed or"
+            " surrogate_nas.Training."
+        )
+    if hasattr(benchmark, "imported"):
+        benchmark.imported = opened
+    kind = type(benchmark)
+    if kind.__reduce__ is object.__reduce__:  # a class of the file, which cannot be imported
+        copyreg.pickle(kind, lambda benchmark: (_open_again, (benchmark.address,)))
+    return benchmark
+
+
+def _open_again(address: str) -> Benchmark:
+    benchmark = File().open(address)
+    benchmark.address = address
+    return benchmark

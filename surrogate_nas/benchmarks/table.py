@@ -211,8 +211,7 @@ class TableBenchmark(Benchmark):
         unmeasured = untrained(self.space)
         if key.metric in unmeasured and key.metric not in self._table.metrics:
             return unmeasured[key.metric][1](self.space.choices, self.network)
-        available = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]
-        seeds = ", ".join(sorted(seed for seed in available if seed != "mean"))
+        seeds = ", ".join(sorted(map(str, self.seeds(question))))
         raise UserError(
             f"{self.name} does not hold {question} for seed {seed}, but"
             f" {f'for the seeds {seeds} and their mean' if seeds else 'only the mean over seeds'}."
@@ -233,8 +232,7 @@ class TableBenchmark(Benchmark):
         values = np.empty((len(index), len(questions)))
         for j, question in enumerate(questions):
             values[:, j] = self._column(question, seed)[index]
-        if np.isnan(values).any():
-            row, column = np.argwhere(np.isnan(values))[0]
+        for row, column in np.argwhere(np.isnan(values)):
             raise self._missing(cells[row], questions[column], seed)
         return Measurement(values, self._spent(questions, seed)[index])
 
@@ -259,9 +257,7 @@ class TableBenchmark(Benchmark):
         all_runs = self._unsaid and any(
             q.epochs is None and self._by_name[q.metric].is_loss for q in questions
         )
-        if all_runs:
-            return self._cost((*runs, None), seed)
-        return self._cost(tuple(runs), seed)
+        return self._cost((*runs, None) if all_runs else tuple(runs), seed)
 
     def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
         present = int(np.isfinite(self._column(question, seed)).sum())
@@ -273,16 +269,12 @@ class TableBenchmark(Benchmark):
 
     def _cost(self, runs: tuple[int | None, ...], seed: Seed) -> Values:
         """What every cell's runs cost; None is a run whose epochs the source does not say."""
-        cost = self._costs.get((runs, seed))
-        if cost is None:
-            if self.cost == "queries":
-                cost = np.ones(len(self.space))
-            else:
-                cost = np.zeros(len(self.space))
-                for epochs in runs:
-                    cost = cost + sum(self._seconds(part, epochs) for part in self._charged)
+        if (runs, seed) not in self._costs:
+            cost = np.full(len(self.space), float(self.cost == "queries"))
+            for epochs in runs if self.cost == "seconds" else ():
+                cost = cost + sum(self._seconds(part, epochs) for part in self._charged)
             self._costs[runs, seed] = cost
-        return cost
+        return self._costs[runs, seed]
 
     def continued(
         self,
@@ -313,19 +305,15 @@ class TableBenchmark(Benchmark):
             return 1
         if question.metric not in self._table.metrics:
             return None
-        counts = self._counts.get(question)
-        if counts is None:
-            counts = self._counts[question] = self._table.n_seeds(*question).tolist()
-        count: int = counts[cell.index]
+        if question not in self._counts:
+            self._counts[question] = self._table.n_seeds(*question).tolist()
+        count: int = self._counts[question][cell.index]
         return None if count == UNKNOWN_SEEDS else count
 
     def seeds(self, question: Question) -> tuple[int, ...]:
         """The training seeds of a column of single values, rising; a cell may lack some."""
-        return tuple(
-            sorted(
-                key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"
-            )
-        )
+        keys = [key for key in self._table.keys if key[:2] == question]
+        return tuple(sorted(key.seed for key in keys if key.seed != "mean"))
 
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from."""

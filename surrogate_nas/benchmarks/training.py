@@ -21,11 +21,15 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Measurement, Question, Values
-from surrogate_nas.benchmarks.cache import Trained
 from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
-from surrogate_nas.benchmarks.declared import Function, declared, differences, with_open_units
-from surrogate_nas.benchmarks.declared import Metric as Declared
-from surrogate_nas.benchmarks.own import OwnBenchmark
+from surrogate_nas.benchmarks.own import (
+    Function,
+    OwnBenchmark,
+    declared,
+    differences,
+    with_open_units,
+)
+from surrogate_nas.benchmarks.own import Metric as Declared
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.benchmarks.running import (
     CommandTraining,
@@ -33,9 +37,8 @@ from surrogate_nas.benchmarks.running import (
     Train,
     failure,
     run,
-    say_that_it_lives,
 )
-from surrogate_nas.benchmarks.trained import SECONDS, TrainedBenchmark
+from surrogate_nas.benchmarks.trained import SECONDS, Trained, TrainedBenchmark
 from surrogate_nas.core.arguments import check_number, check_size, check_whole, checked
 from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.core.digests import json_digest
@@ -43,6 +46,7 @@ from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.source import with_imports
 from surrogate_nas.files import HeldError, home, locked
+from surrogate_nas.runtime.worker import alive
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
@@ -51,18 +55,9 @@ from surrogate_nas.tables import Seed
 Cost = Callable[[Cell, int], float]
 """What a training of a cell for so many epochs costs, roughly."""
 
-_DEARER = 1e3
-"""How many times its typical value no cell is thought to reach of a reported cost."""
-_MOST_EPOCHS = 100_000
 _KNOWN = "known is a mapping of metrics to functions of a cell that return at once."
 MOST_SEEDS = 1000
 """Seeds of a cell; those beyond a million confirm the winner of a search."""
-_SHORT = 16
-_WAIT_SECONDS = 0.05
-_UNSEEN = 0.05
-"""After how large a share of what checkpoints may take all are looked at."""
-_OVERHEAD = 1.0
-"""What a training costs beside its epochs, in millions of multiply-adds."""
 
 
 class Training(OwnBenchmark, TrainedBenchmark):
@@ -168,7 +163,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._take(given, "trainings", {**reported, **from_cells}, {*reported, SECONDS})
         self.open_units = with_open_units(reported)
         self.source = "trained here by the user's code"
-        self.epochs = check_whole("The number of epochs", epochs, 1, _MOST_EPOCHS)
+        self.epochs = check_whole("The number of epochs", epochs, 1, 100_000)
+        self._every = tuple(range(1, self.epochs + 1))
         self.device = device
         self.threads = check_whole("The number of threads", threads, 1)
         self.longest_seconds, self.longest_silence = (
@@ -182,36 +178,34 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 raise UserError("Where the seed does not matter (stochastic=False), there is one.")
             self.default_seed = "mean"
             self.seed_policy = "draw"
-        clock = "processor's" if self._on_cpu else "device's"
         self.charge = (
-            f"An evaluation is charged the {clock} seconds of its training, also where the answer"
-            " was kept from before; training on costs the difference."
+            f"An evaluation is charged the {'processor' if self._on_cpu else 'device'}'s seconds of"
+            " its training, also where the answer was kept from before; training on costs the"
+            " difference."
         )
         self.file_name = self.name
-        self._doing: Train = train or CommandTraining(command, self._positions)
+        self._doing: Train = train or CommandTraining(
+            command, space.positions if isinstance(space, ChoiceSpace) else ()
+        )
         self._cost = cost
         self._most_bytes = check_size("The size of all checkpoints", checkpoints)
         self._reported = self._named(reported, from_cells)
         self._typical = self._divisors(typical or {})
         own = [metric.named(name, source=self.source) for name, metric in from_cells.items()]
         taken = {*self._reported, *from_cells}
-        records = [] if SECONDS in taken else [self._seconds()]
+        clock = "processor" if self._on_cpu else "wall-clock"
+        how = f"{clock} time of the first n epochs, as the training took it"
+        record = Metric(SECONDS, "s", "record", "cost", self._every, "train", how, self.source)
+        records = [] if SECONDS in taken else [record]
         self._describe((*self._reported.values(), *own, *sizes_of(space, taken), *records))
         self._unseen_bytes = math.inf
         """Bytes of checkpoints since all were looked at."""
 
-    @property
-    def _positions(self) -> Sequence[str]:
-        return self.space.positions if isinstance(self.space, ChoiceSpace) else ()
-
     def _options(self, cell: Cell) -> dict[str, str]:
         if not isinstance(self.space, ChoiceSpace):
             return {}
-        chosen = zip(self.space.options, cell.choices, strict=True)
-        return {
-            position: options[choice]
-            for position, (options, choice) in zip(self._positions, chosen, strict=True)
-        }
+        named = zip(self.space.positions, self.space.options, cell.choices, strict=True)
+        return {position: options[choice] for position, options, choice in named}
 
     def _named(
         self, reported: Mapping[str, Declared], known: Mapping[str, Declared]
@@ -221,10 +215,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
             raise UserError("A training needs a metric that it reports, such as 'valid_error'.")
         if any(metric.function is None for metric in known.values()):
             raise UserError(_KNOWN)
+        for name in reported.keys() & known.keys():
+            raise UserError(f"{name} is there twice; a metric is reported or known, once.")
         metrics = {}
         for name, metric in reported.items():
-            if name in known:
-                raise UserError(f"{name} is there twice; a metric is reported or known, once.")
             if metric.function is not None:
                 raise UserError(
                     f"{name} is reported by the training, so it takes no function; a metric that"
@@ -237,15 +231,6 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 )
             metrics[name] = replace(plain, epochs=self._every)
         return metrics
-
-    @property
-    def _every(self) -> tuple[int, ...]:
-        return tuple(range(1, self.epochs + 1))
-
-    def _seconds(self) -> Metric:
-        clock = "processor" if self._on_cpu else "wall-clock"
-        how = f"{clock} time of the first n epochs, as the training took it"
-        return Metric(SECONDS, "s", "record", "cost", self._every, "train", how, self.source)
 
     def _divisors(self, typical: Mapping[str, float]) -> dict[str, float]:
         if not isinstance(typical, Mapping):
@@ -272,16 +257,15 @@ class Training(OwnBenchmark, TrainedBenchmark):
             "threads": self.threads,
             "typical": self._typical,
             "known": {name: digest_of_function(f, self) for name, f in self._functions.items()},
-            "code": self._code(),
+            "code": (
+                [self._doing.words, list(map(_content, self._doing.files))]
+                if isinstance(self._doing, CommandTraining)
+                else digest_of_function(self._doing, self)
+            ),
         }
         if changed := differences(self._own):
             settings["declared"] = changed
         return self._doing, json_digest(settings)
-
-    def _code(self) -> Any:
-        if not isinstance(self._doing, CommandTraining):
-            return digest_of_function(self._doing, self)
-        return [self._doing.words, [_content(file) for file in self._doing.files]]
 
     @property
     def folder(self) -> Path:
@@ -295,7 +279,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
             cell: A cell of `space`.
             seed: The training's seed.
         """
-        digest = hashlib.sha256(cell.text.encode()).hexdigest()[:_SHORT]
+        digest = hashlib.sha256(cell.text.encode()).hexdigest()[:16]
         return self.folder / f"{digest}-{self._number(seed)}"
 
     def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
@@ -339,7 +323,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 self._continue(place, cell, missing, seed)
                 found = self._found(cell, epochs, seed)
         self._unseen_bytes += place.held().bytes
-        if self._unseen_bytes > self._most_bytes * _UNSEEN:  # to look at all takes time
+        # after how large a share of what checkpoints may take all are looked at
+        if self._unseen_bytes > self._most_bytes * 0.05:  # to look at all takes time
             drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
             self._unseen_bytes = 0.0
         return found
@@ -436,7 +421,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 f"{metric.name} is known after a training only, so nobody knows its median over the"
                 f" space: say what divides it, as in typical={{{metric.name!r}: 20}}."
             )
-        return self._typical[metric.name], _DEARER * self._typical[metric.name]
+        # how many times its typical value no cell is thought to reach of a reported cost
+        return self._typical[metric.name], 1e3 * self._typical[metric.name]
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """The user's own cost; else multiply-adds times epochs, or epochs.
@@ -446,31 +432,29 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """
         if epochs is None:
             return super().predicted_cost(cell, epochs)
-        if self._cost is None:
-            if "macs" not in untrained(self.space):
-                return float(epochs)
-            return float(self._untrained("macs", [cell])[0]) * epochs + _OVERHEAD
-        try:
-            value = self._cost(cell, epochs)
-        except Exception as error:
-            raise UserError(
-                f"cost of {self.name} fails for {cell}: {type(error).__name__}: {error}."
-            ) from error
-        return check_number(f"The cost of {cell}", value)
+        if self._cost is not None:
+            try:
+                return check_number(f"The cost of {cell}", self._cost(cell, epochs))
+            except Exception as error:
+                what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                raise UserError(f"cost of {self.name} fails for {cell}: {what}{error}") from error
+        if "macs" not in untrained(self.space):
+            return float(epochs)
+        # what a training costs beside its epochs, in millions of multiply-adds
+        return float(self._untrained("macs", [cell])[0]) * epochs + 1.0
 
 
 @contextmanager
 def _alone(folder: Path, what: str) -> Iterator[None]:
     """Hold a training's folder; while another process trains there, this one says that it lives."""
     with ExitStack() as stack:
-        is_held = False
-        while not is_held:
+        while True:
             try:
                 stack.enter_context(locked(folder, what=what, wait=False))
-                is_held = True
+                break
             except HeldError:
-                say_that_it_lives()
-                time.sleep(_WAIT_SECONDS)
+                alive()
+                time.sleep(0.05)
         yield
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from surrogate_nas.benchmarks.cache import AnswerCache, Key, Trained
+from surrogate_nas.benchmarks.trained import AnswerCache, Key, Trained
 from surrogate_nas.core.errors import UserError
 from tests.formats import FOLDER
 
@@ -23,7 +23,7 @@ KEY = ("cell", 1, 0)
 ADD = """
 import sys
 from pathlib import Path
-from surrogate_nas.benchmarks.cache import AnswerCache, Trained
+from surrogate_nas.benchmarks.trained import AnswerCache, Trained
 cache, me, many = AnswerCache(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 for i in range(many):
     stands = cache.add(("cell", 1, i), Trained({"me": me}, 1.0), {})

@@ -46,7 +46,7 @@ def here(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def test_a_changed_configuration_is_another_benchmark(kind: str, name: str, here: Path) -> None:
     def opened(scale: int) -> tuple[str, float]:
         sys.modules.pop("config", None)
-        benchmarks.file._opened.clear()  # as another process begins
+        benchmarks.sourced._opened.clear()  # as another process begins
         configured(here, CONFIGURATIONS[kind], scale)
         bench = sn.load(f"mine.py:{name}")
         cell = bench.space.sample(np.random.default_rng(0))

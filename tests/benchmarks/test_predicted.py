@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import available, load, reserved
-from surrogate_nas.benchmarks.predicted import PredictedBenchmark
+from surrogate_nas.benchmarks.learned import PredictedBenchmark
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import choices_of, space_named

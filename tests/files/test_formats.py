@@ -17,7 +17,7 @@ import h5py
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.cache import _sealed
+from surrogate_nas.benchmarks.trained import _sealed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.formats import FORMATS, RELEASE
 from surrogate_nas.files.zipped import read_zip, write_zip

@@ -21,7 +21,7 @@ from unittest.mock import patch
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.cache import AnswerCache, Trained
+from surrogate_nas.benchmarks.trained import AnswerCache, Trained
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, Journal, home, table_path
 from surrogate_nas.results.api import read_comparison

@@ -20,7 +20,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from surrogate_nas.benchmarks.sourced import Installed
+from surrogate_nas.benchmarks.sourced import Tables
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.tables.sources import analog, fetching
@@ -337,7 +337,7 @@ def test_a_source_of_an_installed_package_is_one_file(
         and fetching.licence("theirs") == "MIT"
     )
     assert "snas data fetch theirs" in fetching.how_to_get("theirs")
-    assert "theirs" not in sys.modules and not Installed().runs_code("nb201-cifar10")
+    assert "theirs" not in sys.modules and not Tables().runs_code("nb201-cifar10")
     # so a name that was read from a file does not import it
-    assert Installed().runs_code("theirs-a")
+    assert Tables().runs_code("theirs-a")
     assert SOURCES.find("theirs").read("theirs-a") is None

@@ -1,49 +1,146 @@
-"""The checks of the doctor: each looks for one fault of a table's columns."""
+"""The quality of a table's columns, examined before a search.
+
+A column can be constant, a copy of another column, or so noisy that no strategy can be better than
+another. It can contain marks for failures, or give the final result away. Each check looks for one
+such fault and gives a `Finding`. An ``alarm`` says that a search on the column means nothing, a
+``warning`` that somebody has to look first, a ``note`` what readers of results should know. The
+thresholds were set so that the columns of NAS-Bench-201, whose measurements are sound, raise no
+alarm.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.doctor.findings import Finding, Level, percent, short
+from surrogate_nas.benchmarks.base import Benchmark
+from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
+from surrogate_nas.benchmarks.table import TableBenchmark, open_table
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import PERCENT, Metric
-from surrogate_nas.space import Enumerable
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.space import Enumerable, Space
 from surrogate_nas.surrogates.evaluation import kendall
-from surrogate_nas.tables import ColumnKey, MemoryTable, PartOfTable, TableFile, Values
+from surrogate_nas.tables import ColumnKey, MemoryTable, PartOfTable, Table, TableFile, Values
+from surrogate_nas.tables.sources import spreadsheet
+
+__all__ = ["LEVELS", "Examination", "Finding", "examine", "examine_file", "is_file"]
+
+Level = Literal["alarm", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
+"""What matters most comes first."""
+
+_NAMED = 4
+"""Columns that a line names."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found about columns of a table.
+
+    Attributes:
+        level: ``alarm``, ``warning`` or ``note``.
+        kind: What was found, in a word: ``constant``, ``leak``, ``missing`` …
+        columns: Which columns it is about, as ``valid_error[12]``; empty where about the whole
+            table.
+        text: What was found, in a sentence.
+        numbers: The measured numbers behind it, by name.
+
+    Example:
+        >>> print(Finding("alarm", "constant", ("latency@mine",), "is 3 for every cell"))
+        latency@mine: is 3 for every cell
+    """
+
+    level: Level
+    kind: str
+    columns: tuple[str, ...]
+    text: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        more = len(self.columns) - _NAMED
+        named = ", ".join(self.columns[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return f"{named}: {self.text}" if named else self.text
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that was found about a table.
+
+    Attributes:
+        name: The table's.
+        n_cells: How many cells its space has.
+        n_with_values: How many of these have a value in some column.
+        columns: The name, kind, unit, share of cells with a value, and number of different values
+            of every column.
+        findings: What matters most first.
+    """
+
+    name: str
+    n_cells: int
+    n_with_values: int
+    columns: Sequence[Mapping[str, Any]]
+    findings: Sequence[Finding]
+
+    def of(self, level: Level) -> list[Finding]:
+        """The findings of a level; `level`: ``alarm``, ``warning`` or ``note``."""
+        return [finding for finding in self.findings if finding.level == level]
+
+    @property
+    def headline(self) -> str:
+        """How many columns were looked at and how much was found, in a line."""
+        counts = [(len(self.of(level)), level) for level in LEVELS]
+        counted = ", ".join(f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts)
+        cells = f"{self.n_cells:,} cells"
+        if self.n_with_values < self.n_cells:
+            cells = f"{self.n_with_values:,} of {cells} with values"
+        return f"{self.name}: {cells}, {plural(len(self.columns), 'column')}: {counted}."
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``snas data doctor --json`` prints it."""
+        return {
+            "name": self.name,
+            "cells": self.n_cells,
+            "cells_with_values": self.n_with_values,
+            "columns": [dict(column) for column in self.columns],
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def short(value: float) -> str:
+    """A number between -1 and 1 as tables of correlations have it: .87."""
+    text = f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def percent(share: float) -> str:
+    """A share as percent: 12 %."""
+    digits = 0 if share >= 0.1 or share == 0 else 1
+    return f"{100 * share:.{digits}f} %" if share >= 5e-4 else "less than .1 %"
+
 
 _RANKED_CELLS = 3_000
 """Cells that two columns are compared on by rank."""
 _FEW_VALUES = 20
 """Number of different values below which a column makes no order worth searching."""
-_MOSTLY_ONE = 0.9
-"""Share of cells with the same value above which a column is hardly a column."""
-_FAR = 10.0
-"""Factor between a value and all others that makes it a mark rather than a measurement."""
 _SAME = 1e-3
 """Deviation of a ratio from constant; a printed number of four digits is no closer."""
-_OF_SPREAD = 0.01
-"""The same in units of a column's relative spread: nearly constant columns have constant ratios."""
-_LINE = 1e-9
-"""Deviation of a squared correlation from 1 for an exact line."""
-_NEARLY_EQUAL = 0.99
-"""τ above which two columns order cells alike: two seeds of a training never agree so well."""
-_SEEDS_DISAGREE = 0.5
-"""τ of two seeds below which a fourth of all comparisons would come out differently."""
 _LEVELS: dict[str, Level] = {"leak": "alarm", "record": "note"}
 """Levels of exact relations; others are warnings."""
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class _Column:
     """A column in the order of the space."""
 
     name: str
@@ -53,28 +150,23 @@ class Column:
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """Whether each cell has a value, shape ``(cells,)``."""
         return np.isfinite(self.values)
 
     @cached_property
     def finite(self) -> Values:
-        """The values of the cells that have one."""
         return self.values[self.known]
 
     @cached_property
     def distinct(self) -> tuple[Values, NDArray[np.int64]]:
-        """The different values in ascending order, and the number of cells with each."""
         values, counts = np.unique(self.finite, return_counts=True)
         return values, counts
 
     @property
     def is_constant(self) -> bool:
-        """Whether all cells have one value."""
         return len(self.distinct[0]) < 2
 
     @property
     def description(self) -> dict[str, Any]:
-        """The entry of the column in an examination."""
         return {
             "name": self.name,
             "kind": self.metric.kind,
@@ -84,7 +176,7 @@ class Column:
         }
 
 
-class Case:
+class _Case:
     """A table under examination."""
 
     def __init__(self, table: TableFile | PartOfTable | MemoryTable) -> None:
@@ -99,21 +191,19 @@ class Case:
                 longest[metric] = max(longest.get(metric) or 0, epochs or 0) or None
         self.columns = [self._column(metric, epochs) for metric, epochs in sorted(longest.items())]
 
-    def _column(self, metric: str, epochs: int | None) -> Column:
+    def _column(self, metric: str, epochs: int | None) -> _Column:
         described = self.table.metrics[metric]
         name = f"{metric}[{epochs}]" if len(described.epochs) > 1 else metric
         values = self.table.column(ColumnKey(metric, epochs, "mean"))
-        return Column(name, described, epochs, values)
+        return _Column(name, described, epochs, values)
 
     @cached_property
     def n_with_values(self) -> int:
-        """Number of cells with a value in some column."""
         known = [column.known for column in self.columns]
         return int(np.logical_or.reduce(known).sum()) if known else 0
 
     @cached_property
-    def measured(self) -> list[Column]:
-        """Columns that are neither constant nor records of costs."""
+    def measured(self) -> list[_Column]:
         return [
             column
             for column in self.columns
@@ -121,68 +211,61 @@ class Case:
         ]
 
     @cached_property
-    def main(self) -> Column | None:
-        """The loss of the search: the first that the objective names, else the first of all."""
-        losses = [
-            column
-            for column in self.measured
-            if column.metric.kind == "search" and column.metric.is_loss
-        ]
-        by_name = {column.metric.name: column for column in losses}
-        for word in re.findall(r"[\w.@-]+", self.table.objective):
-            if word in by_name:
-                return by_name[word]
-        return losses[0] if losses else None
+    def main(self) -> _Column | None:
+        losses = [c for c in self.measured if c.metric.kind == "search" and c.metric.is_loss]
+        words = re.findall(r"[\w.@-]+", self.table.objective)
+        named = [column for word in words for column in losses if column.metric.name == word]
+        return next(iter([*named, *losses]), None)
 
-    def seeds(self, column: Column) -> dict[int, Values]:
-        """The columns of single seeds behind a column of means."""
+    def seeds(self, column: _Column) -> dict[int, Values]:
         run = column.metric.name, column.epochs
         keys = [key for key in self.table.keys if key[:2] == run and key.seed != "mean"]
         return {int(key.seed): self.table.column(key) for key in keys}
 
     def tau(self, first: Values, second: Values) -> float:
-        """τ of two columns over at most `_RANKED_CELLS` cells that have both."""
         both = np.isfinite(first) & np.isfinite(second)
         rows = self._order[both[self._order]][:_RANKED_CELLS]
         return kendall(first[rows], second[rows])
 
 
-def empty_or_constant(case: Case) -> Iterator[Finding]:
+def empty_or_constant(case: _Case) -> Iterator[Finding]:
     """Columns without values, and those with one value for all cells or nearly all."""
     if not case.n_with_values:
         names = tuple(column.name for column in case.columns)
         text = "no cell has a value in any column: the table has no rows"
         yield Finding("alarm", "empty", names, text)
-    else:
-        for column in case.columns:
-            if not len(column.finite):
-                yield Finding("alarm", "empty", (column.name,), "has no value at all")
-            elif column.metric.kind != "record" and len(case.space) > 1:
-                yield from _constant(column)
+        return
+    for column in case.columns:
+        if not len(column.finite):
+            yield Finding("alarm", "empty", (column.name,), "has no value at all")
+        elif column.metric.kind != "record" and len(case.space) > 1:
+            yield from _constant(column)
 
 
-def _constant(column: Column) -> Iterator[Finding]:
+def _constant(column: _Column) -> Iterator[Finding]:
     values, counts = column.distinct
     share = float(counts.max() / counts.sum())
     common = f"is {values[counts.argmax()]:g}"
+    is_searched = column.metric.kind == "search"
     if column.is_constant:
-        level: Level = "alarm" if column.metric.kind == "search" else "note"
         text = f"{common} for every cell: nothing to search on"
-        yield Finding(level, "constant", (column.name,), text)
-    elif share > _MOSTLY_ONE:
-        level = "warning" if column.metric.kind == "search" else "note"
+        yield Finding("alarm" if is_searched else "note", "constant", (column.name,), text)
+    # share of cells with the same value above which a column is hardly a column
+    elif share > 0.9:
         text = f"{common} for {percent(share)} of the cells"
+        level: Level = "warning" if is_searched else "note"
         yield Finding(level, "constant", (column.name,), text, {"share": share})
 
 
-def sentinels(case: Case) -> Iterator[Finding]:
+def sentinels(case: _Case) -> Iterator[Finding]:
     """Values that stand for something else, such as -1 for a device that failed."""
     for column in case.measured:
         if column.metric.quantity in ("structure", "proxy"):
             continue
         values, counts = column.distinct
         is_below = values[0] < 0 <= values[1]
-        is_above = values[-2] > 0 and values[-1] > _FAR * values[-2]
+        # factor between a value and all others that makes it a mark rather than a measurement
+        is_above = values[-2] > 0 and values[-1] > 10.0 * values[-2]
         for is_far, end, neighbour in ((is_below, 0, 1), (is_above, -1, -2)):
             value = float(values[end])
             n = int(counts[end])
@@ -195,7 +278,7 @@ def sentinels(case: Case) -> Iterator[Finding]:
                 yield Finding("alarm", "mark", (column.name,), text, numbers)
 
 
-def undeclared(case: Case) -> Iterator[Finding]:
+def undeclared(case: _Case) -> Iterator[Finding]:
     """Columns in % that may be fractions, and columns without a direction."""
     for column in case.measured:
         metric = column.metric
@@ -213,7 +296,7 @@ def undeclared(case: Case) -> Iterator[Finding]:
             yield Finding("warning", "direction", (column.name,), text)
 
 
-def related(case: Case) -> Iterator[Finding]:
+def related(case: _Case) -> Iterator[Finding]:
     """Columns that follow from another: leaks, and devices counted twice."""
     candidates = [column for column in case.columns if not column.is_constant]
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -234,7 +317,7 @@ def related(case: Case) -> Iterator[Finding]:
         yield Finding(_LEVELS.get(kind, "warning"), kind, tuple(names), text + more)
 
 
-def _relation(first: Column, second: Column) -> tuple[str, str] | None:
+def _relation(first: _Column, second: _Column) -> tuple[str, str] | None:
     """The kind of an exact relation between two columns, and its description; None without one."""
     rows = np.flatnonzero(first.known & second.known)
     a = first.values[rows]
@@ -252,7 +335,8 @@ def _relation(first: Column, second: Column) -> tuple[str, str] | None:
         if abs(factor) < 1:
             multiple, single, factor = single, multiple, 1 / factor
         return kind, f"{multiple} = {factor:.5g} × {single}: one measurement counted twice"
-    if _squared_correlation(a, b) > 1 - _LINE:
+    # deviation of a squared correlation from 1 for an exact line
+    if _squared_correlation(a, b) > 1 - 1e-9:
         return kind, "on one line with each other, as an error and an accuracy are"
     return None
 
@@ -270,18 +354,21 @@ def _ratio(a: Values, b: Values) -> float:
     factor = float(np.median(ratios))
     spread = float(np.std(a) / abs(np.mean(a)))
     deviation = np.quantile(np.abs(ratios / factor - 1), 0.99)
-    return factor if deviation < min(_SAME, _OF_SPREAD * spread) else 0.0
+    # the same in units of a column's relative spread: nearly constant columns have constant
+    # ratios
+    return factor if deviation < min(_SAME, 0.01 * spread) else 0.0
 
 
-def _nearly_equal(case: Case, first: Column, second: Column) -> Iterator[Finding]:
+def _nearly_equal(case: _Case, first: _Column, second: _Column) -> Iterator[Finding]:
     """A search metric and a final metric with nearly the same order of cells."""
     tau = case.tau(first.metric.minimised(first.values), second.metric.minimised(second.values))
-    if abs(tau) > _NEARLY_EQUAL:
+    # τ above which two columns order cells alike: two seeds of a training never agree so well
+    if abs(tau) > 0.99:
         text = f"τ {tau:.3f} between a search metric and a final metric: is it another split?"
         yield Finding("warning", "alike", (first.name, second.name), text, {"tau": tau})
 
 
-def seed_agreement(case: Case) -> Iterator[Finding]:
+def seed_agreement(case: _Case) -> Iterator[Finding]:
     """The ceiling that training noise sets for any order of the cells."""
     taus: dict[str, float] = {}
     for column in case.measured:
@@ -300,7 +387,8 @@ def seed_agreement(case: Case) -> Iterator[Finding]:
         if finite := [tau for tau in agreements if math.isfinite(tau)]:
             taus[column.name] = float(np.mean(finite))
     for is_low in (True, False):
-        agreed = {name: tau for name, tau in taus.items() if (tau < _SEEDS_DISAGREE) is is_low}
+        # τ of two seeds below which a fourth of all comparisons would come out differently
+        agreed = {name: tau for name, tau in taus.items() if (tau < 0.5) is is_low}
         if agreed:
             ends = (short(min(agreed.values())), short(max(agreed.values())))
             shown = " to ".join(dict.fromkeys(ends))
@@ -309,9 +397,9 @@ def seed_agreement(case: Case) -> Iterator[Finding]:
             yield Finding("warning" if is_low else "note", "noise", tuple(agreed), text, numbers)
 
 
-def missing(case: Case) -> Iterator[Finding]:
+def missing(case: _Case) -> Iterator[Finding]:
     """Missing values; columns that lack the same cells are one finding."""
-    patterns: dict[bytes, list[Column]] = defaultdict(list)
+    patterns: dict[bytes, list[_Column]] = defaultdict(list)
     for column in case.columns:
         if 0 < len(column.finite) < len(case.space):
             patterns[column.known.tobytes()].append(column)
@@ -319,15 +407,14 @@ def missing(case: Case) -> Iterator[Finding]:
         n = int((~columns[0].known).sum())
         share = n / len(case.space)
         text = f"{n:,} cells ({percent(share)}) have no value"
-        level: Level = "note"
-        if any(column.metric.kind == "search" for column in columns):
-            level = "warning"
-            text += "; a search needs every cell"
+        is_searched = any(column.metric.kind == "search" for column in columns)
+        text += "; a search needs every cell" if is_searched else ""
         names = tuple(column.name for column in columns)
+        level: Level = "warning" if is_searched else "note"
         yield Finding(level, "missing", names, text, {"share": share})
 
 
-def ties(case: Case) -> Iterator[Finding]:
+def ties(case: _Case) -> Iterator[Finding]:
     """Cells of equal loss."""
     column = case.main
     if column is None:
@@ -343,7 +430,7 @@ def ties(case: Case) -> Iterator[Finding]:
     yield Finding("warning" if few else "note", "ties", (column.name,), text, numbers)
 
 
-CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
     empty_or_constant,
     sentinels,
     undeclared,
@@ -353,3 +440,82 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     ties,
 )
 """In the order of what matters most."""
+
+
+def examine(table: Benchmark | Table) -> Examination:
+    """Examine every column of a table.
+
+    A column has the values of a metric after its longest run, as means over seeds; a check of the
+    seeds reads these too. In a table of losses whose other cells are predicted, only the trained
+    cells are examined.
+
+    Args:
+        table: A benchmark that is a table, or a table in memory.
+
+    Raises:
+        UserError: The benchmark is no table; or a column is damaged.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> found = examine(sn.load("losses-gridworld"))
+        >>> found.of("alarm"), len(found.columns) > 5
+        ([], True)
+    """
+    if isinstance(table, FilledBenchmark):
+        table = open_table(table.path, LossesBenchmark)
+    if isinstance(table, Benchmark):
+        if not isinstance(table, TableBenchmark):
+            raise UserError(f"{table.name} is no table, so it has no columns to look at.")
+        case = _Case(table.table)
+    else:
+        case = _Case(MemoryTable(table, ""))
+    # of values near the limits of a float, what is not finite says nothing
+    with np.errstate(all="ignore"):
+        findings = [finding for check in CHECKS for finding in check(case)]
+    findings.sort(key=lambda finding: LEVELS.index(finding.level))
+    columns = [column.description for column in case.columns]
+    return Examination(table.name, len(case.space), case.n_with_values, columns, findings)
+
+
+def examine_file(
+    path: Path,
+    space: Space,
+    declared: spreadsheet.Declared = spreadsheet.NOTHING_DECLARED,
+) -> Examination:
+    """Examine a CSV or Parquet file before it is imported.
+
+    Args:
+        path: The file, as `surrogate_nas.tables.sources.spreadsheet` describes it.
+        space: The space of its cells.
+        declared: Units and directions that its columns do not name.
+
+    Raises:
+        UserError: An import would refuse the file.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from surrogate_nas.space import space_named
+        >>> macro = space_named("macro")
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "mine.csv"
+        ...     text = "".join(f'"{cell}",{20 - 0.1 * i},7\\n' for i, cell in enumerate(macro))
+        ...     _ = path.write_text(f"cell,valid_error,latency@mine\\n{text}")
+        ...     print(examine_file(path, macro).of("alarm")[0])
+        latency@mine: is 7 for every cell: nothing to search on
+    """
+    table = spreadsheet.read(path, "file", frozenset(), space, declared=declared)
+    table.name = path.name
+    return examine(table)
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a file which `examine_file` reads, rather than of a benchmark.
+
+    Args:
+        name: What a user gave.
+
+    Example:
+        >>> is_file("mine.csv"), is_file("fashion"), is_file("mine.h5")
+        (True, False, False)
+    """
+    return Path(name).suffix in spreadsheet.SUFFIXES
