@@ -159,9 +159,8 @@ class TrainingFolder:
         self._remove_all_but("")
 
     def _remove_all_but(self, kept: str) -> None:
-        for path in self.path.iterdir():
-            is_checkpoint = path.name.startswith(_KEPT) or path.name == _NEW
-            if is_checkpoint and path.name != kept:
+        for path in (*self.path.glob(f"{_KEPT}*"), self.path / _NEW):
+            if path.name != kept:
                 shutil.rmtree(path, ignore_errors=True)
 
 

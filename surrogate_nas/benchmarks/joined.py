@@ -146,14 +146,10 @@ class JoinedBenchmark(Benchmark):
     @property
     def contents(self) -> Contents:
         """Digests of the runs of the base and the files; empty if one has only a fingerprint."""
-        each = [one.contents for one in (self.base, *self._extras)]
-        if not all(each):
+        if not all(one.contents for one in (self.base, *self._extras)):
             return {}
-        added = {
-            name: extra.contents[name]
-            for name, extra in self._owners.items()
-            if name in extra.contents
-        }
+        owned = ((name, extra.contents) for name, extra in self._owners.items())
+        added = {name: contents[name] for name, contents in owned if name in contents}
         return {**self.base.contents, **added}
 
     def only(self, runs: Collection[Run]) -> JoinedBenchmark:

@@ -163,8 +163,8 @@ class LiveBenchmark(TrainedBenchmark):
         return Question(name, check_whole("The number of epochs", epochs, 1, None))
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        answers = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
-        for length in [length for length, answer in answers.items() if answer is None]:
+        found = self._found(cell, epochs, seed)
+        for length in [length for length in epochs if length not in found]:
             from surrogate_nas.training import train
 
             (curve,) = train(
@@ -178,8 +178,8 @@ class LiveBenchmark(TrainedBenchmark):
                 space=self.space,
             )
             answer = Trained(curve.metrics, curve.seconds)
-            answers[length] = self.cache.add((cell.text, length, seed), answer, self._made_with)
-        return {length: answer for length, answer in answers.items() if answer is not None}
+            found[length] = self.cache.add((cell.text, length, seed), answer, self._made_with)
+        return found
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """The cell's multiplications and a share of the median's, times the epochs.

@@ -75,55 +75,43 @@ class FilledTable(MemoryTable):
             len(self._trained)
         )
         self.is_trained: NDArray[np.bool_] = (self._row >= 0)[self._class]
-        n = int(self.is_trained.sum())
-        total = len(self.cells)
+        n, total = int(self.is_trained.sum()), len(self.cells)
         self.is_whole = n == total
-        if self.is_whole:
-            self.digest = hashlib.sha256(f"{trained.digest} whole".encode()).hexdigest()
-            self.metrics = {name: self._spread(metric) for name, metric in self.metrics.items()} | {
-                MARK.name: MARK
-            }
-            self.sources = {**self.sources, (MARK.name, None): MARK.source}
-            return
-        self.digest = hashlib.sha256(f"{trained.digest} {MODEL} {VERSION}".encode()).hexdigest()
-        self.title = f"{self.title}; the other cells predicted"
-        self.banner = (
-            f"Only {n:,} of these {total:,} cells are of the {len(self._trained):,} classes that"
-            f" were trained. What is searched on was predicted for all others ({MODEL}), so a"
-            " regret here is one against predictions too; their final metrics are missing, since"
-            f" nothing predicted is reported as a result. {self.name}/trained has the trained cells"
-            " alone."
-        )
-        self.metrics = {
-            name: self._extended(metric, n) for name, metric in self.metrics.items()
-        } | {MARK.name: MARK}
+        kind = "whole" if self.is_whole else f"{MODEL} {VERSION}"
+        self.digest = hashlib.sha256(f"{trained.digest} {kind}".encode()).hexdigest()
+        if not self.is_whole:
+            self.title = f"{self.title}; the other cells predicted"
+            self.banner = (
+                f"Only {n:,} of these {total:,} cells are of the {len(self._trained):,} classes"
+                " that were trained. What is searched on was predicted for all others"
+                f" ({MODEL}), so a regret here is one against predictions too; their final metrics"
+                " are missing, since nothing predicted is reported as a result."
+                f" {self.name}/trained has the trained cells alone."
+            )
+        self.metrics = {name: self._filled(metric) for name, metric in self.metrics.items()} | {
+            MARK.name: MARK
+        }
         self.sources = {
-            (name, epochs): self.metrics[name].source for name, epochs in self.sources
+            (name, epochs): source if self.is_whole else self.metrics[name].source
+            for (name, epochs), source in self.sources.items()
         } | {(MARK.name, None): MARK.source}
 
-    def _extended(self, metric: Metric, n_trained: int) -> Metric:
+    def _filled(self, metric: Metric) -> Metric:
+        """A metric with the number of cells that have it after every run."""
+        if self.is_whole:
+            keys = [ColumnKey(metric.name, epochs, "mean") for epochs in metric.epochs]
+            known = np.all([np.isfinite(self.table.columns[key]) for key in keys], axis=0)
+            return replace(metric, n_cells=int(known[self._row[self._class]].sum()))
         if not _is_predicted(metric):
-            return replace(metric, n_cells=n_trained)
-        return replace(
-            metric,
-            n_cells=len(self.cells),
-            source=f"{metric.source}; cells of other classes predicted",
-        )
-
-    def _spread(self, metric: Metric) -> Metric:
-        """A metric with the cells that have it after every run."""
-        known = [
-            np.isfinite(self.table.columns[ColumnKey(metric.name, epochs, "mean")])
-            for epochs in metric.epochs
-        ]
-        return replace(metric, n_cells=int(np.all(known, axis=0)[self._row[self._class]].sum()))
+            return replace(metric, n_cells=int(self.is_trained.sum()))
+        source = f"{metric.source}; cells of other classes predicted"
+        return replace(metric, n_cells=len(self.cells), source=source)
 
     @cached_property
     def keys(self) -> Set[ColumnKey]:
         """The columns: means, single seeds where nothing is predicted, and which were trained."""
-        if self.is_whole:
-            return {*self.table.columns, _MARKED}
-        return {key for key in self.table.columns if key.seed == "mean"} | {_MARKED}
+        columns = self.table.columns
+        return {_MARKED, *(key for key in columns if self.is_whole or key.seed == "mean")}
 
     def column(self, key: ColumnKey) -> Values:
         """One column, shape ``(len(cells),)``; NaN for cells neither trained nor predicted."""
@@ -151,11 +139,8 @@ class FilledTable(MemoryTable):
         wanted = int(lacking.sum())
         with suppress(OSError, ValueError):
             cached = np.load(path, allow_pickle=False)
-            if (
-                cached.shape == (wanted,)
-                and cached.dtype == np.float64
-                and np.isfinite(cached).all()
-            ):
+            fits = cached.shape == (wanted,) and cached.dtype == np.float64
+            if fits and np.isfinite(cached).all():
                 return np.asarray(cached)
         predicted = self._by_model(self.metrics[key.metric], self.table.columns[key], lacking)
         with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
@@ -173,11 +158,7 @@ class FilledTable(MemoryTable):
         others = [space[place] for place in self._first[lacking]]
         if np.ptp(values[known]) == 0:
             return np.full(len(others), values[known][0])
-        cells = [
-            space.cell(cell)
-            for cell, is_known in zip(self._trained, known, strict=True)
-            if is_known
-        ]
+        cells = [space.cell(self._trained[i]) for i in np.flatnonzero(known)]
         model = make_model(MODEL, metric.quantity, calibrate=False).fit(cells, values[known], space)
         return model.predict(others).mean
 
@@ -237,12 +218,11 @@ class LossesBenchmark(TableBenchmark):
     ) -> float:
         """The seconds of the epochs between, and of one validation pass, for every loss read."""
         place = self.space.index(cell)
-        losses = {_loss_of(metric) for metric in metrics}
-        between = (
-            self._training(loss, epochs) - self._training(loss, since) + self._pass(loss)
-            for loss in losses
-        )
-        return float(sum(seconds[place] for seconds in between))
+        spent = 0.0
+        for loss in {_loss_of(metric) for metric in metrics}:
+            seconds = self._training(loss, epochs) - self._training(loss, since) + self._pass(loss)
+            spent += float(seconds[place])
+        return spent
 
     def _training(self, loss: str, epochs: int) -> Values:
         """The seconds of so many epochs of every cell."""

@@ -113,13 +113,8 @@ class Metric:
         Raises:
             UserError: The unit or the direction contradicts the name.
         """
-        return metric_named(
-            name,
-            unit=self.unit,
-            direction=self.direction,
-            source=source,
-            description=description,
-        )
+        about = {"source": source, "description": description}
+        return metric_named(name, unit=self.unit, direction=self.direction, **about)
 
 
 def declared(given: object, what: str) -> dict[str, Metric]:
@@ -158,13 +153,13 @@ def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
     Args:
         own: What is declared, by name.
     """
-    found = {}
-    for name, one in own.items():
-        meant = one.named(name, source="")
-        usual = metric_named(name)
-        if (meant.unit, meant.quantity) != (usual.unit, usual.quantity):
-            found[name] = [meant.unit, meant.quantity]
-    return found
+    meant = {name: one.named(name, source="") for name, one in own.items()}
+    usual = {name: metric_named(name) for name in own}
+    return {
+        name: [metric.unit, metric.quantity]
+        for name, metric in meant.items()
+        if (metric.unit, metric.quantity) != (usual[name].unit, usual[name].quantity)
+    }
 
 
 class OwnBenchmark(Benchmark):

@@ -329,10 +329,6 @@ class Training(OwnBenchmark, TrainedBenchmark):
             self._unseen_bytes = 0.0
         return found
 
-    def _found(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        found = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
-        return {length: answer for length, answer in found.items() if answer is not None}
-
     def _continue(
         self, place: TrainingFolder, cell: Cell, missing: Sequence[int], seed: int
     ) -> None:
