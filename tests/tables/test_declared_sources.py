@@ -9,8 +9,10 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.files import HOME_VARIABLE, table_path
@@ -125,9 +127,71 @@ def test_what_is_wrong_with_a_declaration_is_one_line(
     assert str(refused.value).startswith("mine.toml: ") and "\n" not in str(refused.value)
 
 
+MINE = """
+space = "mine"
+title = "Mine: {cells} cells"
+objective = "valid_error"
+source = "Python package mine"
+
+[entry]
+title = "mine"
+names = ["mine-a"]
+package = ["mine", "mine"]
+module = "packaged"
+licence = "MIT"
+
+[options]
+width = [16, 64]
+depth = [1, 2]
+
+[[columns]]
+name = "valid_error"
+quantity = "error"
+unit = "%"
+
+[tables]
+mine-a = { file = "mine.pkl", digest = "DIGEST" }
+"""
+"""All that is written by hand for a source with its space."""
+
+
+def test_one_file_declares_a_source_with_its_space(
+    declared_as: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = {"00": 9.0, "01": 8.0, "10": 7.0, "11": 6.0}
+    rows = {key: {"valid_error": value} for key, value in errors.items()}
+    digest = packaged.digest_of({"valid_error": np.array([*errors.values()])})
+    declared_as.with_name("mine.pkl").write_bytes(pickle.dumps(rows))
+    declared_as.write_text(MINE.replace("DIGEST", digest))
+    monkeypatch.setattr(base, "__file__", str(declared_as.with_name("base.py")))
+    for cached in (base.manifest, base._ours):
+        cached.cache_clear()
+    entry = base.manifest()["sources"]["mine"]
+    assert "nb201" in base.manifest()["sources"] and entry["names"] == ["mine-a"]
+    monkeypatch.setitem(SOURCES.places, "mine", packaged.__name__)
+    monkeypatch.setattr(packaged, "package_folder", lambda _: declared_as.parent)
+    try:
+        assert base.source_of("mine-a") == "mine" and declared("mine").licence == "MIT"
+        table = packaged.read("mine-a")
+        assert table.title == "Mine: 4 cells" and "width" in table.space
+        path = declared_as.with_name("mine-a.h5")
+        write_table(table, path)
+        bench = TableBenchmark(path)
+        assert bench.query("mine(width=64, depth=1)", "valid_error") == 7.0
+        declared_as.write_text(MINE.replace("module", "modul"))
+        for cached in (base.manifest, base._ours):
+            cached.cache_clear()
+        with pytest.raises(UserError, match="Unknown key of the source mine 'modul'"):
+            declared("mine")
+    finally:
+        monkeypatch.undo()
+        for cached in (base.manifest, base._ours):
+            cached.cache_clear()
+
+
 def test_a_source_needs_a_package_or_repositories(monkeypatch: pytest.MonkeyPatch) -> None:
     for entry, message in (
-        ({"title": "mine", "names": ["a"]}, "manifest.json: mine needs a package or repositories"),
+        ({"title": "mine", "names": ["a"]}, "The source mine needs a package or repositories"),
         ({"title": "mine", "names": ["a"], "packages": []}, "packages.*package"),
     ):
         base._ours.cache_clear()

@@ -1,8 +1,9 @@
 """What a source of tables is, and which there are.
 
-A source of ours is a module or package here of the name that it has in ``data/manifest.json``,
-which lists all of them in the order that lists show. An entry says what the source is and which
-files it needs, so that lists import none of them:
+A source of ours has an entry in ``data/manifest.json``, in the order that lists show, or after
+these the table ``[entry]`` of its declaration, which then is all that it needs. Its module or
+package here has the same name. An entry says what the source is and which files it needs, so that
+lists import none of them:
 
 - ``title``: what it is, in a few words.
 - ``names``: the benchmarks that it makes tables of.
@@ -36,6 +37,7 @@ import ast
 import csv
 import importlib.util
 import json
+import tomllib
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -202,7 +204,11 @@ class Declared:
 @lru_cache(maxsize=1)
 def manifest() -> dict[str, Any]:
     """Our own sources, and the address that files are fetched from."""
-    return dict(json.loads(shipped("manifest.json").read_text(encoding="utf-8")))
+    content: dict[str, Any] = json.loads(shipped("manifest.json").read_text(encoding="utf-8"))
+    for path in sorted(Path(__file__).parent.glob("*.toml")):
+        if "\n[entry]\n" in (text := path.read_text(encoding="utf-8")):
+            content["sources"][path.stem] = tomllib.loads(text)["entry"]
+    return content
 
 
 def _check_source(module: object, name: str) -> Source:
@@ -235,10 +241,10 @@ def _ours(name: str) -> Declared:
     values: dict[str, Any] = {}
     for key, value in manifest()["sources"][name].items():
         if key not in Declared.__dataclass_fields__:
-            raise unknown(f"key of {name} in manifest.json", key, Declared.__dataclass_fields__)
+            raise unknown(f"key of the source {name}", key, Declared.__dataclass_fields__)
         values[key] = tuple(value) if isinstance(value, list) else value
     if not values.get("package") and not values.get("repositories"):
-        raise UserError(f"manifest.json: {name} needs a package or repositories.")
+        raise UserError(f"The source {name} needs a package or repositories.")
     return Declared(**values)
 
 

@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import LOSSES, Metric, Quantity
-from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, choices_of, listed
+from surrogate_nas.space import (
+    Cell,
+    ChoiceSpace,
+    Enumerable,
+    EnumerableChoiceSpace,
+    Sampled,
+    choices_of,
+    listed,
+    space_named,
+)
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
@@ -148,7 +157,9 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         title, objective, cost, epochs, banner, licence: See `Table`.
+        entry: What the source is, if `data/manifest.json` does not say it.
         space: The space of the cells, of a source without a module.
+        options: By position the options of a space that needs no code, in the order of its cells.
         columns: The metrics.
         network: The settings of the macro architecture.
         source: Where the numbers come from.
@@ -159,7 +170,9 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
     title: str = ""
     objective: str = ""
+    entry: dict[str, Any] = {}
     space: str = ""
+    options: dict[str, list[str | int | float]] = {}
     columns: tuple[Column, ...] = ()
     network: dict[str, Any] = {}
     cost: Literal["seconds", "queries"] = "seconds"
@@ -186,6 +199,12 @@ def declaration(source: str) -> Declaration:
         return toml.decode(path.read_bytes(), type=Declaration)
     except DecodeError as error:
         raise UserError(f"{path.name}: {error}.") from error
+
+
+def space_of(spec: Declaration, words: Mapping[str, Any]) -> Any:
+    """The space of a source without a module: that of its options, or a registered one."""
+    name = spec.space.format_map(words)
+    return EnumerableChoiceSpace(name, spec.options) if spec.options else space_named(name)
 
 
 def table_of(
@@ -234,7 +253,7 @@ def table_of(
     }
     table = Table(
         name=name,
-        space=held.definition if isinstance(held, Sampled) else held.name,
+        space=held.definition if isinstance(held, Sampled) or spec.options else held.name,
         title=spec.title.format_map(words),
         source=(spec.source + spec.remark).format_map(words),
         licence=spec.licence.format_map(words),

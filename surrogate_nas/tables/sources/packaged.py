@@ -16,10 +16,9 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.files.paths import printable
-from surrogate_nas.space import space_named
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources.base import package_of, reading, source_of
-from surrogate_nas.tables.sources.declaration import columns_of, declaration, table_of
+from surrogate_nas.tables.sources.declaration import columns_of, declaration, space_of, table_of
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
 
 
@@ -34,7 +33,7 @@ def read(name: str) -> Table:
     spec = declaration(source)
     words = spec.tables[name]
     path = package_folder(package) / words["file"]
-    space: Any = space_named(spec.space.format_map(words))
+    space = space_of(spec, words)
     key = getattr(space, "key", lambda cell: "".join(map(str, cell.choices)))
     fields = {column.keys(own)[0] for column, own in columns_of(spec, name, words)}
     results = read_results(path, [key(cell) for cell in space], sorted(fields), package[0])
