@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pickle
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
@@ -25,7 +24,6 @@ from surrogate_nas.runtime.aside import lost_in
 from surrogate_nas.runtime.failure import (
     StrategyError,
     as_strategy_error,
-    file_of,
 )
 from surrogate_nas.runtime.packing import Packed, pack, unpack
 from surrogate_nas.space import Space, space_named
@@ -67,45 +65,34 @@ def check(
         >>> len(outcomes) > 10, [outcome.name for outcome in outcomes if not outcome.passed]
         (True, [])
     """
-    outcomes: list[Check] = []
-    with _aside(spec, space, limit) as call:
-        names = call("")
-        for name in names:
-            try:
-                outcomes.append(Check(name, *call(name)))
-            except StrategyError as error:
-                why = str(error).rstrip(".")
-                missing = names[len(outcomes) + 1 :]
-                unmade = [Check(name, False, f"not checked after that: {why}") for name in missing]
-                return [*outcomes, Check(name, False, why), *unmade]
-            if progress:
-                progress(len(outcomes), len(names))
-    return outcomes
-
-
-@contextmanager
-def _aside(spec: object, space: Space | None, limit: float) -> Iterator[Callable[[str], Any]]:
-    """A function that makes a check by its name in another process, or lists all for no name."""
     packed = pack(spec, space)
+    file = str(Path(str(spec).rpartition(":")[0]).absolute())
+    names: list[str] = []
+    outcomes: list[Check] = []
     process = worker.Worker(worker.Task.of(_answer))
-    file = _file_of(spec)
 
-    def call(name: str) -> Any:
+    def answer(name: str) -> Any:
         reply = process.do(pickle.dumps((packed, name, limit, file)))
         if isinstance(reply, worker.Lost):
             raise lost_in(reply, limit, file)
         return worker.outcome(name, reply).result
 
     try:
-        yield call
+        names = answer("")
+        for name in names:
+            outcomes.append(Check(name, *answer(name)))
+            if progress:
+                progress(len(outcomes), len(names))
+    except StrategyError as error:
+        if not names:
+            raise
+        name, *missing = names[len(outcomes) :]
+        why = str(error).rstrip(".")
+        unmade = [Check(other, False, f"not checked after that: {why}") for other in missing]
+        return [*outcomes, Check(name, False, why), *unmade]
     finally:
         process.end()
-
-
-def _file_of(spec: object) -> str:
-    if isinstance(spec, str):
-        return str(Path(spec.rpartition(":")[0]).absolute())
-    return file_of(spec if isinstance(spec, type) else type(spec))
+    return outcomes
 
 
 def _answer(job: tuple[Packed, str, float, str]) -> object:
