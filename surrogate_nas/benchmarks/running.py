@@ -31,8 +31,8 @@ from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import VARIABLES, threads
+from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.memory import processor_seconds
-from surrogate_nas.runtime.worker import alive
 from surrogate_nas.space import Cell
 
 LOG_BYTES = 10_000_000
@@ -133,7 +133,7 @@ class RunningTrial:
         with self._place.reports.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
         shorten(self._place.log)
-        alive()
+        worker.alive()
 
     def _checked(self, epoch: object, metrics: Mapping[str, object]) -> dict[str, float]:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool):

@@ -46,7 +46,7 @@ from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.source import with_imports
 from surrogate_nas.files import HeldError, home, locked
-from surrogate_nas.runtime.worker import alive
+from surrogate_nas.runtime import worker
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
@@ -449,7 +449,7 @@ def _alone(folder: Path, what: str) -> Iterator[None]:
                 stack.enter_context(locked(folder, what=what, wait=False))
                 break
             except HeldError:
-                alive()
+                worker.alive()
                 time.sleep(0.05)
         yield
 
