@@ -125,11 +125,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
         return n, x, seed
 
     assert told(np.int64(3), np.float32(0.5)) == (3, 0.5, None)
-    assert [type(value) for value in told(np.int64(3), np.float64(0.5), np.int8(1))] == [
-        int,
-        float,
-        int,
-    ]
+    own = told(np.int64(3), np.float64(0.5), np.int8(1))
+    assert [type(value) for value in own] == [int, float, int]
     with pytest.raises(sn.UserError, match=r"^seed is a whole number or None, not 'one'\.$"):
         told(1, 1, "one")
 

@@ -54,17 +54,12 @@ def test_one_line(
     )
 
 
-def test_a_home_of_other_bytes_is_printed(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_home_and_a_table_at_paths_of_other_bytes(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "\udcff"))
     assert snas("path").out.strip().endswith("\\udcff")
     assert snas("path", "--json").json["path"].endswith("\udcff")
-
-
-def test_a_table_at_a_path_of_other_bytes(tmp_path: Path) -> None:
     path = tmp_path / "\udcff.h5"
     write_table(tiny_table(), path)
     assert np.isfinite(TableFile(path).column(ColumnKey("valid_error", 12, "mean"))).all()

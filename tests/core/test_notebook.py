@@ -63,13 +63,12 @@ def test_reprs_say_what_it_is(made: Comparison) -> None:
 
 
 def test_notebooks_show_tables(made: Comparison) -> None:
-    objective = made.objective
     run = made.runs[0]
     for shown, says in (
         (made, "random"),
         (run, str(run.incumbent.cell)),
-        (objective, "0.1"),
-        (objective.benchmark, "digital_error"),
+        (made.objective, "0.1"),
+        (made.objective.benchmark, "digital_error"),
     ):
         html = shown._repr_html_()
         tags = Tags(html)

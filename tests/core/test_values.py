@@ -21,11 +21,7 @@ from surrogate_nas.core.errors import UserError
 @pytest.mark.parametrize(
     ("check", "value", "said"),
     [
-        (
-            partial(check_whole, "N", least=1),
-            True,
-            "N must be a whole number of at least 1, not True.",
-        ),
+        (partial(check_whole, "N"), True, "N must be a whole number of at least 0, not True."),
         (partial(check_whole, "N", least=1), 0, "N must be a whole number of at least 1, not 0."),
         (partial(check_whole, "N", most=9), 10, "N must be a whole number from 0 to 9, not 10."),
         (partial(check_whole, "N"), 2.0, "N must be a whole number of at least 0, not 2.0."),

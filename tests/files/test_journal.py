@@ -60,21 +60,15 @@ def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
         assert journal.entries == [1]
 
 
-@pytest.mark.parametrize("line", [b"nonsense", b"", b"\xff"])
-def test_a_damaged_line_is_told(path: Path, line: bytes) -> None:
-    first, _, *rest = path.read_bytes().splitlines()
-    damaged = b"\n".join([first, line, *rest, b""])
-    path.write_bytes(damaged)
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("line", [b"nonsense", b"", b"\xff", b"[]", b"{}", b'{"settings": 3}'])
+def test_a_damaged_line_is_told(path: Path, number: int, line: bytes) -> None:
+    lines = path.read_bytes().splitlines()
+    lines[number] = line
+    path.write_bytes(damaged := b"\n".join([*lines, b""]))
     with pytest.raises(UserError, match="is damaged .* Delete it to begin anew"):
         Journal(path, SETTINGS)
     assert path.read_bytes() == damaged
-
-
-@pytest.mark.parametrize("line", [b"[]", b"3", b"{}", b'{"settings": 3}'])
-def test_a_damaged_first_line_is_told(path: Path, line: bytes) -> None:
-    path.write_bytes(line + b"\n")
-    with pytest.raises(UserError, match="is damaged"):
-        Journal(path, SETTINGS)
 
 
 def test_other_settings_are_refused_by_name_and_the_file_is_left_alone(path: Path) -> None:
