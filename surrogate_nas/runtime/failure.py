@@ -38,7 +38,9 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
         message = str(error)
     except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
         message = f"it cannot be printed ({type(other).__name__})"
-    own = _without_ours(error.__traceback__)
+    own = error.__traceback__
+    while own is not None and Path(own.tb_frame.f_code.co_filename).parent in _LEADING:
+        own = own.tb_next  # without the frames of ours that lead to the user's
     line = f"{type(error).__name__} when it {when}"
     if message:
         line += f": {message}"
@@ -72,13 +74,6 @@ def _place(frames: list[tuple[str, int]], file: str) -> str:
             if wanted(name):
                 return f"{name}:{line}"
     return ""
-
-
-def _without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of ours that lead to the user's."""
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent in _LEADING:
-        trace = trace.tb_next
-    return trace
 
 
 def _printed(error: BaseException, trace: TracebackType | None) -> str:

@@ -39,6 +39,7 @@ import psutil
 
 from surrogate_nas.core.errors import Cause, UserError
 from surrogate_nas.core.threads import VARIABLES
+from surrogate_nas.core.version import __version__
 from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.runtime.memory import takes_over
 
@@ -198,8 +199,6 @@ class Task:
 
 
 def _versions() -> tuple[str, str]:
-    from surrogate_nas.core.version import __version__
-
     return ".".join(map(str, ("Python", *sys.version_info[:2]))), f"surrogate_nas {__version__}"
 
 
@@ -243,11 +242,6 @@ class Worker:
         link.close()
         with _guard:
             _workers.add(self)
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has not ended."""
-        return bool(self._process.is_alive())
 
     def do(self, job: bytes, heard: Callable[[Any], object] | None = None) -> Reply:
         """Let it do a pickled job, and wait for that.
@@ -438,7 +432,9 @@ def _idle(task: Task, device: str) -> Worker | None:
     with _guard:
         idle = [worker for worker in _workers if worker.is_idle and worker.owner == owner]
         here = [worker for worker in idle if worker.device == device]
-        fitting = [worker for worker in here if worker.key == task.key and worker.runs]
+        fitting = [
+            worker for worker in here if worker.key == task.key and worker._process.is_alive()
+        ]
         for worker in {*here} - {*fitting}:
             worker.end()
         for worker in fitting[-1:]:
