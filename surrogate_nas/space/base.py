@@ -139,18 +139,12 @@ class Space(ABC):
         Raises:
             UserError: It names no cell of this space.
         """
-        if not isinstance(given, Cell | str) or (
-            isinstance(given, Cell) and not isinstance(given.text, str)
-        ):
+        text = given.text if isinstance(given, Cell) else given
+        if not isinstance(text, str):
             raise UserError(
                 f"A cell of the space {self.name} is a Cell or its string, not {given!r:.80}."
             )
-        if isinstance(given, str):
-            return self.parse(given)
-        try:
-            return self.parse(given.text)
-        except UserError as error:
-            raise UserError(f"{given!r:.200} is not a cell of the space {self.name}.") from error
+        return self.parse(text)
 
     def __contains__(self, cell: object) -> bool:
         if not isinstance(cell, Cell):

@@ -48,7 +48,6 @@ class BlindSpace(ChoiceSpace):
     name = _NAME
 
     def __init__(self, base: ChoiceSpace, seed: int) -> None:
-        """Draw the names."""
         self.base = base
         self.seed = seed
         rng = np.random.default_rng(seed)

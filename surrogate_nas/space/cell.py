@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -61,12 +61,14 @@ class Cell:
         return f"Cell({self.text!r})"
 
     def _repr_html_(self) -> str:
-        from surrogate_nas.space.registry import html_of
-
-        return html_of(self)
+        return shown_by[-1](self)
 
     def __reduce__(self) -> tuple[type[Cell], tuple[tuple[int, ...], str, int]]:
         return Cell, (self.choices, self.text, self.index)
+
+
+shown_by: list[Callable[[Cell], str]] = [Cell.__str__]
+"""How notebooks show a cell; it does not know its space, but the registry does."""
 
 
 def choices_of(cells: Sequence[Cell]) -> Choices:

@@ -91,7 +91,6 @@ _NODES = ((0.0, 0.0), (1.35, 0.0), (2.7, 0.0), (4.05, 0.0))
 _NAMES = ("in", "1", "2", "out")
 _RADIUS = 0.22 * _FRAME.scale[0]
 _ABOVE = 0.17
-"""How far over a straight edge its label stands."""
 _BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
 """How far the edges that jump over nodes bend, in units of their length; negative upwards."""
 _GAPS = (13.0, 14.0)

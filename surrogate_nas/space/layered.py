@@ -27,7 +27,6 @@ _PAPER = (288.0, 115.2)
 _LEFT = 58.0
 _TOP = 24.0
 _ROOM = 224.0
-"""Where the bars of a drawing begin, and the width that they have."""
 _COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf8700", "#cf222e", "#57606a")
 _MOST_TEXTS = 14
 

@@ -58,7 +58,6 @@ _INPUTS = 3
 _STATES = 3
 _NONE = 0
 _X = 1
-"""Among sources; the states follow, then the nodes."""
 _FIRST = 2 + _STATES
 _OPERATIONS = ("none", "linear", "blend", "sum", "prod", "tanh", "sigmoid", "leaky_relu")
 _LINEAR = 1
@@ -76,7 +75,6 @@ _SOURCES = ("none", "x", *(f"h{i}" for i in range(_STATES)), *(f"n{i + 1}" for i
 _ARITIES = {0: (0,), _LINEAR: (2, 3), _BLEND: (3,), 3: (2,), 4: (2,), 5: (1,), 6: (1,), 7: (1,)}
 _WIDTH = 1 + _INPUTS
 _FAR = 8
-"""The most that is counted on a path."""
 _WEIGHED = (tuple(range(1, len(_OPERATIONS))), (_LINEAR,), (5, 6), (6,))
 """The operations that are counted on a path, each in a column of its own."""
 _KINDS = 2 + len(_OPERATIONS) - 1

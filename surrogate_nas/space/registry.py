@@ -21,7 +21,7 @@ from surrogate_nas.core.registry import Registry
 from surrogate_nas.files import home, replacing
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.space.base import Space, cell_written
-from surrogate_nas.space.cell import Cell
+from surrogate_nas.space.cell import Cell, shown_by
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.sampled import Sampled, subset_of
 from surrogate_nas.space.sketch import sketch_svg
@@ -178,7 +178,7 @@ def space_of(cell: Cell) -> Space:
     raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(known())}.")
 
 
-def html_of(cell: Cell) -> str:
+def _html_of(cell: Cell) -> str:
     """A cell in a notebook: drawn, where its space draws cells, else its choices by position."""
     try:
         space = space_of(cell)
@@ -195,6 +195,9 @@ def html_of(cell: Cell) -> str:
         return html_figure(cell.text, place)
     rows = [(space.positions[i], space.options[i][choice]) for i, choice in enumerate(cell.choices)]
     return html_table(cell.text, ("position", "choice"), rows, place)
+
+
+shown_by.append(_html_of)
 
 
 def cell_named(text: str) -> tuple[Space, Cell]:

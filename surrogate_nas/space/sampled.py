@@ -138,17 +138,6 @@ class Sampled(EnumerableChoiceSpace):
         """
         return self._own(self.base.parse(text))
 
-    def cell(self, given: Cell | str | Sequence[int]) -> Cell:
-        """This space's own cell for a cell, its string, or one option index per position.
-
-        Raises:
-            UserError: It names no cell of the larger space, or one that is not held; the message
-                says which.
-        """
-        if isinstance(given, Cell) and isinstance(given.text, str):
-            return self._by_text.get(given.text) or self.parse(given.text)
-        return super().cell(given)
-
     def at(self, choices: Sequence[int]) -> Cell:
         """The held cell of some choices.
 

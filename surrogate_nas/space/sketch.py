@@ -219,7 +219,6 @@ def _leaves(curve: tuple[Point, Point, Point], radius: float) -> float:
 _GROUND = "var(--jp-layout-color0,var(--vscode-editor-background,Canvas))"
 _FOLLOWING = {INK: "currentColor", PAPER: _GROUND}
 _HEAD = 0.4
-"""The length and the width of an arrow's head, of its size."""
 _BELOW = 0.35
 _ANCHOR = {"left": "start", "center": "middle", "right": "end"}
 _CHARACTER = 0.58

@@ -11,9 +11,6 @@ from __future__ import annotations
 
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
-_SINGLE = 0
-_OWN = 0
-
 
 class TabM(EnumerableChoiceSpace):
     """The 28 families, of which the authors trained 13.
@@ -42,4 +39,4 @@ class TabM(EnumerableChoiceSpace):
             choices: One option index per position.
         """
         ensemble, _, batches = choices
-        return ensemble != _SINGLE or batches == _OWN
+        return ensemble > 0 or batches == 0

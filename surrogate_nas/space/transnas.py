@@ -33,7 +33,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property, lru_cache
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,14 +168,14 @@ MACRO_SIZES: Analytic = {
 Head = Literal["linear", "jigsaw", "segmentation", "image"]
 TILES = 9
 _FULL_SIDE = 256
-_DECODED_CHANNELS = 1024
-_STEPS = 6
-
-
-class _Layer(NamedTuple):
-    inputs: int
-    outputs: int
-    enlarges: bool = False
+_DECODERS = {
+    "segmentation": ((1024, 512, 256, 128, 64, 32, 32), {i: 7 - i for i in range(1, 7)}),
+    "image": (
+        (1024, 1024, 512, 512, 256, 128, 64, 64, 32, 32, 16, 32, 16),
+        {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2},
+    ),
+}
+"""The channels between layers, and which layers enlarge from how many enlargements on."""
 
 
 def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, Column]:
@@ -202,35 +202,14 @@ def _head(
         weights = channels * outputs * (TILES if head == "jigsaw" else 1)
         return weights + outputs, weights
     enlargements = (_FULL_SIDE // side).bit_length() - 1
-    layers = (_segmentation if head == "segmentation" else _image)(channels, enlargements, outputs)
+    between, enlarging = _DECODERS[head]
     parameters = macs = 0
-    for layer in layers:
-        weights = 9 * layer.inputs * layer.outputs
-        parameters += weights + 3 * layer.outputs
+    for layer, (inputs, wide) in enumerate(itertools.pairwise((channels, *between, outputs))):
+        weights = 9 * inputs * wide
+        parameters += weights + 3 * wide
         macs += weights * side**2
-        side *= 2 if layer.enlarges else 1
+        side *= 2 if enlargements >= enlarging.get(layer, _FULL_SIDE) else 1
     return parameters - 2 * outputs, macs
-
-
-def _segmentation(channels: int, enlargements: int, outputs: int) -> list[_Layer]:
-    layers = [_Layer(channels, _DECODED_CHANNELS)]
-    width = _DECODED_CHANNELS
-    for step in range(_STEPS):
-        last = step == _STEPS - 1
-        narrower = width if last else width // 2
-        layers.append(_Layer(width, narrower, step >= _STEPS - enlargements))
-        width = narrower
-    return [*layers, _Layer(width, outputs)]
-
-
-def _image(channels: int, enlargements: int, outputs: int) -> list[_Layer]:
-    widths = (channels, 1024, 1024, 512, 512, 256, 128, 64, 64, 32, 32, 16, 32, 16, outputs)
-    enlarging = {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}
-    """The layers that can enlarge, and of how many enlargements on they do."""
-    pairs = zip(widths, widths[1:], strict=False)
-    return [
-        _Layer(a, b, enlargements >= enlarging.get(i, _STEPS + 1)) for i, (a, b) in enumerate(pairs)
-    ]
 
 
 OPERATIONS = ("none", "skip", "conv_1x1", "conv_3x3")
@@ -403,7 +382,6 @@ _PAPER = (288.0, 115.2)
 _WIDE = 0.16
 _CHANNELS = 64
 _TALLEST = 2.0
-"""Of a module of the stem's channels, and the height of one of the stem's resolution."""
 _GAP = 0.3
 _ABOVE = 7.0
 

@@ -132,11 +132,11 @@ def _analytic(
     space: Layered,
     parameters: Callable[[Choices, Network], Column],
 ) -> Analytic:
-    def layers(choices: Choices) -> Column:
-        chosen = space.chosen(choices, "depth")
-        return chosen.sum(axis=1) if chosen.ndim > 1 else chosen
-
     return by_name(
         params_of(parameters, "trainable, of the published network; the benchmark records none"),
-        structural("n_layer", "layers of attention", layers),
+        structural(
+            "n_layer",
+            "layers of attention",
+            lambda choices: space.chosen(choices, "depth").reshape(len(choices), -1).sum(axis=1),
+        ),
     )

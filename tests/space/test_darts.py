@@ -4,14 +4,11 @@ everybody's work on them.
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from surrogate_nas.core.errors import UserError
@@ -19,9 +16,8 @@ from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells
 from surrogate_nas.space.darts import Darts, NASNet
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.space.network import Network
-from tests.conftest import FULL
 from tests.networks import SHAPES as ALL
-from tests.networks import SMALL, count_macs, size
+from tests.networks import SMALL
 
 DARTS = space_named("darts")
 NASNET = space_named("nasnet")
@@ -97,52 +93,11 @@ def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@given(
-    st.one_of(
-        st.text(max_size=60), st.text("Genotype(normal=[])',0 1]reduce_concat" + V2, max_size=300)
-    )
-)
-@settings(max_examples=100, deadline=None)
-def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
-    try:
-        DARTS.parse(text)
-    except UserError as error:
-        assert "\n" not in str(error)
-
-
 def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
     genotype = NASNET.genotype(NASNET.parse("AmoebaNet"))
     assert (genotype.normal_concat, genotype.reduce_concat) == ((4, 5, 6), (3, 4, 6))
     with pytest.raises(UserError, match="normal cell of the space nasnet joins the nodes 4, 5, 6 "):
         NASNET.parse(NASNET.named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4"))
-
-
-def changed_edges(
-    space: Darts | NASNet,
-    one: Cell,
-    other: Cell,
-) -> list[tuple[Counter[object], Counter[object]]]:
-    """By node what only one of two cells has."""
-    nodes = []
-    for mine, theirs in zip(space.halves(one.choices), space.halves(other.choices), strict=True):
-        nodes += [
-            (Counter(a) - Counter(b), Counter(b) - Counter(a))
-            for a, b in zip(mine, theirs, strict=True)
-        ]
-    return [(gone, come) for gone, come in nodes if gone or come]
-
-
-@SPACES
-def test_a_neighbour_has_one_edge_of_another_operation_or_from_another_source(
-    space: Darts | NASNet,
-) -> None:
-    for centre in drawn_cells(space, 3):
-        around = space.neighbours(centre)
-        assert len(set(around)) == len(around) and centre not in around
-        for cell in around:
-            ((gone, come),) = changed_edges(space, centre, cell)
-            ((source, operation),), ((new_source, new_operation),) = gone, come
-            assert (source == new_source) != (operation == new_operation)
 
 
 def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them() -> None:
@@ -202,23 +157,6 @@ def test_published_sizes(
     assert millions_of_macs is None or round(found["macs"]) == millions_of_macs
 
 
-@SPACES
-@SHAPES
-def test_sizes_of_built_networks_are_the_formulas(
-    space: Darts | NASNet,
-    network: Network,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    deeper = Network(**{**vars(network), "cells_per_stage": 2})
-    named = list(map(space.parse, space.named))[:3]
-    cells = [*drawn_cells(space, 6), *named] if FULL else [*drawn_cells(space, 2), *named[:2]]
-    for cell, macro in zip(cells, [network, deeper] * 5, strict=False):
-        model = space.build(cell, macro, seed=0)
-        found = sizes(space, cell, macro)
-        assert size(model) == found["params"]
-        assert count_macs(model, monkeypatch) == round(1e6 * found["macs"])
-
-
 def test_structure_is_counted() -> None:
     found = sizes(DARTS, DARTS.parse("DARTS_V2"), SMALL)
     assert (found["convolutions"], found["pools"], found["skips"]) == (6, 5, 5)
@@ -256,12 +194,3 @@ def test_encodings_tell_cells_apart_and_counts_give_the_sizes(space: Darts | NAS
     known = np.column_stack([np.ones(len(rows)), counts[rows]])
     fitted = known @ np.linalg.lstsq(known, params[rows], rcond=None)[0]
     np.testing.assert_allclose(fitted, params[rows], rtol=1e-6)
-
-
-def test_cells_and_space_survive_pickling() -> None:
-    again = pickle.loads(pickle.dumps(DARTS))
-    assert (
-        again == DARTS
-        and again.parse("DARTS_V1") == DARTS.parse("DARTS_V1")
-        and space_named("darts") is DARTS
-    )

@@ -11,8 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from surrogate_nas.space import Cell, nb201
-from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
+from surrogate_nas.space import Cell, choices_of, drawn_cells, nb201, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.network.module import BlueprintModule
@@ -20,6 +19,9 @@ from tests.networks import CAUSAL, SHAPES, SMALL, Published, count_macs, inputs,
 
 SPACE = nb201()
 ALL_SHAPES = pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
+
+
+BUILT = pytest.mark.parametrize("name", ["nb201", "macro", "nats-size", "darts", "nasnet", "nb101"])
 
 
 def some_cells(n: int, seed: int = 0) -> list[Cell]:
@@ -42,15 +44,35 @@ def test_the_official_networks(
     assert count_macs(model, monkeypatch) == macs
 
 
+@BUILT
 @ALL_SHAPES
-def test_sizes_of_built_networks_are_the_formulas(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+def test_sizes_of_built_networks_are_the_columns(
+    name: str, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for cell in some_cells(12, seed=network.dimensions + network.causal):
-        model = nb201().build(cell, network, seed=0)
-        choices = SPACE.choices[[cell.index]]
-        assert size(model) == parameters(choices, network)[0]
-        assert count_macs(model, monkeypatch) == multiply_accumulates(choices, network)[0]
+    space = space_named(name)
+    deeper = replace(network, cells_per_stage=2)
+    cells = [space.reference, *drawn_cells(space, 2, seed=network.dimensions + network.causal)]
+    for cell, macro in zip(cells, (network, deeper, network), strict=True):
+        model = space.build(cell, macro, seed=0)
+        params, macs = (
+            space.analytic[metric][1](choices_of([cell]), macro)[0] for metric in ("params", "macs")
+        )
+        assert size(model) == params
+        with monkeypatch.context() as patched:
+            assert count_macs(model, patched) == round(1e6 * macs)
+
+
+@BUILT
+def test_the_future_does_not_change_past_answers(name: str) -> None:
+    space = space_named(name)
+    x = inputs(CAUSAL)
+    changed = x.clone()
+    changed[..., 7:] += 1
+    for cell in (space.reference, *drawn_cells(space, 5)):
+        model = space.build(cell, CAUSAL, seed=0).double().eval()
+        assert torch.equal(model(x)[..., :7], model(changed)[..., :7])
+    model = space.build(space.reference, CAUSAL, seed=0).double().eval()
+    assert not torch.equal(model(x)[..., 7:], model(changed)[..., 7:])
 
 
 @ALL_SHAPES
@@ -165,19 +187,6 @@ def test_a_network_is_told_and_read_as_older_files_told_it() -> None:
     ):
         with pytest.raises(ValueError, match="network"):
             Network.of(wrong)  # type: ignore[arg-type]
-
-
-def test_the_future_does_not_change_past_answers() -> None:
-    for cell in [SPACE[11], *some_cells(20)]:
-        model = nb201().build(cell, CAUSAL, seed=0).double().eval()
-        x = inputs(CAUSAL)
-        changed = x.clone()
-        changed[..., 7:] += 1
-        before = model(x)
-        after = model(changed)
-        assert torch.equal(before[..., :7], after[..., :7])
-    model = nb201().build(SPACE[11], CAUSAL, seed=0).double().eval()
-    assert not torch.equal(model(x)[..., 7:], model(changed)[..., 7:])
 
 
 def test_seeds_and_names_give_the_initial_weights() -> None:

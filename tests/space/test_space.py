@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate_nas.contract.checks import TinySpace
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell
 from surrogate_nas.space import nb201 as make_space
@@ -66,30 +64,6 @@ def test_known_cells_have_their_official_index() -> None:
     )
 
 
-@given(CELLS)
-def test_round_trips(given_cell: Cell) -> None:
-    assert SPACE.parse(str(given_cell)) is given_cell
-    assert SPACE.parse(f"  {given_cell}\n") is given_cell
-    assert SPACE.cell(given_cell.choices) is given_cell
-    assert SPACE.cell(str(given_cell)) is given_cell
-    assert SPACE[given_cell.index] is given_cell
-    thawed = pickle.loads(pickle.dumps(given_cell))
-    assert thawed == given_cell
-    assert hash(thawed) == hash(given_cell)
-    assert thawed in SPACE
-    assert SPACE.cell(thawed) is given_cell
-
-
-@given(CELLS)
-@settings(max_examples=50, deadline=None)
-def test_neighbours_are_the_24_cells_at_distance_one_and_symmetric(centre: Cell) -> None:
-    around = SPACE.neighbours(centre)
-    assert len(around) == 24 == len(set(around))
-    for neighbour in around:
-        assert sum(a != b for a, b in zip(centre.choices, neighbour.choices, strict=True)) == 1
-        assert centre in SPACE.neighbours(neighbour)
-
-
 def test_naslib_tuples_by_hand() -> None:
     """Edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; operations skip 0, none 1, 3x3 2, 1x1 3, pool 4."""
     by_hand = {
@@ -113,15 +87,9 @@ def test_naslib_tuples_by_hand() -> None:
     }
     for text, numbers in by_hand.items():
         assert str(SPACE.from_naslib(numbers)) == text
-
-
-@given(st.lists(st.integers(-2, 6), max_size=8))
-def test_a_naslib_tuple_is_a_cell_or_a_user_error(numbers: list[int]) -> None:
-    if len(numbers) == 6 and all(0 <= n <= 4 for n in numbers):
-        assert SPACE.from_naslib(numbers) in SPACE
-    else:
-        with pytest.raises(UserError, match="six|6 numbers"):
-            SPACE.from_naslib(numbers)
+    for wrong in ((0,) * 5, (5, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, -1)):
+        with pytest.raises(UserError, match="6 numbers from 0 to 4"):
+            SPACE.from_naslib(wrong)
 
 
 PIECES = st.sampled_from(
@@ -142,17 +110,6 @@ def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
         assert "\n" not in str(error)
     else:
         assert str(parsed) == text.strip()
-
-
-def test_a_cell_of_another_space_is_none_of_this_one() -> None:
-    foreign = TinySpace()[3]
-    assert foreign not in SPACE
-    assert str(SPACE[3]) not in SPACE
-    with pytest.raises(UserError, match="not a cell of the space nb201"):
-        SPACE.cell(foreign)
-    for choices in [(0, 0), (0,) * 7, (9,) * 6, (-1,) * 6]:
-        with pytest.raises(UserError, match="not a cell"):
-            SPACE.cell(choices)
 
 
 SAME_FUNCTION = {

@@ -62,9 +62,9 @@ def test_a_space_that_is_no_more_than_its_options_is_found_again_from_the_file()
 
 def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
     mixed = [*macro()[:3], *nb201()[:3]]
-    with pytest.raises(UserError, match="is not a cell of the space macro"):
+    with pytest.raises(UserError, match="a cell of the space macro reads"):
         make_model("ridge").fit(mixed, range(6))
-    with pytest.raises(UserError, match="is not a cell of the space nb201"):
+    with pytest.raises(UserError, match="a cell of the space nb201 reads"):
         make_model("ridge").fit(macro()[:3], [1.0, 2.0, 3.0], nb201())
     unregistered = drawn(EnumerableChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3)
     with pytest.raises(

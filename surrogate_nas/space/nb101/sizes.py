@@ -14,7 +14,7 @@ that it leads to.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -95,16 +95,30 @@ multiply_accumulates = partial(_sized, macs=True)
 """Of all cells, shape ``(n,)``, whole numbers."""
 
 
+def _along(
+    linked: NDArray[np.bool_],
+    first: int,
+    absent: int,
+    merge: Callable[..., NDArray[np.int8]],
+    step: Callable[[NDArray[np.int8], int], NDArray[np.int8]],
+) -> NDArray[np.int8]:
+    """What comes to the output of a value of the input, shape ``(n,)``.
+
+    At every vertex the values of those that lead to it are merged, `absent` for the others, and
+    changed by a step.
+    """
+    values = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
+    values[0] = first
+    for vertex in range(1, MOST_VERTICES):
+        arrived = np.where(linked[:vertex, vertex], values[:vertex], absent)
+        values[vertex] = step(merge(arrived, axis=0), vertex)
+    return np.asarray(values[OUTPUT])
+
+
 def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The most counted vertices on a way from the input to the output, shape ``(n,)``."""
-    lengths = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
-    for vertex in range(1, MOST_VERTICES):
-        lengths[vertex] = np.where(linked[:vertex, vertex], lengths[:vertex], -MOST_VERTICES).max(
-            axis=0
-        )
-        if vertex < OUTPUT:
-            lengths[vertex] += counted[vertex - 1]
-    return np.asarray(lengths[OUTPUT])
+    own = np.vstack([counted, np.zeros_like(counted[:1])])
+    return _along(linked, 0, -MOST_VERTICES, np.max, lambda most, vertex: most + own[vertex - 1])
 
 
 def _counted(name: str, description: str, *kinds: int) -> Analysed:
@@ -186,7 +200,7 @@ def shape(choices: Choices) -> Matrix:
         linked[0, 1:OUTPUT].sum(axis=0),
         linked[0, OUTPUT],
         choices[:, : len(PAIRS)].sum(axis=1),
-        _shortest(linked),
+        _along(linked, 0, MOST_VERTICES, np.min, lambda fewest, _: fewest + 1),
     ]
     for subset in _SUBSETS:
         inside = np.isin(kinds, subset)
@@ -204,21 +218,8 @@ def shape(choices: Choices) -> Matrix:
 
 def _ways(linked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.int8]:
     """How many ways lead from input to output over allowed vertices only, shape ``(n,)``."""
-    n_ways = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
-    n_ways[0] = 1
-    for vertex in range(1, MOST_VERTICES):
-        arrived = (linked[:vertex, vertex] * n_ways[:vertex]).sum(axis=0, dtype=np.int8)
-        n_ways[vertex] = arrived if vertex == OUTPUT else arrived * allowed[vertex - 1]
-    return np.asarray(n_ways[OUTPUT])
-
-
-def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int8]:
-    distances = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
-    for vertex in range(1, MOST_VERTICES):
-        distances[vertex] = (
-            np.where(linked[:vertex, vertex], distances[:vertex], MOST_VERTICES).min(axis=0) + 1
-        )
-    return np.asarray(distances[OUTPUT])
+    own = np.vstack([allowed, np.ones_like(allowed[:1])])
+    return _along(linked, 1, 0, np.sum, lambda ways, vertex: ways * own[vertex - 1])
 
 
 _functional = together(paths, operation_counts, shape)
