@@ -12,10 +12,9 @@ from surrogate_nas.objective.expression import (
     params,
     parse,
 )
-from surrogate_nas.objective.known import FreeTerms
+from surrogate_nas.objective.known import FreeTerms, Scores
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.objective.seeds import Draw
-from surrogate_nas.objective.terms import Scores
 
 __all__ = [
     "Constraint",

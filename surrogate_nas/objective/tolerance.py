@@ -21,7 +21,7 @@ from surrogate_nas.objective.expression import (
     Tolerance,
     parse_tolerances,
 )
-from surrogate_nas.objective.terms import loss_divisor
+from surrogate_nas.objective.known import loss_divisor
 from surrogate_nas.tables import Seed
 
 _DIGITS = 3

@@ -18,7 +18,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
-from surrogate_nas.objective.problem import problem_of
+from surrogate_nas.objective.objective import problem_of
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runs.answers import ENDED_EARLY, USAGE, Recorded
 from surrogate_nas.runs.beginning import NOTHING, Beginning

@@ -92,11 +92,11 @@ def _folder_of(entry: dict[str, Any]) -> str:
 
 def registry(source: str) -> dict[str, str]:
     """The sha256 of every file of a source by its path ``OWNER/REPO/COMMIT/PATH``."""
-    digests = {}
-    for entry in repositories(source):
-        for path, file in entry["files"].items():
-            digests[f"{_folder_of(entry)}/{path}"] = file["sha256"]
-    return digests
+    return {
+        f"{_folder_of(entry)}/{path}": file["sha256"]
+        for entry in repositories(source)
+        for path, file in entry["files"].items()
+    }
 
 
 def size(source: str) -> int:
@@ -155,10 +155,8 @@ def optional(source: str) -> list[Path]:
 
 
 def _optional(source: str) -> list[str]:
-    names = []
-    for entry in repositories(source):
-        names += [f"{_folder_of(entry)}/{path}" for path in entry.get("optional", ())]
-    return names
+    entries = repositories(source)
+    return [f"{_folder_of(one)}/{path}" for one in entries for path in one.get("optional", ())]
 
 
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:

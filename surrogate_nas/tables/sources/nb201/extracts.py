@@ -5,6 +5,8 @@ robustness. All list the architectures in the official order, or name them by NA
 from __future__ import annotations
 
 import json
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
@@ -123,9 +125,7 @@ def _of_records(benchmark: str, *keys: str) -> Values:
                 records += json.loads(archive.read(member))
     values = np.empty(len(records))
     for index, record in zip(_order(str(one["arch"]) for one in records), records, strict=True):
-        value: Any = record
-        for key in keys:
-            value = value[key]
+        value: Any = reduce(getitem, keys, record)
         values[index] = value
     return values
 
