@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import re
 import warnings
 from contextlib import suppress
 from importlib import import_module
@@ -14,7 +13,7 @@ from surrogate_nas.core.threads import VARIABLES
 from surrogate_nas.runtime.worker import SHARED_VARIABLE, adopt, end_descendants
 
 _server = os.getpid()
-_shared = open(os.environ.pop(SHARED_VARIABLE, os.devnull))
+_shared = open(os.environ.pop(SHARED_VARIABLE, os.devnull), "rb")
 
 
 def _end_all() -> None:
@@ -28,8 +27,9 @@ def _compute() -> None:
     if os.getpid() != _server:
         return
     for line in _shared.readlines():
-        module, name, argument = re.split("[: ]", line.rstrip("\n"), maxsplit=2)
         with suppress(Exception):
+            function, _, argument = os.fsdecode(line[:-1]).partition(" ")
+            module, _, name = function.partition(":")
             getattr(import_module(module), name)(argument)
         gc.freeze()
 

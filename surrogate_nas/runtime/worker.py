@@ -371,7 +371,7 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
 
 @cache
 def _shared_file() -> Any:
-    return open(os.path.join(util.get_temp_dir(), f"shared-{os.getpid()}"), "w")
+    return open(os.path.join(util.get_temp_dir(), f"shared-{os.getpid()}"), "ab", buffering=0)
 
 
 @cache
@@ -384,9 +384,8 @@ def share(function: str, argument: str) -> None:
         function: As ``module:name``; it runs no code of a user.
         argument: A text without a line break.
     """
-    file = _shared_file()
-    file.write(f"{function} {argument}\n")
-    file.flush()
+    with _guard:
+        _shared_file().write(os.fsencode(f"{function} {argument}\n"))
 
 
 def ending(code: int, kills: int | None = None) -> str:
