@@ -1,13 +1,7 @@
-"""LCDB: what is known of its spreadsheets, every number of some sets, tables that are assembled
-when first used, and bad archives.
-
-Set SURROGATE_NAS_LCDB_ARCHIVE to the source archive of lcdb 0.1.0; without it only what needs no
-data is tested, on an archive of a few rows.
-"""
+"""LCDB: tables that are assembled when first used, and bad archives of a few rows."""
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -19,52 +13,17 @@ from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.tables import ColumnKey, Table
 from surrogate_nas.tables.sources import fetching, lcdb
-from tests.archives import fetched_archive, tarred
+from tests.archives import tarred
 
-ARCHIVE_VARIABLE = "SURROGATE_NAS_LCDB_ARCHIVE"
 NAME = "lcdb/0.1.0/lcdb-0.1.0.tar.gz"
-KINDS = ("accuracy", "logloss", "auc", "f1")
-SOME = ("44", "3", "6", "42742", "201")
-"""Of two classes, with further splits, of many classes, with missing learners, without F1."""
 HEAD = (
     "openmlid,learner,size_train,size_test,outer_seed,inner_seed,traintime,"
     "score_train,score_valid,score_test"
 )
-Rows = dict[str, dict[str, list[list[str]]]]
-"""By kind and set the rows of a spreadsheet."""
 
 
 def column(table: Table, metric: str, epochs: int | None, seed: int | str = "mean") -> np.ndarray:
     return table.columns[ColumnKey(metric, epochs, seed)]  # type: ignore[arg-type]
-
-
-# The whole archive
-
-
-@pytest.fixture(scope="module")
-def whole(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive, fetched from a mirror that has it."""
-    assert own_home.is_dir()
-    folder = tmp_path_factory.mktemp("mirror")
-    return fetched_archive(
-        ARCHIVE_VARIABLE, "the source archive of lcdb 0.1.0", "lcdb", NAME, folder
-    )
-
-
-@pytest.fixture(scope="module")
-def rows(whole: Path) -> Rows:
-    """The rows of some sets, read without the code under test."""
-    found: Rows = {}
-    with tarfile.open(whole) as archive:
-        for kind in KINDS:
-            file = archive.extractfile(f"lcdb-0.1.0/lcdb/database-{kind}.csv")
-            assert file is not None
-            of_kind = found.setdefault(kind, {})
-            for line in file:
-                data, _, _ = line.partition(b",")
-                if data.decode() in SOME:
-                    of_kind.setdefault(data.decode(), []).append(line.decode().strip().split(","))
-    return found
 
 
 # An archive of a few rows

@@ -5,7 +5,6 @@ file refused.
 from __future__ import annotations
 
 import bz2
-import copy
 import os
 import pickle
 from collections import OrderedDict
@@ -183,22 +182,6 @@ def test_every_loss_and_error_is_the_records_own(
             counts = table.n_seeds[metric, epochs]
             assert np.isfinite(mean).sum() == len(HELD) == (counts > 0).sum()
             assert set(counts[list(HELD)]) == {len(SEEDS[dataset, epochs])}
-
-
-@pytest.mark.data
-def test_nothing_is_read_but_the_last_epoch_and_the_clean_splits(folder: Path) -> None:
-    stripped = copy.deepcopy(real_records(folder))
-    for one in stripped.values():
-        for hp, run in one.items():
-            for (dataset, _), raw in run["all_results"].items():
-                sets = {"cifar10-valid": ("x-valid", "ori-test"), "cifar10": ("ori-test",)}
-                last = {f"{s}@{int(hp) - 1}" for s in sets.get(dataset, ("x-valid", "x-test"))}
-                for field in ("eval_losses", "eval_acc1es", "eval_times"):
-                    raw[field] = {key: value for key, value in raw[field].items() if key in last}
-                for field in ("train_losses", "train_acc1es"):
-                    raw[field] = {int(hp) - 1: raw[field][int(hp) - 1]}
-    for name, table in gathered(*stripped.values()).items():
-        assert_same(table, real_tables(folder)[name])
 
 
 @pytest.mark.data

@@ -48,7 +48,7 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
     assert column[0] == 10.5 and column[2] == 9 and np.isnan(column[1])
 
 
-def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None:
+def test_import_query_and_search(snas: Snas, tmp_path: Path) -> None:
     errors = 5 + SPACE.choices.astype(float) @ [1.0, 2, 3, 4, 5, 6]
     rows = "\n".join(
         f"{cell.text},{error},{2 * error}" for cell, error in zip(SPACE, errors, strict=True)
@@ -57,22 +57,6 @@ def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None
     made = snas("data", "import", "csv", path, "--name", "own", "--json").json
     assert made["benchmarks"] == ["own"] and made["files"] == 1
     assert sn.load("own").query(CELLS[1], "valid_error") == pytest.approx(errors[1])
-    model = tmp_path / "model.h5"
-    fitted = snas(
-        "fit",
-        "own",
-        "--target",
-        "valid_error",
-        "--train",
-        100,
-        "--model",
-        "ridge",
-        "--out",
-        model,
-        "--json",
-    )
-    assert fitted.json["kendall"] > 0.6
-    assert snas("predict", model, CELLS[0], "--json").json[0]["unit"] == "%"
     objective = ["--objective", "valid_error + 0.1*latency@mine"]
     searched = snas(
         "search", "own", "--strategy", "evolution", "--budget", 60, *objective, "--json"
@@ -245,10 +229,14 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
     one, two = (sn.load(f"by-{name}").column("valid_error") for name in ("text", "choice"))
     assert np.array_equal(one, two, equal_nan=True) and sorted(one[np.isfinite(one)]) == [2, 4]
     assert snas("data", "doctor", by_choice, "--space", space).code == 0
-    drawn = snas(
-        "data", "import", "csv", by_choice, "--name", "drawn", "--space", f"{file}:ONLY_SAMPLED"
-    )
+    sampled = "--space", f"{file}:ONLY_SAMPLED"
+    drawn = snas("data", "import", "csv", by_choice, "--name", "drawn", *sampled)
     assert drawn.code == 0 and len(sn.load("drawn").space) == 2  # type: ignore[arg-type]
+    none = snas("data", "import", "csv", by_text, "--name", "none", *sampled)
+    assert none.code == 2 and "names no cell of the space drawn: " in none.err
+    sized = written(tmp_path, "act,valid_error,width,params\nrelu,4,16,7\n", "sized.csv")
+    assert snas("data", "import", "csv", sized, "--name", "sized", "--space", space).code == 0
+    assert sn.load("sized").query("mlp(width=16, act=relu)", "params") == 7, "no formula gives it"
     for text, says in (
         ("act,valid_error,width\nrelu,4,17\n", "row 1: width is 16, 64, not '17'"),
         (
@@ -279,40 +267,6 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(
     refused = snas("data", "import", "csv", written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
     assert "Its cells were read as those of nb201; --space names another space." in refused.err
-
-
-def test_a_table_of_a_space_of_ones_own(snas: Snas, tmp_path: Path) -> None:
-    file = written(tmp_path, SPACE_FILE, "spaces.py")
-    rows = "".join(
-        f"mlp(width={w}, act={a}),{e}\n" for w, a, e in (("16", "relu", 4), ("64", "tanh", 2))
-    )
-    path = written(
-        tmp_path, f"cell,valid_error,params\n{rows.replace(',4', ',4,1').replace(',2', ',2,3')}"
-    )
-    refused = snas("data", "import", "csv", path, "--name", "own-mlp", "--space", f"{file}:MLP")
-    assert refused.code == 2 and "has 4 entries in row 1" in refused.err, (
-        "a cell with a comma needs quotes"
-    )
-    quoted = "".join(
-        f'"mlp(width={w}, act={a})",{e},7\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2))
-    )
-    path = written(tmp_path, f"cell,valid_error,params\n{quoted}")
-    made = snas(
-        "data", "import", "csv", path, "--name", "own-mlp", "--space", f"{file}:MLP", "--json"
-    ).json
-    assert made["benchmarks"] == ["own-mlp"]
-    bench = sn.load("own-mlp")
-    assert len(bench.space) == 4 and bench.query("mlp(width=64, act=tanh)", "valid_error") == 2  # type: ignore[arg-type]
-    assert bench.query("mlp(width=64, act=tanh)", "params") == 7, (
-        "no size that follows from the cell"
-    )
-    wrong = (
-        (f"{file}:ONLY_SAMPLED", "names no cell of the space drawn: "),
-        (f"{file}:NO", "defines no NO"),
-    )
-    for spec, says in (*wrong, ("x", "Unknown")):
-        ended = snas("data", "import", "csv", path, "--name", "own-2", "--space", spec)
-        assert ended.code == 2 and says in ended.err and ended.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".csv", "x" * 5000, "\udcff.csv"])

@@ -17,7 +17,6 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import space_named
 from surrogate_nas.space.sketch import Text
 from surrogate_nas.space.transnas import TransNASMicro
-from surrogate_nas.strategies import resolve
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, transnas
 from surrogate_nas.tables.sources.base import declared
@@ -25,9 +24,6 @@ from tests.conftest import Snas
 
 TRANSNAS_MACRO = space_named("transnas-macro")
 TRANSNAS_MICRO = space_named("transnas-micro")
-
-LAST = {"room_layout": ("loss", lambda x: -x), "segmentsemantic": ("pixel_accuracy", lambda x: x)}
-LAST |= dict.fromkeys(("normal", "autoencoder"), ("ssim", lambda x: x))
 
 
 def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
@@ -97,11 +93,6 @@ def test_cells_that_compute_the_same_have_one_identity(
     assert (space.identity(cells[0]) == space.identity(cells[1])) == same
     assert (space.classes[cells[0].index] == space.classes[cells[1].index]) == same
     assert (space.similarity(*cells) == 1) == same
-
-
-def test_a_policy_gives_macro_cells_only() -> None:
-    space = TRANSNAS_MACRO
-    assert all(cell in space for cell in resolve("reinforce")(space, seed=0).ask(50))
 
 
 def test_every_cell_can_be_drawn() -> None:
