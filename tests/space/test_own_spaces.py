@@ -51,21 +51,6 @@ def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(
     assert bench.space == LISTED and bench.query(str(LISTED[3]), "valid_error") == pytest.approx(
         20.3
     )
-    assert (
-        snas(
-            "compare",
-            "perceptrons",
-            "--strategies",
-            "random,bo",
-            "--runs",
-            1,
-            "--budget",
-            15,
-            "--out",
-            tmp_path / "out",
-        ).code
-        == 0
-    )
 
 
 def test_a_definition_without_code_opens_the_same_space() -> None:

@@ -26,40 +26,19 @@ def test_every_mark_is_set_where_it_stands_and_above_those_before() -> None:
     assert axes.get_position().bounds == (0, 0, 1, 1) and not axes.axison
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 144), (72, 0)), "downwards"
     square, disc, rounded, arrow, line = axes.patches
-    assert (
-        isinstance(square, FancyBboxPatch)
-        and isinstance(rounded, FancyBboxPatch)
-        and isinstance(disc, Circle)
-    )
-    assert (square.get_x(), square.get_y(), square.get_width(), square.get_height()) == (
-        6,
-        17,
-        8,
-        6,
-    )
-    assert (
-        type(square.get_boxstyle()).__name__ == "Square"
-        and type(rounded.get_boxstyle()).__name__ == "Round"
-    )
-    assert rounded.get_boxstyle().rounding_size == 3.0
-    assert (disc.center, disc.radius) == ((30.0, 20.0), 4.0)
+    assert isinstance(disc, Circle) and (disc.center, disc.radius) == ((30.0, 20.0), 4.0)
+    assert isinstance(square, FancyBboxPatch) and isinstance(rounded, FancyBboxPatch)
+    assert square.get_bbox().bounds == (6, 17, 8, 6)
+    styles = [type(box.get_boxstyle()).__name__ for box in (square, rounded)]
+    assert styles == ["Square", "Round"] and rounded.get_boxstyle().rounding_size == 3.0
     assert isinstance(arrow, FancyArrowPatch) and isinstance(line, FancyArrowPatch)
-    assert (arrow.get_mutation_scale(), arrow.get_alpha()) == (
-        9.0,
-        0.5,
-    ) and arrow.get_linestyle() == (0, (3.0, 2.0))
-    assert (
-        type(arrow.get_arrowstyle()).__name__ == "CurveFilledB"
-        and type(line.get_arrowstyle()).__name__ == "Curve"
-    )
-    assert line.get_linestyle() in ("solid", "-")
+    assert (arrow.get_mutation_scale(), arrow.get_alpha()) == (9.0, 0.5)
+    assert arrow.get_linestyle() == (0, (3.0, 2.0)) and line.get_linestyle() in ("solid", "-")
+    heads = [type(one.get_arrowstyle()).__name__ for one in (arrow, line)]
+    assert heads == ["CurveFilledB", "Curve"]
     plain, grounded = axes.texts
-    assert (plain.get_position(), plain.get_ha(), plain.get_va(), plain.get_fontsize()) == (
-        (40, 5),
-        "left",
-        "center",
-        7.0,
-    )
+    shown = plain.get_position(), plain.get_ha(), plain.get_va(), plain.get_fontsize()
+    assert shown == ((40, 5), "left", "center", 7.0)
     assert plain.get_bbox_patch() is None and grounded.get_bbox_patch() is not None
     orders = [artist.get_zorder() for artist in (*axes.patches, *axes.texts)]
     assert orders == pytest.approx([1, 2, 3, 4, 5, 6, 7])

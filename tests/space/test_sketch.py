@@ -128,8 +128,3 @@ def test_every_mark_in_svg(mark: Box | Arrow | Text, svg: str) -> None:
     drawn = sketch_svg(Sketch((50.0, 40.0), [mark]))
     assert re.sub(r"^<svg [^>]*>|</svg>$", "", drawn) == svg
     assert 'viewBox="0 0 50 40"' in drawn and "width:50pt" in drawn
-
-
-def test_marks_are_drawn_from_the_lowest_to_the_uppermost() -> None:
-    drawn = sketch_svg(Sketch((50.0, 40.0), [BOX, PLAIN, Text((1.0, 1.0), "above")]))
-    assert re.findall(r"<(\w+)", drawn) == ["svg", "rect", "path", "text"]
