@@ -67,18 +67,17 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
     image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
     with h5py.File(image, "w", libver=LIBVER) as file:
         file.attrs["version"] = FORMATS[kind].version
-        set_texts(file, {"format": _format_text(kind), RELEASE: this_release(), **texts})
+        set_texts(
+            file,
+            {"format": f"surrogate_nas {FORMATS[kind].what}", RELEASE: this_release(), **texts},
+        )
         yield file
     write_whole(path, image.getvalue())
 
 
-def _format_text(kind: str) -> str:
-    return f"surrogate_nas {FORMATS[kind].what}"
-
-
 def is_of(file: h5py.File, kind: str) -> bool:
     """Whether an open file says that it is of one of our formats."""
-    return _said(file, "format") == _format_text(kind)
+    return _said(file, "format") == f"surrogate_nas {FORMATS[kind].what}"
 
 
 def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
@@ -188,10 +187,7 @@ def text(item: h5py.Group, name: str) -> str:
     Raises:
         ValueError: It is missing or something else.
     """
-    value = _scalar(item, name)
-    if not isinstance(value, bytes):
-        raise ValueError(f"the attribute {name} is no text of fixed length")
-    return value.decode()
+    return str(_scalar(item, name, "S").decode())
 
 
 def _said(item: h5py.Group, name: str) -> str:
@@ -208,22 +204,19 @@ def number(item: h5py.Group, name: str) -> int:
     Raises:
         ValueError: It is missing or something else.
     """
-    value = _scalar(item, name)
-    if not isinstance(value, np.integer):
-        raise ValueError(f"the attribute {name} is no whole number")
-    return int(value)
+    return int(_scalar(item, name, "iu"))
 
 
-def _scalar(item: h5py.Group, name: str) -> Any:
+def _scalar(item: h5py.Group, name: str, kinds: str) -> Any:
     if name not in item.attrs:
         raise ValueError(f"it has no attribute {name}")
     attribute = item.attrs.get_id(name)
     if (
         attribute.shape != ()
-        or attribute.dtype.kind not in "iuS"
+        or attribute.dtype.kind not in kinds
         or attribute.get_storage_size() > _size(item)
     ):
-        raise ValueError(f"the attribute {name} is no single number or text")
+        raise ValueError(f"the attribute {name} is no single text of fixed length or whole number")
     return item.attrs[name]
 
 
