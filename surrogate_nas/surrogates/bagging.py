@@ -482,10 +482,6 @@ def regressor_class(text: str) -> type[Regressor]:
     head, options = parse_reference(text, "regressor")
     name = f"{PREFIX}{head}{suffix_of(options)}"
     kind = _class_at(head, name)
-    known = _parameters(kind)
-    if not any(one.kind is one.VAR_KEYWORD for one in known.values()):
-        for option in options.keys() - known.keys():
-            raise unknown(f"option of {kind.__name__}", option, known)
     try:
         made = kind(**options)
     except Exception as error:

@@ -130,7 +130,7 @@ def test_its_seed_and_its_options_reach_it() -> None:
         ("sklearn:..:SVR", "named as sklearn:MODULE:CLASS"),
         ("sklearn:os:getcwd", "no class with fit and predict"),
         ("sklearn:no_file.py:Mean", "There is no model file"),
-        (f"{SVR}(D=3)", "Unknown option of SVR 'D'"),
+        (f"{SVR}(D=3)", "cannot be made: TypeError: "),
         (f"{SVR}(3)", "The options of a regressor are written as"),
         ("sklearn:sklearn.ensemble:VotingRegressor", "cannot be made: TypeError"),
         ("gp(worp=True)", "Did you mean 'warp'"),
