@@ -15,7 +15,6 @@ import optuna
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.contract import check
 from surrogate_nas.contract.checks import TinySpace, synthetic, trajectory, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, nb201
@@ -24,6 +23,7 @@ from surrogate_nas.space.sampled import Sampled
 from surrogate_nas.strategies import BRIDGES, resolve, strategy_entry
 from surrogate_nas.strategies.bridges.base import nearest_cell
 from surrogate_nas.strategies.bridges.sampler import StrategySampler
+from tests.contracts import broken, checks_of
 from tests.documents import blocks, read
 
 SWIFT = [
@@ -55,13 +55,9 @@ GAUSSIAN = ["optuna:GPSampler", "smac:BlackBox"]
 """Gaussian processes that take a second an ask where eighteen positions have ten options each."""
 
 
-def broken(checks: list[Any]) -> list[str]:
-    return [f"{one.name}: {one.detail}" for one in checks if not one.passed]
-
-
 @pytest.mark.parametrize("name", SWIFT[:1])
 def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name: str) -> None:
-    assert not broken(check(name, TinySpace()))
+    assert not broken(checks_of(name, TinySpace()))
 
 
 @pytest.mark.slow
@@ -71,7 +67,7 @@ def test_every_bridge_keeps_the_contract(name: str) -> None:
         pytest.importorskip(
             "numba", reason="pymoo compiles this one with numba, which nothing else here needs"
         )
-    assert not broken(check(name, TinySpace() if name in GAUSSIAN else None))
+    assert not broken(checks_of(name, TinySpace() if name in GAUSSIAN else None))
 
 
 class Held(Sampled):

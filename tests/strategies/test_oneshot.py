@@ -13,7 +13,6 @@ import pytest
 import torch
 
 import surrogate_nas as sn
-from surrogate_nas import contract
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
 from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.core.errors import UserError
@@ -29,6 +28,7 @@ from surrogate_nas.training.supernet.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
 from surrogate_nas.training.tasks.fashion import has_fashion
 from tests.conftest import Snas
+from tests.contracts import broken, checks_of
 from tests.golden import trained
 
 QUICK = [
@@ -357,5 +357,4 @@ def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(tmp_path: Path, sn
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ONE_SHOT)
 def test_every_one_shot_strategy_keeps_the_contract(name: str) -> None:
-    checks = contract.check(name)
-    assert not [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+    assert not broken(checks_of(name))

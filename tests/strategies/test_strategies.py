@@ -12,20 +12,16 @@ from pkgutil import walk_packages
 import pytest
 
 from surrogate_nas import Strategy, strategies
-from surrogate_nas.contract import Check, check
-from surrogate_nas.contract.checking import contract_of, outcome
+from surrogate_nas.contract import check
 from surrogate_nas.contract.checks import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.strategies import STRATEGIES, resolve
 from tests import broken_strategies
 from tests.broken_strategies import CAUGHT_BY
 from tests.conftest import SLOW_STRATEGIES
+from tests.contracts import broken, checks_of
 
 FILE = Path(broken_strategies.__file__)
-
-
-def failures(checks: list[Check]) -> list[str]:
-    return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
 
 
 SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "guided"}
@@ -37,8 +33,8 @@ SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "guided"}
 )
 def test_every_strategy_keeps_the_contract(name: str) -> None:
     """On NAS-Bench-201's space, one to exhaust and one to sample."""
-    checks = [Check(said, *outcome(make)) for said, make in contract_of(name, None).checks()]
-    assert not failures(checks)
+    checks = checks_of(name)
+    assert not broken(checks)
     assert len(checks) == 3 * 13
     assert {made.name.rpartition("[")[2] for made in checks} == {"nb201]", "tiny]", "large]"}
 
@@ -59,17 +55,14 @@ def test_every_strategy_of_the_room_stands_in_its_list() -> None:
 
 
 def test_a_strategy_from_a_file_keeps_the_contract() -> None:
-    assert not failures(check(f"{FILE}:Fine"))
-    assert not failures(check(resolve(f"{FILE}:Fine"))), "also as the class that came from the file"
+    assert not broken(check(f"{FILE}:Fine"))
+    assert not broken(check(resolve(f"{FILE}:Fine"))), "also as the class that came from the file"
 
 
-@pytest.mark.parametrize("broken", CAUGHT_BY, ids=lambda broken: broken.__name__)
-def test_the_contract_catches(broken: type[Strategy]) -> None:
-    found: list[str] = []
-    for space in (TinySpace(), None):
-        checks = contract_of(broken, space).checks()
-        found = found or failures([Check(name, *outcome(make)) for name, make in checks])
-    assert any(CAUGHT_BY[broken] in failure for failure in found), found
+@pytest.mark.parametrize("kind", CAUGHT_BY, ids=lambda kind: kind.__name__)
+def test_the_contract_catches(kind: type[Strategy]) -> None:
+    found = broken(checks_of(kind, TinySpace())) or broken(checks_of(kind))
+    assert any(CAUGHT_BY[kind] in failure for failure in found), found
     assert all("\n" not in failure for failure in found)
 
 
@@ -83,7 +76,7 @@ def test_the_example_of_ten_lines_keeps_the_contract(tmp_path: Path) -> None:
     code = "\n".join(line[4:] for line in lines)
     file = tmp_path / "mine.py"
     file.write_text(f"from surrogate_nas import Strategy\n{code}\n")
-    assert not failures(check(f"{file}:Greedy"))
+    assert not broken(check(f"{file}:Greedy"))
 
 
 def test_names_that_resolve_to_nothing(tmp_path: Path) -> None:

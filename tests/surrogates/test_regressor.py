@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas import contract
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.surrogates import make_model
 from tests.conftest import Snas
+from tests.contracts import broken, checks_of
 
 SVR = "sklearn:sklearn.svm:SVR"
 KNN = "sklearn:sklearn.neighbors:KNeighborsRegressor"
@@ -93,7 +93,7 @@ def test_the_spread_is_what_the_class_offers(
     "name", [f"{KNN}(n_neighbors=1)", "sklearn:sklearn.linear_model:BayesianRidge"]
 )
 def test_a_regressor_keeps_the_contract(name: str) -> None:
-    assert not [check for check in contract.check(name) if not check.passed]
+    assert not broken(checks_of(name))
 
 
 def test_its_seed_and_its_options_reach_it() -> None:
