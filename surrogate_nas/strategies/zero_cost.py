@@ -24,7 +24,7 @@ from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space, listed
 from surrogate_nas.strategies.bo.pool import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
-from surrogate_nas.surrogates.gp import normal_scores
+from surrogate_nas.surrogates.gaussian import normal_scores
 
 
 class ZeroCost(BayesianOptimisation):

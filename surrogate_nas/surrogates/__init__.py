@@ -14,7 +14,7 @@ __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
 MODELS.places.update(
     {
         "xgboost": "surrogate_nas.surrogates.bagging:Boosting",
-        "gp": "surrogate_nas.surrogates.gp:GaussianProcess",
+        "gp": "surrogate_nas.surrogates.gaussian:GaussianProcess",
         "extra_trees": "surrogate_nas.surrogates.bagging:ExtraTrees",
         "ridge": "surrogate_nas.surrogates.ridge:Ridge",
         "gnn": "surrogate_nas.surrogates.gnn:GraphNetwork",
