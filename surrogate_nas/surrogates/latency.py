@@ -323,23 +323,16 @@ def _update(prior: Prior, matrix: Floats, target: Floats) -> WeightPosterior:
 
 def _rows(space: Space, cells: Sequence[Cell]) -> Floats:
     if is_surveyed(space):
-        return _surveyed(space)[[cell.index for cell in cells]]
-    return _joined(space.cost_groups(choices_of(cells)))
-
-
-def _joined(groups: Sequence[NDArray[Any]]) -> Floats:
-    return np.hstack(groups).astype(np.float64)
+        return _surveyed(space)[0][[cell.index for cell in cells]]
+    return np.hstack(space.cost_groups(choices_of(cells))).astype(np.float64)
 
 
 @lru_cache(maxsize=4)
-def _surveyed(space: Space) -> Floats:
-    return _joined(space.cost_groups(space.reference_choices))
-
-
-@lru_cache(maxsize=4)
-def _group_of_columns(space: Space) -> NDArray[np.int64]:
-    sizes = [group.shape[1] for group in space.cost_groups(space.reference_choices[:1])]
-    return np.repeat(np.arange(len(sizes)), sizes)
+def _surveyed(space: Space) -> tuple[Floats, NDArray[np.int64]]:
+    """The columns of the cells of `Space.reference_sample`, and the group of every column."""
+    groups = space.cost_groups(space.reference_choices)
+    sizes = [group.shape[1] for group in groups]
+    return np.hstack(groups).astype(np.float64), np.repeat(np.arange(len(sizes)), sizes)
 
 
 def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
@@ -370,7 +363,7 @@ def _vague(space: Space, weights: Floats) -> Prior:
     """A prior that knows some devices' weights, shape ``(k, d)``, but not how much to trust
     them.
     """
-    group = _group_of_columns(space)
+    _, group = _surveyed(space)
     logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
     logs[0] = 0.0
     logs[-1] = _NOISE_GUESS
