@@ -188,7 +188,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     def _seen(
         self,
         pool: Pool,
-        candidates: Places,
+        part: int,
+        looked: Places,
         places: Places,
         pending: Places,
         targets: Sequence[Floats],
@@ -197,23 +198,23 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         rest.
         """
         if self._link is None:
-            return super()._seen(pool, candidates, places, pending, targets)
+            return super()._seen(pool, part, looked, places, pending, targets)
         name, sign = self._link
         values = sign * np.array([trial.values[name] for trial in self._early.values()])
         _, read = sharpened(values, self.sharpness, values.min())
-        looked = pool.places(self._early)
+        begun = pool.places(self._early)
         both = pool.places(self._both)
-        read_of = dict(zip(looked.tolist(), read.tolist(), strict=True))
+        read_of = dict(zip(begun.tolist(), read.tolist(), strict=True))
         number = {place: i for i, place in enumerate(places.tolist())}
         early = np.array([read_of[place] for place in both.tolist()])
         late = [target[[number[place] for place in both.tolist()]] for target in targets]
         slopes = [_regression(early, y) for y in late]
         rests = [y - rate * early for y, rate in zip(late, slopes, strict=True)]
-        reading = np.array([read_of.get(place, np.nan) for place in candidates.tolist()])
-        of_candidate = pool.of_cell[candidates]
+        reading = np.array([read_of.get(place, np.nan) for place in looked.tolist()])
+        of_candidate = pool.of_cell[looked]
         was_read = ~np.isnan(reading)
         scores = []
-        firsts = pool.seen(_EARLY, looked, [read], pending)
+        firsts = pool.seen(_EARLY, begun, [read], pending)
         seconds = pool.seen(_LATE, both, rests, pending)
         for predicted, remaining, rate in zip(firsts, seconds, cycle(slopes), strict=False):
             first = predicted.at(of_candidate)

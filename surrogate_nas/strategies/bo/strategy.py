@@ -300,26 +300,46 @@ class BayesianOptimisation(Strategy):
             best: The least score.
             rule: See `_rule`.
         """
-        if self._substitute is None:
-            least = values.min()
-            wanted = min(least, best - np.median(penalty))
-            learned = [
-                sharpened(values, self.sharpness, least),
-                sharpened(values, self.mildness, wanted),
-            ]
-            targets = [target for _, target in learned]
-            all_seen = self._seen(pool, candidates, places, pending, targets)
-            believed = list(zip(cycle([pole for pole, _ in learned]), all_seen, strict=False))
-        else:
-            asked = [pool.cells[int(place)] for place in candidates]
-            cells = list(self._trials)
-            believed = [self._substitute.predict(0, cells, values, self.sharpness, asked)]
+        least = values.min()
+        ends = [
+            (self.sharpness, least),
+            (self.mildness, min(least, best - np.median(penalty))),
+        ]
+        believed = self._believed(pool, 0, candidates, places, pending, values, ends)
         if rule in _SCORED:
             return -self._scored(rule, believed, penalty, best)
         by_expert = (
             gain_of(seen, best - pole - penalty, rule == "probability") for pole, seen in believed
         )
         return sum(by_expert, np.zeros(len(candidates)))
+
+    def _believed(
+        self,
+        pool: Pool,
+        part: int,
+        looked: Places,
+        places: Places,
+        pending: Places,
+        values: Floats,
+        ends: Sequence[tuple[float, float]],
+    ) -> list[tuple[float, Posterior]]:
+        """What is thought of some cells, each with the pole of the logarithms that it is of: by
+        every expert, or by the substitute.
+
+        Args:
+            pool: As for `_gains`, as what is not named here.
+            part: The objective.
+            looked: The places of the cells, shape ``(k,)``.
+            ends: By turns for the experts a sharpness, and what is of interest from.
+        """
+        if self._substitute is not None:
+            asked = [pool.cells[int(place)] for place in looked]
+            sharpness, _ = ends[0]
+            return [self._substitute.predict(part, list(self._trials), values, sharpness, asked)]
+        learned = [sharpened(values, *end) for end in ends]
+        targets = [target for _, target in learned]
+        seen = self._seen(pool, part, looked, places, pending, targets)
+        return list(zip(cycle([pole for pole, _ in learned]), seen, strict=False))
 
     def _scored(
         self,
@@ -342,22 +362,20 @@ class BayesianOptimisation(Strategy):
     def _seen(
         self,
         pool: Pool,
-        candidates: Places,
+        part: int,
+        looked: Places,
         places: Places,
         pending: Places,
         targets: Sequence[Floats],
     ) -> list[Posterior]:
-        """What every expert says of the candidates, each of its own target.
+        """What every expert says of some cells, each of its own target.
 
         Args:
-            pool: As for `_gains`, as the following.
-            candidates: See there.
-            places: See there.
-            pending: See there.
+            pool: As for `_believed`, as what is not named here.
             targets: What the experts learn of the told cells, by turns, shape ``(n,)`` each.
         """
-        everywhere = pool.seen(0, places, targets, pending)
-        return [each.at(pool.of_cell[candidates]) for each in everywhere]
+        everywhere = pool.seen(part, places, targets, pending)
+        return [each.at(pool.of_cell[looked]) for each in everywhere]
 
     def _around_best(self, pool: Pool) -> Places:
         """The places of the neighbours of the best observed cell that has one left to ask for.
@@ -400,16 +418,9 @@ class BayesianOptimisation(Strategy):
                 believed.append(Believed(known[looked, part]))
                 continue
             values = learned[:, part]
-            if self._substitute is not None:
-                cells, asked = list(self._trials), [pool.cells[int(place)] for place in looked]
-                pole, one = self._substitute.predict(
-                    part, cells, values, self.front_sharpness, asked
-                )
-                seen = [one]
-            else:
-                pole, target = sharpened(values, self.front_sharpness, values.min())
-                found = pool.seen(part, places, [target], pending)
-                seen = [each.at(pool.of_cell[looked]) for each in found]
+            end = self.front_sharpness, values.min()
+            found = self._believed(pool, part, looked, places, pending, values, [end])
+            pole, seen = found[0][0], [each for _, each in found]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
         gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
