@@ -8,10 +8,10 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
 import optuna
@@ -29,9 +29,6 @@ from surrogate_nas.results.lambda_path import lambda_path, read_lambda_path
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from tests.conftest import Snas
 from tests.outcomes import balanced
-
-if TYPE_CHECKING:
-    pass
 
 TOP = Path(__file__).parents[2]
 BUDGET = 24
@@ -59,6 +56,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(folder: Path) -> Comparison:
     return read_comparison(folder)
+
+
+@pytest.fixture(scope="module")
+def written(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]]:
+    """The files of a format, which are written once."""
+    place = tmp_path_factory.mktemp("written")
+    return cache(lambda name: EXPORTS[name].write(folder, place / name / EXPORTS[name].default))
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +126,13 @@ def valid(file: Path) -> bool:
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_every_export_is_valid_the_same_twice_and_in_the_guide(
-    name: str, folder: Path, tmp_path: Path
+    name: str, folder: Path, written: Callable[[str], list[Path]], tmp_path: Path
 ) -> None:
     export = EXPORTS[name]
-    first, second = (export.write(folder, tmp_path / at / export.default) for at in ("a", "b"))
-    assert first and all(map(valid, first)) and not list(tmp_path.rglob("*.part"))
+    first = written(name)
+    assert first and all(map(valid, first)) and not list(first[0].parent.rglob("*.part"))
     if name != "mlflow":  # whose runs have random names
+        second = export.write(folder, tmp_path / export.default)
         assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
     lines = (TOP / "analysis" / "guide" / "exports.md").read_text().splitlines()
     assert export.summary
@@ -135,13 +140,11 @@ def test_every_export_is_valid_the_same_twice_and_in_the_guide(
 
 
 def test_csv_holds_every_trial_run_and_summary_with_units(
-    folder: Path,
-    made: Comparison,
-    tmp_path: Path,
+    made: Comparison, written: Callable[[str], list[Path]]
 ) -> None:
-    EXPORTS["csv"].write(folder, tmp_path)
+    files = {file.stem: read_csv(file) for file in written("csv")}
     trials, runs, summary, columns = (
-        read_csv(tmp_path / f"{name}.csv") for name in ("trials", "runs", "summary", "columns")
+        files[name] for name in ("trials", "runs", "summary", "columns")
     )
     told = made.to_frame()
     assert len(trials) == len(told) == sum(len(run.trials) for run in made.runs)
@@ -170,11 +173,9 @@ def test_csv_holds_every_trial_run_and_summary_with_units(
 
 
 def test_optuna_has_a_study_a_run_with_values_states_and_limits(
-    folder: Path,
-    made: Comparison,
-    tmp_path: Path,
+    made: Comparison, written: Callable[[str], list[Path]]
 ) -> None:
-    (file,) = EXPORTS["optuna"].write(folder, tmp_path / "optuna.log")
+    (file,) = written("optuna")
     studies = studies_of(file)
     assert sorted(studies) == sorted(f"{run.strategy} / run {run.run}" for run in made.runs)
     seen: Counter[str] = Counter()
@@ -225,11 +226,9 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
-    folder: Path,
-    made: Comparison,
-    tmp_path: Path,
+    made: Comparison, written: Callable[[str], list[Path]]
 ) -> None:
-    files = {file.name: file.read_text() for file in EXPORTS["latex"].write(folder, tmp_path)}
+    files = {file.name: file.read_text() for file in written("latex")}
     assert files.keys() == {"summary.tex", "tests.tex"}
     assert all(balanced(text) and r"\toprule" in text for text in files.values())
     text = files["summary.tex"]
@@ -316,11 +315,9 @@ def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_pa
 
 
 def test_mlflow_reads_what_the_comparison_says(
-    folder: Path,
-    made: Comparison,
-    tmp_path: Path,
+    made: Comparison, written: Callable[[str], list[Path]]
 ) -> None:
-    (file,) = EXPORTS["mlflow"].write(folder, tmp_path / "mlflow.db")
+    (file,) = written("mlflow")
     from surrogate_nas.report.export.mlflow import _client
 
     with _client(file) as client:
@@ -338,7 +335,7 @@ def test_mlflow_reads_what_the_comparison_says(
             (t.index, t.score) for t in run.trials
         ]
         assert "latency/cpu" in held.data.metrics
-    assert str(tmp_path).encode() not in file.read_bytes()
+    assert str(file.parent).encode() not in file.read_bytes()
 
 
 @pytest.mark.parametrize(

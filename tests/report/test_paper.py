@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -65,8 +64,15 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_a_comparison_is_written_in_both_forms(folder: Path, tmp_path: Path) -> None:
-    files = {file.name: file for file in write_paper(folder, tmp_path)}
+def test_a_comparison_is_written_in_both_forms_and_the_command_says_how_to_compile(
+    snas: Snas, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    outcome = snas("export", "paper", folder, "--out", out, "--json")
+    assert outcome.code == 0 and str(out / "paper.tex") in outcome.err
+    assert read_comparison(folder).missing == 0
+    files = {Path(file).name: Path(file) for file in outcome.json["files"]}
+    assert files["paper.tex"] == out / "paper.tex"
     texts = {name: files[name].read_text() for name in files if files[name].suffix != ".pdf"}
     for name in ("results", "data"):
         assert balanced(texts[f"{name}.tex"]), name
@@ -83,10 +89,10 @@ def test_a_comparison_is_written_in_both_forms(folder: Path, tmp_path: Path) -> 
     assert "that is known here: Mine." in texts["data.tex"]
     assert "MIT licence" in texts["data.tex"] and "zalandoresearch" in texts["data.md"]
     for named in re.findall(r"\\(?:input|includegraphics\S*?)\{([^}]+)\}", texts["results.tex"]):
-        assert (tmp_path / named).is_file(), named
+        assert (out / named).is_file(), named
     if (pdflatex := shutil.which("pdflatex")) is not None:
         command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "paper"]
-        made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        made = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stdout[-2000:]
 
 
@@ -122,10 +128,3 @@ def test_nothing_begun_is_one_clear_line(made: Comparison, tmp_path: Path) -> No
     with pytest.raises(UserError, match="no finished run"):
         write_paper(replace(made, runs=[]), tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_the_command_says_how_to_compile(snas: Snas, folder: Path, tmp_path: Path) -> None:
-    outcome = snas("export", "paper", folder, "--out", tmp_path / "out", "--json")
-    assert outcome.code == 0 and str(tmp_path / "out" / "paper.tex") in outcome.err
-    assert read_comparison(folder).missing == 0
-    assert str(tmp_path / "out" / "paper.tex") in json.loads(outcome.out)["files"]
