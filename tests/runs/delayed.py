@@ -38,6 +38,13 @@ def _grow(how: str) -> None:
     time.sleep(1.0)
 
 
+def _hang(folder: Path | None) -> None:
+    """Say so in a file, and sleep."""
+    if folder is not None:
+        (folder / f"hangs_{os.getpid()}").touch()
+    time.sleep(3600)
+
+
 class Delayed(Benchmark):
     """Another benchmark behind a delay.
 
@@ -150,4 +157,4 @@ class Delayed(Benchmark):
             case "grows" | "grows-and-tells" | "grows-in-a-child":
                 _grow(what)
             case "hangs":
-                time.sleep(3600)
+                _hang(self.folder)

@@ -22,6 +22,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.store import Store
+from surrogate_nas.runtime.worker import Worker
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Seed
@@ -46,17 +47,15 @@ def search(bench: Delayed, strategy: str = "evolution", **options: object) -> sn
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("workers", [1, 3])
-def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str, workers: int) -> None:
-    simulated = sn.search(TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=workers, seed=4)
+def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str) -> None:
+    simulated = sn.search(TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=3, seed=4)
     bench = Delayed(TABLE, jitter=JITTER)
-    real = search(bench, strategy, budget=24, seed=4, parallel=2, in_flight=workers, order="clock")
-    if workers > 1:
-        assert history(real.trials) == history(simulated.trials)
+    real = search(bench, strategy, budget=24, seed=4, parallel=2, in_flight=3, order="clock")
+    assert history(real.trials) == history(simulated.trials)
     assert len(real.trials) == 24
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "asha", "bo"])
+@pytest.mark.parametrize("strategy", ["evolution", "asha"])
 def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy: str) -> None:
     runs = [
         history(
@@ -70,9 +69,9 @@ def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy: str) 
                 order="clock",
             ).trials
         )
-        for slots in (1, 2, 4)
+        for slots in (1, 4)
     ]
-    assert runs[0] == runs[1] == runs[2]
+    assert runs[0] == runs[1]
 
 
 def experiment(bench: Delayed, strategy: str = "evolution", **options: object) -> Experiment:
@@ -84,8 +83,9 @@ class Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize("order", ["clock", "finished"])
-@pytest.mark.parametrize("strategy", ["evolution", "asha", "bo"])
+@pytest.mark.parametrize(
+    ("strategy", "order"), [("evolution", "finished"), ("asha", "clock"), ("bo", "clock")]
+)
 def test_a_run_that_was_killed_goes_on_from_its_record(
     tmp_path: Path, strategy: str, order: str
 ) -> None:
@@ -143,31 +143,51 @@ def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(
     assert seconds[0] > 0 == seconds[1]
 
 
+@pytest.fixture
+def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits count once a training hangs: a busy machine may keep any other waiting as long."""
+    over = Worker._over
+
+    def of_what_hangs(worker: Worker, begun: float, last: float) -> str:
+        if (tmp_path / f"hangs_{worker._process.pid}").exists():
+            return over(worker, begun, last)
+        time.sleep(0.01)
+        return ""
+
+    monkeypatch.setattr(Worker, "_over", of_what_hangs)
+
+
 @pytest.mark.parametrize(
-    ("trouble", "more"), [("memory 1", 1.0), ("hangs 1", 2.0), ("killed 1", 0.0)]
+    ("trouble", "more", "order"),
+    [
+        ("memory 1", 1.0, "clock"),
+        ("memory 1", 1.0, "finished"),
+        ("hangs 1", 0.3, "clock"),
+        ("killed 1", 0.0, "finished"),
+    ],
 )
-@pytest.mark.parametrize("order", ["clock", "finished"])
+@pytest.mark.usefixtures("patient")
 def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fault(
     tmp_path: Path, trouble: str, more: float, order: str
 ) -> None:
     cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble}, silence=2.0)
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble}, silence=0.3)
     run = search(bench, budget=4, parallel=2, order=order)
     (trial,) = [trial for trial in run.trials if trial.cell.text == cell]
     (usual,) = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials
     assert not trial.failure
     charged = trial.cost_seconds - usual.cost_seconds
-    assert charged == pytest.approx(more) if more != 2.0 else charged >= more
+    assert charged == pytest.approx(more) if more != 0.3 else charged >= more
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(
     tmp_path: Path,
 ) -> None:
     cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, silence=2.0)
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, silence=0.3)
     bench.cost = "queries"
-    run = search(bench, budget=4, parallel=2)
-    (failed,) = [trial for trial in run.trials if trial.failure]
+    (failed,) = [trial for trial in search(bench, budget=4, parallel=2).trials if trial.failure]
     assert failed.cost_seconds == 2.0
 
 
@@ -224,23 +244,23 @@ def test_a_failed_training_is_infeasible_with_its_reason(
     assert len(list(tmp_path.iterdir())) == (7 if trouble == "memory" else 6)
 
 
+@pytest.mark.usefixtures("patient")
 def test_one_that_takes_too_long_has_failed_after_it_was_tried_alone(tmp_path: Path) -> None:
     cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, seconds=1.0)
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, seconds=0.3)
     run = search(bench, budget=4, parallel=2)
     (failed,) = [trial for trial in run.trials if trial.failure]
-    assert failed.failure == "it took over 1 s"
-    assert failed.cost_seconds >= 2.0
-    assert len(list(tmp_path.iterdir())) == 5
+    assert failed.failure == "it took over 0.3 s"
+    assert failed.cost_seconds >= 0.6
+    assert len(list(tmp_path.glob("*-*"))) == 5
 
 
-def test_a_silent_training_has_failed() -> None:
-    cell = first()
-    run = search(
-        Delayed(TABLE, trouble={cell: "hangs"}, silence=3.0), budget=3, parallel=2, order="clock"
-    )
+@pytest.mark.usefixtures("patient")
+def test_a_silent_training_has_failed(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "hangs"}, silence=0.3)
+    run = search(bench, budget=3, parallel=2, order="clock")
     (failed,) = [trial for trial in run.trials if trial.failure]
-    assert failed.failure == "it gave no sign of life for 3 s"
+    assert failed.failure == "it gave no sign of life for 0.3 s"
 
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is watched")
@@ -375,12 +395,12 @@ def test_what_answers_at_once_is_not_trained_in_parallel() -> None:
 def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
     bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
     compared = sn.compare(
-        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=2, folder=tmp_path
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=8, parallel=2, folder=tmp_path
     )
     assert compared.description["in_flight"] == 3
     assert compared.description["order"] == "clock"
     again = sn.compare(
-        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=3, in_flight=3
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=8, parallel=3, in_flight=3
     )
     for one, other in zip(compared.runs, again.runs, strict=True):
         assert history(one.trials) == history(other.trials)
@@ -451,12 +471,12 @@ def test_a_training_is_alone_among_those_of_all_runs(tmp_path: Path) -> None:
     cell = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell
     bench = Counting(TABLE, folder=tmp_path / "made", trouble={cell.text: "memory"})
     compared = sn.compare(
-        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=2, workers=2
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=6, parallel=2, workers=2
     )
     failed = [trial for run in compared.runs for trial in run.trials if trial.failure]
     assert {trial.cell.text for trial in failed} == {cell.text}
     seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
-    assert len(seen) == 48 + len(failed)
+    assert len(seen) == 24 + len(failed)
     own = [beside for beside in seen if any(mark.endswith(f" {cell.index}") for mark in beside)]
     assert sum(len(beside) == 1 for beside in own) >= len(failed)
 
@@ -497,16 +517,19 @@ class Unequal(Delayed):
         return 1.0 + cell.index % 7
 
 
-@pytest.mark.parametrize("slots", [1, 2, 4])
+@pytest.mark.parametrize("slots", [1, 4])
 def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
     tmp_path: Path, slots: int
 ) -> None:
     cells = {trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials}
     trouble = dict.fromkeys(sorted(cells)[::3], "broken")
+    options = {"cells": 16, "in_flight": 4, "order": "clock"}
+    swift = experiment(
+        Unequal(TABLE, trouble=trouble, knows_costs=False), parallel=4 // slots, **options
+    )
+    undisturbed = history(swift.one(swift.entries[0], 0).trials)
     bench = Unequal(TABLE, jitter=0.2, trouble=trouble, knows_costs=False)
-    options = {"cells": 16, "parallel": slots, "in_flight": 4, "order": "clock"}
-    whole = experiment(bench, **options)
-    undisturbed = history(whole.one(whole.entries[0], 0).trials)
+    whole = experiment(bench, parallel=slots, **options)
     assert sum(bool(failure) for *_, failure in undisturbed) >= 2
     store = Store(tmp_path / "run")
     with store.locked():
