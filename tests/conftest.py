@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 
-from surrogate_nas.benchmarks import TableBenchmark, load
+from surrogate_nas.benchmarks import TableBenchmark, available, load
 from surrogate_nas.cli import main
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, home, table_path
+from surrogate_nas.runtime.worker import PRELOADED
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.space.network import Network
@@ -32,6 +33,7 @@ from tests.browser import chromium
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+PRELOADED.append("tests.preloaded")
 SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
 """Those that fit networks or forests at every few questions; ``guided`` has their frame with a
 swift model.
@@ -104,11 +106,19 @@ def space() -> NB201:
     return space_nb201()
 
 
+@pytest.fixture(scope="session")
+def listed() -> bytes:
+    """What lists remember, in the session's home, of the tables that are shipped or installed."""
+    available()
+    return (home() / "listed.json").read_bytes()
+
+
 @pytest.fixture
-def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home of the test's own."""
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bytes) -> Path:
+    """A home of the test's own, empty but for what lists remember, which takes seconds to learn."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "listed.json").write_bytes(listed)
     return tmp_path / "home"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.benchmarks.resolvers import _known, entry_of, remember
-from surrogate_nas.files import table_path
+from surrogate_nas.files import shipped, table_path
 from tests.conftest import Snas
 
 CSV = 'cell,valid_error[2],latency@mine\n"conv_stack(layers=1, channels=4)",{},1.5\n'
@@ -19,7 +19,8 @@ CSV = 'cell,valid_error[2],latency@mine\n"conv_stack(layers=1, channels=4)",{},1
 
 @pytest.fixture
 def place(fresh_home: Path) -> Path:
-    """Where lists are remembered, in a home of one's own."""
+    """Where lists are remembered, in a home of one's own; nothing is yet."""
+    (fresh_home / "listed.json").unlink()
     return fresh_home / "listed.json"
 
 
@@ -64,12 +65,15 @@ def test_a_list_is_the_same_when_it_is_remembered(
 def test_a_spoilt_memory_is_none(content: str, place: Path) -> None:
     place.write_text(content)
     _known.cache_clear()
-    assert entry("fashion")["cells"] == 15625
+    told = entry_of("fashion", shipped("fashion.h5"), lambda: load("fashion"))
+    remember()
+    assert told["cells"] == 15625
     assert json.loads(place.read_text())[1]["fashion"][1]["cells"] == 15625
 
 
 def test_what_cannot_be_remembered_is_told_all_the_same(place: Path) -> None:
     place.mkdir()
     _known.cache_clear()
-    assert entry("fashion")["available"]
+    assert entry_of("fashion", shipped("fashion.h5"), lambda: load("fashion"))["available"]
     remember()
+    assert not list(place.iterdir())
