@@ -18,6 +18,7 @@ import typer
 import surrogate_nas as sn
 from surrogate_nas.cli.app import app
 from surrogate_nas.contract import check
+from surrogate_nas.contract.checks import TinySpace
 from surrogate_nas.strategies import DEFAULTS, ONE_SHOT, STRATEGIES
 from surrogate_nas.surrogates import MODELS
 from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
@@ -240,7 +241,7 @@ def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(tmp_path
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     file = tmp_path / "greedy.py"
     file.write_text(code)
-    assert [check for check in check(f"{file}:Greedy") if not check.passed] == []
+    assert [check for check in check(f"{file}:Greedy", TinySpace()) if not check.passed] == []
 
 
 def test_it_is_read_in_three_minutes() -> None:
