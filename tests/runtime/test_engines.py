@@ -145,10 +145,10 @@ def expected() -> dict[str, Any]:
     return {}
 
 
-RAY, SLURM = (pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "slurm:cluster=local"))
+SLURM = pytest.param("slurm:cluster=local", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("engine", ["processes", "dask", RAY, SLURM], indirect=True)
+@pytest.mark.parametrize("engine", ["processes", "dask", SLURM], indirect=True)
 def test_a_suite_is_the_same_on_every_engine(
     engine: str,
     expected: dict[str, Any],
@@ -221,6 +221,14 @@ def wait_for_none(mark: str) -> None:
         time.sleep(0.05)
 
 
+def interrupted(process: subprocess.Popen[str], folder: Path) -> None:
+    """Press Ctrl-C, which ends a command and all that it has started."""
+    assert len(workers(str(folder))) >= 2 and hit(process, "parent -2", str(folder))
+    _, said = process.communicate()
+    assert process.returncode == 130 and "interrupted" in said
+    wait_for_none(str(folder))
+
+
 @pytest.mark.slow
 def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
     undisturbed: Any,
@@ -243,9 +251,16 @@ def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
 
 
 @pytest.mark.slow
-def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -> None:
+def test_an_interrupted_ray_leaves_no_process_and_a_killed_ray_worker_changes_nothing(
+    undisturbed: Any, tmp_path: Path
+) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on("ray")
+    gated.arrived(2)
+    interrupted(process, tmp_path)
+    for path in gated.here.iterdir():
+        path.unlink()
+    process = gated.start(str(tmp_path))
     gated.arrived(2)
     rays = [
         pid
@@ -284,21 +299,11 @@ def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dask", "ray"])
-def test_an_interrupted_engine_leaves_no_process(
-    name: str,
-    undisturbed: Any,
-    tmp_path: Path,
-) -> None:
+def test_an_interrupted_dask_leaves_no_process(undisturbed: Any, tmp_path: Path) -> None:
     gated = Gated(tmp_path)
-    process = gated.start_on(name)
-    at_gate = gated.arrived(2)
-    followers = workers(str(tmp_path)) - at_gate  # each follows a run in a process of its own
-    assert at_gate < workers(str(tmp_path)) and len(followers) == 2
-    assert hit(process, "parent -2", str(tmp_path))
-    _, said = process.communicate()
-    assert process.returncode == 130 and "interrupted" in said
-    wait_for_none(str(tmp_path))
+    process = gated.start_on("dask")
+    gated.arrived(2)
+    interrupted(process, tmp_path)
     assert gated.finish() == undisturbed
 
 
