@@ -349,14 +349,25 @@ def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Values]:
 class Study:
     """The tables of a folder, at some places of the random order of classes.
 
-    A method that is named as a file of the page gives its lines.
+    A method that is named as a file of the page gives its lines. `only` names some tables, and
+    without resamples there are no errors and no regrets.
     """
 
-    def __init__(self, data: Path, page: Path, first: int = FIRST, n: int = CLASSES) -> None:
+    def __init__(
+        self,
+        data: Path,
+        page: Path,
+        first: int = FIRST,
+        n: int = CLASSES,
+        *,
+        only: Collection[str] = (),
+        resamples: int = 1000,
+    ) -> None:
         self.page = page
-        every = [Table(path, range(first, first + n)) for path in sorted(data.glob("*.h5"))]
+        paths = [path for path in sorted(data.glob("*.h5")) if not only or path.stem in only]
+        every = [Table(path, range(first, first + n)) for path in paths]
         self.tables = [table for table in every if table.is_usable]
-        drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), 1000)
+        drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), resamples)
         self.weights = np.vstack([np.ones(n, dtype=int), drawn])
         rng = np.random.default_rng(1)
         chosen = [rng.permutation(n)[: n // 2] for _ in range(400)]
@@ -382,7 +393,8 @@ class Study:
             found[0] = regret(signal, wanted, halves)
             return np.asarray(found / sd_of_seeds(wanted))
 
-        self.costs[table.name] = self._four(table, cost)
+        if len(draws) > 1:
+            self.costs[table.name] = self._four(table, cost)
         own = lambda signal, goal: resampled(signal, table.get(goal), pairs)  # noqa: E731
         self.taus[table.name] = self._four(table, own)
 
@@ -461,6 +473,19 @@ class Study:
             line["regret_p"] = cost["p"] if decided else math.nan
         return list(lines.values())
 
+    def points(
+        self, which: str = "", *, noise: bool = False, without: Collection[str] = ()
+    ) -> list[Line]:
+        """Of contrasts what needs no resamples: plain means of sources, and counts."""
+        lines = []
+        for length, name in itertools.product(LENGTHS, NAMES):
+            own = self.of_length(length, noise=noise, without=without)
+            values = list(self._by_source(own, self.taus, name).values())
+            line: Line = dict(which=which, length=length, contrast=name, sources=len(values))
+            line["tasks"] = sum(name in self.taus[table.name] for table in own)
+            lines += [line | dict(plain=np.mean(values))] if len(values) >= 3 else []
+        return lines
+
     def besides(self) -> list[Line]:
         named: dict[str, Line] = {"with tasks that are noise": dict(noise=True)}
         named[f"without {' and '.join(WEAK)}"] = dict(without=WEAK)
@@ -486,6 +511,8 @@ class Study:
         told: dict[str, list[float]] = defaultdict(list)
         spaces = {table.name: table.space for table in self.tables}
         for line in rows(self.page / "data/classes.csv"):
+            if line["table"] not in spaces:
+                continue
             cell = tuple(map(int, line["cell"]))
             assert order_of(spaces[line["table"]])[cell] == int(line["place"])
             told[line["table"]].append(float(line["params"]))
@@ -525,16 +552,16 @@ class Study:
                 lost = regret(values, goal, halves)
                 yield line | dict(regret=lost / sd_of_seeds(goal), regret_in_unit=lost)
 
-    def kinds(self) -> list[Line]:
+    def kinds(self, signals: Iterable[Line] = ()) -> list[Line]:
         """Signals at the usual length by source, the measure by its role."""
         keys = ("split", "quantity", "time", "goal", "source")
         numbers = ("tau", "quarter", "corrected", "regret")
         found = defaultdict(list)
         usual = {table.name for table in self.of_length(1)}
-        for line in self.signals():
+        for line in signals or self.signals():
             if line["table"] in usual:
                 named = ["measure" if line[k] == line["measure"] else line[k] for k in keys]
-                found[tuple(named)].append([line[name] for name in numbers])
+                found[tuple(named)].append([float(line[name] or "nan") for name in numbers])
         means = {
             key: np.ma.masked_invalid(own).mean(0).filled(np.nan) for key, own in found.items()
         }
@@ -1032,6 +1059,51 @@ def files(data: Path, page: Path, home: Path | None = None) -> dict[str, list[Li
     found |= dict(variance=shares(made), gains=sum(gains, []))
     found |= dict(switches=early("hyperband") + early("bo_epochs"))
     return found | dict(optima=optima(data)) | families(home)
+
+
+SAMPLE = ("digits-macro", "mnist1d-x4", "rotation", "rotation-x0.2", "splice-x8")
+"""Shipped tables of every length and space."""
+
+
+def in_part(data: Path, page: Path) -> dict[str, list[Line]]:
+    """The lines and numbers of every file of a page that are computed within seconds.
+
+    Of all tables these are what needs no resamples, of `SAMPLE` all; means over tables are taken of
+    the page's own lines.
+    """
+    points = Study(data, page, resamples=0)
+    some = Study(data, page, only=SAMPLE)
+    found = {name: getattr(points, name)() for name in ("left_out", "moderator", "trainings")}
+    found |= {name: getattr(some, name)() for name in ("signals", "second_space", "short_runs")}
+    found |= dict(tolerance=points.tolerance(), contrasts=points.points())
+    weak = f"without {' and '.join(WEAK)}"
+    found["besides"] = points.points("with tasks that are noise", noise=True)
+    found["besides"] += points.points(weak, without=WEAK)
+    found["pilot"] = Study(data, page, 0, FIRST, resamples=0).points()
+    others = {(one.length, one.source) for one in points.tables if one.name not in SAMPLE}
+    own = [line for line in some.sources() if (line["length"], line["source"]) not in others]
+    found |= dict(sources=own, kinds=points.kinds(rows(page / "data/signals.csv")))
+    found["losses"] = [{k: v for k, v in line.items() if k != "holm"} for line in some.losses()]
+    made = searches(data, points.tables)
+    gains = [costs(made, signal, "lambda", "0.0", "signal") for signal in SEARCHED[1:]]
+    early = partial(costs, made, "training loss early", "strategy", name="strategy")
+    found |= dict(variance=shares(made), gains=sum(gains, []))
+    found |= dict(switches=early("hyperband") + early("bo_epochs"))
+    return found | dict(optima=optima(data)) | families(None)
+
+
+def differing_in_part(own: list[Line], told: list[dict[str, str]]) -> list[str]:
+    """What a file of the page says otherwise in the lines and columns that were computed again."""
+    heads = list(told[0]) if told else []
+    keys = ["rule"] if "rule" in heads else [name for name in heads if name in KEYS]
+    by_key = {tuple(printed(line[name]) for name in keys): line for line in told}
+    found = []
+    for line in own:
+        key = tuple(printed(line[name]) for name in keys)
+        for column in set(heads) & set(line) - GIVEN:
+            if not agrees(by_key[key][column], line[column]):
+                found.append(f"{key} {column}: {by_key[key][column]}, not {line[column]}")
+    return found
 
 
 def differing(own: list[Line], told: list[dict[str, str]]) -> list[str]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,10 +31,19 @@ from analysis.answer.searching import (
 from analysis.marked import held
 from surrogate_nas.files import home
 from surrogate_nas.tables import read_compact
-from tests.answer.independent import Line, differing, files, rows
+from tests.answer.independent import (
+    Line,
+    differing,
+    differing_in_part,
+    files,
+    in_part,
+    rows,
+)
 from tests.answer.simulated import effects, write_simulated
-from tests.browser import chromium
 from tests.conftest import FULL
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 """The page is built from a simulated folder of full size first."""
@@ -239,24 +249,21 @@ def test_every_picture_has_its_data_beside_it(page: Path) -> None:
     assert (page / "answer.bib").read_text(encoding="utf-8").startswith("@misc{")
 
 
-def test_nothing_is_fetched_and_nothing_hangs_over(page: Path) -> None:
-    with chromium() as browser:
-        asked: list[str] = []
-        for width in (390, 800, 1300):
-            window = browser.new_page(viewport={"width": width, "height": 900})
-            window.on("request", lambda request: asked.append(request.url))
-            window.goto((page / "index.html").as_uri())
-            assert window.evaluate("document.documentElement.scrollWidth") <= width
-        assert set(asked) == {(page / "index.html").as_uri()}
+def test_nothing_is_fetched_and_nothing_hangs_over(page: Path, tab: Page) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    for width in (390, 800, 1300):
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.goto((page / "index.html").as_uri())
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert set(asked) == {(page / "index.html").as_uri()}
 
 
-def test_it_prints_on_eight_pages(page: Path, tmp_path: Path) -> None:
+def test_it_prints_on_eight_pages(page: Path, tab: Page, tmp_path: Path) -> None:
     from pypdf import PdfReader
 
-    with chromium() as browser:
-        window = browser.new_page()
-        window.goto((page / "index.html").as_uri())
-        window.pdf(path=str(tmp_path / "page.pdf"), prefer_css_page_size=True)
+    tab.goto((page / "index.html").as_uri())
+    tab.pdf(path=str(tmp_path / "page.pdf"), prefer_css_page_size=True)
     assert len(PdfReader(tmp_path / "page.pdf").pages) <= 8
 
 
@@ -283,6 +290,20 @@ def shipped() -> Findings:
 def test_readme_says_what_the_shipped_tables_say(shipped: Findings) -> None:
     text = held(README, "python -m analysis.answer --readme")
     assert text == summary(shipped)
+
+
+def test_numbers_of_every_file_of_the_shipped_tables_are_recomputed(
+    shipped: Findings, tmp_path: Path
+) -> None:
+    page = write_page(shipped, tmp_path).parent
+    found = in_part(SHIPPED, page)
+    assert set(found) | {"worth"} == FILES
+    for name, own in found.items():
+        told = rows(page / "data" / f"{name}.csv")
+        assert bool(own) == (name != "epochs"), name
+        assert differing_in_part(own, told) == [], name
+    wrong = [line | {"tau": line["tau"] + 0.001} for line in found["signals"]]
+    assert len(differing_in_part(wrong, rows(page / "data/signals.csv"))) == len(wrong)
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; SURROGATE_NAS_FULL=1 makes it")
