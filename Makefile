@@ -6,7 +6,8 @@ FIRST := .venv/.first
 SETUP := .venv/.made
 PAPERS := all $(sort $(filter-out __init__,$(basename $(notdir $(wildcard analysis/papers/*.py)))))
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist worksteal
+# One more than there are processors: many tests wait for processes that they have started.
+PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(shell expr $(WORKERS) + 1) --dist worksteal
 
 # Every process would compile what it imports anew where bytecode may not be written, which containers often say:
 # hundreds of processes, a second each. What runs from .venv keeps it.
