@@ -17,7 +17,7 @@ import surrogate_nas as sn
 from tests.runs.delayed import Delayed
 
 CELL = sn.search("fashion", "random", budget=1).trials[0].cell.text
-BENCH = Delayed("fashion", jitter=0.7, knows_costs=False, trouble={CELL: "broken"})
+BENCH = Delayed("fashion", jitter=0.3, knows_costs=False, trouble={CELL: "broken"})
 """
 ROOT = Path(__file__).parents[2]
 FAILED = re.compile(r"^\|.*\|: ValueError: no$", re.M)

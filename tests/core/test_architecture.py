@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -51,6 +52,12 @@ def module_of(path: Path) -> str:
     )
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    """A file as it is parsed, which several tests walk through."""
+    return ast.parse(path.read_text())
+
+
 MODULES = {module_of(path) for path in PACKAGE.rglob("*.py")}
 
 
@@ -58,7 +65,7 @@ def imports(path: Path) -> Iterator[str]:
     """Every module of this package that a file imports: at its top, inside a function, or by its
     name in a text.
     """
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (
                 name.name for name in node.names if name.name.split(".")[0] == "surrogate_nas"
@@ -168,7 +175,7 @@ def test_experiments_use_public_names_and_the_package_uses_none_of_theirs() -> N
     lent = set()
     private = {f"_{word}" for word in "asdict fields replace exit build_block".split()}
     for path in (PACKAGE.parent / "analysis").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Attribute) and not node.attr.startswith("__"):
                 own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
                 is_private = node.attr.startswith("_") and node.attr not in private
@@ -203,7 +210,7 @@ def test_no_file_of_tests_imports_from_another() -> None:
     itself.
     """
     for path in Path(__file__).parents[1].rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             taken = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in taken if name.startswith("tests.") and ".test_" in name], (
                 path
@@ -212,7 +219,7 @@ def test_no_file_of_tests_imports_from_another() -> None:
 
 def test_nothing_is_evaluated_as_code() -> None:
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in ("eval", "exec", "compile"), f"{path}:{node.lineno}"
 
@@ -221,7 +228,7 @@ def test_pickles_are_read_through_the_allow_list_only() -> None:
     for path in FILES:
         text = path.read_text()
         assert "read_pickle(" not in text or "pd.read_pickle" not in text
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree(path)):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
@@ -338,7 +345,7 @@ def test_nothing_outside_a_space_s_folder_names_it() -> None:
     for path in FILES:
         if room(path) in ("space", "tables", "contract"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
                 "surrogate_nas.space"
             ):

@@ -35,7 +35,7 @@ def test_libraries_that_are_loaded_later_are_held_too() -> None:
 import numpy
 from surrogate_nas.core.threads import one_thread
 with one_thread(): pass
-import sklearn.ensemble, torch
+import scipy.linalg, torch
 from threadpoolctl import threadpool_info
 with one_thread(): print({pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()})
 """  # noqa: E501

@@ -99,7 +99,7 @@ def check_parsed(text: str) -> None:
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=15).map("".join), MUTATED))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_text_is_an_expression_or_a_user_error_of_one_line(text: str) -> None:
     check_parsed(text)
 
@@ -150,7 +150,7 @@ def test_what_has_no_meaning_is_refused(text: str) -> None:
 
 
 @given(EXPRESSIONS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_printing_and_parsing_is_a_round_trip(expression: Expression) -> None:
     text = str(expression)
     if len(text) <= 2000:

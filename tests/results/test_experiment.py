@@ -129,8 +129,8 @@ def test_bad_experiments_are_refused_before_anything_runs(analog: TableBenchmark
 
 def test_two_workers_give_what_one_gives(analog: TableBenchmark, tmp_path: Path) -> None:
     strategies = [*SWIFT, "bo", f"{FILE}:Fine", f"{FILE}:RaisesLater", f"{HOSTILE}:Crashes"]
-    one = compare(analog, strategies, runs=2, budget=40)
-    two = compare(analog, strategies, runs=2, budget=40, workers=2, folder=tmp_path / "two")
+    one = compare(analog, strategies, runs=2, budget=20)
+    two = compare(analog, strategies, runs=2, budget=20, workers=2, folder=tmp_path / "two")
     assert bare(one) == bare(two)
     assert [r.trials for r in one.runs] == [r.trials for r in two.runs]
     assert bare(read_comparison(tmp_path / "two"))["strategies"] == bare(one)["strategies"]
@@ -139,7 +139,7 @@ def test_two_workers_give_what_one_gives(analog: TableBenchmark, tmp_path: Path)
 FRESH = """
 import json, sys
 import surrogate_nas as sn
-made = sn.compare("analog-cifar10", sys.argv[1].split(","), runs=2, budget=40)
+made = sn.compare("analog-cifar10", sys.argv[1].split(","), runs=2, budget=20)
 content = made.to_json()
 for strategy in content["strategies"]:
     del strategy["real_seconds"]
@@ -160,7 +160,7 @@ def test_a_fresh_process_with_another_hash_seed_gives_the_same(analog: TableBenc
         env=environment,
         timeout=600,
     )
-    assert json.loads(made.stdout) == bare(compare(analog, SWIFT, runs=2, budget=40))
+    assert json.loads(made.stdout) == bare(compare(analog, SWIFT, runs=2, budget=20))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
@@ -170,8 +170,8 @@ def test_a_failing_strategy_fails_alone_with_one_clear_line(
     tmp_path: Path,
 ) -> None:
     name = broken.__name__
-    made = compare(analog, [broken, "random"], runs=2, budget=20, folder=tmp_path, call_limit=0.3)
-    assert [len(r.trials) for r in made.runs_of("random")] == [20, 20]
+    made = compare(analog, [broken, "random"], runs=2, budget=12, folder=tmp_path, call_limit=0.3)
+    assert [len(r.trials) for r in made.runs_of("random")] == [12, 12]
     assert made.strategies == ["random"]
     assert len(made.failures) == 2
     for number, failure in enumerate(made.failures):

@@ -195,7 +195,8 @@ class Mine(sn.Strategy):
 
 if __name__ == "__main__":
     strategy = Mine if sys.argv[1] == "object" else sys.argv[1]
-    sn.compare("analog-cifar10", [strategy], runs=2, budget=12, workers=int(sys.argv[2]))
+    workers = int(sys.argv[2])
+    sn.compare("analog-cifar10", [strategy], runs=workers, budget=12, workers=workers)
 """
 
 
@@ -232,7 +233,7 @@ def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
     )
     assert not made.returncode, made.stderr
     told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
-    assert told == [[[1], "1"]] * 4
+    assert told == [[[1], "1"]] * 2 * workers
 
 
 def _environment() -> dict[str, str]:

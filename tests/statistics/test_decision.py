@@ -325,7 +325,7 @@ def test_identical_strategies_are_told_apart_in_five_percent(
     tied: float,
 ) -> None:
     rng = np.random.default_rng([k, m, r])
-    repeats = 600
+    repeats = 300
     wrong = 0
     for _ in range(repeats):
         values = np.where(rng.random((k, m, r)) < np.sqrt(tied), 0.0, rng.normal(size=(k, m, r)))
