@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.live import describe_live
+from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.space import SPACES, space_named
 from surrogate_nas.strategies import (
     BRIDGES,
@@ -19,7 +19,7 @@ from surrogate_nas.training import TASKS
 
 
 def test_a_live_benchmark_says_the_same_once_it_is_open() -> None:
-    listed = list(describe_live())
+    listed = list(Live().describe())
     assert len(listed) == sum(space_named(name).is_buildable for name in SPACES) * len(TASKS)
     for entry in listed:
         opened = load(entry["name"])

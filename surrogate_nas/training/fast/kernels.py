@@ -568,7 +568,8 @@ def fold(shape: Shape) -> Code:
     """Batch normalisation by running statistics as a factor and a constant, and weights times the
     factor.
 
-    Scales, shifts and weights are -1 where there are none; a channel has as many weights as ``each`` says.
+    Scales, shifts and weights are -1 where there are none; a channel has as many weights as
+    ``each`` says.
     """
     op = _Operation(
         "fold",
