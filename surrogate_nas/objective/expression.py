@@ -110,9 +110,8 @@ class Tolerance(NamedTuple):
     change: float
 
     def __str__(self) -> str:
-        unit = "%" if self.is_share else ""
-        paid = f"{exact(self.amount)}{unit} {self.term.name}"
-        return f"{paid} per {exact(self.change)} {self.measure.name}"
+        amount = exact(self.amount) + "%" * self.is_share
+        return f"{amount} {self.term.name} per {exact(self.change)} {self.measure.name}"
 
 
 @dataclass(frozen=True)
@@ -370,10 +369,8 @@ def _checked(text: object) -> str:
 
 
 def _malformed(message: str, text: str, place: int) -> UserError:
-    shown = f"{text[:place]}⟨here⟩{text[place:]}"
-    return UserError(
-        f"Malformed expression: {message} at column {place + 1}: {' '.join(shown.split())}"
-    )
+    shown = " ".join(f"{text[:place]}⟨here⟩{text[place:]}".split())
+    return UserError(f"Malformed expression: {message} at column {place + 1}: {shown}")
 
 
 def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple[str, ...]]:

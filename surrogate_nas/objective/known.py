@@ -265,5 +265,4 @@ def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[
         and (metric.quantity == "proxy" or metric.name in analytic)
         and (free := benchmark.free(Question(metric.name, None), seed))
     }
-    proxies = (name for name in readable if benchmark.metric(name).quantity == "proxy")
-    return readable, tuple(proxies)
+    return readable, tuple(n for n in readable if benchmark.metric(n).quantity == "proxy")

@@ -149,12 +149,7 @@ class Objective:
         self.seed: Seed = benchmark.default_seed if seed is None else seed
         self.search_on_final = _names(search_on_final)
         self.seed_policy = checked_policy(seed_policy, seed, benchmark)
-        told = ""
-        if tolerance is not None:
-            if len(objectives) > 1:
-                raise UserError("A tolerance weighs the terms of one objective, not of several.")
-            weighted, told = weighed(objectives[0], tolerance, benchmark, self.seed)
-            objectives = (weighted,)
+        objectives, told = weighed(objectives, tolerance, benchmark, self.seed)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
@@ -250,9 +245,7 @@ class Objective:
         as ``params`` and ``params[1]``, are one.
         """
         merged: dict[Question, Term] = {}
-        for term in part.terms:
-            if term.metric == DIVERSITY:
-                continue
+        for term in (term for term in part.terms if term.metric != DIVERSITY):
             question = self.benchmark.question(term.metric, term.epochs)
             before = merged.get(question, replace(term, weight=0.0))
             merged[question] = replace(before, weight=before.weight + term.weight)
@@ -344,23 +337,25 @@ class Objective:
 
     def _repr_html_(self) -> str:
         rows: list[tuple[object, ...]] = [
-            (
-                t.name,
-                "L" if t.is_loss else "R",
-                t.weight,
-                f"{t.divisor:,.6g}",
-                t.unit or None,
-                t.divisor_meaning,
-            )
-            for t in self.terms
+            *(
+                (
+                    t.name,
+                    "L" if t.is_loss else "R",
+                    t.weight,
+                    f"{t.divisor:,.6g}",
+                    t.unit or None,
+                    t.divisor_meaning,
+                )
+                for t in self.terms
+            ),
+            *((str(limit), "limit", None, None, None, None) for limit, *_ in self.constraints),
         ]
-        rows += [
-            (str(constraint), "limit", None, None, None, None)
-            for constraint, *_ in self.constraints
-        ]
-        heads = ("term", "part of", "weight", "divisor", "unit", "divisor is")
-        note = f"on {self.benchmark.name}, fingerprint {self.fingerprint}"
-        return html_table(f"minimise {self}", heads, rows, f"{note}. {self.warning}".strip())
+        return html_table(
+            f"minimise {self}",
+            ("term", "part of", "weight", "divisor", "unit", "divisor is"),
+            rows,
+            f"on {self.benchmark.name}, fingerprint {self.fingerprint}. {self.warning}".strip(),
+        )
 
     def part_text(self, part: int) -> str:
         """One of several objectives as an expression without limits.
@@ -500,9 +495,8 @@ class Objective:
         """The epochs that a strategy may ask for, rising: with values for every trained term."""
         if self.epochs is None:
             return ()
-        metrics = (self.benchmark.metric(question.metric) for question in self._questions)
-        fewer = {epochs for metric in metrics for epochs in metric.epochs if epochs <= self.epochs}
-        return tuple(sorted(epochs for epochs in fewer if self._holds(epochs)))
+        held = {n for q in self._questions for n in self.benchmark.metric(q.metric).epochs}
+        return tuple(sorted(n for n in held if n <= self.epochs and self._holds(n)))
 
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
@@ -608,16 +602,15 @@ class Objective:
         if not self.draws:
             return self.measure(cells, questions)
         own = [self.benchmark.space.cell(cell) for cell in cells]
+        asked = self._questions if questions is None else questions
         if self.trained_seeds:
-            asked_for = self._questions if questions is None else questions
-            each = [self.benchmark.measure([c], asked_for, self.seed_of(draw, c)) for c in own]
-            values = np.concatenate([one.values for one in each])
-            return Measurement(values, np.concatenate([one.cost for one in each]))
-        values, cost = self.measure(cells, questions)
-        seeds = self.single_seeds(questions)
+            each = [self.benchmark.measure([c], asked, self.seed_of(draw, c)) for c in own]
+            return Measurement(*map(np.concatenate, zip(*each, strict=True)))
+        values, cost = self.benchmark.measure(own, asked, self.seed)
+        seeds = self.single_seeds(asked)
         if seeds is None:
-            asked = ", ".join(map(str, questions or self._questions))
-            raise UserError(f"{self.benchmark.name} holds no single seeds of {asked} together.")
+            names = ", ".join(map(str, asked))
+            raise UserError(f"{self.benchmark.name} holds no single seeds of {names} together.")
         return Measurement(draw.seen(seeds, own, values), cost)
 
     def untrained(self, question: Question, cell: Cell) -> float | None:
@@ -654,17 +647,14 @@ class Objective:
         """
         if not self.draws or self.trained_seeds:
             return list(trials)
-        is_complete = [trial.epochs == self.epochs and not trial.failure for trial in trials]
-        complete = [trial for trial, is_one in zip(trials, is_complete, strict=True) if is_one]
-        if not complete:
-            return list(trials)
-        values, scores, _ = self.look_up([trial.cell for trial in complete])
-        names = [str(question) for question in self._questions]
-        read = as_reported(complete, names, values, scores)
-        return [
-            next(read) if is_one else trial
-            for trial, is_one in zip(trials, is_complete, strict=True)
-        ]
+        told = dict(enumerate(trials))
+        complete = {i: t for i, t in told.items() if t.epochs == self.epochs and not t.failure}
+        if complete:
+            values, scores, _ = self.look_up([trial.cell for trial in complete.values()])
+            names = [str(question) for question in self._questions]
+            read = as_reported([*complete.values()], names, values, scores)
+            told.update(zip(complete, read, strict=True))
+        return list(told.values())
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
         """The scores of cells from their metrics.
@@ -705,13 +695,10 @@ class Objective:
 
     def _sums(self, columns: Iterable[Any], nothing: Any) -> tuple[Any, Any]:
         """L and λR, of arrays or of numbers; a matrix product would round by the batch's size."""
-        loss = penalty = nothing
+        sums = {True: nothing, False: nothing}
         for term, column in zip(self.terms, columns, strict=False):
-            if term.is_loss:
-                loss = loss + term.score(column)
-            else:
-                penalty = penalty + term.score(column)
-        return loss, penalty
+            sums[term.is_loss] = sums[term.is_loss] + term.score(column)
+        return sums[True], sums[False]
 
     @cached_property
     def known(self) -> FreeTerms:
@@ -738,16 +725,12 @@ class Objective:
         none = "No cell" if len(cells) == space.size else f"None of {len(cells):,} random cells"
         for constraint, values, excess in broken:
             if not (excess == 0).any():
-                finite = np.where(np.isfinite(excess), excess, np.inf)
-                nearest = float(values[int(finite.argmin())])
-                return (
-                    f"{none} of {space.name} keeps {constraint}; the nearest value is"
-                    f" {nearest:,.6g}."
-                )
-        return (
-            f"{none} of {space.name} keeps all limits at once:"
-            f" {' and '.join(str(one[0]) for one in broken)}."
-        )
+                nearest = values[np.where(np.isfinite(excess), excess, np.inf).argmin()]
+                kept = f"{constraint}; the nearest value is {nearest:,.6g}"
+                break
+        else:
+            kept = f"all limits at once: {' and '.join(str(one[0]) for one in broken)}"
+        return f"{none} of {space.name} keeps {kept}."
 
     def over_space(self) -> Scores | None:
         """Scores of every cell; None if they depend on history or the benchmark is no table."""

@@ -174,8 +174,8 @@ def trained_seeds(benchmark: Benchmark, questions: Sequence[Question]) -> tuple[
 
 def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
     """Refuse a draw of seeds where a table does not hold them for every cell that it holds."""
-    trained = [str(question) for question in questions if question.epochs is not None]
-    asked = ", ".join(trained or map(str, questions))
+    trained = [question for question in questions if question.epochs is not None]
+    asked = ", ".join(map(str, trained or questions))
     if trained_seeds(benchmark, questions):
         return
     if benchmark.runs_apart:
@@ -204,7 +204,7 @@ def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> fl
     """The worst value that a search may see of a metric."""
     if not benchmark.has_columns:  # what is trained when it is asked for has a bound for all seeds
         return worst
-    columns = [benchmark.column(*question, seed) for seed in benchmark.seeds(question)]
+    columns = (benchmark.column(*question, seed) for seed in benchmark.seeds(question))
     values = np.concatenate([np.array([worst]), *columns])
     return benchmark.metric(question.metric).worst(values[np.isfinite(values)])
 
@@ -217,7 +217,6 @@ def as_reported(
 ) -> Iterator[Trial]:
     """Trials with what the mean over seeds says in place of what was seen."""
     for i, trial in enumerate(trials):
-        vector = tuple(scores.vector[i].tolist()) if trial.scores else ()
         yield replace(
             trial,
             score=float(scores.score[i]),
@@ -225,5 +224,5 @@ def as_reported(
             penalty=float(scores.penalty[i]),
             feasible=trial.feasible and bool(scores.feasible[i]),
             values=dict(zip(names, values[i].tolist(), strict=True)),
-            scores=vector,
+            scores=tuple(scores.vector[i].tolist()) if trial.scores else (),
         )

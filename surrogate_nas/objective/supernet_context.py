@@ -70,8 +70,7 @@ def _taken_apart(
     one_hot = (choices[:, :, None] == np.arange(shape[1])).reshape(len(choices), -1)[finite]
     columns = np.column_stack([np.ones(len(one_hot)), one_hot])
     weights = np.linalg.lstsq(columns, column[finite], rcond=None)[0]
-    residual = column[finite] - columns @ weights
-    r2 = float(1 - residual.var() / column[finite].var())
+    r2 = float(1 - (column[finite] - columns @ weights).var() / column[finite].var())
     if r2 < _LEAST_R2:
         raise _refused(name, f"a sum over the edges of a cell tells it with an R² of {r2:.2f} only")
     return float(weights[0]), weights[1:].reshape(shape), f" by the additive model (R² {r2:.3f})"
@@ -119,29 +118,30 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     if hidden:
         penalty = Additive(0.0, np.zeros_like(penalty.matrix))
     models = cost_models_of(benchmark, task, space)
-    data = {name: task.data[name] for name in _SPLITS}
-    alive = live_operations(space).any(axis=1)
     make = partial(
         Supernet,
         space,
         task.network(),
         replace(task, load=_sealed),
-        data,
+        {name: task.data[name] for name in _SPLITS},
         goal,
         (partial(_seconds, models.step, choices), partial(_seconds, models.example, choices)),
     )
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
-    positions = space.positions  # type: ignore[attr-defined]
-    options = space.options  # type: ignore[attr-defined]
-    return SupernetContext(positions, options[0], weightless, alive.astype(bool), penalty, make)
+    return SupernetContext(
+        space.positions,  # type: ignore[attr-defined]
+        space.options[0],  # type: ignore[attr-defined]
+        weightless,
+        live_operations(space).any(axis=1).astype(bool),
+        penalty,
+        make,
+    )
 
 
 def _seconds(model: CostModel, choices: EdgeChoices, active: Active) -> float:
     pairs = zip(choices.operations, active, strict=True)
-    return model(
-        [operations[choice] for operations, choices_of_pair in pairs for choice in choices_of_pair]
-    )
+    return model([operations[choice] for operations, chosen in pairs for choice in chosen])
 
 
 def _sealed() -> dict[str, Split]:

@@ -35,16 +35,16 @@ def spread(values: Values) -> float:
 
 
 def weighed(
-    expression: Expression,
-    text: str,
+    objectives: tuple[Expression, ...],
+    text: str | None,
     benchmark: Benchmark,
     seed: Seed,
-) -> tuple[Expression, str]:
-    """An expression with a weighted term of R for every tolerance, and what to say of them.
+) -> tuple[tuple[Expression, ...], str]:
+    """An objective with a weighted term of R for every tolerance, and what to say of them.
 
     Args:
-        expression: L, and other terms.
-        text: The tolerances.
+        objectives: Its L and other terms; several take no tolerance.
+        text: The tolerances, or None.
         benchmark: What answers.
         seed: The training seed that answers are read for, or ``"mean"``.
 
@@ -53,12 +53,15 @@ def weighed(
             known.
     """
     told = ""
-    for tolerance in parse_tolerances(text):
+    expression, *others = objectives
+    for tolerance in [] if text is None else parse_tolerances(text):
+        if others:
+            raise UserError("A tolerance weighs the terms of one objective, not of several.")
         weight = _weight(expression, tolerance, benchmark, seed)
         term = replace(tolerance.term, weight=float(f"{weight:.{_DIGITS}g}"))
         expression = expression + Expression((term,))
         told += f"By the tolerance {tolerance} the objective has {term}.\n"
-    return expression, told
+    return (expression, *others), told
 
 
 def _weight(
@@ -79,12 +82,9 @@ def _weight(
         for own in expression.terms
         if own.metric != DIVERSITY and benchmark.metric(own.metric).is_loss
     ]
-    share = tolerance.amount
-    if tolerance.is_share:
-        share /= 100
-    else:
-        median, _ = benchmark.scale(benchmark.question(term.metric, term.epochs), seed)
-        share = share / median if median > 0 else 0.0
+    question = benchmark.question(term.metric, term.epochs)
+    whole = 100.0 if tolerance.is_share else benchmark.scale(question, seed)[0]
+    share = tolerance.amount / whole if whole > 0 else 0.0
     if not share > 0:
         raise UserError(f"The median of {term.name} is 0: no amount of it can be tolerated.")
     return tolerance.change * _rate(losses, measure, benchmark, seed) / share
@@ -119,5 +119,4 @@ def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -
 
 def _factor(term: Term, benchmark: Benchmark) -> float:
     metric = benchmark.metric(term.metric)
-    divisor, _ = loss_divisor(metric)
-    return (-term.weight if metric.larger_is_better else term.weight) / divisor
+    return (-term.weight if metric.larger_is_better else term.weight) / loss_divisor(metric)[0]

@@ -164,9 +164,7 @@ def _read(row: NDArray[np.int32], entry: dict[str, Any]) -> Values:
 
 
 def _digest(index: bytes, values: NDArray[np.int32]) -> str:
-    total = hashlib.sha256(index)
-    total.update(np.ascontiguousarray(values).data)
-    return total.hexdigest()
+    return hashlib.sha256(index + values.tobytes()).hexdigest()
 
 
 def read_compact(path: Path) -> MemoryTable:

@@ -78,7 +78,29 @@ def read(name: str) -> Table:
     grid = next((grid for grid in ("v1", "link") if name.startswith(_ROUNDS[grid].prefix)), "v2")
     grid = "ogb" if name == "graphgym-ogbg" else grid
     paths = fetching.fetched("graphgym", f"*/{_ROUNDS[grid].folder}/*")
-    return _table(name, grid, read_tasks(grid, *paths)[name])
+    task = read_tasks(grid, *paths)[name]
+    space = WideGraphGym() if grid == "v1" else GraphGym()
+    cells, places = distinct(task.cells)
+    banner = "Nothing was held out: what is searched on is all that can be reported."
+    is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
+    if is_whole:
+        places = np.array([space.cell(cell).index for cell in cells])[places]
+    else:
+        banner = f"{Sampled(space, choices_of(cells)).notice} {banner}"
+    with reading(f"GraphGym's table of {name}", "table of results", "graphgym"):
+        return table_of(
+            "graphgym",
+            name,
+            space,
+            _columns(task, places),
+            None if is_whole else cells,
+            what=task.title,
+            settings=" with their training settings" if grid == "v1" else "",
+            objective="valid_auc" if grid == "ogb" else "valid_error",
+            folder=_ROUNDS[grid].folder,
+            epochs=_ROUNDS[grid].epochs,
+            banner="" if grid == "ogb" else banner,
+        )
 
 
 @lru_cache(maxsize=len(_ROUNDS))
@@ -126,31 +148,6 @@ def _cell(space: ChoiceSpace, row: pd.Series) -> Cell:
     if "epoch" in space.positions:
         chosen["epoch"] = str(int(row["epoch"]) + 1)
     return space.parse(f"{space.name}({', '.join(f'{k}={v}' for k, v in chosen.items())})")
-
-
-def _table(name: str, grid: str, task: _Task) -> Table:
-    space = WideGraphGym() if grid == "v1" else GraphGym()
-    cells, places = distinct(task.cells)
-    banner = "Nothing was held out: what is searched on is all that can be reported."
-    is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
-    if is_whole:
-        places = np.array([space.cell(cell).index for cell in cells])[places]
-    else:
-        banner = f"{Sampled(space, choices_of(cells)).notice} {banner}"
-    with reading(f"GraphGym's table of {name}", "table of results", "graphgym"):
-        return table_of(
-            "graphgym",
-            name,
-            space,
-            _columns(task, places),
-            None if is_whole else cells,
-            what=task.title,
-            settings=" with their training settings" if grid == "v1" else "",
-            objective="valid_auc" if grid == "ogb" else "valid_error",
-            folder=_ROUNDS[grid].folder,
-            epochs=_ROUNDS[grid].epochs,
-            banner="" if grid == "ogb" else banner,
-        )
 
 
 def _columns(task: _Task, places: np.ndarray) -> dict[str, Values]:

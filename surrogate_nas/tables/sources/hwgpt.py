@@ -74,18 +74,26 @@ def read(name: str) -> Table:
         latencies = [path for path in paths if path.match(_LATENCY)]
         energies = [path for path in paths if path.match(_ENERGY)]
         if kind == "mem":
-            text = "of a forward pass"
-            add(f"memory@{device}", "MB", text, latencies, lambda record: [record["mean_mem"]])
+            add(
+                f"memory@{device}",
+                "MB",
+                "of a forward pass",
+                latencies,
+                lambda record: [record["mean_mem"]],
+            )
             continue
         if latencies:
             text = f"of a forward pass of {words['batch']}, the median of the readings"
             add(f"latency@{device}", "ms", text, latencies, _latencies)
         if energies:
-            text = (
+            add(
+                f"energy@{device}",
+                "Wh",
                 "the median of the readings of the authors' tracker; over how many passes one is,"
-                " is not stated"
+                " is not stated",
+                energies,
+                lambda record: [float(reading) for reading in record["energy_gpu"]],
             )
-            add(f"energy@{device}", "Wh", text, energies, _energies)
     return table
 
 
@@ -117,7 +125,3 @@ def _latencies(record: dict[str, Any]) -> list[float]:
     chip = "gpu" if record["times_profiler_gpu"] else "cpu"
     pairs = zip(record[f"times_profiler_{chip}"], record[f"unit_{chip}"], strict=True)
     return [float(reading) * _MILLISECONDS[unit] for reading, unit in pairs]
-
-
-def _energies(record: dict[str, Any]) -> list[float]:
-    return [float(reading) for reading in record["energy_gpu"]]

@@ -7,9 +7,6 @@ its lists. Its numbers, whatever version packed them, must have the digest that 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,26 +32,19 @@ def read(name: str) -> Table:
     path = package_folder(package) / words["file"]
     space = space_of(spec, words)
     key = getattr(space, "key", lambda cell: "".join(map(str, cell.choices)))
-    fields = {column.keys(own)[0] for column, own in columns_of(spec, name, words)}
-    results = read_results(path, [key(cell) for cell in space], sorted(fields), package[0])
+    fields = sorted({column.keys(own)[0] for column, own in columns_of(spec, name, words)})
+    with reading(path, f"file of {package[0]}"):
+        records = read_pickle_file(path, numpy_scalars())
+        found = [records[key(cell)] for cell in space]
+        results: dict[str, Values] = {
+            field: np.array([one[field] for one in found], dtype=np.float64) for field in fields
+        }
     if digest_of(results) != words["digest"]:
         raise UserError(
             f"{printable(path)} was altered, or is of another version: its numbers are not"
             f" {package[0]}'s."
         )
     return table_of(source, name, space, results)
-
-
-def read_results(
-    path: Path, keys: Sequence[Any], fields: Sequence[str], package: str
-) -> dict[str, Values]:
-    """By field the numbers of a file in the order of the keys, each of which must be there."""
-    with reading(path, f"file of {package}"):
-        records = read_pickle_file(path, numpy_scalars())
-        return {
-            field: np.array([records[key][field] for key in keys], dtype=np.float64)
-            for field in fields
-        }
 
 
 def digest_of(results: dict[str, Values]) -> str:
