@@ -28,7 +28,8 @@ from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import PERCENT, Metric
-from surrogate_nas.core.numbers import plural
+from surrogate_nas.core.numbers import fixed, plural
+from surrogate_nas.core.numbers import share as in_percent
 from surrogate_nas.space import Enumerable, Space
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import ColumnKey, MemoryTable, PartOfTable, Table, TableFile, Values
@@ -115,18 +116,6 @@ class Examination:
             "columns": [dict(column) for column in self.columns],
             "findings": [asdict(finding) for finding in self.findings],
         }
-
-
-def short(value: float) -> str:
-    """A number between -1 and 1 as tables of correlations have it: .87."""
-    text = f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def percent(share: float) -> str:
-    """A share as percent: 12 %."""
-    digits = 0 if share >= 0.1 or share == 0 else 1
-    return f"{100 * share:.{digits}f} %" if share >= 5e-4 else "less than .1 %"
 
 
 _RANKED_CELLS = 3_000
@@ -252,7 +241,7 @@ def _constant(column: _Column) -> Iterator[Finding]:
         yield Finding("alarm" if is_searched else "note", "constant", (column.name,), text)
     # share of cells with the same value above which a column is hardly a column
     elif share > 0.9:
-        text = f"{common} for {percent(share)} of the cells"
+        text = f"{common} for {in_percent(share)} of the cells"
         level: Level = "warning" if is_searched else "note"
         yield Finding(level, "constant", (column.name,), text, {"share": share})
 
@@ -390,7 +379,7 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
         # τ of two seeds below which a fourth of all comparisons would come out differently
         agreed = {name: tau for name, tau in taus.items() if (tau < 0.5) is is_low}
         if agreed:
-            ends = (short(min(agreed.values())), short(max(agreed.values())))
+            ends = (fixed(min(agreed.values()), 2), fixed(max(agreed.values()), 2))
             shown = " to ".join(dict.fromkeys(ends))
             text = f"two seeds agree with τ {shown}: the ceiling for any order of the cells"
             numbers = {"tau": min(agreed.values())}
@@ -406,7 +395,7 @@ def missing(case: _Case) -> Iterator[Finding]:
     for columns in patterns.values():
         n = int((~columns[0].known).sum())
         share = n / len(case.space)
-        text = f"{n:,} cells ({percent(share)}) have no value"
+        text = f"{n:,} cells ({in_percent(share)}) have no value"
         is_searched = any(column.metric.kind == "search" for column in columns)
         text += "; a search needs every cell" if is_searched else ""
         names = tuple(column.name for column in columns)
@@ -422,7 +411,7 @@ def ties(case: _Case) -> Iterator[Finding]:
     values, counts = column.distinct
     share = float(counts[counts > 1].sum() / counts.sum())
     best = int(counts[-1] if column.metric.larger_is_better else counts[0])
-    text = f"{len(values):,} different values; {percent(share)} of the cells tie"
+    text = f"{len(values):,} different values; {in_percent(share)} of the cells tie"
     if best > 1:
         text += f", {best:,} of them for the best"
     few = len(values) < _FEW_VALUES <= len(column.finite) / 2

@@ -16,7 +16,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from surrogate_nas import contract
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
@@ -103,6 +102,8 @@ def check(
       snas check mysearch.py:MySearch
       snas check mlp.py:Mlp
     """
+    from surrogate_nas import contract
+
     with progress_bar("promises") as progress:
         checks = contract.check(what, progress=progress)
     broken: dict[str, list[str]] = {}

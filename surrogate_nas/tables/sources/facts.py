@@ -9,6 +9,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
+from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import ColumnKey, TableFile, Values
 from surrogate_nas.tables.sources.base import SOURCES, Verified
 from surrogate_nas.tables.sources.declaration import Facts, declaration
@@ -68,14 +69,6 @@ def _key(table: TableFile, text: str) -> ColumnKey:
     if epochs is None and name in table.metrics and table.metrics[name].epochs:
         epochs = table.metrics[name].epochs[-1]
     return ColumnKey(name, epochs, "mean")
-
-
-def kendall(first: Values, second: Values) -> float:
-    """Kendall's τ over the cells that have both values."""
-    from scipy.stats import kendalltau
-
-    both = np.isfinite(first) & np.isfinite(second)
-    return float(kendalltau(first[both], second[both]).statistic)
 
 
 def equal(name: str, number: int, published: int) -> Verified:
