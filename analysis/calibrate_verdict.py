@@ -233,12 +233,11 @@ def told(setting: dict[str, Any], repeats: int, seed: int) -> dict[str, float]:
         values, spaces, laws = drawn(setting, rng)
         timed = values[:, :_TIMED].shape
         times = np.where(rng.random(timed) < _NEVER, 201, rng.integers(1, 101, timed))
-        found = claims_of(
+        end, speed, elsewhere, _ = claims_of(
             {str(i): list(of) for i, of in enumerate(values)},
             {str(i): list(of.astype(float)) for i, of in enumerate(times)},
             spaces,
         )
-        end, speed, elsewhere = found.end, found.speed, found.elsewhere
         assert speed is not None
         lead = laws[int(end.leader)]
         is_false = bool(speed.worse)

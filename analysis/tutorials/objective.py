@@ -230,11 +230,12 @@ path = lambda_path(
 for step in path.steps:
     regrets = ", ".join(f"{name} {regret:.4f}" for name, regret in step.mean_regrets.items())
     print(
-        f"λ = {step.value:<4} mean regret: {regrets}; {'decided' if step.decided else 'not decided'}"  # noqa: E501
+        f"λ = {step.key:<4} mean regret: {regrets};",
+        "decided" if step.verdict.decided_here else "not decided",
     )
-assert [step.value for step in path.steps] == [0, 0.2, 2]
+assert [step.key for step in path.steps] == [0, 0.2, 2]
 assert all(regret > -1e-9 for step in path.steps for regret in step.mean_regrets.values())
-assert not any(step.decided for step in path.steps)
+assert not any(step.verdict.decided_here for step in path.steps)
 
 # %% [markdown]
 # *Regret* is the distance to the optimum of that λ. Five runs cannot decide anything: the smallest

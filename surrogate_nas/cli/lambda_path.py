@@ -29,6 +29,7 @@ from surrogate_nas.report.export.figures import rendered
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import Study
 from surrogate_nas.results.lambda_path import lambda_path as run_path
+from surrogate_nas.results.tables import as_csv
 from surrogate_nas.runs.store import Store
 from surrogate_nas.strategies import DEFAULTS
 
@@ -82,7 +83,7 @@ def lambda_path(
             opened,
             names(strategies) or list(DEFAULTS),
             objective,
-            lambdas=numbers(lambdas, "λ"),
+            lambdas=numbers(lambdas, "λ", float),
             subject_to=subject_to,
             runs=runs,
             budget=budget,
@@ -96,7 +97,7 @@ def lambda_path(
     content = path.to_json()
     store = Store(folder)
     store.write_json("lambda-path.json", content)
-    store.write_text("lambda-path.csv", path.to_csv())
+    store.write_text("lambda-path.csv", as_csv(path.rows()))
     for drawn in Page(Study(path)).pictures:
         for ending, image in rendered(drawn).items():
             write_whole(folder / f"{drawn.name}.{ending}", image)

@@ -20,7 +20,6 @@ from surrogate_nas.results.comparison import (
     final_metrics,
     final_questions,
     shared_cells,
-    value_of,
     values_of,
 )
 from surrogate_nas.results.curves import Anytime, ProblemResult
@@ -31,7 +30,6 @@ from surrogate_nas.results.tables import (
     TABLES,
     Rows,
     as_csv,
-    bold,
     effect_in_words,
     escaped,
     tabular,
@@ -47,7 +45,7 @@ from surrogate_nas.runs.running_file import read_running
 from surrogate_nas.runs.scale import nondominated, undominated
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.statistics.decision import Rival, Statement
-from surrogate_nas.statistics.summaries import RESAMPLES, Resampling, Values, ends, interval
+from surrogate_nas.statistics.summaries import RESAMPLES, Values, ends, interval, resampled_means
 
 __all__ = [
     "BEST_SHOWN",
@@ -64,7 +62,6 @@ __all__ = [
     "LambdaPath",
     "Ledger",
     "ProblemResult",
-    "Resampling",
     "Rival",
     "Rows",
     "Run",
@@ -78,7 +75,6 @@ __all__ = [
     "Values",
     "as_csv",
     "best_cells",
-    "bold",
     "diagnose",
     "effect_in_words",
     "ends",
@@ -90,6 +86,7 @@ __all__ = [
     "kind_of",
     "nondominated",
     "provenance",
+    "resampled_means",
     "read_plan",
     "read_running",
     "results_of",
@@ -98,7 +95,6 @@ __all__ = [
     "tabular",
     "trivial_cells",
     "undominated",
-    "value_of",
     "values_of",
     "write_tables",
     "numbers_of",

@@ -56,10 +56,9 @@ from surrogate_nas.runs.versions import most_versions
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
 
+# Options that a suite says itself, or each of its problems; a target is in the unit of one
+# problem
 _OF_A_SUITE = ("seed", "first_cells", "target")
-"""Options that a suite says itself, or each of its problems; a target is in the unit of one
-problem.
-"""
 
 
 @checked
@@ -539,10 +538,8 @@ def stored_objective(folder: Path, description: dict[str, Any], benchmark: str |
 
 
 def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
-    if isinstance(against, str) or not isinstance(against, Sequence):
+    if isinstance(against, str):
         raise UserError(f"against is a list of folders, not {against!r:.80}.")
-    if bad := [one for one in (folder, *against) if not isinstance(one, str | Path)]:
-        raise UserError(f"A folder is a text or a Path, not {bad[0]!r:.80}.")
     return list(dict.fromkeys(map(Path, (folder, *against))))
 
 

@@ -7,6 +7,7 @@ A suite (`SuiteResult`) is a study of several problems; those of a path
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +22,15 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
-from surrogate_nas.results.curves import Anytime, ProblemResult, Trace, anytime
-from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
-from surrogate_nas.results.verdict import Figures, Verdict, ends_of, joined, verdict_of
+from surrogate_nas.results.curves import (
+    Anytime,
+    Overtuning,
+    ProblemResult,
+    Trace,
+    anytime,
+    overtuning,
+)
+from surrogate_nas.results.verdict import Verdict, ends_of, joined, verdict_of
 from surrogate_nas.runs.answers import USAGE
 from surrogate_nas.runs.confirm import found_by
 from surrogate_nas.runs.confirmation import Confirmation
@@ -57,11 +64,9 @@ MERGED = "merged"
 """What a description of the runs of several folders calls the lines about these."""
 STEP = "lambda-"
 """How the name of a problem of a path over λ begins."""
-_SCORE = ("mean", "std", "iqm", "ci95")
+# So many of the best cells are sorted into functional classes; isomorphic ones that are worse are
+# not listed
 _MOST_CONSIDERED = 1000
-"""So many of the best cells are sorted into functional classes; isomorphic ones that are worse are
-not listed.
-"""
 
 
 Kind = Literal["comparison", "front", "suite", "path"]
@@ -85,32 +90,39 @@ class StudyResult:
             """What it is a result of."""
 
         @property
-        def title(self) -> str:
-            """What it is called where it has no folder."""
-
-        @property
-        def strategies(self) -> list[str]:
-            """The strategies, in the order of the study."""
-
-        @property
-        def problems(self) -> Sequence[ProblemResult]:
-            """The runs in a few numbers each; empty where strategies cannot be compared yet."""
-
-        @property
         def comparisons(self) -> Mapping[str, Comparison]:
             """The trials by the problem's name; empty where the runs of a suite stay in files."""
 
-        @property
-        def missing(self) -> int:
-            """How many runs of what was begun have not ended yet."""
+    @property
+    def title(self) -> str:
+        """What it is called where it has no folder."""
+        return next(iter(self.comparisons.values())).objective.benchmark.name
 
-        @property
-        def verdict(self) -> Verdict | None:
-            """What the study says; None for a path."""
+    @property
+    def strategies(self) -> list[str]:
+        """The strategies with a finished run, in the order of the study."""
+        every = (name for one in self.comparisons.values() for name in one.strategies)
+        return list(dict.fromkeys(every))
 
-        @property
-        def sentences(self) -> list[str]:
-            """The verdict in words."""
+    @property
+    def problems(self) -> Sequence[ProblemResult]:
+        """The runs in a few numbers each; empty where strategies cannot be compared yet."""
+        return [comparison.problem_result for comparison in self.comparisons.values()]
+
+    @property
+    def missing(self) -> int:
+        """How many runs of what was begun have not ended yet."""
+        return sum(comparison.missing for comparison in self.comparisons.values())
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the study says; None for a path, of whose problems each has one."""
+        return None
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict in words."""
+        return [] if self.verdict is None else self.verdict.sentences
 
     @property
     def merged(self) -> Sequence[str]:
@@ -146,7 +158,7 @@ class Comparison(StudyResult):
         >>> found = sn.compare(
         ...     "fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40
         ... )
-        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
+        >>> found.to_frame().shape[0], [row["strategy"] for row in found.summary_rows()]
         (240, ['random', 'local_search'])
         >>> (
         ...     found.regrets("random").shape,
@@ -167,11 +179,6 @@ class Comparison(StudyResult):
         return "front" if self.objective.parts > 1 else "comparison"
 
     @property
-    def title(self) -> str:
-        """The benchmark's name."""
-        return self.objective.benchmark.name
-
-    @property
     def problem(self) -> str:
         """The name of its problem among others, and of its folder; empty where it is alone."""
         return f"{STEP}{exact(self.key)}" if isinstance(self.key, float) else self.key or ""
@@ -187,11 +194,6 @@ class Comparison(StudyResult):
     def comparisons(self) -> Mapping[str, Comparison]:
         """Itself by its problem."""
         return {self.problem: self}
-
-    @property
-    def problems(self) -> list[ProblemResult]:
-        """Its runs in a few numbers each."""
-        return [self.problem_result]
 
     @property
     def ended_runs(self) -> list[Run]:
@@ -329,11 +331,11 @@ class Comparison(StudyResult):
         """
         if not self.objective.draws:
             return None
-        runs = self.feasible_runs_of(strategy)
-        if self.frame is None:
-            seen = [run.incumbent.score for run in runs]
-        else:
-            seen = [self.frame.missed(vectors_of(run.answers)) for run in runs]
+        frame = self.frame
+        seen = [
+            run.incumbent.score if frame is None else frame.missed(vectors_of(run.answers))
+            for run in self.feasible_runs_of(strategy)
+        ]
         return np.array(seen) - self.scores(strategy)
 
     @property
@@ -342,21 +344,15 @@ class Comparison(StudyResult):
         objective = self.objective
         return objective.draws and objective.parts == 1 and not objective.trained_seeds
 
-    def overtuning(self, strategy: str) -> OvertuningSummary | None:
+    def overtuning(self, strategy: str) -> Overtuning | None:
         """How often a strategy's runs ended with a worse cell than they had picked before, and what
         that cost; None where searches see what is reported, where only answers are judged by other
         seeds, of several objectives, and without a feasible run.
         """
         if not self.tells_overtuning:
             return None
-        picks = [self._picks(self.anytime(run)) for run in self.feasible_runs_of(strategy)]
-        return summarise_overtuning(picks, self.rounding)
-
-    def _picks(self, history: Anytime) -> Values:
-        """The scores of what a run had picked after each of its trials, from its first answer
-        on.
-        """
-        return np.asarray(history.score[np.isfinite(history.score)])
+        histories = [self.anytime(run).score for run in self.feasible_runs_of(strategy)]
+        return overtuning(histories, self.rounding)
 
     def scores(self, strategy: str) -> Values:
         """What every finished run of a strategy that found a feasible cell achieved, shape
@@ -381,16 +377,10 @@ class Comparison(StudyResult):
         frames = [run.to_frame() for name in self.strategies for run in self.runs_of(name)]
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
-    def summary_frame(self) -> pandas.DataFrame:
-        """One row a strategy: runs, mean, deviation, interquartile mean and interval of the score,
-        mean regret.
-        """
-        import pandas
-
-        return pandas.DataFrame(self.summary_rows())
-
     def summary_rows(self) -> list[dict[str, Any]]:
-        """The rows of `summary_frame`."""
+        """One row a strategy: mean, deviation, interquartile mean and interval of the score, mean
+        regret, runs and evaluations.
+        """
         rows = []
         for entry in self.to_json()["strategies"]:
             score = entry["score"] or {}
@@ -407,6 +397,19 @@ class Comparison(StudyResult):
         """
         scores = self.scores(strategy)
         return None if self.optimum is None or not len(scores) else scores - self.optimum
+
+    @property
+    def mean_regrets(self) -> dict[str, float]:
+        """By strategy, of those that found a feasible cell."""
+        regrets = {name: self.regrets(name) for name in self.strategies}
+        return {name: float(each.mean()) for name, each in regrets.items() if each is not None}
+
+    @property
+    def winners(self) -> list[str]:
+        """The strategies of the least mean regret; several where they tie."""
+        means = self.mean_regrets
+        least = min(means.values(), default=0.0) + self.rounding
+        return [name for name, mean in means.items() if mean <= least]
 
     def summary(self, strategy: str) -> Summary | None:
         """A strategy's final scores in a few numbers; None where no run found a feasible cell."""
@@ -432,7 +435,7 @@ class Comparison(StudyResult):
     def verdict(self) -> Verdict:
         """Which strategy is best, which is fastest, and whether that is significant."""
         figures = {
-            name: Figures(summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)))
+            name: (summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)))
             for name in self.strategies
             if (summary := self.summary(name)) is not None
         }
@@ -467,19 +470,16 @@ class Comparison(StudyResult):
         """What a suite keeps of a run of this comparison, failed or not, and of its budget."""
         points = checkpoints(budget)
         score = np.full(len(points), np.inf)
-        answer = None
-        lost = None
+        answer = lost = None
         if run.trials and not run.failure:
-            if self.objective.parts == 1 and run.answers:
-                answer = self.answer(run)
             history = self.anytime(run)
             best = history.score
             if self.objective.parts == 1:
+                answer = self.answer(run) if run.answers else None
                 reported = self.reported(run)
                 best = np.where([reported[i].feasible for i in history.best], best, np.inf)
             if self.tells_overtuning and answer is not None and answer.feasible:
-                loss = overtuning(self._picks(history)).loss
-                lost = loss if loss > self.rounding else 0.0
+                lost = overtuning([history.score], self.rounding)
             if budget.cells is not None:
                 score = history.at_cells(best, points.astype(np.int64))
             else:
@@ -499,7 +499,7 @@ class Comparison(StudyResult):
             if answer is None
             else f"{self.objective.benchmark.space.identity(answer.cell)} {answer.penalty:.9g}",
             answer_index=-1 if answer is None else answer.index,
-            overtuning=lost,
+            overtuning=None if lost is None else lost.mean_loss if lost.share else 0.0,
         )
 
     def __repr__(self) -> str:
@@ -571,13 +571,13 @@ class Comparison(StudyResult):
             "name": name,
             "runs": len(runs),
             "feasible_runs": len(self.feasible_runs_of(name)),
-            "score": dict.fromkeys(_SCORE) if summary is None else asdict(summary),
+            "score": dict.fromkeys(Summary.__annotations__) if summary is None else asdict(summary),
             "regret": {
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),
             },
             "optimism": None if optimism is None or not len(optimism) else float(optimism.mean()),
-            "overtuning": None if overtuned is None else overtuned.to_json(),
+            "overtuning": None if overtuned is None else asdict(overtuned),
             "best": {
                 "cell": str(best.cell) if best.feasible else None,
                 "score": best.score if best.feasible else None,
@@ -587,31 +587,27 @@ class Comparison(StudyResult):
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
             **_judging_json(runs),
-            **_usage_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
 
 
 def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
-    """What was trained to judge answers, which no budget holds; nothing where that is nothing."""
+    """What was trained to judge answers, which no budget holds, and what answers from outside cost,
+    as was told; nothing where that is nothing.
+    """
     judged = [run.judged for run in runs if run.judged is not None]
-    if not judged:
-        return {}
-    return {
-        "judging": {
+    content: dict[str, Any] = {}
+    if judged:
+        content["judging"] = {
             "trainings": sum(one.trainings for one in judged),
             "seconds": sum(one.cost for one in judged),
             "failures": [reason for one in judged for reason in one.failures],
         }
-    }
-
-
-def _usage_json(runs: Sequence[Run]) -> dict[str, Any]:
-    """What answers from outside cost in all runs, as was told; nothing where nothing was."""
-    told = [run.diagnosis.get(USAGE, {}) for run in runs]
-    names = dict.fromkeys(name for one in told for name in one)
-    usage = {name: sum(one.get(name, 0.0) for one in told) for name in names}
-    return {USAGE: usage} if usage else {}
+    usage: dict[str, float] = {}
+    for run in runs:
+        for name, value in run.diagnosis.get(USAGE, {}).items():
+            usage[name] = usage.get(name, 0) + value
+    return content | ({USAGE: usage} if usage else {})
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
@@ -677,15 +673,13 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
 
 def _best_trials(comparison: Comparison) -> list[Trial]:
     best: dict[Cell, Trial] = {}
-    for name in comparison.strategies:
-        for run in comparison.runs_of(name):
-            is_judged = bool(comparison.objective.trained_seeds) and bool(run.answers)
-            reported = [comparison.answer(run)] if is_judged else comparison.reported(run)
-            for trial in reported:
-                if trial.epochs != run.epochs or trial.failure:
-                    continue
-                if trial.cell not in best or trial.score < best[trial.cell].score:
-                    best[trial.cell] = trial
+    runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
+    for run in runs:
+        is_judged = bool(comparison.objective.trained_seeds) and bool(run.answers)
+        for trial in [comparison.answer(run)] if is_judged else comparison.reported(run):
+            counts = trial.epochs == run.epochs and not trial.failure
+            if counts and (trial.cell not in best or trial.score < best[trial.cell].score):
+                best[trial.cell] = trial
     return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))
 
 
@@ -720,24 +714,17 @@ def final_questions(objective: Objective) -> list[Question]:
 
 
 def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -> Values:
-    """One metric of some cells, shape ``(n,)``; NaN where a table holds none."""
+    """One metric of some cells, shape ``(n,)``; NaN where a table holds none, or a training
+    fails, as by one of several seeds.
+    """
     if benchmark.has_columns:
         return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
-    by_cell = {cell: _measured(benchmark, question, cell) for cell in dict.fromkeys(cells)}
+    by_cell = dict.fromkeys(cells, np.nan)
+    for cell in by_cell:
+        with suppress(EvaluationError):
+            found = benchmark.measure([cell], (question,), benchmark.default_seed)
+            by_cell[cell] = float(found.values[0, 0])
     return np.array([by_cell[cell] for cell in cells])
-
-
-def value_of(benchmark: Benchmark, question: Question, trial: Trial) -> float:
-    """One metric of an evaluated cell; NaN where it is missing."""
-    return float(values_of(benchmark, question, [trial.cell])[0])
-
-
-def _measured(benchmark: Benchmark, question: Question, cell: Cell) -> float:
-    """One metric of a cell; NaN where its training fails, as by one of several seeds."""
-    try:
-        return float(benchmark.measure([cell], (question,), benchmark.default_seed).values[0, 0])
-    except EvaluationError:
-        return np.nan
 
 
 def shared_cells(comparison: Comparison) -> int:
@@ -762,7 +749,7 @@ def best_in_words(comparison: Comparison) -> str:
             f"{losses[0].name} {natural(best.trial.values[losses[0].name], losses[0].unit)}"
         )
     for question in final_questions(objective)[:1]:
-        value = value_of(objective.benchmark, question, best.trial)
+        value = float(values_of(objective.benchmark, question, [best.trial.cell])[0])
         shown.append(
             f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}"
         )

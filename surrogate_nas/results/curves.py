@@ -4,9 +4,14 @@ that took.
 Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a
 Black-Box Setting", Optimization Methods and Software 2021: the empirical distribution of runtimes
 over all pairs of problem and target, and the expected running time, what all runs spent divided by
-how many reached the target. Departures: targets are normalised regrets, from about three times what
-random sampling reaches down to a hundredth of it, and the optimum itself; no restarts are
-simulated.
+how many reached the target. Departures: targets are normalised regrets; no restarts are simulated.
+
+Overtuning, whether what a search picked last is worse than what it had picked before: Schneider,
+Bischl & Feurer, "Overtuning in Hyperparameter Optimization", AutoML 2025. A search that sees one
+noisy number of each cell changes its pick to whatever looks better, and may so leave a better pick.
+Departures: the true value of a pick is its score by the mean over training seeds, not a test error;
+the first pick, which the relative loss is measured from, is the first cell of the run, as there is
+no default.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +30,11 @@ from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of
 from surrogate_nas.statistics.summaries import Values
 
-TARGETS: tuple[float, ...] = (*(10.0 ** np.linspace(0.5, -2, 21)).round(6).tolist(), 0.0)
-"""Normalised regrets, falling; the last is the optimum."""
 MARKED = (1.0, 0.1, 0.0)
 """The targets of the table of expected running times."""
-_STEPS = 100
+# What a share of the budget may lie above a checkpoint that it means: shares are fractions, which
+# round
 _WHOLE = 1e-9
-"""What a share of the budget may lie above a checkpoint that it means: shares are fractions, which
-round.
-"""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,55 @@ def anytime(run: Run) -> Anytime:
 
 
 @dataclass(frozen=True)
+class Overtuning:
+    """How often several runs ended with a worse cell than they had picked before, and what that
+    cost.
+
+    Attributes:
+        share: The share of runs whose last pick is worse than an earlier one.
+        mean_loss: The mean loss over all runs, those without any included, in the unit of the
+            score.
+        median_relative: The median loss of the runs that lost something and had gained something,
+            as a share of what they had gained from the first pick to the best; None where none did.
+        worse_than_first: The share of runs whose last pick is worse than their first.
+    """
+
+    share: float
+    mean_loss: float
+    median_relative: float | None
+    worse_than_first: float
+
+
+def overtuning(runs: Sequence[Values], rounding: float = 0.0) -> Overtuning | None:
+    """The overtuning of several runs; None where there is none.
+
+    Args:
+        runs: Of each the true scores of its picks, in order, lower being better, infinite before
+            the first.
+        rounding: Up to which difference two scores are equal.
+
+    Example:
+        >>> overtuning([np.array([4.0, 2.0]), np.array([4.0, 2.0, 3.0])])
+        Overtuning(share=0.5, mean_loss=0.5, median_relative=0.5, worse_than_first=0.0)
+    """
+    if not runs:
+        return None
+    picked = [scores[np.isfinite(scores)] for scores in runs]
+    losses = [float(picks[-1] - picks.min()) for picks in picked]
+    relative = [
+        loss / float(picks[0] - picks.min())
+        for loss, picks in zip(losses, picked, strict=True)
+        if loss > rounding and picks[0] > picks.min()
+    ]
+    return Overtuning(
+        share=float(np.mean([loss > rounding for loss in losses])),
+        mean_loss=float(np.mean(losses)),
+        median_relative=float(np.median(relative)) if relative else None,
+        worse_than_first=float(np.mean([p[-1] - p[0] > rounding for p in picked])),
+    )
+
+
+@dataclass(frozen=True)
 class Trace:
     """What is kept of a run, whose trials stay in its folder.
 
@@ -103,8 +153,8 @@ class Trace:
             equal cost are one; empty where it has none, or a front.
         answer_index: The trial that this was; -1 where `answer` is empty.
         overtuning: By how much its answer scores worse than what it had picked before, 0 where it
-            does not (`surrogate_nas.results.overtuning`); None where its search saw what is
-            reported, or it has no answer.
+            does not (`overtuning`); None where its search saw what is reported,
+            or it has no answer.
     """
 
     strategy: str
@@ -336,10 +386,6 @@ class ProblemResult:
         share = float(np.mean([loss > 0 for loss in losses]))
         return share, float(np.mean(losses)) / self.reference.scale
 
-    def failures(self, strategy: str) -> list[str]:
-        """What went wrong in the runs of a strategy that failed."""
-        return [trace.failure for trace in self.traces[strategy] if trace.failure]
-
 
 @dataclass(frozen=True)
 class Skipped:
@@ -354,41 +400,6 @@ class Skipped:
     reason: str
 
 
-@dataclass(frozen=True)
-class Profile:
-    """How much of a suite was solved when.
-
-    Attributes:
-        fractions: Shares of the budget, rising to 1, shape ``(f,)``.
-        share: The share of all (problem, target, run) that each strategy had reached, problems
-            weighing equally; shape ``(strategies, f)``.
-        solved: The share of runs that ended with the optimum, over the problems whose optimum is
-            known, which weigh equally; shape ``(strategies,)``, NaN where there are none.
-    """
-
-    fractions: Values
-    share: Values
-    solved: Values
-
-
-def profile_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Profile:
-    """The profile of strategies over problems."""
-    fractions = np.arange(1, _STEPS + 1) / _STEPS
-    share = np.zeros((len(names), _STEPS))
-    solved = []
-    for problem in problems:
-        for row, name in enumerate(names):
-            spent = (
-                np.array([problem.runtimes(name, target) for target in TARGETS])
-                / problem.checkpoints[-1]
-            )
-            share[row] += (spent[..., None] <= fractions + 1e-9).mean(axis=(0, 1))
-        if problem.reference.exact:
-            solved.append([np.isfinite(problem.runtimes(name, 0.0)).mean() for name in names])
-    known = np.mean(solved, axis=0) if solved else np.full(len(names), np.nan)
-    return Profile(fractions, share / len(problems), known)
-
-
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
     """What a target is expected to take, in the budget's unit, if runs are begun again until one
     reaches it; or inf.
@@ -400,58 +411,36 @@ def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> fl
     return float(np.where(reached, runtimes, problem.checkpoints[-1]).sum() / reached.sum())
 
 
-@dataclass(frozen=True)
-class Account:
-    """One strategy over all problems.
+def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[dict[str, Any]]:
+    """What each strategy spent over all problems, from column to value.
 
-    Attributes:
-        strategy: Its name.
-        runs: How many it made, failed ones included.
-        failures: How many failed.
-        empty: How many ended without a feasible cell, failed ones apart.
-        evaluations: Cells evaluated.
-        duplicates: How many of these it had evaluated before in the same run.
-        queries: What was charged where a benchmark counts queries.
-        simulated_seconds: What was charged where a benchmark tells seconds.
-        real_seconds: Of strategy and evaluation together.
-        strategy_seconds: Of `ask` and `tell`.
+    ``runs`` counts failed ones too, ``empty`` those that ended without a feasible cell and did not
+    fail, ``duplicates`` the cells that a run had evaluated before.
     """
-
-    strategy: str
-    runs: int
-    failures: int
-    empty: int
-    evaluations: int
-    duplicates: int
-    queries: float
-    simulated_seconds: float
-    real_seconds: float
-    strategy_seconds: float
-
-
-def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[Account]:
-    """The accounts of strategies over problems."""
     accounts = []
     for name in names:
-        traces = [
-            (problem.cost_unit, trace) for problem in problems for trace in problem.traces[name]
-        ]
+        traces = [trace for problem in problems for trace in problem.traces[name]]
+        evaluations = sum(trace.evaluations for trace in traces)
+        duplicates = sum(trace.duplicates for trace in traces)
+        strategy_seconds = sum(trace.strategy_seconds for trace in traces)
         charged = {
-            unit: sum(t.simulated for u, t in traces if u == unit)
+            unit: sum(t.simulated for p in problems for t in p.traces[name] if p.cost_unit == unit)
             for unit in ("queries", "seconds")
         }
         accounts.append(
-            Account(
-                strategy=name,
-                runs=len(traces),
-                failures=sum(bool(t.failure) for _, t in traces),
-                empty=sum(not t.failure and t.found_nothing for _, t in traces),
-                evaluations=sum(t.evaluations for _, t in traces),
-                duplicates=sum(t.duplicates for _, t in traces),
-                queries=charged["queries"],
-                simulated_seconds=charged["seconds"],
-                real_seconds=sum(t.real_seconds for _, t in traces),
-                strategy_seconds=sum(t.strategy_seconds for _, t in traces),
-            )
+            {
+                "strategy": name,
+                "runs": len(traces),
+                "failures": sum(bool(trace.failure) for trace in traces),
+                "empty": sum(not trace.failure and trace.found_nothing for trace in traces),
+                "evaluations": evaluations,
+                "duplicates": duplicates,
+                "duplicate share": duplicates / max(evaluations, 1),
+                "queries": charged["queries"],
+                "simulated_seconds": charged["seconds"],
+                "real_seconds": sum(trace.real_seconds for trace in traces),
+                "strategy_seconds": strategy_seconds,
+                "milliseconds": 1000 * strategy_seconds / max(evaluations, 1),
+            }
         )
     return accounts

@@ -13,8 +13,8 @@ from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import CONV3, NONE, SKIP
 from surrogate_nas.statistics.decision import Values
 
+# Penalties that differ by no more are equal but for rounding
 _SAME = 1e-12
-"""Penalties that differ by no more are equal but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -24,44 +24,18 @@ class Diagnosis:
     Attributes:
         best_by_loss: The feasible cell of lowest L.
         best_by_score: The feasible cell of lowest L + λR.
-        loss_rank: The share of feasible cells with a lower L than the best by score, from 0 to 1.
-        loss_correlation: Spearman's ρ of L and L + λR over the feasible cells.
-        penalty_correlation: Spearman's ρ of R and L + λR over the feasible cells.
         changes_nothing: R is in the objective, yet the optimum of L stays where it was.
         drowns: The optimum of L + λR is worse in L than half of the feasible cells.
         feasible_share: The share of cells that meet all constraints.
+        sentences: The findings in words, warnings first.
     """
 
     best_by_loss: Cell
     best_by_score: Cell
-    loss_rank: float
-    loss_correlation: float
-    penalty_correlation: float
     changes_nothing: bool
     drowns: bool
     feasible_share: float
-
-    def sentences(self) -> list[str]:
-        """The findings in words, warnings first."""
-        lines = []
-        if self.changes_nothing:
-            lines.append(
-                "λ changes nothing: the optimum of L + λR is the optimum of L. Raise λ for R to"
-                " matter."
-            )
-        if self.drowns:
-            lines.append(
-                "R drowns L: the optimum of L + λR is worse in L than half of the cells. Lower λ."
-            )
-        if self.feasible_share < 1:
-            lines.append(f"{self.feasible_share:.1%} of the cells meet the constraints.")
-        if not np.isnan(self.penalty_correlation):
-            lines.append(
-                "Over the feasible cells the score ranks as L with ρ ="
-                f" {self.loss_correlation:.3f}, as R with ρ = {self.penalty_correlation:.3f};"
-                f" {self.loss_rank:.2%} of them have a lower L than the optimum."
-            )
-        return lines
+    sentences: list[str]
 
 
 def diagnose(objective: Objective) -> Diagnosis | None:
@@ -71,35 +45,35 @@ def diagnose(objective: Objective) -> Diagnosis | None:
         return None
     feasible = np.flatnonzero(scores.feasible)
     loss, penalty, score = (x[feasible] for x in (scores.loss, scores.penalty, scores.score))
-    by_loss = int(loss.argmin())
-    by_score = int(score.argmin())
-    rank = float((loss < loss[by_score]).mean())
+    best = [int(loss.argmin()), int(score.argmin())]
+    rank = float((loss < loss[best[1]]).mean())
     regularised = float(np.ptp(penalty)) > _SAME
-    space = listed(objective.benchmark.space)
-    return Diagnosis(
-        best_by_loss=space[int(feasible[by_loss])],
-        best_by_score=space[int(feasible[by_score])],
-        loss_rank=rank,
-        loss_correlation=spearman(loss, score) if len(feasible) > 2 else float("nan"),
-        penalty_correlation=spearman(penalty, score) if regularised else float("nan"),
-        changes_nothing=regularised and rank == 0.0,
-        drowns=rank > 0.5,
-        feasible_share=len(feasible) / len(scores.feasible),
-    )
+    share = len(feasible) / len(scores.feasible)
+    sentences = []
+    if regularised and rank == 0.0:
+        sentences.append(
+            "λ changes nothing: the optimum of L + λR is the optimum of L. Raise λ for R to matter."
+        )
+    if rank > 0.5:
+        sentences.append(
+            "R drowns L: the optimum of L + λR is worse in L than half of the cells. Lower λ."
+        )
+    if share < 1:
+        sentences.append(f"{share:.1%} of the cells meet the constraints.")
+    if regularised and len(feasible) > 1:
+        of_loss, of_penalty, _ = np.corrcoef([*map(_ranks, (loss, penalty, score))])[2]
+        sentences.append(
+            f"Over the feasible cells the score ranks as L with ρ = {of_loss:.3f}, as R with ρ ="
+            f" {of_penalty:.3f}; {rank:.2%} of them have a lower L than the optimum."
+        )
+    cells = listed(objective.benchmark.space)
+    by_loss, by_score = (cells[int(feasible[place])] for place in best)
+    is_idle = regularised and rank == 0.0
+    return Diagnosis(by_loss, by_score, is_idle, rank > 0.5, share, sentences)
 
 
-def spearman(first: Values, second: Values) -> float:
-    """Spearman's ρ of two samples: the correlation of their ranks, equals sharing the mean of their
-    places.
-
-    Example:
-        >>> round(spearman(np.array([1.0, 2, 2, 9]), np.array([1.0, 2, 3, 4])), 3)
-        0.949
-    """
-    return float(np.corrcoef(_places(first), _places(second))[0, 1])
-
-
-def _places(values: Values) -> Values:
+def _ranks(values: Values) -> Values:
+    """The rank of each value, whose correlations are Spearman's; equals share the mean."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place.reshape(-1)])
 

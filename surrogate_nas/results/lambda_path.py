@@ -9,11 +9,11 @@ proportions within R as they are. So ``valid_error + 0.1*params + 0.3*macs`` at 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.results.api import compared, read_comparison
 from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
-from surrogate_nas.results.curves import ProblemResult
+from surrogate_nas.results.tables import Rows
 from surrogate_nas.runs.options import Budget, takes_options
 from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Part, Progress, execute
@@ -36,50 +36,6 @@ from surrogate_nas.space import Cell, listed
 from surrogate_nas.statistics.summaries import Values
 from surrogate_nas.strategies import StrategyLike
 
-_HEADS = ("lambda", "strategy", "run", "cell", "score", "regret", "L", "R")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One λ.
-
-    Attributes:
-        value: λ.
-        comparison: The runs under L + λ·R.
-    """
-
-    value: float
-    comparison: Comparison
-
-    @property
-    def optimum(self) -> int:
-        """The place of the best cell in the order of the space."""
-        scores = self.comparison.objective.over_space()
-        assert scores is not None
-        return int(scores.score.argmin())
-
-    @property
-    def mean_regrets(self) -> dict[str, float]:
-        """By strategy, of those that found a feasible cell."""
-        regrets = {name: self.comparison.regrets(name) for name in self.comparison.strategies}
-        return {name: float(each.mean()) for name, each in regrets.items() if each is not None}
-
-    @property
-    def winners(self) -> list[str]:
-        """The strategies of the least mean regret; several where they tie."""
-        least = min(self.mean_regrets.values(), default=0.0)
-        return [
-            name
-            for name, mean in self.mean_regrets.items()
-            if mean <= least + self.comparison.rounding
-        ]
-
-    @property
-    def decided(self) -> bool:
-        """Whether one strategy wins, and the verdict tells it apart from every other."""
-        verdict = self.comparison.verdict
-        return verdict.decided_here and self.winners == [verdict.winner]
-
 
 @dataclass(frozen=True)
 class LambdaPath(StudyResult):
@@ -87,12 +43,12 @@ class LambdaPath(StudyResult):
 
     Attributes:
         expression: The expression that the grid is of.
-        steps: By rising λ.
+        steps: A comparison a λ, its key, by rising λ.
         folder: Where they are stored; None in memory.
     """
 
     expression: str
-    steps: Sequence[Step]
+    steps: Sequence[Comparison]
     folder: Path | None = None
 
     @property
@@ -101,39 +57,21 @@ class LambdaPath(StudyResult):
         return "path"
 
     @property
-    def title(self) -> str:
-        """The benchmark's name."""
-        return self.steps[0].comparison.title
-
-    @cached_property
     def comparisons(self) -> dict[str, Comparison]:
         """The comparison at each λ."""
-        one_each = [replace(step.comparison, key=step.value) for step in self.steps]
-        return {comparison.problem: comparison for comparison in one_each}
-
-    @cached_property
-    def problems(self) -> list[ProblemResult]:
-        """The runs at each λ in a few numbers."""
-        return [step.comparison.problem_result for step in self.steps]
-
-    @property
-    def missing(self) -> int:
-        """How many runs of what was begun have not ended yet."""
-        return sum(step.comparison.missing for step in self.steps)
-
-    @property
-    def verdict(self) -> None:
-        """A path has none: each of its steps has one."""
+        return {step.problem: step for step in self.steps}
 
     @cached_property
     def plane(self) -> Objective:
         """L and R as two objectives."""
-        return plane_of(parse(self.expression), self.steps[-1].comparison.objective.benchmark)
+        return plane_of(parse(self.expression), self.steps[-1].objective.benchmark)
 
     @cached_property
     def frame(self) -> Frame:
         """What hypervolumes are taken in: that of the exact front of L and R."""
-        return _frame_of(self.plane, self.expression)
+        frame = frame_of(self.plane)
+        assert frame is not None
+        return frame
 
     @cached_property
     def points(self) -> Values:
@@ -141,6 +79,12 @@ class LambdaPath(StudyResult):
         scores = self.plane.over_space()
         assert scores is not None
         return scores.vector
+
+    @cached_property
+    def optima(self) -> list[int]:
+        """The place of the best cell at each λ, in the order of the space."""
+        every = [step.objective.over_space() for step in self.steps]
+        return [int(scores.score.argmin()) for scores in every if scores is not None]
 
     def point(self, cell: Cell) -> Values:
         """L and R of a cell, shape ``(2,)``."""
@@ -152,28 +96,14 @@ class LambdaPath(StudyResult):
         """
         points: dict[int, list[Values]] = {}
         for step in self.steps:
-            for run in step.comparison.feasible_runs_of(strategy):
-                points.setdefault(run.run, []).append(self.point(step.comparison.answer(run).cell))
+            for run in step.feasible_runs_of(strategy):
+                points.setdefault(run.run, []).append(self.point(step.answer(run).cell))
         return [np.array(points[number]) for number in sorted(points)]
 
-    @property
-    def strategies(self) -> list[str]:
-        """The strategies with a finished run."""
-        return list(
-            dict.fromkeys(name for step in self.steps for name in step.comparison.strategies)
-        )
-
-    @property
-    def changes(self) -> list[dict[str, Any]]:
-        """Where the winner changes: between which two λ, from whom to whom."""
-        return [
-            {"between": [a.value, b.value], "from": a.winners, "to": b.winners}
-            for a, b in zip(self.steps, self.steps[1:], strict=False)
-            if a.winners != b.winners
-        ]
-
     def to_json(self) -> dict[str, Any]:
-        """The path as ``snas lambda-path --json`` prints it."""
+        """The path as ``snas lambda-path --json`` prints it; ``changes`` says where the winner
+        changes: between which two λ, from whom to whom.
+        """
         covered = {
             name: [1 - self.frame.missed(run) for run in self.traced(name)]
             for name in self.strategies
@@ -181,12 +111,16 @@ class LambdaPath(StudyResult):
         return {
             "benchmark": self.plane.benchmark.name,
             "objective": self.expression,
-            "lambdas": [self._step_json(step) for step in self.steps],
-            "changes": self.changes,
+            "lambdas": list(map(self._step_json, self.steps, self.optima)),
+            "changes": [
+                {"between": [a.key, b.key], "from": a.winners, "to": b.winners}
+                for a, b in pairwise(self.steps)
+                if a.winners != b.winners
+            ],
             "hypervolume": {
                 "utopia": self.frame.utopia.tolist(),
                 "nadir": (self.frame.utopia + self.frame.span).tolist(),
-                "optima": 1 - self.frame.missed(self.points[[step.optimum for step in self.steps]]),
+                "optima": 1 - self.frame.missed(self.points[self.optima]),
                 "strategies": [
                     {
                         "name": name,
@@ -198,55 +132,49 @@ class LambdaPath(StudyResult):
             },
         }
 
-    def _step_json(self, step: Step) -> dict[str, Any]:
-        objective = step.comparison.objective
-        place = step.optimum
-        loss, cost = self.points[place].tolist()
-        means = step.mean_regrets
-        found = {}
-        for name in step.comparison.strategies:
-            regrets = step.comparison.regrets(name)
-            met = 0 if regrets is None else int((regrets <= step.comparison.rounding).sum())
-            found[name] = met / len(step.comparison.runs_of(name))
+    def _step_json(self, step: Comparison, optimum: int) -> dict[str, Any]:
+        objective, verdict = step.objective, step.verdict
+        loss, cost = self.points[optimum].tolist()
+        strategies = []
+        for name in step.strategies:
+            n_runs = len(step.runs_of(name))
+            scores, regrets = step.scores(name), step.regrets(name)
+            met = 0 if regrets is None else int((regrets <= step.rounding).sum())
+            entry = {
+                "name": name,
+                "runs": n_runs,
+                "score": float(scores.mean()) if len(scores) else None,
+                "regret": step.mean_regrets.get(name),
+                "found": met / n_runs,
+            }
+            strategies.append(entry)
         return {
-            "value": step.value,
+            "value": step.key,
             "objective": str(objective),
             "fingerprint": objective.fingerprint,
             "optimum": {
-                "cell": str(listed(objective.benchmark.space)[place]),
+                "cell": str(listed(objective.benchmark.space)[optimum]),
                 "score": objective.optimum(),
                 "L": loss,
                 "R": cost,
             },
             "winners": step.winners,
-            "decided": step.decided,
-            "strategies": [
-                {
-                    "name": name,
-                    "runs": len(step.comparison.runs_of(name)),
-                    "score": (
-                        None if name not in means else float(step.comparison.scores(name).mean())
-                    ),
-                    "regret": means.get(name),
-                    "found": found[name],
-                }
-                for name in step.comparison.strategies
-            ],
+            "decided": verdict.decided_here and step.winners == [verdict.winner],
+            "strategies": strategies,
         }
 
-    def to_csv(self) -> str:
-        """What every run found at every λ, a line each."""
-        text = io.StringIO()
-        lines = csv.writer(text, lineterminator="\n")
-        lines.writerow(_HEADS)
+    def rows(self) -> Rows:
+        """What every run found at every λ, from column to value."""
+        rows = []
         for step in self.steps:
-            best = step.comparison.optimum or 0.0
-            for name in step.comparison.strategies:
-                for run in step.comparison.feasible_runs_of(name):
-                    trial = step.comparison.answer(run)
-                    row = (step.value, name, run.run, trial.cell, trial.score, trial.score - best)
-                    lines.writerow((*row, *self.point(trial.cell).tolist()))
-        return text.getvalue()
+            for name in step.strategies:
+                for run in step.feasible_runs_of(name):
+                    found = step.answer(run)
+                    loss, cost = self.point(found.cell).tolist()
+                    row = {"strategy": name, "run": run.run, "cell": found.cell}
+                    row |= {"score": found.score, "regret": found.score - (step.optimum or 0.0)}
+                    rows.append({"lambda": step.key, **row, "L": loss, "R": cost})
+        return rows
 
 
 @checked
@@ -290,10 +218,15 @@ def lambda_path(
     expression = parse(str(opened.objective if objective is None else objective), subject_to)
     if any(term.metric == DIVERSITY for term in expression.terms):
         raise UserError("diversity depends on a run's history, so there is no optimum at any λ.")
-    values = checked_grid(lambdas)
+    values = sorted(check_number("A λ", value) for value in lambdas)
+    if not values:
+        raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
+    if twice := [a for a, b in pairwise(values) if a == b]:
+        raise UserError(f"λ = {twice[0]:g} is there twice.")
     bound = [Objective(at(expression, opened, value), opened) for value in values]
-    # what these refuse is refused before any run
-    _frame_of(plane_of(expression, opened), str(expression))
+    plane = plane_of(expression, opened)  # what this refuses is refused before any run
+    if frame_of(plane) is None:
+        raise UserError(f"No cell of {opened.name} keeps the limits of {expression}.")
     parts = []
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
@@ -304,7 +237,8 @@ def lambda_path(
     if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
     comparisons = [compared(part.experiment, part.in_order(made)) for part in parts]
-    return LambdaPath(str(expression), list(map(Step, values, comparisons)))
+    steps = [replace(one, key=value) for one, value in zip(comparisons, values, strict=True)]
+    return LambdaPath(str(expression), steps)
 
 
 def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
@@ -319,23 +253,6 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
             " is not."
         )
     return plane
-
-
-def _frame_of(plane: Objective, expression: str) -> Frame:
-    frame = frame_of(plane)
-    if frame is None:
-        raise UserError(f"No cell of {plane.benchmark.name} keeps the limits of {expression}.")
-    return frame
-
-
-def checked_grid(lambdas: Sequence[float]) -> list[float]:
-    """The grid in rising order."""
-    values = sorted(check_number("A λ", value) for value in lambdas)
-    if not values:
-        raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
-    if twice := [a for a, b in zip(values, values[1:], strict=False) if a == b]:
-        raise UserError(f"λ = {twice[0]:g} is there twice.")
-    return values
 
 
 def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression:
@@ -369,11 +286,9 @@ def steps_in(folder: Path) -> dict[float, Path]:
     """The folders of a path's λ by rising λ; empty where the folder holds no path."""
     folders = {}
     for place in folder.glob(f"{STEP}*"):
-        try:
+        with suppress(ValueError):  # somebody else's
             folders[float(place.name.removeprefix(STEP))] = place
-        except ValueError:  # somebody else's
-            continue
-    return {value: folders[value] for value in sorted(folders)}
+    return dict(sorted(folders.items()))
 
 
 def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:
@@ -388,13 +303,13 @@ def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> Lam
         UserError: It holds no path, a damaged one, or no finished run yet.
     """
     folder = Path(folder)
-    steps = []
-    for value, place in steps_in(folder).items():
-        if any((place / "runs").glob("*.jsonl")):
-            comparison = read_comparison(place, benchmark=benchmark, unfinished=True)
-            if comparison.strategies:
-                steps.append(Step(value, comparison))
+    begun = {
+        value: read_comparison(place, benchmark=benchmark, unfinished=True)
+        for value, place in steps_in(folder).items()
+        if any((place / "runs").glob("*.jsonl"))
+    }
+    steps = [replace(one, key=value) for value, one in begun.items() if one.strategies]
     if not steps:
         raise UserError(f"{folder} holds no finished run of a path over λ yet.")
-    expression = parse(str(steps[-1].comparison.objective))
+    expression = parse(str(steps[-1].objective))
     return LambdaPath(str(expression), steps, folder)

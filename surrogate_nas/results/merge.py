@@ -29,9 +29,9 @@ SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
 
 def merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
     """One comparison of what several folders hold."""
-    (first, one), *others = comparisons.items()
-    for folder, other in others:
-        if differs := _differs(one, other):
+    first = next(iter(comparisons))
+    for folder, other in comparisons.items():
+        if differs := _differs(comparisons[first], other):
             raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
     return _merged(comparisons, _names([comparisons]))
 
@@ -42,48 +42,37 @@ def merged_suites(
     """One suite of the problems that several folders all hold, and lines on whose runs are in it
     and which problems do not count.
     """
-    (first, (one, _)), *others = suites.items()
+    first, (one, held) = next(iter(suites.items()))
     problems = []
     left_out = []
     for problem in one.problems:
-        by_folder = {folder: runs.get(problem.name) for folder, (_, runs) in suites.items()}
-        comparisons = {
-            folder: comparison for folder, comparison in by_folder.items() if comparison is not None
-        }
-        wrong = [
-            f"{folder.name} has no run of it" for folder in suites if folder not in comparisons
-        ]
+        of = {f: runs[problem.name] for f, (_, runs) in suites.items() if problem.name in runs}
+        wrong = [f"{folder.name} has no run of it" for folder in suites if folder not in of]
         wrong += [
             f"of {folder.name}: {difference}"
-            for folder, _ in others
-            if first in comparisons
-            and folder in comparisons
-            and (difference := _differs(comparisons[first], comparisons[folder]))
+            for folder, other in of.items()
+            if first in of and (difference := _differs(held[problem.name], other))
         ]
         if wrong:
             left_out.append(f"{problem.name} does not count, {wrong[0]}.")
         else:
-            problems.append((problem, comparisons))
+            problems.append((problem, of))
     if not problems:
         raise UserError(
             f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
         )
-    names = _names([comparisons for _, comparisons in problems])
+    names = _names([of for _, of in problems])
     runs: dict[str, int] = {}
     for folder, (asked, _) in suites.items():
         for entry in asked.entries:
             name = names.get((folder, entry.label), "")
             runs[name] = max(entry.runs, runs.get(name, 0))
-    labels = list(dict.fromkeys(names.values()))
-    suite = Suite(
-        one.name,
-        one.title,
-        [problem for problem, _ in problems],
-        [Entry(name, runs[name]) for name in labels],
-        seed=one.seed,
-        options=one.options,
+    suite = replace(
+        one,
+        problems=[problem for problem, _ in problems],
+        entries=[Entry(name, runs[name]) for name in dict.fromkeys(names.values())],
     )
-    merged = {problem.name: _merged(comparisons, names) for problem, comparisons in problems}
+    merged = {problem.name: _merged(of, names) for problem, of in problems}
     charged = [line for problem, of in problems for line in _charge_lines(of, problem.name)]
     return suite, merged, [*_origins(names), *charged, *left_out]
 
@@ -114,15 +103,15 @@ def _differs(one: Comparison, other: Comparison) -> str:
             f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
         )
     # what an evaluation is charged decides which ones a run makes
-    options = one.description
+    options, others = one.description, other.description
     counts = options["budget"]["seconds"] is not None or options.get("simulated_workers", 1) > 1
     if counts and (otherwise := _charged_otherwise(one, other)):
         return f"its evaluations are charged {otherwise}"
-    if one.description.get(BEGINNING) != other.description.get(BEGINNING):
+    if options.get(BEGINNING) != others.get(BEGINNING):
         return "it begins with other first or known cells"
     for name in ("budget", *USUAL):
-        if one.description.get(name) != other.description.get(name):
-            its, mine = (_in_words(comparison.description.get(name)) for comparison in (other, one))
+        if options.get(name) != others.get(name):
+            its, mine = (_in_words(described.get(name)) for described in (others, options))
             return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
     return ""
 
@@ -151,13 +140,13 @@ def _charges(comparison: Comparison) -> dict[str, str]:
 
 
 def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[str]:
-    first, *others = comparisons
+    first = next(iter(comparisons.values()))
     on = f" on {problem}" if problem else ""
     return [
         f"Evaluations of {folder.name}{on} are charged {otherwise}: compare by evaluations, not by"
         " seconds."
-        for folder in others
-        if (otherwise := _charged_otherwise(comparisons[first], comparisons[folder]))
+        for folder, other in comparisons.items()
+        if (otherwise := _charged_otherwise(first, other))
     ]
 
 
@@ -173,26 +162,21 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
     """
     names: _Names = {}
     folders = list(problems[0])
-    by_label: dict[str, list[Path]] = {}
+    by_label: dict[str, dict[Path, None]] = {}
     for folder in folders:
-        for label in dict.fromkeys(
-            name
-            for comparisons in problems
-            for name in comparisons[folder].description["strategies"]
-        ):
-            by_label.setdefault(label, []).append(folder)
-    short = {folder: folder.name for folder in folders}
-    if len(set(short.values())) < len(folders):
-        short = {folder: str(folder) for folder in folders}
-    for label, where in by_label.items():
-        first = where[0]
+        for comparisons in problems:
+            for label in comparisons[folder].description["strategies"]:
+                by_label.setdefault(label, {})[folder] = None
+    is_short = len({folder.name for folder in folders}) == len(folders)
+    for label, (first, *others) in by_label.items():
         is_one = all(
             _same_runs(comparisons[first].runs, comparisons[folder].runs, label)
-            for folder in where[1:]
+            for folder in others
             for comparisons in problems
         )
-        for folder in where:
-            names[folder, label] = label if is_one else f"{label} of {short[folder]}"
+        for folder in (first, *others):
+            short = folder.name if is_short else str(folder)
+            names[folder, label] = label if is_one else f"{label} of {short}"
     return names
 
 

@@ -11,24 +11,14 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.results.columns import STRATEGIES
 from surrogate_nas.results.comparison import MERGED, Comparison, Kind, StudyResult
-from surrogate_nas.results.curves import (
-    Account,
-    ProblemResult,
-    Profile,
-    Skipped,
-    accounts_of,
-    profile_of,
-)
+from surrogate_nas.results.curves import ProblemResult, Skipped, accounts_of
+from surrogate_nas.results.tables import TABLES
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.runs.problem import Suite
 from surrogate_nas.runs.versions import most_versions
 from surrogate_nas.statistics.decision import decide
 from surrogate_nas.statistics.summaries import (
-    Aggregate,
-    Improvement,
-    Pair,
     Ranks,
     Values,
     aggregates,
@@ -64,8 +54,8 @@ class SuiteResult(StudyResult):
     """
 
     suite: Suite
-    problems: Sequence[ProblemResult]
-    skipped: Sequence[Skipped]
+    problems: Sequence[ProblemResult] = ()
+    skipped: Sequence[Skipped] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
     comparisons: Mapping[str, Comparison] = field(default_factory=dict, repr=False)
     missing: int = 0
@@ -89,9 +79,7 @@ class SuiteResult(StudyResult):
         )
 
     def _repr_html_(self) -> str:
-        columns = [column for column in STRATEGIES if "terminal" in column.where]
-        heads = [column.title for column in columns]
-        rows = [[column.text(row) for column in columns] for row in self.summary["strategies"]]
+        heads, rows = TABLES["strategies"].texts(self, "terminal")
         return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
 
     @property
@@ -107,65 +95,63 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def ranks(self) -> Ranks:
-        """Average ranks over the budget."""
-        fractions = self._fractions
-        places = [
-            ranks(
-                np.array(
-                    [
-                        problem.regrets(name)[:, list(map(problem.place, fractions))].mean(axis=0)
-                        for name in self.strategies
-                    ]
-                )
-            )
-            for problem in self.problems
-        ]
-        return Ranks(fractions, np.mean(places, axis=0))
-
-    @property
-    def _fractions(self) -> Values:
-        """Steps of the budget from where no problem has only shared first cells."""
+        """Average ranks over the budget, from where no problem has only shared first cells."""
         steps = np.arange(1, _STEPS + 1) / _STEPS
         counted = [problem for problem in self.problems if problem.unit == "cells"]
         shared = max((p.problem.first_cells / p.checkpoints[-1] for p in counted), default=0.0)
-        beyond_initial = steps[steps > shared]
-        return beyond_initial if len(beyond_initial) else steps[-1:]
+        fractions = steps[steps > shared] if steps[-1] > shared else steps[-1:]
+        means = np.array([self.means(fraction) for fraction in fractions])
+        return Ranks(fractions, ranks(means.transpose(2, 1, 0)).mean(axis=1))
 
     @property
     def _ends(self) -> list[dict[str, Values]]:
         return [{name: problem.at(name) for name in self.strategies} for problem in self.problems]
 
     @cached_property
-    def profile(self) -> Profile:
-        """Which share of problems and targets each strategy had solved when."""
-        return profile_of(self.strategies, self.problems)
+    def solved(self) -> list[float | None]:
+        """The share of runs of each strategy that ended with the optimum, over the problems whose
+        optimum is known, which weigh equally; None where there are none.
+        """
+        shares = [
+            [np.isfinite(problem.runtimes(name, 0.0)).mean() for name in self.strategies]
+            for problem in self.problems
+            if problem.reference.exact
+        ]
+        return np.mean(shares, axis=0).tolist() if shares else [None] * len(self.strategies)
 
     @cached_property
-    def aggregates(self) -> list[Aggregate]:
-        """Normalised regret over all problems, a strategy each, in the order of `strategies`."""
+    def aggregates(self) -> list[dict[str, Any]]:
+        """Normalised regret over all problems, in the order of `strategies`, from column to
+        value.
+        """
         return aggregates(self._ends)
 
     @cached_property
-    def improvements(self) -> list[Improvement]:
-        """The probability of improvement of every pair, in the order of `pairs`."""
-        return improvements(self._ends)
-
-    @cached_property
-    def pairs(self) -> list[Pair]:
-        """Tests of every pair, which describe."""
+    def pairs(self) -> list[dict[str, Any]]:
+        """Every pair of strategies over problems, which describes and decides nothing: a paired
+        test, the difference of the mean regrets, and how probably a run of the first one ends
+        better.
+        """
         ends = self._ends
         means = {
             name: np.array([runs[name].mean() for runs in ends]).round(12)
             for name in (self.strategies if self.problems else ())
         }
         return [
-            Pair(test, float((means[test.first] - means[test.second]).mean()))
-            for test in paired_tests(means)
+            {
+                **asdict(test),
+                "difference": float((means[test.first] - means[test.second]).mean()),
+                "probability": probability,
+                "probability_ci95": ci95,
+            }
+            for test, (probability, ci95) in zip(
+                paired_tests(means), improvements(ends) if ends else (), strict=True
+            )
         ]
 
     @cached_property
-    def accounts(self) -> list[Account]:
-        """What each strategy spent, in the order of `strategies`."""
+    def accounts(self) -> list[dict[str, Any]]:
+        """What each strategy spent, in the order of `strategies`, from column to value."""
         return accounts_of(self.strategies, self.problems)
 
     @cached_property
@@ -178,11 +164,6 @@ class SuiteResult(StudyResult):
             versions=self.versions,
             seed=self.suite.seed,
         )
-
-    @property
-    def sentences(self) -> list[str]:
-        """The verdict in words."""
-        return self.verdict.sentences
 
     @cached_property
     def chances(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -215,74 +196,32 @@ class SuiteResult(StudyResult):
                     "random": p.reference.optimum + p.reference.scale,
                     "exact": p.reference.exact,
                     "noise": p.noise,
-                    "overtuning": self._overtuning_json(p),
+                    "overtuning": {
+                        name: {"share": found[0], "mean_regret_lost": found[1]}
+                        for name in self.strategies
+                        if (found := p.overtuning(name)) is not None
+                    }
+                    or None,
                 }
                 for p in self.problems
             ],
             "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
-            "strategies": sorted(self._strategies_json(), key=lambda entry: entry["rank_mean"]),
-            "tests": {
-                "pairs": [
-                    {
-                        **asdict(pair.test),
-                        "difference": pair.difference,
-                        "probability": improved.probability,
-                        "probability_ci95": improved.ci95,
-                    }
-                    for pair, improved in zip(self.pairs, self.improvements, strict=True)
-                ],
-            },
+            "strategies": TABLES["strategies"].make(self),
+            "tests": {"pairs": self.pairs},
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
             **({MERGED: list(self.merged)} if self.merged else {}),
         }
 
-    def _overtuning_json(self, problem: ProblemResult) -> dict[str, dict[str, float]] | None:
-        found = {name: problem.overtuning(name) for name in self.strategies}
-        by_name = {
-            name: {"share": one[0], "mean_regret_lost": one[1]}
-            for name, one in found.items()
-            if one is not None
-        }
-        return by_name or None
-
     @property
     def failures(self) -> list[str]:
         """What went wrong in every run that failed, with its problem."""
         return [
-            f"{p.name}: {failure}"
+            f"{p.name}: {trace.failure}"
             for p in self.problems
-            for s in self.strategies
-            for failure in p.failures(s)
-        ]
-
-    def _strategies_json(self) -> list[dict[str, Any]]:
-        here, elsewhere = self.chances
-        return [
-            {
-                "name": aggregate.strategy,
-                "runs": account.runs,
-                "rank_mean": float(self.ranks.mean[i, -1]),
-                "solved": (
-                    None if np.isnan(self.profile.solved[i]) else float(self.profile.solved[i])
-                ),
-                "probability_best": elsewhere[aggregate.strategy],
-                "probability_best_here": here[aggregate.strategy],
-                "regret_iqm": aggregate.iqm,
-                "regret_ci95": aggregate.ci95,
-                "regret_mean": aggregate.mean,
-                "regret_median": aggregate.median,
-                "failures": account.failures,
-                "no_feasible_cell": account.empty,
-                "evaluations": account.evaluations,
-                "duplicates": account.duplicates,
-                "queries": account.queries,
-                "simulated_seconds": account.simulated_seconds,
-                "real_seconds": account.real_seconds,
-            }
-            for i, (aggregate, account) in enumerate(
-                zip(self.aggregates, self.accounts, strict=True)
-            )
+            for name in self.strategies
+            for trace in p.traces[name]
+            if trace.failure
         ]
 
 

@@ -1,27 +1,63 @@
-"""The tables of a suite: their columns, and all of them as CSV and LaTeX."""
+"""The tables of a suite: their columns, each declared once for every place where it is shown, and
+all of them as CSV and LaTeX.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, p_value, quantity
+from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity, share
 from surrogate_nas.files import write_whole
-from surrogate_nas.results.columns import EACH, STRATEGIES, Column, digits
 from surrogate_nas.results.curves import MARKED, ProblemResult, expected_runtime
-from surrogate_nas.results.suite import SuiteResult
+
+if TYPE_CHECKING:
+    from surrogate_nas.results.suite import SuiteResult
 
 Rows = list[dict[str, Any]]
 """One by one, each from column to value; None where there is none."""
+EACH = "*"
+"""The key of a column that every strategy has."""
+_ALL = "page terminal file"
+
+
+class Column(NamedTuple):
+    """A column of a table, wherever that is shown.
+
+    Attributes:
+        key: The name in JSON and CSV.
+        head: What a reader sees; the key if left out.
+        small: The second line of the head.
+        show: The text of a value on a page and a terminal; a value that is None is a dash.
+        best: `min` or `max` where strategies are compared.
+        where: Where the column is shown: on a ``page``, on a ``terminal`` and in a notebook, in a
+            ``file``.
+    """
+
+    key: str
+    head: str = ""
+    small: str = ""
+    show: Callable[[Any], str] = str
+    best: Callable[[Iterable[float]], float] | None = None
+    where: str = "page file"
+
+    @property
+    def title(self) -> str:
+        """The head on one line."""
+        head = self.head or self.key.replace("_", " ")
+        return f"{head}, {self.small}" if self.small else head
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        """The text of its value in a row."""
+        return NOTHING if row[self.key] is None else self.show(row[self.key])
 
 
 class Table(NamedTuple):
@@ -39,6 +75,12 @@ class Table(NamedTuple):
                 shown += [column._replace(key=name, head=name) for name in names] or [column]
         return shown
 
+    def texts(self, result: SuiteResult, where: str) -> tuple[list[str], list[list[str]]]:
+        """The heads and the rows as they are shown somewhere."""
+        columns = self.shown(where, result.strategies)
+        rows = [[column.text(row) for column in columns] for row in self.make(result)]
+        return [column.title for column in columns], rows
+
     def rows(self, result: SuiteResult) -> Rows:
         """The rows of the table's files."""
         keys = [column.key for column in self.shown("file", result.strategies)]
@@ -47,34 +89,57 @@ class Table(NamedTuple):
     def best(self, rows: Rows) -> set[tuple[int, str]]:
         """The best entries by row and column, wherever strategies are compared."""
         known = {column.key: column for column in self.columns}
-        compared: list[tuple[Column, list[tuple[int, str]]]] = []
-        for key in rows[0] if rows else ():
-            if key in known:
-                compared.append((known[key], [(i, key) for i in range(len(rows))]))
-        if EACH in known:
-            for i, row in enumerate(rows):
-                compared.append((known[EACH], [(i, key) for key in row if key not in known]))
         best: set[tuple[int, str]] = set()
-        for column, places in compared:
-            values = {place: rows[place[0]][place[1]] for place in places if column.best}
-            finite = [
-                value for value in values.values() if value is not None and np.isfinite(value)
-            ]
-            if column.best and len(set(finite)) > 1:
-                end = column.best(finite)
-                best |= {place for place, value in values.items() if value == end}
+        for key in rows[0] if EACH not in known and rows else ():
+            best |= _best_of(known[key], rows, [(i, key) for i in range(len(rows))])
+        for i in range(len(rows)) if EACH in known else ():
+            best |= _best_of(known[EACH], rows, [(i, key) for key in rows[i] if key not in known])
         return best
 
     def latex(self, result: SuiteResult) -> str:
-        """The table as a ``tabular`` with the best entries in bold."""
+        """The table as a ``tabular`` with the best entries in bold; numbers with four digits, a
+        dash where there is no value.
+        """
         rows = self.rows(result)
-        heads = {one.key: one.title for one in self.shown("file", result.strategies)}
-        return as_latex(rows, self.best(rows), heads)
+        best = self.best(rows)
+        columns = self.shown("file", result.strategies) if rows else []
+        numeric = [
+            all(r[c.key] is None or isinstance(r[c.key], Real) for r in rows) for c in columns
+        ]
+        lines = [
+            [
+                rf"\textbf{{{_rounded(value)}}}" if (i, key) in best else _rounded(value)
+                for key, value in row.items()
+            ]
+            for i, row in enumerate(rows)
+        ]
+        titles = [escaped(column.title) for column in columns]
+        kinds = "".join("lr"[is_number] for is_number in numeric)
+        return "\n".join([*tabular(kinds, titles, lines), ""])
+
+
+def _best_of(column: Column, rows: Rows, at: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+    """The best of some entries, by row and column; none where all are equal."""
+    values = {place: rows[place[0]][place[1]] for place in at if column.best}
+    finite = [value for value in values.values() if value is not None and np.isfinite(value)]
+    if column.best is None or len(set(finite)) < 2:
+        return set()
+    end = column.best(finite)
+    return {place for place, value in values.items() if value == end}
+
+
+def digits(n: int) -> Callable[[Any], str]:
+    """Write a number with so many digits after the point."""
+    return partial(fixed, decimals=n)
 
 
 def effect_in_words(effect: float) -> str:
     """A correlation with its sign."""
     return NOTHING if np.isnan(effect) else f"{effect:+.2f}".replace("-", "−")
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return " – ".join(fixed(end, 3) for end in ends) or NOTHING
 
 
 def _problems(result: SuiteResult) -> Rows:
@@ -94,6 +159,37 @@ def _problems(result: SuiteResult) -> Rows:
         }
         for p in result.problems
     ]
+
+
+def _strategies(result: SuiteResult) -> Rows:
+    here, elsewhere = result.chances
+    rows = [
+        {
+            "name": name,
+            "runs": account["runs"],
+            "rank_mean": float(rank),
+            "solved": solved,
+            "probability_best": elsewhere[name],
+            "probability_best_here": here[name],
+            **aggregate,
+            "failures": account["failures"],
+            "no_feasible_cell": account["empty"],
+            "evaluations": account["evaluations"],
+            "duplicates": account["duplicates"],
+            "queries": account["queries"],
+            "simulated_seconds": account["simulated_seconds"],
+            "real_seconds": account["real_seconds"],
+        }
+        for name, rank, solved, aggregate, account in zip(
+            result.strategies,
+            result.ranks.mean[:, -1],
+            result.solved,
+            result.aggregates,
+            result.accounts,
+            strict=True,
+        )
+    ]
+    return sorted(rows, key=lambda row: float(row["rank_mean"]))
 
 
 def _regret(result: SuiteResult) -> Rows:
@@ -119,22 +215,10 @@ def _reached(problem: ProblemResult, name: str, target: float) -> float:
 
 def _pairs(result: SuiteResult) -> Rows:
     rows = []
-    for pair, improved in zip(result.pairs, result.improvements, strict=True):
-        low, high = improved.ci95 or (None, None)
-        ends = {"probability of improvement": improved.probability, "low": low, "high": high}
-        rows.append({**asdict(pair.test), "difference": pair.difference, **ends})
-    return rows
-
-
-def _accounts(result: SuiteResult) -> Rows:
-    rows = []
-    for account in result.accounts:
-        evaluations = max(account.evaluations, 1)
-        more = {
-            "duplicate share": account.duplicates / evaluations,
-            "milliseconds": 1000 * account.strategy_seconds / evaluations,
-        }
-        rows.append(asdict(account) | more)
+    for pair in result.pairs:
+        low, high = pair["probability_ci95"] or (None, None)
+        ends = {"probability of improvement": pair["probability"], "low": low, "high": high}
+        rows.append(pair | ends)
     return rows
 
 
@@ -159,7 +243,23 @@ TABLES: dict[str, Table] = {
             Column("fingerprint", where="page"),
         ),
     ),
-    "strategies": Table(lambda result: result.summary["strategies"], STRATEGIES),
+    "strategies": Table(
+        _strategies,
+        (
+            Column("name", "strategy", where=_ALL),
+            Column("rank_mean", "mean rank", "", digits(2), min, _ALL),
+            Column("solved", "optimum found", "", share, max, _ALL),
+            Column("regret_iqm", "regret", "IQM", digits(3), min, _ALL),
+            Column("regret_ci95", "regret", "95 % interval", _interval, where="page"),
+            Column("regret_mean", "regret", "mean", digits(3), min),
+            Column("regret_median", "regret", "median", digits(3), min),
+            Column("probability_best_here", "probability best", "here", digits(2), max, _ALL),
+            Column("probability_best", "probability best", "other problems", digits(2), max),
+            Column("failures", "failed runs", where=_ALL),
+            Column("no_feasible_cell", "no feasible cell", "runs", where="page"),
+            Column("real_seconds", "real seconds", "", quantity, where="terminal"),
+        ),
+    ),
     "regret": Table(
         _regret,
         (
@@ -199,7 +299,7 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "accounts": Table(
-        _accounts,
+        lambda result: result.accounts,
         (
             Column("strategy"),
             Column("runs"),
@@ -220,8 +320,8 @@ TABLES: dict[str, Table] = {
 describe and decide nothing, and running times are infinite where no run reached the target.
 """
 
+# Between two hyphens, which LaTeX would set as a dash
 _KEPT_APART = "\u200b"
-"""Between two hyphens, which LaTeX would set as a dash."""
 _ESCAPED = str.maketrans(
     {letter: f"\\{letter}" for letter in "&%$#_{}"}
     | {letter: f"${letter}$" for letter in "<>|"}
@@ -236,8 +336,8 @@ _ESCAPED = str.maketrans(
     | {"≥": r"$\geq$", "±": r"$\pm$", "→": r"$\to$", "∞": r"$\infty$", "—": "---"}
     | {"‘": "`", "’": "'", "“": "``", "”": "''", _KEPT_APART: "{}"}
 )
+# Beyond Latin-1, what the fonts of LaTeX's encoding T1 have
 _LETTERS = "ĂăĄąĆćČčĎďĐđĘęĚěĞğİıĹĺĽľŁłŃńŇňŐőŒœŔŕŘřŚśŞşŠšŢţŤťŮůŰűŸŹźŻżŽž"
-"""Beyond Latin-1, what the fonts of LaTeX's encoding T1 have."""
 _SIGNS = "".join(chr(code) for code in _ESCAPED if code > 255)
 _UNSET = re.compile(f"[^ -~¡-ÿ{_LETTERS}{_SIGNS}]")
 
@@ -274,26 +374,6 @@ def as_csv(rows: Rows) -> str:
     return written.getvalue()
 
 
-def as_latex(
-    rows: Rows, best: Collection[tuple[int, str]] = (), heads: Mapping[str, str] | None = None
-) -> str:
-    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where
-    there is no value.
-
-    Entries of `best`, by row and column, are bold; `heads` are the heads of columns by their names.
-    """
-    columns = list(rows[0]) if rows else []
-    numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
-    lines = [
-        [bold(_rounded(v)) if (i, c) in best else _rounded(v) for c, v in row.items()]
-        for i, row in enumerate(rows)
-    ]
-    titles = [_rounded((heads or {}).get(column, column)) for column in columns]
-    return "\n".join(
-        [*tabular("".join("lr"[is_number] for is_number in numeric), titles, lines), ""]
-    )
-
-
 def tabular(
     columns: str,
     heads: Iterable[str],
@@ -321,11 +401,6 @@ def escaped(text: str) -> str:
     """
     line = re.sub("-(?=-)", f"-{_KEPT_APART}", " ".join(text.split()))
     return _UNSET.sub(lambda letter: f"[U+{ord(letter[0]):04X}]", line).translate(_ESCAPED)
-
-
-def bold(content: str) -> str:
-    """Set in bold."""
-    return rf"\textbf{{{content}}}"
 
 
 def _exact(value: Any) -> Any:

@@ -12,9 +12,9 @@ drawn seeds. All that is said beyond these claims describes the runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,26 +44,19 @@ if TYPE_CHECKING:
 
 TARGET = 0.01
 """A normalised regret up to this is practically the optimum."""
+_HOLDS = ("question", "answer", "why")
 _MOST_NAMED = 4
 _MOST_LEADING = 3
+# A smaller share of runs that end with an initial cell is not worth a sentence
 _SHARE_NAMED = 0.05
-"""A smaller share of runs that end with an initial cell is not worth a sentence."""
+# Smaller differences of normalised regret have no practical meaning
 _LEAST_DETECTABLE = 0.001
-"""Smaller differences of normalised regret have no practical meaning."""
 
 
-class Figures(NamedTuple):
-    """The scores of a strategy on the only problem.
-
-    Attributes:
-        summary: Of the runs that found a feasible cell.
-        runs: How many there are.
-        feasible: How many of these found a feasible cell.
-    """
-
-    summary: Summary
-    runs: int
-    feasible: int
+Figures = tuple[Summary, int, int]
+"""The scores of a strategy on the only problem, in the runs that found a feasible cell; how many
+runs there are, and how many of these did.
+"""
 
 
 @dataclass(frozen=True)
@@ -133,43 +126,6 @@ def means_of(
 
 
 @dataclass(frozen=True)
-class Holds:
-    """Whether the verdict would hold if something else were asked.
-
-    Attributes:
-        question: What would be other, such as ``other search seeds``.
-        answer: ``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``.
-        why: In a line.
-    """
-
-    question: str
-    answer: str
-    why: str
-
-
-@dataclass(frozen=True)
-class ControlPair:
-    """A strategy against a control of it (`surrogate_nas.strategies.controls_of`).
-
-    Attributes:
-        name: The strategy.
-        p: Exact, two-sided, of the signed ranks of paired runs; after Holm's correction over all
-            pairs of the study.
-        better: Pairs in which it ends better than the control.
-        ties: Those without a difference.
-        worse: Those in which it ends worse.
-        control: The control, such as ``blind:NAME``.
-    """
-
-    name: str
-    p: float
-    better: int
-    ties: int
-    worse: int
-    control: str
-
-
-@dataclass(frozen=True)
 class Verdict:
     """What a study says.
 
@@ -192,9 +148,11 @@ class Verdict:
         end: Which strategy ends with the lowest regret.
         speed: Which is first within a hundredth of the optimum; None if no optimum is known.
         elsewhere: The same of other problems of the kind; None where there are too few spaces.
-        holds: What would change it.
+        holds: Whether it would hold if something else were asked: a ``question``, such as ``other
+            search seeds``; the ``answer``, ``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``;
+            and ``why``.
         blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names
-            that it reads.
+            that it reads (`controlled`).
         controls: Each strategy against its further controls.
         leading: How many of the sentences belong on a first screen, at most three.
     """
@@ -211,7 +169,7 @@ class Verdict:
     end: Decision | None = None
     speed: Decision | None = None
     elsewhere: Decision | None = None
-    holds: list[Holds] = field(default_factory=list)
+    holds: list[dict[str, str]] = field(default_factory=list)
     blinded: list[ControlPair] = field(default_factory=list)
     controls: list[ControlPair] = field(default_factory=list)
     leading: int = 0
@@ -262,11 +220,11 @@ def verdict_of(
     nothing_found = all(trace.found_nothing for trace in traces)
     figures = figures or {}
     # as many decimals as tell the intervals of all strategies and the mean of each apart
-    shown = [end for one in figures.values() for end in one.summary.ci95 or ()]
+    shown = [end for summary, *_ in figures.values() for end in summary.ci95 or ()]
     facts: dict[str, Any] = {
         "accounts": accounts_of(names, problems),
         "decimals": {
-            name: decimals_for([*shown, one.summary.mean]) for name, one in figures.items()
+            name: decimals_for([*shown, summary.mean]) for name, (summary, *_) in figures.items()
         },
         "end": None,
         "figures": figures,
@@ -330,9 +288,9 @@ def verdict_of(
         end=end,
         speed=speed,
         elsewhere=elsewhere,
-        holds=[Holds(*line.split(" | ", 2)) for line in holds],
-        blinded=[pair for pair in pairs if pair.control.startswith(BLIND)],
-        controls=[pair for pair in pairs if not pair.control.startswith(BLIND)],
+        holds=[dict(zip(_HOLDS, line.split(" | ", 2), strict=True)) for line in holds],
+        blinded=[pair for pair in pairs if pair["control"].startswith(BLIND)],
+        controls=[pair for pair in pairs if not pair["control"].startswith(BLIND)],
         leading=min(len(leading), _MOST_LEADING),
     )
 
@@ -346,20 +304,14 @@ def _needed(closest: Rival | None) -> list[int | None] | None:
     return None if closest is None or closest.needed is None else list(closest.needed)
 
 
-class Claims(NamedTuple):
-    """All claims of a study. Any of them is false in at most a share `LEVEL` of studies.
-
-    Attributes:
-        end: Which strategy ends with the lowest regret.
-        speed: Which is first within `TARGET` of the optimum; None if no optimum is known.
-        elsewhere: Which ends best on other problems; None where there are too few spaces.
-        controls: Each strategy against its baselines.
-    """
-
-    end: Decision
-    speed: Decision | None
-    elsewhere: Decision | None
-    controls: list[ControlPair]
+ControlPair = dict[str, Any]
+"""A strategy against a control of it, from column to value (see `controlled`)."""
+Claims = tuple[Decision, Decision | None, Decision | None, list[ControlPair]]
+"""All claims of a study, any of which is false in at most a share `LEVEL` of studies: which
+strategy ends with the lowest regret; which is first within `TARGET` of the optimum, None if no
+optimum is known; which ends best on other problems, None where there are too few spaces; and each
+strategy against its baselines.
+"""
 
 
 def claims_of(
@@ -381,26 +333,34 @@ def claims_of(
     is_wide = len(set(spaces)) >= FEWEST_SPACES
     elsewhere = decide(ends, spaces, after=end) if is_wide else None
     speed = decide(times, ranks_only=True, level=MINOR_LEVEL) if times else None
-    return Claims(end, speed, elsewhere, controlled(ends))
+    return end, speed, elsewhere, controlled(ends)
 
 
 def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
-    """Every strategy against those controls of it that were run too.
+    """Every strategy against those controls of it that were run too
+    (`surrogate_nas.strategies.controls_of`).
 
     Args:
         ends: How runs end, as `ends_of` gives it.
+
+    Returns:
+        ``name``, the strategy; ``p``, exact, two-sided, of the signed ranks of paired runs, after
+        Holm's correction over all pairs of the study; in how many pairs it ends ``better`` than the
+        control, ``ties`` with it, or ends ``worse``; and the ``control``, such as ``blind:NAME``.
     """
-    pairs = [_against(name, one, ends) for name in ends for one in controls_of(name) if one in ends]
-    corrected = holm([pair.p for pair in pairs])
-    return [replace(pair, p=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
-
-
-def _against(name: str, control: str, ends: Mapping[str, Sequence[Values]]) -> ControlPair:
-    ranks = [signed_ranks(one) for one in paired(ends[name], ends[control])]
-    signs = np.concatenate([np.sign(one) for one in ranks])
-    p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
-    better, ties, worse = (int((signs == sign).sum()) for sign in (1, 0, -1))
-    return ControlPair(name, p, better=better, ties=ties, worse=worse, control=control)
+    pairs: list[ControlPair] = []
+    both = [(name, control) for name in ends for control in controls_of(name) if control in ends]
+    for name, control in both:
+        ranks = [signed_ranks(one) for one in paired(ends[name], ends[control])]
+        p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
+        signs = np.sign(np.concatenate(ranks))
+        counts = {
+            word: int((signs == sign).sum())
+            for word, sign in (("better", 1), ("ties", 0), ("worse", -1))
+        }
+        pairs.append({"name": name, "p": p, **counts, "control": control})
+    corrected = holm([pair["p"] for pair in pairs])
+    return [pair | {"p": float(p)} for pair, p in zip(pairs, corrected, strict=True)]
 
 
 def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:

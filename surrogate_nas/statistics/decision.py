@@ -61,24 +61,21 @@ SHARE_ALIKE = 0.2
 """
 MARGIN = 0.05
 """... and if, at 95 %, their mean normalised regrets differ by no more."""
+# Of a difference; what is below is the order of sums
 _DIGITS = 12
-"""Of a difference; what is below is the order of sums."""
+_NOTHING = 10.0**-_DIGITS
 _NORMAL = NormalDist()
+# Of more differing runs a p-value is the normal approximation's, which then errs by less than a
+# hundredth of it
 _EXACT = 1_000
-"""Of more differing runs a p-value is the normal approximation's, which then errs by less than a
-hundredth of it.
-"""
+# With fewer on some problem the runs of all problems are one sample; with fewer in all there is
+# no interval
 _FEWEST_RUNS = 3
-"""With fewer on some problem the runs of all problems are one sample; with fewer in all there is no
-interval.
-"""
+# From fewer runs that differ, nothing can be said about the number of runs that would be needed
 _FEWEST_DIFFERING = 3
-"""From fewer runs that differ, nothing can be said about the number of runs that would be
-needed.
-"""
 _SMALL_P = 0.2
+# Between these p-values the number of runs that are needed cannot be told
 _LARGE_P = 0.5
-"""Between these p-values the number of runs that are needed cannot be told."""
 
 Statement = Literal["decided", "most runs", "split", "same", "equal", "open"]
 """What is said of a leader and a rival:
@@ -123,12 +120,8 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
         >>> flip_p([np.array([2, 4, 6, 8, 10, 12])]), flip_p([np.array([2, -4])])
         (0.03125, 1.0)
     """
-    signed = (
-        np.concatenate([np.asarray(part, dtype=np.int64).reshape(-1) for part in ranks])
-        if ranks
-        else np.zeros(0)
-    )
-    steps = np.abs(signed[signed != 0]).astype(np.int64)
+    signed = np.concatenate([np.zeros(0, np.int64), *ranks])
+    steps = np.abs(signed[signed != 0])
     total = int(signed.sum())
     if total <= 0 or not len(steps):
         return 1.0
@@ -467,114 +460,85 @@ def decide_few(
     if not candidates or min(map(len, values.values())) < 2:
         raise UserError("To decide takes a candidate, and two trainings or more of each cell.")
     means = {name: float(np.mean(of)) for name, of in values.items()}
-    order = sorted(candidates, key=means.__getitem__)
-    leader = order[0]
-    within = _Within.of(values)
+    leader, *others = sorted(candidates, key=means.__getitem__)
+    about = {name: np.asarray(of) - np.mean(of) for name, of in values.items()}
     level = LEVEL / len(candidates)
     mean = means[leader]
-    alone = within.error(leader)
-    interval = _student(mean, alone, within.freedom, level)
-    rival = reference or next(iter(order[1:]), None)
+    error, freedom = _scatter(about, leader)
+    interval, _ = _student(mean, error, freedom, level)
+    rival = reference or next(iter(others), None)
     if rival is None:
         return FewDecision(leader, mean, interval)
-    if paired:
-        within = within.without_seeds()
+    lost = 0.0
+    if paired and (rest := _without_seeds(about)) is not None:
+        about, lost = rest, 1 / len(about)
+    difference = means[rival] - mean
+    error, freedom = _scatter(about, leader, rival, lost=lost)
     if reference is None:
         level = LEVEL
-    difference = means[rival] - mean
-    error = within.error(leader, rival)
-    ends = _student(difference, error, within.freedom, level)
-    p = _student_p(difference, error, within.freedom)
+    ends, p = _student(difference, error, freedom, level)
     needed = None
-    is_open = ends[0] <= 0 <= ends[1]
-    if is_open and p < 1:
+    if ends[0] <= 0 <= ends[1] and p < 1:
         runs = min(len(values[name]) for name in (leader, rival))
         needed = _needed_runs(p, runs, level, runs + 1)
     return FewDecision(leader, mean, interval, rival, difference, ends, p, needed)
 
 
-@dataclass(frozen=True)
-class _Within:
-    """How trainings scatter within cells.
+def _without_seeds(about: Mapping[str, Values]) -> dict[str, Values] | None:
+    """Deviations without what a seed does to all cells alike; None where that is not significant.
 
-    Attributes:
+    Args:
+        about: By cell its values minus their mean, shape ``(n,)``, whose places are seeds.
+    """
+    from scipy.special import fdtrc
+
+    every = np.array(list(about.values()))
+    cells, seeds = every.shape
+    by_seed = every.mean(axis=0)
+    rest = every - by_seed
+    noise = float((rest**2).sum()) / (cells - 1)
+    shared = cells * float((by_seed**2).sum())
+    # both sums are over (seeds - 1) degrees of freedom, times cells - 1 of the rest
+    freedom = seeds - 1
+    is_shared = shared > 0 and (
+        noise <= 0 or float(fdtrc(freedom, freedom * (cells - 1), shared / noise)) <= LEVEL
+    )
+    return dict(zip(about, rest, strict=True)) if is_shared else None
+
+
+def _scatter(about: Mapping[str, Values], *cells: str, lost: float = 0.0) -> tuple[float, float]:
+    """The standard error of the mean of a cell, or of the difference of two, and the degrees of
+    freedom of the pooled variance, by Satterthwaite.
+
+    Args:
         about: By cell its values minus their mean, shape ``(n,)``.
+        cells: Of all.
         lost: The share of the degrees of freedom that what was taken out took.
     """
-
-    about: Mapping[str, Values]
-    lost: float = 0.0
-
-    @classmethod
-    def of(cls, values: Mapping[str, Values]) -> _Within:
-        """By the values of each cell."""
-        return cls({name: np.asarray(of) - np.mean(of) for name, of in values.items()})
-
-    def without_seeds(self) -> _Within:
-        """Without what a seed does to all cells alike, if that is significant; of values whose
-        places are seeds.
-        """
-        from scipy.special import fdtrc
-
-        every = np.array(list(self.about.values()))
-        cells, seeds = every.shape
-        by_seed = every.mean(axis=0)
-        rest = every - by_seed
-        noise = float((rest**2).sum()) / (cells - 1)
-        shared = cells * float((by_seed**2).sum())
-        # both sums are over (seeds - 1) degrees of freedom, times cells - 1 of the rest
-        freedom = seeds - 1
-        if shared <= 0 or (
-            noise > 0 and float(fdtrc(freedom, freedom * (cells - 1), shared / noise)) > LEVEL
-        ):
-            return self
-        return _Within(dict(zip(self.about, rest, strict=True)), 1 / cells)
-
-    @property
-    def _sums(self) -> Values:
-        return np.array([float((of**2).sum()) for of in self.about.values()])
-
-    @property
-    def _counts(self) -> Values:
-        return np.array([(len(of) - 1) * (1 - self.lost) for of in self.about.values()])
-
-    @property
-    def freedom(self) -> float:
-        """The degrees of freedom of the pooled variance, by Satterthwaite."""
-        sums = self._sums
-        squares = float((sums**2 / self._counts).sum())
-        return float(sums.sum()) ** 2 / squares if squares > 0 else float(self._counts.sum())
-
-    def error(self, *cells: str) -> float:
-        """The standard error of a mean, or of the difference of two."""
-        pooled = float(self._sums.sum() / self._counts.sum())
-        about = [self.about[name] for name in cells]
-        together = sum(1 / len(of) for of in about) * pooled
-        if self.lost and len(about) == 2:
-            own = float(np.var(about[0] - about[1], ddof=1)) / len(about[0])
-        else:
-            own = sum(float(np.var(of, ddof=1)) / len(of) for of in about)
-        return math.sqrt(max(together, own))
+    sums = np.array([float((of**2).sum()) for of in about.values()])
+    counts = np.array([(len(of) - 1) * (1 - lost) for of in about.values()])
+    squares = float((sums**2 / counts).sum())
+    freedom = float(sums.sum()) ** 2 / squares if squares > 0 else float(counts.sum())
+    chosen = [about[name] for name in cells]
+    together = sum(1 / len(of) for of in chosen) * float(sums.sum() / counts.sum())
+    if lost and len(chosen) == 2:
+        own = float(np.var(chosen[0] - chosen[1], ddof=1)) / len(chosen[0])
+    else:
+        own = sum(float(np.var(of, ddof=1)) / len(of) for of in chosen)
+    return math.sqrt(max(together, own)), freedom
 
 
 def _student(
-    value: float,
-    error: float,
-    freedom: float,
-    level: float,
-) -> tuple[float, float]:
-    from scipy.special import stdtrit
+    value: float, error: float, freedom: float, level: float
+) -> tuple[tuple[float, float], float]:
+    """The interval of a value, and the two-sided p-value of its being 0."""
+    from scipy.special import stdtr, stdtrit
 
     half = error * float(stdtrit(freedom, 1 - level / 2))
-    return value - half, value + half
-
-
-def _student_p(difference: float, error: float, freedom: float) -> float:
-    from scipy.special import stdtr
-
-    if error <= 10.0**-_DIGITS:
-        return 1.0 if abs(difference) <= 10.0**-_DIGITS else 0.0
-    return 2 * float(stdtr(freedom, -abs(difference) / error))
+    p = 1.0 if abs(value) <= _NOTHING else 0.0
+    if error > _NOTHING:
+        p = 2 * float(stdtr(freedom, -abs(value) / error))
+    return (value - half, value + half), p
 
 
 def standings(values: Mapping[str, Sequence[Values]]) -> list[str]:
@@ -667,9 +631,9 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
     centred = every - np.repeat(means, sizes)
     variances = np.add.reduceat(centred**2, starts) / ((counts - 1) * counts)
     error = float(np.sqrt(variances.sum())) / len(samples)
-    if error <= 10.0**-_DIGITS:
-        is_nothing = abs(difference) <= 10.0**-_DIGITS
-        return MeanDifference(difference, (difference, difference), 1.0 if is_nothing else 0.0)
+    if error <= _NOTHING:
+        p = 1.0 if abs(difference) <= _NOTHING else 0.0
+        return MeanDifference(difference, (difference, difference), p)
     freedom = float(variances.sum() ** 2 / (variances**2 / (counts - 1)).sum())
     cubes = np.add.reduceat(centred**3, starts) / ((counts - 1) * (counts - 2) * counts)
     skewness = float(cubes.sum()) / (len(samples) * error) ** 3
@@ -770,15 +734,13 @@ def detectable(one: Sequence[Values], other: Sequence[Values]) -> float | None:
 
 
 def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
+    """One of the strategies that are equal in every run, each with the others."""
     classes: dict[str, list[str]] = {}
     for name, of in values.items():
         for other, same in classes.items():
-            if all(
-                len(a) == len(b) and not np.round(difference, _DIGITS).any()
-                for a, b, difference in zip(
-                    of, values[other], paired(of, values[other]), strict=True
-                )
-            ):
+            lengths = [list(map(len, runs)) for runs in (of, values[other])]
+            differences = np.concatenate(paired(of, values[other])).round(_DIGITS)
+            if lengths[0] == lengths[1] and not differences.any():
                 same.append(name)
                 break
         else:
@@ -853,19 +815,16 @@ class _Differences:
         ranks = _ranks(differences, spaces)
         finite = _without_infinite(differences)
         if spaces is None:
-            return cls(ranks, _rounded(np.concatenate(differences)), finite)
+            return cls(ranks, np.concatenate(differences).round(_DIGITS), finite)
         means = [float(d.mean()) if len(d) else 0.0 for d in finite]
-        return cls(ranks, _rounded(by_space(differences, spaces)), [_space_means(means, spaces)])
+        signs = by_space(differences, spaces).round(_DIGITS)
+        return cls(ranks, signs, [_space_means(means, spaces)])
 
 
 def _ranks(differences: Sequence[Values], spaces: Sequence[str] | None) -> list[NDArray[np.int64]]:
     if spaces is None:
         return _weighted(differences)
     return [signed_ranks(by_space(differences, spaces))]
-
-
-def _rounded(differences: Values) -> Values:
-    return np.asarray(np.round(differences, _DIGITS), dtype=np.float64)
 
 
 def _without_infinite(differences: Sequence[Values]) -> list[Values]:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,11 @@ Regrets = Mapping[str, Values]
 RESAMPLES = 1000
 """Of the runs on every problem."""
 _RESAMPLES = 10_000
+# Runs whose mean is as good as normal
 _MANY = 1_000
-"""Runs whose mean is as good as normal."""
 _NORMAL = NormalDist()
+# Numbers of a resample that are in memory at a time
 _BLOCK = 2_000_000
-"""Numbers of a resample that are in memory at a time."""
 _CUT = 0.25
 
 
@@ -80,14 +81,9 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     if n >= _MANY:
         half = _NORMAL.inv_cdf(1 - LEVEL / 2) * samples.std(axis=0) / math.sqrt(n)
         return samples.mean(axis=0) - half, samples.mean(axis=0) + half
-    return ends(np.concatenate([weights @ samples for weights in _weights(n, seed)]))
-
-
-def _weights(n: int, seed: int) -> Iterable[Values]:
-    """The shares of rows in every resample, in blocks; those of few rows are kept for the next
-    sample of as many.
-    """
-    return _cached_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
+    # those of few rows are kept for the next sample of as many
+    weights = _cached_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
+    return ends(np.concatenate([block @ samples for block in weights]))
 
 
 @lru_cache(maxsize=2)
@@ -96,6 +92,7 @@ def _cached_weights(n: int, seed: int) -> list[Values]:
 
 
 def _blocks(n: int, seed: int) -> Iterator[Values]:
+    """The shares of rows in every resample, in blocks."""
     rng = np.random.default_rng(seed)
     size = max(min(_BLOCK // n, _RESAMPLES), 1)
     for start in range(0, _RESAMPLES, size):
@@ -198,37 +195,24 @@ def signed_rank(advantage: Values) -> tuple[float, float]:
     return flip_p([ranks if total > 0 else -ranks]), total / int(np.abs(ranks).sum())
 
 
-class Resampling:
-    """How often each run of one problem is drawn in every resample, by the number of runs alone.
+@lru_cache(maxsize=4)
+def resampled(problem: int, runs: int) -> Values:
+    """The share of each of so many runs in every resample, shape ``(resamples, runs)``; each
+    problem, known by its place, has its own stream.
 
     Example:
-        >>> Resampling(0).weights(5).sum(axis=1)[:3].round(9).tolist()
+        >>> resampled(0, 5).sum(axis=1)[:3].round(9).tolist()
         [1.0, 1.0, 1.0]
     """
+    rng = np.random.default_rng([problem, runs])
+    return rng.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES) / runs
 
-    def __init__(self, problem: int) -> None:
-        """Name the problem by its place, so that each has its own stream."""
-        self._problem = problem
-        self._weights: dict[int, Values] = {}
 
-    def weights(self, runs: int) -> Values:
-        """The share of each of so many runs in every resample, shape ``(resamples, runs)``."""
-        if runs not in self._weights:
-            rng = np.random.default_rng([self._problem, runs])
-            self._weights[runs] = (
-                rng.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES) / runs
-            )
-        return self._weights[runs]
-
-    def means(self, samples: Regrets) -> Values:
-        """The resampled means of all strategies, shape ``(strategies, resamples, points)``; equal
-        ones stay equal.
-        """
-        return np.array([(self.weights(len(runs)) @ runs).round(12) for runs in samples.values()])
-
-    def indices(self, runs: int) -> NDArray[np.intp]:
-        """The runs themselves instead of their shares, shape ``(resamples, runs)``."""
-        return np.random.default_rng([self._problem, runs]).integers(runs, size=(RESAMPLES, runs))
+def resampled_means(problem: int, samples: Regrets) -> Values:
+    """The resampled means of all strategies, shape ``(strategies, resamples, points)``; equal ones
+    stay equal.
+    """
+    return np.array([(resampled(problem, len(r)) @ r).round(12) for r in samples.values()])
 
 
 def ranks(means: Values) -> Values:
@@ -257,95 +241,54 @@ class Ranks:
     mean: Values
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two strategies over all problems.
-
-    Attributes:
-        test: Over problems: on how many each has the lower mean regret, effect, Wilcoxon's p with
-            Holm's correction.
-        difference: The first one's mean normalised regret minus the second one's, averaged over
-            problems.
+def aggregates(problems: Sequence[Regrets]) -> list[dict[str, Any]]:
+    """Every strategy's normalised regret at the end of the budget over all runs on all problems:
+    ``regret_iqm`` with its 95 % interval ``regret_ci95``, None where there is one run of each
+    problem, ``regret_mean`` and ``regret_median``.
     """
-
-    test: PairedTest
-    difference: float
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """One strategy's normalised regret at the end of the budget, over all runs on all problems.
-
-    Attributes:
-        strategy: Its name.
-        iqm: The interquartile mean.
-        ci95: The 95 % interval of it; None where there is one run of each problem.
-        mean: Of all runs.
-        median: Of all runs.
-    """
-
-    strategy: str
-    iqm: float
-    ci95: tuple[float, float] | None
-    mean: float
-    median: float
-
-
-def aggregates(problems: Sequence[Regrets]) -> list[Aggregate]:
-    """Every strategy's regret at the end, over all problems."""
     all_aggregates = []
     for name in problems[0]:
         samples = [runs[name] for runs in problems]
-        drawn = [runs[Resampling(number).indices(len(runs))] for number, runs in enumerate(samples)]
+        drawn = [
+            np.random.default_rng([number, len(runs)]).choice(runs, (RESAMPLES, len(runs)))
+            for number, runs in enumerate(samples)
+        ]
         every = np.concatenate(samples)
-        ci95 = None
-        if max(map(len, samples)) > 1:
-            low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
-            ci95 = float(low), float(high)
-        iqm = float(middle_mean(every))
-        all_aggregates.append(
-            Aggregate(name, iqm, ci95, float(every.mean()), float(np.median(every)))
-        )
+        low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
+        aggregate = {
+            "regret_iqm": float(middle_mean(every)),
+            "regret_ci95": (float(low), float(high)) if max(map(len, samples)) > 1 else None,
+            "regret_mean": float(every.mean()),
+            "regret_median": float(np.median(every)),
+        }
+        all_aggregates.append(aggregate)
     return all_aggregates
 
 
-@dataclass(frozen=True)
-class Improvement:
-    """How probably a run of one strategy ends better than a run of another on the same problem.
-
-    Attributes:
-        first: The one.
-        second: The other.
-        probability: That the first ends with the lower regret, a tie counting half; the mean over
-            the problems.
-        ci95: The 95 % interval of it; None where there is one run of each problem.
-    """
-
-    first: str
-    second: str
-    probability: float
-    ci95: tuple[float, float] | None
+Improvement = tuple[float, tuple[float, float] | None]
+"""How probably a run of one strategy ends better than a run of another on the same problem, a tie
+counting half, as the mean over the problems, and the 95 % interval of that; None where there is one
+run of each problem.
+"""
 
 
 def improvements(problems: Sequence[Regrets]) -> list[Improvement]:
     """The probabilities of improvement of all pairs, by the regrets at the end."""
     pairs = list(itertools.combinations(problems[0], 2))
-    total = {pair: 0.0 for pair in pairs}
-    resampled: dict[tuple[str, str], Values] = {pair: np.zeros(()) for pair in pairs}
+    total = dict.fromkeys(pairs, 0.0)
+    drawn: dict[tuple[str, str], Values] = {pair: np.zeros(RESAMPLES) for pair in pairs}
     for number, runs in enumerate(problems):
-        resampling = Resampling(number)
         for pair in pairs:
             a, b = (runs[name].round(12) for name in pair)
             better = (a[:, None] < b) + 0.5 * (a[:, None] == b)
             total[pair] += float(better.mean())
-            drawn = resampling.weights(len(a)) @ better
-            resampled[pair] = resampled[pair] + (drawn * resampling.weights(len(b))).sum(axis=1)
-    n = len(problems)
-    all_improvements = []
-    for one, other in pairs:
-        ci95 = None
-        if any(len(runs[name]) > 1 for runs in problems for name in (one, other)):
-            low, high = ends(resampled[one, other] / n)
-            ci95 = float(low), float(high)
-        all_improvements.append(Improvement(one, other, total[one, other] / n, ci95))
-    return all_improvements
+            weights = resampled(number, len(a)), resampled(number, len(b))
+            drawn[pair] += (weights[0] @ better * weights[1]).sum(axis=1)
+    every = []
+    for pair in pairs:
+        low, high = ends(drawn[pair] / len(problems))
+        is_single = all(len(runs[name]) == 1 for runs in problems for name in pair)
+        every.append(
+            (total[pair] / len(problems), None if is_single else (float(low), float(high)))
+        )
+    return every

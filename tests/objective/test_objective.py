@@ -386,9 +386,9 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
         == nothing.best_by_score
         == analog.space[int(analog.column("digital_error").argmin())]
     )
-    assert "λ changes nothing" in nothing.sentences()[0]
+    assert "λ changes nothing" in nothing.sentences[0]
     assert (drowned.changes_nothing, drowned.drowns) == (False, True)
-    assert "R drowns L" in drowned.sentences()[0]
+    assert "R drowns L" in drowned.sentences[0]
     assert analog.column("params")[drowned.best_by_score.index] == analog.column("params").min()
     assert limited.feasible_share == pytest.approx((analog.column("params") <= 100000).mean())
     assert not limited.changes_nothing, "there is no λ"

@@ -386,14 +386,14 @@ def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) ->
 
 def test_a_path_over_lambda_is_read_again_and_exported(path: Path, snas: Snas) -> None:
     again = read_lambda_path(path)
-    assert [step.value for step in again.steps] == [0.05, 0.5]
+    assert [step.key for step in again.steps] == [0.05, 0.5]
     out = path / "export"
     assert snas("export", "csv", path).code == snas("export", "latex", path).code == 0
     trials = read_csv(out / "csv" / "trials.csv")
     assert trials.groupby("lambda").size().to_dict() == {0.05: 24, 0.5: 24}
     rows = rows_of((out / "latex" / "regret.tex").read_text())
     for step in again.steps:
-        (cell,) = rows[f"{step.value:g}"]
+        (cell,) = rows[f"{step.key:g}"]
         assert float(re.findall(r"\d+\.\d+", cell)[0]) == pytest.approx(
             step.mean_regrets["random"], abs=5e-4
         )

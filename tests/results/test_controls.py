@@ -51,11 +51,14 @@ def ends(runs: int, **means: float) -> dict[str, list[np.ndarray]]:
 def test_the_verdict_tells_it_from_each_and_corrects_for_their_number() -> None:
     made = ends(10, it=0.0, blind=0.0, alone=0.5, mutation=-0.5)
     blind, alone, mutation = controlled(made)
-    assert (alone.better, alone.worse) == (10, 0) and (mutation.better, mutation.worse) == (0, 10)
-    assert alone.p == mutation.p == pytest.approx(3 * 2**-9)
-    assert blind.p > 0.05
+    assert (alone["better"], alone["worse"]) == (10, 0) and (
+        mutation["better"],
+        mutation["worse"],
+    ) == (0, 10)
+    assert alone["p"] == mutation["p"] == pytest.approx(3 * 2**-9)
+    assert blind["p"] > 0.05
     (alone,) = controlled({name: made[name] for name in (NAME, ALONE)})
-    assert alone.p == pytest.approx(2**-9)
+    assert alone["p"] == pytest.approx(2**-9)
     assert controlled({name: made[name] for name in (ALONE, "random_mutation")}) == []
 
 
@@ -67,7 +70,7 @@ def test_a_program_like_its_controls_is_told_from_none_in_95_of_100_studies() ->
     for _ in range(1000):
         runs = np.maximum(rng.normal(size=(len(names), 12)) + rng.normal(size=12), -0.5)
         pairs = controlled({name: [runs[place]] for place, name in enumerate(names)})
-        told += min(pair.p for pair in pairs) <= 0.05
+        told += min(pair["p"] for pair in pairs) <= 0.05
     assert 10 <= told <= 50
 
 

@@ -84,7 +84,7 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> Non
     run_suite(other, tmp_path / "other")
     result = stored_suite(tmp_path / "one", against=[tmp_path / "other"])
     assert [p.name for p in result.problems] == ["w0.3"]
-    assert {account.strategy: account.runs for account in result.accounts} == {
+    assert {account["strategy"]: account["runs"] for account in result.accounts} == {
         "random": 3,
         "evolution": 3,
         "local_search": 2,

@@ -357,7 +357,7 @@ def test_what_was_given_up_was_not_found() -> None:
         "a", 1.0
     ).tolist() == [2, 4, 3]
     assert (problem.given_up("a"), problem.given_up("a", 1.0), problem.given_up("b")) == (1, 0, 0)
-    assert result.profile.solved.tolist() == [pytest.approx(2 / 3), 0]
+    assert result.solved == [pytest.approx(2 / 3), 0]
     (told,) = [said for said in result.verdict.sentences if "was evaluated" in said]
     assert (
         told.startswith("In 1 of 6 runs the optimum was evaluated, but noise")
@@ -422,27 +422,20 @@ def test_runtimes_ranks_and_probabilities_by_hand() -> None:
         0.5,
         2,
     ]
-    assert result.profile.solved.tolist() == [0.25, 0]
-    assert (
-        result.profile.share[:, 49].tolist() == [0, 0] and (result.profile.share[:, -1] > 0).all()
-    )
+    assert result.solved == [0.25, 0]
     assert result.ranks.mean[:, -1].tolist() == [1.25, 1.75] and result.ranks.mean[
         :, 0
     ].tolist() == [1.5, 1.5]
     assert ">a</td>" in result._repr_html_() and "2 strategies on 2 problems" in repr(result)
-    (improved,) = result.improvements
-    assert improved.probability == (0.75 + 0.5) / 2 and improved.ci95 is not None
-    assert improved.ci95[0] <= improved.probability <= improved.ci95[1]
-    assert [a.iqm for a in result.aggregates] == [0.875, 1] and result.aggregates[
-        0
-    ].mean == pytest.approx(6.5 / 8)
+    (pair,) = result.pairs
+    assert pair["probability"] == (0.75 + 0.5) / 2
+    low, high = pair["probability_ci95"]
+    assert low <= pair["probability"] <= high
+    assert [one["regret_iqm"] for one in result.aggregates] == [0.875, 1]
+    assert result.aggregates[0]["regret_mean"] == pytest.approx(6.5 / 8)
     account = result.accounts[0]
-    assert (account.runs, account.duplicates, account.simulated_seconds, account.queries) == (
-        8,
-        8,
-        16,
-        0,
-    )
+    spent = ("runs", "duplicates", "simulated_seconds", "queries")
+    assert [account[column] for column in spent] == [8, 8, 16, 0]
 
 
 BESIDE = """
@@ -499,7 +492,7 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     ] * 2
     problems = [Problem("one", bench, "valid_loss", cells=11)]
     result = run_suite(Suite("beside", "Beside", problems, [Entry(mine, 2)]))
-    assert result.profile.solved.tolist() == [float(found)]
+    assert result.solved == [float(found)]
 
 
 def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Snas) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.results.api import compare
-from surrogate_nas.results.verdict import Figures, Verdict, claims_of, verdict_of
+from surrogate_nas.results.verdict import Verdict, claims_of, verdict_of
 from surrogate_nas.statistics.decision import MINOR_LEVEL, decide
 from surrogate_nas.statistics.summaries import Summary
 from tests.golden import studies
@@ -116,10 +116,11 @@ def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(
 def test_all_claims_of_a_study_share_one_level() -> None:
     """Speed and baselines have what the ends leave, and other problems need that these decide."""
     same = [np.arange(8.0)] * 8
-    found = claims_of({"a": same, "blind:a": same}, {"a": same, "blind:a": same}, list("stuvwxyz"))
-    assert found.speed is not None and found.elsewhere is not None and found.controls
-    assert found.speed.level == MINOR_LEVEL and found.elsewhere.level == found.end.level
-    assert found.end.level + found.speed.level + MINOR_LEVEL == pytest.approx(0.05)
+    ends = {"a": same, "blind:a": same}
+    end, speed, elsewhere, controls = claims_of(ends, ends, list("stuvwxyz"))
+    assert speed is not None and elsewhere is not None and controls
+    assert speed.level == MINOR_LEVEL and elsewhere.level == end.level
+    assert end.level + speed.level + MINOR_LEVEL == pytest.approx(0.05)
     # better in every space, but by ranks in too few of the runs: nothing is said of other problems
     runs = [np.zeros(1)] * 8, [np.ones(1)] * 8
     assert decide({"a": runs[0], "b": runs[1]}, list("stuvwxyz")).decided
@@ -198,7 +199,7 @@ def test_a_score_says_from_how_many_runs_it_is(
     runs: int, feasible: int, interval: tuple[float, float] | None, said: str
 ) -> None:
     result = made({"p": {"bo": steps(0.0)}})
-    figures = Figures(Summary(mean=0.25, std=0.0, iqm=0.25, ci95=interval), runs, feasible)
+    figures = Summary(mean=0.25, std=0.0, iqm=0.25, ci95=interval), runs, feasible
     verdict = verdict_of(["bo"], result.problems, figures={"bo": figures})
     assert said in verdict.sentences
 

@@ -15,7 +15,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Draw
 from surrogate_nas.results.api import read_comparison, run_suite
-from surrogate_nas.results.overtuning import OvertuningSummary, overtuning, summarise_overtuning
+from surrogate_nas.results.curves import Overtuning, overtuning
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import EnumerableChoiceSpace, Request
@@ -172,17 +172,18 @@ def test_what_is_reported_is_the_mean_of_what_the_search_chose(
 def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick() -> None:
     """By hand: the picks of three runs by their true scores."""
     runs = [np.array(picks) for picks in ([8.0, 4.0, 5.0], [8.0, 4.0, 2.0], [4.0, 4.0, 6.0])]
-    assert [overtuning(picks) for picks in runs] == [(1.0, 0.25), (0.0, 0.0), (2.0, None)]
-    found = summarise_overtuning(runs)
-    assert found == OvertuningSummary(
+    assert [overtuning([picks]).median_relative for picks in runs] == [0.25, None, None]
+    assert [overtuning([picks]).mean_loss for picks in runs] == [1.0, 0.0, 2.0]
+    found = overtuning(runs)
+    assert found == Overtuning(
         share=pytest.approx(2 / 3),
         mean_loss=1.0,
         median_relative=0.25,
         worse_than_first=pytest.approx(1 / 3),
     )
-    rounded = summarise_overtuning(runs, rounding=1.0)
+    rounded = overtuning(runs, rounding=1.0)
     assert rounded is not None and rounded.share == pytest.approx(1 / 3)
-    assert summarise_overtuning([]) is None
+    assert overtuning([]) is None
 
 
 def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(

@@ -25,12 +25,12 @@ from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import (
     Anytime,
-    Resampling,
     Run,
     Study,
     Values,
     ends,
     final_questions,
+    resampled_means,
     shared_cells,
     values_of,
 )
@@ -248,7 +248,7 @@ def regret_along_the_budget(study: Study) -> Section | None:
         high = mean
         if name in banded:
             drawn = [
-                Resampling(i).means({name: by_name[name]})[0] for i, by_name in enumerate(samples)
+                resampled_means(i, {name: by_name[name]})[0] for i, by_name in enumerate(samples)
             ]
             low, high = ends(np.mean(drawn, axis=0))
         curves[name] = Curve(100 * fractions, mean, low, high)

@@ -16,7 +16,6 @@ from surrogate_nas.report.reading import (
     Study,
     best_cells,
     final_questions,
-    value_of,
     values_of,
 )
 from surrogate_nas.report.style import Style
@@ -108,24 +107,31 @@ def card(
 
 def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
     benchmark = comparison.objective.benchmark
-    pairs: _Pairs = []
-    for name, value in trial.values.items():
-        pairs.append((name, natural(value, benchmark.metric(name.partition("[")[0]).unit)))
-    known = {metric.name for metric in benchmark.metrics}
-    for name in _ALWAYS:
-        if name in known and name not in trial.values and not benchmark.is_dear(name):
-            value = values_of(benchmark, benchmark.question(name), [trial.cell])[0]
-            pairs.append((name, natural(float(value), benchmark.metric(name).unit)))
-    return pairs
+    known = {metric.name for metric in benchmark.metrics} - trial.values.keys()
+    always = [name for name in _ALWAYS if name in known and not benchmark.is_dear(name)]
+    values = dict(trial.values) | {
+        name: float(values_of(benchmark, benchmark.question(name), [trial.cell])[0])
+        for name in always
+    }
+    return [
+        (name, natural(value, benchmark.metric(name.partition("[")[0]).unit))
+        for name, value in values.items()
+    ]
 
 
 def _final(comparison: Comparison, trial: Trial) -> _Pairs:
     benchmark = comparison.objective.benchmark
-    pairs: _Pairs = []
     questions = final_questions(comparison.objective)
-    for question in questions[:_MOST_FINAL]:
-        value = value_of(benchmark, question, trial)
-        pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))
+    pairs: _Pairs = [
+        (
+            str(question),
+            natural(
+                float(values_of(benchmark, question, [trial.cell])[0]),
+                benchmark.metric(question.metric).unit,
+            ),
+        )
+        for question in questions[:_MOST_FINAL]
+    ]
     if len(questions) > _MOST_FINAL:
         pairs.append(("further", f"{len(questions) - _MOST_FINAL} (see snas query)"))
     return pairs

@@ -17,11 +17,11 @@ from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Scal
 from surrogate_nas.report.reading import (
     TARGET,
     ProblemResult,
-    Resampling,
     Study,
     Values,
     ends,
     joined,
+    resampled_means,
 )
 from surrogate_nas.report.style import Style, plain
 
@@ -116,7 +116,7 @@ def ranking_of(study: Study) -> Ranking | None:
         dict(
             zip(
                 order,
-                Resampling(i).means({name: p.at(name)[:, None] * unit for name in order})[:, :, 0],
+                resampled_means(i, {name: p.at(name)[:, None] * unit for name in order})[:, :, 0],
                 strict=True,
             )
         )
@@ -179,34 +179,34 @@ def _heading(study: Study, ranking: Ranking) -> str:
 
 
 def _caption(ranking: Ranking) -> str:
+    front, several = ranking.front, ranking.several
     exact = all(problem.reference.exact for problem in ranking.problems)
     above = "the optimum" if exact else "the best score of all runs (the optimum is unknown)"
-    text = (
-        "Mean regret; 0: the optimum, 1: the expected regret of random sampling"
-        if ranking.several
-        else f"Score above {above}"
-    )
-    text = "The share of the front’s hypervolume that is missed" if ranking.front else text
-    text += ". Mark and bar: mean and 95 % bootstrap interval; ticks: runs"
-    text += ", drawn at the edge if they lie beyond it" if ranking.several else ""
-    if any(problem.noise is not None for problem in ranking.problems):
-        text += "; grey: the effect of retraining a cell"
-    text += (
-        "; dotted: random sampling." if exact and not ranking.front and not ranking.several else "."
-    )
-    if any(entry.alike for entry in ranking.entries):
-        text += (
+    has_noise = any(problem.noise is not None for problem in ranking.problems)
+    traces = [t for p in ranking.problems for e in ranking.entries for t in p.traces[e.name]]
+    parts = (
+        (front, "The share of the front’s hypervolume that is missed"),
+        (
+            several and not front,
+            "Mean regret; 0: the optimum, 1: the expected regret of random sampling",
+        ),
+        (not several and not front, f"Score above {above}"),
+        (True, ". Mark and bar: mean and 95 % bootstrap interval; ticks: runs"),
+        (several, ", drawn at the edge if they lie beyond it"),
+        (has_noise, "; grey: the effect of retraining a cell"),
+        (exact and not front and not several, "; dotted: random sampling"),
+        (True, "."),
+        (
+            any(entry.alike for entry in ranking.entries),
             " The vertical bar joins the leader with the strategies that are not significantly"
-            " worse."
-        )
-    if any(
-        trace.failure or trace.found_nothing
-        for p in ranking.problems
-        for e in ranking.entries
-        for trace in p.traces[e.name]
-    ):
-        text += " A run that failed or found no feasible cell counts as one random feasible cell."
-    return text
+            " worse.",
+        ),
+        (
+            any(trace.failure or trace.found_nothing for trace in traces),
+            " A run that failed or found no feasible cell counts as one random feasible cell.",
+        ),
+    )
+    return "".join(text for holds, text in parts if holds)
 
 
 def _draw(width: float, ranking: Ranking) -> Canvas:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective, Scores
-from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import (
@@ -142,42 +141,38 @@ def nearness(study: Study) -> Section | None:
     if plane is None:
         return None
     two = study.comparison.objective.parts == 2
-    exact_one = plane.points is not None
-    which = "the exact front" if exact_one else "the front of all runs"
-    sentences = [
-        f"{plane.axes[0].label} against"
-        f" {plane.axes[1].label}{' (log)' if plane.logarithmic else ''}."
-    ]
-    if not two:
-        sentences.append(
-            "The first two of several objectives are shown; a point that looks dominated may be the"
-            " best in another one."
-        )
-    sentences.append(f"Black: {which}, {plural(len(plane.front), 'point')}.")
-    sentences.append(
-        "Coloured line: attained by half of the runs; band: best to worst run; filled marks: points"
-        " of the front that were found."
-    )
-    if exact_one:
-        sentences.append(
-            f"Grey: all {len(plane.points if plane.points is not None else ()):,} feasible cells."
-        )
-    if plane.beyond:
-        sentences.append(
-            f"{plural(plane.beyond, 'point')} of the front {'lies' if plane.beyond == 1 else 'lie'}"
-            " outside the frame: cells that hardly learn, which do not count for any run."
-        )
-    picture = Picture(
-        "fronts",
-        " ".join(sentences),
-        partial(
-            _draw_fronts,
-            plane=plane,
-            study=study,
-            stairs=two,
+    which = "the front of all runs" if plane.points is None else "the exact front"
+    lies = "lies" if plane.beyond == 1 else "lie"
+    sentences = (
+        (
+            True,
+            f"{plane.axes[0].label} against"
+            f" {plane.axes[1].label}{' (log)' if plane.logarithmic else ''}.",
         ),
-        WIDE,
+        (
+            not two,
+            "The first two of several objectives are shown; a point that looks dominated may be the"
+            " best in another one.",
+        ),
+        (True, f"Black: {which}, {plural(len(plane.front), 'point')}."),
+        (
+            True,
+            "Coloured line: attained by half of the runs; band: best to worst run; filled marks:"
+            " points of the front that were found.",
+        ),
+        (
+            plane.points is not None,
+            f"Grey: all {len(plane.points if plane.points is not None else ()):,} feasible cells.",
+        ),
+        (
+            plane.beyond,
+            f"{plural(plane.beyond, 'point')} of the front {lies} outside the frame: cells that"
+            " hardly learn, which do not count for any run.",
+        ),
     )
+    caption = " ".join(text for holds, text in sentences if holds)
+    draw = partial(_draw_fronts, plane=plane, study=study, stairs=two)
+    picture = Picture("fronts", caption, draw, WIDE)
     return Section("Distance of each strategy to the front", [Figures([picture])])
 
 
@@ -452,12 +447,11 @@ def what_lambda_does(study: Study) -> Section | None:
     diagnosis = diagnose(objective)
     if diagnosis is None:
         return None
-    if all(term.is_loss for term in objective.terms):
-        sentences = diagnosis.sentences()
-        if not sentences or not objective.constraints:
-            return None
-        return Section("Limits", sentences, folded=True)
-    return Section("What λ does", diagnosis.sentences(), folded=True)
+    if not all(term.is_loss for term in objective.terms):
+        return Section("What λ does", diagnosis.sentences, folded=True)
+    if not diagnosis.sentences or not objective.constraints:
+        return None
+    return Section("Limits", diagnosis.sentences, folded=True)
 
 
 @section(10, "path")
@@ -498,17 +492,17 @@ def _draw_plane(width: float, study: Study) -> Canvas:
                 for loss, cost in traced.tolist():
                     canvas.mark(x(cost), y(loss), style, 8)
     named: list[Values] = []
-    for step in path.steps:
-        loss, cost = point = path.points[step.optimum]
+    for step, optimum in zip(path.steps, path.optima, strict=True):
+        loss, cost = point = path.points[optimum]
         canvas.line(ring(x(cost), y(loss), 5), colour="ink", width=1.4)
         if not named or np.abs((point - named[-1]) / span).max() > _APART:
-            canvas.text(x(cost) + 8, y(loss) - 6, exact(step.value), colour="ink")
+            canvas.text(x(cost) + 8, y(loss) - 6, step.problem.partition("-")[2], colour="ink")
             named.append(point)
     return canvas
 
 
 def _regrets(path: LambdaPath, name: str) -> Curve:
-    held = [(step.value, step.comparison.regrets(name)) for step in path.steps]
+    held = [(step.key, step.regrets(name)) for step in path.steps]
     values, samples = zip(*((value, each) for value, each in held if each is not None), strict=True)
     ends = np.array([interval(each[:, None]) for each in samples])[:, :, 0]
     return Curve(
