@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from surrogate_nas.benchmarks import reopen
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.numbers import plural
-from surrogate_nas.files import shipped
+from surrogate_nas.files import shipped, write_whole
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.files.journal import sealed, unsealed
 from surrogate_nas.files.regular import read_regular
@@ -53,11 +53,11 @@ _RUNS = "runs"
 _LONGEST_LINE = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _PLACE = rf"(?:{PROBLEMS}/[^/]+/)?"
+# The files of an archive beside its manifest
 _OWN = re.compile(
     rf"{re.escape(PLAN)}|{_PLACE}(?:{re.escape(DESCRIPTION)}|{_RUNS}/[^/]+\.jsonl"
     r"|files/[^/]+/\d+\.json|confirmed/[^/]+\.json|sources/[^/]+/[^/]+)"
 )
-"""The files of an archive beside its manifest."""
 
 
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
@@ -167,9 +167,8 @@ def create(
         description = store.read()
         tables[description["benchmark"]] = _table(description)
         for file, packed, whole in _files(store, runs):
-            member = f"{place}{file}"
-            members[member] = packed
-            files[member] = _digest_of(whole)
+            members[f"{place}{file}"] = packed
+            files[f"{place}{file}"] = _digest_of(whole)
     manifest = {
         **stamp("archive"),
         "name": name,
@@ -279,18 +278,19 @@ def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[st
         )
     for name, is_needed in names_of(store, runs).items():
         path = store.folder / name
-        if not is_needed and not path.is_file():
-            continue
-        try:
-            content = read_regular(path)
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(
-                f"{path} cannot be read ({reason}), and its runs were made with it: put it back,"
-                " or repeat the command that made the folder, which makes these runs again."
-            ) from error
-        packed = content if name not in roots else unsealed(content, roots[name])
-        yield name, packed, content if name not in roots else sealed(packed, roots[name])
+        if is_needed or path.is_file():
+            try:
+                content = packed = read_regular(path)
+            except OSError as error:
+                raise UserError(
+                    f"{path} cannot be read ({error.strerror or error}), and its runs were made"
+                    " with it: put it back, or repeat the command that made the folder, which makes"
+                    " these runs again."
+                ) from error
+            if name in roots:
+                packed = unsealed(content, roots[name])
+                content = sealed(packed, roots[name])
+            yield name, packed, content
 
 
 def _digest_of(content: bytes) -> ArchivedFile:
@@ -339,7 +339,7 @@ def unpack(path: Path, folder: Path) -> Archive:
     if first != MANIFEST:
         raise UserError(f"{path} is no archive of results: its first file is not {MANIFEST}.")
     archive = _parsed(path, written)
-    _write(folder / MANIFEST, written)
+    write_whole(folder / MANIFEST, written, lasting=False)
     wanted = dict(archive.files)
     stores: dict[Path, Store] = {}
     for name, packed in members:
@@ -349,7 +349,7 @@ def unpack(path: Path, folder: Path) -> Archive:
         content = _resealed(folder / name, packed, stores)
         if _digest_of(content) != told:
             raise UserError(f"{path}: {name} is not what {MANIFEST} says.")
-        _write(folder / name, content)
+        write_whole(folder / name, content, lasting=False)
     if wanted:
         raise UserError(f"{path} lacks {next(iter(wanted))!r:.120}, which {MANIFEST} names.")
     return archive
@@ -364,11 +364,6 @@ def without(folder: Path, path: Path, line: str) -> str:
         line: The message.
     """
     return line.replace(f"{folder}/", "").replace(str(folder), str(path))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 def _resealed(path: Path, packed: bytes, stores: dict[Path, Store]) -> bytes:
@@ -404,7 +399,7 @@ def shipped_archives() -> dict[str, Path]:
 
 @contextmanager
 def opened(
-    places: Iterable[str | Path],
+    places: Sequence[str | Path],
     *,
     objective: Objective | None = None,
 ) -> Iterator[list[Path]]:
@@ -417,32 +412,31 @@ def opened(
     Raises:
         UserError: There is no such place, or an archive cannot be read or has no such problem.
     """
-    with ExitStack() as stack:
+    if all(map(os.path.isdir, places)):
+        yield list(map(Path, places))
+        return
+    with TemporaryDirectory(prefix="snas-archive-") as made:
+        temporary = Path(made)
         folders = []
-        temporary = None  # made for the first archive: a command that is killed leaves it behind
         for number, place in enumerate(map(str, places)):
-            if os.path.isdir(place):
-                folders.append(Path(place))
-                continue
-            if temporary is None:
-                made = stack.enter_context(TemporaryDirectory(prefix="snas-archive-"))
-                temporary = Path(made)
-            path = file_of(place, temporary)
-            folder = temporary / str(number)
-            try:
-                archive = unpack(path, folder)
-                runs_of(folder)  # refuses what would take forever to read
-            except UserError as error:
-                raise UserError(without(folder, path, str(error))) from error
-            is_named = f"archive {archive.name}"
-            if objective is not None and archive.kind == "suite":
-                folder = _problem_of(archive, folder, objective)
-            named = temporary / is_named
-            if named.exists():
-                named = named.with_name(f"{is_named} {archive.digest[:8]}")
-            if named in folders:
-                raise UserError(f"The archive {archive.name} is given twice.")
-            folders.append(folder.rename(named))
+            folder = Path(place)
+            if not folder.is_dir():
+                path = file_of(place, temporary)
+                folder = temporary / str(number)
+                try:
+                    archive = unpack(path, folder)
+                    runs_of(folder)  # refuses what would take forever to read
+                except UserError as error:
+                    raise UserError(without(folder, path, str(error))) from error
+                if objective is not None and archive.kind == "suite":
+                    folder = _problem_of(archive, folder, objective)
+                named = temporary / f"archive {archive.name}"
+                if named.exists():
+                    named = named.with_name(f"{named.name} {archive.digest[:8]}")
+                if named in folders:
+                    raise UserError(f"The archive {archive.name} is given twice.")
+                folder = folder.rename(named)
+            folders.append(folder)
         yield folders
 
 

@@ -58,10 +58,10 @@ from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
 SHARE = 0.1
 """Of the runs of each strategy that are made again; at least one is."""
 _MOST_TOLD = 50
+# The largest budget in cells of a failed run that is made again
 _MOST_FAILED = 10_000
-"""The largest budget in cells of a failed run that is made again."""
+# How far recorded constants may differ, as a share of the larger or of 1
 _WITHIN = 1e-6
-"""How far recorded constants may differ, as a share of the larger or of 1."""
 
 Progress = Callable[[int, int], None]
 
@@ -131,6 +131,7 @@ class _Part:
         description: What it says that was compared.
         objective: On the table of this release.
         beginning: What the runs begin with, beside random cells.
+        budget, options: Of each run.
     """
 
     place: str
@@ -139,15 +140,8 @@ class _Part:
     description: Mapping[str, Any]
     objective: Objective
     beginning: Beginning
-
-    @property
-    def budget(self) -> Budget:
-        return Budget(**self.description["budget"])
-
-    @property
-    def options(self) -> Options:
-        described = self.description
-        return Options(**{name: described.get(name, usual) for name, usual in USUAL.items()})
+    budget: Budget
+    options: Options
 
     @property
     def has_one_worker(self) -> bool:
@@ -181,10 +175,10 @@ def verify(
             chosen = _chosen(runs, found, archive.digest, replay_all=replay_all)
             if replay_all and not chosen and found.valid:
                 found.problems.append("No run can be replayed, and all were asked for.")
-            for done, (part, run, entry) in enumerate(chosen):
+            for done, (part, run) in enumerate(chosen):
                 if progress:
                     progress(done, len(chosen))
-                found.problems += _replayed(part, run, entry)
+                found.problems += _replayed(part, run)
                 found.replayed += 1
         except UserError as error:
             found.problems.append(str(error))
@@ -211,23 +205,21 @@ def _parts(
         found.runs_in_all += sum(map(len, runs.values()))
         store = Store(folder / place)
         benchmarks.add(store.read()["benchmark"])
-        needed = names_of(store, runs)
-        names |= {f"{place}{name}" for name in needed}
-        lacking = [name for name, is_needed in needed.items() if is_needed]
-        lacking = [name for name in lacking if f"{place}{name}" not in archive.files]
-        found.problems += [f"{place}{name} is missing." for name in lacking]
+        for name, is_needed in names_of(store, runs).items():
+            names.add(f"{place}{name}")
+            if is_needed and f"{place}{name}" not in archive.files:
+                found.problems.append(f"{place}{name} is missing.")
         try:
             part = _part(place, store, runs, benchmark)
             problem = asked.get(place.removeprefix(f"{PROBLEMS}/").rstrip("/"))
-            wrong = [*_wrong_in(part, suite, problem), *_wrong_labels(part)]
+            wrong = [*_wrong_fields(part, suite, problem), *_wrong_labels(part, archive)]
+            found.problems += [f"{place}{line}" for line in wrong]
         except AbsentError as error:
             found.absent.append(f"{place}{DESCRIPTION}: {error}")
             continue
         except UserError as error:
             found.problems.append(f"{place}{DESCRIPTION}: {error}")
             continue
-        found.problems += [f"{place}{DESCRIPTION}: {line}" for line in wrong]
-        found.problems += _other_sources(part, archive)
         if not part.objective.benchmark.has_columns:
             name = part.objective.benchmark.name
             found.notes.append(f"{name} is no table: its scores are not recomputed.")
@@ -254,15 +246,9 @@ def _part(
         raise AbsentError(str(error)) from error
     objective = stored_objective(store.folder, description, benchmark)
     beginning = Beginning.read(objective, description.get(BEGINNING))
-    return _Part(place, store, runs, description, objective, beginning)
-
-
-def _other_sources(part: _Part, archive: Archive) -> Iterator[str]:
-    for label, sources in (part.description.get("sources") or {}).items():
-        for file, digest in sources.items():
-            name = f"{part.place}sources/{as_file_name(label)}/{as_file_name(file)}"
-            if name in archive.files and archive.files[name].sha256 != digest:
-                yield f"{name} is not what the runs of {label} were made with."
+    budget = Budget(**description["budget"])
+    options = Options(**{name: description.get(name, usual) for name, usual in USUAL.items()})
+    return _Part(place, store, runs, description, objective, beginning, budget, options)
 
 
 def _other_suite(suite: Suite) -> list[str]:
@@ -281,10 +267,13 @@ def _other_suite(suite: Suite) -> list[str]:
     return wrong
 
 
-_OF_RUNS = {"strategies", "runs", NUMBERS}
-"""Fields of a description whose values the runs themselves show."""
-_UNCHECKED = {"provenance", "extensions", "sources", "files", "versions", "version", RELEASE}
-"""Fields that no release can recompute, and that no check depends on."""
+# Fields of a description that the runs show, or that no release can recompute and on which no
+# check depends; all others are compared
+_UNCHECKED = {
+    *("strategies", "runs", NUMBERS),  # runs themselves show these
+    *("provenance", "extensions", "sources", "files", "versions", "version", RELEASE),
+    "data.others",  # results cannot depend on the other columns of a table
+}
 _NESTED = ("objective", "data", "reference")
 
 
@@ -295,7 +284,7 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict
         UserError: It has options that its benchmark cannot have.
     """
     described = part.description
-    options = {name: described.get(name, usual) for name, usual in USUAL.items()}
+    options = part.options.stored()
     objective, budget = part.objective, part.budget
     if suite is not None and problem is not None:
         objective, budget = problem.on(objective.benchmark), problem.budget
@@ -315,8 +304,8 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict
     return expected
 
 
-def _wrong_in(part: _Part, suite: Suite | None, problem: Problem | None) -> Iterator[str]:
-    """Compare a description with the expected one; folders of 0.1.0 have neither data nor
+def _wrong_fields(part: _Part, suite: Suite | None, problem: Problem | None) -> Iterator[str]:
+    """What of a description is not as expected; folders of 0.1.0 have neither data nor
     reference.
     """
     described = {**USUAL, **part.description}
@@ -324,32 +313,43 @@ def _wrong_in(part: _Part, suite: Suite | None, problem: Problem | None) -> Iter
     where = "this release" if suite is None else PLAN
     if problem and problem.benchmark not in (described["benchmark"], described["address"]):
         name = described["benchmark"]
-        yield f"benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {where}."
-    for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):
-        stored, now = described.get(name), expected.get(name)
-        if name in _NESTED and isinstance(now, Mapping):
-            if stored is None:
-                continue
-            for key in sorted({*stored, *now}):
-                one, other = stored.get(key), now.get(key)
-                # results cannot depend on the other columns of a table
-                if (name, key) != ("data", "others") and not _alike(one, other):
-                    what = "the recorded " if name == "reference" else ""
-                    yield f"{what}{key} is {one!r:.80}, and {other!r:.80} in {where}."
-        elif not _alike(stored, now):
-            yield f"{name} is {stored!r:.80}, and {now!r:.80} in {where}."
+        yield f"{DESCRIPTION}: benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {where}."
+    fields: list[tuple[Mapping[str, Any], Mapping[str, Any], str, str]] = [
+        (described, expected, name, "") for name in described.keys() | expected
+    ]
+    for name in _NESTED:
+        now = expected.get(name)
+        if isinstance(now, Mapping):
+            fields.remove((described, expected, name, ""))
+            stored = now if described.get(name) is None else described[name]
+            fields += [(stored, now, key, f"{name}.") for key in stored.keys() | now]
+    for stored, now, name, inside in sorted(fields, key=lambda field: (field[3], field[2])):
+        one, other = stored.get(name), now.get(name)
+        if f"{inside}{name}" not in _UNCHECKED and not _alike(one, other):
+            what = "the recorded " if inside == "reference." else ""
+            yield f"{DESCRIPTION}: {what}{name} is {one!r:.80}, and {other!r:.80} in {where}."
 
 
-def _wrong_labels(part: _Part) -> Iterator[str]:
+def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
+    """What is said of strategies that are not in the archive, or not as they are."""
     described = part.description
-    for label in part.runs:
-        if strategy_entry(label).label != label:
-            yield f"{label!r:.80} is not how {strategy_entry(label).label} is written."
-        if label in (described.get("sources") or {}) and _is_own(strategy_entry(label)):
-            yield f"{label} comes with the project, and code of a user's is said to be it."
+    sources = described.get("sources") or {}
+    for entry, label in ((strategy_entry(label), label) for label in part.runs):
+        if entry.label != label:
+            yield f"{DESCRIPTION}: {label!r:.80} is not how {entry.label} is written."
+        if label in sources and _is_own(entry):
+            yield (
+                f"{DESCRIPTION}: {label} comes with the project, and code of a user's is said to be"
+                " it."
+            )
     for name in ("sources", "files", "versions"):
         for label in (described.get(name) or {}).keys() - set(described["strategies"]):
-            yield f"{name} names {label!r:.80}, which is no strategy of it."
+            yield f"{DESCRIPTION}: {name} names {label!r:.80}, which is no strategy of it."
+    for label, file in ((label, file) for label, files in sources.items() for file in files):
+        name = f"sources/{as_file_name(label)}/{as_file_name(file)}"
+        held = archive.files.get(f"{part.place}{name}")
+        if held is not None and held.sha256 != sources[label][file]:
+            yield f"{name} is not what the runs of {label} were made with."
 
 
 def _alike(one: Any, other: Any) -> bool:
@@ -365,33 +365,30 @@ def _alike(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _checked_runs(part: _Part, found: Verification) -> list[Run]:
+def _checked_runs(part: _Part, found: Verification) -> Iterator[Run]:
     """The runs of a comparison that are right by their table and budget."""
-    runs = []
     for label, number in ((label, number) for label, of in part.runs.items() for number in of):
         path = part.store.path(label, number)
         try:
             run = part.store.load(label, number, part.objective.benchmark.space)
-            if run is not None:
-                check_run(run, part.objective, path)
+            if run is None:
+                if path.is_file():  # else it was told that it is missing
+                    found.problems.append(f"{path} has not ended.")
+                continue
+            check_run(run, part.objective, path)
         except UserError as error:
             found.problems.append(str(error))
-            continue
-        if run is None:
-            if path.is_file():  # else it was told that it is missing
-                found.problems.append(f"{path} has not ended.")
             continue
         try:
             wrong = next(_wrong_with(part, run), "")
         except (KeyError, ValueError) as error:  # a trial without what its epochs have
             wrong = f"a trial has other values than its objective: {error}."
+        if run.failure:
+            found.notes.append(f"{path} failed: {run.failure:.200}")
         if wrong:
             found.problems.append(f"{path}: {wrong}")
         else:
-            runs.append(run)
-        if run.failure:
-            found.notes.append(f"{path} failed: {run.failure:.200}")
-    return runs
+            yield run
 
 
 def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
@@ -401,20 +398,9 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
         yield "it was made with another budget."
     if not run.failure:
         yield from _wrong_beginning(part, run)
-        if run.judged is not None and not objective.trained_seeds:
-            yield "it is judged by further seeds, which nothing of its benchmark is trained with."
-        if run.scalarised and objective.parts == 1:
-            yield "it says that several objectives were joined, and it has one."
-        for trial in run.trials:
-            if trial.failure and objective.benchmark.has_columns:
-                yield f"trial {trial.index} failed, and a look-up in a table cannot fail."
-        if wrong := contradiction(run, objective, part.options.seed, whole=True, charges=True):
-            trial, name, stored, true = wrong
-            yield (
-                f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g} in"
-                f" {objective.benchmark.name}."
-            )
-        yield from _wrong_clock(part, run)
+        yield from _wrong_trials(part, run)
+        if part.options.in_flight is None:
+            yield from _wrong_clock(part, run)
         yield from _wrong_end(part, run)
     if run.confirmed is not None and objective.benchmark.has_columns:
         asked, root = run.confirmed.asked, part.options.seed
@@ -433,20 +419,33 @@ def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
             yield f"cell {index} is not {cell}, which its seed begins with."
 
 
+def _wrong_trials(part: _Part, run: Run) -> Iterator[str]:
+    objective = part.objective
+    if run.judged is not None and not objective.trained_seeds:
+        yield "it is judged by further seeds, which nothing of its benchmark is trained with."
+    if run.scalarised and objective.parts == 1:
+        yield "it says that several objectives were joined, and it has one."
+    for trial in run.trials:
+        if trial.failure and objective.benchmark.has_columns:
+            yield f"trial {trial.index} failed, and a look-up in a table cannot fail."
+    if wrong := contradiction(run, objective, part.options.seed, whole=True, charges=True):
+        trial, name, stored, true = wrong
+        yield (
+            f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g} in"
+            f" {objective.benchmark.name}."
+        )
+
+
 def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
-    if part.options.in_flight is not None:
-        return
     free = [0.0] * part.options.simulated_workers
+    late = [trial for before, trial in pairwise(run.trials) if trial.finished < before.finished]
     for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
         since = heapq.heappop(free)
         began = since if part.has_one_worker else max(trial.started, since)
-        ended = trial.started + trial.cost_seconds
-        if not (_alike(trial.started, began) and _alike(trial.finished, ended)):
+        times = (began, trial.started + trial.cost_seconds)
+        if trial in late or not _alike((trial.started, trial.finished), times):
             yield f"trial {trial.index} is out of its order in time."
         heapq.heappush(free, trial.finished)
-    for before, trial in pairwise(run.trials):
-        if trial.finished < before.finished:
-            yield f"trial {trial.index} is out of its order in time."
 
 
 def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
@@ -465,18 +464,14 @@ def _ended_early(run: Run) -> bool:
     return ENDED_EARLY in run.diagnosis and strategy_entry(run.strategy).target not in STRATEGIES
 
 
-_Chosen = tuple[_Part, Run, StrategyEntry]
-
-
 def _chosen(
     runs: list[tuple[_Part, Run]], found: Verification, digest: str, *, replay_all: bool
-) -> list[_Chosen]:
+) -> list[tuple[_Part, Run]]:
     """The runs that are made again; why others cannot be is noted, once for each strategy."""
-    by_strategy: dict[str, list[_Chosen]] = {}
+    by_strategy: dict[str, list[tuple[_Part, Run]]] = {}
     for part, run in runs:
-        entry = strategy_entry(run.strategy)
-        if not (why := _why_not(part, run, entry)):
-            by_strategy.setdefault(run.strategy, []).append((part, run, entry))
+        if not (why := _why_not(part, run, strategy_entry(run.strategy))):
+            by_strategy.setdefault(run.strategy, []).append((part, run))
         elif (note := f"{run.strategy} is not replayed: {why}.") not in found.notes:
             found.notes.append(note)
     rng = np.random.default_rng(int(digest, 16))
@@ -513,39 +508,28 @@ def _is_own(entry: StrategyEntry) -> bool:
     )
 
 
-def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
+def _replayed(part: _Part, run: Run) -> list[str]:
     made = make_run(
         part.objective,
         part.budget,
         part.options,
-        entry=entry,
+        entry=strategy_entry(run.strategy),
         run=run.run,
         beginning=part.beginning,
     )
     path = part.store.path(run.strategy, run.run)
-    pairs = zip(
-        [(trial.cell.text, trial.epochs) for trial in run.trials],
-        [(trial.cell.text, trial.epochs) for trial in made.trials],
-        strict=False,
-    )
-    for index, (stored, again) in enumerate(pairs):
-        if stored != again:
+    then, now = part.description["provenance"], provenance()
+    versions = [
+        f"{name} {str(then.get(name, 'unknown')):.40}, here {now[name]}"
+        for name in now
+        if then.get(name) != now[name]
+    ]
+    with_what = f"(made with {', '.join(versions) or 'the same releases'})."
+    for before, again in zip(run.trials, made.trials, strict=False):
+        if (before.cell.text, before.epochs) != (again.cell.text, again.epochs):
             return [
-                f"{path}: trial {index} is {stored[0]}, and {again[0]} by its seed"
-                f" ({_made_with(part)})."
+                f"{path}: trial {again.index} is {before.cell.text}, and {again.cell.text} by its"
+                f" seed {with_what}"
             ]
     ends = [(len(one.trials), one.failure, one.scalarised) for one in (run, made)]
-    if ends[0] != ends[1]:
-        return [f"{path}: it ends otherwise than by its seed ({_made_with(part)})."]
-    return []
-
-
-def _made_with(part: _Part) -> str:
-    then = part.description["provenance"]
-    now = provenance()
-    differing = [name for name in now if then.get(name) != now[name]]
-    if not differing:
-        return "made with the same releases"
-    return "made with " + ", ".join(
-        f"{name} {str(then.get(name, 'unknown')):.40}, here {now[name]}" for name in differing
-    )
+    return [] if ends[0] == ends[1] else [f"{path}: it ends otherwise than by its seed {with_what}"]
