@@ -16,7 +16,6 @@ from surrogate_nas.cli.options import (
     WorkersOption,
     names,
     numbers,
-    whole_numbers,
 )
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
@@ -67,12 +66,12 @@ def plan(
       snas plan nb201-cifar10 nb201-cifar100 --strategies bo --difference 0.1
       snas plan starter --runs 10,20,40
     """
-    counts = whole_numbers(runs, "number of runs")
+    counts = numbers(runs, "number of runs", int)
     with progress_bar("runs and differences") as progress:
         found = planned(
             _problems(what, objective, subject_to, budget),
             names(strategies) or list(STRATEGIES),
-            differences=numbers(difference, "difference"),
+            differences=numbers(difference, "difference", float),
             runs=counts,
             pilot_runs=pilot,
             seed=seed,
@@ -81,9 +80,10 @@ def plan(
         )
     rows: list[list[object]] = []
     for one in found.differences:
-        between = NOTHING if one.runs_needed is None else f"{one.low} to {one.high}"
-        powers = [f"{share(at.power)} ± {100 * at.error:.0f}" for at in one.power]
-        rows.append([f"{one.difference:g}", one.runs_needed, between, *powers])
+        needed = one["runs_needed"]
+        between = NOTHING if needed is None else f"{one['low']} to {one['high']}"
+        powers = [f"{share(at['power'])} ± {100 * at['error']:.0f}" for at in one["power"]]
+        rows.append([f"{one['difference']:g}", needed, between, *powers])
     heads = ["difference", "runs needed", "95 % interval", *(f"power of {n} runs" for n in counts)]
     title = f"{', '.join(found.problems)}: as {found.pilot_runs} runs of {found.widest} spread"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from surrogate_nas.cli.options import (
     PROCESSES,
@@ -15,9 +16,8 @@ from surrogate_nas.cli.options import (
     WorkersOption,
     cells_named,
     names,
+    numbers,
     results_folder,
-    whole_numbers,
-    workers_or_usual,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 from surrogate_nas.core.arguments import check_whole
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
 
 _WORKERS = 2
+# Behind a τ that is no better than that of −parameters
 _WEAK = " *"
-"""Behind a τ that is no better than that of −parameters."""
 
 
 @app.command()
@@ -87,7 +87,7 @@ def judge(
     from surrogate_nas.runs.store import Store
 
     folder = results_folder(out, "judgement", "surrogates")
-    sizes = whole_numbers(train, "number of cells")
+    sizes = numbers(train, "number of cells", int)
     with progress_bar("fits") as progress:
         result = judge_surrogates(
             names(models),
@@ -95,13 +95,14 @@ def judge(
             sizes=sizes,
             draws=draws,
             seed=seed,
-            workers=workers_or_usual(workers, engine, _WORKERS),
+            workers=_WORKERS if workers is None and engine == PROCESSES else workers,
             engine=engine,
             progress=progress,
         )
-    Store(folder).write_json("summary.json", result.to_json())
+    content = to_builtins(result)
+    Store(folder).write_json("summary.json", content)
     page = write_surrogates(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
-    emit(result.to_json(), json, lambda: _show_judged(result))
+    emit(content, json, lambda: _show_judged(result))
     note(f"Report: {page}")
 
 
@@ -110,14 +111,14 @@ def _show_judged(result: SurrogateResult) -> None:
     heads = ("table", "surrogate", "cells", "τ", "best quarter", "coverage", "fit s", "ask s/1,000")
     rows = [
         (
-            fit.table,
-            fit.model,
-            fit.n_train,
-            f"{fit.kendall.mean:.3f}{_WEAK if fit.better is False else ''}",
-            round(fit.kendall_top_quarter.mean, 3),
-            fit.coverage90 and round(fit.coverage90.mean, 2),
-            f"{fit.fit_seconds:.2g}",
-            f"{fit.ask_seconds:.2g}",
+            fit["table"],
+            fit["model"],
+            fit["n_train"],
+            f"{fit['kendall'].mean:.3f}{_WEAK if fit['better_than_parameters'] is False else ''}",
+            round(fit["kendall_top_quarter"].mean, 3),
+            fit["coverage90"] and round(fit["coverage90"].mean, 2),
+            f"{fit['fit_seconds']:.2g}",
+            f"{fit['ask_seconds']:.2g}",
         )
         for fit in result.fits
     ]

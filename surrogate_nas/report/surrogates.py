@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +27,7 @@ from surrogate_nas.report.markup import (
 from surrogate_nas.report.page import Header, document
 from surrogate_nas.report.picture import WIDE, Canvas, Picture
 from surrogate_nas.report.style import styles
-from surrogate_nas.results.surrogates import (
-    PARAMETERS,
-    JudgedFit,
-    JudgedTable,
-    Mean,
-    SurrogateResult,
-)
+from surrogate_nas.results.surrogates import PARAMETERS, Mean, Rows, SurrogateResult
 
 _MARGIN = 0.05  # of τ, below the lowest curve
 _NOTE = (
@@ -64,15 +59,19 @@ def _html(result: SurrogateResult, command: str) -> str:
         f"{plural(result.draws, 'draw')} of training cells each · ",
         Span("Numbers as JSON", "link", None, "summary.json"),
     ]
-    unread = [
-        f"{table.name}: {', '.join(absent)}"
+    fits = {
+        table["name"]: [fit for fit in result.fits if fit["table"] == table["name"]]
         for table in result.tables
-        if (absent := sorted({*result.models} - {fit.model for fit in result.on(table)}))
+    }
+    unread = [
+        f"{name}: {', '.join(absent)}"
+        for name, own in fits.items()
+        if (absent := sorted({*result.models} - {fit["model"] for fit in own}))
     ]
     boxes = [Notice("Cannot be read, or too small:", items=unread, bad=False)] if unread else []
     sentences = [Paragraph([sentence]) for sentence in result.sentences]
     top = Header(title, title, line, boxes, sentences, None)
-    sections = [_section(result, table) for table in result.tables if result.on(table)]
+    sections = [_section(result, t, fits[t["name"]]) for t in result.tables if fits[t["name"]]]
     if result.spreads:
         origins = [f"of {model} from {spread}" for model, spread in result.spreads.items()]
         sections.append(Section("Spreads", [f"The spread comes {', '.join(origins)}."]))
@@ -81,33 +80,36 @@ def _html(result: SurrogateResult, command: str) -> str:
     return document(top, sections)
 
 
-def _section(result: SurrogateResult, table: JudgedTable) -> Section:
-    fits = result.on(table)
-    about = [f"{table.question} of {table.cells:,} cells of {table.space}, {table.split} split."]
-    if table.seeds:
-        about.append(f"Each draw learns one of {len(table.seeds)} training seeds.")
-    about.append(f"The 90 % interval is held against {table.against}.")
-    caption = f"τ on {table.name} by the number of training cells; the line is {PARAMETERS}"
-    if fits[0].parameters is None:
-        caption = f"τ on {table.name} by the number of training cells"
+def _section(result: SurrogateResult, table: dict[str, Any], fits: Rows) -> Section:
+    name = table["name"]
+    about = [
+        f"{table['learned']} of {table['cells']:,} cells of {table['space']}, {table['split']}"
+        " split."
+    ]
+    if table["seeds"]:
+        about.append(f"Each draw learns one of {len(table['seeds'])} training seeds.")
+    about.append(f"The 90 % interval is held against {table['coverage_against']}.")
+    caption = f"τ on {name} by the number of training cells"
+    if fits[0]["parameters"] is not None:
+        caption = f"{caption}; the line is {PARAMETERS}"
     drawn = partial(_picture, fits, result.models)
-    picture = Picture(f"surrogates-{table.name}", caption, drawn, WIDE)
-    words = Paragraph([" ".join([*about, *table.notes])])
-    return Section(table.name, [words, Figures([picture]), _numbers(fits), note(_NOTE)])
+    picture = Picture(f"surrogates-{name}", caption, drawn, WIDE)
+    words = Paragraph([" ".join([*about, *table["notes"]])])
+    return Section(name, [words, Figures([picture]), _numbers(fits), note(_NOTE)])
 
 
-def _picture(fits: Sequence[JudgedFit], models: Sequence[str], width: float) -> Canvas:
+def _picture(fits: Rows, models: Sequence[str], width: float) -> Canvas:
     curves = {}
     for model in models:
-        own = [fit for fit in fits if fit.model == model]
+        own = [fit for fit in fits if fit["model"] == model]
         if own:
-            taus = [fit.kendall for fit in own]
+            taus = [fit["kendall"] for fit in own]
             ends = [one.ci95 or (one.mean, one.mean) for one in taus]
-            x = np.array([float(fit.n_train) for fit in own])
+            x = np.array([float(fit["n_train"]) for fit in own])
             low, high = np.array(ends).T
             curves[model] = Curve(x, np.array([one.mean for one in taus]), low, high)
     lowest = min(float(curve.middle.min()) for curve in curves.values())
-    base = fits[-1].parameters
+    base = fits[-1]["parameters"]
     if base is not None:
         lowest = min(lowest, base.mean)
     panel = Panel(
@@ -123,7 +125,7 @@ def _picture(fits: Sequence[JudgedFit], models: Sequence[str], width: float) -> 
     return chart(curves, styles(models), panel, width)
 
 
-def _numbers(fits: Sequence[JudgedFit]) -> Table:
+def _numbers(fits: Rows) -> Table:
     heads = [
         Column("surrogate"),
         Column("cells"),
@@ -134,22 +136,22 @@ def _numbers(fits: Sequence[JudgedFit]) -> Table:
         Column("seconds", "fit, ask 1,000"),
     ]
     rows: list[list[Content]] = []
-    for n in dict.fromkeys(fit.n_train for fit in fits):
-        own = [fit for fit in fits if fit.n_train == n]
-        base = [own[0].parameters, own[0].parameters_top_quarter]
-        if own[0].parameters is not None:
+    for n in dict.fromkeys(fit["n_train"] for fit in fits):
+        own = [fit for fit in fits if fit["n_train"] == n]
+        base = [own[0]["parameters"], own[0]["parameters_top_quarter"]]
+        if base[0] is not None:
             empty: list[Content] = [NOTHING] * (len(heads) - 4)
             rows.append([PARAMETERS, f"{n:,}", *map(_text, base), *empty])
         for fit in own:
-            weak = " *" if fit.better is False else ""
+            weak = " *" if fit["better_than_parameters"] is False else ""
             row: list[Content] = [
-                fit.model,
+                fit["model"],
                 f"{n:,}",
-                _text(fit.kendall),
-                _text(fit.kendall_top_quarter),
-                f"{_text(fit.gain)}{weak}",
-                _text(fit.coverage90),
-                f"{quantity(fit.fit_seconds)}, {quantity(fit.ask_seconds)}",
+                _text(fit["kendall"]),
+                _text(fit["kendall_top_quarter"]),
+                f"{_text(fit['gain'])}{weak}",
+                _text(fit["coverage90"]),
+                f"{quantity(fit['fit_seconds'])}, {quantity(fit['ask_seconds'])}",
             ]
             rows.append(row)
     return Table(heads, rows)

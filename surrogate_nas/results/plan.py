@@ -50,41 +50,6 @@ _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
-class Power:
-    """How probably a study decides.
-
-    Attributes:
-        runs: Of each strategy on each problem.
-        power: The share of simulated studies that are decided for the better strategy.
-        error: Its standard error, by the number of studies and of the runs of the pilot.
-    """
-
-    runs: int
-    power: float
-    error: float
-
-
-@dataclass(frozen=True)
-class Needed:
-    """What one difference takes.
-
-    Attributes:
-        difference: Of the mean normalised regrets.
-        runs_needed: Of each strategy on each problem, to decide with the probability `POWER`; None
-            beyond `MOST_RUNS`.
-        low: The lower end of its 95 % interval, by the spread that the pilot shows; None likewise.
-        high: The upper end.
-        power: Of the numbers of runs that were asked about.
-    """
-
-    difference: float
-    runs_needed: int | None
-    low: int | None
-    high: int | None
-    power: tuple[Power, ...]
-
-
-@dataclass(frozen=True)
 class Plan:
     """What a study of two strategies can show.
 
@@ -93,14 +58,20 @@ class Plan:
             pilot's runs end at.
         widest: The strategy whose runs spread most over all problems, from which studies are drawn.
         pilot_runs: Of each strategy on every problem.
-        differences: What was asked about.
+        differences: What one difference takes, from column to value: ``difference``, of the mean
+            normalised regrets; ``runs_needed``, of each strategy on each problem, to decide with
+            the probability `POWER`, and ``low`` and ``high``, the ends of its 95 % interval by the
+            spread that the pilot shows, all None beyond `MOST_RUNS`; ``power``, of the numbers of
+            ``runs`` that were asked about: the share of simulated studies that are decided for the
+            better strategy, and its standard ``error`` by the number of studies and of the runs of
+            the pilot.
         seconds: That the plan took.
     """
 
     spreads: dict[str, dict[str, float]]
     widest: str
     pilot_runs: int
-    differences: tuple[Needed, ...]
+    differences: list[dict[str, Any]]
     seconds: float
 
     @property
@@ -116,13 +87,15 @@ class Plan:
         sentences = []
         for one in self.differences:
             takes = f"needs more than {plural(MOST_RUNS, 'run')} per problem"
-            if one.runs_needed is not None:
-                between = f" ({one.low} to {one.high})" if one.low != one.high else ""
+            if one["runs_needed"] is not None:
+                between = f" ({one['low']} to {one['high']})" if one["low"] != one["high"] else ""
                 takes = (
-                    f"is decided with {share(POWER)} power from {plural(one.runs_needed, 'run')}"
+                    f"is decided with {share(POWER)} power from {plural(one['runs_needed'], 'run')}"
                     f" per problem on{between}"
                 )
-            difference = f"a difference of {one.difference:g} between two mean normalised regrets"
+            difference = (
+                f"a difference of {one['difference']:g} between two mean normalised regrets"
+            )
             sentences.append(f"{scope}, {difference} {takes}.")
         sentences.append(
             f"Runs are taken to spread as those of {self.widest} do, and to differ all alike; a"
@@ -175,7 +148,7 @@ def plan(
         >>> found = plan(
         ...     [Problem("fashion", "fashion", cells=40)], differences=[0.5], pilot_runs=10
         ... )
-        >>> [one.difference for one in found.differences], found.pilot_runs
+        >>> [one["difference"] for one in found.differences], found.pilot_runs
         ([0.5], 10)
     """
     started = time.perf_counter()
@@ -210,7 +183,7 @@ def plan(
         spreads[name] = {
             problem: float(np.std(runs, ddof=1)) for problem, runs in zip(names, of, strict=True)
         }
-    return Plan(spreads, widest, pilot_runs, tuple(needed), time.perf_counter() - started)
+    return Plan(spreads, widest, pilot_runs, needed, time.perf_counter() - started)
 
 
 def _pilot(
@@ -264,7 +237,7 @@ def _needed(
     difference: float,
     runs: Sequence[int],
     seed: int,
-) -> Needed:
+) -> dict[str, Any]:
     """The smallest number of runs whose studies are decided with the probability `POWER`."""
     fewest = math.ceil(runs_for_mean(min(difference, 1.0)) / len(regrets))
     fewest = max(fewest, math.ceil((1 + math.log2(1 / END_LEVEL)) / len(regrets)))
@@ -282,10 +255,11 @@ def _needed(
         )
     asked = []
     for n in runs:
-        share_decided = float(np.mean(_decided(regrets, difference, n, seed, _STUDIES)))
+        power = float(np.mean(_decided(regrets, difference, n, seed, _STUDIES)))
         signal = difference / math.sqrt(_variance(regrets) / n)
-        asked.append(Power(n, share_decided, _error(share_decided, signal, scales)))
-    return Needed(difference, needed, low, high, tuple(asked))
+        asked.append({"runs": n, "power": power, "error": _error(power, signal, scales)})
+    found = {"difference": difference, "runs_needed": needed, "low": low, "high": high}
+    return {**found, "power": asked}
 
 
 def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | None:

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks import Question, load
+from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import fixed
@@ -33,7 +33,7 @@ from surrogate_nas.statistics.decision import decide_few
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.bagging import Regressor
 from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90
-from surrogate_nas.surrogates.evaluation import SplitKind, bands, split_cells
+from surrogate_nas.surrogates.evaluation import bands, split_cells
 from surrogate_nas.tables import CLASS_METRIC, Seed
 
 SIZES = (78, 156, 469)
@@ -41,23 +41,19 @@ SIZES = (78, 156, 469)
 DRAWS = 4
 PARAMETERS = "−parameters"
 _PARAMS = "params"
+# Cells that are tested at most, drawn among those that were not learned from
 _TESTED = 2000
-"""Cells that are tested at most, drawn among those that were not learned from."""
 _FEWEST_TESTED = 30
 _LARGEST_SEED = 2**32 - 1
 
 Values = NDArray[np.float64]
 
 
-class _Job(NamedTuple):
-    table: str
-    model: str
-    n_train: int
-    draw: int
+# A table, a model, a number of training cells, and a draw
+_Job = tuple[str, str, int, int]
 
 
-@dataclass(frozen=True)
-class Mean:
+class Mean(Struct, frozen=True):
     """A mean over the draws.
 
     Attributes:
@@ -68,74 +64,14 @@ class Mean:
     mean: float
     ci95: tuple[float, float] | None
 
-    @classmethod
-    def of(cls, values: Values, least: float, most: float) -> Mean | None:
-        """The mean of one value a draw; None where any is missing.
-
-        Args:
-            values: Shape ``(draws,)``.
-            least: Where the interval is cut below.
-            most: Where it is cut above.
-        """
-        if not np.isfinite(values).all():
-            return None
-        ci95 = None
-        if len(values) > 1:
-            low, high = decide_few({"": values}).interval
-            ci95 = max(low, least), min(high, most)
-        return cls(float(values.mean()), ci95)
-
     def __str__(self) -> str:
         if self.ci95 is None:
             return fixed(self.mean, 3)
         return f"{fixed(self.mean, 3)} [{', '.join(fixed(end, 3) for end in self.ci95)}]"
 
 
-@dataclass(frozen=True)
-class JudgedTable:
-    """A table that surrogates are judged on.
-
-    Attributes:
-        name: As `surrogate_nas.load` knows it.
-        space: The name of its space.
-        question: What is learned.
-        cells: How many cells have a value; of several seeds, that of the fewest.
-        seeds: The training seeds of that value; none where it is a single one.
-        split: ``random``, or ``grouped`` by functional class.
-        sizes: The numbers of training cells that it has enough cells for.
-        notes: What a reader must know.
-    """
-
-    name: str
-    space: str
-    question: Question
-    cells: int
-    seeds: tuple[int, ...]
-    split: SplitKind
-    sizes: tuple[int, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def against(self) -> str:
-        """What the 90 % interval is held against."""
-        return "another seed's values" if self.seeds else "the learned values"
-
-    def to_json(self) -> dict[str, Any]:
-        """The table as a JSON object."""
-        return {
-            "name": self.name,
-            "space": self.space,
-            "learned": str(self.question),
-            "cells": self.cells,
-            "seeds": list(self.seeds),
-            "split": self.split,
-            "sizes": list(self.sizes),
-            "coverage_against": self.against,
-            "notes": list(self.notes),
-        }
-
-
 _TAU = (-1.0, 1.0)
+# What is averaged over the draws, each with the range that its interval is cut to
 _MEANS = {
     "kendall": _TAU,
     "kendall_top_quarter": _TAU,
@@ -144,105 +80,44 @@ _MEANS = {
     "parameters": _TAU,
     "parameters_top_quarter": _TAU,
 }
-"""What is averaged over the draws, each with the range that its interval is cut to."""
 
 
-@dataclass(frozen=True)
-class JudgedFit:
-    """A surrogate on a table, learned from so many cells.
-
-    Attributes:
-        table: The name of the table.
-        model: The name of the surrogate.
-        n_train: How many cells it learned from.
-        kendall: Kendall's τ over cells that it did not learn from.
-        kendall_top_quarter: The same over the best quarter of them by truth.
-        coverage90: The share of values within its 90 % interval; None where no other seed has any.
-        gain: Its τ minus that of −parameters on the same cells; None where the table has no
-            parameters.
-        parameters: τ of −parameters.
-        parameters_top_quarter: The same over the best quarter.
-        fit_seconds: Of a fit with its calibration, the mean.
-        ask_seconds: Of predicting a thousand cells.
-    """
-
-    table: str
-    model: str
-    n_train: int
-    kendall: Mean
-    kendall_top_quarter: Mean
-    coverage90: Mean | None
-    gain: Mean | None
-    parameters: Mean | None
-    parameters_top_quarter: Mean | None
-    fit_seconds: float
-    ask_seconds: float
-
-    @property
-    def better(self) -> bool | None:
-        """Whether the interval of the gain excludes that it is no better than −parameters; None
-        where that cannot be told.
-        """
-        if self.gain is None or self.gain.ci95 is None:
-            return None
-        return self.gain.ci95[0] > 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The fit as a JSON object."""
-        return {**asdict(self), "better_than_parameters": self.better}
+Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class SurrogateResult:
+class SurrogateResult(Struct, frozen=True):
     """Surrogates that were judged.
 
     Attributes:
         models: Their names, in the order of the user.
-        tables: Where they were judged.
-        fits: By table, size and model.
+        tables: Where they were judged, from column to value: ``name``; ``space``, its name;
+            ``learned``, what is learned; ``cells``, how many have a value, of several seeds that of
+            the fewest; ``seeds``, the training seeds of that value, none where it is a single one;
+            ``split``, ``random`` or ``grouped`` by functional class; ``sizes``, the numbers of
+            training cells that it has enough cells for; ``coverage_against``, what the 90 %
+            interval is held against; ``notes``, what a reader must know.
         draws: How often training cells were drawn.
         spreads: Of regressors of other libraries, where their standard deviation comes from:
             ``quantiles``, ``return_std`` or ``bagging``.
+        fits: By ``table``, ``n_train`` (how many cells were learned from) and ``model``, each a
+            `Mean`, or None where the table cannot tell it: ``kendall``, Kendall's τ over cells that
+            were not learned from; ``kendall_top_quarter``, over the best quarter of them by truth;
+            ``coverage90``, the share of values within the 90 % interval; ``parameters`` and
+            ``parameters_top_quarter``, τ of −parameters; ``gain``, τ minus that of −parameters on
+            the same cells. Then ``fit_seconds`` of a fit with its calibration; ``ask_seconds`` of
+            predicting a thousand cells; ``better_than_parameters``, whether the interval of the
+            gain excludes that it is no better than −parameters, None where that cannot be told.
+        sentences: The surrogate with the largest τ on each table, after the most training cells.
         seconds: How long it took.
     """
 
     models: tuple[str, ...]
-    tables: tuple[JudgedTable, ...]
-    fits: tuple[JudgedFit, ...]
+    tables: Rows
     draws: int
-    spreads: Mapping[str, str]
+    spreads: dict[str, str]
+    fits: Rows
+    sentences: list[str]
     seconds: float
-
-    def on(self, table: JudgedTable) -> list[JudgedFit]:
-        """The fits on one table."""
-        return [fit for fit in self.fits if fit.table == table.name]
-
-    @property
-    def sentences(self) -> list[str]:
-        """The surrogate with the largest τ on each table, after the most training cells."""
-        said = []
-        for table in self.tables:
-            fits = [fit for fit in self.on(table) if fit.n_train == table.sizes[-1]]
-            if fits:
-                best = max(fits, key=lambda fit: fit.kendall.mean)
-                line = f"{table.name}: from {best.n_train} cells {best.model} has the largest τ,"
-                line += f" {best.kendall}"
-                if best.parameters is not None:
-                    line += f"; {PARAMETERS} has {fixed(best.parameters.mean, 3)}"
-                said.append(f"{line}.")
-        return said
-
-    def to_json(self) -> dict[str, Any]:
-        """As ``snas surrogate judge --json`` prints it."""
-        return {
-            "models": list(self.models),
-            "tables": [table.to_json() for table in self.tables],
-            "draws": self.draws,
-            "spreads": dict(self.spreads),
-            "fits": [fit.to_json() for fit in self.fits],
-            "sentences": self.sentences,
-            "seconds": self.seconds,
-        }
 
 
 @checked
@@ -275,7 +150,7 @@ def judge_surrogates(
 
     Example:
         >>> found = judge_surrogates(["ridge"], ["fashion"], sizes=[78], draws=2)
-        >>> found.fits[0].kendall.mean > 0.3, found.tables[0].against
+        >>> found.fits[0]["kendall"].mean > 0.3, found.tables[0]["coverage_against"]
         (True, "another seed's values")
     """
     started = time.perf_counter()
@@ -290,44 +165,64 @@ def judge_surrogates(
     classes = {model: model_class(model) for model in models}
     judged = [_table(name, sizes) for name in dict.fromkeys(tables)]
     keys = [
-        (table.name, model, n)
+        (table["name"], model, n)
         for table in judged
-        for n in table.sizes
+        for n in table["sizes"]
         for model, kind in classes.items()
-        if kind.reads(load(table.name).space)
+        if kind.reads(load(table["name"]).space)
     ]
     if not keys:
         raise UserError("No table has enough cells, or no surrogate can read it.")
-    jobs = [_Job(*key, draw) for key in keys for draw in range(draws)]
-    by_name = {table.name: table for table in judged}
-    call = partial(_fit, seed=seed, tables=by_name)
+    jobs = [(*key, draw) for key in keys for draw in range(draws)]
+    call = partial(_fit, seed=seed, tables={table["name"]: table for table in judged})
     answers: dict[_Job, dict[str, float]] = {}
-    outcomes = []
+    lost = []
     for outcome in run_jobs(call, jobs, workers=workers, engine=engine):
-        outcomes.append(outcome)
-        if not outcome.failure:
+        if outcome.failure:
+            lost.append(outcome)
+        else:
             answers[outcome.job] = outcome.result
             if progress:
                 progress(len(answers), len(jobs))
-    raise_lost([outcome for outcome in outcomes if outcome.failure])
-    fits = [_judged(key, [answers[_Job(*key, draw)] for draw in range(draws)]) for key in keys]
+    raise_lost(lost)
+    fits = [_judged(key, [answers[*key, draw] for draw in range(draws)]) for key in keys]
     return SurrogateResult(
         models=tuple(classes),
-        tables=tuple(judged),
-        fits=tuple(fits),
+        tables=judged,
         draws=draws,
         spreads={m: kind.spread for m, kind in classes.items() if issubclass(kind, Regressor)},
+        fits=fits,
+        sentences=_sentences(judged, fits),
         seconds=time.perf_counter() - started,
     )
 
 
-def _table(name: str, sizes: Sequence[int]) -> JudgedTable:
+def _sentences(tables: Rows, fits: Rows) -> list[str]:
+    said = []
+    for table in tables:
+        name, most = table["name"], table["sizes"][-1]
+        own = [fit for fit in fits if (fit["table"], fit["n_train"]) == (name, most)]
+        if own:
+            best = max(own, key=lambda fit: float(fit["kendall"].mean))
+            line = f"{name}: from {most} cells {best['model']} has the largest τ, {best['kendall']}"
+            if best["parameters"] is not None:
+                line += f"; {PARAMETERS} has {fixed(best['parameters'].mean, 3)}"
+            said.append(f"{line}.")
+    return said
+
+
+def _learned(bench: Benchmark) -> Question:
+    """The first loss of a benchmark's default objective."""
+    losses = [term for term in parse(bench.objective).terms if bench.metric(term.metric).is_loss]
+    return bench.question(losses[0].metric, losses[0].epochs)
+
+
+def _table(name: str, sizes: Sequence[int]) -> dict[str, Any]:
     """What is learned of a table, and what it has enough cells for."""
     bench = load(name)
     if not bench.has_columns or not isinstance(bench.space, Enumerable):
         raise UserError(f"Surrogates are judged on tables, and {name} has no whole columns.")
-    losses = [term for term in parse(bench.objective).terms if bench.metric(term.metric).is_loss]
-    question = bench.question(losses[0].metric, losses[0].epochs)
+    question = _learned(bench)
     seeds = bench.seeds(question)
     seeds = seeds if len(seeds) > 1 else ()
     read: Sequence[Seed] = seeds or ("mean",)
@@ -341,34 +236,37 @@ def _table(name: str, sizes: Sequence[int]) -> JudgedTable:
     held = {metric.name for metric in bench.metrics}
     if _PARAMS not in held:
         notes.append(f"It holds no parameters, so nothing is compared with {PARAMETERS}.")
-    return JudgedTable(
-        name=name,
-        space=bench.space.name,
-        question=question,
-        cells=enough,
-        seeds=seeds,
-        split="grouped" if CLASS_METRIC in held else "random",
-        sizes=fitting,
-        notes=tuple(notes),
-    )
+    return {
+        "name": name,
+        "space": bench.space.name,
+        "learned": str(question),
+        "cells": enough,
+        "seeds": list(seeds),
+        "split": "grouped" if CLASS_METRIC in held else "random",
+        "sizes": list(fitting),
+        "coverage_against": "another seed's values" if seeds else "the learned values",
+        "notes": notes,
+    }
 
 
-def _fit(job: _Job, seed: int, tables: Mapping[str, JudgedTable]) -> dict[str, float]:
+def _fit(job: _Job, seed: int, tables: Mapping[str, dict[str, Any]]) -> dict[str, float]:
     """Make one fit and compare it; NaN where there is nothing to compare with."""
-    table = tables[job.table]
-    bench = load(job.table)
+    name, model_name, n_train, draw = job
+    table = tables[name]
+    bench = load(name)
+    question = _learned(bench)
     cells = listed(bench.space)
-    metric = bench.metric(table.question.metric)
-    seeds: Sequence[Seed] = table.seeds or ("mean",)
+    metric = bench.metric(question.metric)
+    seeds: Sequence[Seed] = table["seeds"] or ("mean",)
     learned, noisy = (
-        bench.column(*table.question, seed=seeds[(job.draw + i) % len(seeds)]) for i in range(2)
+        bench.column(*question, seed=seeds[(draw + i) % len(seeds)]) for i in range(2)
     )
-    truth = bench.column(*table.question, seed="mean")
-    drawn = int(np.random.SeedSequence([seed, job.draw]).generate_state(1)[0])
-    split = split_cells(cells, learned, job.n_train, table.split, drawn)
+    truth = bench.column(*question, seed="mean")
+    drawn = int(np.random.SeedSequence([seed, draw]).generate_state(1)[0])
+    split = split_cells(cells, learned, n_train, table["split"], drawn)
     test = split.test[np.isfinite(truth[split.test])][:_TESTED]
 
-    model = make_model(job.model, metric.quantity, seed=drawn)
+    model = make_model(model_name, metric.quantity, seed=drawn)
     started = time.perf_counter()
     model.fit([cells[int(i)] for i in split.train], learned[split.train], bench.space)
     fitted = time.perf_counter()
@@ -400,9 +298,29 @@ def _order(truth: Values, predicted: Values) -> tuple[float, float]:
     return tau, top_quarter
 
 
-def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> JudgedFit:
+def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """The means over the draws."""
     columns = {name: np.array([fit[name] for fit in fits]) for name in fits[0]}
     values: dict[str, Any] = {name: float(column.mean()) for name, column in columns.items()}
-    values |= {name: Mean.of(columns[name], *ends) for name, ends in _MEANS.items()}
-    return JudgedFit(*key, **values)
+    values |= {name: _mean(columns[name], *ends) for name, ends in _MEANS.items()}
+    gain = values["gain"]
+    is_better = None if gain is None or gain.ci95 is None else gain.ci95[0] > 0
+    asked = dict(zip(("table", "model", "n_train"), key, strict=True))
+    return {**asked, **values, "better_than_parameters": is_better}
+
+
+def _mean(values: Values, least: float, most: float) -> Mean | None:
+    """The mean of one value a draw; None where any is missing.
+
+    Args:
+        values: Shape ``(draws,)``.
+        least: Where the interval is cut below.
+        most: Where it is cut above.
+    """
+    if not np.isfinite(values).all():
+        return None
+    ci95 = None
+    if len(values) > 1:
+        low, high = decide_few({"": values}).interval
+        ci95 = max(low, least), min(high, most)
+    return Mean(float(values.mean()), ci95)

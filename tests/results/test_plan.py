@@ -29,7 +29,7 @@ def test_the_foretold_power_is_that_of_real_studies() -> None:
     found = plan(
         [PROBLEM], ["random"], differences=[shift], runs=[runs], pilot_runs=PILOT_RUNS, seed=5
     )
-    (foretold,) = found.differences[0].power
+    (foretold,) = found.differences[0]["power"]
     entry = Entry("random", 2 * studies * runs)
     result = run_suite(Suite("real", "Real runs", [PROBLEM], [entry], seed=6))
     better, worse = np.split(ends_of(["random"], result.problems)["random"][0], 2)
@@ -37,32 +37,37 @@ def test_the_foretold_power_is_that_of_real_studies() -> None:
     for one, other in zip(np.split(better, studies), np.split(worse, studies), strict=True):
         study = decide({"better": [one], "worse": [other + shift]})
         decided.append(study.decided and study.leader == "better")
-    error = np.hypot(foretold.error, np.sqrt(foretold.power * (1 - foretold.power) / studies))
-    assert 0.2 < foretold.power < 0.95 and abs(np.mean(decided) - foretold.power) <= 2.6 * error
+    error = np.hypot(
+        foretold["error"], np.sqrt(foretold["power"] * (1 - foretold["power"]) / studies)
+    )
+    assert (
+        0.2 < foretold["power"] < 0.95 and abs(np.mean(decided) - foretold["power"]) <= 2.6 * error
+    )
 
 
 def test_more_runs_and_larger_differences_have_more_power() -> None:
     found = plan(FEW, ["random"], differences=[0.3, 0.9], runs=[6, 30], pilot_runs=20)
     small, large = found.differences
     assert (
-        small.power[0].power < small.power[1].power and small.power[1].power <= large.power[1].power
+        small["power"][0]["power"] < small["power"][1]["power"]
+        and small["power"][1]["power"] <= large["power"][1]["power"]
     )
     assert (
-        small.runs_needed is None
-        or large.runs_needed is not None
-        and large.runs_needed < small.runs_needed
+        small["runs_needed"] is None
+        or large["runs_needed"] is not None
+        and large["runs_needed"] < small["runs_needed"]
     )
-    needed = large.runs_needed
+    needed = large["runs_needed"]
     assert (
         needed is not None
-        and large.low is not None
-        and large.high is not None
-        and large.low <= needed <= large.high
+        and large["low"] is not None
+        and large["high"] is not None
+        and large["low"] <= needed <= large["high"]
     )
     (again,) = plan(
         FEW, ["random"], differences=[0.9], runs=[needed, max(needed // 2, 1)], pilot_runs=20
     ).differences
-    assert again.power[0].power > 0.7 > again.power[1].power
+    assert again["power"][0]["power"] > 0.7 > again["power"][1]["power"]
 
 
 def test_several_problems_need_fewer_runs_of_each() -> None:
@@ -70,8 +75,8 @@ def test_several_problems_need_fewer_runs_of_each() -> None:
         Problem(name, "fashion", objective, cells=20)
         for name, objective in (("l", "valid_loss"), ("r", None))
     ]
-    one = plan(both[1:], ["random"], differences=[0.9], pilot_runs=20).differences[0].runs_needed
-    two = plan(both, ["random"], differences=[0.9], pilot_runs=20).differences[0].runs_needed
+    one = plan(both[1:], ["random"], differences=[0.9], pilot_runs=20).differences[0]["runs_needed"]
+    two = plan(both, ["random"], differences=[0.9], pilot_runs=20).differences[0]["runs_needed"]
     assert one is not None and two is not None and two < one
 
 

@@ -82,26 +82,26 @@ def judged(other: str, known: str) -> SurrogateResult:
 def test_a_seed_is_learned_and_the_interval_is_held_against_another_one(
     judged: SurrogateResult, other: str
 ) -> None:
-    assert judged.tables[0].seeds == (7, 8)
+    assert judged.tables[0]["seeds"] == [7, 8]
     for fit in judged.fits:
-        is_other = fit.model == other
-        assert fit.kendall.mean == pytest.approx(1.0 if is_other else 0.0)
-        assert fit.kendall_top_quarter.mean == pytest.approx(1.0 if is_other else 0.0)
-        assert fit.coverage90 is not None
-        assert fit.coverage90.mean == (1.0 if is_other else pytest.approx(0.0, abs=0.01))
-    assert [fit.n_train for fit in judged.fits] == [20, 20, 40, 40]
+        is_other = fit["model"] == other
+        assert fit["kendall"].mean == pytest.approx(1.0 if is_other else 0.0)
+        assert fit["kendall_top_quarter"].mean == pytest.approx(1.0 if is_other else 0.0)
+        assert fit["coverage90"] is not None
+        assert fit["coverage90"].mean == (1.0 if is_other else pytest.approx(0.0, abs=0.01))
+    assert [fit["n_train"] for fit in judged.fits] == [20, 20, 40, 40]
 
 
 def test_parameters_are_judged_on_the_same_cells(judged: SurrogateResult, other: str) -> None:
     from surrogate_nas.benchmarks import load
 
-    params = load(judged.tables[0].name).column("params")
+    params = load(judged.tables[0]["name"]).column("params")
     expected = kendall(-params, TRUTH)
     for fit in judged.fits:
-        assert fit.parameters is not None and fit.gain is not None
-        assert fit.parameters.mean == pytest.approx(expected, abs=0.03)
-        assert fit.gain.mean == pytest.approx(fit.kendall.mean - fit.parameters.mean)
-        assert fit.better == (fit.model == other or expected < -0.05)
+        assert fit["parameters"] is not None and fit["gain"] is not None
+        assert fit["parameters"].mean == pytest.approx(expected, abs=0.03)
+        assert fit["gain"].mean == pytest.approx(fit["kendall"].mean - fit["parameters"].mean)
+        assert fit["better_than_parameters"] == (fit["model"] == other or expected < -0.05)
 
 
 def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:
@@ -110,11 +110,13 @@ def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:
     params = load(table(tmp_path / "any.h5", TRUTH)).column("params")
     name = table(tmp_path / "falling.h5", 50 - params / params.max(), seeds=False)
     found = judge_surrogates(["ridge(encoding=one_hot)"], [name], sizes=[20, 40], draws=2)
-    assert [fit.better for fit in found.fits] == [False, False]
-    assert found.fits[0].parameters is not None and found.fits[0].parameters.mean == 1.0
-    assert found.tables[0].against == "the learned values" and not found.tables[0].seeds
+    assert [fit["better_than_parameters"] for fit in found.fits] == [False, False]
+    assert found.fits[0]["parameters"] is not None and found.fits[0]["parameters"].mean == 1.0
+    assert (
+        found.tables[0]["coverage_against"] == "the learned values" and not found.tables[0]["seeds"]
+    )
     once = judge_surrogates(["ridge"], [name], sizes=[20], draws=1)
-    assert once.fits[0].better is None and once.fits[0].kendall.ci95 is None
+    assert once.fits[0]["better_than_parameters"] is None and once.fits[0]["kendall"].ci95 is None
 
 
 def test_larger_is_better_of_a_quality(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_larger_is_better_of_a_quality(tmp_path: Path) -> None:
     quality, same = judge_surrogates(
         ["ridge"], [str(tmp_path / "q.h5"), error], sizes=[60], draws=2
     ).fits
-    assert quality.parameters == same.parameters and quality.kendall.mean > 0.4
+    assert quality["parameters"] == same["parameters"] and quality["kendall"].mean > 0.4
 
 
 def test_the_seed_decides_the_cells_and_workers_change_nothing(known: str) -> None:
@@ -133,7 +135,7 @@ def test_the_seed_decides_the_cells_and_workers_change_nothing(known: str) -> No
         found = judge_surrogates(
             ["ridge"], [known], sizes=[20], draws=2, seed=seed, workers=workers
         )
-        return [fit.kendall.mean for fit in found.fits]
+        return [fit["kendall"].mean for fit in found.fits]
 
     assert taus(0, 1) == taus(0, 2) != taus(1, 1)
 
