@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surrogate_nas.files import write_whole
 from surrogate_nas.report.explorer import EXPLORER, write_explorer
 
 if TYPE_CHECKING:
@@ -51,4 +52,4 @@ def write_report(result: StudyResult, folder: str | Path, *, command: str = "") 
         explorer=EXPLORER if (folder / EXPLORER).is_file() else "",
         numbers=_NUMBERS if (folder / _NUMBERS).is_file() else "",
     )
-    return Page(study).write(folder)
+    return write_whole(folder / "report.html", Page(study).html())

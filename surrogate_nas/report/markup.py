@@ -100,25 +100,20 @@ class Section(NamedTuple):
     folded: bool = False
 
 
-class RegisteredSection(NamedTuple):
-    """A function that makes a section, its place on the page, and the kinds of its results."""
+if TYPE_CHECKING:
+    Maker = Callable[[Study], Section | None]
 
-    place: int
-    kinds: tuple[Kind, ...]
-    make: Callable[[Study], Section | None]
-
-
-SECTIONS: list[RegisteredSection] = []
-"""All sections of the imported modules in ``sections/``."""
+SECTIONS: list[tuple[int, tuple[Kind, ...], Maker]] = []
+"""All sections of the imported modules in ``sections/``: the place on the page, the kinds of
+results that have it, and the function that makes it.
+"""
 
 
-def section(
-    place: int, *kinds: Kind
-) -> Callable[[Callable[[Study], Section | None]], Callable[[Study], Section | None]]:
+def section(place: int, *kinds: Kind) -> Callable[[Maker], Maker]:
     """Register a section for some kinds of results; its function returns None to leave it out."""
 
-    def register(make: Callable[[Study], Section | None]) -> Callable[[Study], Section | None]:
-        SECTIONS.append(RegisteredSection(place, kinds, make))
+    def register(make: Maker) -> Maker:
+        SECTIONS.append((place, kinds, make))
         return make
 
     return register

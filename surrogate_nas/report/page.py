@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
+from typing import Any
 
 from surrogate_nas.core.numbers import budget_in_words, plural
-from surrogate_nas.files import write_whole
 from surrogate_nas.report import sections
 from surrogate_nas.report.markup import (
     SECTIONS,
@@ -63,8 +62,8 @@ class Page:
         for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
             import_module(module.name)
         kind = self.study.result.kind
-        own = sorted((one for one in SECTIONS if kind in one.kinds), key=lambda one: one.place)
-        made = [one.make(self.study) for one in own]
+        own = sorted((one for one in SECTIONS if kind in one[1]), key=lambda one: one[0])
+        made = [make(self.study) for *_, make in own]
         return [section for section in made if section is not None]
 
     @property
@@ -79,13 +78,8 @@ class Page:
 
     def html(self) -> str:
         """The whole document."""
-        is_suite = self.study.result.kind == "suite"
-        top = _of_suite(self.study) if is_suite else _of_comparison(self.study)
-        return document(top, self.sections)
-
-    def write(self, folder: Path) -> Path:
-        """Write ``report.html``; it is whole or as it was before."""
-        return write_whole(folder / "report.html", self.html())
+        of = _of_suite if self.study.result.kind == "suite" else _of_comparison
+        return document(of(self.study), self.sections)
 
 
 def document(top: Header, sections: Sequence[Section], *, live: bool = False) -> str:
@@ -153,12 +147,17 @@ def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
     sentences = [with_marks(sentence, study.styles) for sentence in leading]
     rows: list[list[Content]] = []
     for one in verdict.holds:
-        question = _QUESTIONS.get(one.question, f"with {one.question}?")
-        rows.append([question, Span(one.answer, "strong"), one.why])
+        question = _QUESTIONS.get(one["question"], f"with {one['question']}?")
+        rows.append([question, Span(one["answer"], "strong"), one["why"]])
     if not rows:
         return sentences, None
     heads = [Column("Would it hold …"), Column(""), Column("")]
     return sentences, Table(heads, rows, texts=3)
+
+
+def _notices(*known: tuple[Any, Notice]) -> list[Notice]:
+    """The notices of which there is something to say."""
+    return [notice for said, notice in known if said]
 
 
 def _of_comparison(study: Study) -> Header:
@@ -175,22 +174,19 @@ def _of_comparison(study: Study) -> Header:
         f" · {runs} × {budget}",
         *_links(study, ("Numbers as JSON", study.numbers)),
     ]
-    merged = study.result.merged
-    boxes = [Notice("Judged together:", items=merged, bad=False)] if merged else []
-    if objective.warning:
-        boxes.append(Notice("Searched on final metrics.", objective.warning))
-    if benchmark.banner:
-        boxes.append(Notice("Mind the data.", benchmark.banner, bad=False))
     failures = comparison.failures
-    if failures:
-        failed = f"{plural(len(failures), 'run')} failed"
-        boxes.append(Notice(failed, "and are in no number below.", failures))
-    if comparison.missing > 0:
-        missing = (
-            f"{plural(comparison.missing, 'run')} of the comparison have not ended yet; run the"
-            " command again to go on."
-        )
-        boxes.append(Notice("Unfinished:", missing))
+    failed = f"{plural(len(failures), 'run')} failed"
+    missing = (
+        f"{plural(comparison.missing, 'run')} of the comparison have not ended yet; run the"
+        " command again to go on."
+    )
+    boxes = _notices(
+        (comparison.merged, Notice("Judged together:", items=comparison.merged, bad=False)),
+        (objective.warning, Notice("Searched on final metrics.", objective.warning)),
+        (benchmark.banner, Notice("Mind the data.", benchmark.banner, bad=False)),
+        (failures, Notice(failed, "and are in no number below.", failures)),
+        (comparison.missing > 0, Notice("Unfinished:", missing)),
+    )
     name = f"Strategies on {benchmark.name}"
     noun = "strategy" if n_strategies == 1 else "strategies"
     title = f"{n_strategies} search {noun} on {benchmark.name}"
@@ -211,20 +207,18 @@ def _of_suite(study: Study) -> Header:
     if min(runs) < max(runs):
         runs_text = f"{min(runs):,} to {runs_text}"
     noun = "strategy" if n_strategies == 1 else "strategies"
-    n_problems = plural(len(result.problems), "problem")
-    counts = f"{n_strategies} {noun} × {n_problems} × {runs_text}"
+    counts = f"{n_strategies} {noun} × {plural(len(result.problems), 'problem')} × {runs_text}"
     budgets = {(problem.checkpoints[-1], problem.unit) for problem in result.problems}
     if len(budgets) == 1:
         ((budget, unit),) = budgets
         counts += f" × {budget:,g} {unit}"
-    merged = study.result.merged
-    boxes = [Notice("Judged together:", items=merged, bad=False)] if merged else []
     failures = result.failures
-    if failures:
-        failed = f"{plural(len(failures), 'run')} failed"
-        boxes.append(Notice(failed, "and count as having found nothing.", failures))
-    if result.skipped:
-        not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
-        boxes.append(Notice("Not run:", items=not_run, bad=False))
+    failed = f"{plural(len(failures), 'run')} failed"
+    not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
+    boxes = _notices(
+        (result.merged, Notice("Judged together:", items=result.merged, bad=False)),
+        (failures, Notice(failed, "and count as having found nothing.", failures)),
+        (not_run, Notice("Not run:", items=not_run, bad=False)),
+    )
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
     return Header(result.suite.title, result.suite.title, line, boxes, *_verdict_content(study))

@@ -108,11 +108,12 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
 
 
 def _columns_of(result: StudyResult, tables: Mapping[str, Rows]) -> Rows:
-    rows = []
-    for file, table in tables.items():
-        for column in table[0] if table else ():
-            unit, meaning = _meaning(result, column)
-            rows.append({"file": file, "column": column, "unit": unit, "meaning": meaning})
+    words = ("unit", "meaning")
+    rows = [
+        {"file": file, "column": column, **dict(zip(words, _meaning(result, column), strict=True))}
+        for file, table in tables.items()
+        for column in (table[0] if table else ())
+    ]
     return _aligned(rows)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from surrogate_nas.core.numbers import (
@@ -69,19 +68,19 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
     out = Path(out)
     texts: dict[str, str] = {}
     if result.problems and not isinstance(result, Comparison):
-        texts["regret"] = str(_regret(result))
+        texts["regret"] = _regret(result)
     for comparison in result.comparisons.values():
         folder = f"{comparison.problem}/" if comparison.problem else ""
-        texts[f"{folder}summary"] = str(_summary(result, comparison))
+        texts[f"{folder}summary"] = _summary(result, comparison)
         if comparison.tests:
-            texts[f"{folder}tests"] = str(_tests(result, comparison))
+            texts[f"{folder}tests"] = _tests(result, comparison)
     if isinstance(result, SuiteResult) and result.problems:
         for name, table in TABLES.items():
             texts[f"suite-{name}"] = table.latex(result)
     return [write_whole(out / f"{name}.tex", text) for name, text in texts.items()]
 
 
-def _summary(result: StudyResult, comparison: Comparison) -> _Tabular:
+def _summary(result: StudyResult, comparison: Comparison) -> str:
     entries = {entry["name"]: entry for entry in comparison.to_json()["strategies"]}
     scores: list[float] = []
     for name in comparison.strategies:
@@ -114,7 +113,7 @@ def _summary(result: StudyResult, comparison: Comparison) -> _Tabular:
     if comparison.objective.parts > 1:
         score = "Score: the share of the front's hypervolume that is missed."
     caption = f"{_what_was_compared(comparison)} {score} {_MARKS}"
-    return _Tabular(_label(result, comparison.problem, "summary"), caption, heads, rows)
+    return _whole((result.name, comparison.problem, "summary"), caption, heads, rows)
 
 
 def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
@@ -134,7 +133,7 @@ def _worse(comparison: Comparison) -> set[str]:
     return set() if end is None else {rival.name for rival in end.worse}
 
 
-def _tests(result: StudyResult, comparison: Comparison) -> _Tabular:
+def _tests(result: StudyResult, comparison: Comparison) -> str:
     heads = ["First", "Second", "Better", "Equal", "Worse", "Effect", "$p$", "$p$, Holm"]
     rows = [
         [
@@ -153,10 +152,10 @@ def _tests(result: StudyResult, comparison: Comparison) -> _Tabular:
         " two-sided, and after Holm's correction over all pairs. Descriptive only; see the verdict"
         " for significance."
     )
-    return _Tabular(_label(result, comparison.problem, "tests"), caption, heads, rows, texts=2)
+    return _whole((result.name, comparison.problem, "tests"), caption, heads, rows, texts=2)
 
 
-def _regret(result: StudyResult) -> _Tabular:
+def _regret(result: StudyResult) -> str:
     samples: dict[str, dict[str, Values]] = {}
     if isinstance(result, LambdaPath):
         caption = rf"Mean regret at every $\lambda$ of {escaped(result.expression)}."
@@ -190,7 +189,7 @@ def _regret(result: StudyResult) -> _Tabular:
     first = r"$\lambda$" if isinstance(result, LambdaPath) else "Problem"
     caption_with_marks = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
     heads = [first, *map(escaped, names)]
-    return _Tabular(_label(result, "", "regret"), caption_with_marks, heads, rows)
+    return _whole((result.name, "regret"), caption_with_marks, heads, rows)
 
 
 def _what_was_compared(comparison: Comparison) -> str:
@@ -202,36 +201,28 @@ def _what_was_compared(comparison: Comparison) -> str:
     return escaped(text.replace("<=", "≤").replace(">=", "≥"))
 
 
-def _label(result: StudyResult, problem: str, table: str) -> str:
-    words = [result.name, problem, table] if problem else [result.name, table]
-    return _UNSAFE.sub("-", "-".join(words)).strip("-")
-
-
-@dataclass(frozen=True)
-class _Tabular:
-    label: str
-    caption: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    texts: int = 1
-
-    def __str__(self) -> str:
-        """The whole table environment; it needs the packages booktabs and graphicx."""
-        columns = "l" * self.texts + "r" * (len(self.heads) - self.texts)
-        return "\n".join(
-            [
-                "% \\usepackage{booktabs,graphicx}",
-                r"\begin{table}",
-                r"\centering",
-                rf"\caption{{{self.caption}}}",
-                rf"\label{{tab:{self.label}}}",
-                _NO_WIDER_THAN_THE_PAGE,
-                *tabular(columns, self.heads, self.rows),
-                "}",
-                r"\end{table}",
-                "",
-            ]
-        )
+def _whole(
+    label: Sequence[str],
+    caption: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    texts: int = 1,
+) -> str:
+    """The whole table environment; it needs the packages booktabs and graphicx."""
+    columns = "l" * texts + "r" * (len(heads) - texts)
+    lines = [
+        "% \\usepackage{booktabs,graphicx}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{caption}}}",
+        rf"\label{{tab:{_UNSAFE.sub('-', '-'.join(filter(None, label))).strip('-')}}}",
+        _NO_WIDER_THAN_THE_PAGE,
+        *tabular(columns, heads, rows),
+        "}",
+        r"\end{table}",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 EXPORT = Format(

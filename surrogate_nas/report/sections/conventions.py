@@ -62,6 +62,14 @@ _DRAWN = (
 )
 
 
+_LIMITED = (
+    "A cell that violates a constraint scores worse than every feasible cell, and the more it"
+    " violates the constraint, the worse."
+)
+_DIVERSITY = (
+    "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that the run"
+    " held when it first met the cell: the order of evaluation is part of the score."
+)
 _JUDGED = (
     "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the"
     " cell among {seeds}, the same for all strategies of a run. What a run found was then trained"
@@ -197,7 +205,7 @@ def conventions(comparison: Comparison) -> list[str]:
     """What was charged, shared, averaged and tested, one sentence or two each."""
     objective = comparison.objective
     first = comparison.description["first_cells"]
-    items = [
+    return [
         objective.benchmark.charge,
         (
             "Asking for the same cell again gives the same answer and is charged again, for every"
@@ -221,20 +229,10 @@ def conventions(comparison: Comparison) -> list[str]:
         ),
         objective.warning
         or "Final (test) metrics are read for this report alone; no strategy could ask for one.",
+        *_inputs(comparison),
+        *([_LIMITED] if objective.constraints else []),
+        *([_DIVERSITY] if objective.has_history else []),
     ]
-    items += _inputs(comparison)
-    if objective.constraints:
-        items.append(
-            "A cell that violates a constraint scores worse than every feasible cell, and the more"
-            " it violates the constraint, the worse."
-        )
-    if objective.has_history:
-        items.append(
-            "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that"
-            " the run held when it first met the cell: the order of evaluation is part of the"
-            " score."
-        )
-    return items
 
 
 def _seeds(objective: Objective) -> str:
@@ -279,37 +277,39 @@ def _side_by_side(options: Mapping[str, Any]) -> list[str]:
 
 def _inputs(comparison: Comparison) -> list[str]:
     known = comparison.objective.known
-    hidden = comparison.description["hidden"]
-    items = []
-    if known.terms and hidden:
-        items.append(
-            f"The free terms of the objective ({', '.join(known.terms)}) were withheld from all"
-            " strategies."
-        )
-    elif known.terms:
-        items.append(
-            "Free terms, known for any cell to every strategy that declares that it uses them:"
-            f" {', '.join(known.terms)}."
-        )
-    items += _side_by_side(comparison.description)
     entries = [strategy_entry(name) for name in comparison.strategies]
-    trusted = [entry for entry in entries if entry.is_trusted]
-    if trained := [entry.label for entry in trusted if entry.load().needs_supernet]:
-        items.append(
+    trained = [one.label for one in entries if one.is_trusted and one.load().needs_supernet]
+    weighted = [
+        s for s in comparison.strategies if any(run.scalarised for run in comparison.runs_of(s))
+    ]
+    hidden = comparison.description["hidden"]
+    items = (
+        (
+            known.terms and hidden,
+            f"The free terms of the objective ({', '.join(known.terms)}) were withheld from all"
+            " strategies.",
+        ),
+        (
+            known.terms and not hidden,
+            "Free terms, known for any cell to every strategy that declares that it uses them:"
+            f" {', '.join(known.terms)}.",
+        ),
+        *((True, item) for item in _side_by_side(comparison.description)),
+        (
+            trained,
             f"{', '.join(trained)}: a supernet is trained on the task's training and validation"
             " data; its steps are charged what their operations take in the trainings of this"
             " benchmark, by an additive model, and fall to the first cell that is asked for"
-            " afterwards. E[λR] is exact where R adds up over edges."
-        )
-    if weighted := [
-        s for s in comparison.strategies if any(run.scalarised for run in comparison.runs_of(s))
-    ]:
-        items.append(
+            " afterwards. E[λR] is exact where R adds up over edges.",
+        ),
+        (
+            weighted,
             f"{', '.join(weighted)}: made for one objective, run on several by random scalarisation"
             " (the augmented Chebyshev norm of ParEGO, with weights drawn anew every ten trials"
-            " and the history told again)."
-        )
-    return items
+            " and the history told again).",
+        ),
+    )
+    return [item for holds, item in items if holds]
 
 
 def citations(comparison: Comparison) -> list[str]:

@@ -110,33 +110,31 @@ _LONGEST = 400  # rows, and characters of a reason, that are shown
 @section(97, "comparison", "front")
 def failed_trainings(study: Study) -> Section | None:
     """Which trainings failed, and why."""
-    rows: list[list[Content]] = []
-    n_failed = 0
-    n_trials = 0
-    for run in study.comparison.runs:
-        n_trials += len(run.trials)
-        for trial in run.trials:
-            if not trial.failure:
-                continue
-            n_failed += 1
-            if len(rows) < _MOST_FAILED:
-                name = strategy(run.strategy, study.styles[run.strategy])
-                cell = Span(trial.cell.text, "code")
-                epochs = "–" if trial.epochs is None else f"{trial.epochs:,}"
-                reason = trial.failure
-                if len(reason) > _LONGEST:
-                    reason = f"{reason[: _LONGEST - 1]}…"
-                rows.append([name, cell, reason, str(run.run), epochs])
-    if not n_failed:
+    runs = study.comparison.runs
+    failed = [(run, trial) for run in runs for trial in run.trials if trial.failure]
+    if not failed:
         return None
+    rows: list[list[Content]] = [
+        [
+            strategy(run.strategy, study.styles[run.strategy]),
+            Span(trial.cell.text, "code"),
+            trial.failure
+            if len(trial.failure) <= _LONGEST
+            else f"{trial.failure[: _LONGEST - 1]}…",
+            str(run.run),
+            "–" if trial.epochs is None else f"{trial.epochs:,}",
+        ]
+        for run, trial in failed[:_MOST_FAILED]
+    ]
+    n_trials = sum(len(run.trials) for run in runs)
     heads = [Column("strategy"), Column("cell"), Column("reason"), Column("run"), Column("epochs")]
     words = (
-        f"{n_failed:,} of {plural(n_trials, 'training')} failed. Each counts as an evaluation"
+        f"{len(failed):,} of {plural(n_trials, 'training')} failed. Each counts as an evaluation"
         " without a feasible cell, and is charged what it took."
     )
     blocks: list[Table | Paragraph] = [note(words), Table(heads, rows, texts=3)]
-    if n_failed > len(rows):
-        blocks.append(note(f"and {n_failed - len(rows):,} more"))
+    if len(failed) > len(rows):
+        blocks.append(note(f"and {len(failed) - len(rows):,} more"))
     return Section("Failed trainings", blocks, folded=True)
 
 

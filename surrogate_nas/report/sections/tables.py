@@ -138,51 +138,54 @@ def _costs(comparison: Comparison, name: str) -> list[Content]:
 
 def summary_notes(comparison: Comparison) -> list[str]:
     """What a reader of the summary table must know."""
-    objective = comparison.objective
-    score = (
-        "The score is L + λR and has no dimension"
-        if objective.parts == 1
-        else f"The score: {MISSED[0].lower()}{MISSED[1:]}"
-    )
-    notes = [
-        f"{score}; lower is better. Cells and times are means per run: time that the strategy took"
-        " to ask and to learn, and in all, on the machine that ran it."
-    ]
+    objective, optimum = comparison.objective, comparison.optimum
+    several = objective.parts > 1
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
-    if objective.parts > 1:
-        notes.append(
-            "Objectives are scaled between the best and the worst of the exact front, or of all"
-            " runs' front."
-        )
-    elif comparison.optimum is not None:
-        notes.append(
-            f"Regret is the score minus the optimum of the space, {fixed(comparison.optimum, 6)}."
-        )
-    elif objective.has_history:
-        notes.append("Regret is undefined: scores depend on history.")
-    elif objective.over_space() is not None:
-        notes.append("Regret is undefined: no cell of the space is feasible.")
-    else:
-        notes.append("Regret is undefined: the benchmark is no table, so its optimum is not known.")
-    if comparison.optimum is not None and objective.parts == 1:
-        notes.append(_noise_note(comparison))
-    if len(runs) == len(comparison.strategies):
-        notes.append("Each number is from one run.")
     infeasible = sum(not comparison.answer(run).feasible for run in runs)
-    if infeasible:
-        notes.append(
+    score = (
+        f"The score: {MISSED[0].lower()}{MISSED[1:]}"
+        if several
+        else "The score is L + λR and has no dimension"
+    )
+    of_regret = (
+        (
+            several,
+            "Objectives are scaled between the best and the worst of the exact front, or of all"
+            " runs' front.",
+        ),
+        (
+            optimum is not None,
+            f"Regret is the score minus the optimum of the space, {fixed(optimum, 6)}.",
+        ),
+        (objective.has_history, "Regret is undefined: scores depend on history."),
+        (
+            objective.over_space() is not None,
+            "Regret is undefined: no cell of the space is feasible.",
+        ),
+        (True, "Regret is undefined: the benchmark is no table, so its optimum is not known."),
+    )
+    notes = (
+        (
+            True,
+            f"{score}; lower is better. Cells and times are means per run: time that the strategy"
+            " took to ask and to learn, and in all, on the machine that ran it.",
+        ),
+        next((True, text) for holds, text in of_regret if holds),
+        (optimum is not None and not several, "" if several else _noise_note(comparison)),
+        (len(runs) == len(comparison.strategies), "Each number is from one run."),
+        (
+            infeasible,
             f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores"
-            " and regrets are over the others, whose number is in the column of runs."
-        )
-    notes += _notes_on_drawn_seeds(comparison)
-    if objective.benchmark.cost == "queries":
-        notes.append("The benchmark holds no training times: a query costs one unit.")
-    return notes
-
-
-def _notes_on_drawn_seeds(comparison: Comparison) -> list[str]:
-    notes = [_OPTIMISM_NOTE] if comparison.objective.draws else []
-    return [*notes, OVERTUNING_NOTE] if comparison.tells_overtuning else notes
+            " and regrets are over the others, whose number is in the column of runs.",
+        ),
+        (objective.draws, _OPTIMISM_NOTE),
+        (comparison.tells_overtuning, OVERTUNING_NOTE),
+        (
+            objective.benchmark.cost == "queries",
+            "The benchmark holds no training times: a query costs one unit.",
+        ),
+    )
+    return [text for holds, text in notes if holds]
 
 
 def _noise_note(comparison: Comparison) -> str:
@@ -204,9 +207,7 @@ def _noise_note(comparison: Comparison) -> str:
 def tests(study: Study) -> Section | None:
     """Every pair of strategies."""
     comparison = study.comparison
-    if not comparison.strategies:
-        return None
-    if not comparison.tests:
+    if not comparison.strategies or not comparison.tests:
         return None
     heads = [
         Column("first"),
