@@ -244,10 +244,9 @@ def _where(error: OSError) -> str:
     return f": {name if len(name) <= _LONGEST_PATH else name[:_LONGEST_PATH] + '…'}"
 
 
+# How long a command may tidy up; whatever it holds back then is lost, as in a crash, and nothing
+# more
 _PATIENCE_SECONDS = 4.0
-"""How long a command may tidy up; whatever it holds back then is lost, as in a crash, and nothing
-more.
-"""
 
 
 def farewell(received: list[int]) -> tuple[str, int]:

@@ -32,18 +32,13 @@ from surrogate_nas.cli.options import (
 )
 from surrogate_nas.cli.output import (
     JsonOption,
-    emit,
-    in_a_line,
     note,
     note_absent,
-    note_more,
     note_unasked,
+    present,
     progress_bar,
-    say,
     seconds,
     show_table,
-    show_verdict,
-    write_pages,
 )
 from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.cli.suite import finish
@@ -53,9 +48,9 @@ from surrogate_nas.report.reading import kind_of
 from surrogate_nas.results.api import compare as run_compare
 from surrogate_nas.results.api import read_comparison, stored_suite
 from surrogate_nas.results.archive import opened
-from surrogate_nas.results.comparison import Comparison, best_in_words
+from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.runs.options import OBJECTIVE_OPTIONS
-from surrogate_nas.runs.store import PLAN, VERDICT
+from surrogate_nas.runs.store import PLAN
 from surrogate_nas.strategies import DEFAULTS
 
 
@@ -179,12 +174,10 @@ def report(
       snas report results/compare
       snas report results/compare-fashion --verify
     """
-    if not (folder / PLAN).is_file():
+    if (folder / PLAN).is_file():
+        _finish_suite(folder, folder, json, bench, verify)
+    else:
         _finish(read_comparison(folder, benchmark=bench, verify=verify), folder, json)
-        return
-    missing = _finish_suite(folder, folder, json, bench, verify)
-    if missing:
-        note(f"{missing:,} runs of the suite are not there yet; the snas suite command makes them.")
 
 
 def _judge_together(folders: Sequence[Path], out: Path | None, json: bool) -> None:
@@ -214,30 +207,23 @@ def _finish_suite(
     bench: str | None = None,
     verify: bool = False,
     against: Sequence[Path] = (),
-) -> int:
-    stored = stored_suite(
-        folder,
-        against=against,
-        benchmark=bench,
-        verify=verify,
-    )
+) -> None:
+    stored = stored_suite(folder, against=against, benchmark=bench, verify=verify)
     if not stored.problems:
         raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
     finish(stored, out, json)
-    return stored.missing
 
 
 def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     content = comparison.to_json()
-    written = write_pages(comparison, content, folder)
-    several = comparison.objective.parts > 1
+    objective = comparison.objective
+    several = objective.parts > 1
     is_score = "score: the share of the front's hypervolume that is missed; " if several else ""
-    title = f"{content['benchmark']}: {comparison.objective} ({is_score}lower is better)"
-    mean = "mean missed" if several else "mean score"
+    title = f"{content['benchmark']}: {objective} ({is_score}lower is better)"
     heads = (
         "strategy",
         "runs",
-        mean,
+        "mean missed" if several else "mean score",
         "95 % interval",
         "iqm",
         "mean regret",
@@ -246,30 +232,21 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     )
     spare = ("real seconds", "evaluations", "iqm")
 
-    def show() -> None:
-        show_table(
-            heads,
-            _rows(content["strategies"]),
-            title=title,
-            spare=spare,
-        )
-        show_verdict(comparison.verdict)
-        if comparison.found_feasible:
-            say(best_in_words(comparison))
+    def remark() -> None:
+        note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
+        for banner in (objective.warning, objective.benchmark.banner):
+            if banner:
+                note(banner)
+        described = comparison.description
+        note_unasked(described["budget"]["cells"], described["first_cells"])
+        if objective.benchmark.keeps_answers and len(comparison.strategies) > 1:
+            note(
+                "Real seconds: a training that several strategies asked for counts for the first"
+                " one."
+            )
 
-    emit(content, json, show)
-    for line in comparison.merged:
-        note(in_a_line(line))
-    note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
-    for banner in (comparison.objective.warning, comparison.objective.benchmark.banner):
-        if banner:
-            note(banner)
-    note_unasked(comparison.description["budget"]["cells"], comparison.description["first_cells"])
-    if comparison.objective.benchmark.keeps_answers and len(comparison.strategies) > 1:
-        note("Real seconds: a training that several strategies asked for counts for the first one.")
-    note_more(comparison.verdict, folder / VERDICT, comparison.missing)
-    for line in written:
-        note(line)
+    show = partial(show_table, heads, _rows(content["strategies"]), title=title, spare=spare)
+    present(comparison, content, folder, json, show=show, remark=remark)
 
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:

@@ -29,8 +29,8 @@ from surrogate_nas.tables.sources.spreadsheet import Declared
 app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
 
+# Of an imported CSV file whose space is not named
 _DEFAULT_SPACE = "nb201"
-"""Of an imported CSV file whose space is not named."""
 _PAGE = 80
 
 
@@ -316,11 +316,11 @@ _OFFICIAL: dict[str, Callable[..., Any]] = {
     "nb201-pth": pth.read,
     "nb101": nb101.imported,
 }
+# What may be said of a file that is not official
 _OPTIONS_OF = {
     "csv": ("name", "space", "unit", "direction"),
     "optuna": ("name", "space", "unit", "study", "metric"),
 }
-"""What may be said of a file that is not official."""
 
 
 def _declared(units: list[str] | None, directions: list[str] | None) -> Declared:

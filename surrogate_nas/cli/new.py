@@ -25,6 +25,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 64
 _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
+# By template what a user does with the file
 _NEXT = {
     "strategy": "snas check {}",
     "task": "snas train 11 --task {}",
@@ -33,7 +34,6 @@ _NEXT = {
     "space": "snas check {}; what else it can do stands in it",
     "training": "snas search {} --strategy asha --budget 30",
 }
-"""By template what a user does with the file."""
 
 
 def new(

@@ -23,6 +23,7 @@ from surrogate_nas.space.base import cell_written
 from surrogate_nas.strategies import BLIND, controls_of, known, label
 
 Command = TypeVar("Command", bound=Callable[..., None])
+Number = TypeVar("Number", int, float)
 
 DEFAULT_BUDGET = USUAL_CELLS
 DEFAULT_STRATEGY = "bo"
@@ -202,11 +203,6 @@ def results_folder(out: Path | None, kind: str, command: str, *what: str | None)
     return folder
 
 
-def workers_or_usual(workers: int | None, engine: str, usual: int) -> int | None:
-    """How many jobs at once where a command has a usual number of processes."""
-    return usual if workers is None and engine == PROCESSES else workers
-
-
 def names(given: Iterable[str] | None) -> list[str]:
     """The names of an option that may be given several times, each time with commas between.
 
@@ -225,10 +221,7 @@ def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> 
     if not blind:
         return chosen
     plain = dict.fromkeys(name.removeprefix(BLIND) for name in chosen)
-    entered = []
-    for name in plain:
-        entered += [name, BLIND + name]
-    return entered
+    return [entered for name in plain for entered in (name, BLIND + name)]
 
 
 def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
@@ -251,20 +244,13 @@ def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
     return [*chosen, *(one for one in dict.fromkeys(added) if one not in labels)]
 
 
-def numbers(given: str, what: str) -> list[float]:
-    """The numbers of an option with commas between them."""
+def numbers(given: str, what: str, kind: Callable[[str], Number]) -> list[Number]:
+    """The numbers of an option with commas between them, of the type float or int."""
     try:
-        return [float(part) for part in given.split(",") if part.strip()]
+        return [kind(part) for part in given.split(",") if part.strip()]
     except ValueError as error:
-        raise UserError(f"A {what} is a number, not {given:.40}.") from error
-
-
-def whole_numbers(given: str, what: str) -> list[int]:
-    """The whole numbers of an option with commas between them."""
-    try:
-        return [int(part) for part in given.split(",") if part.strip()]
-    except ValueError as error:
-        raise UserError(f"A {what} is a whole number, not {given:.40}.") from error
+        whole = "whole " if kind is int else ""
+        raise UserError(f"A {what} is a {whole}number, not {given:.40}.") from error
 
 
 def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
@@ -21,17 +20,17 @@ from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from surrogate_nas.results.comparison import StudyResult
-    from surrogate_nas.results.verdict import Verdict
+    from surrogate_nas.results.comparison import Comparison
+    from surrogate_nas.results.suite import SuiteResult
 
 _PIPED_WIDTH = 200
 _WIDEST = 10_000
+# A first column of longer texts, such as cells, may be folded
 _LONGEST_NAME = 40
-"""A first column of longer texts, such as cells, may be folded."""
+# A further column of longer texts may be folded
 _LONGEST_WORDS = 24
-"""A further column of longer texts may be folded."""
+# Characters that are left of a text that is cut
 _LEAST_CUT = 36
-"""Characters that are left of a text that is cut."""
 
 
 JsonOption = Annotated[
@@ -40,25 +39,12 @@ JsonOption = Annotated[
 
 
 def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:
-    """Print a result as JSON or for people."""
+    """Print a result as JSON, in which a number that is not finite is null, or for people."""
     if as_json:
-        try:
-            text = json.dumps(content, allow_nan=False)
-        except ValueError:
-            text = json.dumps(_finite(content), allow_nan=False)
-        sys.stdout.write(f"{text}\n")
+        finite = json.loads(json.dumps(content), parse_constant=lambda _: None)
+        sys.stdout.write(f"{json.dumps(finite)}\n")
     else:
         show()
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content
 
 
 def note(message: str) -> None:
@@ -91,26 +77,6 @@ def _wrapped(message: str, stream: TextIO) -> str:
     width = shutil.get_terminal_size().columns
     whole = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     return "\n".join(map(whole.fill, message.split("\n")))
-
-
-def show_verdict(verdict: Verdict) -> None:
-    """Print the leading sentences of a verdict, after its table."""
-    for sentence in verdict.sentences[: verdict.leading]:
-        say(sentence)
-
-
-def note_more(verdict: Verdict, file: Path, missing: int) -> None:
-    """Say how many runs the verdict lacks, and where the sentences are that `show_verdict` leaves
-    out.
-    """
-    if missing:
-        verb = "has" if missing == 1 else "have"
-        note(
-            f"{plural(missing, 'run')} {verb} not ended, so the verdict is of the others: repeat"
-            " the command that began them."
-        )
-    if len(verdict.sentences) > verdict.leading:
-        note(f"All of the verdict: {file}")
 
 
 def note_unasked(budget: int | None, initial: int) -> None:
@@ -223,17 +189,11 @@ class Progress(Protocol):
         """
 
 
-@contextmanager
-def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[Progress]:
+def progress_bar(what: str, every: float = LINE_SECONDS) -> AbstractContextManager[Progress]:
     """Show progress on standard error: a bar where that is a terminal, else a line every 30
     seconds.
     """
-    if sys.stderr.isatty():
-        with _bar(what) as progress:
-            yield progress
-        return
-    with ProgressLines(what, every=every, write=note) as lines:
-        yield lines
+    return _bar(what) if sys.stderr.isatty() else ProgressLines(what, every=every, write=note)
 
 
 @contextmanager
@@ -258,17 +218,54 @@ def _bar(what: str) -> Iterator[Progress]:
         yield progress
 
 
-def write_pages(result: StudyResult, content: dict[str, Any], folder: Path) -> list[str]:
-    """Write the JSON, the verdict and the pages of a result; lines that say where the pages are."""
+def present(
+    result: Comparison | SuiteResult,
+    content: dict[str, Any],
+    folder: Path,
+    as_json: bool,
+    *,
+    show: Callable[[], None],
+    remark: Callable[[], None],
+) -> None:
+    """Write the JSON, the verdict and the pages of a result, and print it.
+
+    Args:
+        result: What is printed.
+        content: Its JSON.
+        folder: Where to write.
+        as_json: Whether the JSON is printed, or its table and the verdict.
+        show: Prints the table.
+        remark: Says what a reader must know, between the result and where the pages are.
+    """
     from surrogate_nas.report import write_explorer, write_report
     from surrogate_nas.runs.store import VERDICT, Store
 
+    verdict, sentences = result.verdict, result.sentences
     store = Store(folder)
     store.write_json("suite.json" if result.kind == "suite" else "summary.json", content)
-    store.write_text(VERDICT, "\n".join([*result.sentences, ""]))
+    store.write_text(VERDICT, "\n".join([*sentences, ""]))
     explorer = write_explorer(result, folder)
     page = write_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
-    lines = [f"Report: {page}"]
+
+    def whole() -> None:
+        show()
+        for sentence in verdict.sentences[: verdict.leading]:
+            say(sentence)
+        for sentence in sentences[len(verdict.sentences) :]:
+            say(sentence)
+
+    emit(content, as_json, whole)
+    for line in result.merged:
+        note(in_a_line(line))
+    remark()
+    if result.missing:
+        verb = "has" if result.missing == 1 else "have"
+        note(
+            f"{plural(result.missing, 'run')} {verb} not ended, so the verdict is of the others:"
+            " repeat the command that began them."
+        )
+    if len(verdict.sentences) > verdict.leading:
+        note(f"All of the verdict: {folder / VERDICT}")
+    note(f"Report: {page}")
     if explorer is not None:
-        lines.append(f"Explorer: {explorer}")
-    return lines
+        note(f"Explorer: {explorer}")

@@ -237,6 +237,7 @@ def play(
     note(f"{played.evaluations} evaluations are in {folder}; snas report {folder} shows them.")
 
 
+# Options of runs that evaluate several cells at once, or whose strategy may hang
 _OF_WORKERS = (
     "call_limit",
     "simulated_workers",
@@ -248,5 +249,4 @@ _OF_WORKERS = (
     "per_gpu",
     "gpus_each",
 )
-"""Options of runs that evaluate several cells at once, or whose strategy may hang."""
 play = run_options(play, more=OBJECTIVE_OPTIONS, without=_OF_WORKERS)

@@ -216,11 +216,12 @@ class _Counted:
 
 
 def _show_confirmed(confirmed: Confirmation) -> None:
-    rows = []
-    for one in [*confirmed.cells, confirmed.reference]:
-        if one is not None:
-            name = "yours" if one is confirmed.reference else "found"
-            rows.append((str(one.cell), name, one.seen, one.mean, len(one.scores)))
+    rows = [
+        (str(one.cell), name, one.seen, one.mean, len(one.scores))
+        for name, cells in (("found", confirmed.cells), ("yours", [confirmed.reference]))
+        for one in cells
+        if one is not None
+    ]
     if rows:
         show_table(("cell", "is", "the search saw", "fresh seeds", "trainings"), rows)
     for sentence in confirmed.sentences:
@@ -281,33 +282,32 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
 
 
 def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
-    best, found, known = found_by(bound, run), content["best"], content["known"]
+    best, found, known, judged = found_by(bound, run), content["best"], content["known"], run.judged
     final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
-    rows: list[tuple[str, object]] = [
-        ("best cell", NO_CELL),
-        ("least over the limits", str(best.cell)),
-    ]
-    if best.feasible:
-        rows = [("best cell", found["cell"]), ("score", found["score"])]
-        if bound.draws:
-            rows.append(("score that the search saw", found["seen_score"]))
-    rows += [("regret", content["regret"]), *best.values.items()]
-    rows += [(f"{name} (final)", value) for name, value in final[:_MOST_FINAL]]
-    if len(final) > _MOST_FINAL:
-        rows.append(("further final metrics", f"{len(final) - _MOST_FINAL}, with --json"))
-    if known["trainings"]:
-        rows.append(("known before, not charged", len(known["trainings"])))
-        if known["best"] is not None:
-            rows.append(("best known before", known["best"]["cell"]))
-            rows.append(("score of that", known["best"]["score"]))
-    rows.append(("evaluations", len(run.trials)))
-    if failures := [trial.failure for trial in run.trials if trial.failure]:
-        rows.append(("failed trainings", f"{len(failures)}, the first by {failures[0]}"))
-    if run.judged is not None:
-        spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} s"
-        rows.append(("by other seeds, not charged", spent))
-        if run.judged.failures:
-            rows.append(("failed of these", "; ".join(run.judged.failures)))
+    further = len(final) - _MOST_FINAL
+    before = known["best"] or {}
+    failures = [trial.failure for trial in run.trials if trial.failure]
     charged = "charged" if bound.benchmark.one_by_one else "simulated"
-    rows.append((f"{charged} {bound.benchmark.cost}", seconds(run.simulated_seconds)))
-    return [*rows, ("real seconds", seconds(run.real_seconds))]
+    rows: list[tuple[Any, str, object]] = [
+        (best.feasible, "best cell", found["cell"]),
+        (best.feasible, "score", found["score"]),
+        (best.feasible and bound.draws, "score that the search saw", found["seen_score"]),
+        (not best.feasible, "best cell", NO_CELL),
+        (not best.feasible, "least over the limits", str(best.cell)),
+        (True, "regret", content["regret"]),
+        *((True, *item) for item in best.values.items()),
+        *((True, f"{name} (final)", value) for name, value in final[:_MOST_FINAL]),
+        (further > 0, "further final metrics", f"{further}, with --json"),
+        (known["trainings"], "known before, not charged", len(known["trainings"])),
+        (before, "best known before", before.get("cell")),
+        (before, "score of that", before.get("score")),
+        (True, "evaluations", len(run.trials)),
+        (failures, "failed trainings", f"{len(failures)}, the first by {''.join(failures[:1])}"),
+    ]
+    if judged is not None:
+        spent = f"{judged.trainings}, {seconds(judged.cost)} s"
+        rows.append((True, "by other seeds, not charged", spent))
+        rows.append((judged.failures, "failed of these", "; ".join(judged.failures)))
+    rows.append((True, f"{charged} {bound.benchmark.cost}", seconds(run.simulated_seconds)))
+    rows.append((True, "real seconds", seconds(run.real_seconds)))
+    return [(head, value) for is_shown, head, value in rows if is_shown]

@@ -30,10 +30,7 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.report.live import Server
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Cannot write {folder}: {error.strerror or error}.") from error
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         server = Server(folder, _PORT)
     except UserError:

@@ -23,14 +23,10 @@ from surrogate_nas.cli.options import (
 )
 from surrogate_nas.cli.output import (
     JsonOption,
-    emit,
-    in_a_line,
     note,
-    note_more,
+    present,
     progress_bar,
     show_table,
-    show_verdict,
-    write_pages,
 )
 from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
@@ -41,7 +37,6 @@ from surrogate_nas.results.archive import opened
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.tables import TABLES
 from surrogate_nas.runs.problem import read_suite
-from surrogate_nas.runs.store import VERDICT
 
 
 @partial(run_options, without=("target",))
@@ -111,27 +106,15 @@ def suite(
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     """Write what a suite has found, with its pages, and print it."""
     content = result.summary
-    written = write_pages(result, content, folder)
-    columns = TABLES["strategies"].shown("terminal", result.strategies)
-    heads = [column.title for column in columns]
-    rows = [[column.text(row) for column in columns] for row in content["strategies"]]
+    heads, rows = TABLES["strategies"].texts(result, "terminal")
+    title = f"{result.suite.title} (regret: 0 the optimum, 1 random's)"
 
-    def show() -> None:
-        show_table(heads, rows, title=f"{result.suite.title} (regret: 0 the optimum, 1 random's)")
-        show_verdict(result.verdict)
+    def remark() -> None:
+        for skipped in result.skipped:
+            note(f"Not run: {skipped.problem.name}: {skipped.reason}")
+        if failures := content["failures"]:
+            others = f"{plural(len(failures) - 1, 'more failure')}, in suite.json."
+            note(f"{failures[0]} ({others})" if failures[1:] else failures[0])
 
-    emit(content, json, show)
-    for line in result.merged:
-        note(in_a_line(line))
-    for skipped in result.skipped:
-        note(f"Not run: {skipped.problem.name}: {skipped.reason}")
-    if failures := content["failures"]:
-        more = (
-            f" ({plural(len(failures) - 1, 'more failure')}, in suite.json.)"
-            if failures[1:]
-            else ""
-        )
-        note(f"{failures[0]}{more}")
-    note_more(result.verdict, folder / VERDICT, result.missing)
-    for line in written:
-        note(line)
+    show = partial(show_table, heads, rows, title=title)
+    present(result, content, folder, json, show=show, remark=remark)
