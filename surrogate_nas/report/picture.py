@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 from surrogate_nas.report.style import Style, plain
 from surrogate_nas.space.sketch import Sketch, sketch_svg
@@ -294,6 +295,15 @@ class Scale:
         low, high, at = map(self._bent, (self.low, self.high, value))
         share = (at - low) / ((high - low) or 1.0)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
+
+    def pixels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The pixels of values within the scale."""
+        if self.kind == "log":
+            return np.array([self(value) for value in values.tolist()])
+        low, high = map(self._bent, (self.low, self.high))
+        bent = np.sqrt(values - self.low) if self.kind == "root" else values
+        share = np.clip((bent - low) / ((high - low) or 1.0), 0.0, 1.0)
+        return np.asarray(self.start + share * (self.end - self.start))
 
     def _bent(self, value: float) -> float:
         if self.kind == "log":

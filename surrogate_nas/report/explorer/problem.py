@@ -476,7 +476,7 @@ def _sample(n: int, wanted: int) -> Places:
 
 
 def _counted(space: ChoiceSpace, cells: Enumerable, places: Places) -> list[list[float]]:
-    choices = np.array([cells[place].choices for place in places.tolist()])
+    choices = cells.choices[places]
     counts = (
         np.bincount(choices[:, p], minlength=len(space.options[p])) for p in range(choices.shape[1])
     )

@@ -264,10 +264,8 @@ def _draw_density(
 ) -> None:
     """All cells as squares, the darker the more of them; what lies outside is left out."""
     seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
-    columns = (
-        (np.array([x(value) for value in across[seen].tolist()]) - x.start) // _GRAIN
-    ).astype(int)
-    rows = ((np.array([y(value) for value in up[seen].tolist()]) - y.end) // _GRAIN).astype(int)
+    columns = ((x.pixels(across[seen]) - x.start) // _GRAIN).astype(int)
+    rows = ((y.pixels(up[seen]) - y.end) // _GRAIN).astype(int)
     cells = Counter(zip(rows.tolist(), columns.tolist(), strict=True))
     for i, (least, opacity) in enumerate(_SHADES):
         most = _SHADES[i + 1][0] if i + 1 < len(_SHADES) else np.inf
