@@ -4,7 +4,6 @@ than a mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell, macro
 from surrogate_nas.space.nb201.terms import Terms, terms_of
-from surrogate_nas.surrogates import gnn, make_model
+from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.gnn import GraphNetwork
 
@@ -83,16 +82,6 @@ def test_functional_twins_are_predicted_equal_over_the_whole_space(
     for numbers in whole:
         np.testing.assert_array_equal(numbers, numbers[first][of_class])
     assert len(np.unique(whole.mean)) > 5000
-
-
-@pytest.fixture(scope="module")
-def briefly_pretrained() -> Iterator[None]:
-    """A tenth of the usual pre-training, which is made once a process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gnn, "_PRETRAINING_STEPS", 30)
-        gnn.pretrained.cache_clear()
-        yield
-        gnn.pretrained.cache_clear()
 
 
 @pytest.mark.usefixtures("briefly_pretrained")

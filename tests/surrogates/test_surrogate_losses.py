@@ -104,6 +104,7 @@ def test_a_loss_that_is_none_is_refused() -> None:
         make_model("gnn", loss="wrap")
 
 
+@pytest.mark.usefixtures("briefly_pretrained")
 def test_fit_takes_a_loss_and_stores_it(
     snas: Snas,
     small: TableBenchmark,
