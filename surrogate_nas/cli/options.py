@@ -162,7 +162,7 @@ def run_options(
     for option in (*more, *OPTIONS):
         if option.name not in (*without, "seed", "first_cells"):
             is_plain = option.type != str | Sequence[str]
-            flag = typer.Option(option.flag, help=option.help)
+            flag = typer.Option(f"--{option.name.replace('_', '-')}", help=option.help)
             flags.append(option.parameter(Annotated[option.type if is_plain else list[str], flag]))
     place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
     parameters = [

@@ -45,13 +45,13 @@ from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.runs.beginning import usual_first_cells
 from surrogate_nas.runs.confirm import found_by
-from surrogate_nas.runs.confirmation import Confirmation
 from surrogate_nas.runs.options import (
     OBJECTIVE_OPTIONS,
     budget_of,
 )
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.running import Running
+from surrogate_nas.runs.stored import Confirmation
 from surrogate_nas.space.trial import Trial
 
 FirstOption = Annotated[

@@ -37,11 +37,10 @@ from surrogate_nas.results.tables import (
 )
 from surrogate_nas.results.verdict import TARGET, joined
 from surrogate_nas.runs.ledger import Ledger
-from surrogate_nas.runs.options import BEST_SHOWN
+from surrogate_nas.runs.options import BEST_SHOWN, Options, ended_by
 from surrogate_nas.runs.problem import read_plan
 from surrogate_nas.runs.run import Run, RunWatch
-from surrogate_nas.runs.running import InFlight
-from surrogate_nas.runs.running_file import read_running
+from surrogate_nas.runs.running import InFlight, read_running
 from surrogate_nas.runs.scale import nondominated, undominated
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.statistics.decision import Rival, Statement
@@ -61,6 +60,7 @@ __all__ = [
     "Kind",
     "LambdaPath",
     "Ledger",
+    "Options",
     "ProblemResult",
     "Rival",
     "Rows",
@@ -77,6 +77,7 @@ __all__ = [
     "best_cells",
     "diagnose",
     "effect_in_words",
+    "ended_by",
     "ends",
     "escaped",
     "final_metrics",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -42,17 +42,14 @@ from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import (
     NOTHING_PAID,
     Experiment,
-    Key,
-    Part,
     Progress,
     Within,
     execute,
-    finished_before,
 )
 from surrogate_nas.runs.running import Watcher
 from surrogate_nas.runs.search import Watch
+from surrogate_nas.runs.sources import most_versions
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
-from surrogate_nas.runs.versions import most_versions
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
 
@@ -163,10 +160,17 @@ def search(
         budget_of(budget, budget_seconds),
         beginning,
         seed,
+        folder=place,
         first_cells=random_first,
         **options,
     )
-    run = _searched(experiment, seed, place, callback, engine, watcher)
+    run: Run
+    (run,) = execute(
+        [experiment],
+        engine="processes" if experiment.options.in_flight is None else engine,
+        within=None if callback is None else lambda _strategy, _run, trials: callback(trials),
+        watcher=watcher,
+    ).values()
     if run.failure:
         raise UserError(run.failure)
     if not run.trials:
@@ -183,30 +187,6 @@ def search(
             store=None if place is None else Store(place),
         )
         run = replace(run, confirmed=confirmed)
-    return run
-
-
-def _searched(
-    experiment: Experiment,
-    number: int,
-    folder: Path | None,
-    watch: Watch | None,
-    engine: str,
-    watcher: Watcher | None,
-) -> Run:
-    """A run of an experiment's only strategy, in memory or stored in a folder."""
-    (entry,) = experiment.entries
-    if folder is None:
-        experiment.announce(1, best=1)
-        return experiment.one(entry, number, watch=watch, engine=engine, watcher=watcher)
-    part = Part("", experiment, Store(folder))
-    with ExitStack() as stack:
-        part.begin(stack)
-        run = finished_before(part, Key("", entry.label, number))
-        experiment.announce(int(run is None), best=1)
-        if run is None:
-            run = experiment.one(entry, number, part.store, watch, engine, watcher)
-        part.end()
     return run
 
 
@@ -269,14 +249,15 @@ def compare(
     place = None if folder is None else Path(folder)
     bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
     experiment = Experiment(
-        resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options
+        resumed(bound, place),
+        strategies,
+        runs,
+        budget_of(budget, budget_seconds),
+        folder=place,
+        **options,
     )
     all_runs = experiment.execute(
-        folder=place,
-        workers=workers,
-        engine=engine,
-        progress=progress,
-        within=callback,
+        workers=workers, engine=engine, progress=progress, within=callback
     )
     return compared(experiment, all_runs)
 
@@ -330,8 +311,8 @@ def run_suite(
     suite = read_suite(suite) if isinstance(suite, str) else suite
     suite = replace(suite, options=unusual({**suite.options, **options}))
     place = None if folder is None else Path(folder)
-    parts, skipped = _opened(suite, place)
-    if not parts:
+    opened, skipped = _opened(suite, place)
+    if not opened:
         raise UserError(
             f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}"
         )
@@ -340,10 +321,10 @@ def run_suite(
         if skipped:
             sys.stderr.write(f"{_left_out(suite, skipped)}\n")
         if place is not None:
-            Store(place).write_json(PLAN, _plan(suite, parts, skipped))
+            Store(place).write_json(PLAN, _plan(suite, opened, skipped))
 
     traces_by_key = execute(
-        parts,
+        opened,
         workers=workers,
         engine=engine,
         progress=progress,
@@ -352,14 +333,13 @@ def run_suite(
     )
     problems = {problem.name: problem for problem in suite.problems}
     results = []
-    for part in parts:
-        traces = [trace for key, trace in traces_by_key.items() if key.problem == part.name]
+    for experiment in opened:
+        name = experiment.name
+        traces = [trace for key, trace in traces_by_key.items() if key.problem == name]
         if not any(trace.evaluations or trace.failure for trace in traces):
-            raise UserError(f"{suite.name}, {part.name}: {NOTHING_PAID}")
-        results.append(
-            ProblemResult.of(problems[part.name], part.experiment.objective, suite.labels, traces)
-        )
-    versions = [part.experiment.versions for part in parts]
+            raise UserError(f"{suite.name}, {name}: {NOTHING_PAID}")
+        results.append(ProblemResult.of(problems[name], experiment.objective, suite.labels, traces))
+    versions = [experiment.versions for experiment in opened]
     return SuiteResult(suite, results, skipped, most_versions(versions), folder=place)
 
 
@@ -374,15 +354,14 @@ def _left_out(suite: Suite, skipped: Sequence[Skipped]) -> str:
     )
 
 
-def _trace(part: Part, run: Run) -> Trace:
-    experiment = part.experiment
+def _trace(experiment: Experiment, run: Run) -> Trace:
     return Comparison(experiment.objective, experiment.describe(), [run]).trace(
         run, experiment.budget
     )
 
 
-def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped]]:
-    parts = []
+def _opened(suite: Suite, folder: Path | None) -> tuple[list[Experiment], list[Skipped]]:
+    opened = []
     skipped = []
     runs = {entry.label: entry.runs for entry in suite.entries}
     strategies = [entry.strategy for entry in suite.entries]
@@ -400,25 +379,27 @@ def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped
             strategies,
             max(runs.values()),
             problem.budget,
+            name=problem.name,
+            folder=place,
+            runs_of=runs,
             seed=suite.seed,
             first_cells=problem.first_cells,
             **suite.options,
         )
-        store = None if place is None else Store(place)
-        parts.append(Part(problem.name, experiment, store, runs))
-    return parts, skipped
+        opened.append(experiment)
+    return opened, skipped
 
 
 def _plan(
     suite: Suite,
-    parts: Sequence[Part],
+    opened: Sequence[Experiment],
     skipped: Sequence[Skipped],
 ) -> dict[str, Any]:
     return {
         "suite": suite.name,
         "title": suite.title,
         "seed": suite.seed,
-        "problems": [part.name for part in parts],
+        "problems": [experiment.name for experiment in opened],
         "asked": [asdict(problem) for problem in suite.problems],
         "strategies": [{"name": entry.label, "runs": entry.runs} for entry in suite.entries],
         "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],

@@ -41,7 +41,6 @@ from surrogate_nas.runs.store import (
     PROBLEMS,
     Store,
     as_file_name,
-    confirmed_name,
     numbers_of,
 )
 from surrogate_nas.runs.stored import Count, checked_as
@@ -251,7 +250,8 @@ def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]
     for label, numbers in runs.items():
         for number in numbers:
             names[f"files/{as_file_name(label)}/{number}.json"] = False
-            names[confirmed_name(label, number)] = False
+            confirmed = store.path(label, number, "confirmed")
+            names[confirmed.relative_to(store.folder).as_posix()] = False
             names[_run_name(label, number)] = True
     return names
 
@@ -266,7 +266,6 @@ def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[st
     missing = 0
     for label, number in ((label, number) for label, numbers in runs.items() for number in numbers):
         watch = store.watch(label, number)
-        watch.refresh()
         if watch.damage:
             raise UserError(f"{watch.path} is damaged: {watch.damage}.")
         missing += watch.end is None

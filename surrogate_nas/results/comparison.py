@@ -31,10 +31,8 @@ from surrogate_nas.results.curves import (
     overtuning,
 )
 from surrogate_nas.results.verdict import Verdict, ends_of, joined, verdict_of
-from surrogate_nas.runs.answers import USAGE
 from surrogate_nas.runs.confirm import found_by
-from surrogate_nas.runs.confirmation import Confirmation
-from surrogate_nas.runs.options import Budget
+from surrogate_nas.runs.options import USAGE, Budget
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.scale import (
@@ -46,6 +44,7 @@ from surrogate_nas.runs.scale import (
     undominated,
     vectors_of,
 )
+from surrogate_nas.runs.stored import Confirmation
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.statistics.decision import standings

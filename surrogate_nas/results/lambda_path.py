@@ -29,9 +29,8 @@ from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
 from surrogate_nas.results.tables import Rows
 from surrogate_nas.runs.options import Budget, takes_options
 from surrogate_nas.runs.resuming import resumed
-from surrogate_nas.runs.runner import Experiment, Part, Progress, execute
+from surrogate_nas.runs.runner import Experiment, Progress, execute
 from surrogate_nas.runs.scale import Frame, frame_of
-from surrogate_nas.runs.store import Store
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.statistics.summaries import Values
 from surrogate_nas.strategies import StrategyLike
@@ -227,16 +226,16 @@ def lambda_path(
     plane = plane_of(expression, opened)  # what this refuses is refused before any run
     if frame_of(plane) is None:
         raise UserError(f"No cell of {opened.name} keeps the limits of {expression}.")
-    parts = []
+    problems = []
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
         place = None if folder is None else Path(folder) / name
-        experiment = Experiment(resumed(under, place), strategies, runs, Budget(budget), **options)
-        parts.append(Part(name, experiment, None if place is None else Store(place)))
-    made = execute(parts, workers=workers, engine=engine, progress=progress)
+        asked = resumed(under, place), strategies, runs, Budget(budget)
+        problems.append(Experiment(*asked, name=name, folder=place, **options))
+    made = execute(problems, workers=workers, engine=engine, progress=progress)
     if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
-    comparisons = [compared(part.experiment, part.in_order(made)) for part in parts]
+    comparisons = [compared(problem, problem.in_order(made)) for problem in problems]
     steps = [replace(one, key=value) for one, value in zip(comparisons, values, strict=True)]
     return LambdaPath(str(expression), steps)
 

@@ -34,11 +34,10 @@ from surrogate_nas.results.archive import (
     unpack,
     without,
 )
-from surrogate_nas.runs.answers import ENDED_EARLY
 from surrogate_nas.runs.beginning import BEGINNING, Beginning
 from surrogate_nas.runs.confirm import confirm
 from surrogate_nas.runs.ledger import check_run, contradiction
-from surrogate_nas.runs.options import USUAL, Budget, ObjectiveOptions, Options
+from surrogate_nas.runs.options import USUAL, Budget, ObjectiveOptions, Options, ended_by
 from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_plan, read_suite
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import Experiment
@@ -247,7 +246,7 @@ def _part(
     objective = stored_objective(store.folder, description, benchmark)
     beginning = Beginning.read(objective, description.get(BEGINNING))
     budget = Budget(**description["budget"])
-    options = Options(**{name: description.get(name, usual) for name, usual in USUAL.items()})
+    options = Options.read(description)
     return _Part(place, store, runs, description, objective, beginning, budget, options)
 
 
@@ -429,11 +428,7 @@ def _wrong_trials(part: _Part, run: Run) -> Iterator[str]:
         if trial.failure and objective.benchmark.has_columns:
             yield f"trial {trial.index} failed, and a look-up in a table cannot fail."
     if wrong := contradiction(run, objective, part.options.seed, whole=True, charges=True):
-        trial, name, stored, true = wrong
-        yield (
-            f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g} in"
-            f" {objective.benchmark.name}."
-        )
+        yield wrong
 
 
 def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
@@ -454,14 +449,14 @@ def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
         yield f"it has {n} trials, and its budget pays for {budget.cells}."
     if budget.seconds is not None and run.trials[-1].finished > budget.seconds * (1 + _WITHIN):
         yield f"it ends after {run.trials[-1].finished:g}, and its budget at {budget.seconds:g}."
-    reached = part.options.reached(run.trials, run.epochs)
-    if budget.seconds is None and n != budget.cells and not reached and not _ended_early(run):
+    if budget.seconds is None and n != budget.cells and not _early(run, part.options):
         yield f"it has {plural(n, 'trial')} of {budget.cells}."
 
 
-def _ended_early(run: Run) -> bool:
-    """Whether it says that it was ended from outside, which none of the project's own can be."""
-    return ENDED_EARLY in run.diagnosis and strategy_entry(run.strategy).target not in STRATEGIES
+def _early(run: Run, options: Options) -> str:
+    """Why it ended before its budget; none of the project's own can be ended from outside."""
+    is_own = strategy_entry(run.strategy).target in STRATEGIES
+    return ended_by(run.trials, run.epochs, options, {} if is_own else run.diagnosis)
 
 
 def _chosen(

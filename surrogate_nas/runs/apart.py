@@ -25,8 +25,8 @@ from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.running import Running, Watcher
 from surrogate_nas.runs.sandbox.calls import received, sent
 from surrogate_nas.runs.search import Watch
-from surrogate_nas.runs.trainings import Slots
 from surrogate_nas.runtime.aside import lost_in
+from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.failure import as_strategy_error
 from surrogate_nas.runtime.worker import PRELOADED, Lost, Task, Worker, hear, outcome, say
 from surrogate_nas.space.trial import Trial
@@ -122,7 +122,7 @@ class Follower:
         trials: What it has made so far.
     """
 
-    def __init__(self, slots: Slots | None, watch: Watch | None, watcher: Watcher | None) -> None:
+    def __init__(self, slots: Jobs | None, watch: Watch | None, watcher: Watcher | None) -> None:
         """Follow nothing yet.
 
         Args:

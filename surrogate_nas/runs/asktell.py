@@ -20,8 +20,9 @@ from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
 from surrogate_nas.runs.options import CALL_LIMIT_SECONDS, Options
-from surrogate_nas.runs.sandbox import introduce, sandboxed
-from surrogate_nas.runs.search import first_cells, scalarised, settings_of, strategy_seed
+from surrogate_nas.runs.sandbox import alarmed, introduce, sandboxed
+from surrogate_nas.runs.sandbox.interface import as_json, from_json, scalarised
+from surrogate_nas.runs.search import first_cells, settings_of, strategy_seed
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
@@ -90,11 +91,11 @@ class AskTell:
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
         settings = settings_of(objective, hidden, entry, {})
-        make = partial(sandboxed, entry, self._space, limit=call_limit, settings=settings)
-        root = strategy_seed(options.seed, seed)
         self._stack = ExitStack()
-        plain = self._stack.enter_context(make(seed=root))
-        self._strategy = self._stack.enter_context(scalarised(plain, make, objective.parts, root))
+        limit = call_limit * self._stack.enter_context(alarmed())
+        make = partial(sandboxed, entry, self._space, limit=limit, settings=settings)
+        root = strategy_seed(options.seed, seed)
+        self._strategy = scalarised(make(seed=root), make, objective.parts, root)
         self._journal = Journal(None, {})
         if out is not None:
             about = {
@@ -107,12 +108,12 @@ class AskTell:
             self._go_on(Path(out), about)
 
     def _go_on(self, folder: Path, about: dict[str, Any]) -> None:
-        journal = Journal(folder / "loop.journal", about)
-        self._stack.callback(journal.close)
-        try:
+        with ExitStack() as stack:
+            journal = stack.enter_context(Journal(folder / "loop.journal", about))
+            stack.callback(self._stack.close)
             for entry in journal.entries:
                 if "ask" not in entry:
-                    asked = self._asked(_read(entry["told"]))
+                    asked = from_json(entry["told"], self._space)
                     self._ledger.owed = 0.0  # the strategy's own work is in the cost
                     made = self._ledger.failed if "failure" in entry else self._ledger.given
                     result = entry["failure"] if "failure" in entry else entry["values"]
@@ -122,10 +123,8 @@ class AskTell:
                         f"{journal.path} does not go on: the strategy asks for other cells now than"
                         " when it was begun. Choose another folder."
                     )
-        except BaseException:
-            self.close()
-            raise
-        self._journal = journal
+            self._journal = journal
+            stack.pop_all()
 
     def ask(self, n: int = 1) -> Sequence[Cell | Request]:
         """Ask for cells, also while others are still being evaluated.
@@ -276,8 +275,9 @@ class AskTell:
         return min(done, key=lambda trial: trial.score)
 
     def close(self) -> None:
-        """Let the strategy go."""
+        """Let the strategy and the folder go."""
         self._stack.close()
+        self._journal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -289,14 +289,6 @@ class AskTell:
         return f"<AskTell {str(self.objective)!r}: {len(self.trials)} trials>"
 
 
-def _written(asked: Asked) -> list[Any]:
-    if isinstance(asked, Request):
-        return [asked.cell.text, asked.epochs, list(asked.read)]
-    return [asked.text]
-
-
-def _read(written: Sequence[Any]) -> str | Request:
-    if len(written) == 1:
-        return str(written[0])
-    text, epochs, read = written
-    return Request(text, epochs, tuple(read))
+def _written(asked: Asked) -> Any:
+    written = as_json(asked)
+    return [written] if isinstance(written, str) else written

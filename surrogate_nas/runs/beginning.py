@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,10 +185,9 @@ def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
 
 
 def _is_file(text: str) -> bool:
-    try:
+    with suppress(OSError, ValueError):
         return Path(text).is_file()
-    except (OSError, ValueError):
-        return False
+    return False
 
 
 def _cell(space: Space, given: CellLike) -> Cell:
@@ -226,7 +225,6 @@ def _text(path: Path) -> str:
 
 @contextmanager
 def _at(path: Path, number: int) -> Iterator[None]:
-    """Name the line that an error is of."""
     try:
         yield
     except UserError as error:
@@ -240,40 +238,27 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
             " leave --known or the term out."
         )
     reader = csv.reader(_text(path).splitlines(), strict=True)
+    header: list[str] = []
+    read: dict[tuple[Cell, int | None], tuple[int, dict[Question, float]]] = {}
     try:
-        rows = [
-            (reader.line_num, [part.strip() for part in row])
-            for row in reader
-            if any(part.strip() for part in row)
-        ]
+        for row in ([part.strip() for part in line] for line in reader):
+            if any(row) and header:
+                with _at(path, reader.line_num):
+                    training, values = _training(objective, header, row)
+                    if training in read:
+                        before = read[training][0]
+                        raise UserError(
+                            f"{training[0]} stands in line {before} too; each training once."
+                        )
+                    read[training] = reader.line_num, values
+            elif any(row):
+                header = row
+                _check_header(objective, header, path)
     except csv.Error as error:
-        line = f"{printable(path)}, line {reader.line_num}"
-        raise UserError(f"{line}: {error}.") from error
-    if len(rows) < 2:
+        raise UserError(f"{printable(path)}, line {reader.line_num}: {error}.") from error
+    if not read:
         raise UserError(f"{printable(path)} needs a header and a line for each training.")
-    header = rows[0][1]
-    _check_header(objective, header, path)
-    read = []
-    lines: dict[tuple[Cell, int | None], int] = {}
-    for number, row in rows[1:]:
-        with _at(path, number):
-            if len(row) != len(header):
-                raise UserError(
-                    f"{len(row)} entries, and the header has {len(header)}; a cell with commas"
-                    " stands in quotation marks."
-                )
-            entry = dict(zip(header, row, strict=True))
-            cell = cell_written(objective.benchmark.space, entry[_CELL])
-            epochs = _epochs(objective, entry.get(_EPOCHS, ""))
-            before = lines.setdefault((cell, epochs), number)
-            if before != number:
-                raise UserError(f"{cell} stands in line {before} too; each training once.")
-            values = {
-                question: _value(objective, question, cell, entry)
-                for question in objective.questions(epochs)
-            }
-            read.append((cell, epochs, values))
-    given = [(value, question) for *_, values in read for question, value in values.items()]
+    given = [(value, question) for _, values in read.values() for question, value in values.items()]
     # the unit of a metric shows at its largest value
     for value, question in sorted(given, reverse=True, key=lambda pair: pair[0]):
         try:
@@ -281,9 +266,24 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
         except UserError as error:
             raise UserError(f"{printable(path)}: {error}") from error
     return tuple(
-        _trial(objective, place - len(read), cell, epochs, {str(q): v for q, v in values.items()})
-        for place, (cell, epochs, values) in enumerate(read)
+        _trial(objective, place - len(read), *training, {str(q): v for q, v in values.items()})
+        for place, (training, (_, values)) in enumerate(read.items())
     )
+
+
+def _training(
+    objective: Objective, header: Sequence[str], row: Sequence[str]
+) -> tuple[tuple[Cell, int | None], dict[Question, float]]:
+    if len(row) != len(header):
+        raise UserError(
+            f"{len(row)} entries, and the header has {len(header)}; a cell with commas"
+            " stands in quotation marks."
+        )
+    entry = dict(zip(header, row, strict=True))
+    cell = cell_written(objective.benchmark.space, entry[_CELL])
+    epochs = _epochs(objective, entry.get(_EPOCHS, ""))
+    questions = objective.questions(epochs)
+    return (cell, epochs), {one: _value(objective, one, cell, entry) for one in questions}
 
 
 def _check_header(objective: Objective, header: Sequence[str], path: Path) -> None:
@@ -305,28 +305,25 @@ def _epochs(objective: Objective, written: str) -> int | None:
         return objective.epochs
     if objective.epochs is None:
         raise UserError(f"epochs is {written:.40}, and nothing of this objective has epochs.")
-    epochs = int(written) if written.isascii() and written.isdigit() else written
-    held = objective.fidelities
-    if check_whole("epochs", epochs, 1) not in held:
-        lengths = ", ".join(map(str, held))
+    given = int(written) if written.isascii() and written.isdigit() else written
+    epochs = check_whole("epochs", given, 1)
+    if epochs not in objective.fidelities:
+        lengths = ", ".join(map(str, objective.fidelities))
         raise UserError(f"the objective cannot be read after {epochs} epochs; after {lengths}.")
-    return int(epochs)
+    return epochs
 
 
 def _value(objective: Objective, question: Question, cell: Cell, entry: Mapping[str, str]) -> float:
     """A metric of a training, as a line says it, or else as it is known for free."""
     written = entry.get(str(question)) or entry.get(question.metric, "")
-    if not written:
-        value = objective.untrained(question, cell)
-        if value is None:
-            raise UserError(f"{question} of {cell} is missing.")
-        return value
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UserError(f"{question} is {written:.40}, not a finite number.")
+    value = None if written else objective.untrained(question, cell)
+    if written:
+        with suppress(ValueError):
+            value = float(written)
+        if value is None or not math.isfinite(value):
+            raise UserError(f"{question} is {written:.40}, not a finite number.")
+    if value is None:
+        raise UserError(f"{question} of {cell} is missing.")
     return value
 
 
@@ -337,7 +334,6 @@ def _trial(
     epochs: int | None,
     values: Mapping[str, float],
 ) -> Trial:
-    """What a strategy is told of a training, scored as one of its own."""
     scores = objective.combine(np.array([list(values.values())]))
     return Trial(
         index=index,

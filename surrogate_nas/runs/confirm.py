@@ -18,8 +18,9 @@ is announced before it begins, and stored with the run.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import count, islice
 from typing import NamedTuple, TypeAlias
 
@@ -32,13 +33,12 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.objective.seeds import SingleSeeds, as_reported
-from surrogate_nas.runs.confirmation import Asked, Confirmation, ConfirmedCell
 from surrogate_nas.runs.options import Options
 from surrogate_nas.runs.run import Run
-from surrogate_nas.runs.running import Now
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runs.stored import Judged
-from surrogate_nas.runs.trainings import Job, Slots, Trainings, slots_of
+from surrogate_nas.runs.stored import Asked, Confirmation, ConfirmedCell, Judged
+from surrogate_nas.runs.trainings import Job, Trainings
+from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.space import Cell
 from surrogate_nas.space.base import cell_at, cell_written
 from surrogate_nas.space.trial import Trial
@@ -49,9 +49,6 @@ FEWEST_SEEDS = 2
 """With one seed a cell has no spread."""
 _MOST_TRAINED = 1_000
 _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
-
-Told = Callable[[int, int], object]
-"""Is told (trainings done, trainings in all)."""
 
 
 class Shape(NamedTuple):
@@ -132,7 +129,7 @@ def confirm(
     *,
     against: CellLike | None = None,
     root: int = 0,
-    progress: Told | None = None,
+    progress: Callable[[int, int], object] | None = None,
     options: Options | None = None,
     engine: str = "processes",
     store: Store | None = None,
@@ -178,50 +175,45 @@ def confirm(
         stored = store.confirmation(run, objective.benchmark.space)
         if stored is not None and stored.asked == request:
             return stored
-    fresh = _FreshSeeds(objective, run, root, seeds)
-    best, passed = _best(objective, run, fresh, cells, reference)
-    asked = best if reference is None or not best else [*best, reference]
+    held = None if _trains_any_seed(objective) else objective.single_seeds()
+    evaluated = {trial.cell for trial in run.trials}
+    fresh = partial(_fresh_seeds, objective, held, Draw(root, run.run), evaluated, seeds)
+    planned, passed = _best(objective, run, fresh, cells, reference)
+    best = list(planned)
     failures: dict[Cell, str] = {}
-    planned: dict[Cell, list[int]] = {}
-    for cell in asked:
+    if reference is not None and best:
         try:
-            planned[cell] = fresh.of(cell)
+            planned[reference] = fresh(reference)
         except UserError as error:
-            failures[cell] = str(error)
+            failures[reference] = str(error)
     # the same seeds of all cells, where these have as many
     common = sorted(set.intersection(*map(set, planned.values()))) if planned else []
     for cell, own in planned.items():
         planned[cell] = (common if len(common) >= seeds else own)[:seeds]
-    seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
-    confirmed = []
-    total = 0.0
+    jobs = [(cell, seed) for cell, own in planned.items() for seed in own]
     with ExitStack() as stack:
-        jobs = [(cell, seed) for cell, own in planned.items() for seed in own]
-        train = _trainer(objective, fresh.held, jobs, options or Options(), engine, stack)
+        train = _trainer(objective, held, jobs, options or Options(), engine, stack)
         stack.enter_context(one_thread())  # as in a run: sums round by the number of threads
-        for number, cell in enumerate(asked, 1):
-            values: list[Values] = []
-            try:
-                for seed in planned.get(cell, ()):
-                    row, cost = train(cell, seed)
-                    values.append(row)
-                    total += cost
-                    _tell(progress, (number - 1) * seeds + len(values), len(asked) * seeds)
-            except UserError as error:
-                total += error.cost if isinstance(error, EvaluationError) else 0.0
-                failures[cell] = str(error)
-            _tell(progress, number * seeds, len(asked) * seeds)
-            own = planned.get(cell, [])
-            confirmed.append(
-                _confirmed(objective, cell, seen.get(cell), own, values, failures.get(cell, ""))
-            )
-    own_cell = confirmed.pop() if len(asked) > len(best) else None
+        rows, cost = _rows(train, jobs, failures, progress)
+    seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
+
+    def confirmed(cell: Cell) -> ConfirmedCell:
+        failure = failures.get(cell, "")
+        means = np.array([np.mean(rows[cell], axis=0)]) if not failure else None
+        if means is not None and not objective.combine(means).feasible[0]:
+            failure = "by fresh seeds it breaks the limits"
+        if failure:
+            return ConfirmedCell(cell, seen.get(cell), failure=failure)
+        found = objective.combine(np.array(rows[cell]))
+        scores = (found.loss + found.penalty).tolist()
+        return ConfirmedCell(cell, seen.get(cell), tuple(planned[cell]), tuple(scores))
+
     result = Confirmation(
         asked=request,
-        cells=tuple(confirmed),
-        reference=own_cell,
+        cells=tuple(map(confirmed, best)),
+        reference=confirmed(reference) if reference is not None and best else None,
         passed_over=passed,
-        cost=total,
+        cost=cost,
         cost_unit=objective.benchmark.cost,
     )
     if store is not None:
@@ -239,55 +231,73 @@ def _cell(objective: Objective, given: CellLike) -> Cell:
 
 
 def _best(
-    objective: Objective, run: Run, fresh: _FreshSeeds, n: int, reference: Cell | None
-) -> tuple[list[Cell], int]:
+    objective: Objective,
+    run: Run,
+    fresh: Callable[[Cell], list[int]],
+    n: int,
+    reference: Cell | None,
+) -> tuple[dict[Cell, list[int]], int]:
     """The best feasible cells as the search saw them, the first of each isomorphism class, without
-    the reference; and how many were passed over for want of fresh seeds.
+    the reference, each with its fresh seeds; and how many were passed over for want of these.
     """
     space = objective.benchmark.space
     answers = [trial for trial in run.answers if trial.feasible and not trial.failure]
     ranked = sorted(answers, key=lambda trial: trial.score)
-    best: dict[str, Cell] = {}
+    best: dict[Cell, list[int]] = {}
+    classes: set[str] = set()
     passed = 0
     for cell in dict.fromkeys(space.cell(trial.cell) for trial in ranked):
-        if len(best) == n:
-            break
-        if cell == reference or space.identity(cell) in best:
-            continue
+        if len(best) < n and cell != reference and space.identity(cell) not in classes:
+            try:
+                best[cell] = fresh(cell)
+                classes.add(space.identity(cell))
+            except UserError:
+                passed += 1
+    return best, passed
+
+
+def _fresh_seeds(
+    objective: Objective,
+    seeds: SingleSeeds | None,
+    draw: Draw,
+    evaluated: Collection[Cell],
+    n: int,
+    cell: Cell,
+) -> list[int]:
+    """The seeds of a cell that a search did not see, at least `n`."""
+    if seeds is None:
+        return list(islice((seed for seed in count(FIRST_FRESH) if seed != objective.seed), n))
+    held = seeds.numbers[seeds.held[cell.index]].tolist()
+    seen: set[int] = set()
+    if cell in evaluated:
+        drawn = seeds.numbers[draw.places(seeds, [cell])[0]] if objective.draws else objective.seed
+        seen = {int(drawn)}
+    fresh = [seed for seed in held if seed not in seen]
+    if len(fresh) < n:
+        raise UserError(_too_few(f"it holds {plural(len(held), 'seed')}", len(seen), fresh))
+    return fresh
+
+
+def _rows(
+    train: Callable[[Cell, int], tuple[Values, float]],
+    jobs: Sequence[tuple[Cell, int]],
+    failures: dict[Cell, str],
+    progress: Callable[[int, int], object] | None,
+) -> tuple[dict[Cell, list[Values]], float]:
+    rows: dict[Cell, list[Values]] = {cell: [] for cell, _ in jobs}
+    total = 0.0
+    for done, (cell, seed) in enumerate(jobs, 1):
         try:
-            fresh.of(cell)
-            best[space.identity(cell)] = cell
-        except UserError:
-            passed += 1
-    return list(best.values()), passed
-
-
-class _FreshSeeds:
-    """The seeds of each cell that a search did not see."""
-
-    def __init__(self, objective: Objective, run: Run, root: int, n: int) -> None:
-        self.held = None if _trains_any_seed(objective) else objective.single_seeds()
-        self._objective = objective
-        self._draw = Draw(root, run.run)
-        self._n = n
-        self._asked = {trial.cell for trial in run.trials}
-
-    def of(self, cell: Cell) -> list[int]:
-        if self.held is None:
-            used = self._objective.seed
-            return list(islice((seed for seed in count(FIRST_FRESH) if seed != used), self._n))
-        numbers = self.held.numbers
-        held = numbers[self.held.held[cell.index]].tolist()
-        seen: set[int] = set()
-        if cell in self._asked and self._objective.draws:
-            (place,) = self._draw.places(self.held, [cell])
-            seen = {int(numbers[place])}
-        elif cell in self._asked:
-            seen = {int(self._objective.seed)}
-        fresh = [seed for seed in held if seed not in seen]
-        if len(fresh) < self._n:
-            raise UserError(_too_few(f"it holds {plural(len(held), 'seed')}", len(seen), fresh))
-        return fresh
+            if cell not in failures:
+                row, cost = train(cell, seed)
+                rows[cell].append(row)
+                total += cost
+        except UserError as error:
+            total += error.cost if isinstance(error, EvaluationError) else 0.0
+            failures[cell] = str(error)
+        if progress is not None:
+            progress(done, len(jobs))
+    return rows, total
 
 
 def _trainer(
@@ -314,8 +324,8 @@ def _trainer(
             return held.rows(np.array([cell.index]), values)[0, place], float(cost[0])
 
         return train
-    jobs_of_all = stack.enter_context(closing(slots_of(options, engine)))
-    slots = stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, jobs_of_all)))
+    workers = stack.enter_context(closing(Jobs(engine, options.parallel, options.devices)))
+    slots = stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, workers)))
     for number, (cell, seed) in enumerate(jobs):
         slots.begin(number, Job(cell, questions, seed))
 
@@ -328,30 +338,7 @@ def _trainer(
     return answer
 
 
-def _tell(progress: Told | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress(done, total)
-
-
-def _confirmed(
-    objective: Objective,
-    cell: Cell,
-    seen: float | None,
-    seeds: Sequence[int],
-    values: Sequence[Values],
-    failure: str,
-) -> ConfirmedCell:
-    rows = np.array(values)
-    if not failure and not objective.combine(rows.mean(axis=0, keepdims=True)).feasible[0]:
-        failure = "by fresh seeds it breaks the limits"
-    if failure:
-        return ConfirmedCell(cell, seen, failure=failure)
-    found = objective.combine(rows)
-    return ConfirmedCell(cell, seen, tuple(seeds), tuple((found.loss + found.penalty).tolist()))
-
-
 def _trains_any_seed(objective: Objective) -> bool:
-    """Whether cells are trained when they are asked for, with any seed; a table holds a few."""
     benchmark = objective.benchmark
     if objective.trained_seeds:
         return True
@@ -401,8 +388,7 @@ def judged(
     draw: Draw,
     found: Trial,
     options: Options,
-    slots: Slots,
-    now: Now,
+    slots: Jobs,
 ) -> Judged:
     """Train what a run has found by the seeds that its search did not see.
 
@@ -412,7 +398,6 @@ def judged(
         found: The run's best trial.
         options: Say how many trainings at once.
         slots: Where they are made.
-        now: Who is told what trains now.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
@@ -424,7 +409,7 @@ def judged(
     rows = {seen: [found.values[name] for name in names]}
     failures = []
     cost = 0.0
-    with closing(Trainings(objective, draw, options, slots, now)) as trainings:
+    with closing(Trainings(objective, draw, options, slots)) as trainings:
         for seed in others:
             trainings.begin(seed, Job(cell, objective.questions(), seed))
         for seed in others:

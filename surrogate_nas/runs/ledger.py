@@ -78,7 +78,6 @@ class Ledger:
     """
 
     def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
-        """Start a run with nothing found and nothing spent."""
         self.objective = objective
         self.evaluations = 0
         self.cost = self.owed = 0.0
@@ -99,15 +98,15 @@ class Ledger:
             return (outcome for one in asked for outcome in self._group([one]))
         return self._group(asked)
 
-    def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
-        """Evaluate cells one after another, as far as the cost allows; each trial is made when it
-        is taken.
+    def evaluate(self, asked: Sequence[Asked], limit: float = math.inf) -> Iterator[Trial]:
+        """Evaluate cells one after another, as far as a cost allows; each trial is made when it is
+        taken.
         """
-        for outcome in self.look_up(asked) if self.cost < cost_limit else ():
-            if self.cost + outcome.cost > cost_limit:
+        for outcome in self.look_up(asked) if self.cost < limit else ():
+            if self.cost + outcome.cost > limit:
                 return
             yield self.trial(outcome, self.cost)
-            if self.cost >= cost_limit:
+            if self.cost >= limit:
                 return
 
     def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
@@ -150,8 +149,8 @@ class Ledger:
         return asked.epochs if isinstance(asked, Request) else self.objective.epochs
 
     def trained_for(self, asked: Asked) -> int | None:
-        """The epochs after which training a cell on begins; None where it begins anew."""
-        return self._since(cell_of(asked), self.epochs_of(asked)) if self._one_curve else None
+        """The epochs after which training a cell on begins; None where it begins from scratch."""
+        return self._since(cell_of(asked), self.epochs_of(asked))
 
     def predicted_cost(self, asked: Asked) -> float:
         """What an evaluation will cost, roughly (`Benchmark.predicted_cost`)."""
@@ -162,7 +161,7 @@ class Ledger:
         since = self.trained_for(asked)
         if since is None:
             return whole
-        if benchmark.knows_costs and epochs is not None:
+        if benchmark.knows_costs:
             return self._continuing(cell, since, epochs)
         return max(whole - benchmark.predicted_cost(cell, since), 0.0)
 
@@ -181,20 +180,11 @@ class Ledger:
             cost: Of the whole training.
             since: The epochs after which it went on, which are not charged again.
         """
-        epochs = self.epochs_of(asked)
-        if since is not None and epochs is not None:
-            cost = self._continuing(cell_of(asked), since, epochs)
-        is_request = isinstance(asked, Request)
-        names = [str(question) for question in self.questions(asked)] if is_request else self._names
-        (outcome,) = self._outcomes(
-            [cell_of(asked)],
-            epochs,
-            names,
-            np.array([values]),
-            np.array([cost]),
-            is_new=True,
-        )
-        return outcome
+        cell, epochs = cell_of(asked), self.epochs_of(asked)
+        charged = cost if since is None else self._continuing(cell, since, epochs)
+        names = [str(question) for question in self.questions(asked)]
+        row, costs = np.array([values]), np.array([charged])
+        return next(self._outcomes([cell], epochs, names, row, costs, is_new=True))
 
     def recorded(self, asked: Asked, entry: Mapping[str, Any]) -> Outcome:
         """An evaluation as a stored line of its run tells it."""
@@ -296,21 +286,18 @@ class Ledger:
                 strict=True,
             )
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
-            since = self._since(cell, epochs) if self._one_curve and not is_new else None
-            charged = spent
-            if since is not None and epochs is not None:
-                charged = self._continuing(cell, since, epochs)
+            since = None if is_new else self._since(cell, epochs)
+            charged = spent if since is None else self._continuing(cell, since, epochs)
             charged = charged + self.owed
             self.owed = 0.0
             yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
 
     def _since(self, cell: Cell, epochs: int | None) -> int | None:
-        """The epochs after which training a cell on begins."""
-        since = self._trained.get(cell)
+        since = self._trained.get(cell) if self._trained else None
         return None if since is None or epochs is None or epochs <= since else since
 
-    def _continuing(self, cell: Cell, since: int, epochs: int) -> float:
-        """The cost of training a cell on."""
+    def _continuing(self, cell: Cell, since: int, epochs: int | None) -> float:
+        assert epochs is not None
         asked = [
             question.metric
             for question in self.objective.questions()
@@ -401,23 +388,12 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
         )
 
 
-def verify(
-    run: Run,
-    objective: Objective,
-    root: int,
-    path: Path,
-    *,
-    whole: bool,
-) -> None:
+def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool) -> None:
     """Look a run's best trial, or all of them, up in the table again; without one nothing is looked
     up.
     """
     if wrong := contradiction(run, objective, root, whole=whole):
-        trial, name, stored, true = wrong
-        raise UserError(
-            f"{path}, trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g}"
-            f" in {objective.benchmark.name}. It was altered: delete it and run again."
-        )
+        raise UserError(f"{path}, {wrong} It was altered: delete it and run again.")
 
 
 def contradiction(
@@ -427,19 +403,19 @@ def contradiction(
     *,
     whole: bool,
     charges: bool = False,
-) -> tuple[Trial, str, float, float] | None:
-    """The first trial with another number than the table has, the number's name, and both; None
-    where there is none.
+) -> str:
+    """A sentence on the first trial with another number than the table has; empty where there is
+    none.
 
     Args:
         run: A run; of one that failed nothing is looked up.
-        objective: On the benchmark that is asked; None is found where that is no table.
+        objective: On the benchmark that is asked. Nothing is looked up where that is no table.
         root: The root seed of the comparison.
         whole: Whether all trials are looked up, not the best alone.
         charges: Whether what each was charged is looked up too; only with `whole`.
     """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
-        return None
+        return ""
     trials = [trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure]
     ledger = Ledger(objective, root=root, run=run.run)
     epochs = objective.epochs
@@ -459,11 +435,17 @@ def contradiction(
         repeated = (
             ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
         )
-        if wrong := _contradicted(trial, outcome, repeated, within):
-            return trial, *wrong
-        if charges and not _are_close(trial.cost_seconds, outcome.cost, within):
-            return trial, "the charge", trial.cost_seconds, outcome.cost
-    return None
+        pairs = _pairs(trial, outcome, repeated)
+        if charges:
+            pairs.append(("the charge", trial.cost_seconds, outcome.cost))
+        for name, stored, true in pairs:
+            is_nan = math.isnan(stored) and math.isnan(true)
+            if not (is_nan or math.isclose(stored, true, rel_tol=within, abs_tol=within)):
+                return (
+                    f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and"
+                    f" {true:.10g} in {objective.benchmark.name}."
+                )
+    return ""
 
 
 def _side_by_side(
@@ -481,36 +463,20 @@ def _side_by_side(
         yield trials[ended], outcome
 
 
-def _contradicted(
-    trial: Trial,
-    outcome: Outcome,
-    repeated: Trial | None,
-    within: float,
-) -> tuple[str, float, float] | None:
-    """The first number that is another than the table's, with both; with diversity, only in the
-    order of the run.
+def _pairs(
+    trial: Trial, outcome: Outcome, repeated: Trial | None
+) -> list[tuple[str, float, float]]:
+    """The numbers of a trial, each with the table's; with diversity, only in the order of the
+    run.
     """
-    pairs = [
-        (name, trial.values[name], value)
-        for name, value in zip(outcome.names, outcome.values, strict=True)
-    ]
+    values = zip(outcome.names, outcome.values, strict=True)
+    pairs = [(name, trial.values[name], value) for name, value in values]
     pairs += [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
     if repeated is not None:
         pairs += [
             ("λR", trial.penalty, repeated.penalty),
             ("the score", trial.score, repeated.score),
         ]
-        pairs += [
-            ("a score", stored, true)
-            for stored, true in zip(trial.scores, repeated.scores, strict=True)
-        ]
-    for name, stored, true in pairs:
-        if not _are_close(stored, true, within):
-            return name, stored, true
-    return None
-
-
-def _are_close(one: float, other: float, within: float) -> bool:
-    if math.isnan(one) and math.isnan(other):
-        return True
-    return math.isclose(one, other, rel_tol=within, abs_tol=within)
+        scores = zip(trial.scores, repeated.scores, strict=True)
+        pairs += [("a score", stored, true) for stored, true in scores]
+    return pairs

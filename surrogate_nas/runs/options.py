@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct
@@ -21,7 +22,6 @@ from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
-    from surrogate_nas.space.trial import Trial
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -33,6 +33,11 @@ _GPU = re.compile(r"\d+|(GPU|MIG)-[0-9a-f/-]+", re.IGNORECASE)
 MOST = 10**9
 MOST_RUNS = 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
+USAGE = "usage"
+ENDED_EARLY = "ended early"
+"""What the diagnosis of a run says: the costs of its answers, as the strategy told them, and that
+the strategy ended it, or its budget in tokens.
+"""
 BEST_SHOWN = 4
 """How many of the best cells of a study a report shows with their final metrics, in addition to the
 best of each strategy.
@@ -249,16 +254,39 @@ class Options(Struct, frozen=True, kw_only=True):
         shares = [",".join(named[i : i + each]) for i in range(0, len(named), each)]
         return tuple(shares) * self.per_gpu
 
-    def reached(self, trials: Iterable[Trial], epochs: int | None) -> bool:
-        """Whether a trial after the objective's own epochs reaches the target, which ends a run."""
-        return self.target is not None and any(
-            trial.feasible and trial.score <= self.target and trial.epochs == epochs
-            for trial in trials
-        )
-
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""
         return {name: value for name, value in asdict(self).items() if name not in _NOT_STORED}
+
+    @classmethod
+    def read(cls, description: Mapping[str, Any]) -> Options:
+        """Read what a folder records; an earlier release could not say all."""
+        return cls(**{name: description.get(name, usual) for name, usual in USUAL.items()})
+
+
+def ended_by(
+    trials: Iterable[Any],
+    epochs: int | None,
+    options: Options,
+    diagnosis: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+) -> str:
+    """Why a run ends before its budget is spent; empty where it does not.
+
+    Args:
+        trials: Some that were made, or their stored lines.
+        epochs: The objective's own.
+        options: Of the run.
+        diagnosis: What the run records besides its trials.
+    """
+    if options.target is not None and any(
+        trial.feasible and trial.score <= options.target and trial.epochs == epochs
+        for trial in trials
+    ):
+        return "target"
+    tokens = options.budget_tokens
+    if tokens is not None and diagnosis.get(USAGE, {}).get("tokens", 0.0) > tokens:
+        return "tokens"
+    return ENDED_EARLY if ENDED_EARLY in diagnosis else ""
 
 
 _DEFAULTS = Options()
@@ -273,11 +301,6 @@ class Option(NamedTuple):
     type: Any
     default: Any
     help: str
-
-    @property
-    def flag(self) -> str:
-        """The flag of the command line."""
-        return f"--{self.name.replace('_', '-')}"
 
     def parameter(self, annotation: Any) -> inspect.Parameter:
         """The keyword parameter of a function that takes it."""

@@ -31,19 +31,14 @@ from surrogate_nas.core.plugin import import_file
 from surrogate_nas.files import Journal, home, table_path
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.search import ALIKE, is_mistake
-from surrogate_nas.runs.trainings import Answer, Job, Trainings, slots_of
-from surrogate_nas.runtime.engines import check_engine
+from surrogate_nas.runs.trainings import Answer, Job, Trainings, Unstored
+from surrogate_nas.runtime.engines import Jobs, check_engine
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, first_of_class, register
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.file import write_with_card
 
-Progress = Callable[[int, int], object]
-"""Is called with (trainings done, trainings in all)."""
-Note = Callable[[str], object]
-"""Is called with a line."""
-Entry = Mapping[str, Any]
+Entry = dict[str, Any]
 """The stored result of a training: ``job``, ``cost``, and its ``values`` or its ``failure``."""
 
 _MOST_CELLS = 1_000_000
@@ -129,8 +124,8 @@ def make_table(
     seeds: int | None = None,
     workers: int | None = None,
     engine: str = "processes",
-    progress: Progress | None = None,
-    note: Note = lambda _line: None,
+    progress: Callable[[int, int], object] | None = None,
+    note: Callable[[str], object] = lambda _line: None,
 ) -> tuple[Path, dict[str, Any]]:
     """Train every cell, and write the table and its card.
 
@@ -168,7 +163,6 @@ def make_table(
 
 
 def _default_name(benchmark: Benchmark, name: str) -> str:
-    """A table's name after the task and the space, or after the file and the object in it."""
     path, _, attribute = name.rpartition(":")
     text = f"{Path(path).stem}-{attribute}"
     if isinstance(benchmark, LiveBenchmark):
@@ -178,7 +172,6 @@ def _default_name(benchmark: Benchmark, name: str) -> str:
 
 
 def _planned(benchmark: Benchmark, epochs: int | None, seeds: int | None) -> _Plan:
-    """What is trained, checked before anything is."""
     if not benchmark.objective:
         raise UserError(
             f"{benchmark.name} has no loss that a search may see, so a table of it would answer no"
@@ -214,15 +207,18 @@ def _register(benchmark: Benchmark, space: Space) -> None:
     kind = type(space)
     if kind.__module__.startswith("surrogate_nas."):
         return
-    for name, thing in vars(import_file(file, "benchmark")).items():
-        is_class = isinstance(thing, type) and thing.__name__ == kind.__name__
-        if is_class or (isinstance(thing, Space) and thing == space):
-            register(f"{file}:{name}")
-            return
-    raise UserError(
-        f"A table opens its space by a name: give {space.name} one in {file}, such as"
-        f" SPACE = {kind.__name__}()."
-    )
+    names = [
+        name
+        for name, thing in vars(import_file(file, "benchmark")).items()
+        if (isinstance(thing, type) and thing.__name__ == kind.__name__)
+        or (isinstance(thing, Space) and thing == space)
+    ]
+    if not names:
+        raise UserError(
+            f"A table opens its space by a name: give {space.name} one in {file}, such as"
+            f" SPACE = {kind.__name__}()."
+        )
+    register(f"{file}:{names[0]}")
 
 
 def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
@@ -247,7 +243,6 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
 
 
 def _has_seeds(benchmark: Benchmark) -> bool:
-    """Whether the seed of a training matters."""
     is_stochastic = isinstance(benchmark, Training) and benchmark.stochastic
     return is_stochastic or isinstance(benchmark, LiveBenchmark)
 
@@ -270,10 +265,9 @@ def _trained(
     plan: _Plan,
     workers: int,
     engine: str,
-    progress: Progress | None,
-    note: Note,
+    progress: Callable[[int, int], object] | None,
+    note: Callable[[str], object],
 ) -> dict[Place, Entry]:
-    """The results of all trainings; those that the journal lacks are made."""
     places = plan.places
     name = "".join(c if c.isalnum() else "-" for c in plan.benchmark.name)[:60]
     path = home() / "training" / f"{name}-{json_digest(plan.settings)[:16]}.jsonl"
@@ -283,17 +277,32 @@ def _trained(
         if not missing:
             missing = [place for place in places if "failure" in entries[place]]
         done = len(places) - len(missing)
-        keep = _Keeper(plan, journal, entries, note)
+
+        def store(made: Sequence[Entry]) -> None:
+            for entry in made:
+                journal.append(entry)
+                entries[Place(*entry["job"])] = entry
+
+        def failure_of(entry: Entry) -> tuple[str, str]:
+            return plan.cell(Place(*entry["job"])).text, entry.get("failure", "")
+
+        unstored = Unstored(store, failure_of, is_first=not entries)
         lost = []
         for place, answer in _answers(plan, missing, workers, engine):
-            if isinstance(answer, EvaluationError) and answer.cause == "lost":
+            result: Entry = {"job": list(place), "cost": answer.cost}
+            if not isinstance(answer, EvaluationError):
+                result["values"] = answer.values
+            elif answer.cause == "lost":
                 lost.append(answer)
                 continue
-            keep.take(place, answer)
+            else:
+                result["failure"] = str(answer)
+                note(f"{plan.cell(place)}, seed {place.seed}: {answer}")
+            unstored.add([result])
             done += 1
             if progress is not None:
                 progress(done, len(places))
-        keep.write()
+        unstored.end()
     if lost:
         raise UserError(
             f"{plural(len(lost), 'training')} of {len(places):,} ended without an answer:"
@@ -315,85 +324,24 @@ def _answers(
     objective = Objective(plan.benchmark.objective, plan.benchmark)
     options = Options(parallel=workers)
     with (
-        closing(slots_of(options, engine)) as jobs,
-        closing(Trainings(objective, Draw(0, 0), options, jobs)) as slots,
+        closing(Jobs(engine, workers)) as jobs,
+        closing(Trainings(objective, Draw(0, 0), options, jobs)) as trainings,
     ):
         begun = ended = 0
         while ended < len(places):
             while begun < len(places) and begun - ended < _WAITING * workers:
-                if slots.is_interrupted:
+                if trainings.is_interrupted:
                     break
                 place = places[begun]
-                slots.begin(begun, Job(plan.cell(place), plan.questions, place.seed))
+                trainings.begin(begun, Job(plan.cell(place), plan.questions, place.seed))
                 begun += 1
-            if begun == ended:
+            if begun == ended or (number := trainings.first()) is None:
                 raise KeyboardInterrupt
-            found = slots.first()
-            if found is not None:
-                ended += 1
-                yield places[found[0]], found[1]
-
-
-class _Keeper:
-    """Writes results as they come, except what a mistake in the user's code may have made."""
-
-    def __init__(
-        self, plan: _Plan, journal: Journal, entries: dict[Place, Entry], note: Note
-    ) -> None:
-        """Begin where the journal ends."""
-        self._plan = plan
-        self._journal = journal
-        self._entries = entries
-        self._note = note
-        self._waiting: list[dict[str, Any]] = []
-        self._may_be_mistake = not entries
-
-    def take(self, place: Place, answer: Answer) -> None:
-        """Take the result of a training.
-
-        Raises:
-            UserError: The first trainings failed alike.
-        """
-        entry: dict[str, Any] = {"job": list(place), "cost": answer.cost}
-        if isinstance(answer, EvaluationError):
-            entry["failure"] = str(answer)
-            self._note(f"{self._plan.cell(place)}, seed {place.seed}: {answer}")
-        else:
-            entry["values"] = answer.values
-        self._waiting.append(entry)
-        if self._may_be_mistake:
-            failures = [
-                (self._plan.cell(Place(*waiting["job"])).text, waiting.get("failure", ""))
-                for waiting in self._waiting
-            ]
-            self._may_be_mistake = is_mistake(failures)
-            if self._may_be_mistake and len(failures) >= ALIKE:
-                raise self._mistake(f"The first {ALIKE} trainings")
-        if not self._may_be_mistake:
-            self.write()
-
-    def _mistake(self, which: str) -> UserError:
-        return UserError(
-            f"{self._waiting[0]['failure']}. {which} failed alike, so nothing was stored: mend"
-            " it and run the same command again."
-        )
-
-    def write(self) -> None:
-        """Write what waits, and wait until it is on the disk.
-
-        Raises:
-            UserError: All trainings failed alike.
-        """
-        if self._may_be_mistake and self._waiting:
-            raise self._mistake("All trainings")
-        for entry in self._waiting:
-            self._journal.append(entry)
-            self._entries[Place(*entry["job"])] = entry
-        self._waiting = []
+            ended += 1
+            yield places[number], trainings.answer(number)
 
 
 def _table(plan: _Plan, name: str, entries: Mapping[Place, Entry]) -> Table:
-    """The table of the results."""
     benchmark = plan.benchmark
     values = np.full((len(plan.cells), plan.seeds, 1 + len(plan.questions)), np.nan)
     for place, entry in entries.items():

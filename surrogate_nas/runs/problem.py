@@ -11,22 +11,24 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.benchmarks.base import SeedPolicy
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.files.content import LIST, NUMBER, TEXT, WHOLE, check_table, read_toml
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.runs.options import FIRST_CELLS, MOST_RUNS, Budget, ObjectiveOptions, unusual
+from surrogate_nas.runs.stored import checked_as
 from surrogate_nas.strategies import StrategyLike, label
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -194,16 +196,24 @@ SUITES = ("starter", "families", "standard")
 _SUFFIX = ".toml"
 _RUNS = 10
 
-_SHARED = {"cells": WHOLE, "seconds": NUMBER, "first_cells": WHOLE, "seed_policy": TEXT}
-_KEYS = _SHARED | {
-    "title": TEXT,
-    "runs": WHOLE,
-    "seed": WHOLE,
-    "strategies": LIST,
-    "problems": LIST,
-}
-_PROBLEM = _SHARED | {field.name: TEXT for field in fields(Problem) if field.name not in _SHARED}
-_STRATEGY = {"name": TEXT, "runs": WHOLE}
+_PROBLEM = [field.name for field in fields(Problem)]
+
+
+class _Entry(Struct, forbid_unknown_fields=True):
+    name: str
+    runs: int | None = None
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    strategies: list[str | _Entry]
+    problems: list[dict[str, Any]]
+    title: str = ""
+    runs: int = _RUNS
+    seed: int = 0
+    cells: int | None = None
+    seconds: float | None = None
+    first_cells: int = FIRST_CELLS
+    seed_policy: SeedPolicy | None = None
 
 
 def read_suite(name: str) -> Suite:
@@ -221,7 +231,7 @@ def read_suite(name: str) -> Suite:
     """
     if name in SUITES:
         content = files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes()
-        return parse_suite(name, name, read_toml(name, content))
+        return _suite(name, name, content)
     path = Path(name)
     if path.suffix != _SUFFIX:
         raise unknown("suite", name, [*SUITES, f"FILE{_SUFFIX}"])
@@ -229,50 +239,44 @@ def read_suite(name: str) -> Suite:
         content = read_regular(path)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-    return parse_suite(path.stem, str(path), read_toml(str(path), content))
+    return _suite(path.stem, str(path), content)
+
+
+def _suite(name: str, source: str, content: bytes) -> Suite:
+    try:
+        return parse_suite(name, source, tomllib.loads(content.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{source} is no TOML: {' '.join(str(error).split())}.") from error
 
 
 def parse_suite(name: str, source: str, content: Any) -> Suite:
-    """A suite from what a file says of it."""
-    check_table(source, "", content, _KEYS, ("strategies", "problems"))
+    """A suite from what a file says of it.
+
+    Raises:
+        UserError: It says something wrong; the line names the file and the key.
+    """
     try:
-        entries = [
-            _entry(source, f"strategies[{i}]", one, content)
-            for i, one in enumerate(content["strategies"])
-        ]
-        problems = [
-            _problem(source, f"problems[{i}]", one, content)
-            for i, one in enumerate(content["problems"])
-        ]
-        return Suite(name, content.get("title", name), problems, entries, content.get("seed", 0))
-    except UserError as error:
-        reason = str(error)
-        raise UserError(reason if reason.startswith(source) else f"{source}: {reason}") from error
+        file = checked_as(_File, content)
+        given = [_Entry(one) if isinstance(one, str) else one for one in file.strategies]
+        entries = [Entry(one.name, file.runs if one.runs is None else one.runs) for one in given]
+        problems = [_problem(f"problems[{i}]", own, file) for i, own in enumerate(file.problems)]
+        return Suite(name, file.title or name, problems, entries, file.seed)
+    except (UserError, ValueError) as error:
+        reason = f"{source}: {error}".replace(": it: ", ": ").removesuffix(".")
+        raise UserError(f"{reason}.") from error
 
 
-def _entry(
-    source: str,
-    key: str,
-    content: Any,
-    suite: Mapping[str, Any],
-) -> Entry:
-    content = {"name": content} if isinstance(content, str) else content
-    check_table(source, key, content, _STRATEGY, ("name",))
-    return Entry(content["name"], content.get("runs", suite.get("runs", _RUNS)))
-
-
-def _problem(
-    source: str,
-    key: str,
-    content: Any,
-    suite: Mapping[str, Any],
-) -> Problem:
-    check_table(source, key, content, _PROBLEM, ("name", "benchmark"))
-    own_budget = {"cells", "seconds"} & content.keys()
-    shared = {name: suite[name] for name in _SHARED if name in suite}
-    if own_budget:
-        shared = {name: value for name, value in shared.items() if name not in ("cells", "seconds")}
-    return Problem(**(shared | content))
+def _problem(key: str, own: dict[str, Any], file: _File) -> Problem:
+    for name in own:
+        if name not in _PROBLEM:
+            raise unknown("key", f"{key}.{name}", [f"{key}.{field}" for field in _PROBLEM])
+    has_budget = {"cells", "seconds"} & own.keys()
+    budget = {} if has_budget else {"cells": file.cells, "seconds": file.seconds}
+    shared = {"first_cells": file.first_cells, "seed_policy": file.seed_policy}
+    try:
+        return checked_as(Problem, {**budget, **shared, **own})
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def read_plan(path: Path) -> Suite:

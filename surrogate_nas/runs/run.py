@@ -8,35 +8,32 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec.structs import asdict
+from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
-from surrogate_nas.files.regular import open_regular, read_regular
-from surrogate_nas.runs.stored import EndLine, Judged, TrialLine, checked_as
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.runs.stored import Confirmation, EndLine, Judged, TrialLine, checked_as
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 
 if TYPE_CHECKING:
     import pandas
 
-    from surrogate_nas.runs.confirmation import Confirmation
 
 _END = "end"
-_MOST_FAILED = 50
-_LONGEST = 1000
-"""Failed trainings that are shown of a run, and characters of their texts."""
+_MOST_WATCHED = 20_000
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,6 @@ class Run:
         return f"{len(self.trials)} trials, {outcome}"
 
     def _repr_html_(self) -> str:
-        """The run in a notebook: what it found, and after how many trials."""
         improving = []
         best = float("inf")
         for trial in self.answers:
@@ -150,11 +146,7 @@ class Run:
 
 
 _TRIAL_FIELDS = tuple(field.name for field in fields(Trial))
-_END_FIELDS = tuple(
-    field.name
-    for field in fields(Run)
-    if field.name not in ("strategy", "run", "trials", "diagnosis", "known", "confirmed", "judged")
-)
+_END_FIELDS = EndLine.__struct_fields__[1:]
 
 
 def trial_entry(trial: Trial) -> dict[str, Any]:
@@ -167,17 +159,6 @@ def trial_entry(trial: Trial) -> dict[str, Any]:
     return entry
 
 
-def _end_entry(run: Run) -> dict[str, Any]:
-    entry: dict[str, Any] = {_END: len(run.trials)}
-    if run.diagnosis:
-        entry["diagnosis"] = {name: dict(group) for name, group in run.diagnosis.items()}
-    if run.judged is not None:
-        entry["judged"] = asdict(run.judged)
-    for name in _END_FIELDS:
-        entry[name] = getattr(run, name)
-    return entry
-
-
 class OtherHistoryError(UserError):
     """A run that was replayed went another way than its file tells."""
 
@@ -186,56 +167,43 @@ class RunLog:
     """The file of one run, open for appending by this process alone.
 
     Attributes:
-        known: How many trials the file held when it was opened; they are not written again.
+        path: The file.
+        known: The lines of the trials that it held when it was opened; they are not written again.
     """
 
     def __init__(self, path: Path, root: str) -> None:
-        """Open or make the file, dropping a torn last line and the mark that the run had ended."""
         self.path = path
         with _writing(path):
             self._chain = Chain(path, root, _unended)
-        self._known = self._chain.entries
-        self.known = len(self._known)
-
-    def observed(self) -> Iterator[tuple[str, Mapping[str, float]]]:
-        """The cells, as text, and the values of the trials in the file when it was opened."""
-        for entry in self._known:
-            cell = entry.get("cell")
-            values = entry.get("values")
-            if isinstance(cell, str) and isinstance(values, dict):
-                yield cell, values
-
-    def entry(self, index: int) -> Mapping[str, Any]:
-        """The line of a trial that the file held when it was opened."""
-        return self._known[index]
+        self.known: list[dict[str, Any]] = self._chain.entries
 
     def append(self, trials: Sequence[Trial], *, at_once: bool = False) -> None:
-        """Write trials that the file does not hold yet, and hold those that it does against
-        them.
+        """Write trials that the file does not hold yet, and compare the others with it.
 
         Args:
             trials: In the order of the run.
-            at_once: Whether to wait until they are on the disk, as each was dear; else they are
-                within a second.
+            at_once: Whether to wait until they are on the disk, as each was expensive; else they
+                are within a second.
         """
-        entries = [trial_entry(trial) for trial in trials]
-        if trials and trials[0].index < self.known:
-            known = [entry for entry in entries if entry["index"] < self.known]
-            for entry in known:
-                if _as_text(self._known[entry["index"]]) != _as_text(entry):
-                    raise self.other_history()
-            entries = entries[len(known) :]
+        new = []
+        for trial in trials:
+            entry = trial_entry(trial)
+            if trial.index >= len(self.known):
+                new.append(entry)
+            elif _as_text(self.known[trial.index]) != _as_text(entry):
+                raise self.other_history()
         with _writing(self.path):
-            self._chain.append(*entries)
+            self._chain.append(*new)
             if at_once:
                 self._chain.commit()
 
     def finish(self, run: Run) -> None:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""
-        if len(run.trials) < self.known:
+        if len(run.trials) < len(self.known):
             raise self.other_history()
+        line = EndLine(end=len(run.trials), **{name: getattr(run, name) for name in _END_FIELDS})
         with _writing(self.path):
-            self._chain.append(_end_entry(run))
+            self._chain.append(to_builtins(line))
             self._chain.commit()
 
     def other_history(self) -> UserError:
@@ -268,31 +236,27 @@ def read_run(
 ) -> Run | None:
     """Read a run, whose cells are parsed by a function; None while it has not ended."""
     try:
-        entries = [link.entry for link in read_chain(read_regular(path), root)]
-        end = ending(entries[-1], len(entries) - 1) if entries else None
+        entries, end = _parted(path, root)
         if end is None:
             return None
-        trials = [_trial(number, entry, cell) for number, entry in enumerate(entries[:-1])]
-        return Run(strategy, run, trials, **end)
+        trials = [_trial(number, entry, cell) for number, entry in enumerate(entries)]
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except ValueError as error:
         raise _damaged(path, error) from error
+    return Run(strategy, run, trials, **{name: getattr(end, name) for name in _END_FIELDS})
 
 
-def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
-    """What the last line of an ended run says of it, by the fields of `Run`; None where the line is
-    a trial's.
-    """
-    if _END not in entry:
-        return None
-    line = checked_as(EndLine, entry)
-    if line.end != trials:
-        raise DamagedError(f"its last line counts other than {trials} trials")
-    content = {name: getattr(line, name) for name in _END_FIELDS}
-    return {**content, "diagnosis": line.diagnosis, "judged": line.judged}
+def _parted(path: Path, root: str) -> tuple[list[dict[str, Any]], EndLine | None]:
+    entries = [link.entry for link in read_chain(read_regular(path), root)]
+    if not entries or _END not in entries[-1]:
+        return entries, None
+    end = checked_as(EndLine, entries.pop())
+    if end.end != len(entries):
+        raise DamagedError(f"its last line counts other than {len(entries)} trials")
+    return entries, end
 
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
@@ -325,115 +289,54 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-class _Stamp(NamedTuple):
-    inode: int
-    size: int
-    changed: int
-
-
+@dataclass(frozen=True, eq=False)
 class RunWatch:
-    """Follows one run while it is made, without its lock: what its file tells by now, each line
-    read once.
-
-    The writer is not disturbed. A line that it is just writing is read the next time; a file that
-    was begun anew, or whose end was taken back because the budget was raised, is read from its
-    start.
+    """What the file of a run holds while it is made; the writer is not disturbed.
 
     Attributes:
-        path: Its file.
-        best: The best feasible score after each trial, infinite before there is one; trials after
-            other epochs than the objective's do not count.
-        finished: When each trial ended, on the simulated clock of the run.
-        end: What its last line says, by the fields of `Run`; None while it has not ended.
-        damage: What is wrong with its file, or empty.
-        n_failed: How many trainings failed.
-        failed: The cells and reasons of the last of them.
-        is_read: Whether it was looked at.
+        path: The file.
+        epochs: The objective's own.
+        trials: The lines of its trials.
+        end: Its last line; None while it has not ended.
+        damage: What is wrong with the file, or empty.
     """
 
-    def __init__(self, path: Path, root: str, epochs: int | None) -> None:
-        """Name the file; nothing is read yet."""
-        self.path = path
-        self._root = root
-        self._epochs = epochs
-        self._stamp: _Stamp | None = None
-        self.is_read = False
-        self._forget()
+    path: Path
+    epochs: int | None
+    trials: Sequence[TrialLine] = ()
+    end: EndLine | None = None
+    damage: str = ""
 
-    def _forget(self) -> None:
-        self._read = 0
-        self._seal = self._root
-        self.best: list[float] = []
-        self.finished: list[float] = []
-        self.end: dict[str, Any] | None = None
-        self.damage = ""
-        self.n_failed = 0
-        self.failed: deque[tuple[str, str]] = deque(maxlen=_MOST_FAILED)
+    @classmethod
+    def of(cls, path: Path, root: str, epochs: int | None) -> RunWatch:
+        """Read a file, unless it is as it was the last time."""
+        try:
+            status = path.stat()
+        except OSError:
+            return cls(path, epochs)
+        return _watched(path, root, epochs, (status.st_ino, status.st_size, status.st_mtime_ns))
 
     @property
-    def is_begun(self) -> bool:
-        """Whether there is a file."""
-        return self._stamp is not None
-
-    def refresh(self) -> bool:
-        """Read what has come since the last time."""
-        try:
-            status = self.path.stat()
-            stamp = _Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
-        except OSError:
-            stamp = None
-        before = self._stamp
-        self._stamp = stamp
-        self.is_read = True
-        if stamp == before:
-            return False
-        grown = (
-            stamp
-            and before
-            and stamp.inode == before.inode
-            and stamp.size >= self._read
-            and not self.damage
+    def best(self) -> list[float]:
+        """The best feasible score after each trial, infinite before there is one; trials after
+        other epochs than the objective's do not count.
+        """
+        scores = (
+            line.score if line.feasible and line.epochs == self.epochs else math.inf
+            for line in self.trials
         )
-        if not (grown and self._read_on()):
-            self._forget()
-            if stamp:
-                self._read_on()
-        return True
+        return [*accumulate(scores, min)]
 
-    def _read_on(self) -> bool:
-        try:
-            with open_regular(self.path) as file:
-                file.seek(self._read)
-                links = read_chain(file.read(), self._seal)
-            for link in links:
-                self._take(link.entry)
-        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-            self.damage = (
-                (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-            )
-            return False
-        if links:
-            self._read = self._read + links[-1].end
-            self._seal = links[-1].seal.decode()
-        return not self.damage
+    @property
+    def failed(self) -> list[tuple[str, str]]:
+        """The cells and reasons of the trainings that failed."""
+        return [(line.cell, line.failure) for line in self.trials if line.failure]
 
-    def _take(self, entry: dict[str, Any]) -> None:
-        if self.end is not None:
-            raise DamagedError("it goes on after its end")
-        self.end = ending(entry, len(self.best))
-        if self.end is not None:
-            return
-        score = float(entry["score"])
-        finished = float(entry["finished"])
-        if not (math.isfinite(score) and math.isfinite(finished)):
-            raise DamagedError(f"trial {len(self.best)} is no number")
-        best = self.best[-1] if self.best else math.inf
-        counts = entry["feasible"] is True and entry["epochs"] == self._epochs
-        if counts:
-            best = min(best, score)
-        self.best.append(best)
-        self.finished.append(finished)
-        failure = entry.get("failure")
-        if failure:
-            self.n_failed += 1
-            self.failed.append((str(entry.get("cell"))[:_LONGEST], str(failure)[:_LONGEST]))
+
+@lru_cache(maxsize=_MOST_WATCHED)
+def _watched(path: Path, root: str, epochs: int | None, _: tuple[int, ...]) -> RunWatch:
+    try:
+        entries, end = _parted(path, root)
+        return RunWatch(path, epochs, [checked_as(TrialLine, one) for one in entries], end)
+    except (OSError, ValueError) as error:
+        return RunWatch(path, epochs, damage=getattr(error, "strerror", None) or str(error))

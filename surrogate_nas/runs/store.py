@@ -1,13 +1,17 @@
 """Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported
 can be recomputed.
 
-A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions)
-and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.runs.run`); of strategies that speak for a
-program or a person also ``answers/STRATEGY-RUN.journal`` (`surrogate_nas.runs.answers`), of a
-confirmed winner ``confirmed/STRATEGY-RUN.json`` (`surrogate_nas.runs.confirmation`), and while
-cells are trained in slots ``running/STRATEGY-RUN.json``, of which nothing is reported. A line that
-a crash tore is dropped; an unfinished run is replayed by its strategy and continued; anything else
-that is not as it was written is refused.
+A folder holds
+
+- ``experiment.json``: what was compared, under which fingerprint, with which versions;
+- ``runs/STRATEGY-RUN.jsonl``: the trials of each run (see `surrogate_nas.runs.run`);
+- ``answers/STRATEGY-RUN.journal``: the answers of strategies that speak for a program or a person
+  (`surrogate_nas.runs.sandbox.interface`);
+- ``confirmed/STRATEGY-RUN.json``: a confirmed winner (`surrogate_nas.runs.stored`);
+- ``running/STRATEGY-RUN.json``: what trains now. Nothing is reported from it.
+
+A line that a crash tore is dropped; an unfinished run is replayed by its strategy and continued;
+anything else that is not as it was written is refused.
 """
 
 from __future__ import annotations
@@ -32,12 +36,12 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp, 
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.runs.beginning import BEGINNING
-from surrogate_nas.runs.confirmation import Confirmation
 from surrogate_nas.runs.options import USUAL
 from surrogate_nas.runs.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.runs.sandbox.files import SEVERAL, Files, digest_of
 from surrogate_nas.runs.sandbox.files import merged as merged_files
 from surrogate_nas.runs.sources import Sources
+from surrogate_nas.runs.stored import Confirmation, wrong_in
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.training.machine import HOW_TO_AGREE
 
@@ -52,6 +56,7 @@ VERDICT = "verdict.txt"
 NUMBERS = "numbers"
 """The numbers of the runs of each strategy, where they do not count from 0: a search has one."""
 VERSION = FORMATS["comparison"].version
+_SUFFIXES = {"runs": ".jsonl", "answers": ".journal", "failures": ".txt"}
 _SAFE = "()=,+@ "
 _LONGEST_NAME = 215
 """Characters of a label in a file's name; 255 with a run's number and what is added for a while."""
@@ -66,17 +71,12 @@ class Store:
     """The folder of one comparison."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder; nothing is read or written yet."""
         self.folder = folder
-
-    @property
-    def _description(self) -> Path:
-        return self.folder / DESCRIPTION
 
     @property
     def exists(self) -> bool:
         """Whether the folder holds a comparison."""
-        return self._description.is_file()
+        return (self.folder / DESCRIPTION).is_file()
 
     @property
     def is_empty(self) -> bool:
@@ -130,7 +130,7 @@ class Store:
         }
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if self.exists and self.is_empty:
-            for path in (*self.folder.glob("runs/*.jsonl"), self._description):
+            for path in (*self.folder.glob("runs/*.jsonl"), self.folder / DESCRIPTION):
                 path.unlink()
         if self.exists:
             stored = self.read()
@@ -251,9 +251,7 @@ class Store:
 
     def read(self) -> dict[str, Any]:
         """What is compared."""
-        from surrogate_nas.runs.stored import wrong_in
-
-        path = self._description
+        path = self.folder / DESCRIPTION
         try:
             content = json.loads(read_regular(path))
         except OSError as error:
@@ -277,13 +275,16 @@ class Store:
         """Write a text file so that it is either whole or as it was before."""
         write_whole(self.folder / name, content)
 
-    def path(self, strategy: str, run: int) -> Path:
-        """The file of a run."""
-        return self.folder / "runs" / f"{as_file_name(strategy)}-{run}.jsonl"
+    def path(self, strategy: str, run: int, kind: str = "runs") -> Path:
+        """A file of a run.
 
-    def running_path(self, strategy: str, run: int) -> Path:
-        """The file that tells what a run trains now, if it does (`surrogate_nas.runs.running`)."""
-        return self.folder / "running" / f"{as_file_name(strategy)}-{run}.json"
+        Args:
+            strategy: The label of the strategy.
+            run: Its number.
+            kind: ``runs`` for its trials, ``running``, ``answers``, ``confirmed`` or ``failures``.
+        """
+        suffix = _SUFFIXES.get(kind, ".json")
+        return self.folder / kind / f"{as_file_name(strategy)}-{run}{suffix}"
 
     @cached_property
     def _root(self) -> str:
@@ -301,7 +302,6 @@ class Store:
 
     @cached_property
     def _epochs(self) -> int | None:
-        """The objective's own epochs, as `Objective.epochs`."""
         parts = parse_several(self.read()["objective"]["expression"])
         terms = [term.epochs for part in parts for term in part.terms]
         limits = [limit.epochs for part in parts for limit in part.constraints]
@@ -321,31 +321,34 @@ class Store:
 
     def watch(self, strategy: str, run: int) -> RunWatch:
         """Follow a run while it is made, without its lock."""
-        return RunWatch(self.path(strategy, run), self.root_of(strategy, run), self._epochs)
+        return RunWatch.of(self.path(strategy, run), self.root_of(strategy, run), self._epochs)
 
     def answers(self, strategy: str, run: int) -> Journal:
         """Open what a strategy has answered in a run, to add to it."""
-        return Journal(self._answers_path(strategy, run), self._about(strategy, run))
+        return Journal(self.path(strategy, run, "answers"), self._about(strategy, run))
 
     def answered(self, strategy: str, run: int) -> list[Any]:
         """What it has answered there so far."""
-        return Journal.read(self._answers_path(strategy, run), self._about(strategy, run))
+        return Journal.read(self.path(strategy, run, "answers"), self._about(strategy, run))
 
     def _about(self, strategy: str, run: int) -> dict[str, Any]:
         return {"strategy": strategy, "run": run, "of": self._root}
 
-    def _answers_path(self, strategy: str, run: int) -> Path:
-        return self.folder / "answers" / f"{as_file_name(strategy)}-{run}.journal"
+    def keep_trace(self, strategy: str, run: int, trace: str) -> None:
+        """Write the traceback of a failure; delete that of an earlier one if there is none now."""
+        path = self.path(strategy, run, "failures")
+        if trace:
+            write_whole(path, trace)
+        else:
+            path.unlink(missing_ok=True)
 
     def discard(self, strategy: str, run: int, *, answers: bool = False) -> None:
         """Delete a run and its record of files, so that it is made again; its strategy's answers
         stay, unless these are deleted too.
         """
-        if answers:
-            self._answers_path(strategy, run).unlink(missing_ok=True)
-        self.path(strategy, run).unlink(missing_ok=True)
+        for kind in ("runs", "confirmed", *(["answers"] if answers else [])):
+            self.path(strategy, run, kind).unlink(missing_ok=True)
         self._files_path(strategy, run).unlink(missing_ok=True)
-        self._confirmed_path(strategy, run).unlink(missing_ok=True)
 
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run, with its confirmed winner; None while it has not ended."""
@@ -355,16 +358,13 @@ class Store:
             return None
         return replace(found, confirmed=self.confirmation(found, space))
 
-    def _confirmed_path(self, strategy: str, run: int) -> Path:
-        return self.folder / confirmed_name(strategy, run)
-
     def confirmation(self, run: Run, space: Space) -> Confirmation | None:
         """Read the confirmed winner of a run; None without one, or where the run has grown since.
 
         Raises:
             UserError: It is not as it was written.
         """
-        path = self._confirmed_path(run.strategy, run.run)
+        path = self.path(run.strategy, run.run, "confirmed")
         try:
             content = _checked(path, lambda content: self._confirmed_check(run, content))
             found = Confirmation.read(content, _parser(space))
@@ -379,8 +379,9 @@ class Store:
     def keep_confirmation(self, run: Run, confirmed: Confirmation) -> None:
         """Write the confirmed winner of a run."""
         content = json.loads(json.dumps(confirmed.stored()))
-        check = self._confirmed_check(run, content)
-        self.write_json(confirmed_name(run.strategy, run.run), {**content, "check": check})
+        content["check"] = self._confirmed_check(run, content)
+        path = self.path(run.strategy, run.run, "confirmed")
+        self.write_json(str(path.relative_to(self.folder)), content)
 
     def _confirmed_check(self, run: Run, content: Any) -> str:
         return json_check({"of": self.root_of(run.strategy, run.run), "confirmed": content})
@@ -404,11 +405,6 @@ def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, An
     if not isinstance(content, dict) or content.pop("check", None) != check(content):
         raise ValueError
     return content
-
-
-def confirmed_name(strategy: str, run: int) -> str:
-    """The file of a run's confirmed winner, within the folder."""
-    return f"confirmed/{as_file_name(strategy)}-{run}.json"
 
 
 def as_file_name(strategy: str) -> str:

@@ -1,30 +1,31 @@
-"""What stored files of a study must be like, as types: ``experiment.json`` and the lines of a run.
-
-Importing msgspec takes 23 ms, so this module is imported where a file is read.
+"""What stored files of a study must be like, as types: ``experiment.json``, the lines of a run, and
+what confirming the best cells of a search gave.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
-from msgspec import Meta, Struct, ValidationError, convert
+import numpy as np
+from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 
+from surrogate_nas.core.numbers import decimals_for, fixed, plural
 from surrogate_nas.runs.options import MOST, MOST_RUNS, USUAL, Budget, Finite, Options
-from surrogate_nas.runs.running import LONGEST_TEXT, MOST_TOLD, State
+from surrogate_nas.space import Cell
+from surrogate_nas.statistics.decision import FewDecision, decide_few
 
 T = TypeVar("T")
 
 _LARGEST = sys.float_info.max
 _LONGEST = 1000
-_LONGEST_PATH = 4096
 
 Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0)]
 Epochs = Annotated[int, Meta(ge=1)]
 Texts = dict[str, str]
-Shown = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Label = Annotated[str, Meta(min_length=1, max_length=_LONGEST, pattern=r"^[^\\\0]*$")]
 
 
@@ -84,10 +85,246 @@ class Judged(Struct, frozen=True, forbid_unknown_fields=True):
     failures: tuple[str, ...] = ()
 
 
-class EndLine(Struct, forbid_unknown_fields=True):
+class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
+    """A cell with what fresh seeds say of it.
+
+    Attributes:
+        cell: The cell.
+        seen: The score that the search saw; None where it did not ask for the cell.
+        seeds: The fresh seeds that it was trained with, in the order of `scores`.
+        scores: L + λR by each of them.
+        failure: Why it is not confirmed, such as a training that failed; empty where it is.
+    """
+
+    cell: Cell
+    seen: float | None
+    seeds: tuple[Count, ...] = ()
+    scores: tuple[Finite, ...] = ()
+    failure: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """The mean score over fresh seeds; None where it is not confirmed."""
+        return None if self.failure else float(np.mean(self.scores))
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell as ``--json`` prints it."""
+        return {
+            "cell": str(self.cell),
+            "seen_score": self.seen,
+            "seeds": list(self.seeds),
+            "scores": list(self.scores),
+            "mean": self.mean,
+            "failure": self.failure or None,
+        }
+
+
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was to be confirmed.
+
+    Attributes:
+        cells: How many of the best cells.
+        seeds: With how many fresh seeds each.
+        against: The text of the user's own cell, or None.
+        trials: The number of trials of the run at that time.
+    """
+
+    cells: Epochs
+    seeds: Epochs
+    against: str | None
+    trials: Count
+
+
+class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """The best cells of a search by fresh seeds, beside a reference or among themselves.
+
+    Attributes:
+        asked: What was to be confirmed.
+        cells: The best cells, in the order in which the search ranks them.
+        reference: The user's own cell, or None.
+        passed_over: How many cells that the search ranks higher were passed over, since their
+            table holds too few fresh seeds.
+        cost: What all these trainings cost, which the search was not charged.
+        cost_unit: Seconds or queries.
+    """
+
+    asked: Asked
+    cells: tuple[ConfirmedCell, ...]
+    reference: ConfirmedCell | None
+    passed_over: Count
+    cost: Positive
+    cost_unit: str
+
+    @cached_property
+    def decision(self) -> FewDecision | None:
+        """What the trainings decide; None where no cell is confirmed."""
+        held = {one.cell.text: np.array(one.scores) for one in self._every if not one.failure}
+        own = None
+        if self.reference is not None and not self.reference.failure:
+            own = self.reference.cell.text
+        if not {*held} - {own}:
+            return None
+        paired = len({one.seeds for one in self._every if not one.failure}) == 1
+        return decide_few(held, own, paired=paired)
+
+    def stored(self) -> Any:
+        """The confirmation as a folder stores it; the decision is computed again."""
+        return to_builtins(self, enc_hook=lambda cell: cell.text)
+
+    @classmethod
+    def read(cls, content: Any, cell: Callable[[str], Cell]) -> Confirmation:
+        """Read what `stored` gave.
+
+        Args:
+            content: Of JSON.
+            cell: Parses a cell.
+
+        Raises:
+            ValueError: It has another shape.
+        """
+        return checked_as(cls, content, lambda _, text: cell(text))
+
+    @property
+    def winner(self) -> ConfirmedCell | None:
+        """The best of `cells` by fresh seeds; None where none is confirmed."""
+        return None if self.decision is None else self._named(self.decision.leader)
+
+    @property
+    def against(self) -> ConfirmedCell | None:
+        """What the winner is compared with: the reference, or the runner-up; None where there is
+        neither.
+        """
+        if self.decision is None or self.decision.rival is None:
+            return None
+        return self._named(self.decision.rival)
+
+    @property
+    def _every(self) -> list[ConfirmedCell]:
+        return [*self.cells, *([self.reference] if self.reference else [])]
+
+    def _named(self, text: str) -> ConfirmedCell:
+        return next(cell for cell in self._every if cell.cell.text == text)
+
+    @property
+    def better(self) -> bool:
+        """Whether the winner is significantly better than what it is compared with."""
+        return self.decision is not None and self.decision.sign > 0
+
+    @property
+    def difference(self) -> float | None:
+        """By how much the winner's mean score is lower."""
+        return None if self.decision is None else self.decision.difference
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """The 95 % interval of `difference`."""
+        return None if self.decision is None else self.decision.difference_interval
+
+    @property
+    def runs_needed(self) -> int | None:
+        """About how many further trainings of the two, in all, would tell them apart; None where
+        that is decided, or where the trainings give no estimate.
+        """
+        needed = None if self.decision is None else self.decision.needed
+        return None if needed is None or needed.about is None else self._further(needed.about)
+
+    def _further(self, runs: int) -> int:
+        """Trainings that two cells lack to so many each."""
+        assert self.winner is not None
+        return 2 * max(runs - len(self.winner.scores), 1)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The result in words; the first says what is confirmed."""
+        sentences = [self._found()]
+        if self.passed_over:
+            sentences.append(
+                "Passed over for want of fresh seeds:"
+                f" {plural(self.passed_over, 'cell')} that the search ranks higher."
+            )
+        return sentences + [
+            f"Not confirmed: {one.cell}: {one.failure.rstrip('.')}."
+            for one in self._every
+            if one.failure
+        ]
+
+    def _found(self) -> str:
+        decision, winner = self.decision, self.winner
+        if decision is None or winner is None:
+            return "Nothing is confirmed."
+        seeds = plural(len(winner.scores), "fresh seed")
+        decimals = decimals_for([*decision.interval, *(decision.difference_interval or ())])
+        mean = _with_interval(decision.mean, decision.interval, decimals)
+        found = f"Confirmed with {seeds} each: {winner.cell}, score {mean}"
+        if decision.difference is None or decision.difference_interval is None:
+            return f"{found}; there is no other to compare it with."
+        other = "yours" if self.against is self.reference else "the runner-up"
+        size, (low, high) = decision.difference, decision.difference_interval
+        words = ("better", "worse")
+        if size < 0:
+            size, low, high = -size, -high, -low
+            words = ("worse", "better")
+        by = _with_interval(size, (low, high), decimals)
+        if decision.sign:
+            return f"{found}; {words[0]} than {other} by {by}."
+        more = ""
+        if decision.needed is not None and decision.needed.about is None:
+            more = (
+                f": at least {self._further(decision.needed.low):,} more trainings would be needed"
+            )
+        elif decision.needed is not None:
+            more = f": about {self.runs_needed:,} more trainings would tell"
+        return f"{found}; not told apart from {other}, which is {words[1]} by {by}{more}."
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row per cell, the winner first and the reference last, as tables show them."""
+        others = [("candidate", cell) for cell in self.cells if cell is not self.winner]
+        return [
+            {
+                "role": role,
+                "cell": confirmed.cell.text,
+                "seen_score": confirmed.seen,
+                "confirmed_score": confirmed.mean,
+                "seeds": " ".join(map(str, confirmed.seeds)),
+                "scores": " ".join(map(str, confirmed.scores)),
+                "failure": confirmed.failure,
+            }
+            for role, confirmed in [("winner", self.winner), *others, ("yours", self.reference)]
+            if confirmed is not None
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The confirmation as ``--json`` prints it."""
+        winner, decision = self.winner, self.decision
+        return {
+            "better": self.better,
+            "difference": self.difference,
+            "ci95": None if self.ci95 is None else list(self.ci95),
+            "runs_needed": self.runs_needed,
+            "cell": None if winner is None else str(winner.cell),
+            "mean": None if decision is None else decision.mean,
+            "mean_ci95": None if decision is None else list(decision.interval),
+            "against": None if self.against is None else str(self.against.cell),
+            "passed_over": self.passed_over,
+            "cells": [one.to_json() for one in self.cells],
+            "reference": None if self.reference is None else self.reference.to_json(),
+            "cost_seconds": self.cost,
+            "cost_unit": self.cost_unit,
+            "sentences": self.sentences,
+        }
+
+
+def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> str:
+    low, high = (fixed(end, decimals) for end in ends)
+    return f"{fixed(value, decimals)} [{low}, {high}]"
+
+
+class EndLine(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """The last line of a run that has ended (`surrogate_nas.runs.run.Run`)."""
 
     end: Count
+    diagnosis: dict[str, dict[str, float]] = {}
+    judged: Judged | None = None
     real_seconds: Positive
     strategy_seconds: Positive
     failure: str
@@ -95,28 +332,6 @@ class EndLine(Struct, forbid_unknown_fields=True):
     budget_cells: int | None
     budget_seconds: Finite | None
     scalarised: bool
-    diagnosis: dict[str, dict[str, float]] = {}
-    judged: Judged | None = None
-
-
-class _InFlight(Struct):
-    cell: Shown
-    epochs: Epochs | None
-    state: State
-    since: Positive
-    again: Shown = ""
-    seconds: Positive | None = None
-    reports: Annotated[str, Meta(max_length=_LONGEST_PATH)] | None = None
-
-
-class RunningFile(Struct):
-    """What a run trains now (`surrogate_nas.runs.running.Running`)."""
-
-    slots: Annotated[int, Meta(ge=1, le=MOST)]
-    ended: Annotated[int, Meta(ge=0, le=MOST)]
-    seconds: Positive
-    in_flight: Annotated[int, Meta(ge=0, le=MOST)]
-    trainings: Annotated[list[_InFlight], Meta(max_length=MOST_TOLD)]
 
 
 class _Known(Struct):

@@ -1,55 +1,70 @@
-"""The trainings of one run that are in flight at once, each in a slot of an engine.
+"""The concurrent trainings of one run, each in a worker of an engine.
 
-A training that ends without a result is tried again where that may help: one whose slot was killed
-or whose machine went away is made again, three times at most; one that took more memory or time
-than there is, or gave no sign of life, is made once more while nothing else runs. What is left has
-failed, for a reason in a line. Code that raises or answers nonsense has failed at once.
+A training that ends without a result is tried again where that may help: one whose worker was
+killed or whose machine went away is made again, three times at most; one that took more memory or
+time than there is, or gave no sign of life, is made once more while nothing else runs. Otherwise it
+has failed, for a reason in a line. Code that raises or answers nonsense has failed at once.
 
-What a training is charged includes its attempts that ended by its own fault, also where a later one
-ends well. Attempts that were lost are the machine's cost: they are counted apart, so that a run in
-the order of the clock is the same whether or not a slot was lost.
+A training is charged for its attempts that ended by its own fault, also where a later one ends
+well. Lost attempts are the machine's cost: they are counted apart, so that a run in the order of
+the clock is the same whether or not a worker was lost.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
-from functools import cache, partial
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, NoReturn, Protocol
-
-import numpy as np
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.core.errors import EvaluationError, in_a_line
+from surrogate_nas.core.errors import EvaluationError, UserError, in_a_line
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.running import Now
+from surrogate_nas.runs.running import (
+    MOST_TOLD,
+    InFlight,
+    Running,
+    RunningStatus,
+    State,
+    shortened,
+)
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.runtime.worker import Outcome, Task, outcome
 from surrogate_nas.space import Cell
 
+T = TypeVar("T")
+
 _MOST_LOST = 3
-"""How often a training is begun whose slot was lost each time."""
+"""How often a training is begun whose worker was lost each time."""
 _PATIENCE_SECONDS = 0.5
-_REFERENCES = 5
-_STEPS = 200
+MOST_SAME_FAILURES = 3
+"""The number of trainings that fail alike at the beginning after which a mistake is reported."""
+
+
+ReportsOf = Callable[[], Path | None]
+
+
+def _nowhere() -> None:
+    return None
 
 
 class Job(NamedTuple):
-    """What a slot is given.
+    """The job of a worker.
 
     Attributes:
         cell: What is trained.
         questions: What is read of it.
-        seed: The training seed; None for what the run sees.
+        seed: The training seed; None for the one that the run sees.
     """
 
     cell: Cell
@@ -58,50 +73,114 @@ class Job(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         values: In natural units.
         cost: What the benchmark charges for it.
-        slot: Machine and process that trained.
-        reference_seconds: What a reference training takes there.
-        cost_before: What attempts before it took that ended by its own fault; charged too.
+        cost_before: The cost of earlier attempts that ended by their own fault; charged too.
     """
 
     values: list[float]
     cost: float
-    slot: str
-    reference_seconds: float
     cost_before: float = 0.0
 
 
 Answer = Trained | EvaluationError
-"""What a training gave, or why it gave nothing."""
+"""The result of a training, or why there is none."""
 
 
-class Slots(Protocol):
-    """Where trainings are made: `surrogate_nas.runtime.engines.Jobs`, or those of another process
-    (`surrogate_nas.runs.apart`).
-    """
-
-    def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
-        """Give a job, as `surrogate_nas.runtime.engines.Jobs.submit`."""
-
-    def drop(self, task: Task) -> None:
-        """End all jobs of a task."""
-
-    def hearing(self, note: Callable[[], None]) -> AbstractContextManager[None]:
-        """Let the first Ctrl-C call a function."""
-
-
-def slots_of(options: Options, engine: str) -> Jobs:
-    """The slots of one run.
+def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
+    """Whether a mistake in the user's code may have made all of some trainings fail alike.
 
     Args:
-        options: Say how many trainings at once, and which devices they have.
-        engine: Where they are.
+        failures: Of each training its cell's text and why it failed, empty where it did not.
     """
-    return Jobs(engine, options.parallel, options.devices)
+    reasons = {
+        failure.partition("; its output is in ")[0].replace(cell, "") for cell, failure in failures
+    }
+    return len(reasons) == 1 and all(failure for _, failure in failures)
+
+
+class Unstored(Generic[T]):
+    """Results that are stored as they come, unless a mistake may have made the first of them."""
+
+    def __init__(
+        self,
+        store: Callable[[list[T]], object],
+        failure_of: Callable[[T], tuple[str, str]],
+        *,
+        is_first: bool = True,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            store: Stores results.
+            failure_of: Gives the text of a result's cell, and why its training failed or "".
+            is_first: Whether nothing was stored before.
+        """
+        self._store = store
+        self._failure_of = failure_of
+        self._results: list[T] = []
+        self._may_be_mistake = is_first
+
+    def add(self, results: Sequence[T]) -> None:
+        """Take further results.
+
+        Raises:
+            UserError: The first trainings failed alike.
+        """
+        self._results += results
+        if self._may_be_mistake:
+            failures = [self._failure_of(one) for one in self._results[:MOST_SAME_FAILURES]]
+            self._may_be_mistake = is_mistake(failures)
+            if self._may_be_mistake and len(failures) == MOST_SAME_FAILURES:
+                raise self._mistake(f"The first {MOST_SAME_FAILURES} trainings")
+        if not self._may_be_mistake:
+            self.store()
+
+    def _mistake(self, which: str) -> UserError:
+        return UserError(
+            f"{self._failure_of(self._results[0])[1]}. {which} failed alike, so nothing was"
+            " stored: mend it and run the same command again."
+        )
+
+    def end(self) -> None:
+        """Store what is left.
+
+        Raises:
+            UserError: All trainings failed alike.
+        """
+        if self._may_be_mistake and self._results:
+            raise self._mistake("All trainings")
+        self.store()
+
+    def store(self) -> None:
+        """Store what is left, whatever made it."""
+        results, self._results = self._results, []
+        self._store(results)
+
+
+@dataclass
+class _Training:
+    job: Job
+    epochs: int | None
+    predicted: float
+    reports: ReportsOf
+    state: State = "waiting"
+    since: float = field(default_factory=time.time)
+    again: str = ""
+    took: float = 0.0
+    lost: int = 0
+    charged: float = 0.0
+    is_alone: bool = False
+
+    def enter(self, state: State) -> None:
+        now = time.time()
+        if self.state in ("running", "alone"):
+            self.took += max(now - self.since, 0.0)
+        self.state = state
+        self.since = now
 
 
 class Trainings:
@@ -109,10 +188,8 @@ class Trainings:
 
     Attributes:
         is_interrupted: Whether Ctrl-C was pressed.
-        reference_seconds: What a reference training takes in each slot that has answered.
         lost: How many attempts were lost through no fault of the training; they are not charged.
-        lost_seconds: What these took, by the wall's clock, as far as it is known.
-        now: What trains now, told as it changes.
+        lost_seconds: How long these took, by the wall's clock, as far as it is known.
     """
 
     def __init__(
@@ -120,8 +197,8 @@ class Trainings:
         objective: Objective,
         draw: Draw,
         options: Options,
-        slots: Slots,
-        now: Now | None = None,
+        slots: Jobs,
+        status: RunningStatus | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -129,16 +206,18 @@ class Trainings:
             objective: Whose questions are answered.
             draw: The seeds that the run sees.
             options: Say what of the machine each training has.
-            slots: Where they are made, perhaps beside those of other runs.
-            now: Who is told what trains now, or None.
+            slots: Where they are made, perhaps beside those of other runs, or what stands for them
+                in another process (`surrogate_nas.runs.apart`).
+            status: Tells observers what trains now, or None.
         """
         self.is_interrupted = False
-        self.reference_seconds: dict[str, float] = {}
         self.lost = 0
         self.lost_seconds = 0.0
-        self.now = now or Now(options.parallel)
         benchmark = objective.benchmark
         self._counts_queries = benchmark.cost == "queries"
+        self._keeps_answers = benchmark.keeps_answers
+        self._n_workers = options.parallel
+        self._status = status or RunningStatus()
         self._slots = slots
         self._task = Task.of(
             partial(_answer, objective, draw),
@@ -147,36 +226,64 @@ class Trainings:
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
         )
-        self._keeps_answers = benchmark.keeps_answers
         self._is_told = False
         self._hearing = ExitStack()
         self._hearing.enter_context(slots.hearing(self.interrupt))
-        self._ended: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
+        self._finished: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
+        self._trainings: dict[int, _Training] = {}
         self._running: dict[int, Future[Any]] = {}
-        """Those that were given to the slots."""
-        self._jobs: dict[int, Job] = {}
+        """Those that were given to the workers, in that order: the first of them run."""
         self._answers: dict[int, Answer] = {}
-        self._lost: dict[int, int] = {}
-        self._charged: dict[int, float] = {}
-        """What attempts took that ended by their own fault."""
-        self._tried_alone: set[int] = set()
+        self._n_ended = 0
+        self._seconds = self._predicted = 0.0
 
-    def begin(self, number: int, job: Job) -> None:
-        """Give a training, which is begun as soon as a slot is free."""
-        self._jobs[number] = job
+    def begin(
+        self,
+        number: int,
+        job: Job,
+        epochs: int | None = None,
+        predicted: float = 0.0,
+        reports: ReportsOf = _nowhere,
+    ) -> None:
+        """Give a training to the workers; it begins as soon as one is free.
+
+        Args:
+            number: Which it is.
+            job: What is trained.
+            epochs: The length of the training; None where training plays no part.
+            predicted: Its predicted cost, of which only ratios matter.
+            reports: Gives the file in which it reports its epochs.
+        """
+        self._trainings[number] = _Training(job, epochs, predicted, reports)
         self._submit(number)
+
+    def _submit(self, number: int) -> None:
+        if self.is_interrupted:
+            return
+        training = self._trainings[number]
+        future = self._slots.submit(self._task, training.job, alone=training.is_alone)
+        self._running[number] = future
+        self._advance()
+        future.add_done_callback(lambda ended: self._finished.put((number, ended)))
+
+    def _advance(self) -> None:
+        for number in islice(self._running, self._n_workers):
+            training = self._trainings[number]
+            if training.state == "waiting":
+                training.enter("alone" if training.is_alone else "running")
 
     def answer(self, number: int) -> Answer:
         """Wait for a certain training.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed before it was in a slot.
+            KeyboardInterrupt: Ctrl-C was pressed before it had a worker.
         """
         while number not in self._answers:
             if self.is_interrupted and number not in self._running:
                 self.leave()
             self._look(_PATIENCE_SECONDS)
-        return self._taken(number)
+        del self._trainings[number]
+        return self._answers.pop(number)
 
     def leave(self) -> NoReturn:
         """End after Ctrl-C, once what runs has ended, where its answers are kept."""
@@ -188,9 +295,9 @@ class Trainings:
         """Begin nothing more, as after Ctrl-C."""
         self.is_interrupted = True
         for future in list(self._running.values()):
-            future.cancel()  # without effect on what has a slot
+            future.cancel()  # without effect on what has a worker
 
-    def first(self, patience: float = float("inf")) -> tuple[int, Answer] | None:
+    def first(self, patience: float = math.inf) -> int | None:
         """Wait for the training that ends first; None where none does for some seconds.
 
         Raises:
@@ -204,48 +311,31 @@ class Trainings:
             if left <= 0:
                 return None
             self._look(min(left, _PATIENCE_SECONDS))
-        number = next(iter(self._answers))
-        return number, self._taken(number)
-
-    def _taken(self, number: int) -> Answer:
-        del self._jobs[number]
-        self.now.told(number)
-        return self._answers.pop(number)
-
-    def _submit(self, number: int, *, alone: bool = False) -> None:
-        if self.is_interrupted:
-            return
-        future = self._slots.submit(self._task, self._jobs[number], alone=alone)
-        self._running[number] = future
-        self.now.given(number, alone=alone)
-        future.add_done_callback(lambda ended: self._ended.put((number, ended)))
+        return next(iter(self._answers))
 
     def _look(self, patience: float) -> None:
-        """Take what ends within some seconds, if anything does."""
         if self.is_interrupted and not self._is_told:
             self._is_told = True
             running = plural(sum(one.running() for one in self._running.values()), "training")
             sys.stderr.write(f"\nInterrupted: waits for {running}; Ctrl-C again ends at once.\n")
-        self.now.look()
+        self._status.look(self._state)
         try:
-            number, future = self._ended.get(timeout=patience)
+            number, future = self._finished.get(timeout=patience)
         except Empty:
             return
         del self._running[number]
-        self.now.left(number)
+        training = self._trainings[number]
+        training.enter("ended")
+        self._advance()
         if future.cancelled() or future.result() is None:
             return
-        answer = self._answered(outcome(self._jobs[number], future.result()))
+        answer = self._answered(outcome(training.job, future.result()))
         if isinstance(answer, EvaluationError):
             self._failed(number, answer)
         else:
-            self.reference_seconds[answer.slot] = answer.reference_seconds
-            before = self._charged.pop(number, 0.0)
-            self._answers[number] = answer._replace(cost_before=before)
-            self.now.answered(number)
+            self._end(number, answer._replace(cost_before=training.charged))
 
     def _answered(self, outcome: Outcome[Job, Answer]) -> Answer:
-        """What a slot gave, or how it was lost and what that is charged."""
         if not outcome.failure:
             return outcome.result
         if outcome.cause == "lost":
@@ -257,39 +347,60 @@ class Trainings:
 
     def _failed(self, number: int, error: EvaluationError) -> None:
         """Try again where that may help: one that ran out of memory or time while it is alone."""
-        self._charged[number] = self._charged.get(number, 0.0) + error.cost
+        training = self._trainings[number]
+        training.charged += error.cost
         reason = str(error)
-        if error.cause == "lost":
-            self._lost[number] = self._lost.get(number, 0) + 1
-            if self._lost[number] < _MOST_LOST:
-                self.now.again(number, reason)
-                self._submit(number)
-                return
+        training.lost += error.cause == "lost"
+        if error.cause == "lost" and training.lost == _MOST_LOST:
             reason = f"lost {_MOST_LOST} times: {reason}"
-        elif error.cause == "resources" and number not in self._tried_alone:
-            self._tried_alone.add(number)
-            self.now.again(number, reason)
-            self._submit(number, alone=True)
+        elif error.cause == "lost" or (error.cause == "resources" and not training.is_alone):
+            training.is_alone |= error.cause == "resources"
+            training.again = reason
+            training.enter("waiting")
+            self._submit(number)
             return
-        self._answers[number] = EvaluationError(reason, error.cause, self._charged.pop(number))
-        self.now.answered(number, reason)
+        self._end(number, EvaluationError(reason, error.cause, training.charged))
+        self._status.failed(training.job.cell.text, reason)
 
-    @property
-    def speeds(self) -> dict[str, float]:
-        """How fast each slot is, as a share of the fastest."""
-        fastest = min(self.reference_seconds.values(), default=1.0)
-        return {slot: fastest / seconds for slot, seconds in self.reference_seconds.items()}
+    def _end(self, number: int, answer: Answer) -> None:
+        training = self._trainings[number]
+        self._answers[number] = answer
+        self._n_ended += 1
+        self._seconds += training.took
+        self._predicted += training.predicted
+
+    def _state(self) -> Running:
+        trainings = sorted(
+            self._trainings.values(), key=lambda one: one.state not in ("running", "alone")
+        )
+        shown = tuple(map(self._in_flight, trainings[:MOST_TOLD]))
+        return Running(self._n_workers, self._n_ended, self._seconds, len(trainings), shown)
+
+    def _in_flight(self, training: _Training) -> InFlight:
+        seconds = None
+        if self._predicted > 0:
+            seconds = training.predicted * self._seconds / self._predicted
+        reports = None
+        with suppress(UserError, OSError):
+            reports = training.reports()
+        return InFlight(
+            shortened(training.job.cell.text),
+            training.epochs,
+            training.state,
+            training.since,
+            shortened(training.again),
+            seconds,
+            None if reports is None else str(reports),
+        )
 
     def close(self) -> None:
         """End what still runs."""
         self._hearing.close()
-        self.now.close()
+        self._status.close()
         self._slots.drop(self._task)
 
 
 def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
-    """Train a cell, in a slot."""
-    reference = reference_seconds()
     try:
         if job.seed is None:
             values, cost = objective.seen(draw, [job.cell], job.questions)
@@ -299,24 +410,4 @@ def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
         return EvaluationError(str(error), error.cause, error.cost)
     except OSError as error:  # such as after its descriptors were closed
         return EvaluationError(f"its process is spoilt ({in_a_line(error)})")
-    slot = f"{platform.node()}-{os.getpid()}"
-    return Trained(values[0].tolist(), float(cost[0]), slot, reference)
-
-
-@cache
-def reference_seconds() -> float:
-    """The processor seconds of a small training here, the least of some; measured once a process.
-
-    A network of one layer takes a few steps down the gradient of a squared error, on 256 examples.
-    """
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(256, 64))
-    wanted = rng.normal(size=(256, 8))
-    least = math.inf
-    for _ in range(_REFERENCES):
-        weights = np.zeros((64, 8))
-        begun = time.process_time()
-        for _ in range(_STEPS):
-            weights -= 1e-4 * inputs.T @ (np.tanh(inputs @ weights) - wanted)
-        least = min(least, time.process_time() - begun)
-    return least
+    return Trained(values[0].tolist(), float(cost[0]))

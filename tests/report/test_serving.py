@@ -159,8 +159,6 @@ def test_a_page_that_changes_keeps_the_reader_s_place(
 def test_progress_is_shown_in_numbers(server: Server) -> None:
     page = ask(server, "/one/").text
     runs = [Store(server.folder / "one").watch("random", number) for number in range(3)]
-    for run in runs:
-        run.refresh()
     best = sorted(run.best[-1] for run in runs)
     random, evolution = rows(page)
     assert random == ["random", "3", "0", "0", "0", "45", f"{best[0]:.5f}", f"{best[1]:.5f}"]
@@ -169,33 +167,6 @@ def test_progress_is_shown_in_numbers(server: Server) -> None:
     assert ask(server, "/one/").text == page
     moved = ask(server, "/one")
     assert moved.status == 301 and moved.headers["Location"] == "/one/"
-
-
-def test_a_run_is_read_on_not_again(made: Path, tmp_path: Path, analog: TableBenchmark) -> None:
-    whole = Store(made / "one").path("random", 1).read_bytes()
-    lines = whole.splitlines(keepends=True)
-    (tmp_path / "runs").mkdir()
-    shutil.copy(made / "one" / "experiment.json", tmp_path)
-    store = Store(tmp_path)
-    file = store.path("random", 1)
-    run = store.watch("random", 1)
-    assert not run.refresh() and not run.is_begun
-    file.write_bytes(b"".join(lines[:4]) + lines[4][:30])
-    assert run.refresh() and len(run.best) == 4 and run.end is None and not run.damage
-    assert not run.refresh()
-    with file.open("ab") as growing:
-        growing.write(lines[4][30:] + b"".join(lines[5:]))
-    assert run.refresh() and len(run.best) == 15 and run.end is not None
-    trials = store.load("random", 1, analog.space).trials
-    assert run.best[-1] == min(trial.score for trial in trials)
-    file.write_bytes(b"".join(lines[:3]))
-    assert run.refresh() and len(run.best) == 3 and run.end is None
-    file.write_bytes(whole.replace(lines[4], lines[4].replace(b"true", b"True")))
-    assert run.refresh() and "line 5 is not as it was written" in run.damage
-    file.write_bytes(whole)
-    assert run.refresh() and len(run.best) == 15 and not run.damage
-    file.unlink()
-    assert run.refresh() and not run.best and not run.is_begun
 
 
 def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:
@@ -517,7 +488,7 @@ def forged(reports: str | None = None) -> str:
 
 def page_with(server: Server, store: Store, content: str, age: float = 0.0) -> str:
     """The page while a process holds the run, and its file tells something."""
-    file = store.running_path("random", 0)
+    file = store.path("random", 0, "running")
     with ExitStack() as held:
         held.enter_context(store.locked())
         held.enter_context(locked(store.path("random", 0)))

@@ -17,7 +17,8 @@ from surrogate_nas.files import locked
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.results.archive import create
 from surrogate_nas.results.play import Play
-from surrogate_nas.results.verification import _ended_early, verify
+from surrogate_nas.results.verification import _early, verify
+from surrogate_nas.runs.options import Options
 
 ASKED = "valid_loss + 0.1*params"
 
@@ -139,7 +140,7 @@ def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(tmp_p
     assert verify(tmp_path / "played.zip").problems == []
     assert play.run is not None
     short = replace(play.run, strategy="random")
-    assert not _ended_early(short) and _ended_early(play.run)
+    assert not _early(short, Options()) and _early(play.run, Options())
 
 
 def test_a_second_player_is_told_of_the_first(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.journal import Chain
 from surrogate_nas.runs.run import OtherHistoryError, Run, RunLog, RunWatch, read_run
+from surrogate_nas.runs.stored import EndLine
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.trial import Trial
 
@@ -38,6 +40,7 @@ TRIALS = [
 RUN = Run(
     "mine", 4, TRIALS, 1.5, 0.25, epochs=12, budget_cells=6, diagnosis={"alpha": {"entropy": 0.5}}
 )
+END = EndLine.__struct_fields__[1:]
 BEST = [5.0, 3.0, 3.0, 3.0, 2.0, 2.0]
 
 
@@ -69,7 +72,7 @@ def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -
     path = tmp_path / "run.jsonl"
     whole = write(path)
     log = RunLog(path, "root")
-    assert log.known == 6, "the mark that it has ended is dropped"
+    assert len(log.known) == 6, "the mark that it has ended is dropped"
     log.append(TRIALS[:4])
     log.append(TRIALS[4:])
     log.finish(RUN)
@@ -92,74 +95,41 @@ def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -
     log.close()
 
 
-def test_a_run_is_followed_line_by_line(tmp_path: Path) -> None:
+def test_a_run_is_followed_while_it_is_made(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     whole = write(path)
     lines = whole.splitlines(keepends=True)
     path.unlink()
-    watch = RunWatch(path, "root", 12)
-    assert not watch.is_read and not watch.refresh() and watch.is_read and not watch.is_begun
-    path.write_bytes(b"".join(lines[:3]) + lines[3][:20])
-    assert (
-        watch.refresh()
-        and watch.is_begun
-        and watch.best == BEST[:3]
-        and watch.finished == [2.0, 3.0, 4.0]
-    )
-    assert not watch.refresh() and watch.end is None
-    with path.open("ab") as file:
-        file.write(lines[3][20:] + lines[4])
-    assert watch.refresh() and watch.best == BEST[:5]
-    with path.open("ab") as file:
-        file.write(lines[5] + lines[6])
-    assert watch.refresh() and watch.best == BEST and watch.end is not None
-    assert (watch.end["epochs"], watch.end["diagnosis"], watch.damage) == (12, RUN.diagnosis, "")
-    path.write_bytes(b"".join(lines[:2]))
-    assert watch.refresh() and watch.best == BEST[:2] and watch.end is None, "begun anew"
-    path.write_bytes(whole + lines[0])
-    assert watch.refresh() and watch.damage
-    path.write_bytes(whole)
-    assert watch.refresh() and watch.best == BEST and not watch.damage
-    path.unlink()
-    assert (
-        watch.refresh()
-        and not watch.is_begun
-        and watch.best == watch.finished == []
-        and watch.end is None
-    )
+
+    def watched(content: bytes | None = None) -> RunWatch:
+        if content is not None:
+            path.write_bytes(content)
+        return RunWatch.of(path, "root", 12)
+
+    assert not watched().trials and watched().end is None
+    watch = watched(b"".join(lines[:3]) + lines[3][:20])
+    assert watch.best == BEST[:3] and not watch.failed and watch.end is None
+    assert watched() is watch
+    assert watched(b"".join(lines[:5])).best == BEST[:5]
+    watch = watched(whole)
+    assert watch.best == BEST and watch.end is not None
+    assert (watch.end.epochs, watch.end.diagnosis, watch.damage) == (12, RUN.diagnosis, "")
+    assert watched(whole + lines[0]).damage and not watched().trials
+    assert watched(b"".join(lines[:2])).best == BEST[:2] and watched().end is None, "begun anew"
 
 
 def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     write(path, [replace(TRIALS[2], index=0), replace(TRIALS[5], index=1)], run=None)
-    watch = RunWatch(path, "root", 12)
-    assert watch.refresh() and watch.best == [math.inf, math.inf]
+    assert RunWatch.of(path, "root", 12).best == [math.inf, math.inf]
     for key in ("score", "finished"):
         other = tmp_path / f"{key}.jsonl"
-        chain = Chain(other, "root")
-        chain.append(
-            *[{"score": 1.0, "finished": 1.0, "feasible": True, "epochs": 12, key: math.inf}]
-        )
-        chain.close()
-        broken = RunWatch(other, "root", 12)
-        assert broken.refresh() and broken.damage == "trial 0 is no number" and not broken.best
+        write(other, [replace(TRIALS[0], **{key: math.inf})], run=None)
+        broken = RunWatch.of(other, "root", 12)
+        assert broken.damage.startswith(f"{key}: ") and not broken.best
     ended = tmp_path / "ended.jsonl"
     chain = Chain(ended, "root")
-    chain.append(
-        *[
-            {
-                "end": 0,
-                "real_seconds": 1.0,
-                "strategy_seconds": 1.0,
-                "failure": "",
-                "epochs": None,
-                "budget_cells": None,
-                "budget_seconds": None,
-                "scalarised": False,
-            }
-        ]
-        * 2
-    )
+    chain.append(*[to_builtins(EndLine(end=0, **{n: getattr(RUN, n) for n in END}))] * 2)
     chain.close()
-    watch = RunWatch(ended, "root", 12)
-    assert watch.refresh() and watch.damage == "it goes on after its end"
+    watch = RunWatch.of(ended, "root", 12)
+    assert watch.damage == "its last line counts other than 1 trials"

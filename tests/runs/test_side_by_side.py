@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,6 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runs.options import Budget
-from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runtime.worker import Worker
 from surrogate_nas.space import Cell
@@ -55,28 +53,16 @@ def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str) -> No
     assert len(real.trials) == 24
 
 
+CLOCK: dict[str, Any] = {"parallel": 2, "in_flight": 3, "order": "clock"}
+BUSY: dict[str, Any] = {"budget": 4, "parallel": 2}
+
+
 @pytest.mark.parametrize("strategy", ["evolution", "asha"])
 def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy: str) -> None:
-    runs = [
-        history(
-            search(
-                Delayed(TABLE, jitter=JITTER, knows_costs=False),
-                strategy,
-                budget=16,
-                seed=2,
-                parallel=slots,
-                in_flight=4,
-                order="clock",
-            ).trials
-        )
-        for slots in (1, 4)
-    ]
+    bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
+    given = {"budget": 16, "seed": 2, "in_flight": 4, "order": "clock"}
+    runs = [history(search(bench, strategy, parallel=n, **given).trials) for n in (1, 4)]
     assert runs[0] == runs[1]
-
-
-def experiment(bench: Delayed, strategy: str = "evolution", **options: object) -> Experiment:
-    objective = sn.Objective(OBJECTIVE, bench)
-    return Experiment(objective, [strategy], 1, Budget(options.pop("cells", 14)), **options)  # type: ignore[arg-type]
 
 
 class Stopped(Exception):
@@ -92,34 +78,26 @@ def test_a_run_that_was_killed_goes_on_from_its_record(
     calls = tmp_path / "calls"
     calls.mkdir()
     bench = Delayed(TABLE, jitter=JITTER, folder=calls, knows_costs=False)
-    store = Store(tmp_path / "run")
-    whole = experiment(bench, strategy, parallel=2, in_flight=3, order=order)
-    with store.locked():
-        store.begin(whole.describe())
+    given = {**CLOCK, "order": order, "budget": 14, "folder": tmp_path / "run"}
+    path = Store(tmp_path / "run").path(strategy, 0)
 
     def stop(_: object) -> bool:
-        if len(seen := stored()) >= 6:
+        if len(seen := path.read_text().splitlines()) >= 6:
             raise Stopped(seen)
         return False
 
-    def stored() -> list[str]:
-        return store.path(strategy, 0).read_text().splitlines()
-
     with pytest.raises(Stopped):
-        whole.one(whole.entries[0], 0, store, stop)
-    before = stored()
-    run = whole.one(whole.entries[0], 0, store)
-    assert stored()[: len(before)] == before
+        search(bench, strategy, callback=stop, **given)
+    before = path.read_text()
+    run = search(bench, strategy, **given)
+    assert path.read_text().startswith(before)
     assert len(run.trials) == 14
-    cells = [path.name.partition("-")[0] for path in calls.iterdir()]
-    told = [str(trial.cell.index) for trial in run.trials]
     # what was in flight when it stopped is trained twice, at most
-    assert len(cells) <= len(told) + 3
+    assert len(list(calls.iterdir())) <= len(run.trials) + 3
     if order == "clock":
-        again = experiment(
-            Delayed(TABLE, knows_costs=False), strategy, parallel=1, in_flight=3, order=order
-        )
-        assert history(again.one(again.entries[0], 0).trials) == history(run.trials)
+        again = Delayed(TABLE, knows_costs=False)
+        alone = {**given, "parallel": 1, "folder": None}
+        assert history(search(again, strategy, **alone).trials) == history(run.trials)
 
 
 def first() -> str:
@@ -127,20 +105,24 @@ def first() -> str:
     return sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell.text
 
 
+def failed_of(run: sn.study.run.Run) -> Trial:
+    """The only trial that failed, which is that of the first cell."""
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.cell.text == first() and not failed.feasible and not run.incumbent.failure
+    return failed
+
+
 def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(
     tmp_path: Path,
 ) -> None:
-    cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "killed 2"})
-    run = search(bench, budget=6, parallel=2, order="clock")
-    assert [trial.failure for trial in run.trials] == [""] * 6
-    assert len(list(tmp_path.iterdir())) == 8
-    whole = search(Delayed(TABLE), budget=6, parallel=2, order="clock")
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "killed 2"})
+    run, whole = (search(one, order="clock", **BUSY) for one in (bench, Delayed(TABLE)))
+    assert [trial.failure for trial in run.trials] == [""] * 4
+    assert len(list(tmp_path.iterdir())) == 6
     assert history(run.trials) == history(whole.trials)
-    lost = [one.diagnosis["slots"]["attempts lost"] for one in (run, whole)]
-    assert lost == [2, 0]
-    seconds = [one.diagnosis["slots"]["seconds lost with them"] for one in (run, whole)]
-    assert seconds[0] > 0 == seconds[1]
+    lost, none = (one.diagnosis["slots"] for one in (run, whole))
+    assert (lost["attempts lost"], none["attempts lost"]) == (2, 0)
+    assert lost["seconds lost with them"] > 0 == none["seconds lost with them"]
 
 
 @pytest.fixture
@@ -172,34 +154,41 @@ def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fa
 ) -> None:
     cell = first()
     bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble}, silence=0.3)
-    run = search(bench, budget=4, parallel=2, order=order)
-    (trial,) = [trial for trial in run.trials if trial.cell.text == cell]
+    (trial,) = [t for t in search(bench, order=order, **BUSY).trials if t.cell.text == cell]
     (usual,) = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials
     assert not trial.failure
     charged = trial.cost_seconds - usual.cost_seconds
     assert charged == pytest.approx(more) if more != 0.3 else charged >= more
 
 
+@pytest.mark.parametrize(
+    ("trouble", "limits", "reason", "cost", "attempts"),
+    [
+        ("memory", {}, "MemoryError", 2.0, 2),
+        ("broken", {}, "ValueError: no", 1.0, 1),
+        ("exit", {}, "its worker ended with exit code 3", None, 1),
+        ("killed", {}, "lost 3 times: ", 0.0, 3),
+        ("hangs", {"seconds": 0.3}, "it took over 0.3 s", None, 2),
+        ("hangs", {"silence": 0.3}, "it gave no sign of life for 0.3 s", None, 2),
+    ],
+)
 @pytest.mark.usefixtures("patient")
-def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(
-    tmp_path: Path,
+def test_a_failed_training_is_infeasible_with_its_reason(
+    tmp_path: Path, trouble: str, limits: dict[str, float], reason: str, cost: float, attempts: int
 ) -> None:
-    cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, silence=0.3)
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): trouble}, **limits)
+    failed = failed_of(search(bench, **BUSY))
+    assert failed.failure.startswith(reason)
+    assert failed.cost_seconds > 0 if cost is None else failed.cost_seconds == cost
+    assert failed.cost_seconds >= 2 * sum(limits.values())
+    assert len(list(tmp_path.glob("*-*"))) == 3 + attempts
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "hangs"}, silence=0.3)
     bench.cost = "queries"
-    (failed,) = [trial for trial in search(bench, budget=4, parallel=2).trials if trial.failure]
-    assert failed.cost_seconds == 2.0
-
-
-def test_a_training_that_loses_its_slot_three_times_has_failed(tmp_path: Path) -> None:
-    cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "killed"})
-    run = search(bench, budget=6, parallel=2, order="clock")
-    failures = {trial.cell.text: trial.failure for trial in run.trials if trial.failure}
-    assert failures.keys() == {cell}
-    assert failures[cell].startswith("lost 3 times: ")
-    assert len(list(tmp_path.iterdir())) == 8
-    assert not run.incumbent.failure
+    assert failed_of(search(bench, **BUSY)).cost_seconds == 2.0
 
 
 def test_nothing_that_a_killed_training_began_is_left(tmp_path: Path) -> None:
@@ -222,47 +211,6 @@ def _sleepers() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("trouble", "reason", "cost"),
-    [
-        ("memory", "MemoryError", 2.0),
-        ("broken", "ValueError: no", 1.0),
-        ("exit", "exit code 3", None),
-    ],
-)
-def test_a_failed_training_is_infeasible_with_its_reason(
-    tmp_path: Path, trouble: str, reason: str, cost: float | None
-) -> None:
-    cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble})
-    run = search(bench, budget=6, parallel=2)
-    (failed,) = [trial for trial in run.trials if trial.failure]
-    assert failed.cell.text == cell
-    assert reason in failed.failure
-    assert failed.cost_seconds > 0 if cost is None else failed.cost_seconds == cost
-    assert not failed.feasible
-    assert len(list(tmp_path.iterdir())) == (7 if trouble == "memory" else 6)
-
-
-@pytest.mark.usefixtures("patient")
-def test_one_that_takes_too_long_has_failed_after_it_was_tried_alone(tmp_path: Path) -> None:
-    cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, seconds=0.3)
-    run = search(bench, budget=4, parallel=2)
-    (failed,) = [trial for trial in run.trials if trial.failure]
-    assert failed.failure == "it took over 0.3 s"
-    assert failed.cost_seconds >= 0.6
-    assert len(list(tmp_path.glob("*-*"))) == 5
-
-
-@pytest.mark.usefixtures("patient")
-def test_a_silent_training_has_failed(tmp_path: Path) -> None:
-    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "hangs"}, silence=0.3)
-    run = search(bench, budget=3, parallel=2, order="clock")
-    (failed,) = [trial for trial in run.trials if trial.failure]
-    assert failed.failure == "it gave no sign of life for 0.3 s"
-
-
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is watched")
 
 
@@ -280,13 +228,10 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is w
 def test_a_training_over_its_memory_has_failed_and_the_others_go_on(
     tmp_path: Path, trouble: str
 ) -> None:
-    cell = first()
-    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble})
-    run = search(bench, budget=4, parallel=2, order="clock", memory_each="600 MB")
-    failures = {trial.cell.text: trial.failure for trial in run.trials if trial.failure}
-    assert failures == {cell: "it took over 0.6 GB of memory"}
-    (failed,) = [trial for trial in run.trials if trial.failure]
-    assert failed.cost_seconds > 0 and not failed.feasible
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): trouble})
+    failed = failed_of(search(bench, order="clock", memory_each="600 MB", **BUSY))
+    assert failed.failure == "it took over 0.6 GB of memory"
+    assert failed.cost_seconds > 0
     # once more while nothing else ran
     assert len(list(tmp_path.iterdir())) == 5
 
@@ -309,36 +254,21 @@ def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
 
 @LINUX
 def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path: Path) -> None:
-    def compare(memory: str | None) -> None:
-        sn.compare(
-            Delayed(TABLE),
-            ["random"],
-            OBJECTIVE,
-            runs=1,
-            budget=2,
-            order="clock",
-            folder=tmp_path,
-            memory_each=memory,
-        )
-
-    compare("4 gb")
-    compare("4GB")
+    given = {"budget": 2, "order": "clock", "folder": tmp_path}
+    for same in ("4 gb", "4GB"):
+        search(Delayed(TABLE), "random", memory_each=same, **given)
     for other in ("5GB", None):
         with pytest.raises(UserError, match=f"memory_each 4GB, now {other}"):
-            compare(other)
+            search(Delayed(TABLE), "random", memory_each=other, **given)
 
 
 def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_stored(
     tmp_path: Path,
 ) -> None:
     bench = Delayed(TABLE, trouble={"": "broken"})
-    store = Store(tmp_path / "run")
-    whole = experiment(bench, parallel=2)
-    with store.locked():
-        store.begin(whole.describe())
     with pytest.raises(UserError, match=r"^ValueError: no\. The first 3 trainings failed alike"):
-        whole.one(whole.entries[0], 0, store)
-    assert not store.path("evolution", 0).read_text()
+        search(bench, budget=14, parallel=2, folder=tmp_path)
+    assert not Store(tmp_path).path("evolution", 0).read_text()
 
 
 @pytest.mark.parametrize(("at_end", "trials"), [("finish", 5), ("stop", 3)])
@@ -350,35 +280,17 @@ def test_the_end_of_the_budget_finishes_or_stops_what_runs(at_end: str, trials: 
     bench.predicted_cost = lambda cell, epochs: float(  # type: ignore[method-assign]
         bench.table.measure([cell], [bench.table.question("valid_error", epochs)]).cost[0]
     )
-    run = search(
-        bench,
-        "random",
-        budget_seconds=seconds,
-        parallel=2,
-        in_flight=3,
-        order="clock",
-        at_end=at_end,
-    )
+    run = search(bench, "random", budget_seconds=seconds, at_end=at_end, **CLOCK)
     assert history(run.trials[:3]) == history(simulated.trials[:3])
     assert len(run.trials) == trials
 
 
 def test_a_target_that_is_reached_ends_or_finishes_what_runs() -> None:
-    bench = Delayed(TABLE)
-    best = search(bench, "random", budget=12, parallel=2, order="clock", in_flight=3)
-    target = best.trials[4].score
-    early = search(
-        bench, "random", budget=12, parallel=2, order="clock", in_flight=3, target=target
-    )
-    stopped = search(
-        bench,
-        "random",
-        budget=12,
-        parallel=2,
-        order="clock",
-        in_flight=3,
-        target=target,
-        at_end="stop",
+    given = {"budget": 12, **CLOCK}
+    target = search(Delayed(TABLE), "random", **given).trials[4].score
+    early, stopped = (
+        search(Delayed(TABLE), "random", target=target, at_end=at_end, **given)
+        for at_end in ("finish", "stop")
     )
     assert stopped.trials[-1].score <= target
     assert history(early.trials[: len(stopped.trials)]) == history(stopped.trials)
@@ -481,32 +393,38 @@ def test_a_training_is_alone_among_those_of_all_runs(tmp_path: Path) -> None:
     assert sum(len(beside) == 1 for beside in own) >= len(failed)
 
 
-def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
-    bench = Delayed(TABLE, jitter=1.0, knows_costs=False)
-    store = Store(tmp_path / "run")
-    whole = experiment(bench, cells=40, parallel=2, in_flight=2, order="finished")
-    with store.locked():
-        store.begin(whole.describe())
-    told: list[Trial] = []
-    timers = []
+@contextmanager
+def pressing(after: Sequence[int]) -> Iterator[Callable[[list[Trial]], bool]]:
+    """A callback that presses Ctrl-C soon after results of some numbers, each once, while others
+    are waited for.
+    """
+    left = list(after)
+    timers: list[threading.Timer] = []
 
-    def interrupt(trials: list[Trial]) -> bool:
-        """Press Ctrl-C soon after the third result, while others are waited for."""
-        told.extend(trials)
-        if len(told) == 3:
-            timers.append(threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)))
-            timers[0].start()
+    def press(trials: list[Trial]) -> bool:
+        if left and trials[-1].index >= left[0]:
+            del left[0]
+            timers.append(threading.Timer(0.04, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[-1].start()
         return False
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt):
-            whole.one(whole.entries[0], 0, store, interrupt)
+        yield press
     finally:
+        for timer in timers:
+            timer.join()
         signal.signal(signal.SIGINT, before)
-    lines = store.path("evolution", 0).read_text().splitlines()
-    assert 3 < len(lines) < 40
-    assert len(lines) == len(told)
+
+
+def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, jitter=1.0, knows_costs=False)
+    given = {"budget": 40, "parallel": 2, "order": "finished", "folder": tmp_path}
+    told: list[Trial] = []
+    with pressing([2]) as press, pytest.raises(KeyboardInterrupt):
+        search(bench, callback=lambda trials: told.extend(trials) or press(trials), **given)
+    lines = Store(tmp_path).path("evolution", 0).read_text().splitlines()
+    assert 3 < len(lines) == len(told) < 40
     assert '"end"' not in lines[-1]
 
 
@@ -523,42 +441,16 @@ def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
 ) -> None:
     cells = {trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials}
     trouble = dict.fromkeys(sorted(cells)[::3], "broken")
-    options = {"cells": 16, "in_flight": 4, "order": "clock"}
-    swift = experiment(
-        Unequal(TABLE, trouble=trouble, knows_costs=False), parallel=4 // slots, **options
-    )
-    undisturbed = history(swift.one(swift.entries[0], 0).trials)
+    given = {"budget": 16, "in_flight": 4, "order": "clock"}
+    swift = Unequal(TABLE, trouble=trouble, knows_costs=False)
+    undisturbed = history(search(swift, parallel=4 // slots, **given).trials)
     bench = Unequal(TABLE, jitter=0.2, trouble=trouble, knows_costs=False)
-    whole = experiment(bench, parallel=slots, **options)
+    given["parallel"] = slots
     assert sum(bool(failure) for *_, failure in undisturbed) >= 2
-    store = Store(tmp_path / "run")
-    with store.locked():
-        store.begin(whole.describe())
-
-    interrupted_after = {1: 3, 2: 8}
-    times = 0
-    timers: list[threading.Timer] = []
-
-    def watch(trials: list[Trial]) -> bool:
-        """Press Ctrl-C soon after a result, while others are waited for."""
-        if trials[-1].index == interrupted_after.get(times):
-            timers.append(threading.Timer(0.04, os.kill, (os.getpid(), signal.SIGINT)))
-            timers[-1].start()
-        return False
-
-    run = None
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        while run is None:
-            times += 1
-            with suppress(KeyboardInterrupt):
-                run = whole.one(whole.entries[0], 0, store, watch)
-            for timer in timers:
-                timer.join()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert times == 3
-    assert history(run.trials) == undisturbed
+    for after in (3, 8):
+        with pressing([after]) as press, pytest.raises(KeyboardInterrupt):
+            search(bench, callback=press, folder=tmp_path, **given)
+    assert history(search(bench, folder=tmp_path, **given).trials) == undisturbed
 
 
 class Seen(Delayed):

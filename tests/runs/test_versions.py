@@ -12,8 +12,8 @@ import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.results.api import read_comparison
+from surrogate_nas.runs.sources import count_version
 from surrogate_nas.runs.store import Store
-from surrogate_nas.runs.versions import count_version
 
 MINE = """
 import json

@@ -4,10 +4,8 @@ easily lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +20,8 @@ from surrogate_nas.results.curves import anytime
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.runs.sandbox import Sandboxed
-from surrogate_nas.runs.sandbox.interface import flags_of_class
+from surrogate_nas.runs.sandbox.interface import Scalarised, flags_of_class, scalarised
 from surrogate_nas.runs.scale import frame_of
-from surrogate_nas.runs.search import Scalarised, scalarised
 from surrogate_nas.runs.store import Run
 from surrogate_nas.space import Cell, Trial, nb201
 from surrogate_nas.space.network import Network
@@ -178,7 +174,7 @@ def test_a_target_is_reached_by_feasible_trials_only() -> None:
 # Several objectives by random weights
 
 
-class Recorder(Sandboxed):
+class Recorder:
     """Notes what it is told."""
 
     def __init__(self, seed: int) -> None:
@@ -186,8 +182,6 @@ class Recorder(Sandboxed):
         self.seed = seed
         self.told = list[list[Trial]]()
         self.seconds = 1.0
-
-    def _set(self, settings: Any) -> None: ...
 
     def ask(self, n: int) -> list[Cell]:
         return [TINY[0]] * n
@@ -204,17 +198,16 @@ def vectors(rows: Sequence[Sequence[float]], feasible: bool = True) -> list[Tria
 
 
 @pytest.fixture
-def weighted() -> Iterator[tuple[Scalarised, list[Recorder]]]:
+def weighted() -> tuple[Scalarised, list[Recorder]]:
     made = [Recorder(0)]
 
-    @contextmanager
-    def make(seed: int) -> Iterator[Recorder]:
+    def make(seed: int) -> Recorder:
         made.append(Recorder(seed))
-        yield made[-1]
+        return made[-1]
 
-    with scalarised(made[0], make, 2, 5) as strategy:
-        assert isinstance(strategy, Scalarised)
-        yield strategy, made
+    strategy = scalarised(made[0], make, 2, 5)
+    assert isinstance(strategy, Scalarised)
+    return strategy, made
 
 
 Weighted = tuple[Scalarised, list[Recorder]]

@@ -7,7 +7,6 @@ their types are checked, and reports are read in the folder of trainings of this
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -45,8 +44,10 @@ from surrogate_nas.report.reading import (
     PLAN,
     PROBLEMS,
     InFlight,
+    Options,
     RunWatch,
     Store,
+    ended_by,
     kind_of,
     numbers_of,
     read_plan,
@@ -58,6 +59,7 @@ _STATES = ("done", "running", "failed", "to do")
 _LINKS = {"report.html": "report", "explore.html": "explorer", "verdict.txt": "verdict"}
 _MOST_RUNS = 100_000
 _MOST_ROWS = 50
+_MOST_FAILED = 50
 _LONGEST = 120  # characters of a cell or a reason that are shown
 _MOST_BYTES = 2**16  # bytes that are read at the end of a training's reports
 
@@ -74,14 +76,17 @@ class _Problem:
 
     def state(self, run: RunWatch) -> str:
         """One of ``_STATES``."""
-        if run.damage or (run.end and run.end["failure"]):
+        if run.damage or (run.end and run.end.failure):
             return "failed"
         if run.end is None:
             return "running" if self.writer and holder(run.path) else "to do"
         budget = self.description["budget"]
-        spent = (run.end["budget_cells"], run.end["budget_seconds"])
-        has_target = self.description.get("target") is not None
-        return "done" if has_target or spent == (budget["cells"], budget["seconds"]) else "to do"
+        is_spent = (run.end.budget_cells, run.end.budget_seconds) == (
+            budget["cells"],
+            budget["seconds"],
+        )
+        is_over = is_spent or ended_by(run.trials, run.epochs, Options.read(self.description))
+        return "done" if is_over else "to do"
 
     def counts(self, name: str) -> Counter[str]:
         """How many runs of a strategy are in each state."""
@@ -102,42 +107,39 @@ class Pages:
     """
 
     def __init__(self, root: Path) -> None:
-        """Take the outermost folder; nothing is read yet."""
+        """Take the outermost folder."""
         self.root = root
-        self._runs: dict[tuple[Path, str], RunWatch] = {}
-        self._lock = threading.Lock()
 
     def page(self, folder: Path) -> str | None:
         """The page of a folder of results, or of the root; None for another folder."""
         kind = kind_of(folder)
         if not (kind or folder == self.root):
             return None
-        with self._lock:
-            if kind == "comparison":
-                problems = [self._problem(folder)]
-                title, line, sections = _comparison(problems[0])
-            else:
-                groups = {
-                    one: [self._problem(inner) for inner in _inside(one) or [one]]
-                    for one in _inside(folder)
-                }
-                problems = [problem for group in groups.values() for problem in group]
-                title, line = folder.name, []
-                rows: list[list[Content]] = []
-                for one, inner in groups.items():
-                    address = f"{one.relative_to(folder).as_posix()}/"
-                    link = Span(one.name, "link", None, address)
-                    rows.append([link, _bar(inner), _status(inner)])
-                heads = [Column("folder"), Column("runs"), Column("state")]
-                table = Table(heads, rows, texts=3) if rows else "No results yet."
-                sections = [Section("", [table])]
-            for file, text in _LINKS.items():
-                if (folder / file).is_file():
-                    line += [" · ", Span(text, "link", None, file)]
-            boxes = [Notice("What went wrong:", items=items)] if (items := _wrong(problems)) else []
-            status = [Paragraph([_status(problems)]), Paragraph([_bar(problems)])]
-            if folder != self.root:
-                status.append(Paragraph([Span("all results", "link", None, "/")], note=True))
+        if kind == "comparison":
+            problems = [self._problem(folder)]
+            title, line, sections = _comparison(problems[0])
+        else:
+            groups = {
+                one: [self._problem(inner) for inner in _inside(one) or [one]]
+                for one in _inside(folder)
+            }
+            problems = [problem for group in groups.values() for problem in group]
+            title, line = folder.name, []
+            rows: list[list[Content]] = []
+            for one, inner in groups.items():
+                address = f"{one.relative_to(folder).as_posix()}/"
+                link = Span(one.name, "link", None, address)
+                rows.append([link, _bar(inner), _status(inner)])
+            heads = [Column("folder"), Column("runs"), Column("state")]
+            table = Table(heads, rows, texts=3) if rows else "No results yet."
+            sections = [Section("", [table])]
+        for file, text in _LINKS.items():
+            if (folder / file).is_file():
+                line += [" · ", Span(text, "link", None, file)]
+        boxes = [Notice("What went wrong:", items=items)] if (items := _wrong(problems)) else []
+        status = [Paragraph([_status(problems)]), Paragraph([_bar(problems)])]
+        if folder != self.root:
+            status.append(Paragraph([Span("all results", "link", None, "/")], note=True))
         return document(Header(title, title, line, boxes, status, None), sections, live=True)
 
     def _problem(self, folder: Path) -> _Problem:
@@ -156,9 +158,7 @@ class Pages:
                     raise UserError(f"{folder} has more than {_MOST_RUNS:,} runs.")
                 runs = problem.runs[name] = {}
                 for number in numbers:
-                    key = (store.path(name, number), store.root_of(name, number))
-                    runs[number] = self._runs.setdefault(key, store.watch(name, number))
-                    runs[number].refresh()
+                    runs[number] = store.watch(name, number)
             problem.description = description
         except UserError as error:
             problem.error = str(error)
@@ -198,9 +198,9 @@ def _wrong(problems: Sequence[_Problem]) -> list[str]:
             for number, run in runs.items():
                 if run.damage:
                     items.append(f"{run.path} is damaged: {run.damage}. Delete it and run again.")
-                elif run.end and run.end["failure"]:
-                    items.append(str(run.end["failure"]))
-                for cell, reason in reversed(run.failed):
+                elif run.end and run.end.failure:
+                    items.append(run.end.failure)
+                for cell, reason in run.failed[: -_MOST_FAILED - 1 : -1]:
                     items.append(f"{name}, run {number}: training {_cut(cell)}: {_cut(reason)}")
     return items
 
@@ -237,13 +237,13 @@ _CURVES_NOTE = (
 
 def _curve(runs: Sequence[RunWatch]) -> Curve | None:
     """The best scores so far over cells; a finished run keeps its last value."""
-    used = [run for run in runs if run.best and not (run.damage or (run.end or {}).get("failure"))]
-    longest = max((len(run.best) for run in used), default=0)
+    used = [run for run in runs if run.trials and not (run.damage or (run.end and run.end.failure))]
+    longest = max((len(run.trials) for run in used), default=0)
     best = np.full((len(used), longest), np.nan)
     for row, run in zip(best, used, strict=True):
-        row[: len(run.best)] = run.best
+        row[: len(run.trials)] = run.best
         if run.end is not None:
-            row[len(run.best) :] = run.best[-1]
+            row[len(run.trials) :] = row[len(run.trials) - 1]
     best[np.isinf(best)] = np.nan
     known = np.isfinite(best).any(axis=0)
     if not known.any():
@@ -259,10 +259,10 @@ def _strategies(problem: _Problem, with_scores: Sequence[str]) -> Section:
     rows: list[list[Content]] = []
     for name, runs in problem.runs.items():
         counts = problem.counts(name)
-        ends = {run: run.best[-1] for run in runs.values() if run.best and name in with_scores}
-        finished = [end for run, end in ends.items() if problem.state(run) == "done"]
-        scores = [min(ends.values(), default=np.nan), np.median(finished) if finished else np.nan]
-        evaluations = sum(len(run.best) for run in runs.values())
+        last = {run: run.best[-1] for run in runs.values() if run.trials and name in with_scores}
+        finished = [score for run, score in last.items() if problem.state(run) == "done"]
+        scores = [min(last.values(), default=np.nan), np.median(finished) if finished else np.nan]
+        evaluations = sum(len(run.trials) for run in runs.values())
         row: list[Content] = [strategy(name, by_name[name])]
         row += [str(counts[state]) for state in _STATES]
         row += [f"{evaluations:,}", *(fixed(score, 5) for score in scores)]
@@ -278,14 +278,14 @@ def _in_training(problem: _Problem) -> list[Section]:
             writer = holder(run.path) if problem.state(run) == "running" else None
             if writer is None:
                 continue
-            running = read_running(store.running_path(name, number), writer.since)
+            running = read_running(store.path(name, number, "running"), writer.since)
             if running is None:
                 continue
-            told = len(run.best)
+            told = len(run.trials)
             cells = problem.description["budget"]["cells"]
             of = "" if cells is None else f" of {cells:,}"
             words = [f"{name}, run {number}: {told + running.in_flight:,}{of} begun"]
-            words += [f"{told:,} reported", f"{run.n_failed:,} failed"]
+            words += [f"{told:,} reported", f"{len(run.failed):,} failed"]
             words.append(plural(running.slots, "worker"))
             left = None if cells is None else running.seconds_left(cells - told, time.time())
             if left:

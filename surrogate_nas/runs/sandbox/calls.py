@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from os import _exit as leave  # not what `staying` puts in its place
 from os import getpid
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.interrupts import is_interrupt
-from surrogate_nas.runs.sandbox.blinded import Blinded
 from surrogate_nas.runs.sandbox.files import Files
 from surrogate_nas.runs.sandbox.interface import (
+    Blinded,
     Flags,
-    Sandboxed,
+    Wrapped,
     flags_of,
     flags_of_class,
     own_cells,
@@ -68,24 +69,32 @@ def _ring(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the s
     raise TimeLimitError
 
 
-class Called(Sandboxed):
-    """A strategy, called in this process."""
+class Sandboxed:
+    """A strategy, called in this process.
+
+    Attributes:
+        flags: Its declarations.
+        seconds: Spent in its calls so far.
+    """
 
     def __init__(
-        self,
-        entry: StrategyEntry,
-        space: Space,
-        seed: int,
-        limit: float,
-        files: Files | None,
+        self, entry: StrategyEntry, space: Space, seed: int, limit: float, files: Files | None
     ) -> None:
-        """Make it; a limit of 0 is none."""
+        """Make it.
+
+        Raises:
+            StrategyError: It could not be made.
+        """
+        self.seconds = 0.0
         self.file = ""
+        self._epochs: Sequence[int] = ()
         self._space = space
         self._limit = limit
         self._files = files
         self._is_ours = entry.is_trusted
         self._owner = getpid()
+        if is_inside() and not self._is_ours:
+            dump_when_alarmed()
         self._strategy: Strategy = self._call(partial(self._made, entry, seed), "was made")
         self.flags = flags_of(self._strategy)
 
@@ -94,12 +103,23 @@ class Called(Sandboxed):
         self.file = file_of(strategy)
         return strategy(self._space, seed=seed)
 
-    def _set(self, settings: Mapping[str, Any]) -> None:
-        for name, value in settings.items():
+    def give(self, settings: Mapping[str, Any]) -> None:
+        """Give it what it declares that it reads, before it is asked.
+
+        Args:
+            settings: By attribute.
+        """
+        for name, value in self.flags.read(settings).items():
             setattr(self._strategy, name, value)
+            if name == "epochs":
+                self._epochs = value
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """The space's own cells for what it asks for."""
+        """Ask for 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
+
+        Raises:
+            StrategyError: It returned something else, raised, took too long, or ended.
+        """
 
         def ask() -> list[Cell | Request]:
             asked = self._strategy.ask(n)
@@ -108,7 +128,11 @@ class Called(Sandboxed):
         return self._call(ask, "was asked")  # type: ignore[no-any-return]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell it trials; a user's strategy is told copies, which it may spoil."""
+        """Tell it trials; a user's strategy is told copies, which it may spoil.
+
+        Raises:
+            StrategyError: It raised, took too long, or ended.
+        """
 
         def tell() -> None:
             self._strategy.tell(trials if self._is_ours else list(map(_copied, trials)))
@@ -116,11 +140,18 @@ class Called(Sandboxed):
         self._call(tell, "was told")
 
     def work(self) -> float | None:
-        """Let it do a slice of work of its own, which only strategies of ours have."""
+        """Let it do a slice of work of its own, which only strategies of ours have.
+
+        Returns:
+            The seconds that it is charged; None where nothing is left to be done.
+
+        Raises:
+            StrategyError: It raised, or took too long.
+        """
         return self._call(self._strategy.work, "worked") if self.flags.needs_supernet else None
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it tells of the run besides its trials; a user's is not asked."""
+        """What it says of the run besides its trials; a user's is not asked."""
         if not self._is_ours:
             return {}
         return self._call(self._strategy.diagnosis, "gave its diagnosis")  # type: ignore[no-any-return]
@@ -130,12 +161,13 @@ class Called(Sandboxed):
         return self._strategy.remarks if self._is_ours else {}
 
     def _call(self, function: Callable[[], Any], when: str) -> Any:
+        started = time.perf_counter()
         try:
             if self._files is not None:
                 self._files.hears = True
             if self._limit:
                 signal.setitimer(signal.ITIMER_REAL, min(self._limit, _LONGEST_ALARM))
-            result = self._timed(function)
+            result = function()
             if getpid() != self._owner:
                 leave(0)  # a copy that the strategy forked came back here
             return result
@@ -148,6 +180,7 @@ class Called(Sandboxed):
         finally:
             if self._limit:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+            self.seconds += time.perf_counter() - started
             if self._files is not None:
                 self._files.hears = False
 
@@ -158,35 +191,31 @@ def _copied(trial: Trial) -> Trial:
     return replace(trial, cell=own, values=dict(trial.values))
 
 
-@contextmanager
 def sandboxed(
     entry: StrategyEntry,
     space: Space,
     *,
     seed: int,
     limit: float,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
     files: Files | None = None,
-) -> Iterator[Sandboxed]:
+) -> Sandboxed | Wrapped:
     """Make a strategy; one that runs blinded gets a disguise drawn from its seed.
 
     Args:
-        limit: The longest that one call may take, in seconds.
+        limit: The longest that one call may take, in seconds (`alarmed`); 0 for no limit.
         settings: What it is given where it declares that it reads it.
         files: Takes what a user's strategy reads in its own folder.
 
     Raises:
         StrategyError: It could not be made.
     """
-    with alarmed() as works:
-        if not entry.is_trusted and is_inside():
-            dump_when_alarmed()
-        disguise = blind(space, seed) if entry.blinded else None
-        called: Sandboxed = Called(entry, disguise or space, seed, limit * works, files)
-        if disguise is not None:
-            called = Blinded(called, disguise)
-        called.give(settings)
-        yield called
+    disguise = blind(space, seed) if entry.blinded else None
+    called: Sandboxed | Wrapped = Sandboxed(entry, disguise or space, seed, limit, files)
+    if disguise is not None:
+        called = Blinded(called, disguise)
+    called.give(settings)
+    return called
 
 
 Sent = tuple[Packed, bool, str]
@@ -240,8 +269,7 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
 
 
 def rehearse(entry: StrategyEntry, space: Space, limit: float, settings: Mapping[str, Any]) -> None:
-    """Make a strategy that is given options once, so that a wrong one is found before anything is
-    begun.
+    """Make a strategy with its options once, before any run.
 
     Other libraries look at theirs when they are first asked, and so do those of ours that choose
     epochs; a program outside is not asked for that.
@@ -266,15 +294,11 @@ def rehearse(entry: StrategyEntry, space: Space, limit: float, settings: Mapping
 
 
 def _rehearsed(
-    entry: StrategyEntry | Sent,
-    space: Space,
-    limit: float,
-    settings: Mapping[str, Any],
+    entry: StrategyEntry | Sent, space: Space, limit: float, settings: Mapping[str, Any]
 ) -> None:
-    if isinstance(entry, tuple):
-        entry = received(entry)
-    entry = replace(entry, blinded=False)
-    with sandboxed(entry, space, seed=0, limit=limit, settings=settings) as strategy:
+    entry = replace(received(entry) if isinstance(entry, tuple) else entry, blinded=False)
+    with alarmed() as works:
+        strategy = sandboxed(entry, space, seed=0, limit=limit * works, settings=settings)
         flags = strategy.flags
         chooses = entry.is_trusted and flags.chooses_epochs and not flags.from_outside
         if entry.origin == "bridge" or chooses:
@@ -286,16 +310,12 @@ def _flags_of_user_code(entry: StrategyEntry) -> Flags:
     if entry.origin != "file":
         OURS.expect(target)
         return _introduced(entry, ())
-    return _introduced(entry, _stamp(Path(target.rpartition(":")[0])))
-
-
-def _stamp(path: Path) -> tuple[object, ...]:
-    """What changes when a file does."""
-    try:
+    stamp: tuple[object, ...] = ()
+    path = Path(target.rpartition(":")[0])
+    with suppress(OSError, ValueError):
         status = path.stat()
-    except (OSError, ValueError):
-        return ()
-    return str(path.absolute()), status.st_mtime_ns, status.st_size
+        stamp = str(path.absolute()), status.st_mtime_ns, status.st_size
+    return _introduced(entry, stamp)
 
 
 @lru_cache(maxsize=64)

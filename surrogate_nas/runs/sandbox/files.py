@@ -46,7 +46,6 @@ class Files:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Hear nothing yet."""
         self.folder = folder
         self.read: dict[str, str] = {}
         self.written: set[str] = set()
@@ -62,31 +61,28 @@ class Files:
         An audit hook would hear of more, but Python calls it at every id() too: a copy.deepcopy
         takes 1.7 times as long.
         """
-        opens, low_opens = io.open, os.open
 
-        @wraps(opens)
-        def opened(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
-            stream = opens(file, mode, *more, **named)
+        def heard(function: Callable[..., Any], notes: Callable[..., None]) -> Callable[..., Any]:
+            @wraps(function)
+            def called(*given: Any, **named: Any) -> Any:
+                result = function(*given, **named)
+                notes(*given, **named)
+                return result
+
+            return called
+
+        def opened(file: Any, mode: str = "r", *_: Any, **__: Any) -> None:
             self._note(file, writes=bool({*mode} & {*"wax+"}))
-            return stream
 
-        @wraps(low_opens)
-        def opened_low(path: Any, flags: int, *more: Any, **named: Any) -> int:
-            descriptor = low_opens(path, flags, *more, **named)
+        def opened_low(path: Any, flags: int, *_: Any, **__: Any) -> None:
             self._note(path, writes=bool(flags & (os.O_WRONLY | os.O_RDWR)))
-            return descriptor
 
-        def moving(move: Callable[..., None]) -> Callable[..., None]:
-            @wraps(move)
-            def moved(src: Any, dst: Any, **named: Any) -> None:
-                move(src, dst, **named)
-                self._note(dst, writes=True)
+        def moved(src: Any, dst: Any, **_: Any) -> None:  # noqa: ARG001 - as the functions take them
+            self._note(dst, writes=True)
 
-            return moved
-
-        builtins.open = io.open = opened
-        os.open = opened_low
-        os.rename, os.replace = moving(os.rename), moving(os.replace)
+        builtins.open = io.open = heard(io.open, opened)
+        os.open = heard(os.open, opened_low)
+        os.rename, os.replace = heard(os.rename, moved), heard(os.replace, moved)
 
     def _note(self, path: Any, *, writes: bool) -> None:
         if not self.hears or isinstance(path, int) or len(self.read) >= _MOST:

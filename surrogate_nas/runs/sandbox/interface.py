@@ -1,24 +1,47 @@
-"""What a run sees of a strategy: its flags and its proposals, checked against the contract, also
-from JSON that was stored.
+"""What a run sees of a strategy: its flags and its proposals, checked against the contract; and
+strategies in other ones' places, which change some of what these are told or ask for.
+
+`Blinded` gives a disguise: a `BlindSpace`, and metrics called ``m1``, ``m2``, …; the names are
+drawn again for every run, from its seed. `Scalarised` joins several objectives for a strategy that
+knows one.
+
+`Recorded` keeps what a strategy that speaks for a program or a person outside
+(`Strategy.from_outside`) has answered. ``answers/STRATEGY-RUN.journal`` holds a sealed line an
+answer, written before its cells are evaluated: the cells, and what was said for them. A run that
+is resumed, or made again, takes its answers from there. The strategy itself is told everything and
+asked only when these are used up, so that a run is made again where the program or the model is
+gone.
 """
 
 from __future__ import annotations
 
 import operator
-import time
-from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from surrogate_nas.core.errors import UserError, shown
+from surrogate_nas.files import Journal
+from surrogate_nas.runs.options import USAGE
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.blind import BlindSpace
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy
 
+_CELLS = "cells"
+STRETCH = 10
+"""Trials under one set of weights."""
+_AUGMENTATION = 0.05
+_INFEASIBLE = 10.0
+"""Above every scalarised score of a feasible cell."""
+_OF_CELLS = ("penalty", "vector", "violation", "feasible")
 _LARGEST_BATCH = 10**6
-DECLARED = {
+_DECLARED = {
     "known": "uses_known",
     "epochs": "chooses_epochs",
     "readable": "chooses_epochs",
@@ -33,7 +56,7 @@ reads it.
 
 
 class Flags(NamedTuple):
-    """What a strategy declares.
+    """The declarations of a strategy.
 
     Attributes:
         batch_size: How many cells it likes to be asked for at once, at least 1.
@@ -53,6 +76,10 @@ class Flags(NamedTuple):
     needs_supernet: bool = False
     from_outside: bool = False
     shares_points: bool = False
+
+    def read(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Those settings that the strategy declares that it reads."""
+        return {name: value for name, value in settings.items() if getattr(self, _DECLARED[name])}
 
 
 def flags_of(strategy: Strategy) -> Flags:
@@ -83,175 +110,305 @@ def own_cells(
     """The space's own cells for what a strategy returned, in requests where it may choose epochs;
     none where it may end the run.
     """
-    if not isinstance(asked, Sequence) or isinstance(asked, str):
-        raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
-    taken = list(islice(iter(asked), n + 1))
-    if not taken and not may_end:
+    listed = isinstance(asked, Sequence) and not isinstance(asked, str)
+    taken = list(islice(iter(asked), n + 1)) if listed else []
+    if not taken and not (listed and may_end):
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
     if len(taken) > n:
         raise StrategyError(f"ask({n}) returned more than {n}: {len(asked)} cells.")
     return [_own(one, n, space, epochs) for one in taken]
 
 
-def _own(
-    asked: Any,
-    n: int,
-    space: Space,
-    epochs: Sequence[int],
-) -> Cell | Request:
+def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
     cell = asked.cell if isinstance(asked, Request) else asked
     if not isinstance(cell, Cell) or cell not in space:
         raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")
     if not isinstance(asked, Request):
         return space.cell(cell)
-    if not epochs:
-        raise StrategyError(
-            f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs."
-        )
-    if asked.epochs not in epochs:
-        choices = ", ".join(map(str, epochs))
-        raise StrategyError(
-            f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {choices}."
-        )
-    return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
+    if asked.epochs in epochs:
+        return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
+    choices = ", ".join(map(str, epochs))
+    why = f", not one of {choices}." if epochs else ": declare chooses_epochs."
+    raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs{why}")
 
 
-def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
-    """Write cells as their texts, and requests as lists."""
-    return [one.text if isinstance(one, Cell) else _written(one) for one in asked]
+def as_json(asked: Cell | Request) -> Any:
+    """Write a cell as its text, and a request as a list."""
+    if isinstance(asked, Cell):
+        return asked.text
+    return [asked.cell.text, asked.epochs, list(asked.read)]
 
 
-def _written(request: Request) -> list[Any]:
-    return [request.cell.text, request.epochs, list(request.read)]
+def from_json(one: Any, space: Space) -> Cell | Request:
+    """Read what `as_json` wrote.
 
-
-def cells_from_json(
-    content: Any,
-    n: int,
-    space: Space,
-    epochs: Sequence[int] = (),
-    *,
-    may_end: bool = False,
-) -> list[Cell | Request]:
-    """Look up what another process asks for, or a file holds; nothing of it is trusted."""
-    least = 0 if may_end else 1
-    if not isinstance(content, list) or not least <= len(content) <= n:
-        raise StrategyError(f"its process sent {shown(content)} instead of 1 to {n} cells.")
-    return [_from_json(one, space, epochs) for one in content]
-
-
-def _from_json(one: Any, space: Space, epochs: Sequence[int]) -> Cell | Request:
+    Raises:
+        ValueError: It is something else.
+        UserError: The space has no such cell.
+    """
     match one:
-        case str():
-            return _looked_up(one, space)
-        case [str() as text, int() as asked, list() as read]:
-            if asked in epochs and all(isinstance(name, str) for name in read):
-                return Request(_looked_up(text, space), asked, tuple(read))
-    raise StrategyError(f"its process sent {shown(one)} instead of a cell.")
+        case str() as text:
+            return space.cell(Cell((), text))
+        case [str() as text]:
+            return space.cell(Cell((), text))
+        case [str() as text, int() as epochs, list() as read]:
+            return Request(space.cell(Cell((), text)), epochs, tuple(map(str, read)))
+    raise ValueError(f"{shown(one)} is no cell")
 
 
-def _looked_up(text: str, space: Space) -> Cell:
-    try:
-        return space.cell(Cell((), text))
-    except UserError as error:
-        raise StrategyError(
-            f"its process sent {shown(text)}, which is no cell of {space.name}."
-        ) from error
-
-
-class Sandboxed(ABC):
-    """A strategy, wherever it runs."""
-
-    flags: Flags
-    seconds: float = 0.0
-    _epochs: Sequence[int] = ()
-
-    def give(self, settings: Mapping[str, Any] | None) -> None:
-        """Give it what it declares that it reads (`DECLARED`), before it is asked.
-
-        Args:
-            settings: By attribute; those that it does not declare are left out.
-        """
-        wanted = {
-            name: value
-            for name, value in (settings or {}).items()
-            if getattr(self.flags, DECLARED[name])
-        }
-        self._epochs = wanted.get("epochs", ())
-        if wanted:
-            self._set(wanted)
-
-    @abstractmethod
-    def _set(self, settings: Mapping[str, Any]) -> None: ...
-
-    @abstractmethod
-    def ask(self, n: int) -> list[Cell | Request]:
-        """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses
-        epochs.
-
-        Raises:
-            StrategyError: It returned something else, raised, took too long, or ended.
-        """
-
-    @abstractmethod
-    def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell it trials of its own, which it may change.
-
-        Raises:
-            StrategyError: It raised, took too long, or ended.
-        """
-
-    def work(self) -> float | None:
-        """Let it do a slice of work of its own, which only strategies of ours have.
-
-        Returns:
-            The seconds that it is charged; None where nothing is left to be done.
-
-        Raises:
-            StrategyError: It raised, or took too long.
-        """
-        return None
-
-    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it tells of the run besides its trials; a user's is not asked."""
-        return {}
-
-    def remarks(self) -> Mapping[str, Any]:
-        """What is stored with its last answer; a user's is not asked."""
-        return {}
-
-    def _timed(self, function: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        try:
-            return function()
-        finally:
-            self.seconds += time.perf_counter() - started
-
-
-class Wrapped(Sandboxed):
+class Wrapped:
     """A strategy in another one's place, which changes some of what it is told or asks for."""
 
-    def __init__(self, inside: Sandboxed) -> None:
-        """Take the place of a strategy."""
+    def __init__(self, inside: Any) -> None:
         self._inside = inside
-        self.flags = inside.flags
 
-    @property
-    def seconds(self) -> float:  # type: ignore[override]
-        """Spent in the strategy so far."""
-        return self._inside.seconds
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inside, name)
 
-    def _set(self, settings: Mapping[str, Any]) -> None:
-        self._inside.give(settings)
 
-    def work(self) -> float | None:
-        """Let the strategy do a slice of its own work."""
-        return self._inside.work()
+class _Names:
+    def __init__(self) -> None:
+        self._hidden: dict[str, str] = {}
+
+    def hide(self, name: str) -> str:
+        """``valid_error[12]`` as ``m1[12]``."""
+        plain, bracket, epochs = name.partition("[")
+        return self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}") + bracket + epochs
+
+    def reveal(self, name: str) -> str:
+        """The metric of a disguised name; an unknown name is returned unchanged, to be refused
+        later.
+        """
+        return next((plain for plain, hidden in self._hidden.items() if hidden == name), name)
+
+
+class BlindKnown:
+    """What is known of cells for free, asked with disguised cells and names.
+
+    Attributes:
+        terms: How many terms are known, under names of their own.
+        missing: Those that only an evaluation tells, likewise.
+        names: What `metric` can be asked for.
+        proxies: Those of them of which larger promises more.
+        whole: For each objective, whether what is known is all of it.
+    """
+
+    def __init__(self, known: Any, space: BlindSpace, names: _Names) -> None:
+        """Wrap the free terms of the undisguised cells.
+
+        Args:
+            known: What answers for the cells behind (`surrogate_nas.objective.FreeTerms`).
+            space: The disguise.
+            names: Of the metrics.
+        """
+        self._known = known
+        self._space = space
+        self._names = names
+        self.terms = tuple(f"r{place + 1}" for place, _ in enumerate(known.terms))
+        self.missing = tuple(f"u{place + 1}" for place, _ in enumerate(known.missing))
+        self.names = tuple(map(names.hide, known.names))
+        self.proxies = tuple(map(names.hide, known.proxies))
+        self.whole = known.whole
+
+    def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
+        return [self._space.reveal(self._space.cell(cell)) for cell in cells]
+
+    def metric(self, name: str, cells: Sequence[Cell]) -> Any:
+        """A free metric of cells, shape ``(n,)``."""
+        return self._known.metric(self._names.reveal(name), self._cells(cells))
+
+    def __getattr__(self, name: str) -> Callable[[Sequence[Cell]], Any]:
+        """Penalty, vector, violation and feasibility, as `surrogate_nas.objective.FreeTerms`."""
+        if name not in _OF_CELLS:
+            raise AttributeError(name)
+        return lambda cells: getattr(self._known, name)(self._cells(cells))
+
+
+class Blinded(Wrapped):
+    """A strategy as a run sees it, which itself sees a disguise."""
+
+    def __init__(self, inside: Any, space: BlindSpace) -> None:
+        super().__init__(inside)
+        self._space = space
+        self._names = _Names()
+
+    def give(self, settings: Mapping[str, Any]) -> None:
+        """Give it what it declares that it reads, with disguised names."""
+        given = self.flags.read(settings)
+        hide = self._names.hide
+        if given.get("known") is not None:
+            given["known"] = BlindKnown(given["known"], self._space, self._names)
+        if readable := given.get("readable"):
+            given["readable"] = {epochs: [*map(hide, names)] for epochs, names in readable.items()}
+            given["qualities"] = [*map(hide, given.get("qualities", ()))]
+        if problem := given.get("problem"):
+            named = {
+                part: [{**one, "name": hide(one["name"]), "unit": ""} for one in problem[part]]
+                for part in ("terms", "limits")
+                if problem[part]
+            }
+            given["problem"] = {**problem, **named}
+        self._inside.give(given)
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        """The proposed cells, revealed."""
+        return [self._revealed(one) for one in self._inside.ask(n)]
+
+    def _revealed(self, one: Cell | Request) -> Cell | Request:
+        if isinstance(one, Request):
+            read = tuple(map(self._names.reveal, one.read))
+            return Request(self._space.reveal(one.cell), one.epochs, read)
+        return self._space.reveal(one)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell it trials of disguised cells."""
+        disguised = []
+        for trial in trials:
+            cell = self._space.hide(trial.cell)
+            values = {self._names.hide(name): value for name, value in trial.values.items()}
+            disguised.append(replace(trial, cell=cell, values=values))
+        self._inside.tell(disguised)
+
+
+class Recorded(Wrapped):
+    """A strategy whose answers are kept, and given again.
+
+    Attributes:
+        usage: The sum of what its answers cost, as it told, by name.
+    """
+
+    def __init__(self, inside: Any, journal: Journal, space: Space, epochs: Sequence[int]) -> None:
+        """Wrap it around a strategy.
+
+        Args:
+            inside: The strategy, to which nothing was told yet.
+            journal: Its answers so far; further ones are added.
+            space: Whose cells they name.
+            epochs: What a request may ask for.
+        """
+        super().__init__(inside)
+        self._journal = journal
+        self._space = space
+        self._epochs = epochs
+        self._answers = deque(journal.entries)
+        self._untold: list[Trial] = []
+        self._is_asked = not self._answers
+        self.usage = dict[str, float]()
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it tells of the run besides its trials."""
-        return self._inside.diagnosis()
+        """What it tells of the run, and what its answers cost."""
+        usage = {USAGE: self.usage} if self.usage else {}
+        return {**self._inside.diagnosis(), **usage}
 
-    def remarks(self) -> Mapping[str, Any]:
-        """What is stored with its last answer."""
-        return self._inside.remarks()
+    def ask(self, n: int) -> list[Cell | Request]:
+        """The next answer that was kept, or a new one; none where the run ends."""
+        if self._answers:
+            return self._again(self._answers.popleft(), n)
+        if self._untold:
+            self._inside.tell(self._untold)
+        self._untold, self._is_asked = [], True
+        asked: list[Cell | Request] = self._inside.ask(n)
+        remarks = dict(self._inside.remarks())
+        self._add(remarks.get(USAGE, {}))
+        self._journal.append({_CELLS: [*map(as_json, asked)], **remarks})
+        self._journal.commit()
+        return asked
+
+    def _again(self, entry: Any, n: int) -> list[Cell | Request]:
+        """An answer that was kept; what does not fit any more is left for the next question."""
+        try:
+            kept = entry[_CELLS]
+            if len(kept) > n:
+                self._answers.appendleft({_CELLS: kept[n:]})
+            self._add(entry.get(USAGE, {}))
+            asked = [from_json(one, self._space) for one in kept[:n]]
+            return own_cells(asked, n, self._space, self._epochs, may_end=True)
+        except (UserError, TypeError, KeyError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"{self._journal.path} holds an answer that is none ({error}). Delete it to have"
+                " the strategy asked again."
+            ) from error
+
+    def _add(self, usage: Mapping[str, float]) -> None:
+        for name, value in usage.items():
+            self.usage[name] = self.usage.get(name, 0.0) + float(value)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell it trials, or keep them until it is asked."""
+        if self._is_asked:
+            self._inside.tell(trials)
+        else:
+            self._untold += trials
+
+
+class Scalarised(Wrapped):
+    """A run's view of a strategy for one objective on several: random weights, drawn again for
+    every stretch of a run.
+
+    Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev
+    norm of the objectives, each scaled to what the run has seen. Departure: weights change every
+    ten trials, not every one, and the strategy, which knows nothing of weights, is then made anew
+    and told the whole history under the new ones.
+    """
+
+    def __init__(self, first: Any, make: Callable[..., Any], parts: int, seed: int) -> None:
+        super().__init__(first)
+        self._make = make
+        self._parts = parts
+        self._rng = np.random.default_rng([seed, parts])
+        self._weights = self._rng.dirichlet(np.ones(parts))
+        self._history: list[Trial] = []
+        self._since = 0
+        self._spent = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Spent in the strategies so far."""
+        return self._spent + float(self._inside.seconds)
+
+    def ask(self, n: int) -> list[Cell | Request]:
+        """What the strategy asks for, after a change of weights where one is due."""
+        if self._since >= STRETCH:
+            self._since, self._weights = 0, self._rng.dirichlet(np.ones(self._parts))
+            self._spent += self._inside.seconds
+            self._inside = self._make(seed=int(self._rng.integers(2**63)))
+            self._inside.tell(self._scored(self._history))
+        return self._inside.ask(n)  # type: ignore[no-any-return]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell trials with the scalarised score in place of the sum."""
+        self._history += trials
+        self._since += len(trials)
+        self._inside.tell(self._scored(trials))
+
+    def _scored(self, trials: Sequence[Trial]) -> list[Trial]:
+        seen = np.array(
+            [trial.scores for trial in self._history if trial.feasible] or [trials[0].scores]
+        )
+        low = seen.min(axis=0)
+        span = np.ptp(seen, axis=0)
+        span[span == 0] = 1.0
+        rescored = []
+        for trial in trials:
+            scaled = self._weights * (np.array(trial.scores) - low) / span
+            score = (
+                float(scaled.max() + _AUGMENTATION * scaled.sum())
+                if trial.feasible
+                else _INFEASIBLE + trial.score
+            )
+            rescored.append(
+                replace(
+                    trial,
+                    score=score,
+                    scores=(),
+                    values=dict(trial.values),
+                )
+            )
+        return rescored
+
+
+def scalarised(strategy: Any, make: Callable[..., Any], parts: int, seed: int) -> Any:
+    """The strategy itself, or what runs it on several objectives where it knows only one."""
+    if parts == 1 or strategy.flags.many_objectives:
+        return strategy
+    return Scalarised(strategy, make, parts, seed)
