@@ -16,14 +16,12 @@ from surrogate_nas.space import Cell, Space, cell_named, choices_of, space_named
 from surrogate_nas.space.darts import Darts, NASNet
 from surrogate_nas.space.darts.genotype import INPUTS
 from surrogate_nas.space.network import Network
-from tests.networks import SHAPES as ALL
 from tests.networks import SMALL
 
 DARTS = space_named("darts")
 NASNET = space_named("nasnet")
 
 SPACES = pytest.mark.parametrize("space", [DARTS, NASNET], ids=lambda space: space.name)
-SHAPES = pytest.mark.parametrize("network", ALL.values(), ids=ALL)
 PUBLISHED = Network(channels=36, cells_per_stage=6)
 """Twenty cells, as DARTS trains them on CIFAR-10."""
 

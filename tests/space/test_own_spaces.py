@@ -106,19 +106,3 @@ def test_a_malformed_space_is_refused_in_one_line(
     with pytest.raises(UserError, match=says) as caught:
         sn.ChoiceSpace(name, options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "mlp",
-        "perceptron()",
-        "perceptron(width=8)",
-        "perceptron(width=9, depth=1, activation=relu, norm=none)",
-    ],
-)
-def test_a_malformed_cell_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(UserError) as caught:
-        LISTED.parse(text)
-    assert "\n" not in str(caught.value)

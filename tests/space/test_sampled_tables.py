@@ -20,12 +20,11 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.objective import Objective
-from surrogate_nas.space import Sampled, nb201, space_named
+from surrogate_nas.space import Cell, Sampled, choices_of, nb201, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.sampled import _QUICK, NEAREST
 from surrogate_nas.tables import Table, TableFile, write_table
 from surrogate_nas.tables.sources import accel, fetching, nbmr
-from surrogate_nas.tables.sources.base import declared
 from tests.conftest import Snas
 from tests.sampled_space import WIDE, sampled
 
@@ -216,36 +215,19 @@ def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas: Snas, tmp_path:
 
 
 @pytest.fixture(scope="module")
-def own_files(mirror: Path, own_home: Path) -> Path:
-    """The fetched files of both sources."""
-    assert mirror.is_dir()
-    for source in ("nbmr", "accel"):
-        fetching.fetch(source)
-    return own_home
+def fetched_files(mirror: Path, own_home: Path) -> dict[str, list[Path]]:
+    """The fetched files of both sources, which are checked by sha256."""
+    assert mirror.is_dir() and own_home.is_dir()
+    return {source: list(fetching.fetch(source)) for source in ("nbmr", "accel")}
 
 
-@pytest.fixture(scope="module")
-def records(own_files: Path) -> dict[str, list[dict[str, Any]]]:
-    """The files' records, which are checked by sha256, read without the code under test."""
-    assert own_files.is_dir()
-    return {path.parent.name: pickle.loads(path.read_bytes()) for path in fetching.files("nbmr")}
-
-
-@pytest.fixture(scope="module")
-def tasks(own_files: Path) -> dict[str, Table]:
-    assert own_files.is_dir()
-    return {name: nbmr.read(name) for name in declared("nbmr").names}
-
-
-def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
-    tasks: dict[str, Table], records: dict[str, list[dict[str, Any]]]
-) -> None:
-    space = space_named(tasks["nbmr-seg"].space)
-    network = tasks["nbmr-seg"].network
-    params = space.analytic["params"][1](space.choices, network)  # type: ignore[attr-defined]
-    assert np.array_equal(
-        np.round(params), np.round([1e6 * record["params"] for record in records["seg"]])
-    )
+def test_sizes_of_nas_bench_mr_are_the_recorded_ones(fetched_files: dict[str, list[Path]]) -> None:
+    table = nbmr.read("nbmr-seg")
+    space = space_named(table.space)
+    params = space.analytic["params"][1](space.choices, table.network)  # type: ignore[attr-defined]
+    (path,) = (path for path in fetched_files["nbmr"] if path.parent.name == "seg")
+    recorded = [1e6 * record["params"] for record in pickle.loads(path.read_bytes())]
+    assert np.array_equal(np.round(params), np.round(recorded))
 
 
 @pytest.mark.parametrize(
@@ -274,41 +256,16 @@ def test_what_is_no_network_of_several_resolutions_is_refused(text: str, message
 # Accel-NASBench
 
 
-@pytest.fixture(scope="module")
-def archive(own_files: Path) -> dict[int, dict[str, Any]]:
-    """The archive's records by number, read without the code under test."""
-    assert own_files.is_dir()
-    (path,) = fetching.files("accel")
-    with tarfile.open(path) as packed:
-        return {
-            int(member.name.split("_")[-1].removesuffix(".json")): json.load(
-                packed.extractfile(member)
-            )  # type: ignore[arg-type]
-            for member in packed
-            if member.isfile()
-        }
+def test_parameters_of_mnasnet_are_the_recorded_ones(fetched_files: dict[str, list[Path]]) -> None:
+    network = accel.read("accel-imagenet").network
 
+    def params(cell: Cell) -> float:
+        return float(MNASNET.analytic["params"][1](choices_of([cell]), network)[0])
 
-@pytest.fixture(scope="module")
-def whole(own_files: Path) -> Table:
-    assert own_files.is_dir()
-    return accel.read("accel-imagenet")
-
-
-def test_parameters_of_mnasnet_are_the_recorded_ones(
-    whole: Table, archive: dict[int, dict[str, Any]]
-) -> None:
-    cell = MNASNET.reference
-    (params,) = MNASNET.analytic["params"][1](
-        np.array([cell.choices], dtype=np.int8), whole.network
-    )
-    assert params == 5_288_548, "EfficientNet-B0 as published"
-    for record in list(archive.values())[::50]:
-        of = accel._cell(record["architecture"])
-        (params,) = MNASNET.analytic["params"][1](
-            np.array([of.choices], dtype=np.int8), whole.network
-        )
-        assert params == round(1e6 * record["model_info"]["params"])
-
-
-# From fetching to a report
+    assert params(MNASNET.reference) == 5_288_548, "EfficientNet-B0 as published"
+    with tarfile.open(fetched_files["accel"][0]) as packed:
+        files = [packed.extractfile(member) for member in packed if member.isfile()]
+        records = [json.load(file) for file in files[::50] if file]
+    for record in records:
+        cell = accel._cell(record["architecture"])
+        assert params(cell) == round(1e6 * record["model_info"]["params"])

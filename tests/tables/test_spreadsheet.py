@@ -270,34 +270,23 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".csv", "x" * 5000, "\udcff.csv"])
-def test_a_name_that_no_file_has_is_one_line(
-    snas: Snas,
-    tmp_path: Path,
-    name: str,
-) -> None:
+def test_a_name_that_no_file_has_is_one_line(snas: Snas, tmp_path: Path, name: str) -> None:
     for kind in (("csv", "--name", "mine"), ("nats",), ("nb201-pth",)):
         ended = snas("data", "import", *kind, tmp_path / name)
-        assert (
-            ended.code == 2
-            and "There is no" in ended.err
-            and len(ended.err.strip().splitlines()) == 1
-        )
+        assert ended.code == 2 and "There is no" in ended.err
+        assert len(ended.err.strip().splitlines()) == 1
 
 
-def test_a_path_of_other_bytes_is_imported(snas: Snas, tmp_path: Path) -> None:
+def test_paths_and_contents_of_other_bytes(snas: Snas, tmp_path: Path) -> None:
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},2\n", "\udcff.csv")
     assert snas("data", "import", "csv", path, "--name", "bytes").code == 0
     assert sn.load("bytes").source.endswith("\\udcff.csv")
-    refused = snas("data", "import", "csv", path)
-    assert refused.code == 2 and "benchmark's name" in refused.err and refused.err.count("\n") == 1
     assert snas("data", "import", "csv", path, "--name", "x" * 300).code == 2
-
-
-def test_a_file_that_is_no_text_is_one_line(snas: Snas, tmp_path: Path) -> None:
-    path = tmp_path / "mine.csv"
-    path.write_bytes(b"cell,valid_error\n\xff\xfe,1\n")
-    ended = snas("data", "import", "csv", path)
-    assert ended.code == 2 and "Cannot read" in ended.err and ended.err.count("\n") == 1
+    content = tmp_path / "mine.csv"
+    content.write_bytes(b"cell,valid_error\n\xff\xfe,1\n")
+    for wrong, says in ((path, "benchmark's name"), (content, "Cannot read")):
+        refused = snas("data", "import", "csv", wrong)
+        assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1
 
 
 def test_names_and_files_that_cannot_be(tmp_path: Path, snas: Snas) -> None:
