@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.learned import open_learned
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.reading import FilesRead
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -158,9 +158,20 @@ class JoinedBenchmark(Benchmark):
         part._join(self.base.only(runs), self._files, self._extras)
         return part
 
-    identity = property(attrgetter("base.identity"))
-    files = property(attrgetter("base.files"))
-    begins_at_random = property(attrgetter("base.begins_at_random"))
+    @property
+    def identity(self) -> str:
+        """The base's; the files are in its fingerprint."""
+        return self.base.identity
+
+    @property
+    def files(self) -> FilesRead | None:
+        """The files that functions of the base read."""
+        return self.base.files
+
+    @property
+    def begins_at_random(self) -> bool:
+        """Whether strategies draw their first cells at random: as in the base."""
+        return self.base.begins_at_random
 
     @property
     def network(self) -> Network:  # type: ignore[override]

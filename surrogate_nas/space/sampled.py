@@ -14,7 +14,6 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -206,8 +205,12 @@ class Sampled(EnumerableChoiceSpace):
         return [self._cells[other] for other in near[starts[place] : starts[place + 1]].tolist()]
 
 
+def _as_in_base(name: str) -> property:
+    return property(lambda self: getattr(self.base, name))
+
+
 for _name in _AS_IN_BASE:
-    setattr(Sampled, _name, property(attrgetter(f"base.{_name}")))
+    setattr(Sampled, _name, _as_in_base(_name))
 
 
 def _nearest(distances: NDArray[np.float32], start: int, k: int) -> NDArray[np.intp]:

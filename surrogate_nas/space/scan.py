@@ -153,6 +153,8 @@ class ScAn(ChoiceSpace):
 
 
 class _LLMSpace(ScAn):
+    """Language models, whose width must be a multiple of their heads."""
+
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether the heads divide the width."""
         return (64 * (choices[0] + 4)) % (choices[2] + 4) == 0
