@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _OF_THE_BASE = (
 def _by_owner(name: str) -> Any:
     """A method of `JoinedBenchmark` that the owner of its metric answers, for its own seed."""
 
+    @wraps(getattr(Benchmark, name))
     def answered(self: JoinedBenchmark, *arguments: Any) -> Any:
         asked = next(a for a in arguments if isinstance(a, str | Question))
         owner = self._owner(asked if isinstance(asked, str) else asked.metric)

@@ -104,7 +104,7 @@ def make_run(objective: Objective, budget: Budget, options: Options, **more: Any
         objective: What is minimised.
         budget: What the run may spend.
         options: Of the run.
-        **more: `entry`, `run` and further fields of the search.
+        **more: The strategy (``entry``), the number of the run, and further fields of the search.
     """
     search = _Search(objective, budget, options, **more)
     # sums round by the number of threads, and processes must not share cores

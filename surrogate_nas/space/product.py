@@ -353,7 +353,11 @@ class ChoiceSpace(Space):
         return own | dict(self.further_encodings)
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
-        """Whether each position takes part in a cell, shape ``(n, positions)``."""
+        """Whether each position takes part in a cell, shape ``(n, positions)``.
+
+        Args:
+            choices: Of each cell, shape ``(n, positions)``.
+        """
         return np.ones(choices.shape, dtype=bool)
 
     def _columns(self, choices: Choices, first: int | None = None) -> NDArray[np.float32]:

@@ -74,6 +74,7 @@ def _checked(loaded: object, spec: str) -> Space:
 SPACES: Registry[Space] = Registry("space", _checked, _PLACES, group=ENTRY_POINT_GROUP)
 """The spaces that come with the project; those of installed packages have a name too."""
 DEFAULT_SPACE = next(iter(SPACES))
+"""Where no space is named."""
 _opened: dict[str, Space] = {}
 
 

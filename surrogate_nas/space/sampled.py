@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,7 +207,11 @@ class Sampled(EnumerableChoiceSpace):
 
 
 def _as_in_base(name: str) -> property:
-    return property(lambda self: getattr(self.base, name))
+    def answered(self: Sampled) -> Any:
+        return getattr(self.base, name)
+
+    answered.__doc__ = f"The `{name}` of the base."
+    return property(answered)
 
 
 for _name in _AS_IN_BASE:

@@ -66,4 +66,4 @@ class Bananas(Guided):
             first_cells=first_cells,
         )
         encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
-        self.settings = {"encoding": encoding, "steps": steps}
+        self._settings = {"encoding": encoding, "steps": steps}

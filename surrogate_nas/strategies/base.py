@@ -42,6 +42,8 @@ class Strategy(ABC):
         from_outside: Declares that its answers come from a program or a person outside, who may
             answer otherwise the next time. It reads `problem`, and may return no cell, which ends
             the run. What it answers is stored with the run, which is made again from there.
+        shares_points: Declares that its runs share the points of a space
+            (`surrogate_nas.strategies.bo`).
         needs: The libraries of extras that it cannot be made without, as Python imports them.
         epochs: What a request may ask for, rising; none where training plays no part, and cells are
             asked for plainly.
@@ -55,7 +57,7 @@ class Strategy(ABC):
         supernet_context: What it trains with, where it declares that it needs one; None for all
             others.
         problem: What is minimised, under which limits and for which budget, where it is
-            `from_outside`; as `surrogate_nas.objective.problem.problem_of` gives it.
+            `from_outside`; as `surrogate_nas.objective.objective.problem_of` gives it.
         remarks: What is stored with its last answer where it is `from_outside`, as JSON can hold
             it; ``usage``, numbers by name, is added up over the run.
         space: The space that cells come from.

@@ -54,4 +54,4 @@ class ForestSearch(Guided):
             pool="mixed",
             first_cells=first_cells,
         )
-        self.settings = {"parts": _PARTS, "trees": trees // _PARTS}
+        self._settings = {"parts": _PARTS, "trees": trees // _PARTS}

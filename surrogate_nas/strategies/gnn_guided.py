@@ -57,4 +57,4 @@ class GnnGuided(Guided):
             patience=patience,
         )
         check_whole("The number of steps of gnn_guided", steps, 1)
-        self.settings = {"steps": steps} if self.model == "gnn" else {}
+        self._settings = {"steps": steps} if self.model == "gnn" else {}

@@ -249,7 +249,7 @@ class Guided(Strategy):
     """
 
     uses_known: ClassVar[bool] = True
-    settings: Mapping[str, Any] = {}
+    _settings: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -379,7 +379,7 @@ class Guided(Strategy):
             above = float(np.median(losses)) - best or float(losses.max()) - best or 1.0
             model, floor = None, best - _BELOW * above
             if len(np.unique(losses)) > 1:
-                model = make_model(self.model, seed=self._model_seed, **self.settings)
+                model = make_model(self.model, seed=self._model_seed, **self._settings)
                 model.fit(list(self._observed), losses - floor, self.space)
             self._fitted = model, floor, len(self._observed)
         return model, floor

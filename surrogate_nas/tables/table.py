@@ -276,6 +276,7 @@ first cell.
 """
 
 Values = NDArray[np.float64]
+"""A column, shape ``(len(space),)``."""
 
 
 @dataclass

@@ -157,7 +157,7 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         title, objective, cost, epochs, banner, licence: See `Table`.
-        entry: What the source is, if `data/manifest.json` does not say it.
+        entry: What the source is, if the manifest does not say it.
         space: The space of the cells, of a source without a module.
         options: By position the options of a space that needs no code, in the order of its cells.
         columns: The metrics.
