@@ -503,8 +503,28 @@ def dump_when_alarmed() -> None:
 def _work(
     link: Connection, streams: list[Connection], task: Task, environment: dict[str, str]
 ) -> None:
-    """The worker from inside: do jobs until the link ends."""
-    _settle(link, streams, task, environment)
+    """The worker from inside: look as if started afresh, and do jobs until the link ends."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    adopt(signal.SIGKILL)
+    _forget_server()
+    multiprocessing.current_process().daemon = False
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    errors, log = streams
+    for stream in (1, 2):
+        os.dup2(errors.fileno(), stream)
+    errors.close()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    _here[:] = [link, log]
+    faulthandler.enable(log.fileno())
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(task.folder)
+    sys.path[:] = [*task.path, *(place for place in sys.path if place not in task.path)]
+    # a user's module that was edited twice in a second would be taken from before
+    sys.dont_write_bytecode = True
+    import_module("numpy.random").seed()  # else every worker would draw alike
     function: Any = None
     with suppress(EOFError, OSError):
         while link.poll(_IDLE_SECONDS):
@@ -527,33 +547,6 @@ def _work(
         sys.stdout.flush()
         sys.stderr.flush()
     end_process(0)
-
-
-def _settle(
-    link: Connection, streams: list[Connection], task: Task, environment: dict[str, str]
-) -> None:
-    """Make the forked process look as if it had been started afresh."""
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    adopt(signal.SIGKILL)
-    _forget_server()
-    multiprocessing.current_process().daemon = False
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
-    errors, log = streams
-    for stream in (1, 2):
-        os.dup2(errors.fileno(), stream)
-    errors.close()
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    _here[:] = [link, log]
-    faulthandler.enable(log.fileno())
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(task.folder)
-    sys.path[:] = [*task.path, *(place for place in sys.path if place not in task.path)]
-    # a user's module that was edited twice in a second would be taken from before
-    sys.dont_write_bytecode = True
-    import_module("numpy.random").seed()  # else every worker would draw alike
 
 
 def _forked() -> None:
