@@ -368,7 +368,7 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
     """
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
     out = tmp_path / "results"
-    suite = ["suite", "starter", "--strategies", "random,bo", "--workers", 2]
+    suite = ["suite", "starter", "--strategies", "random,evolution", "--workers", 2]
     suite += ["--out", out, "--json"]
     assert snas(*suite, "--runs", 1).code == 0
     assert snas("data", "fetch", "nb201").code == 0 and snas("data", "verify").code == 0
