@@ -171,11 +171,6 @@ class Trace:
     overtuning: float | None = None
 
     @property
-    def duplicates(self) -> int:
-        """How often it asked for a cell that it had evaluated before."""
-        return self.evaluations - self.distinct
-
-    @property
     def found_nothing(self) -> bool:
         """Whether it ended without a feasible cell."""
         return not np.isfinite(self.score[-1])
@@ -421,7 +416,7 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list
     for name in names:
         traces = [trace for problem in problems for trace in problem.traces[name]]
         evaluations = sum(trace.evaluations for trace in traces)
-        duplicates = sum(trace.duplicates for trace in traces)
+        duplicates = sum(trace.evaluations - trace.distinct for trace in traces)
         strategy_seconds = sum(trace.strategy_seconds for trace in traces)
         charged = {
             unit: sum(t.simulated for p in problems for t in p.traces[name] if p.cost_unit == unit)

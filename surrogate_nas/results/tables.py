@@ -138,10 +138,6 @@ def effect_in_words(effect: float) -> str:
     return NOTHING if np.isnan(effect) else f"{effect:+.2f}".replace("-", "−")
 
 
-def _interval(ends: Sequence[float]) -> str:
-    return " – ".join(fixed(end, 3) for end in ends) or NOTHING
-
-
 def _problems(result: SuiteResult) -> Rows:
     return [
         {
@@ -209,10 +205,6 @@ def _by_target(result: SuiteResult, value: Callable[[ProblemResult, str, float],
     ]
 
 
-def _reached(problem: ProblemResult, name: str, target: float) -> float:
-    return float(np.isfinite(problem.runtimes(name, target)).mean())
-
-
 def _pairs(result: SuiteResult) -> Rows:
     rows = []
     for pair in result.pairs:
@@ -220,10 +212,6 @@ def _pairs(result: SuiteResult) -> Rows:
         ends = {"probability of improvement": pair["probability"], "low": low, "high": high}
         rows.append(pair | ends)
     return rows
-
-
-def _expected(value: float) -> str:
-    return quantity(value) if np.isfinite(value) else "never"
 
 
 TABLES: dict[str, Table] = {
@@ -250,7 +238,13 @@ TABLES: dict[str, Table] = {
             Column("rank_mean", "mean rank", "", digits(2), min, _ALL),
             Column("solved", "optimum found", "", share, max, _ALL),
             Column("regret_iqm", "regret", "IQM", digits(3), min, _ALL),
-            Column("regret_ci95", "regret", "95 % interval", _interval, where="page"),
+            Column(
+                "regret_ci95",
+                "regret",
+                "95 % interval",
+                lambda ends: " – ".join(fixed(end, 3) for end in ends) or NOTHING,
+                where="page",
+            ),
             Column("regret_mean", "regret", "mean", digits(3), min),
             Column("regret_median", "regret", "median", digits(3), min),
             Column("probability_best_here", "probability best", "here", digits(2), max, _ALL),
@@ -274,11 +268,11 @@ TABLES: dict[str, Table] = {
             Column("problem"),
             Column("unit"),
             Column("target", "regret", "at most", lambda at: f"{at:g}" if at else "0, the optimum"),
-            Column(EACH, show=_expected, best=min),
+            Column(EACH, show=lambda n: quantity(n) if np.isfinite(n) else "never", best=min),
         ),
     ),
     "reached": Table(
-        partial(_by_target, value=_reached),
+        partial(_by_target, value=lambda p, *at: float(np.isfinite(p.runtimes(*at)).mean())),
         (Column("problem"), Column("target"), Column(EACH, best=max)),
     ),
     "pairs": Table(
