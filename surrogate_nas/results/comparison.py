@@ -157,7 +157,7 @@ class Comparison(StudyResult):
         >>> found = sn.compare(
         ...     "fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40
         ... )
-        >>> found.to_frame().shape[0], [row["strategy"] for row in found.summary_rows()]
+        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
         (240, ['random', 'local_search'])
         >>> (
         ...     found.regrets("random").shape,
@@ -375,6 +375,12 @@ class Comparison(StudyResult):
 
         frames = [run.to_frame() for name in self.strategies for run in self.runs_of(name)]
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+
+    def summary_frame(self) -> pandas.DataFrame:
+        """The rows of `summary_rows`."""
+        import pandas
+
+        return pandas.DataFrame(self.summary_rows())
 
     def summary_rows(self) -> list[dict[str, Any]]:
         """One row a strategy: mean, deviation, interquartile mean and interval of the score, mean
