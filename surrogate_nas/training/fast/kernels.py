@@ -203,11 +203,10 @@ def _pairs(op: _Operation, index: Value) -> Iterator[tuple[Value, Value]]:
 
 
 class _Sum(NamedTuple):
-    """A sum in a register, and where it is written and masked."""
+    """A sum in a register, and its pixel, channel and example."""
 
     variable: Variable
-    out: Value
-    mask: Value
+    indices: tuple[Value, Value, Value]
 
     def add_product(self, factor: Value, vector: Value) -> None:
         code = factor.code
@@ -216,24 +215,22 @@ class _Sum(NamedTuple):
 
 def _sums(op: _Operation, pixel: Value, channel: Value, example: Value, vectors: int) -> list[_Sum]:
     """The sums of some vectors of a channel, which begin with zeros."""
-    sums = []
-    for v in range(vectors):
-        out, mask = (op.at(name, pixel, channel, example + v * LANES) for name in ("out", "mask"))
-        sums.append(_Sum(op.code.variable(op.code.zero), out, mask))
-    return sums
+    places = [(pixel, channel, example + v * LANES) for v in range(vectors)]
+    return [_Sum(op.code.variable(op.code.zero), place) for place in places]
 
 
 def _write(op: _Operation, sums: Sequence[_Sum]) -> None:
     """Write sums, masked and added as the flags say."""
     code = op.code
     with code.when(op["flags"].has(MASK)):
-        for total, _, mask in sums:
-            total.set(code.choose(code.load(mask) > 0.0, total.get(), code.zero))
+        for total, indices in sums:
+            mask = code.load(op.at("mask", *indices))
+            total.set(code.choose(mask > 0.0, total.get(), code.zero))
     with code.when(op["flags"].has(ADD)):
-        for total, out, _ in sums:
-            total.set(total.get() + code.load(out))
-    for total, out, _ in sums:
-        code.store(total.get(), out)
+        for total, indices in sums:
+            total.set(total.get() + code.load(op.at("out", *indices)))
+    for total, indices in sums:
+        code.store(total.get(), op.at("out", *indices))
 
 
 def convolve(shape: Shape) -> Code:
