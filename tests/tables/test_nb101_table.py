@@ -22,15 +22,6 @@ from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fetching, nb101
 from tests.conftest import Snas
 
-SPACE_OF_GRAPHS = space_named("nb101")
-
-EPOCHS = (4, 12, 36, 108)
-FIELDS = [
-    *(f"{epochs}_final_validation_accuracy" for epochs in EPOCHS),
-    "final_training_time",
-    "trainable_parameters",
-]
-
 
 @pytest.fixture(scope="module")
 def files(mirror: Path, own_home: Path) -> dict[str, dict[str, list[Any]]]:
@@ -62,8 +53,6 @@ def column(table: Table, metric: str, epochs: int) -> Any:
 
 
 def space_named_of(table: Table) -> Sampled:
-    from surrogate_nas.space import space_named
-
     space = space_named(table.space)
     assert isinstance(space, Sampled)
     return space
@@ -90,11 +79,6 @@ def test_an_objective_and_a_cell_without_a_value(bench: TableBenchmark, snas: Sn
 # Files of a user's own
 
 
-def cut(files: dict[str, Any], n: int) -> dict[str, list[Any]]:
-    """A file as the full one is, with few cells."""
-    return {field: values[:n] for field, values in files["data-20k.json"].items()}
-
-
 @pytest.mark.slow
 def test_a_file_of_one_s_own_is_imported(
     files: dict[str, Any],
@@ -103,7 +87,8 @@ def test_a_file_of_one_s_own_is_imported(
     snas: Snas,
 ) -> None:
     path = tmp_path / "data-full.json"
-    path.write_text(json.dumps(cut(files, 300)))
+    few = {field: values[:300] for field, values in files["data-20k.json"].items()}
+    path.write_text(json.dumps(few))
     found = snas("data", "import", "nb101", path, "--json")
     assert found.code == 0 and found.json["benchmarks"] == ["nb101-full"]
     bench = load("nb101-full")
@@ -116,24 +101,26 @@ def test_a_file_of_one_s_own_is_imported(
 
 @pytest.mark.slow
 def test_a_file_of_all_cells_is_on_the_whole_space(
-    files: dict[str, Any],
+    own_home: Path,
     tmp_path: Path,
     snas: Snas,
 ) -> None:
     """The real full file is not published with the sample; here are its hashes and sizes, and one
     accuracy for all.
     """
-    assert files
-    space = SPACE_OF_GRAPHS
+    assert own_home.is_dir()
+    space = space_named("nb101")
     params = space.analytic["params"][1](space.choices, Network(channels=128, cells_per_stage=3))
     keys = [digest.tobytes().hex() for digest in graphs.all_hashes()]
     accuracy = (0.9 + 0.0000001 * np.arange(len(keys))).tolist()
-    content = dict.fromkeys(FIELDS[:4], accuracy) | {
+    content = {
+        **{f"{epochs}_final_validation_accuracy": accuracy for epochs in (4, 12, 36, 108)},
         "final_training_time": [1000.0] * len(keys),
+        "trainable_parameters": params.astype(int).tolist(),
         "key": keys,
     }
     path = tmp_path / "data-full.json"
-    path.write_text(json.dumps(content | {"trainable_parameters": params.astype(int).tolist()}))
+    path.write_text(json.dumps(content))
     assert snas("data", "import", "nb101", path, "--json").code == 0
     bench = load("nb101-full")
     assert (

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -16,7 +15,6 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Sampled, choices_of, space_named
 from surrogate_nas.space.nbnlp import counts
 from surrogate_nas.space.sampled import NEAREST
-from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nbnlp as source
 
@@ -30,33 +28,24 @@ CELL = "nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)"
 
 
 @pytest.fixture(scope="module")
-def logs(mirror: Path, own_home: Path) -> list[dict[str, Any]]:
-    """The archive's logs, read without the code under test."""
+def archive(mirror: Path, own_home: Path) -> Path:
     assert mirror.is_dir() and own_home.is_dir()
     (path,) = fetching.fetch("nbnlp")
-    with ZipFile(path) as archive:
-        return [json.loads(archive.read(member)) for member in archive.infolist()]
+    return path
 
 
-@pytest.fixture(scope="module")
-def whole(logs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [log for log in logs if log["status"] == "OK"]
-
-
-@pytest.fixture(scope="module")
-def table(logs: list[dict[str, Any]]) -> Table:
-    assert logs
-    return source.read("nbnlp-wikitext2")
-
-
-def test_parameters_are_the_recorded_ones(whole: list[dict[str, Any]]) -> None:
+def test_parameters_are_the_recorded_ones(archive: Path) -> None:
+    with ZipFile(archive) as packed:
+        logs = [json.loads(packed.read(member)) for member in packed.infolist()]
+    whole = [log for log in logs if log["status"] == "OK"]
     choices = choices_of([NBNLP.parse(log["recepie"]) for log in whole])
     found = NBNLP.analytic["params"][1](choices, None)  # type: ignore[arg-type]
     assert found.tolist() == [log["num_params"] for log in whole]
 
 
-def test_held_cells_are_connected_by_what_they_are_made_of(table: Table) -> None:
-    space = space_named(table.space)
+def test_held_cells_are_connected_by_what_they_are_made_of(archive: Path) -> None:
+    assert archive.is_file()
+    space = space_named(source.read("nbnlp-wikitext2").space)
     assert isinstance(space, Sampled)
     seen = {space[0]}
     todo = [space[0]]
@@ -146,6 +135,3 @@ def test_drawn_cells_have_all_sizes() -> None:
         and (choices[:, -1] > 0).any()
         and (choices[:, -2] == 0).any()
     )
-
-
-# Files that are altered

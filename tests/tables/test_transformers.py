@@ -79,9 +79,6 @@ def text(architecture: dict[str, Any]) -> str:
     )
 
 
-# HW-GPT-Bench
-
-
 def test_sizes_are_the_recorded_ones_to_the_last_digit(records: Records) -> None:
     """Of every seventh record."""
     checked = 0
@@ -141,19 +138,7 @@ def test_a_further_device_is_read_where_its_files_are(
     ), "one cell twice"
 
 
-# ViT-Bench-101
-
-
-# NAS-Bench-BERT
-
-
-# All of them
-
-
-EVERY = ("hwgpt-m", "vitbench-pit", "bert-glue")
-
-
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ["hwgpt-m", "vitbench-pit", "bert-glue"])
 def test_a_search_stays_among_what_is_held(own_files: Path, name: str) -> None:
     assert own_files.is_dir()
     bench = load(name)
