@@ -11,6 +11,7 @@ from pathlib import Path
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.style import Style, styles
 from surrogate_nas.results.api import read_comparison, stored_problems, stored_suite
+from surrogate_nas.results.columns import Rows
 from surrogate_nas.results.comparison import (
     Comparison,
     FoundCell,
@@ -28,7 +29,6 @@ from surrogate_nas.results.lambda_path import LambdaPath, read_lambda_path, step
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.tables import (
     TABLES,
-    Rows,
     as_csv,
     effect_in_words,
     escaped,

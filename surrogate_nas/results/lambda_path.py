@@ -25,8 +25,8 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.results.api import compared, read_comparison
+from surrogate_nas.results.columns import Rows
 from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
-from surrogate_nas.results.tables import Rows
 from surrogate_nas.runs.options import Budget, takes_options
 from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Progress, execute

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
+from surrogate_nas.results.columns import STRATEGIES, Rows
 from surrogate_nas.results.comparison import MERGED, Comparison, Kind, StudyResult
 from surrogate_nas.results.curves import ProblemResult, Skipped, accounts_of
-from surrogate_nas.results.tables import TABLES
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.runs.problem import Suite
 from surrogate_nas.runs.sources import most_versions
@@ -79,8 +79,41 @@ class SuiteResult(StudyResult):
         )
 
     def _repr_html_(self) -> str:
-        heads, rows = TABLES["strategies"].texts(self, "terminal")
+        shown = [column for column in STRATEGIES if "terminal" in column.where.split()]
+        heads = [column.title for column in shown]
+        rows = [[column.text(row) for column in shown] for row in self.strategy_rows()]
         return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
+
+    def strategy_rows(self) -> Rows:
+        """One row a strategy, the lowest mean rank first."""
+        here, elsewhere = self.chances
+        rows = [
+            {
+                "name": name,
+                "runs": account["runs"],
+                "rank_mean": float(rank),
+                "solved": solved,
+                "probability_best": elsewhere[name],
+                "probability_best_here": here[name],
+                **aggregate,
+                "failures": account["failures"],
+                "no_feasible_cell": account["empty"],
+                "evaluations": account["evaluations"],
+                "duplicates": account["duplicates"],
+                "queries": account["queries"],
+                "simulated_seconds": account["simulated_seconds"],
+                "real_seconds": account["real_seconds"],
+            }
+            for name, rank, solved, aggregate, account in zip(
+                self.strategies,
+                self.ranks.mean[:, -1],
+                self.solved,
+                self.aggregates,
+                self.accounts,
+                strict=True,
+            )
+        ]
+        return sorted(rows, key=lambda row: float(row["rank_mean"]))
 
     @property
     def strategies(self) -> list[str]:
@@ -206,7 +239,7 @@ class SuiteResult(StudyResult):
                 for p in self.problems
             ],
             "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
-            "strategies": TABLES["strategies"].make(self),
+            "strategies": self.strategy_rows(),
             "tests": {"pairs": self.pairs},
             "verdict": self.verdict.to_json(),
             "failures": self.failures,

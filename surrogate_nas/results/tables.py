@@ -7,57 +7,22 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity, share
+from surrogate_nas.core.numbers import NOTHING, p_value, quantity
 from surrogate_nas.files import write_whole
+from surrogate_nas.results.columns import STRATEGIES, Column, Rows, digits
 from surrogate_nas.results.curves import MARKED, ProblemResult, expected_runtime
+from surrogate_nas.results.suite import SuiteResult
 
-if TYPE_CHECKING:
-    from surrogate_nas.results.suite import SuiteResult
-
-Rows = list[dict[str, Any]]
-"""One by one, each from column to value; None where there is none."""
 EACH = "*"
 """The key of a column that every strategy has."""
-_ALL = "page terminal file"
-
-
-class Column(NamedTuple):
-    """A column of a table, wherever that is shown.
-
-    Attributes:
-        key: The name in JSON and CSV.
-        head: What a reader sees; the key if left out.
-        small: The second line of the head.
-        show: The text of a value on a page and a terminal; a value that is None is a dash.
-        best: `min` or `max` where strategies are compared.
-        where: Where the column is shown: on a ``page``, on a ``terminal`` and in a notebook, in a
-            ``file``.
-    """
-
-    key: str
-    head: str = ""
-    small: str = ""
-    show: Callable[[Any], str] = str
-    best: Callable[[Iterable[float]], float] | None = None
-    where: str = "page file"
-
-    @property
-    def title(self) -> str:
-        """The head on one line."""
-        head = self.head or self.key.replace("_", " ")
-        return f"{head}, {self.small}" if self.small else head
-
-    def text(self, row: Mapping[str, Any]) -> str:
-        """The text of its value in a row."""
-        return NOTHING if row[self.key] is None else self.show(row[self.key])
 
 
 class Table(NamedTuple):
@@ -128,11 +93,6 @@ def _best_of(column: Column, rows: Rows, at: Sequence[tuple[int, str]]) -> set[t
     return {place for place, value in values.items() if value == end}
 
 
-def digits(n: int) -> Callable[[Any], str]:
-    """Write a number with so many digits after the point."""
-    return partial(fixed, decimals=n)
-
-
 def effect_in_words(effect: float) -> str:
     """A correlation with its sign."""
     return NOTHING if np.isnan(effect) else f"{effect:+.2f}".replace("-", "−")
@@ -155,37 +115,6 @@ def _problems(result: SuiteResult) -> Rows:
         }
         for p in result.problems
     ]
-
-
-def _strategies(result: SuiteResult) -> Rows:
-    here, elsewhere = result.chances
-    rows = [
-        {
-            "name": name,
-            "runs": account["runs"],
-            "rank_mean": float(rank),
-            "solved": solved,
-            "probability_best": elsewhere[name],
-            "probability_best_here": here[name],
-            **aggregate,
-            "failures": account["failures"],
-            "no_feasible_cell": account["empty"],
-            "evaluations": account["evaluations"],
-            "duplicates": account["duplicates"],
-            "queries": account["queries"],
-            "simulated_seconds": account["simulated_seconds"],
-            "real_seconds": account["real_seconds"],
-        }
-        for name, rank, solved, aggregate, account in zip(
-            result.strategies,
-            result.ranks.mean[:, -1],
-            result.solved,
-            result.aggregates,
-            result.accounts,
-            strict=True,
-        )
-    ]
-    return sorted(rows, key=lambda row: float(row["rank_mean"]))
 
 
 def _regret(result: SuiteResult) -> Rows:
@@ -232,27 +161,8 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "strategies": Table(
-        _strategies,
-        (
-            Column("name", "strategy", where=_ALL),
-            Column("rank_mean", "mean rank", "", digits(2), min, _ALL),
-            Column("solved", "optimum found", "", share, max, _ALL),
-            Column("regret_iqm", "regret", "IQM", digits(3), min, _ALL),
-            Column(
-                "regret_ci95",
-                "regret",
-                "95 % interval",
-                lambda ends: " – ".join(fixed(end, 3) for end in ends) or NOTHING,
-                where="page",
-            ),
-            Column("regret_mean", "regret", "mean", digits(3), min),
-            Column("regret_median", "regret", "median", digits(3), min),
-            Column("probability_best_here", "probability best", "here", digits(2), max, _ALL),
-            Column("probability_best", "probability best", "other problems", digits(2), max),
-            Column("failures", "failed runs", where=_ALL),
-            Column("no_feasible_cell", "no feasible cell", "runs", where="page"),
-            Column("real_seconds", "real seconds", "", quantity, where="terminal"),
-        ),
+        SuiteResult.strategy_rows,
+        STRATEGIES,
     ),
     "regret": Table(
         _regret,

@@ -13,7 +13,6 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from surrogate_nas.core.threads import VARIABLES
-from tests.conftest import FULL
 
 TOP = Path(__file__).parents[2]
 GOLDEN = ("tests/strategies/test_golden.py", "tests/results/test_golden_studies.py")
@@ -48,8 +47,6 @@ def at_work() -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["Haswell", "Zen", "SkylakeX", "Nehalem"])
 def test_golden_files_hold_under_other_kernels(kernel: str) -> None:
-    if kernel == "Zen" and not FULL:
-        pytest.skip("sums mostly as Haswell; SURROGATE_NAS_FULL=1 makes it")
     if at_work() == {kernel}:
         pytest.skip("the tests of golden files have these kernels themselves")
     if not runs(kernel):

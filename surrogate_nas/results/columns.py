@@ -1,0 +1,72 @@
+"""Columns of tables, each declared once for every place where it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from surrogate_nas.core.numbers import NOTHING, fixed, quantity, share
+
+Rows = list[dict[str, Any]]
+"""One by one, each from column to value; None where there is none."""
+_ALL = "page terminal file"
+
+
+class Column(NamedTuple):
+    """A column of a table, wherever that is shown.
+
+    Attributes:
+        key: The name in JSON and CSV.
+        head: What a reader sees; the key if left out.
+        small: The second line of the head.
+        show: The text of a value on a page and a terminal; a value that is None is a dash.
+        best: `min` or `max` where strategies are compared.
+        where: Where the column is shown: on a ``page``, on a ``terminal`` and in a notebook, in a
+            ``file``.
+    """
+
+    key: str
+    head: str = ""
+    small: str = ""
+    show: Callable[[Any], str] = str
+    best: Callable[[Iterable[float]], float] | None = None
+    where: str = "page file"
+
+    @property
+    def title(self) -> str:
+        """The head on one line."""
+        head = self.head or self.key.replace("_", " ")
+        return f"{head}, {self.small}" if self.small else head
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        """The text of its value in a row."""
+        return NOTHING if row[self.key] is None else self.show(row[self.key])
+
+
+def digits(n: int) -> Callable[[Any], str]:
+    """Write a number with so many digits after the point."""
+    return partial(fixed, decimals=n)
+
+
+STRATEGIES = (
+    Column("name", "strategy", where=_ALL),
+    Column("rank_mean", "mean rank", "", digits(2), min, _ALL),
+    Column("solved", "optimum found", "", share, max, _ALL),
+    Column("regret_iqm", "regret", "IQM", digits(3), min, _ALL),
+    Column(
+        "regret_ci95",
+        "regret",
+        "95 % interval",
+        lambda ends: " – ".join(fixed(end, 3) for end in ends) or NOTHING,
+        where="page",
+    ),
+    Column("regret_mean", "regret", "mean", digits(3), min),
+    Column("regret_median", "regret", "median", digits(3), min),
+    Column("probability_best_here", "probability best", "here", digits(2), max, _ALL),
+    Column("probability_best", "probability best", "other problems", digits(2), max),
+    Column("failures", "failed runs", where=_ALL),
+    Column("no_feasible_cell", "no feasible cell", "runs", where="page"),
+    Column("real_seconds", "real seconds", "", quantity, where="terminal"),
+)
+"""The columns of the strategies of a suite."""
