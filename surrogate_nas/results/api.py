@@ -519,7 +519,8 @@ def stored_objective(folder: Path, description: dict[str, Any], benchmark: str |
 
 
 def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
-    if isinstance(against, str):
+    is_list = isinstance(against, Sequence) and not isinstance(against, str)
+    if not is_list or not all(isinstance(path, str | Path) for path in against):
         raise UserError(f"against is a list of folders, not {against!r:.80}.")
     return list(dict.fromkeys(map(Path, (folder, *against))))
 
