@@ -34,7 +34,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search
 from surrogate_nas.runs.confirm import FEWEST_SEEDS, confirm
-from surrogate_nas.statistics.decision import decide_few
+from surrogate_nas.stats.decision import decide_few
 
 Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, int], Values]

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.results.verdict import claims_of
-from surrogate_nas.statistics.decision import MARGIN, Statement, decide
+from surrogate_nas.stats.decision import MARGIN, Statement, decide
 
 Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, int, int], Values]

@@ -39,7 +39,7 @@ from surrogate_nas.space import NB201, Cell, Enumerable, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Sketch, sketch_svg
-from surrogate_nas.statistics.summaries import Values
+from surrogate_nas.stats.summaries import Values
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
 from tests import examples_sampled
 from tests.conftest import SWIFT_STRATEGIES

@@ -14,7 +14,7 @@ from surrogate_nas.results.curves import ProblemResult, Trace
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.scale import Reference
-from surrogate_nas.statistics.summaries import Values
+from surrogate_nas.stats.summaries import Values
 
 
 def made(

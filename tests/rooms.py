@@ -11,7 +11,7 @@ ROOMS = [
     "training",
     "benchmarks",
     "objective",
-    "statistics",
+    "stats",
     "runs",
     "results",
     "contract",

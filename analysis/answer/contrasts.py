@@ -21,7 +21,7 @@ from analysis.answer.reading import WEAK, Values
 from analysis.orders import ONE_QUANTITY
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.space import DEFAULT_SPACE
-from surrogate_nas.statistics.summaries import holm
+from surrogate_nas.stats.summaries import holm
 
 FEWEST = 3
 """Of fewer sources there is no contrast."""

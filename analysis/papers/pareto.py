@@ -27,7 +27,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
 from surrogate_nas.runs.scale import Frame, frame_of, vectors_of
-from surrogate_nas.statistics.summaries import paired_tests
+from surrogate_nas.stats.summaries import paired_tests
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ import numpy as np
 
 import surrogate_nas as sn
 from analysis.papers import PAPERS, reproduce
-from surrogate_nas.statistics.summaries import summarise
+from surrogate_nas.stats.summaries import summarise
 
 FOLDER = Path("results/tutorials/paper")
 shutil.rmtree(FOLDER, ignore_errors=True)

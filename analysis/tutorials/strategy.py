@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.statistics.summaries import interval
+from surrogate_nas.stats.summaries import interval
 
 FOLDER = Path("results/tutorials/strategy")
 shutil.rmtree(FOLDER, ignore_errors=True)

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.statistics.summaries import signed_rank
+from surrogate_nas.stats.summaries import signed_rank
 from surrogate_nas.training import task_named, train
 from surrogate_nas.training.hardware import draw_cells
 

@@ -1,4 +1,4 @@
-"""What pages and exports read of results: every name of `statistics`, `runs` and `results` that
+"""What pages and exports read of results: every name of `stats`, `runs` and `results` that
 this room uses, in one place.
 """
 
@@ -43,8 +43,8 @@ from surrogate_nas.runs.run import Run, RunWatch
 from surrogate_nas.runs.running import InFlight, read_running
 from surrogate_nas.runs.scale import nondominated, undominated
 from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenance
-from surrogate_nas.statistics.decision import Rival, Statement
-from surrogate_nas.statistics.summaries import RESAMPLES, Values, ends, interval, resampled_means
+from surrogate_nas.stats.decision import Rival, Statement
+from surrogate_nas.stats.summaries import RESAMPLES, Values, ends, interval, resampled_means
 
 __all__ = [
     "BEST_SHOWN",

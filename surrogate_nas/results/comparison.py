@@ -47,8 +47,8 @@ from surrogate_nas.runs.scale import (
 from surrogate_nas.runs.stored import Confirmation
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.statistics.decision import standings
-from surrogate_nas.statistics.summaries import (
+from surrogate_nas.stats.decision import standings
+from surrogate_nas.stats.summaries import (
     PairedTest,
     Summary,
     Values,

@@ -28,7 +28,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.problem import Problem
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.scale import Reference, checkpoints, noise_of, reference_of
-from surrogate_nas.statistics.summaries import Values
+from surrogate_nas.stats.summaries import Values
 
 MARKED = (1.0, 0.1, 0.0)
 """The targets of the table of expected running times."""

@@ -11,7 +11,7 @@ import numpy as np
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import CONV3, NONE, SKIP
-from surrogate_nas.statistics.decision import Values
+from surrogate_nas.stats.decision import Values
 
 # Penalties that differ by no more are equal but for rounding
 _SAME = 1e-12

@@ -32,7 +32,7 @@ from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Progress, execute
 from surrogate_nas.runs.scale import Frame, frame_of
 from surrogate_nas.space import Cell, listed
-from surrogate_nas.statistics.summaries import Values
+from surrogate_nas.stats.summaries import Values
 from surrogate_nas.strategies import StrategyLike
 
 

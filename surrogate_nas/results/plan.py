@@ -2,7 +2,7 @@
 
 A pilot on the tables shows how the final regrets of a strategy spread. A study is then drawn: two
 strategies whose runs both spread so, the second one's worse by the difference that is asked about,
-and judged by the verdict's own procedure (`surrogate_nas.statistics.decision`); the share of
+and judged by the verdict's own procedure (`surrogate_nas.stats.decision`); the share of
 studies that are decided is the power. Of several strategies the one whose runs spread most is
 taken. The shift is the same for all runs: a difference that comes from a few failed runs needs
 more. A small
@@ -32,7 +32,7 @@ from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined
 from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
 from surrogate_nas.runs.runner import Progress
-from surrogate_nas.statistics.decision import END_LEVEL, Values, decide, runs_for_mean
+from surrogate_nas.stats.decision import END_LEVEL, Values, decide, runs_for_mean
 from surrogate_nas.strategies import StrategyLike
 
 STRATEGIES = ("evolution", "local_search")

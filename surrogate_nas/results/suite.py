@@ -17,8 +17,8 @@ from surrogate_nas.results.curves import ProblemResult, Skipped, accounts_of
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.runs.problem import Suite
 from surrogate_nas.runs.sources import most_versions
-from surrogate_nas.statistics.decision import decide
-from surrogate_nas.statistics.summaries import (
+from surrogate_nas.stats.decision import decide
+from surrogate_nas.stats.summaries import (
     Ranks,
     Values,
     aggregates,

@@ -4,7 +4,7 @@ What is learned is the first loss of a table's default objective. Where a table 
 seeds, each draw learns one of them, as a search would see it; the order of the cells that were not
 learned from is compared with the mean over the seeds, and the 90 % interval with another seed's
 values, whose noise it must hold. A draw gives all models the same cells; intervals are Student's
-over the draws (`surrogate_nas.statistics.decision.decide_few`).
+over the draws (`surrogate_nas.stats.decision.decide_few`).
 
 The sizes are those of the published comparison on NAS-Bench-201 (White et al., "How Powerful are
 Performance Predictors in Neural Architecture Search?", NeurIPS 2021): 78, 156 and 469 cells.
@@ -29,7 +29,7 @@ from surrogate_nas.objective import parse
 from surrogate_nas.runs.runner import Progress
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
-from surrogate_nas.statistics.decision import decide_few
+from surrogate_nas.stats.decision import decide_few
 from surrogate_nas.surrogates import make_model, model_class
 from surrogate_nas.surrogates.bagging import Regressor
 from surrogate_nas.surrogates.base import FEWEST_CELLS, Z90

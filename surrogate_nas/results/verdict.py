@@ -1,6 +1,6 @@
 """The verdict in plain words: which strategy leads, how certain that is, and what would change it.
 
-One procedure (`surrogate_nas.statistics.decision`) computes it once, over the runs of one problem
+One procedure (`surrogate_nas.stats.decision`) computes it once, over the runs of one problem
 or of many; terminal, JSON, notebook, pages and tables print the same verdict. It claims which
 strategy ends with the lowest regret, which one does so on other problems of the same kind, which
 one is the first within a hundredth of the optimum, and how a strategy differs from its baselines.
@@ -21,7 +21,7 @@ import numpy as np
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
 from surrogate_nas.results.curves import ProblemResult, accounts_of
-from surrogate_nas.statistics.decision import (
+from surrogate_nas.stats.decision import (
     ALIKE,
     FEWEST_SPACES,
     MARGIN,
@@ -36,7 +36,7 @@ from surrogate_nas.statistics.decision import (
     runs_for_same,
     signed_ranks,
 )
-from surrogate_nas.statistics.summaries import Summary, Values, holm
+from surrogate_nas.stats.summaries import Summary, Values, holm
 from surrogate_nas.strategies import BLIND, controls_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Verdict:
         decided: Whether it would be on other problems of the kind, of spaces that were not tried.
         statement: What holds between the leader and the closest rival that is not significantly
             worse, or where all are worse the closest; one of
-            `surrogate_nas.statistics.decision.Statement`. None without a rival.
+            `surrogate_nas.stats.decision.Statement`. None without a rival.
         level: In what share of studies any claim may be false: `end`, `speed`, `elsewhere`,
             `blinded` and `controls` together.
         sentences: All this in words, the most important first.
@@ -321,7 +321,7 @@ def claims_of(
 ) -> Claims:
     """Decide all that a study claims.
 
-    How runs end has the level `surrogate_nas.statistics.decision.END_LEVEL`, which is passed on to
+    How runs end has the level `surrogate_nas.stats.decision.END_LEVEL`, which is passed on to
     other problems if it is decided on these. Speed and baselines have `MINOR_LEVEL` each.
 
     Args:

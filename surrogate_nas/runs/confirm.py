@@ -4,7 +4,7 @@ answer.
 The best of many cells by one seed is optimistic: it was chosen for its luck too. The best few are
 therefore trained again with fresh seeds, and with them the user's own network, the reference. What
 is chosen among the few by these seeds is paid for by a wider interval
-(`surrogate_nas.statistics.decision.decide_few`). On most tables a seed says nothing that two
+(`surrogate_nas.stats.decision.decide_few`). On most tables a seed says nothing that two
 cells have in common. Where it also splits the data, as in HPOBench, it may explain most of their
 scatter.
 Error rate, power and that share: ``python analysis/calibrate_confirm.py``.

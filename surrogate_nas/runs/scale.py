@@ -33,7 +33,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.space import listed
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.statistics.summaries import Values
+from surrogate_nas.stats.summaries import Values
 
 _REFERENCE = 1.1
 _FENCE = 1.5

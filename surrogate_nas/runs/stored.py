@@ -15,7 +15,7 @@ from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 from surrogate_nas.core.numbers import decimals_for, fixed, plural
 from surrogate_nas.runs.options import MOST, MOST_RUNS, USUAL, Budget, Finite, Options
 from surrogate_nas.space import Cell
-from surrogate_nas.statistics.decision import FewDecision, decide_few
+from surrogate_nas.stats.decision import FewDecision, decide_few
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ from analysis.answer.orders import (
 )
 from analysis.answer.reading import DIGITS, SOURCES, Table, designed, read_tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.statistics.decision import mean_difference
+from surrogate_nas.stats.decision import mean_difference
 from tests.answer.simulated import effects, write_simulated
 
 TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]

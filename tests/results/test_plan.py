@@ -11,7 +11,7 @@ from surrogate_nas.results.plan import PILOT_RUNS, plan
 from surrogate_nas.results.verdict import ends_of
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.space import Cell, Enumerable
-from surrogate_nas.statistics.decision import decide
+from surrogate_nas.stats.decision import decide
 from surrogate_nas.strategies import Strategy
 from tests.conftest import Snas
 

@@ -11,8 +11,8 @@ import pytest
 
 from surrogate_nas.results.api import compare
 from surrogate_nas.results.verdict import Verdict, claims_of, verdict_of
-from surrogate_nas.statistics.decision import MINOR_LEVEL, decide
-from surrogate_nas.statistics.summaries import Summary
+from surrogate_nas.stats.decision import MINOR_LEVEL, decide
+from surrogate_nas.stats.summaries import Summary
 from tests.golden import studies
 from tests.outcomes import made, steps
 

@@ -24,7 +24,7 @@ from surrogate_nas.results.archive import unpack
 from surrogate_nas.runs.confirm import FIRST_FRESH, confirm, shape_of
 from surrogate_nas.runs.store import Store
 from surrogate_nas.space import Cell, EnumerableChoiceSpace
-from surrogate_nas.statistics.decision import Values, decide_few
+from surrogate_nas.stats.decision import Values, decide_few
 from surrogate_nas.tables import Seed
 from tests.conftest import Snas, assert_one_clear_line
 

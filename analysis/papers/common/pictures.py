@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from surrogate_nas.statistics.summaries import interval
+from surrogate_nas.stats.summaries import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,6 @@
 """Tables as papers print them: the best in bold, significantly worse strategies marked.
 
-Significance is the verdict's (`surrogate_nas.statistics.decision`). The table of pairs describes.
+Significance is the verdict's (`surrogate_nas.stats.decision`). The table of pairs describes.
 """
 
 from __future__ import annotations

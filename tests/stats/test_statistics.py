@@ -12,7 +12,7 @@ from surrogate_nas.results.curves import anytime
 from surrogate_nas.runs.run import Run
 from surrogate_nas.space import nb201
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.statistics.summaries import interval, paired_tests, summarise
+from surrogate_nas.stats.summaries import interval, paired_tests, summarise
 
 SAMPLES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
 

@@ -5,7 +5,7 @@ Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Prec
 problems stratified by problem; probability of improvement); Demšar, "Statistical Comparisons of
 Classifiers over Multiple Data Sets", JMLR 2006 (paired tests with Holm's correction, over runs and
 over problems; ranks problem by problem, 1 the best, equals sharing the mean of their places). These
-describe. Only `surrogate_nas.statistics.decision` decides significance. Lower is better throughout.
+describe. Only `surrogate_nas.stats.decision` decides significance. Lower is better throughout.
 Over problems, everything is taken of the regrets of each: a mapping from strategy to an
 array with a row a run.
 """
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.levels import LEVEL
-from surrogate_nas.statistics.decision import flip_p, signed_ranks
+from surrogate_nas.stats.decision import flip_p, signed_ranks
 
 Values = NDArray[np.float64]
 """One number a run, or one a checkpoint."""

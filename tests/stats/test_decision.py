@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.statistics.decision import (
+from surrogate_nas.stats.decision import (
     END_LEVEL,
     MARGIN,
     Needed,
