@@ -141,9 +141,9 @@ def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space: NB2
 
 
 def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
-    assert resolve("bananas")(space, seed=0).settings == {"encoding": "paths", "steps": 80}
-    assert resolve("bananas")(TinySpace(), seed=0).settings["encoding"] is None
-    assert resolve("bananas(encoding=one_hot,steps=3)")(space, seed=0).settings == {
+    assert resolve("bananas")(space, seed=0)._settings == {"encoding": "paths", "steps": 80}
+    assert resolve("bananas")(TinySpace(), seed=0)._settings["encoding"] is None
+    assert resolve("bananas(encoding=one_hot,steps=3)")(space, seed=0)._settings == {
         "encoding": "one_hot",
         "steps": 3,
     }
