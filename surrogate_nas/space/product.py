@@ -256,7 +256,7 @@ class ChoiceSpace(Space):
     def _number(self, position: str, option: str, options: Sequence[str]) -> int:
         if option not in options:
             raise UserError(
-                f"{position} of the space {self.name} is {', '.join(options)}, not {option:.80}."
+                f"{position} of the space {self.name} is {', '.join(options)}, not {option!r:.80}."
             )
         return options.index(option)
 

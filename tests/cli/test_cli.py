@@ -433,8 +433,8 @@ nonsense: nonsense
 train 11 --task digit: Did you mean 'digits'
 train 11 --task none.py: none.py is a file; name the task in it, as in none.py:NAME.
 train 11 --device quantum: no device 'quantum'
-train 11 --epochs 0: at least 1
-train 'conv_stack(layers=5, channels=8)': not 5
+train 11 --epochs 0: from 1 to 100,000
+train 'conv_stack(layers=5, channels=8)': not '5'
 train 11 --task tests/tiny_task.py:RAISES: the disk is on the moon
 """
 """Commands, each with words of the line that refuses it."""

@@ -104,13 +104,13 @@ def test_layers_that_are_not_there_say_nothing() -> None:
         ("one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4-2)", "one option a layer: 2, not 4"),
         (
             "one-by-one(width=8, depth=2, kind=b-d, ratio=2-4)",
-            "kind2 of the space one-by-one is a, b, c, not d",
+            "kind2 of the space one-by-one is a, b, c, not 'd'",
         ),
         (
             "one-by-one(width=9, depth=2, kind=b-a, ratio=2-4)",
-            "width of the space one-by-one is 8, 16, not 9",
+            "width of the space one-by-one is 8, 16, not '9'",
         ),
-        ("one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)", "width of .* not 8-8"),
+        ("one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)", "width of .* not '8-8'"),
         ("one-by-one(depth=2, width=8, kind=b-a, ratio=2-4)", "Malformed cell"),
         ("one-by-one(width=8, depth=2, kind=-, ratio=2-4)", "kind1 of .* not "),
         ("two-by-two(width=8)", "Malformed cell"),

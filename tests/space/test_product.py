@@ -115,7 +115,7 @@ def test_what_is_neither_cell_text_nor_indices_is_refused(given: object) -> None
         ),
         ("mlp(act=relu, width=16, norm=none)", "Malformed cell"),
         ("mlp(width=16, act=relu)", "Malformed cell"),
-        (TEXT.replace("relu", "elu"), "act of the space mlp is relu, tanh, not elu"),
+        (TEXT.replace("relu", "elu"), "act of the space mlp is relu, tanh, not 'elu'"),
     ],
 )
 def test_a_malformed_text_is_refused(text: str, says: str) -> None:

@@ -41,7 +41,7 @@ def test_a_cell_is_found_in_the_space_that_prints_it(pairs: Path) -> None:
         ("-1", "Malformed cell"),
         ("conv_stack(layers=5, channels=8)", "layers of the space macro"),
         ("conv_stacks(layers=1)", "a cell of the space macro reads"),
-        (CELL.replace("none", "conv"), "space nb201 is none, .*, not conv"),
+        (CELL.replace("none", "conv"), "space nb201 is none, .*, not 'conv'"),
         (CELL[1:], "Malformed cell .* reads "),
         ("pairs(wide=1, bias=yes)", "Malformed cell"),
         ("", "Malformed cell"),
@@ -50,7 +50,7 @@ def test_a_cell_is_found_in_the_space_that_prints_it(pairs: Path) -> None:
             cell_named(text)
     space = register(f"{pairs}:Pairs")
     assert cell_named("pairs(wide=1, bias=yes)") == (space, space[1])  # type: ignore[index]
-    with pytest.raises(UserError, match="wide of the space pairs is 1, 2, 3, not 4"):
+    with pytest.raises(UserError, match="wide of the space pairs is 1, 2, 3, not '4'"):
         cell_named("pairs(wide=4, bias=yes)")
 
 

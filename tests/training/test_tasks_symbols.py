@@ -76,7 +76,7 @@ def test_a_function_is_named_by_its_first_operations(
     for module in (argparse, json.decoder):
         shutil.copy(str(module.__file__), tmp_path)
     monkeypatch.setattr(bytecode.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
-    found = bytecode.functions()
+    found = bytecode.functions.__wrapped__()  # not what this process has read before
     assert len(found) == 2 and len(found[0]) > len(found[1]) > 0
     assert all(len(one) == 49 for own in found for one in own)
     assert "RETURN_VALUE" in {operation for own in found for one in own for operation in one}
