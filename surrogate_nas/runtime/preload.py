@@ -39,5 +39,6 @@ os.setsid()  # neither Ctrl-C nor what kills a group reaches it before it has ti
 adopt()
 warnings.filterwarnings("ignore", "forkserver: waitpid")  # of what it has adopted
 atexit.register(_end_all)
+atexit.register(_shared.close)
 os.register_at_fork(before=_compute)
 gc.freeze()  # else the first collection in a fork copies all of our memory
