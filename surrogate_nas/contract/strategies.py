@@ -112,15 +112,19 @@ class StrategyContract(Contract):
         """It can be told trials that it did not ask for; it can be asked again before it is told
         what it asked for, and is told later in another order.
         """
-        strategy = self._made(space)
         rng = np.random.default_rng(2)
-        n_observed = 0
-        for _ in range(4):
-            foreign = [space.sample(rng) for _ in range(FIRST)]
-            waiting = [cell for _ in range(5) for cell in ask(strategy, space, 1)]
-            for cells in (foreign, *([cell] for cell in reversed(waiting))):
-                strategy.tell(trials_of(cells, start=n_observed))
-                n_observed += len(cells)
+        for n_waiting, rounds in ((1, 3), (5, 4)):
+            strategy = self._made(space)
+            n_observed = 0
+            for number in range(rounds):
+                if n_waiting == 1 or number == 0:
+                    foreign = [space.sample(rng) for _ in range(FIRST)]
+                    strategy.tell(trials_of(foreign, start=n_observed))
+                    n_observed += FIRST
+                waiting = [cell for _ in range(n_waiting) for cell in ask(strategy, space, 1)]
+                for cell in reversed(waiting):
+                    strategy.tell(trials_of([cell], start=n_observed))
+                    n_observed += 1
 
     def test_makes_whole_runs(self, space: Space) -> None:
         """It makes a whole run of 60 cells, or one of 30 where it is told no first cells, and never
