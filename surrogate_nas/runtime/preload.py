@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import warnings
 from contextlib import suppress
 from importlib import import_module
@@ -36,6 +37,9 @@ def _compute() -> None:
 
 os.environ.update(VARIABLES)  # before NumPy is imported
 os.setsid()  # neither Ctrl-C nor what kills a group reaches it before it has tidied up
+_usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets what came before
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+signal.signal(signal.SIGINT, _usual)
 adopt()
 warnings.filterwarnings("ignore", "forkserver: waitpid")  # of what it has adopted
 atexit.register(_end_all)

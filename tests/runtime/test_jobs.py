@@ -5,6 +5,7 @@ asked.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -135,3 +136,25 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     parent.wait()
     while not all(gone(worker) for worker in workers):  # for ever, if they outlive it
         time.sleep(0.01)
+
+
+FIRST_JOB = """
+import pickle
+from surrogate_nas.runtime.worker import Task, do
+print("ready", flush=True)
+try:
+    do(Task.of(len), pickle.dumps([1]))
+except KeyboardInterrupt:
+    pass
+print(do(Task.of(len), pickle.dumps([1, 2]))[0])
+"""
+
+
+@pytest.mark.parametrize("moment", [0.03, 0.07, 0.11])
+def test_ctrl_c_while_the_fork_server_starts_does_not_end_it(moment: float) -> None:
+    words = [sys.executable, "-c", FIRST_JOB]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate()[0] == "done\n"
