@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ from surrogate_nas.core.numbers import NOTHING, fixed, quantity, share
 
 Rows = list[dict[str, Any]]
 """One by one, each from column to value; None where there is none."""
+EACH = "*"
+"""The key of a column that every strategy has."""
 _ALL = "page terminal file"
 
 
@@ -42,6 +44,24 @@ class Column(NamedTuple):
     def text(self, row: Mapping[str, Any]) -> str:
         """The text of its value in a row."""
         return NOTHING if row[self.key] is None else self.show(row[self.key])
+
+
+def shown_in(where: str, columns: Sequence[Column], strategies: Sequence[str] = ()) -> list[Column]:
+    """The columns that are shown somewhere, with one for each strategy."""
+    shown = []
+    for column in columns:
+        if where in column.where.split():
+            names = strategies if column.key == EACH else ()
+            shown += [column._replace(key=name, head=name) for name in names] or [column]
+    return shown
+
+
+def texts(columns: Sequence[Column], rows: Rows) -> tuple[list[str], list[list[str]]]:
+    """The heads and the rows as these columns show them."""
+    return (
+        [column.title for column in columns],
+        [[column.text(row) for column in columns] for row in rows],
+    )
 
 
 def digits(n: int) -> Callable[[Any], str]:

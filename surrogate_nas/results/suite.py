@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.results.columns import STRATEGIES, Rows
+from surrogate_nas.results.columns import STRATEGIES, Rows, shown_in, texts
 from surrogate_nas.results.comparison import MERGED, Comparison, Kind, StudyResult
 from surrogate_nas.results.curves import ProblemResult, Skipped, accounts_of
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
@@ -79,9 +79,7 @@ class SuiteResult(StudyResult):
         )
 
     def _repr_html_(self) -> str:
-        shown = [column for column in STRATEGIES if "terminal" in column.where.split()]
-        heads = [column.title for column in shown]
-        rows = [[column.text(row) for column in shown] for row in self.strategy_rows()]
+        heads, rows = texts(shown_in("terminal", STRATEGIES), self.strategy_rows())
         return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
 
     def strategy_rows(self) -> Rows:

@@ -17,12 +17,9 @@ import numpy as np
 
 from surrogate_nas.core.numbers import NOTHING, p_value, quantity
 from surrogate_nas.files import write_whole
-from surrogate_nas.results.columns import STRATEGIES, Column, Rows, digits
+from surrogate_nas.results.columns import EACH, STRATEGIES, Column, Rows, digits, shown_in, texts
 from surrogate_nas.results.curves import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.results.suite import SuiteResult
-
-EACH = "*"
-"""The key of a column that every strategy has."""
 
 
 class Table(NamedTuple):
@@ -33,18 +30,11 @@ class Table(NamedTuple):
 
     def shown(self, where: str, strategies: Sequence[str]) -> list[Column]:
         """The columns that are shown somewhere, with one for each strategy."""
-        shown = []
-        for column in self.columns:
-            if where in column.where.split():
-                names = strategies if column.key == EACH else ()
-                shown += [column._replace(key=name, head=name) for name in names] or [column]
-        return shown
+        return shown_in(where, self.columns, strategies)
 
     def texts(self, result: SuiteResult, where: str) -> tuple[list[str], list[list[str]]]:
         """The heads and the rows as they are shown somewhere."""
-        columns = self.shown(where, result.strategies)
-        rows = [[column.text(row) for column in columns] for row in self.make(result)]
-        return [column.title for column in columns], rows
+        return texts(self.shown(where, result.strategies), self.make(result))
 
     def rows(self, result: SuiteResult) -> Rows:
         """The rows of the table's files."""
