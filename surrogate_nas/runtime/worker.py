@@ -359,11 +359,11 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
             os.environ[SHARED_VARIABLE] = _shared_file().name
             resource_tracker.ensure_running()  # else it would be started below, and unblock SIGINT
             # until it has a session of its own, Ctrl-C would end it
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 forkserver.ensure_running()
             finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             sys.modules["__main__"] = ModuleType("__main__")
             process.start()
         finally:
