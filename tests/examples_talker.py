@@ -77,9 +77,7 @@ class Talker:
 
     def twice(self):
         cells = self.said({"sample": 1})["cells"]
-        lines = json.dumps({"evaluate": cells}), json.dumps("and another thing")
-        sys.stdout.write("\n".join(lines) + "\n")  # at once, before the next ask
-        sys.stdout.flush()
+        say({"evaluate": cells}, "and another thing")  # at once, before the next ask
 
     spawns = detaches = draw
 
@@ -88,8 +86,8 @@ class Talker:
         say({"evaluate": [{"code": f"width = {width}\ndepth = {1 + self.rounds % 3}"}]})
 
 
-def say(message):
-    sys.stdout.write(json.dumps(message) + "\n")
+def say(*messages):
+    sys.stdout.write("".join(json.dumps(message) + "\n" for message in messages))
     sys.stdout.flush()
 
 
