@@ -14,7 +14,9 @@ import pytest
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import registry
 
-with suppress(ImportError):  # it closes all handlers of logging, and with absl's what pytest reads
+with suppress(
+    ImportError
+):  # it closes all handlers of logging, and with absl's what pytest reads
     import submitit  # noqa: F401
 
 collect_ignore = ["surrogate_nas/runtime/preload.py"]

@@ -68,7 +68,9 @@ def exports() -> str:
     rows = []
     for name in EXPORTS.places:
         one = EXPORTS[name]
-        extra = command(one.needs[-1]).partition("[")[2].partition("]")[0] if one.needs else ""
+        extra = (
+            command(one.needs[-1]).partition("[")[2].partition("]")[0] if one.needs else ""
+        )
         rows.append((f"`{name}`", one.summary, f"`{extra}`" if extra else "–"))
     return markdown(("format", "what is written", "extra"), rows)
 
@@ -110,7 +112,10 @@ def timed(figures: dict[str, Any]) -> dict[str, Any]:
     """
     before = figures["ms_a_step"]
     cost = {name: before[name] for name in STRATEGIES if name in before}
-    made = {"date": date.today().isoformat(), "processor": device_model(torch.device("cpu"))}
+    made = {
+        "date": date.today().isoformat(),
+        "processor": device_model(torch.device("cpu")),
+    }
     later = {name: when for name, when in figures.get("later", {}).items() if name in cost}
     for name in STRATEGIES:
         if name not in cost:
@@ -132,7 +137,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--keep", action="store_true", help="Time only those that have no time.")
+    parser.add_argument(
+        "--keep", action="store_true", help="Time only those that have no time."
+    )
     keeps = parser.parse_args().keep
     before = json.loads(FIGURES.read_text(encoding="utf-8")) if keeps else {"ms_a_step": {}}
     figures = timed(before)

@@ -46,7 +46,10 @@ def attack(name: str) -> Callable[[Attack], Attack]:
 
 def environment(folder: Path) -> dict[str, str]:
     """That of every command: its own data folder, none of our threads."""
-    return os.environ | {"SURROGATE_NAS_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+    return os.environ | {
+        "SURROGATE_NAS_HOME": str(folder / "home"),
+        "PYTHONPATH": str(ROOT),
+    }
 
 
 def given(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -81,7 +84,9 @@ def refused(folder: Path, *arguments: object) -> str:
     """What a command says that must be refused."""
     made = given(folder, *arguments)
     if made.returncode != 2:
-        raise Succeeded(f"exit code {made.returncode}: snas {' '.join(map(str, arguments))}")
+        raise Succeeded(
+            f"exit code {made.returncode}: snas {' '.join(map(str, arguments))}"
+        )
     return said(made)
 
 
@@ -146,7 +151,11 @@ def edited(folder: Path) -> str:
 def relative(folder: Path) -> str:
     shutil.copy(ROOT / "tests" / "tiny_task.py", folder / "tiny.py")
     given(folder, "new", "loss", "Mine")
-    names = ("live:tiny.py:TINY", "live:./tiny.py:TINY", "live:tiny.py:TINY?loss=mine.py:Mine")
+    names = (
+        "live:tiny.py:TINY",
+        "live:./tiny.py:TINY",
+        "live:tiny.py:TINY?loss=mine.py:Mine",
+    )
     found = []
     for name in names:
         made = given(
@@ -251,7 +260,9 @@ def killed(folder: Path) -> str:
         "out",
     ]
     with open(folder / "said", "wb") as file:
-        process = subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=file)
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment(folder), stderr=file
+        )
         while not (folder / "asked").exists():
             time.sleep(0.05)
         process.kill()
@@ -287,10 +298,21 @@ def imported(folder: Path, shift: float, further: str) -> None:
         " 2), 'c': (1, 2)})\n"
     )
     cells = [(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)]
-    rows = [f"{a},{b},{c},{10 * a + b + c + shift}{',5' if further else ''}" for a, b, c in cells]
+    rows = [
+        f"{a},{b},{c},{10 * a + b + c + shift}{',5' if further else ''}"
+        for a, b, c in cells
+    ]
     (folder / "own.csv").write_text("\n".join([f"a,b,c,valid_error{further}", *rows]))
     made = given(
-        folder, "data", "import", "csv", "own.csv", "--name", "own", "--space", "space.py:SPACE"
+        folder,
+        "data",
+        "import",
+        "csv",
+        "own.csv",
+        "--name",
+        "own",
+        "--space",
+        "space.py:SPACE",
     )
     if made.returncode:
         raise RuntimeError(made.stderr)
@@ -331,7 +353,9 @@ def table_replaced(shift: float, further: str, *options: str) -> Attack:
             raise Succeeded(f"the results cannot be read: {said(reported)}")
         again = given(folder, "compare", "own", *few)
         if again.returncode != (2 if shift else 0):
-            raise Succeeded(f"the folder goes on with exit code {again.returncode}: {said(again)}")
+            raise Succeeded(
+                f"the folder goes on with exit code {again.returncode}: {said(again)}"
+            )
         return said(again if shift else reported)
 
     return attacked
@@ -377,7 +401,11 @@ def beside(folder: Path) -> str:
             before = given(file.parent, *search, "--budget", 2)
             configured(folder / kind, code, scale=2)
             again = given(file.parent, *search, "--budget", 4)
-            if before.returncode or again.returncode != 2 or "never mixed" not in said(again):
+            if (
+                before.returncode
+                or again.returncode != 2
+                or "never mixed" not in said(again)
+            ):
                 raise Succeeded(f"{kind}, {name}: {said(before)}, then {said(again)}")
     return f"{len(CONFIGURATIONS)} kinds are noticed, of Computed and of Training: {said(again)}"
 

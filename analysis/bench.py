@@ -57,7 +57,9 @@ HEAVY = (
 
 @app.callback()
 def frame(
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document at the end."),
+    as_json: bool = typer.Option(
+        False, "--json", help="Print one JSON document at the end."
+    ),
 ) -> None:
     """What things cost, measured again."""
     global AS_JSON
@@ -87,7 +89,8 @@ def measurement(made: Callable[..., Figures]) -> Callable[..., None]:
             }
             print(
                 json.dumps(
-                    {**about, "load": [began, os.getloadavg()[0]], "figures": figures}, indent=1
+                    {**about, "load": [began, os.getloadavg()[0]], "figures": figures},
+                    indent=1,
                 )
             )
 
@@ -103,7 +106,9 @@ def processor_name() -> str:
     return device_model(torch.device("cpu"))
 
 
-def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+def seconds(
+    work: Callable[[], object], clock: Callable[[], float] = time.process_time
+) -> float:
     """The seconds that some work takes by a clock."""
     before = clock()
     work()
@@ -113,7 +118,9 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.proces
 def command_seconds(*words: str, **surroundings: str) -> float:
     """A processor's seconds of a command and of all that it starts."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(words, check=True, capture_output=True, env={**os.environ, **surroundings})
+    subprocess.run(
+        words, check=True, capture_output=True, env={**os.environ, **surroundings}
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -132,7 +139,8 @@ def start(repeats: int = 5) -> Figures:
         "snas benchmarks --json": (*SNAS, "benchmarks", "--json"),
     }
     spent = [
-        {name: command_seconds(*words) for name, words in cases.items()} for _ in range(repeats)
+        {name: command_seconds(*words) for name, words in cases.items()}
+        for _ in range(repeats)
     ]
     for name in cases:
         yield name, statistics.median(one[name] for one in spent), "s"
@@ -153,11 +161,14 @@ def query(repeats: int = 5000) -> Figures:
     official = create(str(nb201.records_folder()), "tss", fast_mode=True, verbose=False)
     for record in records:
         told = [
-            official.get_more_info(record, "cifar10-valid", hp="12", is_random=s)["valid-accuracy"]
+            official.get_more_info(record, "cifar10-valid", hp="12", is_random=s)[
+                "valid-accuracy"
+            ]
             for s in (111, 777)
         ]
         assert (
-            abs(100 - np.mean(told) - bench.query(cells[record], "valid_error", epochs=12)) < 1e-6
+            abs(100 - np.mean(told) - bench.query(cells[record], "valid_error", epochs=12))
+            < 1e-6
         )
     cases: dict[str, Callable[[int], object]] = {
         "query of one cell": lambda i: bench.query(cells[i], "valid_error", epochs=12),
@@ -172,7 +183,9 @@ def query(repeats: int = 5000) -> Figures:
     spent: dict[str, list[float]] = {name: [] for name in cases}
     for i in range(repeats):
         for name, work in cases.items():
-            spent[name].append(seconds(lambda w=work, r=records[i % 3]: w(r), time.perf_counter))  # type: ignore[misc]
+            spent[name].append(
+                seconds(lambda w=work, r=records[i % 3]: w(r), time.perf_counter)
+            )  # type: ignore[misc]
     medians = {name: 1e6 * statistics.median(found) for name, found in spent.items()}
     yield from ((name, median, "µs") for name, median in medians.items())
     ours = medians["query of one cell"]
@@ -195,7 +208,9 @@ def loop(
     else:
         named = space_named(space)
         bench = sn.Computed(
-            named, {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)}, cheap=True
+            named,
+            {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)},
+            cheap=True,
         )
         objective = sn.Objective("valid_error + 0.02*params", bench)
     objective.fingerprint  # noqa: B018 - the survey of the space is drawn once a process
@@ -208,7 +223,9 @@ def loop(
                 with TemporaryDirectory() as folder:
                     place = Path(folder) / "out" if stored else None
                     rounds.append(
-                        seconds(partial(experiment.execute, folder=place), time.perf_counter)
+                        seconds(
+                            partial(experiment.execute, folder=place), time.perf_counter
+                        )
                     )
             yield (
                 f"{strategy}, {n:,} cells, {'stored' if stored else 'in memory'}",
@@ -241,7 +258,9 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
             spent = []
             with one_thread(), sn.AskTell(objective, strategy, seed=1) as by_hand:
                 while len(by_hand.trials) < n:
-                    spent.append(seconds(lambda: [by_hand.tell(cell) for cell in by_hand.ask()]))
+                    spent.append(
+                        seconds(lambda: [by_hand.tell(cell) for cell in by_hand.ask()])
+                    )
         for low, high in ((10, 150), (150, 500), (500, 1000), (1000, 2000)):
             if len(spent) > low:
                 yield (
@@ -278,7 +297,10 @@ print(1e3 * (opened - started), 1e3 * (queried - opened), resource.getrusage(res
         rows = []
         for _ in range(4):  # the first may assemble the table
             made = subprocess.run(
-                [sys.executable, "-c", code, name], capture_output=True, text=True, check=True
+                [sys.executable, "-c", code, name],
+                capture_output=True,
+                text=True,
+                check=True,
             )
             rows.append([float(number) for number in made.stdout.split()])
         opened, queried, memory = min(rows[1:])
@@ -293,7 +315,8 @@ def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
     import torch.nn.functional as F
 
     (inputs, targets), valid = (
-        [torch.from_numpy(part) for part in task.data[split]] for split in ("train", "valid")
+        [torch.from_numpy(part) for part in task.data[split]]
+        for split in ("train", "valid")
     )
     network = sn.nb201().build(cell, task.network(), seed=seed)
     plan = task.schedule
@@ -335,12 +358,15 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
     torch.set_num_threads(1)
     space = sn.nb201()
     drawn = [
-        space[int(i)] for i in np.random.default_rng(seed).choice(len(space), cells, replace=False)
+        space[int(i)]
+        for i in np.random.default_rng(seed).choice(len(space), cells, replace=False)
     ]
     for task in TASKS.values():
         if task.is_here() and not task.name.startswith("cifar"):
             train(drawn[:1], task, epochs=1)
-            spent = [seconds(lambda c=cell, t=task: train([c], t, seed=seed)) for cell in drawn]  # type: ignore[misc]
+            spent = [
+                seconds(lambda c=cell, t=task: train([c], t, seed=seed)) for cell in drawn
+            ]  # type: ignore[misc]
             yield (
                 f"{task.name}: a cell, {task.schedule.epochs} epochs",
                 statistics.median(spent),
@@ -377,7 +403,11 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
         made = subprocess.run(
             [sys.executable, "-c", code, name], check=True, capture_output=True, text=True
         )
-        yield f"{name}: memory of a training after one of one epoch", float(made.stdout), "MB"
+        yield (
+            f"{name}: memory of a training after one of one epoch",
+            float(made.stdout),
+            "MB",
+        )
 
 
 @measurement

@@ -99,7 +99,9 @@ def main() -> None:
     ours, theirs = np.swapaxes(taken, 0, 1)
     logs = np.log(theirs / ours)
     half = _STUDENT * logs.std(axis=0, ddof=1) / len(logs) ** 0.5
-    for what, mean, around in zip(("processor", "wall"), logs.mean(axis=0), half, strict=True):
+    for what, mean, around in zip(
+        ("processor", "wall"), logs.mean(axis=0), half, strict=True
+    ):
         low, middle, high = np.exp([mean - around, mean, mean + around])
         print(f"{what} time of a user's: {middle:.3f} [{low:.3f}, {high:.3f}] times ours")
 

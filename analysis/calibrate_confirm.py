@@ -89,7 +89,9 @@ class Row(NamedTuple):
         ahead = "" if self.ahead is None else f"{100 * self.ahead / self.cases:.1f}"
         shape = f"{self.cells}x{self.seeds}"
         shown = f"{100 * share:.1f} ± {error:.1f}"
-        return f"| {self.what} | {self.setting} | {shape} | {self.cases} | {shown} | {ahead} |"
+        return (
+            f"| {self.what} | {self.setting} | {shape} | {self.cases} | {shown} | {ahead} |"
+        )
 
 
 def judged(
@@ -110,7 +112,9 @@ def judged(
         better += decide_few(values, "0", paired=True).sign > 0
         del values["0"]
         ahead += k > 1 and decide_few(values, paired=True).sign > 0
-    return Row(what, setting, k, n, cases, better, None if what == "power" or k == 1 else ahead)
+    return Row(
+        what, setting, k, n, cases, better, None if what == "power" or k == 1 else ahead
+    )
 
 
 @cache
@@ -192,7 +196,9 @@ def unlike(name: str) -> Draw:
 
     def draw(rng: np.random.Generator, k: int, n: int) -> Values:
         about = groups(name)
-        return np.stack([rng.choice(about[i], n) for i in rng.integers(len(about), size=k + 1)])
+        return np.stack(
+            [rng.choice(about[i], n) for i in rng.integers(len(about), size=k + 1)]
+        )
 
     return draw
 
@@ -358,7 +364,9 @@ KINDS: dict[str, Callable[[int, int], Iterator[Row]]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for, and print a line a setting."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--what", nargs="+", choices=[*KINDS, "pairs"], default=[*KINDS, "pairs"])
+    parser.add_argument(
+        "--what", nargs="+", choices=[*KINDS, "pairs"], default=[*KINDS, "pairs"]
+    )
     parser.add_argument("--cases", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
@@ -373,13 +381,17 @@ def main(arguments: list[str] | None = None) -> int:
 def _print(what: list[str], cases: int, seed: int) -> None:
     kinds = [kind for kind in KINDS if kind in what]
     if kinds:
-        _line("| what | setting | cells x seeds | cases | better, % | than the runner-up, % |")
+        _line(
+            "| what | setting | cells x seeds | cases | better, % | than the runner-up, % |"
+        )
         _line("|---|---|---|---|---|---|")
     for kind in kinds:
         for row in KINDS[kind](cases, seed):
             _line(str(row))
     if "pairs" in what:
-        _line("\n| benchmark | cells | seeds | share of the seed's number |\n|---|---|---|---|")
+        _line(
+            "\n| benchmark | cells | seeds | share of the seed's number |\n|---|---|---|---|"
+        )
         for line in pairs():
             _line(line)
 

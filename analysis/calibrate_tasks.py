@@ -101,7 +101,8 @@ def row_of(
     def column(name: str, seed: int) -> np.ndarray:
         values = [entries[Job(cell, seed)][name] for cell in cells]
         return np.array(
-            [value[-1] if isinstance(value, list) else value for value in values], dtype=np.float64
+            [value[-1] if isinstance(value, list) else value for value in values],
+            dtype=np.float64,
         )
 
     test, valid, losses = (
@@ -114,7 +115,9 @@ def row_of(
     test = test[:, sound]
     valid = valid[:, sound]
     seeds = agreement(*test)
-    within = float(np.mean([agreement(one, two).tau for one, two in zip(valid, test, strict=True)]))
+    within = float(
+        np.mean([agreement(one, two).tau for one, two in zip(valid, test, strict=True)])
+    )
     of_seeds, of_run = (float(np.sin(np.pi / 2 * tau)) for tau in (seeds.tau, within))
     end, start = (
         float(np.nanmean(values))
@@ -225,7 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--tasks", default="", help="names with commas between, or file.py:TASK; all that are here"
+        "--tasks",
+        default="",
+        help="names with commas between, or file.py:TASK; all that are here",
     )
     parser.add_argument(
         "--lengths", default=",".join(map(str, LENGTHS)), help="runs, in usual runs"
@@ -246,7 +251,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         lengths = [int(text) for text in options.lengths.split(",")]
     except ValueError:
-        parser.error(f"--lengths are whole numbers with commas between, not {options.lengths!r}")
+        parser.error(
+            f"--lengths are whole numbers with commas between, not {options.lengths!r}"
+        )
     if min(lengths) < 1 or options.classes < FEWEST or options.workers < 1:
         parser.error(f"lengths and workers are at least 1, classes at least {FEWEST}")
     names = [name for name in options.tasks.split(",") if name] or list(TASKS)
@@ -257,7 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write(rows, options.out)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
-    order = {name: place for place, name in enumerate(dict.fromkeys(row["task"] for row in rows))}
+    order = {
+        name: place for place, name in enumerate(dict.fromkeys(row["task"] for row in rows))
+    }
     rows.sort(key=lambda row: (order[row["task"]], row["length"]))
     if rows:
         write(rows, options.out)

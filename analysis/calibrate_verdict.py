@@ -91,7 +91,9 @@ class Law:
 def fails(share: float, otherwise: float = 0.0, worst: float = 1.0) -> Law:
     """A share of the runs ends at the worst, the others at a number."""
     mean = share * worst + (1 - share) * otherwise
-    return Law(lambda rng, shape: np.where(rng.random(shape) < share, worst, otherwise), mean)
+    return Law(
+        lambda rng, shape: np.where(rng.random(shape) < share, worst, otherwise), mean
+    )
 
 
 def steady(value: float) -> Law:
@@ -218,8 +220,20 @@ def others() -> Iterator[dict[str, Any]]:
                 yield {"what": "one better", "k": 2, "m": m, "r": r, "shift": shift}
     for spaces in (6, 8, 12):
         for correlation in (0.0, 0.5, 0.8):
-            yield {"what": "spaces", "k": 2, "spaces": spaces, "correlation": correlation, "r": 10}
-            yield {"what": "spaces", "k": 8, "spaces": spaces, "correlation": correlation, "r": 10}
+            yield {
+                "what": "spaces",
+                "k": 2,
+                "spaces": spaces,
+                "correlation": correlation,
+                "r": 10,
+            }
+            yield {
+                "what": "spaces",
+                "k": 8,
+                "spaces": spaces,
+                "correlation": correlation,
+                "r": 10,
+            }
 
 
 _COUNTED = ("false", "alike", "right", "speed")
@@ -227,7 +241,9 @@ _COUNTED = ("false", "alike", "right", "speed")
 
 def told(setting: dict[str, Any], repeats: int, seed: int) -> dict[str, float]:
     """Shares of studies with each statement, and of those with a claim that is false."""
-    rng = np.random.default_rng([seed, repeats, *json.dumps(setting, sort_keys=True).encode()])
+    rng = np.random.default_rng(
+        [seed, repeats, *json.dumps(setting, sort_keys=True).encode()]
+    )
     counts: Counter[str] = Counter()
     for _ in range(repeats):
         values, spaces, laws = drawn(setting, rng)
@@ -253,7 +269,9 @@ def told(setting: dict[str, Any], repeats: int, seed: int) -> dict[str, float]:
             is_false |= rival.alike and abs(lead.mean - rival_law.mean) >= MARGIN
         if elsewhere is not None:
             other_lead = laws[int(elsewhere.leader)]
-            is_false |= any(better(other_lead, laws[int(r.name)]) <= 0 for r in elsewhere.worse)
+            is_false |= any(
+                better(other_lead, laws[int(r.name)]) <= 0 for r in elsewhere.worse
+            )
         counts["false"] += is_false
         counts["speed"] += bool(speed.worse)
         counts["right"] += end.decided and end.leader == "0"
@@ -276,7 +294,9 @@ def drawn(
         own = rng.normal(size=(k, setting["spaces"], 1))
         each = rng.normal(size=(k, len(spaces), 1))
         share = setting["correlation"]
-        effect = np.sqrt(share) * own[:, [int(s) for s in spaces]] + np.sqrt(1 - share) * each
+        effect = (
+            np.sqrt(share) * own[:, [int(s) for s in spaces]] + np.sqrt(1 - share) * each
+        )
         return effect + rng.normal(size=(k, len(spaces), r)), spaces, [_ALIKE] * k
     m = setting["m"]
     spaces = [str(problem // 2) for problem in range(m)]
@@ -316,7 +336,9 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
                 wrong = 0
                 for _ in range(repeats):
                     dealt = rng.permutation(regrets)[: k * r].reshape(k, 1, r)
-                    wrong += bool(decide({str(i): list(of) for i, of in enumerate(dealt)}).worse)
+                    wrong += bool(
+                        decide({str(i): list(of) for i, of in enumerate(dealt)}).worse
+                    )
                 yield {
                     "what": "real",
                     "strategy": strategy,
@@ -325,7 +347,9 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
                     "wrong": wrong / repeats,
                 }
     for one, other in itertools.combinations(found.strategies, 2):
-        pair = {name: np.asarray(found.regrets(name), dtype=np.float64) for name in (one, other)}
+        pair = {
+            name: np.asarray(found.regrets(name), dtype=np.float64) for name in (one, other)
+        }
         better = min(pair, key=lambda name: float(pair[name].mean()))
         for r in (5, 10, 20, 40):
             rng = np.random.default_rng([repeats, r])
@@ -352,7 +376,9 @@ def main() -> None:
     parser.add_argument("--what", choices=[*PARTS], help="only these settings")
     parser.add_argument("--k", type=int, help="only settings of so many strategies")
     parser.add_argument(
-        "--runs", type=Path, help="a folder of snas compare with many runs of its strategies"
+        "--runs",
+        type=Path,
+        help="a folder of snas compare with many runs of its strategies",
     )
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -376,7 +402,9 @@ def main() -> None:
     if given.runs is not None:
         lines += list(real(given.runs, given.repeats))
     lines = [
-        line for line in lines if asked.items() <= line.items() or line["what"].startswith("real")
+        line
+        for line in lines
+        if asked.items() <= line.items() or line["what"].startswith("real")
     ]
     print("\n".join(tables_of(lines)))
     for line in lines:
@@ -384,21 +412,31 @@ def main() -> None:
             print(json.dumps(line))
 
 
-PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"claims": claims, "others": others}
+PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
+    "claims": claims,
+    "others": others,
+}
 
 
 def tables_of(lines: list[dict[str, Any]]) -> Iterator[str]:
     """Studies with a false claim, and the power of claims that are true, in %."""
     heads = [f"{m} × {r}" for m, r in SIZES]
     for title, key, wanted in (
-        ("any false claim", "false", ("not lower", "far out", "same", "beyond", "lower", "alike")),
+        (
+            "any false claim",
+            "false",
+            ("not lower", "far out", "same", "beyond", "lower", "alike"),
+        ),
         ("decided for the better", "right", ("lower",)),
         ("practically the same", "alike", ("alike",)),
     ):
         yield f"| {title} | " + " | ".join(heads) + " |\n|---|" + "---|" * len(heads)
         rows: dict[str, dict[tuple[int, int], str]] = {}
         for line in lines:
-            if line.get("group", line["what"]) in wanted and line["what"] in ("same", "shape"):
+            if line.get("group", line["what"]) in wanted and line["what"] in (
+                "same",
+                "shape",
+            ):
                 name = line.get("shape") or f"{line['k']} identical, {line['data']}"
                 rows.setdefault(name, {})[line["m"], line["r"]] = f"{100 * line[key]:.1f}"
         for name, row in rows.items():

@@ -29,7 +29,9 @@ def entry(name: str) -> dict[str, object]:
     path = table_path(name)
     table = SOURCES.find(source_of(name) or "").read(name)
     # single seeds are not told, and take long to write
-    table.columns = {key: values for key, values in table.columns.items() if key.seed == "mean"}
+    table.columns = {
+        key: values for key, values in table.columns.items() if key.seed == "mean"
+    }
     write_table(table, path)
     held = TableBenchmark(path).describe()
     path.unlink()
@@ -55,7 +57,8 @@ def main() -> None:
                 found[benchmark] = entry(benchmark)
                 print(benchmark, file=sys.stderr, flush=True)
     place.write_text(
-        json.dumps(found, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"') + "\n"
+        json.dumps(found, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"')
+        + "\n"
     )
 
 

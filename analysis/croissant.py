@@ -58,7 +58,10 @@ LIMITS = {
         "Latency was measured on one processor for 500 cells and is predicted for the others.",
         "500 of 5,044 classes have three seeds, the others one.",
     ],
-    "proxies-nb201": [SMALL, "One seed and one batch: how far a score scatters is not known."],
+    "proxies-nb201": [
+        SMALL,
+        "One seed and one batch: how far a score scatters is not known.",
+    ],
     "losses": [
         SMALL,
         "Learning rates are those of the usual loss; no other loss was tuned.",
@@ -260,7 +263,9 @@ def _file(path: Path, folder: Path) -> dict[str, str]:
         "name": path.name,
         "contentUrl": place,
         "contentSize": f"{len(content)} B",
-        "encodingFormat": "application/x-hdf5" if path.suffix == ".h5" else "application/json",
+        "encodingFormat": "application/x-hdf5"
+        if path.suffix == ".h5"
+        else "application/json",
         "sha256": hashlib.sha256(content).hexdigest(),
     }
 
@@ -297,7 +302,10 @@ def _columns(opened: Iterable[_Opened]) -> list[dict[str, Any]]:
         for name, metric in one.table.metrics.items():
             stem, _, loss = name.partition("@") if one.losses else (name, "", "")
             said = metric.describe()
-            alike = (stem, *(said[field] for field in ("unit", "direction", "kind", "split")))
+            alike = (
+                stem,
+                *(said[field] for field in ("unit", "direction", "kind", "split")),
+            )
             about = said["description"].removesuffix(f", which trained {loss}")
             of_row.setdefault(alike, []).append((loss, about, keys[name]))
     rows = []
@@ -307,11 +315,15 @@ def _columns(opened: Iterable[_Opened]) -> list[dict[str, Any]]:
         about = descriptions[0]
         rows.append(
             {
-                **dict(zip(("metric", "unit", "better", "kind", "split"), alike, strict=True)),
+                **dict(
+                    zip(("metric", "unit", "better", "kind", "split"), alike, strict=True)
+                ),
                 "losses": ", ".join(filter(None, dict.fromkeys(losses))),
                 "epochs": _listed(key.epochs for key in every),
                 "seeds": _listed(key.seed for key in every if key.seed != "mean"),
-                "description": about if len({*descriptions}) == 1 else re.sub(r"\d+", "N", about),
+                "description": about
+                if len({*descriptions}) == 1
+                else re.sub(r"\d+", "N", about),
             }
         )
     return rows

@@ -51,7 +51,10 @@ def sources() -> str:
         models = [SOURCES.find(name).predicting(benchmark) for benchmark in entry.predicts]
         held = [catalogue[benchmark] for benchmark in entry.names]
         held += [
-            {"cells": space_named(one.space).size, "metrics": [m.describe() for m in one.metrics]}
+            {
+                "cells": space_named(one.space).size,
+                "metrics": [m.describe() for m in one.metrics],
+            }
             for one in models
         ]
         own = entry.licence.removesuffix(f" ({''.join(entry.package[:1])})")
@@ -94,7 +97,10 @@ def losses() -> str:
     cards: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((DATA / "losses").glob("*.json")):
         card = json.loads(path.read_text(encoding="utf-8"))
-        what = path.stem.removeprefix(card["task"]).removeprefix("-").replace("x", "×") or USUAL
+        what = (
+            path.stem.removeprefix(card["task"]).removeprefix("-").replace("x", "×")
+            or USUAL
+        )
         cards.setdefault(card["task"], []).append({**card, "what": what})
     rows = []
     total = 0
@@ -108,7 +114,9 @@ def losses() -> str:
                 f"`{task}`",
                 "the run" if "kept" in trained[0] else "25 November 2026",
                 ", ".join(card["what"] for card in own),
-                ", ".join(dict.fromkeys(f"`{loss}`" for card in own for loss in card["losses"])),
+                ", ".join(
+                    dict.fromkeys(f"`{loss}`" for card in own for loss in card["losses"])
+                ),
                 f"{max(card['cells'] for card in own):,}",
                 str(max(sum(map(bool, loss["classes"].values())) for loss in trained)),
                 f"{trainings:,}",
@@ -139,7 +147,9 @@ def _counted(cells: int) -> str:
 
 def _shortened(names: tuple[str, ...]) -> str:
     shown = [f"`{name}`" for name in names]
-    return ", ".join(shown) if len(shown) < 4 else f"{shown[0]} … {shown[-1]} ({len(shown)})"
+    return (
+        ", ".join(shown) if len(shown) < 4 else f"{shown[0]} … {shown[-1]} ({len(shown)})"
+    )
 
 
 def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
@@ -158,9 +168,9 @@ def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
             epochs.update(metric["epochs"][-1:])
     groups: dict[str, list[str]] = {}
     for name, found in splits.items():
-        groups.setdefault(", ".join(split for split in _SPLITS if split in found), []).append(
-            f"`{name}`"
-        )
+        groups.setdefault(
+            ", ".join(split for split in _SPLITS if split in found), []
+        ).append(f"`{name}`")
     texts = (
         f"{', '.join(names)} ({group})" if group else ", ".join(names)
         for group, names in groups.items()
@@ -174,7 +184,8 @@ def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
 def _way(name: str) -> str:
     package = declared(name).package
     size = (
-        sum(file["bytes"] for part in repositories(name) for file in part["files"].values()) / 1e6
+        sum(file["bytes"] for part in repositories(name) for file in part["files"].values())
+        / 1e6
     )
     installed = f"installed: `{package[0]}`" if package else ""
     fetched = f"`snas data fetch {name}` ({size:.0f} MB)" if size else ""

@@ -76,7 +76,9 @@ def run(*words: object, cwd: Path, **environment: str) -> str:
 def found(version: str) -> Path | None:
     """A Python of a version on this machine."""
     named = shutil.which(f"python{version}")
-    held = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python{version}"))
+    held = sorted(
+        Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python{version}")
+    )
     for candidate in ([Path(named)] if named else []) + held:
         answers = subprocess.run(
             [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
@@ -192,13 +194,16 @@ def main() -> None:
     last = max(version for version, python in pythons.items() if python)
     for version, python in pythons.items():
         print(
-            f"Python {version}: {'not on this machine' if python is None else python}", flush=True
+            f"Python {version}: {'not on this machine' if python is None else python}",
+            flush=True,
         )
         for package in [wheel, sdist] if version == last else [wheel]:
             if python is not None:
                 with TemporaryDirectory() as folder:
                     tried(python, package, Path(folder))
-    print("Not tried: extras. On Linux torch of the usual index is a build of 3 GB for CUDA.")
+    print(
+        "Not tried: extras. On Linux torch of the usual index is a build of 3 GB for CUDA."
+    )
 
 
 if __name__ == "__main__":

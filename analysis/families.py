@@ -18,7 +18,13 @@ from scipy import stats
 TOP = Path(__file__).parents[1]
 ARCHIVE = TOP / "data" / "archives" / "families.zip"
 LEADER = "bo"
-HEADS = ("problem", "`bo`", "closest rival", "its mean regret", "`bo` less rival, by paired runs")
+HEADS = (
+    "problem",
+    "`bo`",
+    "closest rival",
+    "its mean regret",
+    "`bo` less rival, by paired runs",
+)
 
 
 def regrets(archive: zipfile.ZipFile, problem: str) -> dict[str, list[float]]:
@@ -51,7 +57,9 @@ def mean(values: list[float]) -> str:
     reach = stats.t.ppf(0.975, len(values) - 1) * error
     middle = np.mean(values)
     low, high = middle - reach, middle + reach
-    texts = (f"{number + 0:.2f}".replace("-", "−") for number in np.round((middle, low, high), 2))
+    texts = (
+        f"{number + 0:.2f}".replace("-", "−") for number in np.round((middle, low, high), 2)
+    )
     return "{} [{}, {}]".format(*(text.replace("0.", ".", 1) for text in texts))
 
 
@@ -61,7 +69,9 @@ def table() -> str:
     with zipfile.ZipFile(ARCHIVE) as archive:
         for problem in json.loads(archive.read("plan.json"))["problems"]:
             found = regrets(archive, problem)
-            rival = min((name for name in found if name != LEADER), key=lambda n: np.mean(found[n]))
+            rival = min(
+                (name for name in found if name != LEADER), key=lambda n: np.mean(found[n])
+            )
             paired = np.subtract(found[LEADER], found[rival]).tolist()
             cells = (mean(found[LEADER]), f"`{rival}`", mean(found[rival]), mean(paired))
             lines.append((problem, *cells))

@@ -66,7 +66,7 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
     return bytes(content)
 
 
-def cells(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as all fuzzers
+def cells(rng: np.random.Generator, folder: Path) -> None:
     """A cell's string with letters changed, or any text."""
     space = (nb201(), SPACE)[rng.integers(2)]
     text = list(str(space[int(rng.integers(len(space)))]))
@@ -76,7 +76,9 @@ def cells(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as 
         )
     written = "".join(text)
     cell = space.parse(written)
-    assert space[cell.index] == cell and "".join(str(cell).split()) == "".join(written.split())
+    assert space[cell.index] == cell and "".join(str(cell).split()) == "".join(
+        written.split()
+    )
 
 
 def rows(rng: np.random.Generator, folder: Path) -> None:
@@ -93,12 +95,16 @@ def rows(rng: np.random.Generator, folder: Path) -> None:
         "x" * 300,
     ]
     row = "".join(rng.choice(letters, size=rng.integers(1, 7)))
-    header = str(rng.choice(["cell,valid_error", "cell,a_loss[3] (nats)", "valid_error,cell", row]))
+    header = str(
+        rng.choice(["cell,valid_error", "cell,a_loss[3] (nats)", "valid_error,cell", row])
+    )
     path = folder / "rows.csv"
     path.write_bytes(f'{header}\n"{SPACE[9]}",{row}\n'.encode())
     table = spreadsheet.read(path, "mine", frozenset(), SPACE)
     (values,) = table.columns.values()
-    said = next((line for line in row.replace('"', "").splitlines() if line.strip()), "").strip()
+    said = next(
+        (line for line in row.replace('"', "").splitlines() if line.strip()), ""
+    ).strip()
     assert np.isnan(values[np.arange(64) != 9]).all()
     assert (np.isnan(values[9]) and said.lower() in ("", "nan")) or values[9] == float(said)
 
@@ -107,10 +113,19 @@ def rows(rng: np.random.Generator, folder: Path) -> None:
 def table(compressed: bool) -> tuple[Table, bytes]:
     """A small table and its file."""
     made = Table(
-        "small", SPACE.definition, "A title", "a source", "MIT", "a paper", "valid_error", Network()
+        "small",
+        SPACE.definition,
+        "A title",
+        "a source",
+        "MIT",
+        "a paper",
+        "valid_error",
+        Network(),
     )
     rng = np.random.default_rng(0)
-    valid = Metric("valid_error", "%", "search", "error", description="é", source="one file")
+    valid = Metric(
+        "valid_error", "%", "search", "error", description="é", source="one file"
+    )
     made.add(valid, 12, rng.random(64), 3, {1: rng.random(64), 2: rng.random(64)})
     made.add(Metric("latency@thing", "ms", "search", "cost"), None, rng.random(64))
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +189,7 @@ def models(rng: np.random.Generator, folder: Path) -> None:
     assert (load(path).model.predict(nb201()[60:70]).mean == wanted).all()
 
 
-def expressions(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as all fuzzers
+def expressions(rng: np.random.Generator, folder: Path) -> None:
     """Objectives put together of right and wrong pieces; what is read reads again as what was
     printed.
     """
@@ -213,25 +228,35 @@ def expressions(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001
         "valid_error, params",
         "valid_error subject to params <= 9",
     ]
-    text = str(rng.choice([*begun, ""])) + " ".join(rng.choice(pieces, size=rng.integers(0, 7)))
+    text = str(rng.choice([*begun, ""])) + " ".join(
+        rng.choice(pieces, size=rng.integers(0, 7))
+    )
     parts = parse_several(text)
     limits = " and ".join(str(limit) for part in parts for limit in part.constraints)
     sums = ", ".join(str(replace(part, constraints=())) for part in parts)
     again = parse_several(sums, limits or None)
     assert [part.terms for part in again] == [part.terms for part in parts]
-    assert again[0].constraints == tuple(limit for part in parts for limit in part.constraints)
+    assert again[0].constraints == tuple(
+        limit for part in parts for limit in part.constraints
+    )
 
 
 @lru_cache(maxsize=1)
 def finished() -> tuple[Path, bytes, list[Trial]]:
     """The folder of a finished comparison, its one run's file and that run's trials."""
     folder = Path(tempfile.mkdtemp())
-    bench = Computed(SPACE, {"valid_error": lambda cell: 20.0 + sum(cell.choices)}, cheap=True)
+    bench = Computed(
+        SPACE, {"valid_error": lambda cell: 20.0 + sum(cell.choices)}, cheap=True
+    )
     made = compare(bench, ["evolution"], "valid_error", runs=1, budget=20, folder=folder)
-    return folder, (folder / "runs" / "evolution-0.jsonl").read_bytes(), list(made.runs[0].trials)
+    return (
+        folder,
+        (folder / "runs" / "evolution-0.jsonl").read_bytes(),
+        list(made.runs[0].trials),
+    )
 
 
-def runs(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as all fuzzers
+def runs(rng: np.random.Generator, folder: Path) -> None:
     """A damaged file of a finished run; or two of its lines exchanged, one dropped, one twice."""
     home, whole, trials = finished()
     lines = whole.splitlines(keepends=True)
@@ -293,12 +318,16 @@ def run(name: str, seed: int, cases: int) -> Counter[str]:
     case = 0
     while case < cases:
         ours, theirs = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.Process(target=work, args=(name, seed, case, cases, theirs))
+        process = multiprocessing.Process(
+            target=work, args=(name, seed, case, cases, theirs)
+        )
         process.start()
         theirs.close()
         try:
             while case < cases:
-                said = ours.recv() if ours.poll(SECONDS) else f"no answer within {SECONDS} s"
+                said = (
+                    ours.recv() if ours.poll(SECONDS) else f"no answer within {SECONDS} s"
+                )
                 found[said if said in ("answered", "refused") else "wrong"] += 1
                 if said not in ("answered", "refused"):
                     print(f"{name}, seed [{seed}, {case}]: {said}")
@@ -309,7 +338,9 @@ def run(name: str, seed: int, cases: int) -> Counter[str]:
                 print(f"{name}: {dict(found)}, peak {ours.recv():.0f} MB")
         except EOFError:
             process.join()
-            print(f"{name}, seed [{seed}, {case}]: the process ended with {process.exitcode}")
+            print(
+                f"{name}, seed [{seed}, {case}]: the process ended with {process.exitcode}"
+            )
             found["wrong"] += 1
             case += 1
         process.kill()

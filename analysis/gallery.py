@@ -71,7 +71,9 @@ def walked(run: Run, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     return asked, asked[leader], (choices != choices[before]).sum(axis=1)
 
 
-def row(name: str, walks: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> tuple[str, ...]:
+def row(
+    name: str, walks: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> tuple[str, ...]:
     """A strategy's line of the table, over its runs."""
     late = [(asked[FIRST:], away[FIRST:]) for asked, _, away in walks]
     near = np.mean([(away <= 1).mean() for _, away in late])
@@ -121,7 +123,9 @@ def main() -> None:
         print(*rows[-1], sep=" | ", flush=True)
     figure.supxlabel("cells asked before", fontsize=10)
     figure.supylabel("share of the space that is better", fontsize=10)
-    figure.colorbar(dots, ax=panels, label="edges that differ from the best so far", shrink=0.6)
+    figure.colorbar(
+        dots, ax=panels, label="edges that differ from the best so far", shrink=0.6
+    )
     figure.savefig(PICTURE, dpi=80)
     heads = (
         "strategy",

@@ -119,7 +119,9 @@ def rows(before: dict[str, dict[str, str]]) -> list[dict[str, str]]:
             "library": name,
             "version": held[name].version if name in held else before[name]["version"],
             "licence": licence_of(held[name]) if name in held else before[name]["licence"],
-            "brought by": " ".join(extra for extra, names in brought.items() if name in names),
+            "brought by": " ".join(
+                extra for extra, names in brought.items() if name in names
+            ),
             "named by": " ".join(extra for extra, names in named.items() if name in names),
             "note": NOTES.get(name, ""),
         }

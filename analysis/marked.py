@@ -40,4 +40,8 @@ def held(file: Path, name: str) -> str:
         file: The Markdown file.
         name: The script's.
     """
-    return file.read_text(encoding="utf-8").partition(_BEGIN.format(name))[2].partition(_END)[0]
+    return (
+        file.read_text(encoding="utf-8")
+        .partition(_BEGIN.format(name))[2]
+        .partition(_END)[0]
+    )

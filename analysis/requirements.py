@@ -14,7 +14,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BASE = "base"
-OF_USERS = [extra for extra in PROJECT["optional-dependencies"] if extra not in ("all", "dev")]
+OF_USERS = [
+    extra for extra in PROJECT["optional-dependencies"] if extra not in ("all", "dev")
+]
 """The extras, without those that only gather others and without what developing needs."""
 
 
@@ -25,8 +27,16 @@ def installed() -> dict[str, Distribution]:
 
 def wanted(extra: str) -> list[Requirement]:
     """What an extra, or the base, asks for by itself on this machine."""
-    listed = PROJECT["dependencies"] if extra == BASE else PROJECT["optional-dependencies"][extra]
-    return [one for one in map(Requirement, listed) if one.marker is None or one.marker.evaluate()]
+    listed = (
+        PROJECT["dependencies"]
+        if extra == BASE
+        else PROJECT["optional-dependencies"][extra]
+    )
+    return [
+        one
+        for one in map(Requirement, listed)
+        if one.marker is None or one.marker.evaluate()
+    ]
 
 
 def direct(extra: str) -> set[str]:
@@ -34,7 +44,9 @@ def direct(extra: str) -> set[str]:
     found: set[str] = set()
     for one in wanted(extra):
         own = canonicalize_name(one.name) == canonicalize_name(PROJECT["name"])
-        found |= set().union(*map(direct, one.extras)) if own else {canonicalize_name(one.name)}
+        found |= (
+            set().union(*map(direct, one.extras)) if own else {canonicalize_name(one.name)}
+        )
     return found
 
 

@@ -25,7 +25,11 @@ Values = NDArray[np.float64]
 
 MARKS = (0.1, 0.2, 0.5, 1.0)
 """Shares of a run; a signal within a factor of 1.5 of one counts for it."""
-TRAIN_LOSS, VALID_LOSS, VALID_MEASURE = SIGNALS = ("train loss", "valid loss", "valid measure")
+TRAIN_LOSS, VALID_LOSS, VALID_MEASURE = SIGNALS = (
+    "train loss",
+    "valid loss",
+    "valid measure",
+)
 """What a search may see of a training."""
 LOSS = "loss"
 """What a metric measures that is a loss, by its name."""
@@ -63,7 +67,9 @@ class Goal:
     def title(self) -> str:
         """The metric as rows show it."""
         return (
-            self.metric.name.replace("error", "accuracy") if self.is_accuracy else self.metric.name
+            self.metric.name.replace("error", "accuracy")
+            if self.is_accuracy
+            else self.metric.name
         )
 
     def shown(self, value: float) -> float:
@@ -129,7 +135,9 @@ def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Value
         metric: What is asked for.
         question: The same, with its epochs.
     """
-    return [metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)]
+    return [
+        metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)
+    ]
 
 
 def final_goal(bench: Benchmark) -> Goal:

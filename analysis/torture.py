@@ -146,7 +146,9 @@ def tabled(folder: Path) -> Any:
 def reproduced(folder: Path) -> Any:
     """Every row of the paper's table without what holds seconds."""
     rows = json.loads((folder / "out" / "rows.json").read_text())["rows"]
-    return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
+    return [
+        {name: value for name, value in row.items() if name != "verdict"} for row in rows
+    ]
 
 
 def measured(folder: Path) -> Any:
@@ -155,13 +157,17 @@ def measured(folder: Path) -> Any:
 
     bench = sn.load(str(folder / "local.h5"))
     return {
-        m.name: np.flatnonzero(np.isfinite(bench.column(m.name))).tolist() for m in bench.metrics
+        m.name: np.flatnonzero(np.isfinite(bench.column(m.name))).tolist()
+        for m in bench.metrics
     }
 
 
 def fetched(folder: Path) -> Any:
     """Every column of the fetched tables."""
-    return {path.name: digests(path) for path in sorted((folder / "home" / "tables").glob("*.h5"))}
+    return {
+        path.name: digests(path)
+        for path in sorted((folder / "home" / "tables").glob("*.h5"))
+    }
 
 
 def trained(folder: Path) -> Any:
@@ -193,8 +199,25 @@ def searching(order: str, engine: str) -> Callable[[Path], list[str]]:
     def command(folder: Path) -> list[str]:
         (folder / "slow.py").write_text(SLOW)
         code = f"import os; os.chdir({str(folder)!r}); {COMMAND[2]}"
-        words = ["search", "slow.py:SLOW", "evolution", "--budget", str(CELLS), "--parallel", "2"]
-        more = ["--in-flight", str(IN_FLIGHT), "--order", order, "--engine", engine, "--out", "out"]
+        words = [
+            "search",
+            "slow.py:SLOW",
+            "evolution",
+            "--budget",
+            str(CELLS),
+            "--parallel",
+            "2",
+        ]
+        more = [
+            "--in-flight",
+            str(IN_FLIGHT),
+            "--order",
+            order,
+            "--engine",
+            engine,
+            "--out",
+            "out",
+        ]
         return [*COMMAND[:2], code, *words, *more]
 
     return command
@@ -238,7 +261,9 @@ SUITE = [
 ]
 MEASURE = ["measure", "--cells", "12", "--task", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY"]
 WORKS = {
-    "compare": Work(lambda folder: [*COMMAND, *COMPARE, "--out", str(folder / "out")], compared),
+    "compare": Work(
+        lambda folder: [*COMMAND, *COMPARE, "--out", str(folder / "out")], compared
+    ),
     "suite": Work(lambda folder: [*COMMAND, *SUITE, "--out", str(folder / "out")], judged),
     "table": Work(
         lambda folder: [
@@ -270,7 +295,9 @@ WORKS = {
         reproduced,
     ),
     "measure": Work(
-        lambda folder: [*COMMAND, *MEASURE, "--out", str(folder / "local.h5")], measured, KINDS[:3]
+        lambda folder: [*COMMAND, *MEASURE, "--out", str(folder / "local.h5")],
+        measured,
+        KINDS[:3],
     ),
     "trainings": Work(searching("clock", "processes"), trained, SLOTS),
     **{
@@ -411,7 +438,9 @@ def torment(
         home: Where data is kept.
         expected: The undisturbed result.
     """
-    process = start(work.command(folder), home, mark := f"{os.getpid()}-{time.monotonic_ns()}")
+    process = start(
+        work.command(folder), home, mark := f"{os.getpid()}-{time.monotonic_ns()}"
+    )
     try:
         process.communicate(timeout=delay)
     except subprocess.TimeoutExpired:
@@ -484,17 +513,25 @@ def suffer(
 
     home = fresh()
     began = time.monotonic()
-    _, errors = (undisturbed := start(work.command(folder), home, "undisturbed")).communicate()
+    _, errors = (
+        undisturbed := start(work.command(folder), home, "undisturbed")
+    ).communicate()
     assert undisturbed.returncode == 0, errors
     duration = time.monotonic() - began
     expected = work.result(folder)
     counts = {
-        kind: Counter(what for k, what in journal.entries if k == kind) for kind in work.kinds
+        kind: Counter(what for k, what in journal.entries if k == kind)
+        for kind in work.kinds
     }
     for kind in work.kinds:
         while counts[kind].total() < kills:
             outcome = torment(
-                work, kind, float(rng.uniform(0.05, 1)) * duration, folder, fresh(), expected
+                work,
+                kind,
+                float(rng.uniform(0.05, 1)) * duration,
+                folder,
+                fresh(),
+                expected,
             )
             if outcome != "missed":
                 journal.append([kind, outcome])

@@ -18,7 +18,9 @@ An **objective** is the only place where λ exists. Errors enter as fractions, l
 unit; every term of R is divided by its median over the space, so that 0.1 means a tenth for a
 median cell.
 
->>> objective = sn.Objective("valid_loss + 0.1*params", bench, subject_to="latency@cpu <= 2")
+>>> objective = sn.Objective(
+...     "valid_loss + 0.1*params", bench, subject_to="latency@cpu <= 2"
+... )
 >>> [term.divisor for term in objective.terms]  # of the loss, and of the parameters
 [1.0, 14786.0]
 
@@ -34,7 +36,8 @@ result; ten lines suffice for a new one.
 ...
 ...     def tell(self, trials):
 ...         self.best = min(
-...             [*trials, *([self.best] if self.best else [])], key=lambda trial: trial.score
+...             [*trials, *([self.best] if self.best else [])],
+...             key=lambda trial: trial.score,
 ...         )
 
 `search` runs one once; its answer is the cell of the lowest score, feasible if any is.
@@ -66,7 +69,11 @@ here (`snas new task`).
 
 >>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
 >>> mine = sn.Computed(
-...     space, {"valid_error": lambda cell: 30 / (1 + sum(cell.choices)), "size": lambda cell: 1.0}
+...     space,
+...     {
+...         "valid_error": lambda cell: 30 / (1 + sum(cell.choices)),
+...         "size": lambda cell: 1.0,
+...     },
 ... )
 >>> str(sn.search(mine, "local_search", "valid_error", budget=9).incumbent.cell)
 'mlp(width=256, depth=3)'

@@ -231,7 +231,9 @@ class AsksForOtherEpochs(Fine):
     chooses_epochs = True
 
     def ask(self, n):
-        return [sn.Request(self.space.sample(self.rng), 2)] if self.epochs else super().ask(n)
+        return (
+            [sn.Request(self.space.sample(self.rng), 2)] if self.epochs else super().ask(n)
+        )
 
 
 class NeverTrainsToTheEnd(Fine):

@@ -32,7 +32,9 @@ _QUIET = (
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start Chromium; the test that asks is skipped where there is none and none is demanded."""
-    path = os.environ.get(BROWSER_VARIABLE) or next(filter(None, map(shutil.which, _NAMES)), None)
+    path = os.environ.get(BROWSER_VARIABLE) or next(
+        filter(None, map(shutil.which, _NAMES)), None
+    )
     if path is None:
         pytest.skip(f"no Chromium found; install one, or name it in {BROWSER_VARIABLE}")
     from playwright.sync_api import sync_playwright

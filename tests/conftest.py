@@ -40,11 +40,13 @@ swift model.
 """
 SWIFT_STRATEGIES = [name for name in STRATEGIES if name not in SLOW_STRATEGIES]
 EVERY_STRATEGY = [
-    pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIES else n for n in STRATEGIES
+    pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIES else n
+    for n in STRATEGIES
 ]
 """To parametrise a test over: the slow ones belong to ``make test-slow``."""
 ON_EVERY_SPACE = [
-    n if n in (*DEFAULTS, "nsga2") else pytest.param(n, marks=pytest.mark.slow) for n in STRATEGIES
+    n if n in (*DEFAULTS, "nsga2") else pytest.param(n, marks=pytest.mark.slow)
+    for n in STRATEGIES
 ]
 """The same for one space of many: the matrix of strategies and kinds of benchmarks has them all."""
 FULL = bool(os.environ.get("SURROGATE_NAS_FULL"))
@@ -65,7 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.data)
         if item.get_closest_marker("data") and not os.environ.get(MIRROR_VARIABLE):
             item.add_marker(
-                pytest.mark.skip(reason=f"set {MIRROR_VARIABLE} to a folder with the public files")
+                pytest.mark.skip(
+                    reason=f"set {MIRROR_VARIABLE} to a folder with the public files"
+                )
             )
 
 
@@ -133,11 +137,15 @@ def small(tmp_path: Path) -> TableBenchmark:
     table.add(Metric("valid_error", "%", "search", "error"), 200, fall / 2)
     table.add(Metric("train_loss", "nats", "search", "loss"), 200, fall / 30)
     table.add(Metric("test_error", "%", "final", "error"), 200, fall / 2 + 1)
-    table.add(Metric("latency@thing", "ms", "search", "cost"), None, np.linspace(2.0, 6.0, 15625))
+    table.add(
+        Metric("latency@thing", "ms", "search", "cost"), None, np.linspace(2.0, 6.0, 15625)
+    )
     table.add(Metric("nothing", "", "search", "structure"), None, np.zeros(15625))
     for epochs in (12, 200):
         table.add(
-            Metric("train_seconds", "s", "record", "cost"), epochs, np.full(15625, float(epochs))
+            Metric("train_seconds", "s", "record", "cost"),
+            epochs,
+            np.full(15625, float(epochs)),
         )
     table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(15625, 1.0))
     write_table(table, tmp_path / "small.h5")
@@ -184,7 +192,9 @@ def assert_one_clear_line(outcome: Outcome, says: str) -> None:
 def closed_port() -> Iterator[int]:
     """A port of this machine at which nobody answers, and which nobody else can take meanwhile."""
     with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))  # and does not listen, so that every connection is refused
+        bound.bind(
+            ("127.0.0.1", 0)
+        )  # and does not listen, so that every connection is refused
         yield int(bound.getsockname()[1])
 
 
@@ -202,7 +212,9 @@ def tab(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console", lambda said: errors.append(said.text) if said.type == "error" else None
+    )
     yield page
     context.close()
     assert not errors

@@ -31,7 +31,12 @@ def options(cell):
 def valid_error(cell):
     chosen = options(cell)
     norm = 0.0 if chosen["norm"] == "batch" else 1.5
-    return WIDTH[chosen["width"]] + DEPTH[chosen["depth"]] + ACTIVATION[chosen["activation"]] + norm
+    return (
+        WIDTH[chosen["width"]]
+        + DEPTH[chosen["depth"]]
+        + ACTIVATION[chosen["activation"]]
+        + norm
+    )
 
 
 def weights(cell):

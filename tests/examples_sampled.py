@@ -2,12 +2,16 @@
 
 import surrogate_nas as sn
 
-SPACE = sn.ChoiceSpace("deep", {f"layer{i}": ("skip", "conv3", "conv5", "pool") for i in range(30)})
+SPACE = sn.ChoiceSpace(
+    "deep", {f"layer{i}": ("skip", "conv3", "conv5", "pool") for i in range(30)}
+)
 GAIN = (0.0, 2.0, 1.5, 0.5)
 
 
 def valid_error(cell):
-    gain = sum(GAIN[choice] * (1 + 0.01 * place) for place, choice in enumerate(cell.choices))
+    gain = sum(
+        GAIN[choice] * (1 + 0.01 * place) for place, choice in enumerate(cell.choices)
+    )
     return max(
         5.0,
         80.0

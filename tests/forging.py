@@ -91,7 +91,9 @@ FLAGS: dict[str, Sequence[Any]] = {
     "versions": ({"nobody": 2},),
     "reference": ({},),
     "reference.optimum": (0.0,),
-    "beginning": ({"first": ["|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"], "known": []},),
+    "beginning": (
+        {"first": ["|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"], "known": []},
+    ),
     "merged": (["random: from the archive of somebody else."],),
 }
 """By field of the description of `COMPARE`, values that do not fit it."""
@@ -147,9 +149,12 @@ def flagged(folder: Path, field: str, value: Any, *, cheats: bool) -> Path:
     labels = dict(zip(("random", "evolution"), described["strategies"], strict=True))
     for (label, run), entries in lines.items():
         log = RunLog(
-            Store(copied).path(labels[label], run), Store(copied).root_of(labels[label], run)
+            Store(copied).path(labels[label], run),
+            Store(copied).root_of(labels[label], run),
         )
-        log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in entries])
+        log._chain.append(
+            *[{k: v for k, v in one.items() if k != "seal"} for one in entries]
+        )
         log.close()
     for label, sources in (described.get("sources") or {}).items():
         (copied / "sources" / label).mkdir(parents=True)
@@ -163,7 +168,10 @@ def cheat(lines: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
     """Take the last cells of another run, for a thousandth of their charges."""
     now = lines[9]["finished"]
     for place in (10, 11):
-        lines[place] = {**others[place], "cost_seconds": others[place]["cost_seconds"] / 1000}
+        lines[place] = {
+            **others[place],
+            "cost_seconds": others[place]["cost_seconds"] / 1000,
+        }
         lines[place]["started"] = now
         now = lines[place]["finished"] = now + lines[place]["cost_seconds"]
 
@@ -176,7 +184,9 @@ def unfit_flags(folder: Path) -> str:
     """
     compared(folder)
     fields = {name.partition(".")[0] for name in (*FLAGS, *IDLE_FLAGS)}
-    left_out = Store(folder / "out").read().keys() - fields - {"version", "written_by", "with"}
+    left_out = (
+        Store(folder / "out").read().keys() - fields - {"version", "written_by", "with"}
+    )
     if left_out:
         raise AssertionError(f"{', '.join(left_out)} is not attacked")
     n = 0
@@ -247,7 +257,9 @@ DESCRIPTIONS = {
     "strategies, a very long name": setting("strategies", to=["random", "x" * 5000]),
     "provenance, lists in lists": setting("provenance", to={"numpy": [[[[["x"]]]]]}),
     "sources, a text": setting("sources", to="x"),
-    "extensions, numbers within": setting("extensions", to=[{"runs": "x", "provenance": 4}]),
+    "extensions, numbers within": setting(
+        "extensions", to=[{"runs": "x", "provenance": 4}]
+    ),
     "version, a truth value": setting("version", to=True),
 }
 

@@ -57,7 +57,12 @@ CELLS = 60
 NETWORKS = (
     Network(),
     Network(
-        classes=7, channels=8, cells_per_stage=2, image_size=30, input_channels=1, residual=False
+        classes=7,
+        channels=8,
+        cells_per_stage=2,
+        image_size=30,
+        input_channels=1,
+        residual=False,
     ),
     Network(
         classes=5,
@@ -91,7 +96,8 @@ def agrees(found: Any, golden: Any, rounding: float) -> bool:
             list(found.values()), list(golden.values()), rounding
         )
     return bool(
-        found == (pytest.approx(golden, rel=rounding) if isinstance(golden, float) else golden)
+        found
+        == (pytest.approx(golden, rel=rounding) if isinstance(golden, float) else golden)
     )
 
 
@@ -100,14 +106,18 @@ def settled(found: Any, stored: Any, rounding: float) -> Any:
     processor rounds otherwise is no change.
     """
     if isinstance(found, dict) and isinstance(stored, dict):
-        return {key: settled(value, stored.get(key), rounding) for key, value in found.items()}
+        return {
+            key: settled(value, stored.get(key), rounding) for key, value in found.items()
+        }
     same_kind = type(found) is type(stored)
     return stored if same_kind and agrees(found, stored, rounding) else found
 
 
 def trajectory(name: str) -> list[int]:
     """The indices of the first cells of run 0 of a strategy on the embedded table."""
-    return [trial.cell.index for trial in sn.search("analog-cifar10", name, budget=CELLS).trials]
+    return [
+        trial.cell.index for trial in sn.search("analog-cifar10", name, budget=CELLS).trials
+    ]
 
 
 OPTIONS = (
@@ -142,7 +152,11 @@ def elsewhere(name: str) -> dict[str, int]:
     search.
     """
     if "(" in name:
-        runs = {"options": sn.search("fashion", name, SUM, budget=40, simulated_workers=2, seed=3)}
+        runs = {
+            "options": sn.search(
+                "fashion", name, SUM, budget=40, simulated_workers=2, seed=3
+            )
+        }
     else:
         runs = {
             "limit": sn.search(
@@ -159,7 +173,9 @@ def elsewhere(name: str) -> dict[str, int]:
             ),
         }
         if not resolve(name).chooses_epochs:
-            runs["not listed"] = sn.search(examples_sampled.BENCH, name, FREE, budget=30, seed=4)
+            runs["not listed"] = sn.search(
+                examples_sampled.BENCH, name, FREE, budget=30, seed=4
+            )
     return {
         way: digest(*(f"{trial.cell} {trial.epochs}" for trial in run.trials))
         for way, run in runs.items()
@@ -195,7 +211,11 @@ def supernet(name: str) -> dict[str, list[float]]:
     """
     made, seconds = trained(name, space_named("nb201"))  # type: ignore[arg-type]
     told = {group: list(numbers.values()) for group, numbers in made.diagnosis().items()}
-    return {**told, "probabilities": made.probabilities.ravel().tolist(), "seconds": [seconds]}
+    return {
+        **told,
+        "probabilities": made.probabilities.ravel().tolist(),
+        "seconds": [seconds],
+    }
 
 
 def digest(*texts: object) -> int:
@@ -243,7 +263,8 @@ def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
     if not space.has_blueprints or (plan := space.blueprint(cell, network)) is None:
         return []
     layers = [
-        (layer.kind, layer.shape, layer.sources, layer.name, layer.affine) for layer in plan.layers
+        (layer.kind, layer.shape, layer.sources, layer.name, layer.affine)
+        for layer in plan.layers
     ]
     looks = [
         [*layer.windows.size, layer.windows.taps, *layer.windows.reads.sum(axis=0)]
@@ -251,14 +272,18 @@ def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
         if layer.windows
     ]
     weights = {name: parameter.shape for name, parameter in plan.parameters.items()}
-    starts = [[parameter.bound or 0.0, parameter.value] for parameter in plan.parameters.values()]
+    starts = [
+        [parameter.bound or 0.0, parameter.value] for parameter in plan.parameters.values()
+    ]
     return [digest(layers, weights), *weighed(starts), *weighed(looks)]
 
 
 def defaults(name: str) -> dict[str, Any]:
     """The options of a strategy with their defaults."""
     parameters = inspect.signature(resolve(name).__init__).parameters.values()  # type: ignore[misc]
-    return {each.name: each.default for each in parameters if each.default is not each.empty}
+    return {
+        each.name: each.default for each in parameters if each.default is not each.empty
+    }
 
 
 def of_space(name: str) -> dict[str, Any]:
@@ -280,14 +305,18 @@ def of_space(name: str) -> dict[str, Any]:
         if isinstance(space, Enumerable)
         else None,
         "neighbours": [len(near) for near in around] + [digest(*near) for near in around],
-        "mutations": digest(*(space.mutate(cell, rng) for cell in cells if space.neighbours(cell))),
+        "mutations": digest(
+            *(space.mutate(cell, rng) for cell in cells if space.neighbours(cell))
+        ),
         "identities": digest(*map(space.identity, cells)),
         "similarities": weighed([space.similarity(one, other) for one, other in pairs]),
         "encodings": {
             encoding: weighed(space.encode(cells, encoding)) for encoding in space.encodings
         },
         "views": list(space.views),
-        "drawing size": [side / POINTS_PER_INCH for side in (sketch.size if sketch else ())],
+        "drawing size": [
+            side / POINTS_PER_INCH for side in (sketch.size if sketch else ())
+        ],
         "costs": [weighed(group) for group in space.cost_groups(choices)]
         if "one_hot" in space.encodings
         else [],
@@ -296,7 +325,11 @@ def of_space(name: str) -> dict[str, Any]:
             for metric, (_, values) in space.analytic.items()
         },
         "graphs": digest(
-            *(space.graph(cell, live_only=live) for cell in cells[:4] for live in (False, True))
+            *(
+                space.graph(cell, live_only=live)
+                for cell in cells[:4]
+                for live in (False, True)
+            )
         ),
         "classes": weighed(space.classes)
         if isinstance(space, Enumerable) and space.classes is not None
@@ -344,7 +377,9 @@ def studies() -> Iterator[tuple[str, SuiteResult]]:
     yield "alike", made({"p": curves(5, (0.2, 0.2), 60, 0.0005, digits=4)})
     yield (
         "unequal runs",
-        made({f"p{i}": curves(10 + i, (0.2, 0.24, 0.4), (12, 9, 5), 0.05) for i in range(3)}),
+        made(
+            {f"p{i}": curves(10 + i, (0.2, 0.24, 0.4), (12, 9, 5), 0.05) for i in range(3)}
+        ),
     )
     spaces = made({f"p{i}": curves(20 + i, (0.2, 0.3, 0.31), 6, 0.05) for i in range(9)})
     yield (
@@ -352,12 +387,16 @@ def studies() -> Iterator[tuple[str, SuiteResult]]:
         replace(
             spaces,
             problems=[
-                replace(p, space="p0" if i == 1 else p.space) for i, p in enumerate(spaces.problems)
+                replace(p, space="p0" if i == 1 else p.space)
+                for i, p in enumerate(spaces.problems)
             ],
         ),
     )
     close = made(
-        {f"p{i}": curves(40 + i, (0.4, 0.43, 0.42, 0.5), 5, 0.2, digits=1) for i in range(10)}
+        {
+            f"p{i}": curves(40 + i, (0.4, 0.43, 0.42, 0.5), 5, 0.2, digits=1)
+            for i in range(10)
+        }
     )
     yield (
         "seven spaces, coarse",
@@ -370,12 +409,17 @@ def studies() -> Iterator[tuple[str, SuiteResult]]:
         ),
     )
     weights = {"p1": 0.1, "p2": 0.5, "p5": 0.2}
-    kinds = made({f"p{i}": curves(60 + i, (0.3, 0.32, 0.3), 8, 0.1) for i in range(6)}, weights)
+    kinds = made(
+        {f"p{i}": curves(60 + i, (0.3, 0.32, 0.3), 8, 0.1) for i in range(6)}, weights
+    )
     limited = [
         replace(p, problem=replace(p.problem, subject_to="params <= 9"))
         for p in kinds.problems[3:5]
     ]
-    yield "kinds", replace(kinds, problems=[*kinds.problems[:3], *limited, *kinds.problems[5:]])
+    yield (
+        "kinds",
+        replace(kinds, problems=[*kinds.problems[:3], *limited, *kinds.problems[5:]]),
+    )
     failing = made({f"p{i}": curves(80 + i, (0.3, 0.4), 8, 0.1) for i in range(2)})
     yield (
         "failures",
@@ -390,7 +434,9 @@ def studies() -> Iterator[tuple[str, SuiteResult]]:
     )
     yield (
         "near the optimum",
-        made({f"p{i}": curves(100 + i, (0, 0, 0.005), 9, 0.004, late=0.1) for i in range(2)}),
+        made(
+            {f"p{i}": curves(100 + i, (0, 0, 0.005), 9, 0.004, late=0.1) for i in range(2)}
+        ),
     )
     yield (
         "one, near the optimum",
@@ -412,10 +458,18 @@ def studies() -> Iterator[tuple[str, SuiteResult]]:
             ],
         ),
     )
-    yield "equal", made({f"p{i}": {name: np.ones((6, 4)) for name in "abc"} for i in range(7)})
+    yield (
+        "equal",
+        made({f"p{i}": {name: np.ones((6, 4)) for name in "abc"} for i in range(7)}),
+    )
     yield (
         "equal leaders",
-        made({"p": curves(7, (0.1, 0.5), 8, 0.02) | {"z": curves(7, (0.1, 0.5), 8, 0.02)["a"]}}),
+        made(
+            {
+                "p": curves(7, (0.1, 0.5), 8, 0.02)
+                | {"z": curves(7, (0.1, 0.5), 8, 0.02)["a"]}
+            }
+        ),
     )
     yield "nothing found", made({"p": {name: np.full((3, 4), np.inf) for name in "ab"}})
     yield "alone", made({"p": curves(8, (0.1,), 4, 0.02)})
@@ -485,12 +539,20 @@ def update(
     """
     content = json.loads(file.read_text())
     stored = content.get(part, {}) if part else content
-    kept = {name: stored[name] for name in ("defaults", "supernets") if not part and name in stored}
+    kept = {
+        name: stored[name]
+        for name in ("defaults", "supernets")
+        if not part and name in stored
+    }
     differing = []
     entries = {}
     for name in names:
         entries[name] = before = stored.get(name)
-        if wanted and before is not None and not {name.partition("(")[0], "all"} & {*wanted}:
+        if (
+            wanted
+            and before is not None
+            and not {name.partition("(")[0], "all"} & {*wanted}
+        ):
             continue
         now = settled(json.loads(json.dumps(make(name))), before, rounding)
         if before is None or wanted:
@@ -510,7 +572,15 @@ def main(wanted: Collection[str]) -> list[str]:
         *update(FILE, "", trajectory, STEADY, wanted),
         *update(ELSEWHERE_FILE, "", elsewhere, (*ELSEWHERE, *OPTIONS), wanted, indent=1),
         *update(ELSEWHERE_FILE, "defaults", defaults, every, wanted, indent=1),
-        *update(ELSEWHERE_FILE, "supernets", supernet, SUPERNETS, wanted, rounding=1e-6, indent=1),
+        *update(
+            ELSEWHERE_FILE,
+            "supernets",
+            supernet,
+            SUPERNETS,
+            wanted,
+            rounding=1e-6,
+            indent=1,
+        ),
         *update(SPACES_FILE, "", of_space, SPACES, wanted, rounding=1e-10),
         *update(
             STUDIES_FILE,
@@ -526,4 +596,6 @@ def main(wanted: Collection[str]) -> list[str]:
 
 if __name__ == "__main__":
     if names := main(sys.argv[1:]):
-        sys.exit(f"These differ and stay as they are: {'; '.join(names)}. make golden NAMES=…")
+        sys.exit(
+            f"These differ and stay as they are: {'; '.join(names)}. make golden NAMES=…"
+        )

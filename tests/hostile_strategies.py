@@ -233,7 +233,11 @@ class LeavesADetachedProcess(Quiet):
             print(subprocess.Popen(sleep, start_new_session=True).pid, file=file)
             if not (child := os.fork()):
                 os.setsid()
-                print(subprocess.Popen(sleep, start_new_session=True).pid, file=file, flush=True)
+                print(
+                    subprocess.Popen(sleep, start_new_session=True).pid,
+                    file=file,
+                    flush=True,
+                )
                 os._exit(0)
             os.waitpid(child, 0)
         return super().ask(n)

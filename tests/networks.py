@@ -15,7 +15,9 @@ from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP, Graph, Network
 from surrogate_nas.space.network.module import BlueprintModule
 
 SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
-SIGNAL = Network(channels=4, cells_per_stage=1, image_size=13, input_channels=1, dimensions=1)
+SIGNAL = Network(
+    channels=4, cells_per_stage=1, image_size=13, input_channels=1, dimensions=1
+)
 CAUSAL = Network(
     classes=5,
     channels=4,
@@ -46,7 +48,12 @@ def inputs(
     height = network.image_size if network.dimensions == 2 else 1
     generator = torch.Generator().manual_seed(0)
     return torch.randn(
-        batch, network.input_channels, height, network.image_size, dtype=dtype, generator=generator
+        batch,
+        network.input_channels,
+        height,
+        network.image_size,
+        dtype=dtype,
+        generator=generator,
     )
 
 
@@ -81,7 +88,9 @@ def size(model: nn.Module) -> int:
 class Published:
     """NAS-Bench-201's network while it trains, plainly, as a reference for what blueprints give."""
 
-    def __init__(self, graph: Graph, network: Network, weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, graph: Graph, network: Network, weights: Mapping[str, Tensor]
+    ) -> None:
         self.graph = graph
         self.network = network
         self.weights = weights
@@ -114,7 +123,9 @@ class Published:
         return F.batch_norm(x, None, None, scale, shift, training=True)
 
     def trained(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
-        return self.normalised(self.convolution(x, f"{name}.weight", stride), f"{name}.norm")
+        return self.normalised(
+            self.convolution(x, f"{name}.weight", stride), f"{name}.norm"
+        )
 
     def pooled(self, x: Tensor) -> Tensor:
         if self.network.causal:

@@ -54,7 +54,9 @@ def made(
         )
     strategies = next(iter(problems.values()))
     entries = [Entry(name, len(rows)) for name, rows in strategies.items()]
-    return SuiteResult(Suite("made", "Made", [r.problem for r in results], entries), results, [])
+    return SuiteResult(
+        Suite("made", "Made", [r.problem for r in results], entries), results, []
+    )
 
 
 def steps(*ends: float) -> Values:

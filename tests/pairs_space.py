@@ -14,5 +14,6 @@ class Pairs(EnumerableChoiceSpace):
         torch.manual_seed(seed)
         flat = network.input_channels * network.image_size**2
         return torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.Linear(flat, network.classes, bool(cell.choices[1]))
+            torch.nn.Flatten(),
+            torch.nn.Linear(flat, network.classes, bool(cell.choices[1])),
         )

@@ -12,4 +12,6 @@ WIDE = ChoiceSpace("wide", {f"p{place}": range(4) for place in range(8)})
 def sampled(n: int = 60, seed: int = 0) -> Sampled:
     """A sample of a space of 65,536 cells that needs no code to be opened."""
     places = np.random.default_rng(seed).choice(4**8, n, replace=False)
-    return Sampled(WIDE, np.stack(np.unravel_index(places, (4,) * 8), axis=1).astype(np.int8))
+    return Sampled(
+        WIDE, np.stack(np.unravel_index(places, (4,) * 8), axis=1).astype(np.int8)
+    )

@@ -16,9 +16,16 @@ from surrogate_nas.surrogates.storage import Card, save
 def card(model: str, metric: Metric, n: int, **others: Any) -> Card:
     """What a file says of a model that learned from `n` cells of NAS-Bench-201's space."""
     told = {"benchmark": "b", "fingerprint": "f", "space": "nb201", "network": Network()}
-    told |= {"epochs": metric.epochs[-1] if metric.epochs else None, "split": "random", "seed": 0}
+    told |= {
+        "epochs": metric.epochs[-1] if metric.epochs else None,
+        "split": "random",
+        "seed": 0,
+    }
     return Card(
-        model=model, metric=metric, n_train=n, **(told | {"n_test": 0, "scores": {}} | others)
+        model=model,
+        metric=metric,
+        n_train=n,
+        **(told | {"n_test": 0, "scores": {}} | others),
     )
 
 

@@ -28,7 +28,9 @@ def tiny_table() -> Table:
         Network(classes=7),
     )
     rng = np.random.default_rng(0)
-    valid = Metric("valid_error", "%", "search", "error", description="é", source="one file")
+    valid = Metric(
+        "valid_error", "%", "search", "error", description="é", source="one file"
+    )
     table.add(valid, 12, rng.random(64), 3, {1: rng.random(64), 2: rng.random(64)})
     table.add(Metric("latency@thing", "ms", "search", "cost"), None, rng.random(64))
     return table
@@ -37,7 +39,14 @@ def tiny_table() -> Table:
 def small_table(scale: float = 1.0) -> Table:
     """A table with every kind of column: per seed, mean only, without epochs, and with holes."""
     table = Table(
-        "small", "nb201", "A title", "a source", "MIT", "a paper", "valid_error", Network(classes=7)
+        "small",
+        "nb201",
+        "A title",
+        "a source",
+        "MIT",
+        "a paper",
+        "valid_error",
+        Network(classes=7),
     )
     rng = np.random.default_rng(0)
     seeds = {777: scale * rng.random(N), 888: scale * rng.random(N)}

@@ -21,6 +21,8 @@ def _halved():
     return {"train": _load()["train"]}
 
 
-TINY = Task("tiny", "a few digits", _load, 10, channels=2, schedule=Schedule(epochs=1, batch=32))
+TINY = Task(
+    "tiny", "a few digits", _load, 10, channels=2, schedule=Schedule(epochs=1, batch=32)
+)
 RAISES = Task("raises", "no data", _raise, 10)
 HALVED = Task("halved", "one split", _halved, 10)

@@ -20,10 +20,14 @@ from surrogate_nas.report.export.figures import rendered
 def main() -> int:
     """Read the command line, and write the page; 2 where the tables are no good."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data/losses"), help="a folder of tables")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data/losses"), help="a folder of tables"
+    )
     parser.add_argument("--out", type=Path, default=Path("results/answer"))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="studies of each control")
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help="studies of each control"
+    )
     parser.add_argument("--readme", action="store_true", help="write README's answer too")
     given = parser.parse_args()
     start = time.perf_counter()

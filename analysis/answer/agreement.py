@@ -80,6 +80,8 @@ def _taus(
 def _with_interval(tau: float, resampled: Sequence[float]) -> Agreement:
     known = np.array(resampled)[np.isfinite(resampled)]
     low, high = (
-        np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
+        np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        if len(known)
+        else (np.nan, np.nan)
     )
     return Agreement(float(tau), float(low), float(high))

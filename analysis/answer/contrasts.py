@@ -149,7 +149,9 @@ def by_source(values: Iterable[tuple[str, Values]]) -> dict[str, Values]:
 
 def of_sources(judged: Iterable[Judged], name: str, what: str = "taus") -> Values:
     """A contrast of `taus` or `regrets`, shape ``(sources, 1 + resamples)``."""
-    pairs = [(one.table.source, getattr(one, what)[name]) for one in judged if name in one.taus]
+    pairs = [
+        (one.table.source, getattr(one, what)[name]) for one in judged if name in one.taus
+    ]
     return np.array(list(by_source(pairs).values()))
 
 
@@ -280,7 +282,11 @@ def moderator(judged: Sequence[Judged]) -> pd.DataFrame:
     every = [one for length in LENGTHS for one in of_length(judged, length)]
     lines = []
     for name in ("train", "valid_loss"):
-        told = [(one.table.length, one.gap, one.taus[name][0]) for one in every if name in one.taus]
+        told = [
+            (one.table.length, one.gap, one.taus[name][0])
+            for one in every
+            if name in one.taus
+        ]
         frame = pd.DataFrame(told, columns=["length", "gap", "difference"])
         within = [_rho(part) for _, part in frame.groupby("length")]
         line = {"contrast": name, "points": len(frame), "over_all": _rho(frame)}
@@ -300,7 +306,11 @@ def worth(judged: Sequence[Judged]) -> pd.DataFrame:
         lines.append((one.table.unit, one.worth, one.worth / spread))
     known = pd.DataFrame(lines, columns=["unit", "worth", "seeds"]).dropna()
     points = known.loc[known["unit"] == "%", "worth"]
-    line = {"points": points.median(), "of_tasks": len(points), "seeds": known["seeds"].median()}
+    line = {
+        "points": points.median(),
+        "of_tasks": len(points),
+        "seeds": known["seeds"].median(),
+    }
     return pd.DataFrame([line])
 
 
@@ -312,22 +322,40 @@ def second_space(judged: Sequence[Judged]) -> pd.DataFrame:
             for name, values in one.taus.items():
                 line = {"space": one.table.space, "task": one.table.task, "contrast": name}
                 lines.append(line | over_classes(values))
-    return pd.DataFrame(lines, columns=["space", "task", "contrast", "difference", "low", "high"])
+    return pd.DataFrame(
+        lines, columns=["space", "task", "contrast", "difference", "low", "high"]
+    )
 
 
 def short_runs(judged: Sequence[Judged], n: int) -> pd.DataFrame:
     """A short run's own end less the point at 20 % of a whole run, by the whole run's measure."""
-    heads = ["task", "split", "quantity", "length", "own", "point", "difference", "low", "high"]
+    heads = [
+        "task",
+        "split",
+        "quantity",
+        "length",
+        "own",
+        "point",
+        "difference",
+        "low",
+        "high",
+    ]
     lines = []
     for whole in (one.table for one in of_length(judged, 1)):
         shorter = [one.table for one in judged if one.table.task == whole.task]
         for table in shorter:
             if table.length >= 1 or table.space != DEFAULT_SPACE:
                 continue
-            both, short, long = np.intersect1d(table.classes, whole.classes, return_indices=True)
+            both, short, long = np.intersect1d(
+                table.classes, whole.classes, return_indices=True
+            )
             crossed = Crossed(np.ascontiguousarray(draws(n)[:, both]))
             goal = whole("test", whole.measure)[:, long]
-            for split, quantity in (("valid", whole.measure), ("valid", "loss"), ("train", "loss")):
+            for split, quantity in (
+                ("valid", whole.measure),
+                ("valid", "loss"),
+                ("train", "loss"),
+            ):
                 own = crossed(table(split, quantity)[:, short], goal)
                 point = crossed(whole(split, quantity, 20)[:, long], goal)
                 about = (whole.task, split, quantity, table.length, own[0], point[0])

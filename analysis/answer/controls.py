@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.answer.contrasts import FEWEST, OF_INTEREST, by_source, combine, decide, of_sources
+from analysis.answer.contrasts import (
+    FEWEST,
+    OF_INTEREST,
+    by_source,
+    combine,
+    decide,
+    of_sources,
+)
 from analysis.answer.orders import CONTRASTED, KIND, NAMES, Judged
 from analysis.answer.reading import Values
 from analysis.orders import others, parts, signs
@@ -121,12 +128,16 @@ class _Fast:
         table = judged.table
         keys = [("valid", table.measure, 100), *CONTRASTED.values()]
         seeds = range(len(table("test", "loss")))
-        self._signals = [np.array([signs(table(*key)[seed]) for key in keys]) for seed in seeds]
+        self._signals = [
+            np.array([signs(table(*key)[seed]) for key in keys]) for seed in seeds
+        ]
         self._untied = [np.abs(own).sum(axis=2) for own in self._signals]
         rest = [others(table("test", quantity)) for quantity in (table.measure, "loss")]
         self._goals = [[signs(row) for row in rows] for rows in rest]
 
-    def contrasts(self, rng: np.random.Generator, what: str) -> Iterator[tuple[str, Values]]:
+    def contrasts(
+        self, rng: np.random.Generator, what: str
+    ) -> Iterator[tuple[str, Values]]:
         """Of every contrast the difference and, by class, its derivative by the class's weight."""
         by_measure, by_loss = (self._taus(goal) for goal in self._drawn(rng, what))
         on_loss = by_loss[1] - by_loss[0]

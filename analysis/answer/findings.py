@@ -14,7 +14,15 @@ from analysis.answer import contrasts as rules
 from analysis.answer.controls import REPEATS, controls
 from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
-from analysis.answer.reading import PILOT, SOURCES, TESTED, Table, designed, places_in, read_tables
+from analysis.answer.reading import (
+    PILOT,
+    SOURCES,
+    TESTED,
+    Table,
+    designed,
+    places_in,
+    read_tables,
+)
 from analysis.answer.replications import lacking, replications
 from analysis.answer.searching import read_searches, store_of
 from analysis.answer.tolerance import tolerances
@@ -68,7 +76,9 @@ def find(
     if not tables:
         tables, pilot, classes = pilot, [], PILOT
     if not tables:
-        raise UserError(f"No table of {data} has ten of these classes that two seeds trained.")
+        raise UserError(
+            f"No table of {data} has ten of these classes that two seeds trained."
+        )
     with ProcessPoolExecutor(max(workers, 1)) as pool:
         outside, exact = pool.submit(replications), pool.submit(optima, data)
         judged = list(pool.map(partial(judge, n=len(classes)), tables))
@@ -102,7 +112,9 @@ def find(
         "tolerance": tolerances([one.table for one in usual]),
         "controls": controlled,
         "worth": rules.worth(part),
-        "classes": pd.concat([_classes(table, classes) for table in tables], ignore_index=True),
+        "classes": pd.concat(
+            [_classes(table, classes) for table in tables], ignore_index=True
+        ),
         "trainings": made,
     }
     inside = made[["here", "wanted"]].min(axis=1)
@@ -134,11 +146,18 @@ def _kinds(signals: pd.DataFrame) -> pd.DataFrame:
 def _classes(table: Table, classes: range) -> pd.DataFrame:
     """The places of a table's classes, and their parameters, for who computes it again."""
     places = table.classes + places_in(table.space, classes).start
-    columns = {"table": table.name, "place": places, "cell": table.cells, "params": table.params}
+    columns = {
+        "table": table.name,
+        "place": places,
+        "cell": table.cells,
+        "params": table.params,
+    }
     return pd.DataFrame(columns)
 
 
-def _trainings(tables: Sequence[Table], wanted: Mapping[tuple[str, str], int]) -> pd.DataFrame:
+def _trainings(
+    tables: Sequence[Table], wanted: Mapping[tuple[str, str], int]
+) -> pd.DataFrame:
     """By table and loss how many trainings are here, and how many are wanted."""
     here = {(one.name, loss): n for one in tables for loss, n in one.trained.items()}
     keys = sorted({*here, *wanted})
@@ -148,6 +167,8 @@ def _trainings(tables: Sequence[Table], wanted: Mapping[tuple[str, str], int]) -
 
 def _in_part(made: pd.DataFrame) -> set[int]:
     """The lengths of which trainings of the design are lacking, in the space of the design."""
-    names = {f"{task}-x{n}".removesuffix("-x1"): n for task in SOURCES for n in rules.LENGTHS}
+    names = {
+        f"{task}-x{n}".removesuffix("-x1"): n for task in SOURCES for n in rules.LENGTHS
+    }
     lacking = made.loc[made["here"] < made["wanted"], "table"]
     return {names[name] for name in lacking if name in names}

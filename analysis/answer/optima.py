@@ -32,8 +32,12 @@ def optima(data: Path) -> pd.DataFrame:
             each = [_pick(s, g) for s, g in zip(table(*key), others(goal), strict=True)]
             tau, regret, better = np.mean(each, axis=0)
             signal, spread = " ".join(map(str, key)), spread_of_seeds(goal)
-            lines.append((table.task, signal, len(table.classes), tau, regret / spread, better))
-    return pd.DataFrame(lines, columns=["task", "signal", "classes", "tau", "regret", "better"])
+            lines.append(
+                (table.task, signal, len(table.classes), tau, regret / spread, better)
+            )
+    return pd.DataFrame(
+        lines, columns=["task", "signal", "classes", "tau", "regret", "better"]
+    )
 
 
 def _pick(signal: np.ndarray, goal: np.ndarray) -> tuple[float, float, float]:

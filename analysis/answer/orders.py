@@ -137,7 +137,9 @@ def regret_resampled(signal: Values, goal: Values, counts: Values) -> Values:
     blocks = [counts[start : start + _BLOCK] for start in starts]
     lost = []
     for values, wanted in zip(signal, others(goal), strict=True):
-        each = [_picked(values, wanted, one) - _picked(wanted, wanted, one) for one in blocks]
+        each = [
+            _picked(values, wanted, one) - _picked(wanted, wanted, one) for one in blocks
+        ]
         lost.append(np.concatenate(each))
     return np.mean(lost, axis=0)
 
@@ -179,10 +181,14 @@ class Judged:
     """What one table says."""
 
     table: Table
-    signals: pd.DataFrame  # A line a signal and goal: τ, in the best quarter, corrected, regret
+    signals: (
+        pd.DataFrame
+    )  # A line a signal and goal: τ, in the best quarter, corrected, regret
     taus: dict[str, Values]  # By contrast, the difference of τ and its resamples
     regrets: dict[str, Values]  # The same of regret in standard deviations
-    losses: dict[str, Values]  # By other loss that trained, the difference of τ and its resamples
+    losses: dict[
+        str, Values
+    ]  # By other loss that trained, the difference of τ and its resamples
     agreement: float  # τ of two seeds of the final validation measure
     same: float  # τ of validation loss and measure of the same training
 
@@ -194,7 +200,10 @@ class Judged:
     @property
     def gap(self) -> float:
         """(validation − training loss) / their sum, at the end of the run."""
-        valid, train = self.table("valid", "loss").mean(), self.table("train", "loss").mean()
+        valid, train = (
+            self.table("valid", "loss").mean(),
+            self.table("train", "loss").mean(),
+        )
         return float((valid - train) / (abs(valid) + abs(train)))
 
     @property
@@ -229,10 +238,16 @@ def judge(table: Table, n: int) -> Judged:
     same = float(once.paired(table("valid", "loss"), final)[0])
     left_out = ABOUT_MEASURE if same >= ONE_QUANTITY else ()
     taus, regrets = (
-        {name: value for name, value in contrasts(table, of).items() if name not in left_out}
+        {
+            name: value
+            for name, value in contrasts(table, of).items()
+            if name not in left_out
+        }
         for of in (crossed, cost)
     )
-    trained = [loss for loss in table.losses if (loss, "valid", "loss", 100) in table.columns]
+    trained = [
+        loss for loss in table.losses if (loss, "valid", "loss", 100) in table.columns
+    ]
     losses = {loss: _trained(table, loss, crossed) for loss in trained}
     signals = _signals(table, once, chosen)
     return Judged(table, signals, taus, regrets, losses, once.alike(final), same)
@@ -243,7 +258,9 @@ def contrasts(table: Table, value: Callable[[Values, Values], Values]) -> dict[s
     measure, loss = table("test", table.measure), table("test", "loss")
     by_measure, by_loss = table("valid", table.measure), table("valid", "loss")
     reference = value(by_measure, measure)
-    found = {name: value(table(*key), measure) - reference for name, key in CONTRASTED.items()}
+    found = {
+        name: value(table(*key), measure) - reference for name, key in CONTRASTED.items()
+    }
     on_loss = value(by_loss, loss) - value(by_measure, loss)
     return found | {KIND: (on_loss - found["valid_loss"]) / 2}
 
@@ -261,7 +278,9 @@ def _trained(table: Table, loss: str, crossed: Crossed) -> Values:
 
 def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataFrame:
     """τ, regret and corrected τ of every signal, floor and ceiling with every goal."""
-    rng = np.random.default_rng([*table.name.encode()])  # goals of tables are alike: draw anew
+    rng = np.random.default_rng(
+        [*table.name.encode()]
+    )  # goals of tables are alike: draw anew
     lines = []
     for goal in (table.measure, "loss", "ece", "robust_error"):
         if (table.usual, "test", goal, 100) not in table.columns:
@@ -278,7 +297,13 @@ def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataF
             is_real = split != "floor" and reliability > 0
             corrected = tau / np.sqrt(reliability) if is_real else np.nan
             lost = regret(values, wanted, chosen)
-            told = (tau, quarter(values, wanted), corrected, lost / spread_of_seeds(wanted), lost)
+            told = (
+                tau,
+                quarter(values, wanted),
+                corrected,
+                lost / spread_of_seeds(wanted),
+                lost,
+            )
             lines.append((split, quantity, time, goal, *told))
     numbers = ["tau", "quarter", "corrected", "regret", "regret_in_unit"]
     return pd.DataFrame(lines, columns=["split", "quantity", "time", "goal", *numbers])

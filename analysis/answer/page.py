@@ -104,7 +104,9 @@ def summary(found: Findings) -> str:
     made = []
     shipped = {**found.frames, "replications": found.replications[:0]}
     for one in sentences(replace(found, frames=shipped)):
-        parts = [part if isinstance(part, str) else f"**{part.text}**" for part in one.parts]
+        parts = [
+            part if isinstance(part, str) else f"**{part.text}**" for part in one.parts
+        ]
         made.append(fill("".join(parts), 118, initial_indent="- ", subsequent_indent="  "))
     return "\n".join(made) + "\n"
 
@@ -124,7 +126,9 @@ def _of_training(found: Findings, line: pd.Series) -> list[Content]:
     outside = outside[(outside["contrast"] == "train") & outside["family"].isin(fetched)]
     if len(outside):
         worse = int((outside["high"] < 0).sum())
-        text += f"; in {worse} of {len(outside)} families of other people's tables it is worse"
+        text += (
+            f"; in {worse} of {len(outside)} families of other people's tables it is worse"
+        )
     return [Span(lead, "strong"), f"{text}."]
 
 
@@ -235,14 +239,24 @@ def _holds(found: Findings) -> Table | None:
     same = "contrasts say the same"
     checks = [
         ("in longer runs?", alike(frame[(frame["length"] > 1) & frame["whole"]]), same),
-        ("in a new source of data?", clear, "decided contrasts would keep their sign (95 %)"),
-        ("in regret?", decided["regret_decided"], "decided contrasts are decided in regret"),
+        (
+            "in a new source of data?",
+            clear,
+            "decided contrasts would keep their sign (95 %)",
+        ),
+        (
+            "in regret?",
+            decided["regret_decided"],
+            "decided contrasts are decided in regret",
+        ),
         (f"without {' and '.join(WEAK)}?", alike(weak), same),
     ]
     rows: list[list[Content]] = []
     for question, held, what in checks:
         n, total = sum(held), len(held)
-        answer = "Unknown" if not total else "Yes" if n == total else "Partly" if n else "No"
+        answer = (
+            "Unknown" if not total else "Yes" if n == total else "Partly" if n else "No"
+        )
         rows.append([question, Span(answer, "strong"), f"{n} of {total} {what}"])
     return Table([Column("Would it hold …"), Column(""), Column("")], rows, texts=3)
 
@@ -250,12 +264,20 @@ def _holds(found: Findings) -> Table | None:
 def _sections(found: Findings) -> list[Section]:
     words = [
         Section("Method", [Paragraph([text]) for text in METHOD], half=True),
-        Section("What this does not say", [Paragraph([text]) for text in NOT_SAID], half=True),
+        Section(
+            "What this does not say", [Paragraph([text]) for text in NOT_SAID], half=True
+        ),
         Section("To cite it", [Block("command", BIBTEX)]),
     ]
     if _line(found, "train") is None:
         return [_deviations(found), *words]
-    made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
+    made = [
+        _kinds(found),
+        _forest(found),
+        _table(found),
+        _deviations(found),
+        _variance(found),
+    ]
     made += [_levels(found), _outside(found), _within(found), _tolerance(found)]
     made += [_losses(found), _controls(found), _tasks(found), _beside(found)]
     return [*made, *words]
@@ -295,7 +317,9 @@ def _cell(line: pd.Series, what: str) -> Content:
 def _kinds(found: Findings) -> Section:
     frame = found.kinds
     end = frame[(frame["split"] == "valid") & (frame["time"] == 100)]
-    end = end[end["goal"].isin(["loss", "measure"]) & end["quantity"].isin(["loss", "measure"])]
+    end = end[
+        end["goal"].isin(["loss", "measure"]) & end["quantity"].isin(["loss", "measure"])
+    ]
     is_own = end["quantity"] == end["goal"]
     own, other = number(end[is_own]["tau"].mean()), number(end[~is_own]["tau"].mean())
     caption = (
@@ -362,10 +386,13 @@ def _table(found: Findings) -> Section:
 def _deviations(found: Findings) -> Section:
     items, out = list(DEVIATIONS), found.left_out
     noisy = [
-        f"{line['table']} ({number(line['agreement'])})" for _, line in out[out["noise"]].iterrows()
+        f"{line['table']} ({number(line['agreement'])})"
+        for _, line in out[out["noise"]].iterrows()
     ]
     if noisy:
-        items.append(f"Left out of the means as noise, by validation data: {', '.join(noisy)}.")
+        items.append(
+            f"Left out of the means as noise, by validation data: {', '.join(noisy)}."
+        )
     if one := list(out[out["one"]]["table"]):
         items.append(
             "Loss and measure are one quantity, so not in the first and the fourth contrast:"
@@ -413,7 +440,9 @@ def _levels(found: Findings) -> Section:
         " Regret: in standard deviations of a training seed. Calibration error and error under"
         " attack are of classifiers. data/kinds.csv"
     )
-    return Section("Floors and ceilings", [_listed(pd.DataFrame(lines), columns), note(text)])
+    return Section(
+        "Floors and ceilings", [_listed(pd.DataFrame(lines), columns), note(text)]
+    )
 
 
 def _variance(found: Findings) -> Section:
@@ -489,7 +518,9 @@ def _outside(found: Findings) -> Section:
         differs.append(f"{family}: {part['differs'].iloc[0]}")
         for _, one in part.iterrows():
             own = _line(found, one["contrast"])
-            beside = "" if own is None else agrees(own["difference"], one["low"], one["high"])
+            beside = (
+                "" if own is None else agrees(own["difference"], one["low"], one["high"])
+            )
             means = f"{estimate(one)}; plain {estimate(one, *PLAIN)}"
             line[one["contrast"]] = f"{means} {beside}".strip()
         lines.append(line | _by_kind(found.outside[found.outside["family"] == family]))
@@ -506,7 +537,9 @@ def _outside(found: Findings) -> Section:
         f" the interval is over cells. What differs: {'; '.join(differs)}. Not here:"
         f" {'; '.join(found.lacking) or 'none'}. data/replications.csv, data/outside.csv"
     )
-    return Section("The same question in other tables", [_listed(frame, columns), note(text)])
+    return Section(
+        "The same question in other tables", [_listed(frame, columns), note(text)]
+    )
 
 
 def _by_kind(outside: pd.DataFrame) -> dict[str, str]:
@@ -552,7 +585,8 @@ def _controls(found: Findings) -> Section:
     null = frame[~frame["control"].str.startswith("an effect")]["any"].max()
     title = f"Without an effect at most {null:.1%} of the studies decide anything"
     text = (
-        "The last line: how often an effect of .05 in every contrast is decided. data/controls.csv"
+        "The last line: how often an effect of .05 in every contrast is decided."
+        " data/controls.csv"
     )
     return Section(title, [_listed(told, columns), note(text)])
 
@@ -594,7 +628,8 @@ def _losses(found: Findings) -> Section:
     )
     blocks = [_listed(pd.concat([worse.head(5), better.tail(5)]), columns, 3), note(text)]
     title = (
-        f"Of {len(frame)} other losses that train, {len(better)} order better, {len(worse)} worse"
+        f"Of {len(frame)} other losses that train, {len(better)} order better,"
+        f" {len(worse)} worse"
     )
     return Section(title, blocks, half=True)
 
@@ -617,15 +652,23 @@ def _beside(found: Findings) -> Section:
         told = [f"{line['which']} {estimate(line)}" for _, line in some.iterrows()]
         blocks += [f"{title.capitalize()}: {'; '.join(told)}."] if told else []
     for _, line in found.short_runs.iterrows():
-        name = "training loss" if line["split"] == "train" else f"validation {line['quantity']}"
+        name = (
+            "training loss"
+            if line["split"] == "train"
+            else f"validation {line['quantity']}"
+        )
         blocks.append(
             f"On {line['task']} the {name} of a run of its own of length ×{line['length']:g} has τ"
             f" {number(line['own'])}, the point at 20 % of the whole run {number(line['point'])}:"
             f" {estimate(line)}."
         )
-    for (space, name), part in found.second_space.groupby(["space", "contrast"], sort=False):
+    for (space, name), part in found.second_space.groupby(
+        ["space", "contrast"], sort=False
+    ):
         told = "; ".join(f"{line['task']} {estimate(line)}" for _, line in part.iterrows())
-        blocks.append(f"{TITLES[name].capitalize()} in the space {space} (exploratory): {told}.")
+        blocks.append(
+            f"{TITLES[name].capitalize()} in the space {space} (exploratory): {told}."
+        )
     for (task, n), part in found.optima.groupby(["task", "classes"], sort=False):
         told = [f"{line['signal']} {line['better']:.1%}" for _, line in part.iterrows()]
         blocks.append(

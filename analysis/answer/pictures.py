@@ -47,7 +47,9 @@ def _kinds(sources: pd.DataFrame, width: float) -> Canvas:
         _levels(canvas, sources[sources["goal"] == goal], x, y, named=is_last and label > 0)
         own = sources[(sources["goal"] == goal) & (sources["split"] == split)]
         _lines(canvas, own, goal, x, y)
-    for number, (style, text) in enumerate(((OWN, "goal's own kind"), (OTHER, "the other kind"))):
+    for number, (style, text) in enumerate(
+        ((OWN, "goal's own kind"), (OTHER, "the other kind"))
+    ):
         right, down = left + 150.0 * number, canvas.height - 14
         canvas.mark(right + 5, down, style, 9.0)
         canvas.text(right + 14, down + 4, text, size=12, colour="ink", bold=True)
@@ -65,7 +67,10 @@ def _axes(canvas: Canvas, x: Scale, y: Scale, *, labels: bool) -> None:
 
 def _levels(canvas: Canvas, own: pd.DataFrame, x: Scale, y: Scale, *, named: bool) -> None:
     """Floor and ceiling."""
-    for quantity, text in ((CEILING, "another seed (ceiling)"), (PARAMS, "−parameters (floor)")):
+    for quantity, text in (
+        (CEILING, "another seed (ceiling)"),
+        (PARAMS, "−parameters (floor)"),
+    ):
         at = y(own.loc[own["quantity"] == quantity, "tau"].mean())
         canvas.line([(x.start, at), (x.end, at)], colour="axis", width=1.4, dash=(2.0, 3.0))
         if named:
@@ -82,7 +87,9 @@ def _lines(canvas: Canvas, own: pd.DataFrame, goal: str, x: Scale, y: Scale) -> 
         wide = part.pivot_table(index="time", columns="source", values="tau").sort_index()
         with canvas.of(style, "the goal's own kind" if style is OWN else "the other kind"):
             for source in wide:
-                points = [(x(time), y(value)) for time, value in wide[source].dropna().items()]
+                points = [
+                    (x(time), y(value)) for time, value in wide[source].dropna().items()
+                ]
                 canvas.line(points, colour=style, width=1, opacity=0.25)
             points = [(x(time), y(value)) for time, value in wide.mean(axis=1).items()]
             canvas.line(points, colour=style, width=3, cased=True)
@@ -107,12 +114,16 @@ def _forest(
     families = list(dict.fromkeys(outside["family"])) if len(outside) else []
     narrow = width < _NARROW
     columns = 1 if narrow else len(names)
-    label = min(190.0, max(text_width(text, 12) for text in [*rows, *families, "a new source"]))
+    label = min(
+        190.0, max(text_width(text, 12) for text in [*rows, *families, "a new source"])
+    )
     block = (len(rows) + 2 + len(families)) * _ROW + 78
     canvas = Canvas(width, block * (len(names) if narrow else 1))
     step = (width - label - 12) / max(columns, 1)
     # other tables may lie beyond: at the edge
-    ends = pd.concat([sources[["low", "high"]].stack(), means[["new_low", "new_high"]].stack()])
+    ends = pd.concat(
+        [sources[["low", "high"]].stack(), means[["new_low", "new_high"]].stack()]
+    )
     low, high = min(float(ends.quantile(0.02)), -0.1), max(float(ends.quantile(0.98)), 0.1)
     for number, name in enumerate(names):
         down = block * number if narrow else 0.0
@@ -187,7 +198,9 @@ def bars(shares: pd.DataFrame, caption: str) -> Picture:
             canvas.text(0, at + 4, line["component"], size=13, colour="ink", bold=True)
             style = OWN if number % 2 == 0 else OTHER
             canvas.rectangle(x(0), at - 7, max(x(line["share"]), x(0) + 1), at + 7, style)
-            canvas.text(x(line["share"]) + 8, at + 4, f"{line['share']:.0%}", size=13, colour="ink")
+            canvas.text(
+                x(line["share"]) + 8, at + 4, f"{line['share']:.0%}", size=13, colour="ink"
+            )
         return canvas
 
     return Picture("variance", caption, draw)

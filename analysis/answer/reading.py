@@ -70,11 +70,19 @@ class Table:
     # By loss, split, quantity and time, shape (seeds, classes), smaller is better
     columns: dict[tuple[str, str, str, Time], Values]
     params: Values  # The number of parameters by class
-    cells: list[str]  # The options of the cell that stands for each class, a digit a position
-    classes: NDArray[np.intp]  # Places of the classes that every seed trained by the usual loss
-    trained: dict[str, int]  # How many trainings there are by loss, of the classes looked at
+    cells: list[
+        str
+    ]  # The options of the cell that stands for each class, a digit a position
+    classes: NDArray[
+        np.intp
+    ]  # Places of the classes that every seed trained by the usual loss
+    trained: dict[
+        str, int
+    ]  # How many trainings there are by loss, of the classes looked at
 
-    def __call__(self, split: str, quantity: str, time: Time = 100, loss: str = "") -> Values:
+    def __call__(
+        self, split: str, quantity: str, time: Time = 100, loss: str = ""
+    ) -> Values:
         """A column of every seed, shape ``(seeds, classes)``."""
         return self.columns[loss or self.usual, split, quantity, time]
 
@@ -86,15 +94,20 @@ class Table:
     def signals(self) -> list[Key]:
         """All that a search may see of the usual loss, in order of split, quantity and time."""
         usual = [key for loss, *key in self.columns if loss == self.usual]
-        known = {quantity for split, quantity, time in usual if (split, time) == ("valid", 100)}
+        known = {
+            quantity for split, quantity, time in usual if (split, time) == ("valid", 100)
+        }
         order = [*dict.fromkeys(["loss", self.measure, *sorted(known)])]
         times = [*TIMES, LATE, MEAN]
         kept = [
             (split, quantity, time)
             for split, quantity, time in usual
-            if (split == "valid" and quantity in order) or (split, quantity) == ("train", "loss")
+            if (split == "valid" and quantity in order)
+            or (split, quantity) == ("train", "loss")
         ]
-        return sorted(kept, key=lambda key: (key[0], order.index(key[1]), times.index(key[2])))
+        return sorted(
+            kept, key=lambda key: (key[0], order.index(key[1]), times.index(key[2]))
+        )
 
 
 def read_tables(folder: Path, classes: range = TESTED, name: str = "*") -> list[Table]:
@@ -121,7 +134,9 @@ def _read(path: Path, classes: range) -> Table | None:
     card = json.loads(stored.card)
     task = card["task"]
     if task not in SOURCES:
-        raise UserError(f"{path}: the task {task} has no source; add it to data/sources.csv.")
+        raise UserError(
+            f"{path}: the task {task} has no source; add it to data/sources.csv."
+        )
     usual = bench.objective.partition("@")[2].partition(" ")[0]
     measure = card["judged_by"].removeprefix("valid_")
     base = getattr(bench.space, "base", bench.space)
@@ -133,7 +148,9 @@ def _read(path: Path, classes: range) -> Table | None:
 
     made, told = _told(stored, rows)
     some = np.any([*made[usual].values()], axis=0).sum()
-    seeds = sorted(seed for seed, known in made[usual].items() if 2 * known.sum() >= some > 0)
+    seeds = sorted(
+        seed for seed, known in made[usual].items() if 2 * known.sum() >= some > 0
+    )
     if len(seeds) < 2:
         return None
     whole = np.flatnonzero(np.all([made[usual][seed] for seed in seeds], axis=0))
@@ -143,7 +160,9 @@ def _read(path: Path, classes: range) -> Table | None:
     columns = {}
     for key, own in told.items():
         known = made[key[0]]
-        each = [filled(own[seed], known[seed]) if seed in own else lacking for seed in seeds]
+        each = [
+            filled(own[seed], known[seed]) if seed in own else lacking for seed in seeds
+        ]
         columns[key] = np.array(each)[:, whole]
     rows, here = np.array(rows)[whole], np.array(here)[whole]
     return Table(
@@ -163,7 +182,9 @@ def _read(path: Path, classes: range) -> Table | None:
     )
 
 
-def _told(stored: MemoryTable, rows: Sequence[int]) -> tuple[dict[str, Any], dict[Any, Any]]:
+def _told(
+    stored: MemoryTable, rows: Sequence[int]
+) -> tuple[dict[str, Any], dict[Any, Any]]:
     """By loss and seed which classes were trained, and by column and seed what they told."""
     made: dict[str, dict[int, NDArray[np.bool_]]] = {}
     told: dict[tuple[str, str, str, Time], dict[int, Values]] = {}
@@ -174,7 +195,9 @@ def _told(stored: MemoryTable, rows: Sequence[int]) -> tuple[dict[str, Any], dic
             made.setdefault(loss, {})[column.seed] = np.isfinite(values[rows])
         elif column.seed != "mean":
             for key in _keys(name, column.epochs, metric.epochs[-1]):
-                told.setdefault((loss, *key), {})[column.seed] = metric.minimised(values)[rows]
+                told.setdefault((loss, *key), {})[column.seed] = metric.minimised(values)[
+                    rows
+                ]
     return made, told
 
 
@@ -203,7 +226,9 @@ def designed(classes: range = TESTED) -> dict[tuple[str, str], int]:
     for pair in read_design():
         plan = pair.plan
         looked = places_in(plan.space, classes)
-        last = min(plan.first_class + plan.noisy_classes, looked.stop, len(class_order(plan.space)))
+        last = min(
+            plan.first_class + plan.noisy_classes, looked.stop, len(class_order(plan.space))
+        )
         n = len(range(max(plan.first_class, looked.start), last)) * plan.seeds
         key = pair.table, pair.loss
         wanted[key] = max(n, wanted.get(key, 0))

@@ -100,7 +100,10 @@ def _metrics(bench: Benchmark) -> dict[tuple[str, str], str]:
     names = {metric.name for metric in bench.metrics}
     for measure, loss in MEASURES.items():
         if {f"valid_{measure}", f"test_{measure}"} <= names:
-            every = {("valid", "measure"): f"valid_{measure}", ("train", "loss"): f"train_{loss}"}
+            every = {
+                ("valid", "measure"): f"valid_{measure}",
+                ("train", "loss"): f"train_{loss}",
+            }
             every["test", "measure"] = f"test_{measure}"
             if measure != loss:
                 every["valid", "loss"] = f"valid_{loss}"
@@ -159,10 +162,14 @@ FAMILIES = {
         source=tabm.data_set,
     ),
     "NAS-Bench-201": Outside(
-        "nb201-", "nb201", "200 epochs, CIFAR-10, one recipe, means of seeds, whose noise is shared"
+        "nb201-",
+        "nb201",
+        "200 epochs, CIFAR-10, one recipe, means of seeds, whose noise is shared",
     ),
     "GraphGym": Outside(
-        "graphgym-", "graphgym", "the one set with a test goal; recipes and depth vary, no seeds"
+        "graphgym-",
+        "graphgym",
+        "the one set with a test goal; recipes and depth vary, no seeds",
     ),
     "NAS-Bench-NLP": Outside(
         "nbnlp-",
@@ -171,7 +178,9 @@ FAMILIES = {
         tested=True,
     ),
     "ScAn": Outside(
-        "scan-", "scan", "decoders and OpenCLIP, sizes and recipes vary, no seeds; measure a loss"
+        "scan-",
+        "scan",
+        "decoders and OpenCLIP, sizes and recipes vary, no seeds; measure a loss",
     ),
     "ViT-Bench": Outside("vitbench-", "vitbench", "vision transformers, one seed"),
 }
@@ -187,7 +196,9 @@ def replications() -> dict[str, pd.DataFrame]:
         judged = [judge(outside.columns(name)) for name in names]
         lost = [_lost(name) for name in names if outside.tested]
         for lines, numbers in ((contrasts, map(differences, judged)), (taus, judged)):
-            lines += [(family, *key, *of.values()) for key, of in combined(sources, numbers)]
+            lines += [
+                (family, *key, *of.values()) for key, of in combined(sources, numbers)
+            ]
         if outside.tested:
             epochs += [(family, *key, *of.values()) for key, of in combined(sources, lost)]
     of_family = pd.DataFrame(contrasts, columns=["family", "contrast", *NUMBERS])
@@ -259,7 +270,9 @@ def _lost(name: str) -> Judged:
     for seed in bench.seeds(bench.question(goal.name)):
         curves = {}
         for key, metric in curved.items():
-            each = [metric.minimised(bench.column(metric.name, at, seed)) for at in goal.epochs]
+            each = [
+                metric.minimised(bench.column(metric.name, at, seed)) for at in goal.epochs
+            ]
             curves[key] = np.array(each)
         runs.append(curves)
     return chosen_epochs(runs, goal.unit)
@@ -275,7 +288,11 @@ def chosen_epochs(runs: Sequence[Curves], unit: str) -> Judged:
         known = _whole(curves)
         for chooser, key in CHOOSERS.items():
             if key is None or key in curves:
-                at = curves[key].argmin(axis=0) if key else np.full(len(known), len(test) - 1)
+                at = (
+                    curves[key].argmin(axis=0)
+                    if key
+                    else np.full(len(known), len(test) - 1)
+                )
                 more = np.take_along_axis(test, at[None], axis=0)[0] - test.min(axis=0)
                 lost.setdefault(chooser, []).append(np.where(known, more, np.nan))
     found: Judged = {}
@@ -336,7 +353,9 @@ def lacking(found: pd.DataFrame) -> list[str]:
         if family not in set(found["family"]):
             is_here = any(name.startswith(outside.prefix) for name in here)
             lacks = "no second signal beside a validation and a test measure"
-            told.append(f"{family} ({lacks if is_here else f'snas data fetch {outside.fetch}'})")
+            told.append(
+                f"{family} ({lacks if is_here else f'snas data fetch {outside.fetch}'})"
+            )
     return told
 
 

@@ -35,7 +35,15 @@ from surrogate_nas.space import Sampled
 from surrogate_nas.tables import read_compact, write_compact
 
 SIGNALS = ("measure", "validation loss", "training loss")
-STRATEGIES = ("random", "evolution", "local_search", "bo", "hyperband", "bo_epochs", "zero_cost")
+STRATEGIES = (
+    "random",
+    "evolution",
+    "local_search",
+    "bo",
+    "hyperband",
+    "bo_epochs",
+    "zero_cost",
+)
 SWITCH = "training loss early"
 """Objective by the measure; the training loss ranks runs shorter than its (`drive=`)."""
 SWITCHED = ("hyperband", "bo_epochs")
@@ -53,7 +61,9 @@ class Problem(NamedTuple):
     """The classes of a table that every seed trained, as a benchmark."""
 
     bench: LossesBenchmark
-    digest: str  # Of the table, its first digits: searches on another are not mixed with these
+    digest: (
+        str  # Of the table, its first digits: searches on another are not mixed with these
+    )
     task: str
     measure: str  # The name of its measure, with the usual loss
     seconds: float  # The budget
@@ -63,13 +73,21 @@ def _problem(path: Path, table: Table, folder: Path) -> Problem:
     """Write the complete classes of a table as one of its own, and open it."""
     whole = read_compact(path)
     usual, measure = table.usual, table.measure
-    names = (f"valid_{measure}", "valid_loss", "train_loss", f"test_{measure}", "train_seconds")
+    names = (
+        f"valid_{measure}",
+        "valid_loss",
+        "train_loss",
+        f"test_{measure}",
+        "train_seconds",
+    )
     columns = {
         key: values
         for key, values in whole.table.columns.items()
         if key.metric.partition("@")[0] in names and key.metric.endswith(f"@{usual}")
     }
-    rows = np.flatnonzero(np.all([np.isfinite(values) for values in columns.values()], axis=0))
+    rows = np.flatnonzero(
+        np.all([np.isfinite(values) for values in columns.values()], axis=0)
+    )
     assert isinstance(whole.cells, Sampled)
     space = Sampled(whole.cells.base, whole.cells.choices[rows]).definition
     some = replace(whole.table, space=space, metrics={}, columns={}, n_seeds={}, sources={})
@@ -137,7 +155,10 @@ def make_searches(data: Path, store: Path) -> None:
     else:
         store.parent.mkdir(parents=True, exist_ok=True)
         store.write_text(",".join(HEADS) + "\n", encoding="utf-8")
-    with TemporaryDirectory() as folder, store.open("a", encoding="utf-8", newline="") as file:
+    with (
+        TemporaryDirectory() as folder,
+        store.open("a", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file)
         for table in filter(_is_usable, read_tables(data)):
             print(f"searching on {table.name}", file=sys.stderr)
@@ -182,7 +203,9 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("data/losses"))
-    parser.add_argument("--store", type=Path, help="a CSV file; DATA-searches.csv if left out")
+    parser.add_argument(
+        "--store", type=Path, help="a CSV file; DATA-searches.csv if left out"
+    )
     given = parser.parse_args()
     make_searches(given.data, given.store or store_of(given.data))
 

@@ -84,8 +84,12 @@ def recorded_of(task: Task, epochs: int) -> Iterator[Recorded]:
                 told.metric((), f"at the end {run}", source), epochs, partial(_end, name)
             )
             continue
-        how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
-        point = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
+        how = (
+            "mean over the epoch's batches" if told.split == "train" else "after the epoch"
+        )
+        point = told.metric(
+            (), f"{how}; [n] is epoch n {run}, a point on its curve", source
+        )
         for epoch in checkpoints(epochs):
             yield Recorded(point, epoch, partial(_mean, name, epoch - 1, epoch))
         about = f"the last epoch's {run}"
@@ -94,7 +98,9 @@ def recorded_of(task: Task, epochs: int) -> Iterator[Recorded]:
         mean = replace(point, name=name + LATE, description=about)
         yield Recorded(mean, epochs, partial(_mean, name, epochs - late, epochs))
         if name == "train_loss":
-            about = f"mean over all epochs {run}; {epochs} times that is the sum over the run"
+            about = (
+                f"mean over all epochs {run}; {epochs} times that is the sum over the run"
+            )
             mean = replace(point, name=name + MEAN, description=about)
             yield Recorded(mean, epochs, partial(_mean, name, 0, epochs))
     texts = {
@@ -104,7 +110,9 @@ def recorded_of(task: Task, epochs: int) -> Iterator[Recorded]:
     }
     for name, about in texts.items():
         split = name.partition("_")[0] if name != SPENT else ""
-        metric = Metric(name, "s", "record", "cost", split=split, description=about, source=source)
+        metric = Metric(
+            name, "s", "record", "cost", split=split, description=about, source=source
+        )
         yield Recorded(metric, epochs, partial(_end, name))
     about = "1 where training went wrong"
     diverged = Metric(DIVERGED, "", "record", "structure", description=about)
@@ -158,7 +166,9 @@ class Trained:
         settings = self.pair.plan.settings()
         epochs = self.pair.plan.epochs
         seconds = [self.last(SPENT, job) for job in self.entries]
-        made = sorted(filter(None, (entry.get(MADE, "") for entry in self.entries.values())))
+        made = sorted(
+            filter(None, (entry.get(MADE, "") for entry in self.entries.values()))
+        )
         agreed = {}
         for told in self.pair.trained.diagnostics:
             if told.split != "test" and (found := self._agreement(told.name)):
@@ -172,7 +182,9 @@ class Trained:
                 "metrics": list(dict.fromkeys(one.metric.name for one in self.recorded)),
             },
             MADE: [made[0], made[-1]] if made else ["", ""],
-            "classes": {seed: sum(job.seed == seed for job in self.entries) for seed in self.seeds},
+            "classes": {
+                seed: sum(job.seed == seed for job in self.entries) for seed in self.seeds
+            },
             DIVERGED: sum(bool(entry["note"]) for entry in self.entries.values()),
             SPENT: sum(seconds),
             "processor_seconds_a_training": float(np.median(seconds)),
@@ -193,10 +205,18 @@ class Trained:
             counts = Counter(job.cell for job in self.entries if job.seed in seeds)
             cells = [cell for cell, count in counts.items() if count == len(seeds)][:_MOST]
             if len(cells) >= _FEWEST and len(seeds) > 1:
-                values = [[self.last(name, Job(cell, seed)) for cell in cells] for seed in seeds]
+                values = [
+                    [self.last(name, Job(cell, seed)) for cell in cells] for seed in seeds
+                ]
                 found = agreement_of_all(np.array(values))
-                numbers = {k: v if math.isfinite(v) else None for k, v in found._asdict().items()}
-                about = {"classes": len(cells), "seeds": len(seeds), "is_noise": found.is_noise}
+                numbers = {
+                    k: v if math.isfinite(v) else None for k, v in found._asdict().items()
+                }
+                about = {
+                    "classes": len(cells),
+                    "seeds": len(seeds),
+                    "is_noise": found.is_noise,
+                }
                 return {**numbers, **about}
         return {}
 
@@ -252,7 +272,11 @@ def train_rounds(plans: Sequence[Plan], workers: int = 1) -> dict[str, str]:
         journals = {}
         for run in dict.fromkeys(map(run_of, plans)):
             journals[run] = stack.enter_context(Journal(run.journal(), run.settings()))
-        made = {(run, Job(*entry["job"])) for run, own in journals.items() for entry in own.entries}
+        made = {
+            (run, Job(*entry["job"]))
+            for run, own in journals.items()
+            for entry in own.entries
+        }
         waiting = batches(plans, made)
         done, of = 0, sum(len(batch.jobs) for batch in waiting)
         for outcome in run_jobs(_train, waiting, workers=workers):
@@ -330,7 +354,9 @@ def write_tables(pairs: Iterable[Pair], folder: Path) -> dict[str, dict[str, Any
         path = folder / f"{name}.h5"
         number = sum(len(one.entries) for one in held)
         if len(trained) < 2 or number < _trainings_of(path):
-            print(f"{path} stays as it is: there are {number:,} trainings.", file=sys.stderr)
+            print(
+                f"{path} stays as it is: there are {number:,} trainings.", file=sys.stderr
+            )
             continue
         pair = held[0].pair
         cells = [cell for cell in class_order(pair.plan.space) if cell in trained]
@@ -362,8 +388,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--design", type=Path, default=PROTOCOL, help="a file.toml; the protocol's")
-    parser.add_argument("--out", type=Path, default=Path("data/losses"), help="the tables' folder")
+    parser.add_argument(
+        "--design", type=Path, default=PROTOCOL, help="a file.toml; the protocol's"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("data/losses"), help="the tables' folder"
+    )
     parser.add_argument("--workers", type=int, default=2, help="trainings at once")
     parser.add_argument("--assemble", action="store_true", help="train nothing")
     given = parser.parse_args(arguments)
@@ -377,7 +407,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     for name, reason in failures.items():
-        print(f"{name} failed ({reason}); repeat the command to try again.", file=sys.stderr)
+        print(
+            f"{name} failed ({reason}); repeat the command to try again.", file=sys.stderr
+        )
     return 2 if failures else 0
 
 

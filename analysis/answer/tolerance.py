@@ -57,7 +57,11 @@ def apart(table: Table) -> Values:
     deviations of the goal between seeds.
     """
     unit = 100 if table.unit == "%" else 1
-    signals = table("valid", table.measure) / unit, table("valid", "loss"), table("train", "loss")
+    signals = (
+        table("valid", table.measure) / unit,
+        table("valid", "loss"),
+        table("train", "loss"),
+    )
     goal = table("test", table.measure)
     wanted = others(goal) / spread_of_seeds(goal)
     size = table.params / np.median(table.params)
@@ -68,7 +72,9 @@ def apart(table: Table) -> Values:
                 for other in rest:
                     doublings = abs(np.log2(size[other] / size[own]))
                     far = abs(wanted[seed, other] - wanted[seed, own])
-                    found[rule, :, seed] += np.array([doublings, far]) / len(rest) / len(SHARES)
+                    found[rule, :, seed] += (
+                        np.array([doublings, far]) / len(rest) / len(SHARES)
+                    )
     return found
 
 
@@ -82,8 +88,12 @@ def tolerances(tables: Sequence[Table]) -> pd.DataFrame:
         lines = []
         for table, found in zip(tables, far, strict=True):
             own = dict(zip(RULES, found[:, place], strict=True))
-            own |= {f"{rule} less tolerance": own[rule] - own[RULES[0]] for rule in RULES[1:]}
-            lines += [(table.source, rule, *of_seeds(values)) for rule, values in own.items()]
+            own |= {
+                f"{rule} less tolerance": own[rule] - own[RULES[0]] for rule in RULES[1:]
+            }
+            lines += [
+                (table.source, rule, *of_seeds(values)) for rule, values in own.items()
+            ]
         ends = {end: f"{quantity}_{end}" for end in ("low", "high")}
         frame = over_sources(lines, "rule").drop(columns="worse")
         wide.append(frame.rename(columns={"difference": quantity, **ends}))

@@ -39,7 +39,9 @@ def components(regrets: Values) -> dict[str, float]:
     interactions = shape[-1] * float((rest**2).sum()) / left
     found = {}
     for axis, name in enumerate(FACTORS):
-        found[name] = max(0.0, (squares[name] - interactions) / (regrets.size / shape[axis]))
+        found[name] = max(
+            0.0, (squares[name] - interactions) / (regrets.size / shape[axis])
+        )
     found[TOGETHER] = max(0.0, (interactions - within) / shape[-1])
     found[SEED] = within
     return found
@@ -105,5 +107,7 @@ def over_sources(lines: Sequence[tuple[str, str, float, float]], by: str) -> pd.
             # few seeds tell little of a source's own variance, and nothing where all picks agree
             combined = combine(np.array(values), np.full(len(values), variances.mean()))
             worse = int((values > 0).sum())
-            told.append((kind, combined.mean, *combined.interval(), combined.sources, worse))
+            told.append(
+                (kind, combined.mean, *combined.interval(), combined.sources, worse)
+            )
     return pd.DataFrame(told, columns=[by, "difference", "low", "high", "sources", "worse"])

@@ -56,17 +56,25 @@ def table_of(plan: Plan, entries: Mapping[Job, Entry]) -> Table:
     def add(metric: Metric, epochs: int, value: Callable[[Entry], float]) -> None:
         columns = {}
         for seed in range(plan.seeds):
-            own = {job.cell: value(entry) for job, entry in entries.items() if job.seed == seed}
+            own = {
+                job.cell: value(entry) for job, entry in entries.items() if job.seed == seed
+            }
             columns[seed] = by_class(space, own)
-        table.add(metric, epochs, columns[0], 1, columns if metric.kind != "record" else None)
+        table.add(
+            metric, epochs, columns[0], 1, columns if metric.kind != "record" else None
+        )
 
     for told in task.diagnostics:
         if not told.every_epoch:
             metric = told.metric((), f"at the end {run}", source)
             add(metric, plan.epochs, partial(_at_end, told.name))
             continue
-        how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
-        metric = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
+        how = (
+            "mean over the epoch's batches" if told.split == "train" else "after the epoch"
+        )
+        metric = told.metric(
+            (), f"{how}; [n] is epoch n {run}, a point on its curve", source
+        )
         for epoch in range(1, plan.epochs + 1):
             add(metric, epoch, partial(_at_epoch, told.name, epoch))
     texts = {
@@ -75,11 +83,15 @@ def table_of(plan: Plan, entries: Mapping[Job, Entry]) -> Table:
     }
     for split, text in texts.items():
         name = f"{split}_seconds"
-        metric = Metric(name, "s", "record", "cost", split=split, description=text, source=source)
+        metric = Metric(
+            name, "s", "record", "cost", split=split, description=text, source=source
+        )
         for epoch in range(1, plan.epochs + 1):
             share = epoch / plan.epochs if split == "train" else 1
             add(metric, epoch, partial(_share, name, share))
-    text = "index of the first cell of the functional class, which was trained for all of it"
+    text = (
+        "index of the first cell of the functional class, which was trained for all of it"
+    )
     classes = Metric(CLASS_METRIC, "", "record", "structure", description=text)
     table.add(classes, None, first_of_class(space).astype(float))
     return table
@@ -100,7 +112,8 @@ def _share(name: str, share: float, entry: Entry) -> float:
 def card_of(plan: Plan, table: Table, entries: Mapping[Job, Entry]) -> dict[str, Any]:
     """The settings, the costs, the agreement of seeds, and ties."""
     seconds = [
-        e["train_seconds"] + len(e["valid_loss"]) * e["valid_seconds"] for e in entries.values()
+        e["train_seconds"] + len(e["valid_loss"]) * e["valid_seconds"]
+        for e in entries.values()
     ]
     card: dict[str, Any] = {
         "settings": plan.settings(),
@@ -111,7 +124,9 @@ def card_of(plan: Plan, table: Table, entries: Mapping[Job, Entry]) -> dict[str,
     }
     classes = np.unique(first_of_class(plan.cells))
     for metric in _curves(table, "valid"):
-        columns = [table.columns[ColumnKey(metric, plan.epochs, s)] for s in range(plan.seeds)]
+        columns = [
+            table.columns[ColumnKey(metric, plan.epochs, s)] for s in range(plan.seeds)
+        ]
         taus = []
         for pair in combinations(columns, 2):
             both = np.array(pair)[:, classes]
@@ -129,9 +144,13 @@ def card_of(plan: Plan, table: Table, entries: Mapping[Job, Entry]) -> dict[str,
 def _curves(table: Table, split: str) -> list[str]:
     """The metrics of a split that have a value after every epoch."""
     metrics = [
-        metric for metric in table.metrics.values() if metric.is_loss and metric.split == split
+        metric
+        for metric in table.metrics.values()
+        if metric.is_loss and metric.split == split
     ]
-    return [metric.name for metric in metrics if ColumnKey(metric.name, 1, 0) in table.columns]
+    return [
+        metric.name for metric in metrics if ColumnKey(metric.name, 1, 0) in table.columns
+    ]
 
 
 def _tied(values: NDArray[np.float64]) -> float:
@@ -148,8 +167,12 @@ def add_latencies(plan: Plan, table: Table, count: int = LATENCIES) -> dict[str,
     space = plan.cells
     cells = draw_cells(count, 0, space)
     journal = plan.journal().with_suffix(".latency.jsonl")
-    measured = measure(cells, table.network, Protocol("cpu", 1, 1), space=space, journal=journal)
-    values = make_model("ridge", "cost").fit(cells, measured.latency).predict(list(space)).mean
+    measured = measure(
+        cells, table.network, Protocol("cpu", 1, 1), space=space, journal=journal
+    )
+    values = (
+        make_model("ridge", "cost").fit(cells, measured.latency).predict(list(space)).mean
+    )
     indices = [space.index(cell) for cell in cells]
     values[indices] = measured.latency
     was_measured = np.zeros(len(space))
@@ -162,7 +185,9 @@ def add_latencies(plan: Plan, table: Table, count: int = LATENCIES) -> dict[str,
     )
     source = f"measured and predicted by surrogate_nas on {device}"
     name = "latency@cpu"
-    table.add(Metric(name, "ms", "search", "cost", description=text, source=source), None, values)
+    table.add(
+        Metric(name, "ms", "search", "cost", description=text, source=source), None, values
+    )
     text = f"1 where {name} was measured"
     mark = Metric("latency_measured@cpu", "", "record", "cost", description=text)
     table.add(mark, None, was_measured)
@@ -192,7 +217,9 @@ def agreement_with(other: Path, plan: Plan, table: Table) -> dict[str, Any]:
     return {"kendall_with": {"benchmark": other.stem, "metric": metric, "of": taus}}
 
 
-def make(plan: Plan, out: Path, workers: int = 1, latencies: int = LATENCIES) -> dict[str, Any]:
+def make(
+    plan: Plan, out: Path, workers: int = 1, latencies: int = LATENCIES
+) -> dict[str, Any]:
     """Train what is missing, and write the table and its card; returns the card."""
     entries = trained(plan, workers)
     table = table_of(plan, entries)

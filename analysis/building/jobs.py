@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.files import Journal, home
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
-from surrogate_nas.space import DEFAULT_SPACE, Enumerable, first_of_class, listed, space_named
+from surrogate_nas.space import (
+    DEFAULT_SPACE,
+    Enumerable,
+    first_of_class,
+    listed,
+    space_named,
+)
 from surrogate_nas.training import task_named, train
 from surrogate_nas.training.machine import engine_named
 from surrogate_nas.training.tasks import code_of
@@ -87,7 +93,9 @@ class Plan:
             "splits": {name: len(split.targets) for name, split in task.data.items()},
             "epochs": self.epochs,
             "digest": f"{task.digest} {code_of(self.task)}",
-            "engine": engine_named(self.cells, by_matrices=trainer_of(task).multiplies_matrices),
+            "engine": engine_named(
+                self.cells, by_matrices=trainer_of(task).multiplies_matrices
+            ),
         }
 
     def journal(self) -> Path:
@@ -146,7 +154,9 @@ def show_progress(done: int, of: int) -> None:
 
 def trained(plan: Plan, workers: int = 1) -> dict[Job, Entry]:
     """Train what the journal of a plan lacks, and return all of its entries."""
-    return results_of(partial(_train, plan), plan.jobs(), plan.journal(), plan.settings(), workers)
+    return results_of(
+        partial(_train, plan), plan.jobs(), plan.journal(), plan.settings(), workers
+    )
 
 
 def _train(plan: Plan, jobs: Sequence[Job]) -> list[Entry]:

@@ -46,7 +46,9 @@ def make_proxies(plan: Plan, out: Path, workers: int = 1) -> dict[str, Any]:
         The card: settings, and seconds of all cores.
     """
     settings = settings_of(plan)
-    name = f"{plan.cells.name[:40]}-{settings['task'][:40]}-{json_digest(settings)[:16]}.jsonl"
+    name = (
+        f"{plan.cells.name[:40]}-{settings['task'][:40]}-{json_digest(settings)[:16]}.jsonl"
+    )
     path = home() / "proxies" / name
     entries = results_of(partial(_scores, plan), plan.jobs(), path, settings, workers)
     card = {

@@ -88,7 +88,9 @@ class PaperOutcome:
     def of(cls, name: str, result: PaperResult) -> PaperOutcome:
         """Count a paper's rows."""
         verdicts = [
-            row.verdict for row in result.rows if row.published is not None and row.ours is not None
+            row.verdict
+            for row in result.rows
+            if row.published is not None and row.ours is not None
         ]
         return cls(
             name,

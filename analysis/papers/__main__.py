@@ -18,7 +18,9 @@ def main() -> int:
     """Read the command line, and repeat papers; 2 where one could not be made."""
     parser = argparse.ArgumentParser(prog="python -m analysis.papers", description=__doc__)
     parser.add_argument("name", help=f"{', '.join(PAPERS)}, or {ALL}")
-    parser.add_argument("--runs", type=int, help="runs per strategy; the paper's number if omitted")
+    parser.add_argument(
+        "--runs", type=int, help="runs per strategy; the paper's number if omitted"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--engine", default="processes")
     parser.add_argument("--out", type=Path, help="results/paper-NAME if omitted")
@@ -38,10 +40,17 @@ def main() -> int:
     return 0
 
 
-def _redo(name: str, folder: Path, *, runs: int | None, workers: int, engine: str) -> PaperResult:
+def _redo(
+    name: str, folder: Path, *, runs: int | None, workers: int, engine: str
+) -> PaperResult:
     with progress_bar("runs") as progress:
         return reproduce(
-            name, runs=runs, workers=workers, engine=engine, folder=folder, progress=progress
+            name,
+            runs=runs,
+            workers=workers,
+            engine=engine,
+            folder=folder,
+            progress=progress,
         )
 
 
@@ -65,7 +74,9 @@ def _show_all(result: Overview, as_json: bool) -> int:
     if not result.failed:
         return 0
     first = result.failed[0]
-    note(f"{len(result.failed)} of {len(rows)} were not made; {first.name}: {first.failure}")
+    note(
+        f"{len(result.failed)} of {len(rows)} were not made; {first.name}: {first.failure}"
+    )
     return 2
 
 

@@ -100,7 +100,9 @@ def ablation(work: Work) -> PaperResult:
         "first": _FIRST,
         "cells": _CELLS,
     }
-    results = work.runs_of(until_optimum, dict.fromkeys(keys, n_runs), "runs.jsonl", settings)
+    results = work.runs_of(
+        until_optimum, dict.fromkeys(keys, n_runs), "runs.jsonl", settings
+    )
     needed = {}
     for strategy in strategies:
         needed[strategy] = [np.array(results[name, strategy], float) for name in PROBLEMS]

@@ -226,7 +226,9 @@ def run_autokeras(search: Search) -> tuple[Network, list[tuple[int, float]], str
         networks=n_trained,
         seconds=spent,
     )
-    versions = ", ".join(f"{name} {version(name)}" for name in ("autokeras", "keras", "torch"))
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("autokeras", "keras", "torch")
+    )
     return theirs, sizes, versions
 
 
@@ -239,11 +241,11 @@ def _clock(end: float) -> Any:
     import keras
 
     class Clock(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's names
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if time.process_time() > end:
                 self.model.stop_training = True
 
-        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        def on_train_begin(self, logs: Any = None) -> None:
             if time.process_time() > end:
                 raise _TimeIsUpError
 
@@ -363,4 +365,8 @@ def _sizes(search: Search, network: Any) -> list[tuple[int, float]]:
 
 def _as_keras(inputs: NDArray[Any]) -> NDArray[Any]:
     """Images as shape ``(n, height, width, channels)``; signals as rows of numbers."""
-    return np.moveaxis(inputs, 1, -1) if inputs.shape[2] > 1 else inputs.reshape(len(inputs), -1)
+    return (
+        np.moveaxis(inputs, 1, -1)
+        if inputs.shape[2] > 1
+        else inputs.reshape(len(inputs), -1)
+    )

@@ -128,7 +128,9 @@ def caps(work: Work) -> PaperResult:
         "model": Latency("cost").settings(),
     }
     keys = [(title,) for title in limits()]
-    results = work.runs_of(search_under, dict.fromkeys(keys, n_runs), "searches.jsonl", settings)
+    results = work.runs_of(
+        search_under, dict.fromkeys(keys, n_runs), "searches.jsonl", settings
+    )
     rows: list[Row] = []
     for (title,), runs in results.items():
         answers = [[CapAnswer(*answer) for answer in run] for run in runs]
@@ -230,7 +232,9 @@ def _exact_rows(cap: Cap) -> Iterator[Row]:
     best = float(accuracy[allowed].max())
     by_validation = float(accuracy[allowed[errors[allowed].argmin()]])
     difference = (cap.printed.value or 0) - best
-    yield cap.printed.row(verdict=cap.printed.note or f"{difference:+.2f} from the exact optimum")
+    yield cap.printed.row(
+        verdict=cap.printed.note or f"{difference:+.2f} from the exact optimum"
+    )
     yield Row(
         "exact optimum",
         cap.title,
@@ -253,7 +257,9 @@ def _our_rows(cap: Cap, runs: Sequence[Sequence[CapAnswer]]) -> Iterator[Row]:
     for place, name in enumerate((*LOOKUPS, _ALL)):
         answers = [run[place] for run in runs]
         yield from _answer_rows(cap, answers, f"ours, {name} look-ups", checked=False)
-        yield from _answer_rows(cap, answers, f"ours, {name} look-ups, checked", checked=True)
+        yield from _answer_rows(
+            cap, answers, f"ours, {name} look-ups, checked", checked=True
+        )
 
 
 def _answer_rows(
@@ -279,7 +285,9 @@ def _answer_rows(
     verdict = f"{reached.mean() - best:+.2f} from the exact optimum"
     if exceeds.any():
         excess = taken.max() / cap.limit - 1
-        verdict += f"; {exceeds.sum()} of {len(answers)} exceed the limit, by up to {excess:.1%}"
+        verdict += (
+            f"; {exceeds.sum()} of {len(answers)} exceed the limit, by up to {excess:.1%}"
+        )
     yield Row.over(
         method,
         cap.title,
@@ -297,7 +305,9 @@ def _answer_rows(
         ("latency_samples", samples, "cells measured on the device"),
     ):
         numbers = np.asarray(values, dtype=np.float64)
-        yield Row.over(method, cap.title, metric, numbers, mark="D", verdict=remark, **shared)
+        yield Row.over(
+            method, cap.title, metric, numbers, mark="D", verdict=remark, **shared
+        )
 
 
 def _overall_rows(rows: Sequence[Row]) -> list[Row]:

@@ -80,7 +80,9 @@ class Surface:
     def distances(self, values: Values) -> Values:
         """In how many positions each cell differs from the best one."""
         differs: Values = (
-            (self.choices != self.choices[int(np.argmin(values))]).sum(axis=1).astype(np.float64)
+            (self.choices != self.choices[int(np.argmin(values))])
+            .sum(axis=1)
+            .astype(np.float64)
         )
         return differs
 
@@ -96,7 +98,11 @@ def landscape(work: Work) -> PaperResult:
     for done, (dataset, name) in enumerate(DATA_SETS.items(), 1):
         surface = surface_of(dataset, load(name))
         surfaces.append(surface)
-        rows += [*_optima(surface), *_searches(surface, work.runs or _RUNS), *_noise(surface)]
+        rows += [
+            *_optima(surface),
+            *_searches(surface, work.runs or _RUNS),
+            *_noise(surface),
+        ]
         if work.progress:
             work.progress(done, len(DATA_SETS))
     pictures = {"landscape.png": _picture(surfaces)}

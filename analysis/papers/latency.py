@@ -219,17 +219,23 @@ def _model(name: str, known: tuple[str, ...]) -> Surrogate:
 def most_telling(prior: Prior, space: Enumerable, n: int) -> Indices:
     """The cells that, measured one after another, each leave the least variance summed over all."""
     matrix = np.hstack(space.cost_groups(space.choices)).astype(np.float64)
-    covariance = prior.covariance(prior.log_variances) + np.outer(prior.centre, prior.centre)
+    covariance = prior.covariance(prior.log_variances) + np.outer(
+        prior.centre, prior.centre
+    )
     noise = float(np.exp(prior.log_variances[-1]))
     moments = matrix.T @ matrix
     chosen: list[int] = []
     for _ in range(n):
         moved = matrix @ covariance
-        gain = ((moved @ moments) * moved).sum(axis=1) / ((moved * matrix).sum(axis=1) + noise)
+        gain = ((moved @ moments) * moved).sum(axis=1) / (
+            (moved * matrix).sum(axis=1) + noise
+        )
         gain[chosen] = -np.inf
         best = int(gain.argmax())
         chosen.append(best)
-        covariance -= np.outer(moved[best], moved[best]) / (moved[best] @ matrix[best] + noise)
+        covariance -= np.outer(moved[best], moved[best]) / (
+            moved[best] @ matrix[best] + noise
+        )
     return np.array(chosen)
 
 
@@ -246,7 +252,9 @@ def split(
         drawn = rng.choice(len(latencies), cells, replace=False)
         return drawn, np.setdiff1d(np.arange(len(latencies)), drawn)
     ends = _KNOWN_CELLS, _KNOWN_CELLS + _TESTED_CELLS
-    return rng.permutation(_middle(latencies, 0, ends[0]))[:cells], _middle(latencies, *ends)
+    return rng.permutation(_middle(latencies, 0, ends[0]))[:cells], _middle(
+        latencies, *ends
+    )
 
 
 def _middle(latencies: Values, start: int, stop: int) -> Indices:
@@ -362,7 +370,9 @@ def _overall_rows(rows: Sequence[Row]) -> Iterator[Row]:
     for row in rows:
         groups.setdefault((row.method, row.metric), []).append(row)
     methods = list(dict.fromkeys(row.method for row in rows))
-    for (method, metric), group in sorted(groups.items(), key=lambda one: methods.index(one[0][0])):
+    for (method, metric), group in sorted(
+        groups.items(), key=lambda one: methods.index(one[0][0])
+    ):
         values = [row.ours for row in group if row.ours is not None]
         yield Row(
             method,
@@ -496,7 +506,9 @@ def _by_cells(rhos: Mapping[tuple[str, str], float]) -> Panel:
                 style=style,
             )
         )
-    items.append(Level(rhos["FLOPs", _MEAN], "FLOPs", style={"color": COLOURS[0], "ls": "--"}))
+    items.append(
+        Level(rhos["FLOPs", _MEAN], "FLOPs", style={"color": COLOURS[0], "ls": "--"})
+    )
     return Panel(
         items,
         title=f"{_MEAN[0].upper()}{_MEAN[1:]}",

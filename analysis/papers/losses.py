@@ -112,7 +112,9 @@ def losses(work: Work) -> PaperResult:
             "No table that is here holds a loss besides what is wanted of it: see snas benchmarks."
         )
     names = [*here, *(name for name in Losses().names() if name.endswith(TRAINED))]
-    read: dict[str, Signals | None] = work.results(signals_of, {name: name for name in names})
+    read: dict[str, Signals | None] = work.results(
+        signals_of, {name: name for name in names}
+    )
     signals = [one for one in read.values() if one is not None]
     rows = [row for finding in findings for row in _rows(finding)]
     fields: dict[str, Any] = {
@@ -174,7 +176,9 @@ def study(name: str) -> tuple[list[Finding], str]:
         return [], f"{name}: {error}"
     return (
         findings,
-        "" if findings else f"{name} holds one measure only, so there is nothing to compare.",
+        ""
+        if findings
+        else f"{name} holds one measure only, so there is nothing to compare.",
     )
 
 
@@ -185,11 +189,15 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     usual = _usual_ceiling(goal, wanted, candidates, groups)
     # no test is held, so one seed is asked for all the others
     if goal.metric.kind == "search" and len(wanted) > 1:
-        rests = [(seed, mean_of(wanted[:i] + wanted[i + 1 :])) for i, seed in enumerate(wanted)]
+        rests = [
+            (seed, mean_of(wanted[:i] + wanted[i + 1 :])) for i, seed in enumerate(wanted)
+        ]
         yield _finding(bench, goal, itself(bench, goal), SINGLE, rests, usual, groups)
     for candidate in candidates:
         own = ceiling(candidate.seeds, goal.values, groups) or usual
-        yield _finding(bench, goal, candidate, "", [(candidate.values, goal.values)], own, groups)
+        yield _finding(
+            bench, goal, candidate, "", [(candidate.values, goal.values)], own, groups
+        )
         single = [seed for seed in candidate.seeds if _covers(seed, goal)]
         if len(single) > 1:
             yield _finding(
@@ -208,7 +216,9 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
                 for j, b in enumerate(wanted)
                 if i != j
             ]
-            yield _finding(bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups)
+            yield _finding(
+                bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups
+            )
 
 
 def _covers(seed: Values, goal: Goal) -> bool:
@@ -260,7 +270,9 @@ def _finding(
         final=candidate.final,
         tested=goal.metric.kind == "final",
         seeds=len(pairs) if end else None,
-        taus={measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES},
+        taus={
+            measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES
+        },
         spread={measure: spread([one[measure] for one in each]) for measure in MEASURES},
         ceiling=limit,
         of_best=goal.shown(float(chosen.mean())),
@@ -268,7 +280,9 @@ def _finding(
         optimum=goal.shown(float(ranked[0])),
         tied=max(map(len, liked)),
         better=float(
-            np.mean([np.searchsorted(ranked, cells).mean() / len(ranked) for cells in liked])
+            np.mean(
+                [np.searchsorted(ranked, cells).mean() / len(ranked) for cells in liked]
+            )
         ),
         seconds=candidate.seconds,
         share=candidate.share,
@@ -337,7 +351,9 @@ class Family:
     @property
     def ceiling(self) -> float:
         """The mean ceiling in the best quarter, over the tables that have one."""
-        return mean(finding.ceiling[DECIDES] for finding in self.findings if finding.ceiling)
+        return mean(
+            finding.ceiling[DECIDES] for finding in self.findings if finding.ceiling
+        )
 
     @property
     def better(self) -> float:
@@ -372,7 +388,9 @@ def families(findings: Sequence[Finding]) -> list[Family]:
     for (_, early, _), tables in grouped.items():
         for table, finding in tables.items():
             if finding.seeds is None:
-                best[table, early] = max(best.get((table, early), -1.0), finding.taus[DECIDES])
+                best[table, early] = max(
+                    best.get((table, early), -1.0), finding.taus[DECIDES]
+                )
     groups = []
     for (measure, early, name), tables in grouped.items():
         gaps = [
@@ -380,10 +398,15 @@ def families(findings: Sequence[Finding]) -> list[Family]:
             for table, finding in tables.items()
         ]
         leads = sum(
-            gap <= 0 and f.seeds is None for gap, f in zip(gaps, tables.values(), strict=True)
+            gap <= 0 and f.seeds is None
+            for gap, f in zip(gaps, tables.values(), strict=True)
         )
-        groups.append(Family(measure, name, early, list(tables.values()), mean(gaps), leads))
-    return sorted(groups, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind))
+        groups.append(
+            Family(measure, name, early, list(tables.values()), mean(gaps), leads)
+        )
+    return sorted(
+        groups, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind)
+    )
 
 
 def summary(findings: Sequence[Finding]) -> Summary:
@@ -428,7 +451,9 @@ def _picture(findings: Sequence[Finding]) -> Figure:
 
 def _map(findings: Sequence[Finding]) -> tuple[Panel, int, int]:
     """The best τ of each kind of loss on every table after whole runs, and the map's size."""
-    whole = [f for f in findings if not f.early and f.role and math.isfinite(f.taus[DECIDES])]
+    whole = [
+        f for f in findings if not f.early and f.role and math.isfinite(f.taus[DECIDES])
+    ]
     taus: dict[tuple[str, str], float] = {}
     for finding in whole:
         key = finding.table, finding.role

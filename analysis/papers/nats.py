@@ -53,7 +53,9 @@ def nats(work: Work) -> PaperResult:
     rows = []
     for dataset, seconds in _SECONDS.items():
         for method in _METHODS:
-            rows.append(method_row("nats", method, dataset, runs[method.title, dataset], seconds))
+            rows.append(
+                method_row("nats", method, dataset, runs[method.title, dataset], seconds)
+            )
     rows += published_only("nats")
     curves = accuracy_curves(runs, _SECONDS["CIFAR-10"])
     title = "NATS-Bench (TPAMI 2021), topology space: test accuracy (%)"

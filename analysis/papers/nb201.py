@@ -168,7 +168,9 @@ def _noisy_rows(runs: Mapping[str, Sequence[Trajectory]], work: Work) -> Iterato
         for dataset in DATA_SETS:
             accuracy = accuracy_of(dataset, noisy_runs, 0.0)
             remarks = [
-                against_published(accuracy, f"{other}'s published", _printed(other, dataset))
+                against_published(
+                    accuracy, f"{other}'s published", _printed(other, dataset)
+                )
             ]
             if title == BO:
                 remarks.append(_against_robot(dataset, noisy_runs, 0.0))
@@ -195,7 +197,9 @@ def _early_rows(runs: Mapping[str, Sequence[Trajectory]]) -> Iterator[Row]:
                 ours = accuracy_of(dataset, own, seconds)
                 rea = accuracy_of(dataset, runs[REA], seconds)
                 remarks.append(against_runs(ours, f"our {REA}", rea))
-            yield accuracy_row(f"{method.title}, {seconds:,.0f} s", dataset, own, seconds, remarks)
+            yield accuracy_row(
+                f"{method.title}, {seconds:,.0f} s", dataset, own, seconds, remarks
+            )
 
 
 def _ceiling_rows() -> Iterator[Row]:

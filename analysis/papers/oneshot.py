@@ -51,7 +51,9 @@ _SECONDS = 30.0
 
 @lru_cache(maxsize=4)
 def _objective(weight: float) -> Objective:
-    return Objective(f"valid_loss + {weight:g}*params" if weight else "valid_loss", load(_BENCH))
+    return Objective(
+        f"valid_loss + {weight:g}*params" if weight else "valid_loss", load(_BENCH)
+    )
 
 
 def oneshot(work: Work) -> PaperResult:
@@ -70,7 +72,9 @@ def oneshot(work: Work) -> PaperResult:
         "sampled": _SAMPLED,
         "answers": [*_ANSWERS],
     }
-    results = work.runs_of(search_once, dict.fromkeys(keys, n_runs), "searches.jsonl", settings)
+    results = work.runs_of(
+        search_once, dict.fromkeys(keys, n_runs), "searches.jsonl", settings
+    )
     rows = [entry.row() for entry in published("oneshot").values()]
     rows += _plain_rows()
     lines = []
@@ -194,7 +198,9 @@ def _tau(values: Values, cells: NDArray[np.int64]) -> float:
     """τ of a column with the table's validation loss over some cells."""
     from scipy.stats import kendalltau
 
-    return float(kendalltau(values[cells], load(_BENCH).column("valid_loss")[cells]).statistic)
+    return float(
+        kendalltau(values[cells], load(_BENCH).column("valid_loss")[cells]).statistic
+    )
 
 
 def _regret_at(run: Mapping[str, Sequence[float]], seconds: float) -> float:
@@ -216,7 +222,9 @@ def _rows(
         seconds = float(np.median([run[choose]["seconds"] for run in runs]))
         medians = {}
         for name, other_runs in others.items():
-            medians[name] = float(np.median([_regret_at(run, seconds) for run in other_runs]))
+            medians[name] = float(
+                np.median([_regret_at(run, seconds) for run in other_runs])
+            )
         better = [name for name, value in medians.items() if value < median]
         verdict = "no other found better"
         if better:
@@ -258,7 +266,9 @@ def _line(
     rows: Sequence[Row],
 ) -> tuple[str, ...]:
     by_method = {row.method: row for row in rows}
-    argmax, without_none, sampled = (by_method[f"{strategy}, {end}"] for end in _ANSWERS.values())
+    argmax, without_none, sampled = (
+        by_method[f"{strategy}, {end}"] for end in _ANSWERS.values()
+    )
     others = [by_method[f"{name}, beside {sampled.method}"] for name in _OTHERS]
     diagnoses = [run["diagnosis"] for run in runs]
     without_weights = [_last_without_weights(diagnosis) for diagnosis in diagnoses]
@@ -283,7 +293,9 @@ def _line(
 def _last_without_weights(diagnosis: Mapping[str, Mapping[str, float]]) -> float | None:
     """The share of operations without weights at the end; None for a strategy without α."""
     shares = [
-        group["without weights"] for group in diagnosis.values() if "without weights" in group
+        group["without weights"]
+        for group in diagnosis.values()
+        if "without weights" in group
     ]
     return shares[-1] if shares else None
 

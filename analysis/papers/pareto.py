@@ -79,7 +79,9 @@ class Coverage(NamedTuple):
     """What one run had covered after every tenth cell."""
 
     missing: list[float]  # The share of the front's hypervolume that it missed
-    wide: list[float]  # The same in the frame of the whole front, with the cells that cannot learn
+    wide: list[
+        float
+    ]  # The same in the frame of the whole front, with the cells that cannot learn
     distance: list[float]  # IGD+ to the front
 
 
@@ -157,7 +159,9 @@ def _picture(fronts: Mapping[str, Runs]) -> Figure:
     cells = np.arange(STEP, _CELLS + 1.0, STEP)
     panels = []
     for front, by_name in fronts.items():
-        curves = {n: logarithms([run.missing for run in runs]) for n, runs in by_name.items()}
+        curves = {
+            n: logarithms([run.missing for run in runs]) for n, runs in by_name.items()
+        }
         panels.append(Panel(mean_curves(cells, curves), title=front))
     panels[0] = replace(panels[0], legend="lower left")
     rows = in_rows(panels, n_columns)

@@ -138,7 +138,9 @@ class Score(NamedTuple):
     kendall: float  # τ with the test error of all cells
     # Likewise, the mean among cells with equally many operations with weights
     kendall_equal_complexity: float
-    rank_top: float  # The rank by that error of the best of the ten top predicted cells: N@10
+    rank_top: (
+        float  # The rank by that error of the best of the ten top predicted cells: N@10
+    )
     # The share of the best .5 % by it among as many top predicted cells: P@.5 %
     precision_half_percent: float
     ndcg: float  # Of that error
@@ -211,7 +213,10 @@ def learned_metric(bench: Benchmark) -> str:
 def loss_fits(seeds: Sequence[int], sizes: Sequence[int] = LOSS_SIZES) -> list[Fit]:
     """The fits with every ranking loss; those with the squared error are the model's own."""
     return [
-        Fit(DATA_SET, seed, n, MODEL, loss) for seed in seeds for n in sizes for loss in _RANKING
+        Fit(DATA_SET, seed, n, MODEL, loss)
+        for seed in seeds
+        for n in sizes
+        for loss in _RANKING
     ]
 
 
@@ -238,7 +243,8 @@ def differences(scores: Mapping[Fit, Score]) -> list[Difference]:
                 compared.append(Difference(loss, n, measure, float(gains.mean()), p))
     corrected = holm([difference.p for difference in compared])
     return [
-        difference._replace(p=float(p)) for difference, p in zip(compared, corrected, strict=True)
+        difference._replace(p=float(p))
+        for difference, p in zip(compared, corrected, strict=True)
     ]
 
 
@@ -289,7 +295,9 @@ def our_rows(scores: Mapping[Fit, Score]) -> Iterator[Row]:
     for (method, dataset, n), group in sorted(groups.items()):
         columns = dict(zip(Score._fields, np.array(group).T, strict=True))
         seconds = columns.pop("seconds").mean()
-        remark = f"{seconds:.1f} s a fit; learned {learned_metric(load(DATA_SETS[dataset]))}"
+        remark = (
+            f"{seconds:.1f} s a fit; learned {learned_metric(load(DATA_SETS[dataset]))}"
+        )
         for name, values in columns.items():
             verdict = remark
             if name == "kendall" and dataset == DATA_SET:
@@ -324,7 +332,13 @@ def best_published() -> dict[int, tuple[float, str]]:
 
 def _summary(rows: Sequence[Row]) -> Summary:
     """What is printed and ours on CIFAR-10, by training cells."""
-    measures = ("kendall", "kendall_equal_complexity", "rank_top", "precision_half_percent", "ndcg")
+    measures = (
+        "kendall",
+        "kendall_equal_complexity",
+        "rank_top",
+        "precision_half_percent",
+        "ndcg",
+    )
     sizes = sorted({row.evaluations for row in rows if row.evaluations and row.runs})
     columns = (*sizes, None)
     lines: dict[tuple[str, str], dict[float | None, str]] = {}

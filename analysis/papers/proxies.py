@@ -57,7 +57,9 @@ class ProxyFinding:
     goal: str  # What is finally wanted, as rows show it
     taus: dict[str, float]  # τ by every one of `analysis.papers.common.ranks.MEASURES`
     rho: float  # Spearman's ρ over all cells
-    with_naslib: float  # The same with NASLib's values of the same proxy; NaN where there are none
+    with_naslib: (
+        float  # The same with NASLib's values of the same proxy; NaN where there are none
+    )
 
 
 def proxies(work: Work) -> PaperResult:
@@ -151,7 +153,9 @@ def _rows(finding: ProxyFinding) -> Iterator[Row]:
     fields = published_fields("proxies", name, finding.table, _RHO, mark="D")
     if "published" in fields:
         remark += "; published: on the task itself, full size"
-    yield Row(finding.proxy, finding.table, _RHO, ours=finding.rho, verdict=remark, **fields)
+    yield Row(
+        finding.proxy, finding.table, _RHO, ours=finding.rho, verdict=remark, **fields
+    )
     if np.isfinite(finding.with_naslib):
         yield Row(
             finding.proxy,

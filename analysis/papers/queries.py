@@ -110,7 +110,9 @@ _NOTES = [
 class UntilOptimum(NamedTuple):
     """What one run found."""
 
-    cells: int | None  # How many had been evaluated when the optimum was; None if it was not
+    cells: (
+        int | None
+    )  # How many had been evaluated when the optimum was; None if it was not
     # Points of validation error, mean over seeds, between the answer after `GIVEN` cells and the
     # optimum
     regret: float
@@ -130,13 +132,17 @@ def queries(work: Work) -> PaperResult:
     for strategy, plan in PLANS.items():
         for dataset, policy in _problems():
             n_runs[dataset, policy, strategy, plan.cells] = work.runs or plan.runs
-    settings = {"objectives": [objective_of(*problem).fingerprint for problem in _problems()]}
+    settings = {
+        "objectives": [objective_of(*problem).fingerprint for problem in _problems()]
+    }
     results = work.runs_of(run_until_found, n_runs, "runs.jsonl", settings)
     runs = {}
     for (dataset, policy, strategy, _), own in results.items():
         runs[dataset, policy, strategy] = [UntilOptimum(*run) for run in own]
     rows = [row for dataset, policy in _problems() for row in _rows(dataset, policy, runs)]
-    rows += [entry.row() for entry in published("queries").values() if _is_other(entry.method)]
+    rows += [
+        entry.row() for entry in published("queries").values() if _is_other(entry.method)
+    ]
     rows += _test_rows()
     return work.result(
         "Cells evaluated until the optimum of NAS-Bench-201 is among them (validation after 200"
@@ -160,7 +166,9 @@ def _problems() -> list[tuple[str, SeedPolicy]]:
 @cache
 def objective_of(dataset: str, policy: SeedPolicy) -> Objective:
     """What is minimised on a data set."""
-    return Objective(f"valid_error[{_EPOCHS}]", load(DATA_SETS[dataset]), seed_policy=policy)
+    return Objective(
+        f"valid_error[{_EPOCHS}]", load(DATA_SETS[dataset]), seed_policy=policy
+    )
 
 
 @cache
@@ -183,7 +191,9 @@ def run_until_found(job: tuple[str, SeedPolicy, str, int, int]) -> UntilOptimum:
     hits: list[int] = []
 
     def watch(trials: Sequence[Trial]) -> bool:
-        hits.extend(trial.index + 1 for trial in trials if errors[trial.cell.index] == optimum)
+        hits.extend(
+            trial.index + 1 for trial in trials if errors[trial.cell.index] == optimum
+        )
         return bool(hits) and (policy == "mean" or trials[-1].index + 1 >= GIVEN)
 
     result = search(
@@ -300,7 +310,11 @@ def _test_rows() -> Iterator[Row]:
         accuracy = 100.0 - bench.column(_TEST, _EPOCHS)
         reached = float(accuracy[_errors(dataset).argmin()])
         missing = float(accuracy.max()) - reached
-        verdict = f"the best by test has {missing:.2f} more" if missing else "also the best by test"
+        verdict = (
+            f"the best by test has {missing:.2f} more"
+            if missing
+            else "also the best by test"
+        )
         yield Row(
             "optimum by validation",
             dataset,
@@ -337,12 +351,18 @@ def _count_text(row: Row) -> str:
 
 
 def _prior_of(note: str) -> str:
-    return note.partition("(")[2].partition(")")[0] if note.startswith("with a prior") else "none"
+    return (
+        note.partition("(")[2].partition(")")[0]
+        if note.startswith("with a prior")
+        else "none"
+    )
 
 
 def _picture(runs: Runs) -> Figure:
     """The share of runs that have evaluated the optimum, a column a data set, a row a policy."""
-    panels = [[_panel(dataset, policy, runs) for dataset in DATA_SETS] for policy in POLICIES]
+    panels = [
+        [_panel(dataset, policy, runs) for dataset in DATA_SETS] for policy in POLICIES
+    ]
     panels[-1][-1] = replace(panels[-1][-1], legend="upper left")
     return picture(
         panels,

@@ -43,7 +43,9 @@ class TaskPair:
     known: str  # The known task
     wanted: str  # The other, or the same
     taus: dict[str, float]  # τ by `WHOLE`, `QUARTER` and `LOSS`
-    reached: float  # What the best cell of the known task has on the wanted one, as rows show it
+    reached: (
+        float  # What the best cell of the known task has on the wanted one, as rows show it
+    )
     optimum: float  # What the best cell of the wanted task has
     better: float  # The share of cells that are better there
     goal: str  # The final metric, as rows show it
@@ -56,7 +58,9 @@ class Group:
     space: str  # Its name
     tasks: tuple[str, ...]  # The benchmarks
     pairs: tuple[TaskPair, ...]  # All ordered pairs, every task with itself included
-    ceilings: dict[str, float]  # τ of two seeds by task, in its best quarter, if it has seeds
+    ceilings: dict[
+        str, float
+    ]  # τ of two seeds by task, in its best quarter, if it has seeds
     # Whether the final metric was measured on test data, and is not the search loss itself
     tested: bool
 
@@ -72,7 +76,9 @@ class Group:
 
     def matrix(self, measure: str) -> Values:
         """τ with the known task a row and the wanted one a column, shape ``(tasks, tasks)``."""
-        return np.array([pair.taus[measure] for pair in self.pairs]).reshape(len(self.tasks), -1)
+        return np.array([pair.taus[measure] for pair in self.pairs]).reshape(
+            len(self.tasks), -1
+        )
 
 
 def transfer(work: Work) -> PaperResult:

@@ -18,7 +18,9 @@ CODE = re.compile(r"^ *(>>>|\.\.\.).*$", re.MULTILINE)
 
 def problems() -> list[str]:
     """Every fault, a line each; none where the reference is whole."""
-    found = [f"{name} has no docstring" for name in pages() if not modules()[name].module.__doc__]
+    found = [
+        f"{name} has no docstring" for name in pages() if not modules()[name].module.__doc__
+    ]
     for page in pages().values():
         for place in page.places:
             found += undescribed(place)
@@ -30,7 +32,8 @@ def problems() -> list[str]:
     for module in modules():
         found += [f"{module}: `{text}` stands for nothing" for text in dangling(module)]
         found += [
-            f"{module}: Raises {name}, which it does not know" for name in unknown_errors(module)
+            f"{module}: Raises {name}, which it does not know"
+            for name in unknown_errors(module)
         ]
     return found
 
@@ -67,7 +70,9 @@ def undescribed(place: Place) -> Iterator[str]:
             yield f"{name} has no docstring"
         told = entries(kind, "Attributes")
         fields = [
-            field for field in kind.__dict__.get("__annotations__", {}) if not field.startswith("_")
+            field
+            for field in kind.__dict__.get("__annotations__", {})
+            if not field.startswith("_")
         ]
         inherited = set().union(*(entries(base, "Attributes") for base in kind.__mro__[1:]))
         given = inspect.signature(kind.__init__).parameters
@@ -83,7 +88,9 @@ def undescribed(place: Place) -> Iterator[str]:
         )
         if args := entries(kind, "Args"):
             known = args.union(told, *(_constructor_entries(base) for base in kind.__mro__))
-            yield from (f"{name} has no parameter {entry}" for entry in sorted(args - set(given)))
+            yield from (
+                f"{name} has no parameter {entry}" for entry in sorted(args - set(given))
+            )
             yield from (
                 f"{name} does not describe its parameter {entry}"
                 for entry in given
@@ -127,10 +134,13 @@ def _function(
     given = [parameter for parameter in given if not parameter.startswith("_")]
     yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
     if kind and member == "__init__":
-        told |= entries(kind, "Attributes").union(*map(_constructor_entries, kind.__mro__[1:]))
+        told |= entries(kind, "Attributes").union(
+            *map(_constructor_entries, kind.__mro__[1:])
+        )
     elif not told:  # the first lines may name all that it takes
         told = {
-            word.removesuffix("s") for word in re.findall(r"\w+", text.partition(":\n")[0].lower())
+            word.removesuffix("s")
+            for word in re.findall(r"\w+", text.partition(":\n")[0].lower())
         }
         given = [parameter.removesuffix("s") for parameter in given]
     if function.__doc__ and not _overrides(kind, member):

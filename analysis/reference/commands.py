@@ -58,16 +58,21 @@ def commands() -> Mapping[str, Command]:
 
     from surrogate_nas.cli.app import app
 
-    return {command.name: command for command in _walk(typer.main.get_command(app), PROGRAM)}
+    return {
+        command.name: command for command in _walk(typer.main.get_command(app), PROGRAM)
+    }
 
 
 def _walk(node: Any, name: str) -> Iterator[Command]:
     context = node.make_context(name.rpartition(" ")[2], [], resilient_parsing=True)
     usage = f"{name} {' '.join(node.collect_usage_pieces(context))}"
-    given = sorted(node.get_params(context), key=lambda one: one.param_type_name != "argument")
+    given = sorted(
+        node.get_params(context), key=lambda one: one.param_type_name != "argument"
+    )
     records = filter(None, (one.get_help_record(context) for one in given))
     shown = tuple(
-        Parameter(" ".join(typed.split()), " ".join(told.split())) for typed, told in records
+        Parameter(" ".join(typed.split()), " ".join(told.split()))
+        for typed, told in records
     )
     yield Command(name, usage, _markdown(node.help or ""), shown)
     for called in sorted(getattr(node, "list_commands", lambda _: ())(context)):

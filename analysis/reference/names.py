@@ -74,7 +74,8 @@ class Module:
                 if isinstance(node, Node):
                     found[f"{before}{node.name}"] = node
                     walk(
-                        node.body if isinstance(node, ast.ClassDef) else [], f"{before}{node.name}."
+                        node.body if isinstance(node, ast.ClassDef) else [],
+                        f"{before}{node.name}.",
                     )
 
         walk(self.tree.body, "")
@@ -92,7 +93,8 @@ class Module:
                 }
             elif isinstance(node, ast.Import):
                 found |= {
-                    alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names
+                    alias.asname or alias.name.split(".")[0]: alias.name
+                    for alias in node.names
                 }
         return found
 
@@ -102,13 +104,17 @@ class Module:
         found = {}
         for node, after in zip(self.tree.body, [*self.tree.body[1:], None], strict=True):
             targets = (
-                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+                node.targets
+                if isinstance(node, ast.Assign)
+                else [getattr(node, "target", None)]
             )
             if not isinstance(node, ast.Assign | ast.AnnAssign):
                 continue
             text = after.value.value if _is_text(after) else ""
             found |= {
-                name.id: inspect.cleandoc(text) for name in targets if isinstance(name, ast.Name)
+                name.id: inspect.cleandoc(text)
+                for name in targets
+                if isinstance(name, ast.Name)
             }
         return found
 
@@ -141,7 +147,9 @@ def _is_text(node: ast.AST | None) -> bool:
 @cache
 def modules() -> Mapping[str, Module]:
     """Every module of the package by name, the door first."""
-    found = (one.name for one in pkgutil.walk_packages(surrogate_nas.__path__, f"{PACKAGE}."))
+    found = (
+        one.name for one in pkgutil.walk_packages(surrogate_nas.__path__, f"{PACKAGE}.")
+    )
     below = [name for name in found if not name.rpartition(".")[2].startswith("_")]
     return {name: Module(name) for name in [PACKAGE, *below]}
 
@@ -171,7 +179,9 @@ def source(module: str, name: str) -> Place:
         return Place(value.__module__, value.__name__)
     target, _, called = held.imports.get(name, "").rpartition(".")
     return (
-        source(target, called) if target in modules() and target != module else Place(module, name)
+        source(target, called)
+        if target in modules() and target != module
+        else Place(module, name)
     )
 
 
@@ -201,7 +211,9 @@ class Registry:
     def places(self) -> dict[str, Place]:
         """For each name its class or function; empty where they are objects."""
         parted = {name: entry.split(":") for name, entry in self.entries.items()}
-        return {name: Place(*entry) for name, entry in parted.items() if entry[0] in modules()}
+        return {
+            name: Place(*entry) for name, entry in parted.items() if entry[0] in modules()
+        }
 
 
 @cache
@@ -213,9 +225,19 @@ def registries() -> list[Registry]:
     from surrogate_nas.training.metrics import METRICS
 
     held: list[tuple[str, str, str, Mapping[str, str]]] = [
-        ("space", "Spaces", "space:SPACES", {n: _made(p) for n, p in space.SPACES.places.items()}),
+        (
+            "space",
+            "Spaces",
+            "space:SPACES",
+            {n: _made(p) for n, p in space.SPACES.places.items()},
+        ),
         ("surrogates", "Models", "surrogates:MODELS", surrogates.MODELS.places),
-        ("training", "Tasks", "training:TASKS", {n: task.title for n, task in TASKS.items()}),
+        (
+            "training",
+            "Tasks",
+            "training:TASKS",
+            {n: task.title for n, task in TASKS.items()},
+        ),
         (
             "training",
             "Losses",
@@ -236,7 +258,12 @@ def registries() -> list[Registry]:
             strategies.STRATEGIES | strategies.NEEDING_OPTIONS | strategies.CONTROLS,
         ),
         ("strategies", "One-shot strategies", "strategies:ONE_SHOT", strategies.ONE_SHOT),
-        ("strategies", "Bridges to other libraries", "strategies:BRIDGES", strategies.BRIDGES),
+        (
+            "strategies",
+            "Bridges to other libraries",
+            "strategies:BRIDGES",
+            strategies.BRIDGES,
+        ),
     ]
     return [Registry(f"{PACKAGE}.{room}", *rest) for room, *rest in held]
 
@@ -276,12 +303,16 @@ def pages() -> Mapping[str, Page]:
     names take and give.
     """
     found = {name: Page(name, []) for name in [PACKAGE, *rooms()]}
-    waiting = [(source(room, name), room) for room in rooms() for name in modules()[room].offered]
+    waiting = [
+        (source(room, name), room) for room in rooms() for name in modules()[room].offered
+    ]
     waiting += [
         (place, place.module)
         for place in (source(PACKAGE, name) for name in modules()[PACKAGE].offered)
     ]
-    plugged = [(place, place.module) for kept in registries() for place in kept.places.values()]
+    plugged = [
+        (place, place.module) for kept in registries() for place in kept.places.values()
+    ]
     seen: set[Place] = set()
 
     def put(place: Place, module: str) -> bool:
@@ -295,7 +326,9 @@ def pages() -> Mapping[str, Page]:
         place, module = waiting.pop(0)
         if put(place, module):
             waiting += [
-                (other, other.module) for other in spoken_of(place) if inspect.isclass(other.code)
+                (other, other.module)
+                for other in spoken_of(place)
+                if inspect.isclass(other.code)
             ]
     for place, module in plugged:
         put(place, module)
@@ -342,7 +375,9 @@ def members(kind: type) -> dict[str, Any]:
         kind: The class.
     """
     fields = kind.__dict__.get("__annotations__", {})
-    given = {n: v for n, v in vars(kind).items() if not n.startswith("_") and n not in fields}
+    given = {
+        n: v for n, v in vars(kind).items() if not n.startswith("_") and n not in fields
+    }
     own = {n: v for n, v in given.items() if not inspect.isclass(v) and _is_code(v)}
     made = vars(kind).get("__init__")
     return ({"__init__": made} if inspect.isfunction(made) and made.__doc__ else {}) | own
@@ -367,8 +402,14 @@ def public() -> list[Place]:
     and every model.
     """
     found = [
-        source(module, name) for module in [PACKAGE, *rooms()] for name in modules()[module].offered
+        source(module, name)
+        for module in [PACKAGE, *rooms()]
+        for name in modules()[module].offered
     ]
-    shown = [kept for kept in registries() if kept.room.endswith((".strategies", ".surrogates"))]
+    shown = [
+        kept for kept in registries() if kept.room.endswith((".strategies", ".surrogates"))
+    ]
     found += [place for kept in shown for place in kept.places.values()]
-    return [place for place in dict.fromkeys(found) if place.module in modules() and place.code]
+    return [
+        place for place in dict.fromkeys(found) if place.module in modules() and place.code
+    ]

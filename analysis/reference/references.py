@@ -16,7 +16,16 @@ from functools import cache
 from typing import Any
 
 from analysis.reference.commands import PROGRAM, commands
-from analysis.reference.names import PACKAGE, Node, Place, homes, modules, pages, registries, source
+from analysis.reference.names import (
+    PACKAGE,
+    Node,
+    Place,
+    homes,
+    modules,
+    pages,
+    registries,
+    source,
+)
 
 REFERENCE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 """In single backticks: a name. In double backticks stands what is written as it is."""
@@ -89,8 +98,12 @@ class Scope:
         if head not in vars(held.module) and head not in held.imports:
             return None
         place = source(self.module, head)
-        if place.module in modules() and hasattr(modules()[place.module].module, place.name):
-            return (_linked(place, rest) or Found()) if _reaches(place.thing, rest) else None
+        if place.module in modules() and hasattr(
+            modules()[place.module].module, place.name
+        ):
+            return (
+                (_linked(place, rest) or Found()) if _reaches(place.thing, rest) else None
+            )
         return Found()
 
     def _beside(self, head: str, rest: list[str]) -> Found | None:
@@ -114,7 +127,8 @@ def has(kind: type, name: str) -> bool:
     if hasattr(kind, name):
         return True
     told = (
-        base.__dict__.get("__annotations__", {}).keys() | attributes(base) for base in kind.__mro__
+        base.__dict__.get("__annotations__", {}).keys() | attributes(base)
+        for base in kind.__mro__
     )
     return any(name in names for names in told)
 
@@ -142,7 +156,9 @@ def stored(kind: type, method: str = "") -> dict[str, None]:
         if held
         else None
     )
-    parts = (part for part in (ast.walk(node) if node else ()) if isinstance(part, ast.Attribute))
+    parts = (
+        part for part in (ast.walk(node) if node else ()) if isinstance(part, ast.Attribute)
+    )
     return {
         part.attr: None
         for part in parts
@@ -172,7 +188,11 @@ def section(text: str, title: str) -> dict[str, str]:
         title: Such as ``Args``.
     """
     found = re.search(rf"^{title}:\n((?:[ \t]+.*\n?|\n)+)", text, re.MULTILINE)
-    return dict(re.findall(r"^ {4}(\S[^:\n]*): *(\S.*)$", found[1], re.MULTILINE)) if found else {}
+    return (
+        dict(re.findall(r"^ {4}(\S[^:\n]*): *(\S.*)$", found[1], re.MULTILINE))
+        if found
+        else {}
+    )
 
 
 def _linked(place: Place, rest: list[str]) -> Found | None:
@@ -246,7 +266,9 @@ def _absolute(head: str, rest: list[str]) -> Found | None:
     left = parts[length:]
     if not left:
         above, _, last = module.rpartition(".")
-        named = source(above, last) if above in modules() and module not in pages() else None
+        named = (
+            source(above, last) if above in modules() and module not in pages() else None
+        )
         return (
             Found(pages()[module].file)
             if module in pages()
@@ -255,7 +277,9 @@ def _absolute(head: str, rest: list[str]) -> Found | None:
     if left[0] not in vars(modules()[module].module):
         return None
     place = source(module, left[0])
-    return (_linked(place, left[1:]) or Found()) if _reaches(place.thing, left[1:]) else None
+    return (
+        (_linked(place, left[1:]) or Found()) if _reaches(place.thing, left[1:]) else None
+    )
 
 
 def _registered(head: str, rest: list[str]) -> Found | None:
@@ -264,7 +288,9 @@ def _registered(head: str, rest: list[str]) -> Found | None:
         if head in (*kept.entries, kept.anchor) and not rest:
             place = kept.places.get(head)
             return (
-                _linked(place, []) if place else Found(f"{pages()[kept.room].file}#{kept.anchor}")
+                _linked(place, [])
+                if place
+                else Found(f"{pages()[kept.room].file}#{kept.anchor}")
             )
     return None
 
@@ -315,9 +341,17 @@ def scopes(module: str) -> list[tuple[Node | ast.Module, Scope]]:
             found.append((node, Scope(module, _class(module, name))))
         else:
             given = node.args
-            names = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            names = [
+                *given.posonlyargs,
+                *given.args,
+                *given.kwonlyargs,
+                given.vararg,
+                given.kwarg,
+            ]
             kind = _class(module, owner) if owner else None
-            found.append((node, Scope(module, kind, tuple(arg.arg for arg in names if arg))))
+            found.append(
+                (node, Scope(module, kind, tuple(arg.arg for arg in names if arg)))
+            )
     return [(node, scope) for node, scope in found if ast.get_docstring(node)]
 
 

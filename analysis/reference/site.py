@@ -109,7 +109,9 @@ def write(folder: Path) -> list[Path]:
         "paints": COLOURS,
         "schemes": SCHEMES,
     }
-    shown = {page.module: [item(place) for place in page.places] for page in pages().values()}
+    shown = {
+        page.module: [item(place) for place in page.places] for page in pages().values()
+    }
     texts = {
         page.file: (
             made.get_template("module.html.jinja2").render(
@@ -125,7 +127,9 @@ def write(folder: Path) -> list[Path]:
         page=None,
         commands=[(one, markdown(one.help, Scope(PACKAGE))) for one in commands().values()],
     )
-    texts["search.js"] = f"const NAMES = {json.dumps(list(index(shown)), ensure_ascii=False)};\n"
+    texts["search.js"] = (
+        f"const NAMES = {json.dumps(list(index(shown)), ensure_ascii=False)};\n"
+    )
     for name, text in texts.items():
         with replacing(folder / name) as path:
             path.write_text(text, encoding="utf-8")
@@ -182,7 +186,9 @@ def markdown(text: str, scope: Scope) -> Markup:
         lines,
         flags=re.MULTILINE,
     )
-    named = "".join(part if i % 2 else REFERENCE.sub(linked, part) for i, part in enumerate(parts))
+    named = "".join(
+        part if i % 2 else REFERENCE.sub(linked, part) for i, part in enumerate(parts)
+    )
     return Markup(to_html(convert(named, "google", None)))
 
 
@@ -210,7 +216,9 @@ def item(place: Place) -> Item:
             origin,
         )
     below = tuple(
-        _member(place, name, value) for name, value in members(kind).items() if name != "__init__"
+        _member(place, name, value)
+        for name, value in members(kind).items()
+        if name != "__init__"
     )
     text = f"{inspect.cleandoc(kind.__doc__ or '')}\n\n{_of_constructor(kind)}"
     parts = tuple(_inherited(place))
@@ -229,9 +237,15 @@ def _member(place: Place, name: str, value: Any) -> Item:
     is_property = not callable(value) and not isinstance(value, classmethod | staticmethod)
     scope = Scope(place.module, place.code, tuple(inspect.signature(function).parameters))
     label = (
-        "property" if is_property else "classmethod" if isinstance(value, classmethod) else "def"
+        "property"
+        if is_property
+        else "classmethod"
+        if isinstance(value, classmethod)
+        else "def"
     )
-    signature = _returned(place, function, name) if is_property else _call(place, function, name)
+    signature = (
+        _returned(place, function, name) if is_property else _call(place, function, name)
+    )
     return _item(f"{place.name}.{name}", label, signature, text, scope)
 
 
@@ -264,13 +278,19 @@ def _definition(place: Place) -> Markup:
     """A constant as it is written, where that is short."""
     tree = modules()[place.module].tree
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [getattr(node, "target", None)]
+        )
         if isinstance(node, ast.Assign | ast.AnnAssign) and any(
             getattr(n, "id", "") == place.name for n in targets
         ):
             written = ast.unparse(node.value) if node.value else ""
             return _name(place.name) + (
-                Markup(" = ") + _typed(place.module, written) if len(written) < WIDEST else ""
+                Markup(" = ") + _typed(place.module, written)
+                if len(written) < WIDEST
+                else ""
             )
     return _name(place.name)
 
@@ -282,7 +302,9 @@ def _name(name: str) -> Markup:
 def _returned(place: Place, function: Any, name: str) -> Markup:
     told = inspect.signature(function).return_annotation
     return _name(name) + (
-        ": " + _typed(place.module, _text(told)) if told is not inspect.Signature.empty else ""
+        ": " + _typed(place.module, _text(told))
+        if told is not inspect.Signature.empty
+        else ""
     )
 
 
@@ -292,11 +314,14 @@ def _call(place: Place, function: Any, name: str = "") -> Markup:
         signature = inspect.signature(function)
     except ValueError:
         return _name(name or place.name)
-    given = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
+    given = [
+        one for one in signature.parameters.values() if one.name not in ("self", "cls")
+    ]
     parts: list[Markup] = []
     for before, one in zip([None, *given], given, strict=False):
         if one.kind is one.KEYWORD_ONLY and (
-            before is None or before.kind in (one.POSITIONAL_OR_KEYWORD, one.POSITIONAL_ONLY)
+            before is None
+            or before.kind in (one.POSITIONAL_OR_KEYWORD, one.POSITIONAL_ONLY)
         ):
             parts.append(Markup("*"))
         parts.append(_parameter(place.module, one))
@@ -314,7 +339,9 @@ def _call(place: Place, function: Any, name: str = "") -> Markup:
     if length < WIDEST:
         inside = Markup(", ").join(parts)
     else:
-        inside = Markup("\n") + Markup("").join(Markup("    ") + part + ",\n" for part in parts)
+        inside = Markup("\n") + Markup("").join(
+            Markup("    ") + part + ",\n" for part in parts
+        )
     return _name(name or place.name) + "(" + inside + ")" + back
 
 
@@ -345,9 +372,13 @@ def _typed(module: str, text: str) -> Markup:
         held = modules()[module]
         known = found[0] in vars(held.module) or found[0] in held.imports
         meant = scope.find(found[0]) if known else None
-        return f'<a href="{meant.link}">{found[0]}</a>' if meant and meant.link else found[0]
+        return (
+            f'<a href="{meant.link}">{found[0]}</a>' if meant and meant.link else found[0]
+        )
 
-    return Markup(re.sub(r"(?<![\w.&])[A-Za-z_]\w+", linked, html.escape(text, quote=False)))
+    return Markup(
+        re.sub(r"(?<![\w.&])[A-Za-z_]\w+", linked, html.escape(text, quote=False))
+    )
 
 
 def _inherited(place: Place) -> Iterator[Markup]:
@@ -444,7 +475,9 @@ def index(shown: dict[str, list[Item]]) -> Iterator[tuple[str, str, str, str]]:
             )
             anchor = kept.places[name].name if name in kept.places else kept.anchor
             told = (
-                inspect.cleandoc(kept.places[name].code.__doc__) if name in kept.places else place
+                inspect.cleandoc(kept.places[name].code.__doc__)
+                if name in kept.places
+                else place
             )
             yield name, kept.title.lower(), told, f"{file}#{anchor}"
     for command in commands().values():
@@ -485,7 +518,9 @@ def broken(folder: Path) -> list[str]:
         read[path.name] = _Page()
         read[path.name].feed(path.read_text(encoding="utf-8"))
     found = [
-        f"{name}: <{tag}> is no tag of ours" for name, page in read.items() for tag in page.foreign
+        f"{name}: <{tag}> is no tag of ours"
+        for name, page in read.items()
+        for tag in page.foreign
     ]
     for name, page in read.items():
         for link in page.links:

@@ -58,7 +58,8 @@ STEPS, PENALTY = 50, 0.1
 agent, batches = Agent(seed=0), torch.Generator().manual_seed(0)
 before, chosen, has_gradient = agent.policy(), Counter(), False
 inputs, targets = (
-    torch.as_tensor(part) for part in (TASK.data["train"].inputs, TASK.data["train"].targets)
+    torch.as_tensor(part)
+    for part in (TASK.data["train"].inputs, TASK.data["train"].targets)
 )
 optimiser = torch.optim.Adam(agent.parameters(), lr=0.1)
 for step in range(STEPS):
@@ -68,14 +69,18 @@ for step in range(STEPS):
     )  # leaves the graph here
     child = SPACE.build(cell, TASK.network(), seed=step)
     size = sum(parameter.numel() for parameter in child.parameters()) / 1000
-    loss = nn.functional.cross_entropy(child(inputs[batch]), targets[batch]) + PENALTY * size
+    loss = (
+        nn.functional.cross_entropy(child(inputs[batch]), targets[batch]) + PENALTY * size
+    )
     optimiser.zero_grad()
     loss.backward()  # into the child's weights, which nobody steps
     optimiser.step()  # of an agent without gradients
     has_gradient |= any(parameter.grad is not None for parameter in agent.parameters())
     chosen[cell.text] += 1
 
-moved = max(float((new - old).abs().max()) for new, old in zip(agent.policy(), before, strict=True))
+moved = max(
+    float((new - old).abs().max()) for new, old in zip(agent.policy(), before, strict=True)
+)
 held = [parameter.grad is not None for parameter in child.parameters()]
 print(
     f"did the agent ever have a gradient? {has_gradient}; of the child's parameters {sum(held)} of {len(held)} have"  # noqa: E501
@@ -112,9 +117,13 @@ scores = {
     for trial in sn.search(bench, "random", objective, budget=len(SPACE)).trials
 }
 trials = sn.search(bench, "reinforce", objective, budget=ASKS, seed=0).trials
-thirds = [float(part.mean()) for part in np.array_split([trial.score for trial in trials], 3)]
+thirds = [
+    float(part.mean()) for part in np.array_split([trial.score for trial in trials], 3)
+]
 average, best = float(np.mean(list(scores.values()))), min(scores.values())
-favourite, times = Counter(str(trial.cell) for trial in trials[-(ASKS // 3) :]).most_common(1)[0]
+favourite, times = Counter(str(trial.cell) for trial in trials[-(ASKS // 3) :]).most_common(
+    1
+)[0]
 print(
     f"mean score of each third of {ASKS} asks: {', '.join(f'{third:.3f}' for third in thirds)} (lower is better)"  # noqa: E501
 )
@@ -135,7 +144,10 @@ assert scores[favourite] < average and times / (ASKS // 3) > 4 / len(SPACE)
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
 axes.scatter(
-    np.arange(1, ASKS + 1), [trial.score for trial in trials], s=8, label="asked for by reinforce"
+    np.arange(1, ASKS + 1),
+    [trial.score for trial in trials],
+    s=8,
+    label="asked for by reinforce",
 )
 axes.axhline(
     average,

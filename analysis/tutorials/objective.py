@@ -43,7 +43,9 @@ cell = table.space.cell(
     "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 )
 for term in objective.describe()["terms"]:
-    print(f"{term['weight']} * {term['name']} / {term['divisor']:g} ({term['divisor_meaning']})")
+    print(
+        f"{term['weight']} * {term['name']} / {term['divisor']:g} ({term['divisor_meaning']})"
+    )
 
 # %% [markdown]
 # A loss has its own unit (nats). Every term of R is divided by its median over the space, so a
@@ -74,7 +76,9 @@ assert len(measured.latency) == 32 and (measured.latency > 0).all()
 
 # %%
 others = {name: table.query(cells, name) for name in ("params", "macs", "latency@cpu")}
-agreement = {name: spearmanr(measured.latency, values).statistic for name, values in others.items()}
+agreement = {
+    name: spearmanr(measured.latency, values).statistic for name, values in others.items()
+}
 for name, value in agreement.items():
     print(f"ρ of this machine's latency with {name}: {value:.2f}")
 assert min(agreement.values()) > 0
@@ -87,7 +91,9 @@ assert min(agreement.values()) > 0
 
 # %%
 try:
-    sn.Objective("valid_loss + 0.1*latency@local", sn.load("fashion", with_=[FOLDER / "local.h5"]))
+    sn.Objective(
+        "valid_loss + 0.1*latency@local", sn.load("fashion", with_=[FOLDER / "local.h5"])
+    )
 except sn.UserError as error:
     print(error)
 
@@ -103,13 +109,25 @@ except sn.UserError as error:
 def snas(*words: object) -> str:
     print("$ snas", *words)
     made = subprocess.run(
-        [sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True
+        [sys.executable, "-m", "surrogate_nas", *map(str, words)],
+        check=True,
+        capture_output=True,
     )
     return made.stdout.decode()
 
 
 MODEL = FOLDER / "latency.bin"
-words = ("--target", "latency@local", "--train", 24, "--model", "ridge", "--out", MODEL, "--json")
+words = (
+    "--target",
+    "latency@local",
+    "--train",
+    24,
+    "--model",
+    "ridge",
+    "--out",
+    MODEL,
+    "--json",
+)
 test = json.loads(snas("fit", FOLDER / "local.h5", *words))
 print(
     f"on {test['n_test']} networks that it has not seen: ρ {test['spearman']:.2f}, mean error {test['mae']:.3f} ms"  # noqa: E501
@@ -184,7 +202,9 @@ assert all(trial.feasible for trial in run.trials[10:])
 # %%
 front = np.flatnonzero(undominated(np.column_stack([loss, latency])))
 run = sn.search(bench, "nsga2", "valid_loss, latency@local", budget=200, seed=0)
-print(f"the exact front has {len(front)} networks; λ > 0 reaches {len(set(best[1:]))} of them")
+print(
+    f"the exact front has {len(front)} networks; λ > 0 reaches {len(set(best[1:]))} of them"
+)
 assert set(best[1:]) <= set(front.tolist()) and len(set(best[1:])) < len(front)
 
 # %% [markdown]
@@ -200,7 +220,13 @@ axes.step(latency[order], loss[order], where="post", color="tab:blue", label="ex
 places = [trial.cell.index for trial in run.trials]
 axes.scatter(latency[places], loss[places], s=8, color="tab:orange", label="tried by nsga2")
 axes.scatter(
-    latency[best], loss[best], marker="*", s=110, color="tab:red", zorder=3, label="optima of λ"
+    latency[best],
+    loss[best],
+    marker="*",
+    s=110,
+    color="tab:red",
+    zorder=3,
+    label="optima of λ",
 )
 axes.axvline(limit, color="grey", linestyle=":", label="the limit")
 axes.set(
@@ -228,7 +254,9 @@ path = lambda_path(
     folder=FOLDER / "path",
 )
 for step in path.steps:
-    regrets = ", ".join(f"{name} {regret:.4f}" for name, regret in step.mean_regrets.items())
+    regrets = ", ".join(
+        f"{name} {regret:.4f}" for name, regret in step.mean_regrets.items()
+    )
     print(
         f"λ = {step.key:<4} mean regret: {regrets};",
         "decided" if step.verdict.decided_here else "not decided",

@@ -76,7 +76,11 @@ assert [row.published for row in mean] == [13, 25, 34] and [row.ours for row in 
     26,
     34,
 ]
-assert [row.published for row in one] == [22, 39, 53] and [row.ours for row in one] == [24, 50, 56]
+assert [row.published for row in one] == [22, 39, 53] and [row.ours for row in one] == [
+    24,
+    50,
+    56,
+]
 
 # %% [markdown]
 # By the mean of seeds, the paper has 13, 25 and 34 local optima, and we find 13, 26 and 34: the
@@ -131,7 +135,12 @@ assert 0.4 < first.ours / steepest.ours < 0.6
 STRATEGIES = ["first_improvement", "local_search", "evolution", "random"]
 seen = {
     policy: sn.compare(
-        "nb201-cifar100", STRATEGIES, "valid_error[200]", runs=30, budget=100, seed_policy=policy
+        "nb201-cifar100",
+        STRATEGIES,
+        "valid_error[200]",
+        runs=30,
+        budget=100,
+        seed_policy=policy,
     )
     for policy in ("mean", "draw")
 }
@@ -139,7 +148,9 @@ quiet, noisy = seen["mean"], seen["draw"]
 for name in STRATEGIES:
     regrets = summarise(100 * quiet.regrets(name))
     low, high = regrets.ci95
-    print(f"{name:18} regret {regrets.mean:.2f} points, 95 % interval {low:.2f} to {high:.2f}")
+    print(
+        f"{name:18} regret {regrets.mean:.2f} points, 95 % interval {low:.2f} to {high:.2f}"
+    )
 for test in quiet.tests:
     print(
         f"{test.first:18} better than {test.second:13} in {test.wins:2} of 30, worse in {test.losses:2}: "  # noqa: E501
@@ -155,7 +166,9 @@ for test in quiet.tests:
 p = {(test.first, test.second): test.p_holm for test in quiet.tests}
 assert all(p[name, "random"] < 0.001 for name in STRATEGIES[:3])
 assert p["first_improvement", "evolution"] < 0.01
-assert p["first_improvement", "local_search"] > 0.05 and p["local_search", "evolution"] > 0.05
+assert (
+    p["first_improvement", "local_search"] > 0.05 and p["local_search", "evolution"] > 0.05
+)
 
 # %% [markdown]
 # All three strategies beat random search (p < .001), and first improvement beats evolution (p <
@@ -197,9 +210,10 @@ for axes, (policy, each) in zip(panels, seen.items(), strict=True):
             - each.optimum
         )
         axes.plot(cells, 100 * curves.mean(axis=0), label=name)
-    title = {"mean": "searches see the mean of seeds", "draw": "searches see one drawn seed"}[
-        policy
-    ]
+    title = {
+        "mean": "searches see the mean of seeds",
+        "draw": "searches see one drawn seed",
+    }[policy]
     axes.set(xlabel="evaluated cells", title=title)
 panels[0].set_ylabel("mean regret (points)")
 panels[0].legend(frameon=False)

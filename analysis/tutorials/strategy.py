@@ -37,7 +37,9 @@ FOLDER.mkdir(parents=True)
 def snas(*words: object) -> str:
     print("$ snas", *words)
     made = subprocess.run(
-        [sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True
+        [sys.executable, "-m", "surrogate_nas", *map(str, words)],
+        check=True,
+        capture_output=True,
     )
     return made.stdout.decode()
 
@@ -124,9 +126,13 @@ made = sn.compare(
 regret = {name: made.regrets(name).mean() for name in made.strategies}
 for name in made.strategies:
     hits = int((made.regrets(name) < 1e-9).sum())
-    print(f"{name:17} mean regret {regret[name]:.4f}; found the optimum in {hits} of 10 runs")
+    print(
+        f"{name:17} mean regret {regret[name]:.4f}; found the optimum in {hits} of 10 runs"
+    )
 
-assert regret["Restless"] < regret["Restless(keep=1)"] < regret["evolution"] < regret["random"]
+assert (
+    regret["Restless"] < regret["Restless(keep=1)"] < regret["evolution"] < regret["random"]
+)
 assert round(regret["Restless"], 4) == 0.0008 and round(regret["random"], 4) == 0.0139
 
 # %% [markdown]
@@ -175,7 +181,8 @@ figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 cells = np.arange(10, 101)
 for name in made.strategies:
     curves = (
-        np.array([made.anytime(run).score[cells - 1] for run in made.runs_of(name)]) - made.optimum
+        np.array([made.anytime(run).score[cells - 1] for run in made.runs_of(name)])
+        - made.optimum
     )
     low, high = interval(curves)
     (line,) = axes.plot(cells, curves.mean(axis=0), label=name)
@@ -222,7 +229,10 @@ for sentence in suite["verdict"]["sentences"]:
 ranks = {one["name"]: one["rank_mean"] for one in suite["strategies"]}
 assert ranks == {"local_search": 1.25, "Restless": 2.0, "evolution": 2.75, "random": 4.0}
 (less,) = [one for one in suite["verdict"]["holds"] if one["question"] == "less budget"]
-assert not suite["verdict"]["decided_here"] and "Restless" in less["why"].partition("quarter")[2]
+assert (
+    not suite["verdict"]["decided_here"]
+    and "Restless" in less["why"].partition("quarter")[2]
+)
 assert (FOLDER / "suite" / "report.html").is_file()
 
 # %% [markdown]

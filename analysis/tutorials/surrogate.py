@@ -43,7 +43,9 @@ trained = drawn_cells(everything.space, 200, seed=0)
 with (FOLDER / "trained.csv").open("w", newline="") as file:
     lines = csv.writer(file)
     lines.writerow(["cell", "valid_error[5] (%)"])
-    lines.writerows([cell, float(everything.query(cell, "valid_error"))] for cell in trained)
+    lines.writerows(
+        [cell, float(everything.query(cell, "valid_error"))] for cell in trained
+    )
 print(*(FOLDER / "trained.csv").read_text().splitlines()[:3], sep="\n")
 
 
@@ -51,7 +53,9 @@ print(*(FOLDER / "trained.csv").read_text().splitlines()[:3], sep="\n")
 def snas(*words: object) -> str:
     print("$ snas", *words)
     made = subprocess.run(
-        [sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True
+        [sys.executable, "-m", "surrogate_nas", *map(str, words)],
+        check=True,
+        capture_output=True,
     )
     return made.stdout.decode()
 
@@ -62,7 +66,9 @@ best_trained = np.nanmin(mine.column("valid_error"))
 print(
     f"{mine.title}; the space has {len(mine.space):,} cells; the best trained one has {best_trained:.2f} %"  # noqa: E501
 )
-assert round(best_trained, 2) == 17.14 and np.isfinite(mine.column("valid_error")).sum() == 200
+assert (
+    round(best_trained, 2) == 17.14 and np.isfinite(mine.column("valid_error")).sum() == 200
+)
 
 # %% [markdown]
 # Sizes need no file: parameters, multiply-accumulates and similar metrics follow from the cell.
@@ -139,7 +145,9 @@ figure, panels = plt.subplots(
 shown = np.random.default_rng(0).choice(others, 150, replace=False)
 for axes, (model, bench) in zip(panels, learned.items(), strict=True):
     mean, std = bench.prediction("valid_error")
-    axes.errorbar(truth[shown], mean[shown], 1.645 * std[shown], fmt=".", elinewidth=0.5, alpha=0.6)
+    axes.errorbar(
+        truth[shown], mean[shown], 1.645 * std[shown], fmt=".", elinewidth=0.5, alpha=0.6
+    )
     axes.plot([15, 60], [15, 60], color="grey", linewidth=1)
     axes.set(title=model, xlim=(15, 45), ylim=(5, 50), xlabel="true error (%)")
 panels[0].set_ylabel("predicted error (%), 90 % interval")
@@ -185,7 +193,9 @@ chosen = others[np.argsort(mean[others], kind="stable")[:20]]
 drawn = np.random.default_rng(0).choice(others, 20, replace=False)
 print(f"the 200:            best {best_trained:.2f} %")
 for name, twenty in (("20 more by model", chosen), ("20 more at random", drawn)):
-    print(f"{name:19} best {truth[twenty].min():.2f} %, on average {truth[twenty].mean():.2f} %")
+    print(
+        f"{name:19} best {truth[twenty].min():.2f} %, on average {truth[twenty].mean():.2f} %"
+    )
 print(f"the best of all {len(truth):,}: {truth.min():.2f} %")
 assert truth[chosen].min() < best_trained < truth[drawn].min()
 assert truth[chosen].mean() < 18.5 < 20 < truth[drawn].mean()

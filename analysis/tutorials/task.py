@@ -41,7 +41,9 @@ os.environ["SURROGATE_NAS_HOME"] = str(
 def snas(*words: object) -> str:
     print("$ snas", *words)
     made = subprocess.run(
-        [sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True
+        [sys.executable, "-m", "surrogate_nas", *map(str, words)],
+        check=True,
+        capture_output=True,
     )
     return made.stdout.decode()
 
@@ -107,7 +109,9 @@ assert len(images) == 320 and sorted(set(labels.tolist())) == [0, 1, 2, 3]
 
 # %%
 space = sn.nb201()
-able = space.cell("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|")
+able = space.cell(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+)
 cut = space.cell("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
 for curve in (curves := train([able, cut], task)):
     errors = " ".join(f"{error:.0f}" for error in curve.values["valid_error"])

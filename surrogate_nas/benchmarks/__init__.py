@@ -73,7 +73,9 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         )
     if isinstance(with_, str | Path):
         with_ = [with_]
-    if not isinstance(with_, Sequence) or not all(isinstance(file, str | Path) for file in with_):
+    if not isinstance(with_, Sequence) or not all(
+        isinstance(file, str | Path) for file in with_
+    ):
         raise UserError(f"with_ is a file or a list of files to join, not {with_!r:.80}.")
     base = resolver_of(name).opened(name)
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
@@ -146,7 +148,11 @@ def available() -> list[dict[str, Any]]:
     """Every known benchmark as ``snas benchmarks --json`` lists it, with how to get absent ones.
 
     Example:
-        >>> [entry["name"] for entry in available() if entry["name"] in ("fashion", "live:digits")]
+        >>> [
+        ...     entry["name"]
+        ...     for entry in available()
+        ...     if entry["name"] in ("fashion", "live:digits")
+        ... ]
         ['fashion', 'live:digits']
     """
     return [entry for _, entry in _entries()]

@@ -138,7 +138,9 @@ class Answers(list[Any]):
         lines = []
         for one in self:
             answers = list(one.values()) if isinstance(one, dict) else [one]
-            named = [(str(Question(answer.metric, answer.epochs)), answer) for answer in answers]
+            named = [
+                (str(Question(answer.metric, answer.epochs)), answer) for answer in answers
+            ]
             widest = max((len(name) for name, _ in named), default=0)
             for cell in dict.fromkeys(answer.cell for answer in answers):
                 lines.append(str(cell) if cell.index is None else f"{cell.index}: {cell}")
@@ -203,7 +205,8 @@ class Benchmark(ABC):
         ... )
         ['train_error', 'train_loss', 'valid_error', 'valid_loss']
         >>> early, late = (
-        ...     bench.query(bench.space[11], "valid_error", epochs=epochs) for epochs in (1, 5)
+        ...     bench.query(bench.space[11], "valid_error", epochs=epochs)
+        ...     for epochs in (1, 5)
         ... )
         >>> early > late, late.unit
         (True, '%')
@@ -282,10 +285,12 @@ class Benchmark(ABC):
     def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Any:
         raise NotImplementedError
 
-    def _charges(self, cells: Sequence[Cell], questions: Sequence[Question]) -> Values:  # noqa: ARG002
+    def _charges(self, cells: Sequence[Cell], questions: Sequence[Question]) -> Values:
         return np.ones(len(cells))
 
-    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+    def column(
+        self, metric: str, epochs: int | None = None, seed: Seed | None = None
+    ) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
         Final metrics are served too: a strategy never holds a benchmark.
@@ -323,7 +328,7 @@ class Benchmark(ABC):
         """What `column` keeps, of a benchmark that has columns."""
         raise NotImplementedError
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
         """The number of seeds of a mean; None where the source does not say or nothing was trained.
 
         Args:
@@ -333,7 +338,7 @@ class Benchmark(ABC):
         """
         return None
 
-    def seeds(self, question: Question) -> tuple[int, ...]:  # noqa: ARG002 - tables hold some
+    def seeds(self, question: Question) -> tuple[int, ...]:
         """The training seeds of a question's single values, rising; empty where there is none."""
         return ()
 
@@ -356,7 +361,7 @@ class Benchmark(ABC):
         values = self.measure(self.reference_sample(question), (question,), seed).values
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
-    def reference_sample(self, question: Question) -> Sequence[Cell]:  # noqa: ARG002
+    def reference_sample(self, question: Question) -> Sequence[Cell]:
         """The cells of a metric's median: all that can be listed, else `Space.reference_sample`.
 
         Args:
@@ -364,7 +369,7 @@ class Benchmark(ABC):
         """
         return self.space.reference_sample
 
-    def is_dear(self, metric: str) -> bool:  # noqa: ARG002 - tables hold their answers
+    def is_dear(self, metric: str) -> bool:
         """Whether each new value calls a user's function, which may train.
 
         Args:
@@ -372,7 +377,7 @@ class Benchmark(ABC):
         """
         return False
 
-    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:  # noqa: ARG002
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """What an evaluation will cost, roughly, from the cell and its epochs alone.
 
         It orders trainings that run side by side, so it must be the same on every machine. Only
@@ -384,7 +389,7 @@ class Benchmark(ABC):
         """
         return 1.0
 
-    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:  # noqa: ARG002
+    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
         """The file in which a training of a cell reports while it runs; it need not be there yet.
 
         Each line is a JSON object with ``epoch`` and the metrics after it. None where trainings do
@@ -396,7 +401,7 @@ class Benchmark(ABC):
         """
         return None
 
-    def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002
+    def recall(self, cell: str, values: Mapping[str, float]) -> None:
         """Take the values of a cell from a stored run; only dear ones are worth it.
 
         Args:
@@ -436,7 +441,7 @@ class Benchmark(ABC):
             raise undeclared_units([metric])
         self.open_units -= {metric}
 
-    def shows_percent(self, metric: str) -> bool:  # noqa: ARG002 - users' benchmarks know values
+    def shows_percent(self, metric: str) -> bool:
         """Return whether a value above 1 is known of a metric whose unit is not declared.
 
         Args:
@@ -446,12 +451,12 @@ class Benchmark(ABC):
 
     def continued(
         self,
-        cell: Cell,  # noqa: ARG002
-        since: int,  # noqa: ARG002
-        epochs: int,  # noqa: ARG002
-        metrics: Sequence[str] = (),  # noqa: ARG002
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,  # noqa: ARG002
+        seed: Seed | None = None,
     ) -> float:
         """The cost of training a cell on between two numbers of epochs, with one validation pass.
 
@@ -527,7 +532,7 @@ class Benchmark(ABC):
         """
         return {}
 
-    def only(self, runs: Collection[Run]) -> Benchmark:  # noqa: ARG002 - tables have parts
+    def only(self, runs: Collection[Run]) -> Benchmark:
         """The same benchmark with some runs of its table alone; itself where it has no `contents`.
 
         Args:
@@ -569,7 +574,9 @@ class Benchmark(ABC):
             first, last = metric.epochs[0], metric.epochs[-1]
             # so many numbers of epochs are listed one by one
             whole = metric.epochs == tuple(range(first, last + 1)) and last - first > 9
-            available = f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
+            available = (
+                f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
+            )
             why = "; each is a training run of its own, so none stands in for another"
             raise UserError(
                 f"{self.name} holds {name} for runs of {available} epochs, not"
@@ -616,7 +623,9 @@ class Benchmark(ABC):
             raise UserError(
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )
-        return Answers(self._query(list(map(self._named_cell, cells)), metric, epochs, seed))
+        return Answers(
+            self._query(list(map(self._named_cell, cells)), metric, epochs, seed)
+        )
 
     def _named_cell(self, given: Any) -> Cell:
         is_index = isinstance(given, Integral) and not isinstance(given, bool)
@@ -657,7 +666,9 @@ class Benchmark(ABC):
             else:
                 asked.append(j)
         if asked:
-            values[:, asked] = self.measure(cells, [questions[j] for j in asked], seed).values
+            values[:, asked] = self.measure(
+                cells, [questions[j] for j in asked], seed
+            ).values
         return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
@@ -701,7 +712,9 @@ class Benchmark(ABC):
         ]
         heads = ("metric", "unit", "kind", "epochs", "with")
         about = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
-        origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in about.items() if text)
+        origin = " ".join(
+            f"{name}: {text.rstrip('.')}." for name, text in about.items() if text
+        )
         return html_table(
             f"{self.name}: {self.title}",
             heads,

@@ -77,18 +77,29 @@ class TrainingFolder:
         gone or its description is damaged. Its files are not read.
         """
         held = self._described() or Held()
-        return held if held.checkpoint and (self.path / held.checkpoint).is_dir() else Held()
+        return (
+            held if held.checkpoint and (self.path / held.checkpoint).is_dir() else Held()
+        )
 
     def _described(self) -> Held | None:
         """The content of ``done.json``; None where that is damaged."""
         try:
             content = json.loads((self.path / _DONE).read_bytes())
             check = content.pop(_CHECK)
-            files = {name: (size, digest) for name, (size, digest) in content["files"].items()}
+            files = {
+                name: (size, digest) for name, (size, digest) in content["files"].items()
+            }
             held = Held(**content | {"files": files})
         except FileNotFoundError:
             return Held()
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ):
             return None
         return held if check == json_check(content) else None
 

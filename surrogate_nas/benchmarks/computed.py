@@ -17,7 +17,13 @@ from functools import cached_property
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Question, Values
-from surrogate_nas.benchmarks.own import Function, Metric, OwnBenchmark, declared, differences
+from surrogate_nas.benchmarks.own import (
+    Function,
+    Metric,
+    OwnBenchmark,
+    declared,
+    differences,
+)
 from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.core import metrics as described
 from surrogate_nas.core.arguments import check_names, checked
@@ -110,7 +116,9 @@ class Computed(OwnBenchmark):
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
         """The cells of a metric's median: 64 for a dear one, or fewer if there are not as many."""
-        return self._sample if self.is_dear(question.metric) else self.space.reference_sample
+        return (
+            self._sample if self.is_dear(question.metric) else self.space.reference_sample
+        )
 
     @cached_property
     def _sample(self) -> Sequence[Cell]:
@@ -162,8 +170,8 @@ class Computed(OwnBenchmark):
     def column(
         self,
         metric: str,
-        epochs: int | None = None,  # noqa: ARG002
-        seed: Seed | None = None,  # noqa: ARG002
+        epochs: int | None = None,
+        seed: Seed | None = None,
     ) -> Values:
         """A whole column in the order of the space, computed once; shape ``(len(space),)``.
 
@@ -178,10 +186,10 @@ class Computed(OwnBenchmark):
             )
         return self._column(Question(name, None), "mean")
 
-    def _whole(self, question: Question, seed: Seed) -> Values:  # noqa: ARG002 - there are none
+    def _whole(self, question: Question, seed: Seed) -> Values:
         return self._values(question.metric, listed(self.space))
 
-    def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Values:  # noqa: ARG002
+    def _answers_to(self, question: Question, cells: Sequence[Cell], seed: Seed) -> Values:
         return self._values(question.metric, cells)
 
 

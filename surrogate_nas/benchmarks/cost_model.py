@@ -44,7 +44,9 @@ class CostModel(NamedTuple):
 
     def __call__(self, operations: Sequence[int]) -> float:
         """The seconds of a unit that computes some operations."""
-        return self.fixed + sum(self.operations.get(operation, 0.0) for operation in operations)
+        return self.fixed + sum(
+            self.operations.get(operation, 0.0) for operation in operations
+        )
 
     @classmethod
     def fitted(
@@ -144,8 +146,12 @@ def _measured(
             own = curves[i :: len(cells)]
             kinds = ("train_seconds", "valid_seconds")
             seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in kinds}
-            cache.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
-    measured = [answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))]
+            cache.add(
+                (cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__}
+            )
+    measured = [
+        answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))
+    ]
     return (
         live_operations(space)[[cell.index for cell in cells]],
         np.array([one["train_seconds"] for one in measured]),

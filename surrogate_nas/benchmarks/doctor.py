@@ -32,7 +32,14 @@ from surrogate_nas.core.numbers import fixed, plural
 from surrogate_nas.core.numbers import share as in_percent
 from surrogate_nas.space import Enumerable, Space
 from surrogate_nas.surrogates.evaluation import kendall
-from surrogate_nas.tables import ColumnKey, MemoryTable, PartOfTable, Table, TableFile, Values
+from surrogate_nas.tables import (
+    ColumnKey,
+    MemoryTable,
+    PartOfTable,
+    Table,
+    TableFile,
+    Values,
+)
 from surrogate_nas.tables.sources import spreadsheet
 
 __all__ = ["LEVELS", "Examination", "Finding", "examine", "examine_file", "is_file"]
@@ -101,7 +108,9 @@ class Examination:
     def headline(self) -> str:
         """How many columns were looked at and how much was found, in a line."""
         counts = [(len(self.of(level)), level) for level in LEVELS]
-        counted = ", ".join(f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts)
+        counted = ", ".join(
+            f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts
+        )
         cells = f"{self.n_cells:,} cells"
         if self.n_with_values < self.n_cells:
             cells = f"{self.n_with_values:,} of {cells} with values"
@@ -175,10 +184,14 @@ class _Case:
         longest: dict[str, int | None] = {}
         for metric, epochs, seed in table.keys:
             described = table.metrics[metric]
-            is_label = described.kind == "record" and not described.unit  # such as a cell's class
+            is_label = (
+                described.kind == "record" and not described.unit
+            )  # such as a cell's class
             if seed == "mean" and not is_label:
                 longest[metric] = max(longest.get(metric) or 0, epochs or 0) or None
-        self.columns = [self._column(metric, epochs) for metric, epochs in sorted(longest.items())]
+        self.columns = [
+            self._column(metric, epochs) for metric, epochs in sorted(longest.items())
+        ]
 
     def _column(self, metric: str, epochs: int | None) -> _Column:
         described = self.table.metrics[metric]
@@ -201,9 +214,13 @@ class _Case:
 
     @cached_property
     def main(self) -> _Column | None:
-        losses = [c for c in self.measured if c.metric.kind == "search" and c.metric.is_loss]
+        losses = [
+            c for c in self.measured if c.metric.kind == "search" and c.metric.is_loss
+        ]
         words = re.findall(r"[\w.@-]+", self.table.objective)
-        named = [column for word in words for column in losses if column.metric.name == word]
+        named = [
+            column for word in words for column in losses if column.metric.name == word
+        ]
         return next(iter([*named, *losses]), None)
 
     def seeds(self, column: _Column) -> dict[int, Values]:
@@ -350,10 +367,14 @@ def _ratio(a: Values, b: Values) -> float:
 
 def _nearly_equal(case: _Case, first: _Column, second: _Column) -> Iterator[Finding]:
     """A search metric and a final metric with nearly the same order of cells."""
-    tau = case.tau(first.metric.minimised(first.values), second.metric.minimised(second.values))
+    tau = case.tau(
+        first.metric.minimised(first.values), second.metric.minimised(second.values)
+    )
     # τ above which two columns order cells alike: two seeds of a training never agree so well
     if abs(tau) > 0.99:
-        text = f"τ {tau:.3f} between a search metric and a final metric: is it another split?"
+        text = (
+            f"τ {tau:.3f} between a search metric and a final metric: is it another split?"
+        )
         yield Finding("warning", "alike", (first.name, second.name), text, {"tau": tau})
 
 
@@ -383,7 +404,9 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
             shown = " to ".join(dict.fromkeys(ends))
             text = f"two seeds agree with τ {shown}: the ceiling for any order of the cells"
             numbers = {"tau": min(agreed.values())}
-            yield Finding("warning" if is_low else "note", "noise", tuple(agreed), text, numbers)
+            yield Finding(
+                "warning" if is_low else "note", "noise", tuple(agreed), text, numbers
+            )
 
 
 def missing(case: _Case) -> Iterator[Finding]:
@@ -487,7 +510,9 @@ def examine_file(
         >>> macro = space_named("macro")
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "mine.csv"
-        ...     text = "".join(f'"{cell}",{20 - 0.1 * i},7\\n' for i, cell in enumerate(macro))
+        ...     text = "".join(
+        ...         f'"{cell}",{20 - 0.1 * i},7\\n' for i, cell in enumerate(macro)
+        ...     )
         ...     _ = path.write_text(f"cell,valid_error,latency@mine\\n{text}")
         ...     print(examine_file(path, macro).of("alarm")[0])
         latency@mine: is 7 for every cell: nothing to search on

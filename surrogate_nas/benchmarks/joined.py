@@ -24,7 +24,16 @@ from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, Run, Seed
 
 _OF_THE_BASE = (
-    *("name", "open_units", "space", "cost", "objective", "licence", "citation", "default_seed"),
+    *(
+        "name",
+        "open_units",
+        "space",
+        "cost",
+        "objective",
+        "licence",
+        "citation",
+        "default_seed",
+    ),
     *("seed_policy", "address", "more", "one_by_one", "one_curve"),
 )
 
@@ -36,7 +45,9 @@ def _by_owner(name: str) -> Any:
     def answered(self: JoinedBenchmark, *arguments: Any) -> Any:
         asked = next(a for a in arguments if isinstance(a, str | Question))
         owner = self._owner(asked if isinstance(asked, str) else asked.metric)
-        is_seeded = name in ("n_seeds", "scale", "free") and not isinstance(arguments[-1], Question)
+        is_seeded = name in ("n_seeds", "scale", "free") and not isinstance(
+            arguments[-1], Question
+        )
         if owner is not self.base and is_seeded:
             arguments = (*arguments[:-1], owner.default_seed)
         return getattr(owner, name)(*arguments)
@@ -57,7 +68,9 @@ class JoinedBenchmark(Benchmark):
         >>> import surrogate_nas as sn
         >>> from surrogate_nas.core.metrics import metric_named
         >>> from surrogate_nas.tables import Table, write_table
-        >>> table = Table("mine", "nb201", "stopwatch", "measured here", "MIT", "", "", Network())
+        >>> table = Table(
+        ...     "mine", "nb201", "stopwatch", "measured here", "MIT", "", "", Network()
+        ... )
         >>> table.add(metric_named("latency@mine"), None, np.linspace(1.0, 9.0, 15625))
         >>> with TemporaryDirectory() as folder:
         ...     write_table(table, Path(folder) / "mine.h5")
@@ -82,7 +95,8 @@ class JoinedBenchmark(Benchmark):
         """
         paths = [file.absolute() for file in files]
         extras = [
-            open_learned(str(path)) if is_surrogate(path) else open_table(path) for path in paths
+            open_learned(str(path)) if is_surrogate(path) else open_table(path)
+            for path in paths
         ]
         self._join(base, files, extras)
 
@@ -114,14 +128,18 @@ class JoinedBenchmark(Benchmark):
             if extra.banner
         ]
         self.banner = " ".join(filter(None, [base.banner, *warnings]))
-        self.charge = f"{base.charge} Joined metrics ({names}) were measured before and are free."
+        self.charge = (
+            f"{base.charge} Joined metrics ({names}) were measured before and are free."
+        )
         self.has_columns = base.has_columns and all(extra.has_columns for extra in extras)
         self._extras = extras
 
     def _own(self, extra: Benchmark, file: Path) -> list[Metric]:
         """The metrics that a file adds; it is noted as their owner."""
         if extra.space.definition != self.space.definition:
-            others = ", whose cells are others" if extra.space.name == self.space.name else ""
+            others = (
+                ", whose cells are others" if extra.space.name == self.space.name else ""
+            )
             raise UserError(
                 f"{file} is of the space {extra.space.name}, {self.name} of"
                 f" {self.space.name}{others}; only one space joins."
@@ -183,7 +201,10 @@ class JoinedBenchmark(Benchmark):
     @property
     def fingerprint(self) -> str:
         """A digest of the base's fingerprint and those of the files."""
-        fingerprints = [self.base.fingerprint, *(extra.fingerprint for extra in self._extras)]
+        fingerprints = [
+            self.base.fingerprint,
+            *(extra.fingerprint for extra in self._extras),
+        ]
         return hashlib.sha256(f"joined {' '.join(fingerprints)}".encode()).hexdigest()
 
     def _owner(self, metric: str) -> Benchmark:
@@ -212,7 +233,9 @@ class JoinedBenchmark(Benchmark):
         cost = np.zeros(len(cells))
         for owner in (self.base, *self._extras):
             places = [
-                j for j, question in enumerate(questions) if self._owner(question.metric) is owner
+                j
+                for j, question in enumerate(questions)
+                if self._owner(question.metric) is owner
             ]
             if places or owner is self.base:
                 own = seed if owner is self.base else owner.default_seed
@@ -257,7 +280,9 @@ class JoinedBenchmark(Benchmark):
 
     def seeds(self, question: Question) -> tuple[int, ...]:
         """The training seeds of the base's whole columns; files have one seed only."""
-        return self.base.seeds(question) if self._owner(question.metric) is self.base else ()
+        return (
+            self.base.seeds(question) if self._owner(question.metric) is self.base else ()
+        )
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """What the base thinks that a training costs; files are free."""

@@ -75,7 +75,7 @@ def open_learned(text: str) -> LearnedBenchmark:
 
 
 @lru_cache(maxsize=8)
-def _once(make: Callable[[Any], B], given: Hashable, version: Hashable) -> B:  # noqa: ARG001
+def _once(make: Callable[[Any], B], given: Hashable, version: Hashable) -> B:
     return make(given)
 
 
@@ -130,7 +130,9 @@ class LearnedBenchmark(Benchmark):
         self.network = cards[0].network
         self.has_columns = isinstance(self.space, Enumerable)
         learned_from = " and ".join(dict.fromkeys(card.benchmark for card in cards))
-        self.title = f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
+        self.title = (
+            f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
+        )
         self.source = f"predicted by surrogates of {learned_from}"
         self.licence = self.citation = f"that of {learned_from}"
         self.banner = (
@@ -140,7 +142,9 @@ class LearnedBenchmark(Benchmark):
         n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
         by_name: dict[str, Metric] = {}
         for (name, _), fitted in self._models.items():
-            epochs = tuple(sorted(q.epochs for q in self._models if q.metric == name and q.epochs))
+            epochs = tuple(
+                sorted(q.epochs for q in self._models if q.metric == name and q.epochs)
+            )
             by_name[name] = replace(
                 fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells
             )
@@ -180,7 +184,9 @@ class LearnedBenchmark(Benchmark):
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the files."""
-        digests = sorted(f"{question} {fitted.digest}" for question, fitted in self._models.items())
+        digests = sorted(
+            f"{question} {fitted.digest}" for question, fitted in self._models.items()
+        )
         return hashlib.sha256(f"surrogate {digests} None".encode()).hexdigest()
 
     def prediction(self, metric: str, epochs: int | None = None) -> Prediction:
@@ -191,7 +197,9 @@ class LearnedBenchmark(Benchmark):
                 f"{metric} follows from the cell alone; no file of {self.name} predicts it."
             )
         if question not in self._predicted:
-            self._predicted[question] = self._models[question].model.predict(listed(self.space))
+            self._predicted[question] = self._models[question].model.predict(
+                listed(self.space)
+            )
         return self._predicted[question]
 
     def _check_seed(self, seed: Seed) -> None:
@@ -210,7 +218,9 @@ class LearnedBenchmark(Benchmark):
             return formula(self.space, question.metric, self.network, cells)
         if self.has_columns:
             return self._column(question, seed)[[cell.index for cell in cells]]
-        if new := [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]:
+        if new := [
+            cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked
+        ]:
             means = self._models[question].model.predict(new).mean.tolist()
             self._asked.update(zip(((question, cell) for cell in new), means, strict=True))
         return [self._asked[question, cell] for cell in cells]
@@ -222,7 +232,8 @@ class LearnedBenchmark(Benchmark):
         A card's name for it was read from a file, so it opens nothing that would run code.
         """
         sources = {
-            (fitted.card.benchmark, fitted.card.fingerprint) for fitted in self._models.values()
+            (fitted.card.benchmark, fitted.card.fingerprint)
+            for fitted in self._models.values()
         }
         if len(sources) > 1:
             return None
@@ -308,11 +319,15 @@ class PredictedBenchmark(Benchmark):
 
     def _charges(self, cells: Sequence[Cell], questions: Sequence[Question]) -> Values:
         runs = lengths_of(questions)
-        return self._rows(cells, runs[-1])[:, self._seconds] if runs else np.zeros(len(cells))
+        return (
+            self._rows(cells, runs[-1])[:, self._seconds] if runs else np.zeros(len(cells))
+        )
 
     def _rows(self, cells: Sequence[Cell], epochs: int) -> Values:
         """All that is predicted of cells after some epochs, shape ``(n, predicted metrics)``."""
-        if new := [cell for cell in dict.fromkeys(cells) if (cell, epochs) not in self._cached]:
+        if new := [
+            cell for cell in dict.fromkeys(cells) if (cell, epochs) not in self._cached
+        ]:
             if len(self._cached) + len(new) > _MOST_REMEMBERED:
                 self._cached.clear()
                 new = list(dict.fromkeys(cells))
@@ -327,9 +342,9 @@ class PredictedBenchmark(Benchmark):
         cell: Cell,
         since: int,
         epochs: int,
-        metrics: Sequence[str] = (),  # noqa: ARG002
+        metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,  # noqa: ARG002
+        seed: Seed | None = None,
     ) -> float:
         """The predicted seconds of the epochs in between.
 

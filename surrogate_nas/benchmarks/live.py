@@ -126,7 +126,9 @@ class LiveBenchmark(TrainedBenchmark):
             " no training are free."
         )
         judged = f"valid_{self.task.measured[0].name}"
-        self.objective = f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
+        self.objective = (
+            f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
+        )
         self.metrics = _metrics(self.task, self.space, self.source)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -135,7 +137,9 @@ class LiveBenchmark(TrainedBenchmark):
     @property
     def identity(self) -> str:
         """Its name without the paths of a user's files."""
-        task = "?loss=".join(part.rpartition(":")[2] for part in parted(self._named) if part)
+        task = "?loss=".join(
+            part.rpartition(":")[2] for part in parted(self._named) if part
+        )
         return _name(task, self.space.name)
 
     @cached_property
@@ -178,7 +182,9 @@ class LiveBenchmark(TrainedBenchmark):
                 space=self.space,
             )
             answer = Trained(curve.metrics, curve.seconds)
-            found[length] = self.cache.add((cell.text, length, seed), answer, self._made_with)
+            found[length] = self.cache.add(
+                (cell.text, length, seed), answer, self._made_with
+            )
         return found
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
@@ -217,7 +223,7 @@ class Live(Resolver):
         task = "?loss=".join(absolute(part) for part in parted(task) if part)
         return _name(task, space)
 
-    def family(self, name: str) -> tuple[str, str]:  # noqa: ARG002 - all are one
+    def family(self, name: str) -> tuple[str, str]:
         """All that is trained when it is asked for."""
         title = "no table: cells of any space are trained here, on a task, when they are asked for"
         return "live", title
@@ -270,8 +276,8 @@ def _opened(
     task: str,
     device: str,
     space: str,
-    folder: Path,  # noqa: ARG001
-    code: str,  # noqa: ARG001
+    folder: Path,
+    code: str,
 ) -> LiveBenchmark:
     return LiveBenchmark(task, device=device, space=space)
 

@@ -38,7 +38,14 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, replacing, shipped, table_path
 from surrogate_nas.space import Cell, Sampled, listed
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, MemoryTable, Seed, Values, read_compact
+from surrogate_nas.tables import (
+    UNKNOWN_SEEDS,
+    ColumnKey,
+    MemoryTable,
+    Seed,
+    Values,
+    read_compact,
+)
 
 MODEL = "gp"
 VERSION = 1
@@ -68,11 +75,15 @@ class FilledTable(MemoryTable):
         if not isinstance(self.cells, Sampled):
             raise UserError(f"{self.name} is no table of a sampled space.")
         self._trained, self.cells = self.cells, listed(self.cells.base)
-        numbers = np.arange(len(self.cells)) if self.cells.classes is None else self.cells.classes
-        _, self._first, self._class = np.unique(numbers, return_index=True, return_inverse=True)
+        numbers = (
+            np.arange(len(self.cells)) if self.cells.classes is None else self.cells.classes
+        )
+        _, self._first, self._class = np.unique(
+            numbers, return_index=True, return_inverse=True
+        )
         self._row = np.full(len(self._first), -1)
-        self._row[self._class[[self.cells.index(cell) for cell in self._trained]]] = np.arange(
-            len(self._trained)
+        self._row[self._class[[self.cells.index(cell) for cell in self._trained]]] = (
+            np.arange(len(self._trained))
         )
         self.is_trained: NDArray[np.bool_] = (self._row >= 0)[self._class]
         n, total = int(self.is_trained.sum()), len(self.cells)
@@ -88,9 +99,9 @@ class FilledTable(MemoryTable):
                 " are missing, since nothing predicted is reported as a result."
                 f" {self.name}/trained has the trained cells alone."
             )
-        self.metrics = {name: self._filled(metric) for name, metric in self.metrics.items()} | {
-            MARK.name: MARK
-        }
+        self.metrics = {
+            name: self._filled(metric) for name, metric in self.metrics.items()
+        } | {MARK.name: MARK}
         self.sources = {
             (name, epochs): source if self.is_whole else self.metrics[name].source
             for (name, epochs), source in self.sources.items()
@@ -135,15 +146,26 @@ class FilledTable(MemoryTable):
 
     def _predicted(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
         """The predictions for the classes without values, in order; cached in the home folder."""
-        path = home() / "losses" / "predicted" / f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
+        path = (
+            home()
+            / "losses"
+            / "predicted"
+            / f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
+        )
         wanted = int(lacking.sum())
         with suppress(OSError, ValueError):
             cached = np.load(path, allow_pickle=False)
             fits = cached.shape == (wanted,) and cached.dtype == np.float64
             if fits and np.isfinite(cached).all():
                 return np.asarray(cached)
-        predicted = self._by_model(self.metrics[key.metric], self.table.columns[key], lacking)
-        with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
+        predicted = self._by_model(
+            self.metrics[key.metric], self.table.columns[key], lacking
+        )
+        with (
+            suppress(UserError),
+            replacing(path) as temporary,
+            temporary.open("wb") as file,
+        ):
             np.save(file, predicted, allow_pickle=False)
         return predicted
 
@@ -159,7 +181,9 @@ class FilledTable(MemoryTable):
         if np.ptp(values[known]) == 0:
             return np.full(len(others), values[known][0])
         cells = [space.cell(self._trained[i]) for i in np.flatnonzero(known)]
-        model = make_model(MODEL, metric.quantity, calibrate=False).fit(cells, values[known], space)
+        model = make_model(MODEL, metric.quantity, calibrate=False).fit(
+            cells, values[known], space
+        )
         return model.predict(others).mean
 
 
@@ -183,7 +207,10 @@ class LossesBenchmark(TableBenchmark):
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("losses-digits/trained")
-        >>> bench.query(bench.space[0], "valid_error@cross_entropy").unit, len(bench.space) >= 50
+        >>> (
+        ...     bench.query(bench.space[0], "valid_error@cross_entropy").unit,
+        ...     len(bench.space) >= 50,
+        ... )
         ('%', True)
     """
 
@@ -197,7 +224,7 @@ class LossesBenchmark(TableBenchmark):
     def _read_table(self, path: Path) -> MemoryTable:
         return read_compact(path)
 
-    def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:  # noqa: ARG002
+    def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
         runs: dict[str, set[int]] = {}
         for metric, epochs in questions:
             if epochs is not None:
@@ -214,13 +241,17 @@ class LossesBenchmark(TableBenchmark):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,  # noqa: ARG002 - seconds are of no seed
+        seed: Seed | None = None,
     ) -> float:
         """The seconds of the epochs between, and of one validation pass, for every loss read."""
         place = self.space.index(cell)
         spent = 0.0
         for loss in {_loss_of(metric) for metric in metrics}:
-            seconds = self._training(loss, epochs) - self._training(loss, since) + self._pass(loss)
+            seconds = (
+                self._training(loss, epochs)
+                - self._training(loss, since)
+                + self._pass(loss)
+            )
             spent += float(seconds[place])
         return spent
 
@@ -261,7 +292,9 @@ class FilledBenchmark(LossesBenchmark):
         trained = self._table.table.sources.get(question)
         if trained is not None:
             answer.source = (
-                trained if answer.n_seeds else f"predicted from the trained cells of {self.name}"
+                trained
+                if answer.n_seeds
+                else f"predicted from the trained cells of {self.name}"
             )
         return answer
 
@@ -275,9 +308,12 @@ class Losses(Resolver):
         tasks = sorted({path.stem for folder in folders for path in folder.glob("*.h5")})
         return [PREFIX + task + what for task in tasks for what in ("", TRAINED)]
 
-    def family(self, name: str) -> tuple[str, str]:  # noqa: ARG002 - all are one
+    def family(self, name: str) -> tuple[str, str]:
         """All tables of losses."""
-        return "losses", "cells trained here on a task with every training loss that fits it"
+        return (
+            "losses",
+            "cells trained here on a task with every training loss that fits it",
+        )
 
     def matches(self, name: str) -> bool:
         """Whether a name begins as that of a table of losses and is of no other kind of table."""
@@ -287,7 +323,9 @@ class Losses(Resolver):
         """Open a table: one that was made here before a shipped one."""
         path = _path(name)
         if not path.is_file():
-            raise AbsentError(f"{name} is not here: the tables of losses come with the package.")
+            raise AbsentError(
+                f"{name} is not here: the tables of losses come with the package."
+            )
         kind = LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark
         return open_table(path, kind)
 

@@ -19,13 +19,26 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Free, Question, Values, applied, formula
+from surrogate_nas.benchmarks.base import (
+    Benchmark,
+    Free,
+    Question,
+    Values,
+    applied,
+    formula,
+)
 from surrogate_nas.benchmarks.reading import FilesRead, folder_of
 from surrogate_nas.core import metrics
 from surrogate_nas.core.arguments import check_names
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.interrupts import is_interrupt, staying
-from surrogate_nas.core.metrics import DIRECTIONS, FRACTION, PERCENT, Direction, metric_named
+from surrogate_nas.core.metrics import (
+    DIRECTIONS,
+    FRACTION,
+    PERCENT,
+    Direction,
+    metric_named,
+)
 from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
@@ -133,7 +146,8 @@ def declared(given: object, what: str) -> dict[str, Metric]:
             raise UserError(f"{twice[0]} is there twice among {what}.")
         return {name: Metric() for name in names}
     return {
-        str(name): one if isinstance(one, Metric) else Metric(one) for name, one in given.items()
+        str(name): one if isinstance(one, Metric) else Metric(one)
+        for name, one in given.items()
     }
 
 
@@ -203,7 +217,9 @@ class OwnBenchmark(Benchmark):
         self.name = settings["name"] or self.space.name
         self.title = settings["title"] or f"{title} of {self.space.name}"
         self._own = own
-        self._functions = {name: m.function for name, m in own.items() if m.function is not None}
+        self._functions = {
+            name: m.function for name, m in own.items() if m.function is not None
+        }
         self._dear = {*dear}
         self.open_units = with_open_units(own)
 
@@ -219,7 +235,9 @@ class OwnBenchmark(Benchmark):
 
     def __reduce__(self) -> tuple[object, ...]:
         state = {"open_units": self.open_units}
-        if self.address:  # the file is read again, so that its functions need not be picklable
+        if (
+            self.address
+        ):  # the file is read again, so that its functions need not be picklable
             return _opened_again, (self.address, self.version), state
         files = self.files if self.one_by_one else None
         return _elsewhere, (type(self), self.settings, files), state
@@ -235,7 +253,9 @@ class OwnBenchmark(Benchmark):
     def files(self) -> FilesRead:
         """The files in the folder of its functions that they read."""
         code, digest = self._digest()
-        return FilesRead(folder_of(code), digest, self.imported if self.one_by_one else None)
+        return FilesRead(
+            folder_of(code), digest, self.imported if self.one_by_one else None
+        )
 
     @abstractmethod
     def _digest(self) -> tuple[object, str]:
@@ -265,7 +285,9 @@ class OwnBenchmark(Benchmark):
         if self.is_dear(question.metric):
             return None
         function = self._functions.get(question.metric)
-        return super().free(question, seed) if function is None else partial(applied, function)
+        return (
+            super().free(question, seed) if function is None else partial(applied, function)
+        )
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         """What a function or the space says of cells, shape ``(n,)``."""
@@ -296,7 +318,11 @@ class OwnBenchmark(Benchmark):
 
     def _failed(self, metric: str, what: str) -> UserError:
         line = f"{metric} of {self.name} {what}"
-        return EvaluationError(line, cost=1.0) if metric in self._dear else UserError(f"{line}.")
+        return (
+            EvaluationError(line, cost=1.0)
+            if metric in self._dear
+            else UserError(f"{line}.")
+        )
 
 
 def _elsewhere(

@@ -33,20 +33,27 @@ def untrained(space: Space) -> Analytic:
     if proxies is None:
         return space.analytic
     looked_up = {
-        name: (metric, _Stored(space.name, name)) for name, metric in proxies.metrics.items()
+        name: (metric, _Stored(space.name, name))
+        for name, metric in proxies.metrics.items()
     }
     return {**space.analytic, **looked_up}
 
 
 def sizes_of(space: Space, measured: Container[str] = ()) -> list[Metric]:
     """The metrics of a space that need no training, without those that are measured."""
-    return [metric for metric, _ in untrained(space).values() if metric.name not in measured]
+    return [
+        metric for metric, _ in untrained(space).values() if metric.name not in measured
+    ]
 
 
 def digest_of(space: Space, metric: str) -> str:
     """The digest of the data of an untrained metric; empty for a formula or a trained metric."""
     entry = untrained(space).get(metric)
-    return _file(space.name).digest if entry is not None and isinstance(entry[1], _Stored) else ""
+    return (
+        _file(space.name).digest
+        if entry is not None and isinstance(entry[1], _Stored)
+        else ""
+    )
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class _Stored:
     space: str
     metric: str
 
-    def __call__(self, choices: Choices, network: Network) -> NDArray[np.float64]:  # noqa: ARG002
+    def __call__(self, choices: Choices, network: Network) -> NDArray[np.float64]:
         values, shape = _by_code(self.space, self.metric)
         looked_up: NDArray[np.float64] = values[_code(choices, shape)]
         return looked_up

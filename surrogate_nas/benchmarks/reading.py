@@ -92,7 +92,9 @@ class FilesRead:
     def _changed(self) -> dict[str, str]:
         """The digests of those that have changed since the code read them first."""
         first = self._stored()["first"]
-        return {name: digest for name, digest in self.now().items() if digest != first[name][0]}
+        return {
+            name: digest for name, digest in self.now().items() if digest != first[name][0]
+        }
 
     @contextmanager
     def heard(self) -> Iterator[None]:

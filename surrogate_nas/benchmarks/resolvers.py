@@ -52,7 +52,7 @@ class Resolver(ABC):
         """The name that opens the same benchmark from any folder."""
         return name
 
-    def runs_code(self, name: str) -> bool:  # noqa: ARG002 - most kinds never do
+    def runs_code(self, name: str) -> bool:
         """Whether opening runs a file that the name points at, so that only a user may say it."""
         return False
 
@@ -125,7 +125,9 @@ def remember() -> None:
     cache = home() / "listed.json"
     if cache in _fresh:
         known = {
-            name: stored for name, stored in _known(cache).items() if os.path.isfile(stored[0][0])
+            name: stored
+            for name, stored in _known(cache).items()
+            if os.path.isfile(stored[0][0])
         }
         with suppress(UserError):
             write_whole(cache, json.dumps([_version(), known]))
@@ -142,7 +144,10 @@ def _stamp(path: Path) -> list[Any] | None:
 @lru_cache(maxsize=1)
 def _version() -> list[Any]:
     """The further dependencies of entries: this version, and the shipped proxies."""
-    return [__version__, *map(_stamp, sorted(shipped("manifest.json").parent.glob("proxies-*.h5")))]
+    return [
+        __version__,
+        *map(_stamp, sorted(shipped("manifest.json").parent.glob("proxies-*.h5"))),
+    ]
 
 
 @lru_cache(maxsize=4)
@@ -150,6 +155,8 @@ def _known(cache: Path) -> dict[str, list[Any]]:
     # there is none yet, or it is damaged
     with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         version, known = json.loads(read_regular(cache))
-        if version == _version() and all(isinstance(entry, dict) for _, entry in known.values()):
+        if version == _version() and all(
+            isinstance(entry, dict) for _, entry in known.values()
+        ):
             return dict(known)
     return {}

@@ -26,7 +26,14 @@ from pathlib import Path
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
 from surrogate_nas.benchmarks.own import not_a_value
 from surrogate_nas.benchmarks.trained import Trained
-from surrogate_nas.core.errors import Cause, EvaluationError, UserError, one_line, shown, unknown
+from surrogate_nas.core.errors import (
+    Cause,
+    EvaluationError,
+    UserError,
+    one_line,
+    shown,
+    unknown,
+)
 from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import Metric, undeclared_units
 from surrogate_nas.core.numbers import plural
@@ -119,7 +126,9 @@ class RunningTrial:
             UserError: A value may be a fraction or in %, and nothing says which.
         """
         if os.getpid() != self._owner:
-            raise RuntimeError("report() belongs to the process in which the training began")
+            raise RuntimeError(
+                "report() belongs to the process in which the training began"
+            )
         try:
             if self.wrong is not None:
                 raise self.wrong
@@ -137,7 +146,9 @@ class RunningTrial:
 
     def _checked(self, epoch: object, metrics: Mapping[str, object]) -> dict[str, float]:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool):
-            raise EvaluationError(f"it reported the epoch {shown(epoch)}, which is no whole number")
+            raise EvaluationError(
+                f"it reported the epoch {shown(epoch)}, which is no whole number"
+            )
         following = self.done + 1
         right = f"{following} is next"
         if following > self.epochs:
@@ -145,7 +156,9 @@ class RunningTrial:
         if epoch != following or following > self.epochs:
             raise EvaluationError(f"it reported epoch {epoch}, where {right}")
         for name in metrics.keys() - self._metrics.keys():
-            raise EvaluationError(str(unknown("reported metric", name, self._metrics)).rstrip("."))
+            raise EvaluationError(
+                str(unknown("reported metric", name, self._metrics)).rstrip(".")
+            )
         if missing := [name for name in self._metrics if name not in metrics]:
             raise EvaluationError(f"it reported no {', '.join(missing)} for epoch {epoch}")
         values = {
@@ -164,7 +177,9 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
     with suppress(Exception):
         value = scalar() if callable(scalar) else value
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise EvaluationError(f"it reported {name} = {shown(value)} for epoch {epoch}, no number")
+        raise EvaluationError(
+            f"it reported {name} = {shown(value)} for epoch {epoch}, no number"
+        )
     number = math.inf
     with suppress(OverflowError):
         number = float(value)
@@ -189,7 +204,9 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
         if trial.wrong is not None:
             raise trial.wrong
         if trial.done < trial.epochs:
-            raise EvaluationError(f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}")
+            raise EvaluationError(
+                f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}"
+            )
     except BaseException as error:  # a user's code may raise any, such as GeneratorExit
         if is_interrupt(error):
             raise
@@ -243,7 +260,10 @@ def shorten(log: Path) -> None:
 @contextmanager
 def _printed_to(log: Path) -> Iterator[None]:
     """Let all that this process and its children print go to a file until the block ends."""
-    with _one_at_a_time, log.open("a", buffering=1, encoding="utf-8", errors="replace") as file:
+    with (
+        _one_at_a_time,
+        log.open("a", buffering=1, encoding="utf-8", errors="replace") as file,
+    ):
         _flush()
         with redirect_stdout(file), redirect_stderr(file), ExitStack() as stack:
             for stream in (0, 1, 2):
@@ -294,7 +314,9 @@ class CommandTraining:
         try:
             self.words = shlex.split(command)
         except ValueError as error:
-            raise UserError(f"The command {command!r:.200} cannot be read: {error}.") from error
+            raise UserError(
+                f"The command {command!r:.200} cannot be read: {error}."
+            ) from error
         if not self.words or shutil.which(self.words[0]) is None:
             raise UserError(f"There is no command {(self.words or [''])[0]!r:.80}.")
         known = {*_OF_A_TRIAL, *positions}
@@ -312,7 +334,9 @@ class CommandTraining:
         """Start it, take what it reports, and wait for its end."""
         from surrogate_nas.runtime.command import Lines
 
-        values = {"cell": cell.text} | {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
+        values = {"cell": cell.text} | {
+            name: getattr(trial, name) for name in _OF_A_TRIAL[1:]
+        }
         values = {**trial.options, **values}
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
         log = trial._place.log

@@ -107,7 +107,9 @@ class Tables(Resolver):
         try:
             return self.open(name)
         except UserError as error:
-            unknown = dict.fromkeys(("space", "source", "licence", "citation", "banner"), "")
+            unknown = dict.fromkeys(
+                ("space", "source", "licence", "citation", "banner"), ""
+            )
             absent = {"name": name, "title": str(error), "cells": 0, "available": False}
             return {**absent, "metrics": [], **unknown}
 
@@ -141,7 +143,9 @@ def _is_here(name: str) -> bool:
         return False
 
 
-_temporary_folder = lru_cache(maxsize=1)(partial(TemporaryDirectory, prefix="surrogate_nas-"))
+_temporary_folder = lru_cache(maxsize=1)(
+    partial(TemporaryDirectory, prefix="surrogate_nas-")
+)
 
 
 @lru_cache(maxsize=1)
@@ -154,7 +158,13 @@ def described(name: str) -> dict[str, Any]:
     source = source_of(name) or ""
     title = declared(source).title
     ready = is_ready(source)
-    known: dict[str, Any] = {"space": "", "cells": None, "metrics": [], "source": "", "banner": ""}
+    known: dict[str, Any] = {
+        "space": "",
+        "cells": None,
+        "metrics": [],
+        "source": "",
+        "banner": "",
+    }
     about = {"licence": licence(source), "citation": citation(source), "available": ready}
     entry = {"name": name, "title": title, **known, **_catalogue().get(name, {}), **about}
     return entry if ready else entry | {"get": how_to_get(source)}
@@ -172,7 +182,9 @@ class File(Resolver):
     def matches(self, name: str) -> bool:
         """Whether a name is the path of a table or names an object in a Python file."""
         path, _, attribute = name.rpartition(":")
-        return name.endswith(TABLE_SUFFIX) or (path.endswith(".py") and attribute.isidentifier())
+        return name.endswith(TABLE_SUFFIX) or (
+            path.endswith(".py") and attribute.isidentifier()
+        )
 
     def address(self, name: str) -> str:
         """The same with the whole path."""
@@ -215,7 +227,9 @@ def _taken(file: Path, attribute: str) -> Benchmark:
     if hasattr(benchmark, "imported"):
         benchmark.imported = opened
     kind = type(benchmark)
-    if kind.__reduce__ is object.__reduce__:  # a class of the file, which cannot be imported
+    if (
+        kind.__reduce__ is object.__reduce__
+    ):  # a class of the file, which cannot be imported
         copyreg.pickle(kind, lambda benchmark: (_open_again, (benchmark.address,)))
     return benchmark
 

@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values, lengths_of
+from surrogate_nas.benchmarks.base import (
+    Benchmark,
+    Measurement,
+    Question,
+    Values,
+    lengths_of,
+)
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import PERCENT
@@ -50,7 +56,17 @@ CHARGED = (_TRAINING, _PASS)
 
 
 _OF_THE_TABLE = (
-    *("name", "title", "banner", "source", "licence", "citation", "objective", "card", "network"),
+    *(
+        "name",
+        "title",
+        "banner",
+        "source",
+        "licence",
+        "citation",
+        "objective",
+        "card",
+        "network",
+    ),
 )
 
 
@@ -73,8 +89,8 @@ def open_in_server(path: str) -> None:
 def _opened(
     path: Path,
     kind: type[TableBenchmark],
-    modified: int,  # noqa: ARG001
-    folder: Path,  # noqa: ARG001
+    modified: int,
+    folder: Path,
 ) -> TableBenchmark:
     return kind(path)
 
@@ -151,7 +167,9 @@ class TableBenchmark(Benchmark):
             self.charge = _NO_PASSES
         self.one_curve = self._table.epochs == "curve" and self.cost == "seconds"
         if self.one_curve:
-            self.charge += " Training a cell on costs the difference, and another validation pass."
+            self.charge += (
+                " Training a cell on costs the difference, and another validation pass."
+            )
         self.space = self._table.cells
         stored = self._table.metrics.keys() - self.space.analytic.keys()
         self.metrics = (*self._table.metrics.values(), *sizes_of(self.space, stored))
@@ -283,7 +301,7 @@ class TableBenchmark(Benchmark):
         epochs: int,
         metrics: Sequence[str] = (),
         *,
-        seed: Seed | None = None,  # noqa: ARG002 - seconds are of no seed
+        seed: Seed | None = None,
     ) -> float:
         """The seconds of the epochs in between, and of one validation pass.
 

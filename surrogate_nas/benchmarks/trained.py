@@ -90,7 +90,9 @@ class AnswerCache:
         """
         if key not in self._answers and self._is_there:
             with self._opened() as database:
-                found = database.execute("SELECT value FROM answers WHERE key = ?", [_text(key)])
+                found = database.execute(
+                    "SELECT value FROM answers WHERE key = ?", [_text(key)]
+                )
                 for (value,) in found.fetchall():
                     if answer := self._checked(key, value):
                         self._answers[key] = answer
@@ -163,10 +165,14 @@ class AnswerCache:
         """The database for the block, each statement a transaction of its own."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=_PATIENCE_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(
+                self.path, timeout=_PATIENCE_SECONDS, isolation_level=None
+            )
             with closing(connection) as database:
                 database.text_factory = bytes
-                tables = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'")
+                tables = database.execute(
+                    "SELECT 1 FROM sqlite_master WHERE name = 'answers'"
+                )
                 if tables.fetchone() is None:
                     with database:
                         database.execute("BEGIN IMMEDIATE")
@@ -268,7 +274,9 @@ class TrainedBenchmark(Benchmark):
 
     def _number(self, seed: Seed) -> int:
         if isinstance(seed, str):
-            raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
+            raise UserError(
+                f"{self.name} trains one seed at a time; name a number, not the mean."
+            )
         return int(seed)
 
     def measure(
@@ -310,7 +318,7 @@ class TrainedBenchmark(Benchmark):
         """A metric that follows from cells, shape ``(n,)``."""
         return formula(self.space, metric, self.network, cells)
 
-    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
         """All for the mean, else one, where training plays a part."""
         if question.epochs is None:
             return None
@@ -322,4 +330,6 @@ class TrainedBenchmark(Benchmark):
         if self.engine:
             noted["engine"] = self.engine
         libraries = ("torch", "jax", "tensorflow", "llvmlite")
-        return noted | {name: metadata.version(name) for name in libraries if name in sys.modules}
+        return noted | {
+            name: metadata.version(name) for name in libraries if name in sys.modules
+        }

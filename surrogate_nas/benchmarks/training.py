@@ -175,7 +175,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._n_seeds = check_whole("The number of seeds", seeds, 1, MOST_SEEDS)
         if self._n_seeds > 1:
             if not stochastic:
-                raise UserError("Where the seed does not matter (stochastic=False), there is one.")
+                raise UserError(
+                    "Where the seed does not matter (stochastic=False), there is one."
+                )
             self.default_seed = "mean"
             self.seed_policy = "draw"
         self.charge = (
@@ -191,11 +193,15 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._most_bytes = check_size("The size of all checkpoints", checkpoints)
         self._reported = self._named(reported, from_cells)
         self._typical = self._divisors(typical or {})
-        own = [metric.named(name, source=self.source) for name, metric in from_cells.items()]
+        own = [
+            metric.named(name, source=self.source) for name, metric in from_cells.items()
+        ]
         taken = {*self._reported, *from_cells}
         clock = "processor" if self._on_cpu else "wall-clock"
         how = f"{clock} time of the first n epochs, as the training took it"
-        record = Metric(SECONDS, "s", "record", "cost", self._every, "train", how, self.source)
+        record = Metric(
+            SECONDS, "s", "record", "cost", self._every, "train", how, self.source
+        )
         records = [] if SECONDS in taken else [record]
         self._describe((*self._reported.values(), *own, *sizes_of(space, taken), *records))
         self._unseen_bytes = math.inf
@@ -212,7 +218,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
     ) -> dict[str, Metric]:
         """The reported metrics by name, each after every epoch."""
         if not reported:
-            raise UserError("A training needs a metric that it reports, such as 'valid_error'.")
+            raise UserError(
+                "A training needs a metric that it reports, such as 'valid_error'."
+            )
         if any(metric.function is None for metric in known.values()):
             raise UserError(_KNOWN)
         for name in reported.keys() & known.keys():
@@ -224,7 +232,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
                     f"{name} is reported by the training, so it takes no function; a metric that"
                     " follows from the cell stands in `known`."
                 )
-            plain = metric.named(name, source=self.source, description="as the training reports it")
+            plain = metric.named(
+                name, source=self.source, description="as the training reports it"
+            )
             if plain.quantity == "proxy":
                 raise UserError(
                     f"{name} names a score without training; a training reports others."
@@ -256,7 +266,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
             "device": self.device,
             "threads": self.threads,
             "typical": self._typical,
-            "known": {name: digest_of_function(f, self) for name, f in self._functions.items()},
+            "known": {
+                name: digest_of_function(f, self) for name, f in self._functions.items()
+            },
             "code": (
                 [self._doing.words, list(map(_content, self._doing.files))]
                 if isinstance(self._doing, CommandTraining)
@@ -316,7 +328,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
         try:
             place.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"Cannot write {place.path}: {error.strerror or error}.") from error
+            raise UserError(
+                f"Cannot write {place.path}: {error.strerror or error}."
+            ) from error
         with _alone(place.path, f"the training of {cell} with seed {seed}"):
             found = self._found(cell, epochs, seed)  # by another process, meanwhile
             if missing := [length for length in epochs if length not in found]:
@@ -359,7 +373,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
             with self.files.heard():
                 run(self._doing, cell, trial, place.log)
             try:
-                curve = {(cell.text, epoch, seed): one for epoch, one in trial.curve.items()}
+                curve = {
+                    (cell.text, epoch, seed): one for epoch, one in trial.curve.items()
+                }
                 self.cache.add_all(curve, self._made_with)
                 last = trial.curve[trial.done]
                 place.keep(trial.done, last.seconds, last.curve)
@@ -381,7 +397,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         cell: Cell,
         since: int,
         epochs: int,
-        metrics: Sequence[str] = (),  # noqa: ARG002 - all are of one training
+        metrics: Sequence[str] = (),
         *,
         seed: Seed | None = None,
     ) -> float:
@@ -396,7 +412,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
             return sum(self.continued(cell, since, epochs, seed=number) for number in seeds)
         found = self._found(cell, (since, epochs), self._number(seed))
         if epochs not in found:
-            raise UserError(f"No training of {cell} for {epochs} epochs is in {self.cache.path}.")
+            raise UserError(
+                f"No training of {cell} for {epochs} epochs is in {self.cache.path}."
+            )
         last = found[epochs]
         if since not in found or found[since].curve != last.curve:
             return last.seconds
@@ -433,7 +451,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 return check_number(f"The cost of {cell}", self._cost(cell, epochs))
             except Exception as error:
                 what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-                raise UserError(f"cost of {self.name} fails for {cell}: {what}{error}") from error
+                raise UserError(
+                    f"cost of {self.name} fails for {cell}: {what}{error}"
+                ) from error
         if "macs" not in untrained(self.space):
             return float(epochs)
         # what a training costs beside its epochs, in millions of multiply-adds

@@ -32,7 +32,10 @@ PANELS = {
             "compare:compare",
             "Compare strategies under one objective and write a report.",
         ),
-        "suite": ("suite:suite", "Compare strategies over many problems. One verdict, one report."),
+        "suite": (
+            "suite:suite",
+            "Compare strategies over many problems. One verdict, one report.",
+        ),
         "plan": ("plan:plan", "Say before a study how many runs it needs."),
         "lambda-path": (
             "lambda_path:lambda_path",
@@ -42,18 +45,30 @@ PANELS = {
         "play": ("play:play", "Let an agent or a script make a run."),
     },
     "Read what was found": {
-        "report": ("compare:report", "Write the pages of a stored comparison or suite again."),
-        "serve": ("serve:serve", "Show comparisons and suites while they run, in a browser."),
+        "report": (
+            "compare:report",
+            "Write the pages of a stored comparison or suite again.",
+        ),
+        "serve": (
+            "serve:serve",
+            "Show comparisons and suites while they run, in a browser.",
+        ),
         "export": ("export:export", "Export results for dashboards, trackers and papers."),
         "archive": ("archive:app", "Seal results in one file, or verify one."),
     },
     "See what there is": {
-        "benchmarks": ("data:benchmarks", "List the benchmarks that are here or can be fetched."),
+        "benchmarks": (
+            "data:benchmarks",
+            "List the benchmarks that are here or can be fetched.",
+        ),
         "strategies": (
             "listing:strategies",
             "List the search strategies: what each does, and its paper.",
         ),
-        "losses": ("listing:losses", "List the training losses: unit, fitting tasks, paper."),
+        "losses": (
+            "listing:losses",
+            "List the training losses: unit, fitting tasks, paper.",
+        ),
         "query": ("listing:query", "Look up metrics of cells."),
         "data": ("data:app", "Fetch, import and verify benchmark data."),
         "path": ("data:path", "Print the folder of fetched and imported data."),
@@ -61,10 +76,16 @@ PANELS = {
     "Bring your own": {
         "new": ("new:new", "Write a first strategy, task, loss, space or training."),
         "check": ("new:check", "Check the contract of a strategy, a space or a surrogate."),
-        "import": ("data:import_", "Import official files, a CSV file, or an Optuna study."),
+        "import": (
+            "data:import_",
+            "Import official files, a CSV file, or an Optuna study.",
+        ),
     },
     "Train, measure, learn": {
-        "train": ("training:train", "Train one cell on a task and print its learning curve."),
+        "train": (
+            "training:train",
+            "Train one cell on a task and print its learning curve.",
+        ),
         "measure": (
             "training:measure",
             "Measure latency, memory and energy of cells on this machine.",
@@ -90,7 +111,7 @@ class Panels(TyperGroup):
         super().__init__(**settings)
         self.commands: dict[str, Any] = dict.fromkeys(_COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the interface
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import a command; None where there is none of this name."""
         if cmd_name not in _COMMANDS:
             return None
@@ -103,7 +124,7 @@ class Panels(TyperGroup):
         alone.command(cmd_name)(command)
         return typer.main.get_command(alone)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the interface
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list."""
         widest = max(map(len, _COMMANDS))
         for title, panel in PANELS.items():
@@ -134,11 +155,14 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def snas(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.")
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option(
-            "--json", help="With --version: as JSON, with those of Python and of the libraries."
+            "--json",
+            help="With --version: as JSON, with those of Python and of the libraries.",
         ),
     ] = False,
 ) -> None:
@@ -254,7 +278,11 @@ def farewell(received: list[int]) -> tuple[str, int]:
     number.
     """
     number = received[0] if received else signal.SIGINT
-    how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+    how = (
+        "interrupted"
+        if number == signal.SIGINT
+        else f"ended by {signal.Signals(number).name}"
+    )
     return (
         f"snas: {how}. What was finished is kept; the same command goes on from there.",
         128 + number,
@@ -278,17 +306,21 @@ def ending_signals(received: list[int]) -> Iterator[None]:
             sys.stderr.flush()
             end_process(code)
 
-    def begin(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+    def begin(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if len(received) == 1:  # a second signal must not end the tidying up
             threading.Thread(target=leave, daemon=True).start()
             raise KeyboardInterrupt
 
     numbers = [
-        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+        getattr(signal, name)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP")
+        if hasattr(signal, name)
     ]
     usual = [
-        n for n in numbers if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)
+        n
+        for n in numbers
+        if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)
     ]
     before = {number: signal.signal(number, begin) for number in usual}
     try:

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    in_a_line,
+    note,
+    progress_bar,
+    show_table,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.results import archive
@@ -32,7 +39,8 @@ def create(
     ],
     out: Annotated[Path, typer.Argument(help="The file to write, such as mine.zip.")],
     name: Annotated[
-        str, typer.Option(help="What others call it; the suite's or the folder's if left out.")
+        str,
+        typer.Option(help="What others call it; the suite's or the folder's if left out."),
     ] = "",
     by: ByOption = "",
     how: Annotated[str, typer.Option("--note", help="How they were made.")] = "",
@@ -64,13 +72,17 @@ def create(
 def verify(
     what: Annotated[
         str,
-        typer.Argument(metavar="FILE|URL|NAME", help="An archive, or a shipped one's name."),
+        typer.Argument(
+            metavar="FILE|URL|NAME", help="An archive, or a shipped one's name."
+        ),
     ],
     replay: Annotated[
-        str, typer.Option(help="Which runs are made again: a share of each strategy's, or all.")
+        str,
+        typer.Option(help="Which runs are made again: a share of each strategy's, or all."),
     ] = "share",
     bench: Annotated[
-        str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")
+        str | None,
+        typer.Option(help="The benchmark again, where it is code of a file of yours."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -90,7 +102,9 @@ def verify(
         raise UserError(f"--replay is share or all, not {replay!r:.40}.")
     with TemporaryDirectory() as folder, progress_bar("verifying") as progress:
         path = archive.file_of(what, Path(folder))
-        found = verify_file(path, replay_all=replay == "all", benchmark=bench, progress=progress)
+        found = verify_file(
+            path, replay_all=replay == "all", benchmark=bench, progress=progress
+        )
     content = found.to_json()
     lists = ("problems", "absent", "notes")
     rows = [(name, value) for name, value in content.items() if name not in lists]

@@ -151,9 +151,12 @@ def compare(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Where compare or suite stored its results.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where compare or suite stored its results.")
+    ],
     bench: Annotated[
-        str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")
+        str | None,
+        typer.Option(help="The benchmark again, where it is code of a file of yours."),
     ] = None,
     verify: Annotated[
         bool,
@@ -190,7 +193,9 @@ def _judge_together(folders: Sequence[Path], out: Path | None, json: bool) -> No
             f"One folder alone is reported by snas report {folders[0]}; a second one is missing."
         )
     if len(set(kinds.values())) > 1:
-        raise UserError("A comparison and a suite cannot be judged together; two of a kind can.")
+        raise UserError(
+            "A comparison and a suite cannot be judged together; two of a kind can."
+        )
     first, *others = folders
     stems = [folder.name for folder in folders]
     out = results_folder(out, "verdict over several folders", "compare", *stems)
@@ -218,7 +223,9 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     content = comparison.to_json()
     objective = comparison.objective
     several = objective.parts > 1
-    is_score = "score: the share of the front's hypervolume that is missed; " if several else ""
+    is_score = (
+        "score: the share of the front's hypervolume that is missed; " if several else ""
+    )
     title = f"{content['benchmark']}: {objective} ({is_score}lower is better)"
     heads = (
         "strategy",
@@ -233,7 +240,9 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     spare = ("real seconds", "evaluations", "iqm")
 
     def remark() -> None:
-        note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
+        note_absent(
+            content["benchmark"], [s["best"]["final"] for s in content["strategies"]]
+        )
         for banner in (objective.warning, objective.benchmark.banner):
             if banner:
                 note(banner)
@@ -245,7 +254,9 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
                 " one."
             )
 
-    show = partial(show_table, heads, _rows(content["strategies"]), title=title, spare=spare)
+    show = partial(
+        show_table, heads, _rows(content["strategies"]), title=title, spare=spare
+    )
     present(comparison, content, folder, json, show=show, remark=remark)
 
 
@@ -253,11 +264,14 @@ def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
     """One row per strategy, the best mean first, with as many decimals as tell them apart."""
     means = [s["score"]["mean"] for s in strategies if s["score"]["mean"] is not None]
     spreads = [s["score"]["std"] for s in strategies if s["score"]["std"]]
-    decimals = decimals_for([*means, *(mean + spread for mean in means for spread in spreads)])
+    decimals = decimals_for(
+        [*means, *(mean + spread for mean in means for spread in spreads)]
+    )
     rows: list[list[object]] = []
     worst = float("inf")
     for s in sorted(
-        strategies, key=lambda s: worst if s["score"]["mean"] is None else s["score"]["mean"]
+        strategies,
+        key=lambda s: worst if s["score"]["mean"] is None else s["score"]["mean"],
     ):
         runs = s["runs"]
         feasible = s["feasible_runs"]

@@ -12,7 +12,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from surrogate_nas.benchmarks import families, load, reserved
-from surrogate_nas.benchmarks.doctor import Examination, Finding, examine, examine_file, is_file
+from surrogate_nas.benchmarks.doctor import (
+    Examination,
+    Finding,
+    examine,
+    examine_file,
+    is_file,
+)
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import package_folder
@@ -42,7 +48,9 @@ UnitOption = Annotated[
 ]
 DirectionOption = Annotated[
     list[str] | None,
-    typer.Option(help="Whether a metric is to be small or large, such as val_acc=max; repeatable."),
+    typer.Option(
+        help="Whether a metric is to be small or large, such as val_acc=max; repeatable."
+    ),
 ]
 
 
@@ -103,7 +111,13 @@ def _show_family(family: dict[str, Any]) -> None:
     views = dict.fromkeys(entry["name"].partition("/")[2] for entry in family["benchmarks"])
     shown = [entry for entry in family["benchmarks"] if "/" not in entry["name"]]
     rows = [
-        (e["name"], "yes" if e["available"] else "no", e["cells"], len(e["metrics"]), e["title"])
+        (
+            e["name"],
+            "yes" if e["available"] else "no",
+            e["cells"],
+            len(e["metrics"]),
+            e["title"],
+        )
         for e in shown
     ]
     heads = ("benchmark", "here", "cells", "metrics", "holds")
@@ -124,13 +138,17 @@ def _show_family(family: dict[str, Any]) -> None:
 
 def _show_benchmark(entry: dict[str, Any]) -> None:
     cells = (
-        "more cells than can be listed" if entry["cells"] is None else f"{entry['cells']:,} cells"
+        "more cells than can be listed"
+        if entry["cells"] is None
+        else f"{entry['cells']:,} cells"
     )
     typer.echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
     _tell_how_to_get([entry])
     metrics = sorted(
         entry["metrics"],
-        key=lambda m: by_use(replace(metric_named(m["name"]), kind=m["kind"], split=m["split"])),
+        key=lambda m: by_use(
+            replace(metric_named(m["name"]), kind=m["kind"], split=m["split"])
+        ),
     )
     rows = [
         (
@@ -167,7 +185,8 @@ def path(json: JsonOption = False) -> None:
 @app.command()
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="What to fetch, or all.", autocompletion=fetching.fetchable)
+        str,
+        typer.Argument(help="What to fetch, or all.", autocompletion=fetching.fetchable),
     ] = "nb201",
     json: JsonOption = False,
 ) -> None:
@@ -208,7 +227,8 @@ def fetch(
 @app.command("import")
 def import_(
     kind: Annotated[
-        Literal["nats", "nb201-pth", "nb101", "csv", "optuna"], typer.Argument(help="The format.")
+        Literal["nats", "nb201-pth", "nb101", "csv", "optuna"],
+        typer.Argument(help="The format."),
     ],
     source: Annotated[
         str,
@@ -274,7 +294,9 @@ def import_(
     }
     for option, value in given.items():
         if value is not None and option not in _OPTIONS_OF.get(kind, ()):
-            raise UserError(f"--{option} is not for {kind}, which says it itself or has no such.")
+            raise UserError(
+                f"--{option} is not for {kind}, which says it itself or has no such."
+            )
     units = _declared(unit, direction)
     path = Path(source)
     if kind == "optuna":
@@ -304,7 +326,9 @@ def import_(
         _imported(kind, [table], [path], started, json)
     else:
         if kind == "nb201-pth":
-            note(f"Reading {source} needs about {pth.memory_needed(path) / 1e9:.1f} GB of memory.")
+            note(
+                f"Reading {source} needs about {pth.memory_needed(path) / 1e9:.1f} GB of memory."
+            )
         with progress_bar("architectures") as progress:
             tables = _OFFICIAL[kind](path, progress)
         files = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -484,7 +508,9 @@ def verify(
         for file in fetching.files(source)
     ]
     if not checks:
-        raise UserError("No table of a source is here yet: snas benchmarks says what there is.")
+        raise UserError(
+            "No table of a source is here yet: snas benchmarks says what there is."
+        )
     result = {
         "name": name,
         "files": len(files),
@@ -492,7 +518,9 @@ def verify(
         "seconds": time.perf_counter() - started,
         "checks": [check.to_json() for check in checks],
     }
-    rows = [("ok" if check.passed else "WRONG", check.name, check.detail) for check in checks]
+    rows = [
+        ("ok" if check.passed else "WRONG", check.name, check.detail) for check in checks
+    ]
     emit(result, json, lambda: show_table(("", "check", "found"), rows))
     if failed := [check.name for check in checks if not check.passed]:
         raise UserError(f"{len(failed)} checks failed: {', '.join(failed)}.")

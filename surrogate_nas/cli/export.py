@@ -15,15 +15,19 @@ _NAMES = ", ".join(EXPORTS.places)
 
 
 def export(
-    format_: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")],
+    format_: Annotated[
+        str, typer.Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")
+    ],
     folder: Annotated[
         Path, typer.Argument(help="What was --out of compare, suite or lambda-path.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The file or folder to write; DIR/export/… if left out.")
+        Path | None,
+        typer.Option(help="The file or folder to write; DIR/export/… if left out."),
     ] = None,
     bench: Annotated[
-        str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")
+        str | None,
+        typer.Option(help="The benchmark again, where it is code of a file of yours."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -59,7 +63,8 @@ def export(
         "seconds": time.perf_counter() - started,
     }
     shown = [
-        (name, len(value) if isinstance(value, list) else value) for name, value in content.items()
+        (name, len(value) if isinstance(value, list) else value)
+        for name, value in content.items()
     ]
     emit(content, json, lambda: show_table(("", format_), shown))
     if result.missing:

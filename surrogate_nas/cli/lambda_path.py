@@ -127,6 +127,10 @@ def _table(content: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
     for step in content["lambdas"]:
         regrets = {one["name"]: one["regret"] for one in step["strategies"]}
         winners = ", ".join(step["winners"]) + ("" if step["decided"] else " (undecided)")
-        shown = [None if regrets.get(name) is None else f"{regrets[name]:.5f}" for name in listed]
-        rows.append([step["value"], step["optimum"]["L"], step["optimum"]["R"], *shown, winners])
+        shown = [
+            None if regrets.get(name) is None else f"{regrets[name]:.5f}" for name in listed
+        ]
+        rows.append(
+            [step["value"], step["optimum"]["L"], step["optimum"]["R"], *shown, winners]
+        )
     return ["λ", "L of the optimum", "R of the optimum", *listed, "winner"], rows

@@ -8,7 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.cli.options import BenchmarkArgument, CellsArgument, WithOption, cells_named
+from surrogate_nas.cli.options import (
+    BenchmarkArgument,
+    CellsArgument,
+    WithOption,
+    cells_named,
+)
 from surrogate_nas.cli.output import JsonOption, emit, show_table
 from surrogate_nas.strategies import described
 from surrogate_nas.training.losses import LOSSES
@@ -53,7 +58,11 @@ def losses(json: JsonOption = False) -> None:
         (loss.name, loss.title, loss.unit, ", ".join(loss.fits), loss.comparable)
         for loss in LOSSES.values()
     ]
-    emit(content, json, lambda: show_table(("loss", "is", "unit", "trains", "comparable as"), rows))
+    emit(
+        content,
+        json,
+        lambda: show_table(("loss", "is", "unit", "trains", "comparable as"), rows),
+    )
 
 
 def query(
@@ -63,9 +72,12 @@ def query(
         str | None, typer.Option(help="The metric; every search metric if left out.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="The length of the training run; the longest if left out.")
+        int | None,
+        typer.Option(help="The length of the training run; the longest if left out."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="A training seed; the mean if left out.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="A training seed; the mean if left out.")
+    ] = None,
     with_: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -84,7 +96,9 @@ def query(
         epochs=epochs,
         seed=seed,
     )
-    answers = found if metric else [answer for by_name in found for answer in by_name.values()]
+    answers = (
+        found if metric else [answer for by_name in found for answer in by_name.values()]
+    )
     content = [answer.to_json() for answer in answers]
     heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")
     rows = [[entry[head] for head in heads] for entry in content]

@@ -45,7 +45,8 @@ def new(
         str, typer.Argument(help="Its name; the file is named like it, in small letters.")
     ],
     kind: Annotated[
-        Literal["classification", "policy"], typer.Option(help="For a task: what kind of task.")
+        Literal["classification", "policy"],
+        typer.Option(help="For a task: what kind of task."),
     ] = "classification",
     folder: Annotated[Path, typer.Option(help="Where to write the file.")] = Path(),
     json: JsonOption = False,
@@ -110,7 +111,9 @@ def check(
     for check in checks:
         if not check.passed:
             broken.setdefault(check.detail, []).append(check.name)
-    emit([asdict(check) for check in checks], json, lambda: _show(what, len(checks), broken))
+    emit(
+        [asdict(check) for check in checks], json, lambda: _show(what, len(checks), broken)
+    )
     if broken:
         n = sum(map(len, broken.values()))
         raise UserError(f"{what} breaks {n} of {len(checks)} promises.")
@@ -136,7 +139,11 @@ def _check_name(name: str, kind: str) -> None:
             f" My{name.capitalize()}."
         )
     module = name.lower()
-    if module in sys.stdlib_module_names or module in _IMPORTED or keyword.iskeyword(module):
+    if (
+        module in sys.stdlib_module_names
+        or module in _IMPORTED
+        or keyword.iskeyword(module)
+    ):
         raise UserError(
             f"{module}.py would hide Python's module {module}; choose another name, such as"
             f" My{name}."

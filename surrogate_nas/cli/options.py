@@ -35,7 +35,8 @@ _LONGEST_NAME = 120
 BenchmarkArgument = Annotated[
     str,
     typer.Argument(
-        help="A benchmark's name; snas benchmarks lists them.", autocompletion=known_benchmarks
+        help="A benchmark's name; snas benchmarks lists them.",
+        autocompletion=known_benchmarks,
     ),
 ]
 StrategyArgument = Annotated[
@@ -57,7 +58,9 @@ BenchmarkOrFoldersArgument = Annotated[
 ]
 CellsArgument = Annotated[
     list[str],
-    typer.Argument(help="Cells as the field prints them, their indices, or published names."),
+    typer.Argument(
+        help="Cells as the field prints them, their indices, or published names."
+    ),
 ]
 StrategyOption = Annotated[
     str | None,
@@ -103,20 +106,25 @@ ControlsOption = Annotated[
 ]
 ObjectiveOption = Annotated[
     str | None,
-    typer.Option(help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.'),
+    typer.Option(
+        help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.'
+    ),
 ]
 SubjectToOption = Annotated[
     str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')
 ]
 BudgetOption = Annotated[
-    int | None, typer.Option(help="The most evaluated cells of a run; 150 if no budget is given.")
+    int | None,
+    typer.Option(help="The most evaluated cells of a run; 150 if no budget is given."),
 ]
 BudgetSecondsOption = Annotated[
     float | None, typer.Option(help="The most simulated seconds of a run.")
 ]
 WithOption = Annotated[
     list[Path] | None,
-    typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it."),
+    typer.Option(
+        "--with", help="A table whose metrics are joined, as snas measure writes it."
+    ),
 ]
 AgainstOption = Annotated[
     list[str] | None,
@@ -163,7 +171,9 @@ def run_options(
         if option.name not in (*without, "seed", "first_cells"):
             is_plain = option.type != str | Sequence[str]
             flag = typer.Option(f"--{option.name.replace('_', '-')}", help=option.help)
-            flags.append(option.parameter(Annotated[option.type if is_plain else list[str], flag]))
+            flags.append(
+                option.parameter(Annotated[option.type if is_plain else list[str], flag])
+            )
     place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
     parameters = [
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -231,7 +241,9 @@ def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
         chosen: The strategies.
         space: Where hidden names are left out as a control if it has no names to hide.
     """
-    outside = [controls_of(label(name)) for name in chosen if len(controls_of(label(name))) > 1]
+    outside = [
+        controls_of(label(name)) for name in chosen if len(controls_of(label(name))) > 1
+    ]
     if not outside:
         raise UserError(
             "--controls adds controls to programs outside; name one with --strategies, as in"

@@ -60,7 +60,9 @@ def in_a_line(text: str) -> str:
         'no room \\x1b[2J'
     """
     line = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in line
+    )
 
 
 def say(message: str) -> None:
@@ -157,7 +159,9 @@ def _table(
             no_wrap=bool(cut) or not is_long,
         )
         if columns[i] == cut:
-            texts[i] = [t if len(t) <= room else f"{t[: room - 1].rstrip()}…" for t in texts[i]]
+            texts[i] = [
+                t if len(t) <= room else f"{t[: room - 1].rstrip()}…" for t in texts[i]
+            ]
     for row in zip(*texts.values(), strict=True):
         table.add_row(*row)
     return table
@@ -166,7 +170,10 @@ def _table(
 def _is_number(value: object) -> bool:
     """Whether a value is a number, or was one before it was written with so many digits."""
     if isinstance(value, str):
-        return value.lstrip("−-").replace(",", "").replace(".", "", 1).isdigit() or value == "–"
+        return (
+            value.lstrip("−-").replace(",", "").replace(".", "", 1).isdigit()
+            or value == "–"
+        )
     return isinstance(value, int | float)
 
 
@@ -189,11 +196,15 @@ class Progress(Protocol):
         """
 
 
-def progress_bar(what: str, every: float = LINE_SECONDS) -> AbstractContextManager[Progress]:
+def progress_bar(
+    what: str, every: float = LINE_SECONDS
+) -> AbstractContextManager[Progress]:
     """Show progress on standard error: a bar where that is a terminal, else a line every 30
     seconds.
     """
-    return _bar(what) if sys.stderr.isatty() else ProgressLines(what, every=every, write=note)
+    return (
+        _bar(what) if sys.stderr.isatty() else ProgressLines(what, every=every, write=note)
+    )
 
 
 @contextmanager

@@ -38,10 +38,15 @@ def plan(
     strategies: StrategiesOption = None,
     difference: Annotated[
         str,
-        typer.Option(help="Of mean normalised regrets, 1 being random sampling's; commas between."),
+        typer.Option(
+            help="Of mean normalised regrets, 1 being random sampling's; commas between."
+        ),
     ] = "0.05,0.1,0.2,0.5",
     runs: Annotated[
-        str, typer.Option(help="Numbers of runs per problem whose power to show; commas between.")
+        str,
+        typer.Option(
+            help="Numbers of runs per problem whose power to show; commas between."
+        ),
     ] = "10,20",
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
@@ -49,7 +54,8 @@ def plan(
         int, typer.Option(help="The most evaluated cells of a run.")
     ] = DEFAULT_BUDGET,
     pilot: Annotated[
-        int, typer.Option(help="Runs of each strategy on each problem that show the spread.")
+        int,
+        typer.Option(help="Runs of each strategy on each problem that show the spread."),
     ] = 40,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
     workers: WorkersOption = None,
@@ -84,8 +90,15 @@ def plan(
         between = NOTHING if needed is None else f"{one['low']} to {one['high']}"
         powers = [f"{share(at['power'])} ± {100 * at['error']:.0f}" for at in one["power"]]
         rows.append([f"{one['difference']:g}", needed, between, *powers])
-    heads = ["difference", "runs needed", "95 % interval", *(f"power of {n} runs" for n in counts)]
-    title = f"{', '.join(found.problems)}: as {found.pilot_runs} runs of {found.widest} spread"
+    heads = [
+        "difference",
+        "runs needed",
+        "95 % interval",
+        *(f"power of {n} runs" for n in counts),
+    ]
+    title = (
+        f"{', '.join(found.problems)}: as {found.pilot_runs} runs of {found.widest} spread"
+    )
 
     def show() -> None:
         show_table(heads, rows, title=title)

@@ -170,7 +170,10 @@ def play(
         ),
     ] = "",
     mcp: Annotated[
-        bool, typer.Option("--mcp", help="Speak the Model Context Protocol, not plain JSON lines.")
+        bool,
+        typer.Option(
+            "--mcp", help="Speak the Model Context Protocol, not plain JSON lines."
+        ),
     ] = False,
     patience: Annotated[
         float, typer.Option(help="The most seconds between two messages, without --mcp.")
@@ -234,7 +237,9 @@ def play(
         raise UserError(
             f"The player {why} after {played.evaluations} evaluations; the same command goes on."
         )
-    note(f"{played.evaluations} evaluations are in {folder}; snas report {folder} shows them.")
+    note(
+        f"{played.evaluations} evaluations are in {folder}; snas report {folder} shows them."
+    )
 
 
 # Options of runs that evaluate several cells at once, or whose strategy may hang

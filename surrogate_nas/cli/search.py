@@ -63,7 +63,9 @@ FirstOption = Annotated[
 ]
 KnownOption = Annotated[
     Path | None,
-    typer.Option(help="A CSV file of what was trained before: cell, metrics, epochs; not charged."),
+    typer.Option(
+        help="A CSV file of what was trained before: cell, metrics, epochs; not charged."
+    ),
 ]
 RandomFirstOption = Annotated[
     int | None,
@@ -173,7 +175,9 @@ def search(
 
 def _where(out: Path | None, bound: Objective) -> str:
     if out is None:
-        return "This run is not stored: with --out DIR it is, and can be resumed and reported."
+        return (
+            "This run is not stored: with --out DIR it is, and can be resumed and reported."
+        )
     address = bound.benchmark.address
     named = f" --bench {address}" if ".py:" in address else ""
     return f"Stored in {out}. Its report: snas report {out}{named}"
@@ -243,10 +247,17 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         },
         "known": {
             "trainings": [
-                {"cell": str(t.cell), "epochs": t.epochs, "score": t.score, "feasible": t.feasible}
+                {
+                    "cell": str(t.cell),
+                    "epochs": t.epochs,
+                    "score": t.score,
+                    "feasible": t.feasible,
+                }
                 for t in run.known
             ],
-            "best": None if known is None else {"cell": str(known.cell), "score": known.score},
+            "best": None
+            if known is None
+            else {"cell": str(known.cell), "score": known.score},
         },
         "trials": [
             {
@@ -282,7 +293,12 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
 
 
 def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
-    best, found, known, judged = found_by(bound, run), content["best"], content["known"], run.judged
+    best, found, known, judged = (
+        found_by(bound, run),
+        content["best"],
+        content["known"],
+        run.judged,
+    )
     final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
     further = len(final) - _MOST_FINAL
     before = known["best"] or {}
@@ -302,7 +318,11 @@ def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str
         (before, "best known before", before.get("cell")),
         (before, "score of that", before.get("score")),
         (True, "evaluations", len(run.trials)),
-        (failures, "failed trainings", f"{len(failures)}, the first by {''.join(failures[:1])}"),
+        (
+            failures,
+            "failed trainings",
+            f"{len(failures)}, the first by {''.join(failures[:1])}",
+        ),
     ]
     if judged is not None:
         spent = f"{judged.trainings}, {seconds(judged.cost)} s"

@@ -15,7 +15,9 @@ from surrogate_nas.cli.output import JsonOption, emit, note
 _PORT = 8765
 ServeOption = Annotated[
     bool,
-    typer.Option("--serve", help="Show it in a browser while it runs; the address is printed."),
+    typer.Option(
+        "--serve", help="Show it in a browser while it runs; the address is printed."
+    ),
 ]
 
 
@@ -47,9 +49,12 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
 
 def serve(
     folder: Annotated[
-        Path, typer.Argument(help="A comparison, a suite, or a folder of them, also unfinished.")
+        Path,
+        typer.Argument(help="A comparison, a suite, or a folder of them, also unfinished."),
     ],
-    port: Annotated[int, typer.Option(help="The port on this machine; 0 for a free one.")] = _PORT,
+    port: Annotated[
+        int, typer.Option(help="The port on this machine; 0 for a free one.")
+    ] = _PORT,
     no_token: Annotated[
         bool,
         typer.Option("--no-token", help="Show the pages to every user of this machine."),
@@ -69,7 +74,11 @@ def serve(
     from surrogate_nas.report.live import Server
 
     with Server(folder, port, with_token=not no_token) as server:
-        content = {"address": server.address, "folder": str(server.folder), "token": server.token}
+        content = {
+            "address": server.address,
+            "folder": str(server.folder),
+            "token": server.token,
+        }
         emit(content, json, lambda: typer.echo(server.address))
         sys.stdout.flush()
         note(f"Serving {folder} until Ctrl-C.")

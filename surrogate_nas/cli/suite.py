@@ -54,11 +54,14 @@ def suite(
         typer.Option(help="Only these of the suite; commas between, or the option again."),
     ] = None,
     runs: Annotated[
-        int | None, typer.Option(help="Seeds per strategy and problem; each one's own if left out.")
+        int | None,
+        typer.Option(help="Seeds per strategy and problem; each one's own if left out."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="The root of all randomness; the suite's own, usually 0, if left out."),
+        typer.Option(
+            help="The root of all randomness; the suite's own, usually 0, if left out."
+        ),
     ] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,

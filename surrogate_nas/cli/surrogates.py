@@ -63,7 +63,9 @@ def judge(
     engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the page and its numbers; results/surrogates if left out."),
+        typer.Option(
+            help="Folder of the page and its numbers; results/surrogates if left out."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -108,7 +110,16 @@ def judge(
 
 def _show_judged(result: SurrogateResult) -> None:
     """A row for each fit; then the sentences."""
-    heads = ("table", "surrogate", "cells", "τ", "best quarter", "coverage", "fit s", "ask s/1,000")
+    heads = (
+        "table",
+        "surrogate",
+        "cells",
+        "τ",
+        "best quarter",
+        "coverage",
+        "fit s",
+        "ask s/1,000",
+    )
     rows = [
         (
             fit["table"],
@@ -122,20 +133,25 @@ def _show_judged(result: SurrogateResult) -> None:
         )
         for fit in result.fits
     ]
-    show_table(heads, rows, title=f"Means of {result.draws} draws; * no better than −parameters")
+    show_table(
+        heads, rows, title=f"Means of {result.draws} draws; * no better than −parameters"
+    )
     for sentence in result.sentences:
         say(sentence)
 
 
 def fit(
-    bench: Annotated[str, typer.Argument(help="A benchmark's name, or the .h5 file of a table.")],
+    bench: Annotated[
+        str, typer.Argument(help="A benchmark's name, or the .h5 file of a table.")
+    ],
     target: Annotated[str, typer.Option(help="The metric to learn.")],
     train: Annotated[
         int, typer.Option(help="How many cells to learn from; a table's others test it.")
     ],
     out: Annotated[Path, typer.Option(help="Where the model goes.")],
     epochs: Annotated[
-        int | None, typer.Option(help="The length of the training run; the longest if left out.")
+        int | None,
+        typer.Option(help="The length of the training run; the longest if left out."),
     ] = None,
     model: Annotated[
         str,
@@ -203,7 +219,9 @@ def fit(
     metric = benchmark.metric(target)
     question = benchmark.question(target, epochs)
     split = split or (
-        "grouped" if any(metric.name == CLASS_METRIC for metric in benchmark.metrics) else "random"
+        "grouped"
+        if any(metric.name == CLASS_METRIC for metric in benchmark.metrics)
+        else "random"
     )
     settings: dict[str, Any] = {"known": _known(benchmark, known, target)} if known else {}
     if loss:
@@ -249,12 +267,18 @@ def fit(
     emit(
         content,
         json,
-        lambda: show_table(("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"),
+        lambda: show_table(
+            ("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"
+        ),
     )
     if not stored:
         note(f"{model} was tested, not stored: a file must not name code.")
         return
-    use = f"snas compare surrogate:{out}" if metric.is_loss else f"snas compare BENCH --with {out}"
+    use = (
+        f"snas compare surrogate:{out}"
+        if metric.is_loss
+        else f"snas compare BENCH --with {out}"
+    )
     note(f"Model: {out}. Next: snas predict {out} CELL, or {use}")
 
 
@@ -291,7 +315,9 @@ def _by_queries(
     from surrogate_nas.space import drawn_cells
     from surrogate_nas.surrogates.evaluation import split_drawn
 
-    cells = drawn_cells(benchmark.space, train + (-(-train // 4) if test is None else test), seed)
+    cells = drawn_cells(
+        benchmark.space, train + (-(-train // 4) if test is None else test), seed
+    )
     parts = split_drawn(benchmark.space, cells, train, split)  # type: ignore[arg-type]
     values = np.empty(len(cells))
     with progress_bar("cells") as progress:
@@ -337,7 +363,12 @@ def predict(
     asked = cells_named(space, cells)
     mean, std = fitted.model.predict(asked)
     content = [
-        {"cell": str(cell), "mean": float(m), "std": float(s), "unit": fitted.card.metric.unit}
+        {
+            "cell": str(cell),
+            "mean": float(m),
+            "std": float(s),
+            "unit": fitted.card.metric.unit,
+        }
         for cell, m, s in zip(asked, mean, std, strict=True)
     ]
     rows = [(c["cell"], c["mean"], c["std"], c["unit"]) for c in content]
@@ -345,4 +376,6 @@ def predict(
         f"{fitted.card.metric.name} by {fitted.card.model}; 90 % of cells lie within mean ±"
         " 1.645 std"
     )
-    emit(content, json, lambda: show_table(("cell", "mean", "std", "unit"), rows, title=name))
+    emit(
+        content, json, lambda: show_table(("cell", "mean", "std", "unit"), rows, title=name)
+    )

@@ -9,22 +9,34 @@ from typing import Annotated
 import typer
 
 from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption
-from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    in_a_line,
+    note,
+    progress_bar,
+    show_table,
+)
 
 
 def table(
     name: Annotated[
         str,
-        typer.Argument(metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."),
+        typer.Argument(
+            metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."
+        ),
     ] = "fashion",
     out: Annotated[
-        Path | None, typer.Option(help="The table's file; among the imported ones if left out.")
+        Path | None,
+        typer.Option(help="The table's file; among the imported ones if left out."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="The longest training; the task's default if left out.")
+        int | None,
+        typer.Option(help="The longest training; the task's default if left out."),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Seeds of every cell; 1, or those of your own training.")
+        int | None,
+        typer.Option(help="Seeds of every cell; 1, or those of your own training."),
     ] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,

@@ -33,9 +33,12 @@ def train(
         str | None, typer.Option(help="Another loss than the task's own, or file.py:LOSS.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="The length of the run; the task's default if left out.")
+        int | None,
+        typer.Option(help="The length of the run; the task's default if left out."),
     ] = None,
-    device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")
+    ] = "cpu",
     seed: Annotated[int, typer.Option(help="Seeds initial weights and batches.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -74,7 +77,8 @@ def train(
     }
     heads = [f"{name} ({curve.units[name]})" for name in curve.values]
     rows = [
-        (epoch, *values) for epoch, values in enumerate(zip(*curve.values.values(), strict=True), 1)
+        (epoch, *values)
+        for epoch, values in enumerate(zip(*curve.values.values(), strict=True), 1)
     ]
     finals = ", ".join(
         f"{name} {value:.4g} {curve.units[name]}" for name, value in curve.finals.items()
@@ -91,21 +95,29 @@ def measure(
     ],
     cell: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CELL...]", help="Cells as the field prints them, or indices."),
+        typer.Argument(
+            metavar="[CELL...]", help="Cells as the field prints them, or indices."
+        ),
     ] = None,
-    cells: Annotated[int | None, typer.Option(help="Instead, how many random cells.")] = None,
-    device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
+    cells: Annotated[
+        int | None, typer.Option(help="Instead, how many random cells.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")
+    ] = "cpu",
     threads: Annotated[int, typer.Option(help="PyTorch's threads on a CPU.")] = 1,
     batch: Annotated[int, typer.Option(help="Examples of one inference.")] = 1,
     space: Annotated[
         str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="Whose network to time; the published one if left out.")
+        str | None,
+        typer.Option(help="Whose network to time; the published one if left out."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw of cells and of their order.")] = 0,
     watts: Annotated[
-        float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")
+        float | None,
+        typer.Option(help="Power to estimate energy with, if no counter is here."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -123,10 +135,14 @@ def measure(
     if os.path.isdir(out):
         raise UserError(f"{out} is a folder; name the file to write.")
     if bool(cell) == (cells is not None):
-        raise UserError("Name the cells to measure, or say how many random ones with --cells.")
+        raise UserError(
+            "Name the cells to measure, or say how many random ones with --cells."
+        )
 
     found = register(space or DEFAULT_SPACE)
-    chosen = cells_named(found, cell or []) if cells is None else draw_cells(cells, seed, found)
+    chosen = (
+        cells_named(found, cell or []) if cells is None else draw_cells(cells, seed, found)
+    )
     protocol = Protocol(device, threads, batch)
     network = task_named(task).network() if task else None
     journal = out.with_name(f"{out.name}.jsonl")
@@ -147,9 +163,15 @@ def measure(
     card = content["device_card"]
     rows = [
         ("device", f"{card['device']}: {card['model']}"),
-        ("load average, start and end", f"{card['load_average']}, {card['load_average_end']}"),
+        (
+            "load average, start and end",
+            f"{card['load_average']}, {card['load_average_end']}",
+        ),
         ("cells", content["n"]),
-        *((f"latency, {name} (ms)", float(value)) for name, value in content["latency_ms"].items()),
+        *(
+            (f"latency, {name} (ms)", float(value))
+            for name, value in content["latency_ms"].items()
+        ),
         ("clock", content["protocol"]["clock"]),
         ("reference cell", content["steadiness"]),
         ("energy", content["energy"]),

@@ -88,7 +88,9 @@ def check(
             raise
         name, *missing = names[len(outcomes) :]
         why = str(error).rstrip(".")
-        unmade = [Check(other, False, f"not checked after that: {why}") for other in missing]
+        unmade = [
+            Check(other, False, f"not checked after that: {why}") for other in missing
+        ]
         return [*outcomes, Check(name, False, why), *unmade]
     finally:
         process.end()
@@ -137,7 +139,9 @@ def contract_of(spec: object, space: Space | None) -> Contract:
     for kind, base in ((StrategyContract, Strategy), (SurrogateContract, Surrogate)):
         if isinstance(thing, type) and issubclass(thing, base):
             contract = kind()
-            vars(contract).update({base.__name__.lower(): thing, "space": space, "spec": spec})
+            vars(contract).update(
+                {base.__name__.lower(): thing, "space": space, "spec": spec}
+            )
             return contract
     raise UserError(
         f"{shown(thing)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
@@ -155,7 +159,9 @@ def _named(spec: str) -> object:
     if entry.origin == "file":
         path, _, name = str(entry.target).rpartition(":")
         thing = getattr(import_file(Path(path), "strategy"), name, None)
-        if thing is not None and not (isinstance(thing, type) and issubclass(thing, Strategy)):
+        if thing is not None and not (
+            isinstance(thing, type) and issubclass(thing, Strategy)
+        ):
             return thing
     if entry.origin == "unknown":
         if spec in known_spaces():

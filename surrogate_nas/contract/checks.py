@@ -50,7 +50,9 @@ class Contract:
         """The name of every check, and a function that makes it."""
         methods = [getattr(self, name) for name in dir(self) if name.startswith("test_")]
         for space in self.spaces():
-            for method in sorted(methods, key=lambda method: method.__code__.co_firstlineno):
+            for method in sorted(
+                methods, key=lambda method: method.__code__.co_firstlineno
+            ):
                 promise = " ".join(method.__doc__.split()).rstrip(".")
                 yield f"{promise} [{space.name}]", partial(method, space)
 
@@ -138,7 +140,10 @@ def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
     Raises:
         AssertionError: It returned something else than 1 to n cells of the space.
     """
-    return [one.cell if isinstance(one, Request) else one for one in requested(strategy, space, n)]
+    return [
+        one.cell if isinstance(one, Request) else one
+        for one in requested(strategy, space, n)
+    ]
 
 
 def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
@@ -159,9 +164,9 @@ def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Reque
 
 def synthetic(cell: Cell) -> float:
     """A made-up score between 0 and 1 that neighbours mostly share."""
-    return sum((3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)) / (
-        4 * len(cell.choices)
-    )
+    return sum(
+        (3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)
+    ) / (4 * len(cell.choices))
 
 
 def trials_of(

@@ -43,7 +43,9 @@ class SpaceContract(Contract):
             try:
                 parsed = space.parse(text)
             except UserError as error:
-                assert "\n" not in str(error), f"the message on {shown(text)} has several lines"
+                assert "\n" not in str(error), (
+                    f"the message on {shown(text)} has several lines"
+                )
                 continue
             # a part of a string can be another cell's
             assert parsed.text == text and parsed != cell and parsed in space, (
@@ -53,7 +55,9 @@ class SpaceContract(Contract):
     def test_samples_inside(self, space: Space) -> None:
         """`sample` gives cells of the space, and the same ones from equal generators."""
         first, second = (np.random.default_rng(3) for _ in range(2))
-        for one, other in ((space.sample(first), space.sample(second)) for _ in range(_CELLS)):
+        for one, other in (
+            (space.sample(first), space.sample(second)) for _ in range(_CELLS)
+        ):
             assert one in space, f"it samples {shown(one)}, which it does not contain"
             assert one == other, f"equal generators give {shown(one)} and {shown(other)}"
 
@@ -118,14 +122,24 @@ class SpaceContract(Contract):
         cell, *_ = cells = draw(space, _CELLS)
         longer = Cell((*cell.choices, 0), cell.text, cell.index)
         forged = Cell(cell.choices, "foreign", cell.index)
-        for thing in (None, 0, cell.text, cell.choices, Cell((0,), "foreign"), forged, longer):
+        for thing in (
+            None,
+            0,
+            cell.text,
+            cell.choices,
+            Cell((0,), "foreign"),
+            forged,
+            longer,
+        ):
             assert thing not in space, f"it contains {shown(thing)}"
         for cell in cells:
             assert cell in space, f"it does not contain {shown(cell)}"
             own = space.cell(Cell((), cell.text, _LARGEST_INDEX))
-            assert (own.choices, own.text, own.index) == (cell.choices, cell.text, cell.index), (
-                f"{shown(cell)} with a forged place is looked up as {shown(own)}"
-            )
+            assert (own.choices, own.text, own.index) == (
+                cell.choices,
+                cell.text,
+                cell.index,
+            ), f"{shown(cell)} with a forged place is looked up as {shown(own)}"
 
     def test_lists_its_cells_in_order(self, space: Space) -> None:
         """Where it lists its cells, length, places, iteration and choices agree; each is there
@@ -134,9 +148,9 @@ class SpaceContract(Contract):
         if not isinstance(space, Enumerable):
             return
         cells = list(space)
-        assert len(space) == len(cells) == len(set(cells)) == space.size == len(space.choices), (
-            f"its length is {len(space)}, its size {space.size}, its cells {len(set(cells))}"
-        )
+        assert (
+            len(space) == len(cells) == len(set(cells)) == space.size == len(space.choices)
+        ), f"its length is {len(space)}, its size {space.size}, its cells {len(set(cells))}"
         for place, cell in enumerate(cells):
             assert cell.index == place == space.index(cell) and space[place] is cell, (
                 f"cell {place}, {shown(cell)}, is at {cell.index} and {space.index(cell)}"

@@ -121,7 +121,9 @@ class StrategyContract(Contract):
                     foreign = [space.sample(rng) for _ in range(FIRST)]
                     strategy.tell(trials_of(foreign, start=n_observed))
                     n_observed += FIRST
-                waiting = [cell for _ in range(n_waiting) for cell in ask(strategy, space, 1)]
+                waiting = [
+                    cell for _ in range(n_waiting) for cell in ask(strategy, space, 1)
+                ]
                 for cell in reversed(waiting):
                     strategy.tell(trials_of([cell], start=n_observed))
                     n_observed += 1
@@ -151,7 +153,11 @@ class StrategyContract(Contract):
             [sys.executable, "-c", f"import {__name__} as made; made.repeat()"],
             input=pickle.dumps(job),
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "PYTHONHASHSEED": "7",
+            },
             check=False,
         )
         assert not again.returncode, "a fresh process failed to make a run"
@@ -183,7 +189,9 @@ class StrategyContract(Contract):
         strategy.tell(trials_of(draw(space, FIRST)))
         strategy.tell(trials_of(ask(strategy, space, 1)))
         module = vars(sys.modules.get(self.strategy.__module__, object))
-        attributes = [value for kind in self.strategy.__mro__ for value in vars(kind).values()]
+        attributes = [
+            value for kind in self.strategy.__mro__ for value in vars(kind).values()
+        ]
         for thing in reachable(strategy, *module.values(), *attributes):
             assert not isinstance(thing, FORBIDDEN), (
                 f"{type(thing).__name__} is reachable from it: a strategy only asks and is told"
@@ -220,7 +228,9 @@ class StrategyContract(Contract):
             return
         for several in (2, 3):
             run, again = (self._short(space, objectives=several) for _ in range(2))
-            assert run == again, f"two runs on {several} objectives differ; {differing(run, again)}"
+            assert run == again, (
+                f"two runs on {several} objectives differ; {differing(run, again)}"
+            )
         for score in (_half_infeasible, _all_infeasible, lambda _: 0.0):
             self._short(space, score=score, objectives=2)
 
@@ -239,7 +249,9 @@ class StrategyContract(Contract):
             )
         self._climb(space, _EPOCHS[:1])
 
-    def _climb(self, space: Space, epochs: Sequence[int], n_waiting: int = 1) -> list[Request]:
+    def _climb(
+        self, space: Space, epochs: Sequence[int], n_waiting: int = 1
+    ) -> list[Request]:
         """Run with seed 0 on given epochs, after initial cells at the last of them.
 
         Returns:
@@ -253,7 +265,9 @@ class StrategyContract(Contract):
         instance.readable = dict.fromkeys(epochs, _READABLE)
         rng = np.random.default_rng(1)
         first = [Request(space.sample(rng), epochs[-1]) for _ in range(FIRST)]
-        instance.tell([_synthetic(place, one, epochs[-1]) for place, one in enumerate(first)])
+        instance.tell(
+            [_synthetic(place, one, epochs[-1]) for place, one in enumerate(first)]
+        )
         asked: list[Request] = []
         while len(asked) < _WHOLE:
             given = [one for _ in range(n_waiting) for one in requested(instance, space, 1)]
@@ -288,7 +302,8 @@ def _synthetic(index: int, request: Request, last: int) -> Trial:
     missing = (1 - epochs / last) * (sum(cell.choices) % 3) / 10
     score = synthetic(cell) + missing
     values = {
-        f"{name}[{epochs}]": score + missing * (name == "late") for name in ("made_up", *read)
+        f"{name}[{epochs}]": score + missing * (name == "late")
+        for name in ("made_up", *read)
     }
     return Trial(index, cell, score, score, 0.0, True, epochs, float(epochs), values)
 

@@ -79,24 +79,30 @@ class SurrogateContract(Contract):
         """The same seed, cells and values give the same predictions."""
         learned, others = _cells_of(space)
         again = self.surrogate("cost", seed=3).fit(learned, _values_of(learned))
-        assert _same(again.predict(others), _fitted(self.surrogate, space).predict(others)), (
-            "two models with one seed predict different numbers"
-        )
+        assert _same(
+            again.predict(others), _fitted(self.surrogate, space).predict(others)
+        ), "two models with one seed predict different numbers"
 
     def test_forgets_what_it_learned_before(self, space: Space) -> None:
         """Fitting again forgets, and returns the model."""
         learned, others = _cells_of(space)
         model = self.surrogate("cost", seed=3).fit(others, 7.0 + _values_of(others))
-        assert model.fit(learned, _values_of(learned)) is model, "fit does not return the model"
-        assert _same(model.predict(others), _fitted(self.surrogate, space).predict(others)), (
-            "what it learned before shows in what it predicts now"
+        assert model.fit(learned, _values_of(learned)) is model, (
+            "fit does not return the model"
         )
+        assert _same(
+            model.predict(others), _fitted(self.surrogate, space).predict(others)
+        ), "what it learned before shows in what it predicts now"
 
     def test_learns_from_two_cells(self, space: Space) -> None:
         """Two cells are enough."""
         learned, others = _cells_of(space)
-        mean, std = self.surrogate("cost", seed=3).fit(learned[:2], [10.0, 20.0]).predict(others)
-        assert np.isfinite(mean).all() and np.isfinite(std).all(), "a prediction is not finite"
+        mean, std = (
+            self.surrogate("cost", seed=3).fit(learned[:2], [10.0, 20.0]).predict(others)
+        )
+        assert np.isfinite(mean).all() and np.isfinite(std).all(), (
+            "a prediction is not finite"
+        )
 
     def test_refuses_what_cannot_be_learned(self, space: Space) -> None:
         """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
@@ -116,7 +122,9 @@ class SurrogateContract(Contract):
             try:
                 self.surrogate("cost", seed=3).fit(given, values)  # type: ignore[arg-type]
             except UserError as error:
-                assert "\n" not in str(error), f"the message on {shown(values)} has several lines"
+                assert "\n" not in str(error), (
+                    f"the message on {shown(values)} has several lines"
+                )
             else:
                 raise AssertionError(
                     f"it learns from {len(given)} cells with the values {shown(values)}"
@@ -136,9 +144,9 @@ class SurrogateContract(Contract):
         """
         model = _fitted(self.surrogate, space)
         state = model.state()
-        assert all(isinstance(one, np.ndarray) and one.dtype != object for one in state.values()), (
-            "its state holds something that is no plain array"
-        )
+        assert all(
+            isinstance(one, np.ndarray) and one.dtype != object for one in state.values()
+        ), "its state holds something that is no plain array"
         again = self.surrogate.from_state(model.settings(), state)
         _, others = _cells_of(space)
         assert _same(again.predict(others), model.predict(others)), (

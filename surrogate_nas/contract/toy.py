@@ -23,10 +23,14 @@ def toy_context() -> SupernetContext:
     space = nb201()
     task = replace(task_named("digits"), channels=2)
     few = slice(16)
-    data = {name: Split(*(part[few] for part in task.data[name])) for name in ("train", "valid")}
+    data = {
+        name: Split(*(part[few] for part in task.data[name])) for name in ("train", "valid")
+    }
     matrix = np.full((len(space.positions), len(space.options[0])), 0.01)
     matrix[:, 0] = 0.0
-    make = partial(Supernet, space, task.network(), task, data, SupernetLoss(), (_price, _price))
+    make = partial(
+        Supernet, space, task.network(), task, data, SupernetLoss(), (_price, _price)
+    )
     alive = live_operations(space).any(axis=1).astype(bool)
     weightless = np.array(
         [name not in ("nor_conv_1x1", "nor_conv_3x3") for name in space.options[0]]
@@ -36,7 +40,7 @@ def toy_context() -> SupernetContext:
     )
 
 
-def _price(active: object) -> float:  # noqa: ARG001 - the same for all
+def _price(active: object) -> float:
     return 0.01
 
 

@@ -65,7 +65,9 @@ def check_whole(
     if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value):
         if most is None or int(value) <= most:
             return int(value)
-    between = f"of at least {least}" if most in (None, _LARGEST) else f"from {least} to {most:,}"
+    between = (
+        f"of at least {least}" if most in (None, _LARGEST) else f"from {least} to {most:,}"
+    )
     raise UserError(f"{what} must be a whole number {between}, not {shown(value)}.")
 
 
@@ -113,7 +115,11 @@ def check_number(
     if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):
             number = float(value)
-    if math.isfinite(number) and least <= number <= most and not (above and number == least):
+    if (
+        math.isfinite(number)
+        and least <= number <= most
+        and not (above and number == least)
+    ):
         return number
     if above:
         right = f"finite number above {least:g}"
@@ -203,7 +209,9 @@ def check_argument(name: str, value: object, kind: Any) -> object:
             right += [repr(word) for word in words]
         elif (plain := get_origin(member) or member) in _PLAIN_TYPES:
             classes, name_of_type = _PLAIN_TYPES[plain]
-            fits = isinstance(value, classes) and isinstance(value, bool) <= (bool in classes)
+            fits = isinstance(value, classes) and isinstance(value, bool) <= (
+                bool in classes
+            )
             right.append(name_of_type)
         else:
             return value
@@ -274,7 +282,10 @@ def check_struct(instance: Struct, what: str = "") -> None:
         try:
             convert(value, whole)
         except (ValidationError, OverflowError) as error:
-            right = re.split(" - at |, got |Expected ", f"{error}, got ")[1] or "a finite number"
+            right = (
+                re.split(" - at |, got |Expected ", f"{error}, got ")[1]
+                or "a finite number"
+            )
             for word, text in _IN_WORDS.items():
                 right = right.replace(word, text)
             raise UserError(f"{what}{name} must be {right}, not {shown(value)}.") from error

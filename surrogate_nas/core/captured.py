@@ -39,7 +39,12 @@ from surrogate_nas.core.source import is_own, source_of
 
 _PROTOCOL = 4
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
-_COMPILED = (BuiltinFunctionType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType)
+_COMPILED = (
+    BuiltinFunctionType,
+    MethodDescriptorType,
+    MethodWrapperType,
+    WrapperDescriptorType,
+)
 _SLOTS = (GetSetDescriptorType, MemberDescriptorType)
 _CACHED = type(cache(len))
 _FILLED = (list, set, dict, deque)
@@ -73,7 +78,9 @@ def digest_of_function(function: Callable[..., Any], owner: object = None) -> st
     try:
         return _Values(owner, name).digest(function)
     except RecursionError as error:
-        raise UserError(f"{name} takes a value that is nested too deeply for a digest.") from error
+        raise UserError(
+            f"{name} takes a value that is nested too deeply for a digest."
+        ) from error
 
 
 class _Values:
@@ -125,7 +132,11 @@ class _Values:
             yield repr(value)
         elif value is self._owner or isinstance(value, ReferenceType):
             return
-        elif kind.__module__ == "numpy" and hasattr(value, "tobytes") and not value.dtype.hasobject:
+        elif (
+            kind.__module__ == "numpy"
+            and hasattr(value, "tobytes")
+            and not value.dtype.hasobject
+        ):
             yield f"{value.dtype} {value.shape} {sha256(value.tobytes()).hexdigest()}"
         elif kind in (list, tuple):
             yield from map(self.digest, value)
@@ -182,7 +193,9 @@ class _Values:
             yield self.digest(vars(function))
             names = sorted(set(_names(code)))
             named = function.__globals__
-            around |= {name: named[name] for name in names if name in named and name not in around}
+            around |= {
+                name: named[name] for name in names if name in named and name not in around
+            }
             for module in filter(_is_own_module, around.values()):
                 yield from self._of_module(module, names)
         else:
@@ -231,11 +244,15 @@ class _Values:
         yield self.digest(None if elements is None else list(elements))
         if items is not None:
             ordered = OrderedDict(items)
-            yield from self._of_items(ordered if isinstance(value, OrderedDict) else dict(ordered))
+            yield from self._of_items(
+                ordered if isinstance(value, OrderedDict) else dict(ordered)
+            )
 
     def _of_state(self, kind: type, state: Any) -> Iterator[str]:
         """Yield the attributes of an object but those that its class fills as it goes."""
-        if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):  # slots
+        if (
+            isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict)
+        ):  # slots
             state = {**(state[0] or {}), **state[1]}
         if not isinstance(state, dict):
             yield self.digest(state)
@@ -245,12 +262,18 @@ class _Values:
         codes = [value.__code__ for value in own if isinstance(value, FunctionType)]
         for name, value in sorted(state.items(), key=str):
             is_log = isinstance(value, _FILLED) and _is_only_filled(name, codes)
-            if not is_log and not isinstance(getattr(kind, str(name), None), cached_property):
+            if not is_log and not isinstance(
+                getattr(kind, str(name), None), cached_property
+            ):
                 yield self._named(str(name), value)
 
     def _refusal(self, kind: type, error: Exception) -> str:
         function, *names = self._names
-        what = f"{'.'.join(names)}, a {kind.__qualname__}," if names else f"a {kind.__qualname__}"
+        what = (
+            f"{'.'.join(names)}, a {kind.__qualname__},"
+            if names
+            else f"a {kind.__qualname__}"
+        )
         return (
             f"{function} takes {what} from around it, whose content has no digest"
             f" ({in_a_line(error)}), so a change of it would not be noticed. Make it inside"
@@ -259,7 +282,9 @@ class _Values:
 
 
 def _reduced(value: Any) -> Any:
-    if hasattr(type(value), "detach") and hasattr(type(value), "dtype"):  # a tensor of PyTorch
+    if hasattr(type(value), "detach") and hasattr(
+        type(value), "dtype"
+    ):  # a tensor of PyTorch
         plain = value.detach().cpu()
         value = (plain.float() if "bfloat16" in str(plain.dtype) else plain).numpy()
     reduce = copyreg.dispatch_table.get(type(value))
@@ -324,7 +349,9 @@ def _is_only_filled(name: str, codes: Iterable[CodeType]) -> bool:
 def _uses(name: str, code: CodeType) -> Iterator[str]:
     """Yield the attribute that is taken where code loads a name; empty for another use."""
     steps = [
-        step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "PUSH_NULL")
+        step
+        for step in dis.get_instructions(code)
+        if step.opname not in ("CACHE", "PUSH_NULL")
     ]
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         is_load = step.opname.startswith("LOAD_") and step.opname != "LOAD_CLOSURE"

@@ -114,7 +114,9 @@ def unknown(
     names = sorted(known)
     if str(given).endswith(".py"):
         inside = _defined_in(Path(str(given))) or ["NAME"]
-        return UserError(f"{given} is a file; name the {what} in it, as in {given}:{inside[0]}.")
+        return UserError(
+            f"{given} is a file; name the {what} in it, as in {given}:{inside[0]}."
+        )
     near = get_close_matches(str(given), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     right = f"Known: {', '.join(_folded(names)) or 'none'}."
@@ -132,7 +134,9 @@ def _defined_in(file: Path) -> list[str]:
     except (OSError, ValueError, SyntaxError, RecursionError):
         return []
     classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
-    assigned = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    assigned = [
+        target for node in body if isinstance(node, ast.Assign) for target in node.targets
+    ]
     named = [target.id for target in assigned if isinstance(target, ast.Name)]
     return [name for name in (*classes, *named) if not name.startswith("_")]
 

@@ -65,7 +65,9 @@ def package_folder(package: tuple[str, str]) -> Path:
     """
     spec = importlib.util.find_spec(package[1])
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"The package {package[0]} is not installed: {command(package[0])}.")
+        raise UserError(
+            f"The package {package[0]} is not installed: {command(package[0])}."
+        )
     return Path(spec.submodule_search_locations[0])
 
 

@@ -91,7 +91,7 @@ def first_noted(note: Callable[[], None]) -> Iterator[None]:
         yield
         return
 
-    def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+    def hear(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)
         note()
 

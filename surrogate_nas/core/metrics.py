@@ -237,9 +237,15 @@ def metric_named(
     quantity = _QUANTITIES.get(words[-1], "cost" if is_cost else "undeclared")
     if quantity == "undeclared" and direction is not None:
         quantity = "quality" if direction == "max" else "cost"
-    usual = PERCENT if quantity == "error" or words[-1] == "accuracy" else _COST_UNITS.get(what, "")
+    usual = (
+        PERCENT
+        if quantity == "error" or words[-1] == "accuracy"
+        else _COST_UNITS.get(what, "")
+    )
     if usual == PERCENT and unit not in ("", *_FULL):
-        raise UserError(f"{name} is in {unit}; an error or an accuracy is in % or a fraction.")
+        raise UserError(
+            f"{name} is in {unit}; an error or an accuracy is in % or a fraction."
+        )
     metric = Metric(
         name,
         unit or usual,
@@ -250,7 +256,9 @@ def metric_named(
     )
     if direction is not None and metric.larger_is_better is not (direction == "max"):
         right = "minimised" if direction == "max" else "maximised"
-        raise UserError(f"{name} is {right} by its name; rename it, or leave its direction out.")
+        raise UserError(
+            f"{name} is {right} by its name; rename it, or leave its direction out."
+        )
     return metric
 
 
@@ -302,10 +310,14 @@ def score_metric(
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
     split = split or name.partition("_")[0]
-    return Metric(name, unit, kind, quantity, split=split, description=description, source=source)
+    return Metric(
+        name, unit, kind, quantity, split=split, description=description, source=source
+    )
 
 
-def cost_metric(name: str, unit: str, description: str = "", source: str = "analytic") -> Metric:
+def cost_metric(
+    name: str, unit: str, description: str = "", source: str = "analytic"
+) -> Metric:
     """What a network costs, which a search may see.
 
     Args:

@@ -28,7 +28,9 @@ def import_file(path: Path, what: str) -> ModuleType:
     """
     check_file(path, what)
     name = module_name(path, what)
-    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=_FromSource(name, str(path))
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -52,7 +54,7 @@ def absolute(name: str) -> str:
 class _FromSource(SourceFileLoader):
     """Compiles the file without a cache, which would miss an edit within the same second."""
 
-    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the interface
+    def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 

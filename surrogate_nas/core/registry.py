@@ -97,7 +97,9 @@ class Registry(Mapping[str, T], Generic[T]):
     def _inside(self) -> dict[str, T]:
         things: dict[str, Any] = {}
         first = [f"{self._folder}.{name}" for name in self._first]
-        for module in dict.fromkeys([*first, *modules_of(self._folder)]) if self._folder else ():
+        for module in (
+            dict.fromkeys([*first, *modules_of(self._folder)]) if self._folder else ()
+        ):
             defined = getattr(importlib.import_module(module), self._attribute, ())
             for thing in defined if isinstance(defined, tuple) else (defined,):
                 if things.setdefault(thing.name, thing) is not thing:
@@ -164,7 +166,11 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._check(make(behind), name)
         self.expect(name)
         path, separator, attribute = name.rpartition(":")
-        thing = self.inside(Path(path), attribute) if separator else _loaded(self.points()[name])
+        thing = (
+            self.inside(Path(path), attribute)
+            if separator
+            else _loaded(self.points()[name])
+        )
         needs = getattr(thing, "needs", ())
         need(f"The {self.what} {name}", *(needs if isinstance(needs, tuple) else ()))
         return self._check(thing, name)
@@ -212,7 +218,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 @lru_cache(maxsize=32)
-def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - where packages are
+def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """The entry points of all installed packages; reading them takes 10 ms and more."""
     return tuple(entry_points(group=group))
 

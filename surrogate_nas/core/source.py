@@ -60,7 +60,9 @@ def _codes(kind: type | FunctionType) -> Iterator[str]:
 
 
 def _code(code: CodeType) -> str:
-    constants = [_code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    constants = [
+        _code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts
+    ]
     return f"{code.co_code.hex()} {code.co_names} {constants}"
 
 
@@ -87,7 +89,9 @@ def with_imports(file: Path, *, is_script: bool = False) -> Sources:
                     node
                     for node in tree.body
                     if not isinstance(node, ast.Expr)
-                    and not (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
+                    and not (
+                        isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
+                    )
                 ]
                 text = ast.unparse(tree)
             waiting += _imported(tree, one, places)
@@ -102,7 +106,9 @@ def _imported(tree: ast.Module, file: Path, places: list[Path]) -> Iterator[Path
                 yield from modules(alias.name.split("."), places)
         elif isinstance(node, ast.ImportFrom):
             start = (
-                [file.parents[node.level - 1]] if 0 < node.level <= len(file.parents) else places
+                [file.parents[node.level - 1]]
+                if 0 < node.level <= len(file.parents)
+                else places
             )
             names = node.module.split(".") if node.module else []
             for alias in node.names:
@@ -116,7 +122,9 @@ def modules(names: list[str], places: list[Path]) -> list[Path]:
         for name in names:
             place /= name  # noqa: PLW2901 - from a package into the next
             files += [
-                one for one in (place / "__init__.py", place.with_suffix(".py")) if one.is_file()
+                one
+                for one in (place / "__init__.py", place.with_suffix(".py"))
+                if one.is_file()
             ]
         if files:
             return [one for one in files[::-1] if not one.is_relative_to(_PACKAGE)]
@@ -125,7 +133,11 @@ def modules(names: list[str], places: list[Path]) -> list[Path]:
 
 def _own_places() -> list[Path]:
     here = [Path(place or ".").resolve() for place in sys.path]
-    own = [place for place in here if not any(place.is_relative_to(one) for one in _installed())]
+    own = [
+        place
+        for place in here
+        if not any(place.is_relative_to(one) for one in _installed())
+    ]
     return [
         place
         for place in own
@@ -135,7 +147,10 @@ def _own_places() -> list[Path]:
 
 def _installed() -> list[Path]:
     paths = sysconfig.get_paths()
-    return [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return [
+        Path(paths[name]).resolve()
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    ]
 
 
 def text_of(file: Path) -> str:

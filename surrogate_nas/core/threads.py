@@ -62,7 +62,9 @@ def threads(number: int) -> Iterator[None]:
     """
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
-    with _controller(tuple(name in sys.modules for name in _WITH_POOLS)).limit(limits=number):
+    with _controller(tuple(name in sys.modules for name in _WITH_POOLS)).limit(
+        limits=number
+    ):
         if torch is not None and before != number:
             torch.set_num_threads(number)
         try:
@@ -73,7 +75,7 @@ def threads(number: int) -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _controller(loaded: tuple[bool, ...]) -> Any:  # noqa: ARG001 - another set of libraries, another search for pools
+def _controller(loaded: tuple[bool, ...]) -> Any:
     """The pools of the libraries that are loaded; finding them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 

@@ -21,7 +21,11 @@ def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
         raise ValueError(f"a {kind.__name__.lower()} needs {', '.join(sorted(wanted))}")
     for name, value in content.items():
         hint = hints[name]
-        fits = value in get_args(hint) if get_origin(hint) is Literal else type(value) is hint
+        fits = (
+            value in get_args(hint) if get_origin(hint) is Literal else type(value) is hint
+        )
         if not fits:
-            raise ValueError(f"the {name} of a {kind.__name__.lower()} cannot be {value!r:.60}")
+            raise ValueError(
+                f"the {name} of a {kind.__name__.lower()} cannot be {value!r:.60}"
+            )
     return kind(**content, **further)

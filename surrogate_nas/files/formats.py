@@ -47,12 +47,18 @@ FORMATS = {
     "compact": Format("compact table", 1, "Make it again with make table-losses."),
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
     "comparison": Format("comparison", 2, "Run the comparison again in another folder."),
-    "archive": Format("archive of results", 1, "Seal its folder again with snas archive create."),
+    "archive": Format(
+        "archive of results", 1, "Seal its folder again with snas archive create."
+    ),
     "journal": Format(
-        "journal of long work", 1, "Finish that work with the release that began it, or delete it."
+        "journal of long work",
+        1,
+        "Finish that work with the release that began it, or delete it.",
     ),
     "answers": Format(
-        "file of live answers", 1, "Delete it: what it holds is trained again when asked for."
+        "file of live answers",
+        1,
+        "Delete it: what it holds is trained again when asked for.",
     ),
     "space": Format(
         "registered space", 1, "Register it again: name its file once more with --space."

@@ -69,7 +69,11 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
         file.attrs["version"] = FORMATS[kind].version
         set_texts(
             file,
-            {"format": f"surrogate_nas {FORMATS[kind].what}", RELEASE: this_release(), **texts},
+            {
+                "format": f"surrogate_nas {FORMATS[kind].what}",
+                RELEASE: this_release(),
+                **texts,
+            },
         )
         yield file
     write_whole(path, image.getvalue())
@@ -101,7 +105,9 @@ def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
 
 
 @contextmanager
-def guarded(what: str, then: str, errors: tuple[type[Exception], ...] = ERRORS) -> Iterator[None]:
+def guarded(
+    what: str, then: str, errors: tuple[type[Exception], ...] = ERRORS
+) -> Iterator[None]:
     """Say in a line what is wrong with a file that is read in the block.
 
     Args:
@@ -216,7 +222,9 @@ def _scalar(item: h5py.Group, name: str, kinds: str) -> Any:
         or attribute.dtype.kind not in kinds
         or attribute.get_storage_size() > _size(item)
     ):
-        raise ValueError(f"the attribute {name} is no single text of fixed length or whole number")
+        raise ValueError(
+            f"the attribute {name} is no single text of fixed length or whole number"
+        )
     return item.attrs[name]
 
 

@@ -296,7 +296,9 @@ class Journal:
             raise self.damaged(error) from error
         if stored != wanted:
             differing = ", ".join(
-                sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
+                sorted(
+                    key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key)
+                )
             )
             raise UserError(
                 f"{self.path} holds interrupted work with other settings ({differing}). "

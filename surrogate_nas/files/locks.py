@@ -152,7 +152,10 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
             lock.acquire()
         _held.add(key)
         # not emptied before: ext4 would write a file to the disk that was, when it is closed
-        with suppress(OSError), open(file, "r+") as signed:  # on a full disk it stays unsigned
+        with (
+            suppress(OSError),
+            open(file, "r+") as signed,
+        ):  # on a full disk it stays unsigned
             json.dump({"pid": os.getpid(), "host": platform.node()}, signed)
             signed.truncate()
     except OSError as error:

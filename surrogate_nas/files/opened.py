@@ -59,7 +59,7 @@ def digest_of(file: str | Path, state: State) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _digest(file: str | Path, state: State) -> str:  # noqa: ARG001 - another version is read
+def _digest(file: str | Path, state: State) -> str:
     try:
         with open(file, "rb") as content:
             return file_digest(content, "sha256").hexdigest()
@@ -119,11 +119,16 @@ class Opened:
     def _name(self, path: str) -> str:
         """The name in the folder; empty where it does not count."""
         parent, last = os.path.split(os.path.abspath(path))
-        for whole in {os.path.join(parent, last), os.path.join(os.path.realpath(parent), last)}:
+        for whole in {
+            os.path.join(parent, last),
+            os.path.join(os.path.realpath(parent), last),
+        }:
             for root in self._roots:
                 if whole.startswith(root) and not any(map(whole.startswith, self._aside)):
                     inside = whole[len(root) :]
-                    is_hidden = any(part.startswith(".") for part in inside.split(os.sep)[:-1])
+                    is_hidden = any(
+                        part.startswith(".") for part in inside.split(os.sep)[:-1]
+                    )
                     return "" if is_hidden else inside
         return ""
 

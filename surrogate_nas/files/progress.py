@@ -66,7 +66,9 @@ class ProgressLines:
         words = [f"{self._what}{counted}", detail, duration(now - self._began)]
         first, since = self._first or (0, now)
         if total > done >= first + _FEWEST:
-            words.append(f"about {duration((total - done) * (now - since) / (done - first))} left")
+            words.append(
+                f"about {duration((total - done) * (now - since) / (done - first))} left"
+            )
         self._write(", ".join(filter(None, words)))
 
     def _speak(self) -> None:

@@ -16,7 +16,9 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
         OSError: It is something else, is not there, or cannot be read.
     """
     flags = (
-        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+        os.O_RDONLY
+        | getattr(os, "O_NONBLOCK", 0)
+        | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
     )
     file = os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb")
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

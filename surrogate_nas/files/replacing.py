@@ -53,7 +53,9 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
             sync_path(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"Cannot write {path}: {reason}. Nothing was changed there.") from error
+        raise UserError(
+            f"Cannot write {path}: {reason}. Nothing was changed there."
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -72,7 +74,9 @@ def write_whole(path: Path, content: str | bytes, *, lasting: bool = True) -> Pa
 
     Example:
         >>> import tempfile
-        >>> write_whole(Path(tempfile.mkdtemp()) / "new" / "a.txt", "ä").read_text(encoding="utf-8")
+        >>> write_whole(Path(tempfile.mkdtemp()) / "new" / "a.txt", "ä").read_text(
+        ...     encoding="utf-8"
+        ... )
         'ä'
     """
     if isinstance(content, str):

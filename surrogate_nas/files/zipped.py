@@ -115,11 +115,15 @@ def _check_end(path: Path, file: BinaryIO) -> int:
     tail = min(size, _END.size + _LARGE_BYTES)
     file.seek(size - tail)
     last = file.read()
-    mark, disk, begins, here, count, listed, start, comment = _END.unpack(last[-_END.size :])
+    mark, disk, begins, here, count, listed, start, comment = _END.unpack(
+        last[-_END.size :]
+    )
     if mark != _END_MARK or comment or disk or begins or here != count:
         raise BadZipFile("its end is not that of a plain one")
     if last[: -_END.size].startswith(_LARGE_MARK) or count > LIMITS.members:
-        raise UserError(f"{path} holds too many files; at most {LIMITS.members:,} are read.")
+        raise UserError(
+            f"{path} holds too many files; at most {LIMITS.members:,} are read."
+        )
     if start + listed != size - _END.size or listed > count * _LONGEST_ENTRY:
         raise BadZipFile("its list is longer than it states")
     return size

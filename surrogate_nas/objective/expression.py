@@ -44,12 +44,18 @@ class Term:
 
     def __post_init__(self) -> None:
         if not check_name("A metric", self.metric):
-            raise UserError("A metric is named by text such as 'valid_error', not an empty one.")
+            raise UserError(
+                "A metric is named by text such as 'valid_error', not an empty one."
+            )
         if self.epochs is not None:
-            check_whole(f"The number of epochs of {self.metric:.80}", self.epochs, most=None)
+            check_whole(
+                f"The number of epochs of {self.metric:.80}", self.epochs, most=None
+            )
         check_number("A weight", self.weight)
         if self.metric == DIVERSITY and self.epochs is not None:
-            raise UserError("diversity is of a run, not of a training, so it takes no epochs.")
+            raise UserError(
+                "diversity is of a run, not of a training, so it takes no epochs."
+            )
 
     @property
     def name(self) -> str:
@@ -144,7 +150,9 @@ class Expression:
         if not isinstance(factor, int | float):
             return NotImplemented
         check_number("A weight (every metric is minimised)", factor)
-        return replace(self, terms=tuple(replace(t, weight=t.weight * factor) for t in self.terms))
+        return replace(
+            self, terms=tuple(replace(t, weight=t.weight * factor) for t in self.terms)
+        )
 
     __rmul__ = __mul__
 
@@ -158,7 +166,9 @@ class Expression:
         if len(self.terms) != 1 or self.terms[0].weight != 1.0 or self.constraints:
             raise UserError(f"A constraint limits one plain metric, not {self}.")
         if self.terms[0].metric == DIVERSITY:
-            raise UserError("diversity depends on the run's history, so it cannot be constrained.")
+            raise UserError(
+                "diversity depends on the run's history, so it cannot be constrained."
+            )
         number = check_number(f"The limit on {self}", limit, -math.inf)
         return Constraint(self.terms[0].metric, self.terms[0].epochs, relation, number)
 
@@ -169,7 +179,9 @@ class Expression:
             constraints: Such as ``latency("raspi4") <= 20``.
         """
         if wrong := [limit for limit in constraints if not isinstance(limit, Constraint)]:
-            raise UserError(f"A limit is written as latency('raspi4') <= 20, not {wrong[0]!r:.80}.")
+            raise UserError(
+                f"A limit is written as latency('raspi4') <= 20, not {wrong[0]!r:.80}."
+            )
         return replace(self, constraints=(*self.constraints, *constraints))
 
     def __str__(self) -> str:
@@ -215,8 +227,12 @@ def params() -> Expression:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> objective = sn.Objective(loss("valid_loss") + 0.1 * params(), sn.load("fashion"))
-        >>> objective.terms[1].divisor == float(np.median(sn.load("fashion").column("params")))
+        >>> objective = sn.Objective(
+        ...     loss("valid_loss") + 0.1 * params(), sn.load("fashion")
+        ... )
+        >>> objective.terms[1].divisor == float(
+        ...     np.median(sn.load("fashion").column("params"))
+        ... )
         True
     """
     return metric("params")
@@ -277,7 +293,9 @@ _MOST_PARENTHESES = 50
 _NUMBER = r"(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
 _METRIC = r"([A-Za-z_]\w*(?:@\w[\w.-]*)?)\s*(?:\[\s*(\d+)\s*\])?"
 _LIMIT = re.compile(rf"{_METRIC}\s*([<>])=?\s*{_NUMBER}", re.ASCII)
-_TOLERANCE = re.compile(rf"{_NUMBER}\s*(%?)\s*{_METRIC}\s+per\s+{_NUMBER}\s*{_METRIC}", re.ASCII)
+_TOLERANCE = re.compile(
+    rf"{_NUMBER}\s*(%?)\s*{_METRIC}\s+per\s+{_NUMBER}\s*{_METRIC}", re.ASCII
+)
 _ODD = re.compile(r"[^\w\s@.+*/()\[\],<>=%-]", re.ASCII)
 
 
@@ -287,7 +305,9 @@ def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression,
     first, *others = _Reader(sums).objectives()
     limits += [subject_to] if subject_to else []
     for limit in limits:
-        for name, epochs, relation, number in _joined(limit, _LIMIT, "latency@raspi4 <= 20"):
+        for name, epochs, relation, number in _joined(
+            limit, _LIMIT, "latency@raspi4 <= 20"
+        ):
             term = metric(name, int(epochs) if epochs else None)
             within = term <= float(number) if relation == "<" else term >= float(number)
             first = first.subject_to(within)
@@ -305,7 +325,9 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
         UserError: The text is malformed; the message points at the place.
 
     Example:
-        >>> expression = parse("valid_error[12] + 0.1*params", subject_to="latency@raspi4 <= 20")
+        >>> expression = parse(
+        ...     "valid_error[12] + 0.1*params", subject_to="latency@raspi4 <= 20"
+        ... )
         >>> [str(term) for term in expression.terms], expression.constraints[0].limit
         (['valid_error[12]', '0.1*params'], 20.0)
         >>> try:
@@ -327,12 +349,19 @@ def parse_tolerances(text: str) -> list[Tolerance]:
     tolerances = []
     for found in _joined(text, _TOLERANCE, "100% params per 1 valid_error"):
         amount, share, term, epochs, change, measure, its_epochs = found
-        terms = Term(term, int(epochs or 0) or None), Term(measure, int(its_epochs or 0) or None)
+        terms = (
+            Term(term, int(epochs or 0) or None),
+            Term(measure, int(its_epochs or 0) or None),
+        )
         if not (float(amount) > 0 and float(change) > 0):
             raise UserError(f"A tolerance is above 0, not {text:.80}.")
         if DIVERSITY in (term, measure):
-            raise UserError("diversity is no metric of a cell, so no tolerance can name it.")
-        tolerances.append(Tolerance(terms[0], float(amount), bool(share), terms[1], float(change)))
+            raise UserError(
+                "diversity is no metric of a cell, so no tolerance can name it."
+            )
+        tolerances.append(
+            Tolerance(terms[0], float(amount), bool(share), terms[1], float(change))
+        )
     return tolerances
 
 
@@ -360,7 +389,9 @@ def _checked(text: object) -> str:
             f"An expression is text such as 'valid_error + 0.1*params', not {text!r:.80}."
         )
     if len(text) > _MAX_LENGTH:
-        raise UserError(f"An expression has at most {_MAX_LENGTH} characters, not {len(text)}.")
+        raise UserError(
+            f"An expression has at most {_MAX_LENGTH} characters, not {len(text)}."
+        )
     if text.count("(") > _MOST_PARENTHESES:
         raise UserError(f"An expression has at most {_MOST_PARENTHESES} parentheses.")
     if odd := _ODD.search(text):
@@ -377,7 +408,9 @@ def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple
     """The groups of every part of a text with "and" or commas between."""
     for part in re.split(r",|\band\b", _checked(text)):
         if (found := pattern.fullmatch(part.strip())) is None:
-            raise UserError(f"Malformed expression: expected {example}, found {part.strip()!r}.")
+            raise UserError(
+                f"Malformed expression: expected {example}, found {part.strip()!r}."
+            )
         yield found.groups()
 
 
@@ -420,7 +453,9 @@ class _Reader:
             is_more = self._take(r"\*") is not None
         if inner is None:
             raise _malformed(
-                "a number needs a metric to weigh, as in 0.1*params", self._text, self._place
+                "a number needs a metric to weigh, as in 0.1*params",
+                self._text,
+                self._place,
             )
         return inner * weight
 

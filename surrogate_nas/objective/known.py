@@ -84,7 +84,11 @@ class BoundTerm:
 def loss_divisor(metric: Metric) -> tuple[float, str]:
     """What a metric of L is divided by, and that in words."""
     if metric.larger_is_better:
-        return (_PERCENT, "1 − fraction, from %") if metric.unit == "%" else (1.0, "1 − fraction")
+        return (
+            (_PERCENT, "1 − fraction, from %")
+            if metric.unit == "%"
+            else (1.0, "1 − fraction")
+        )
     if metric.quantity == "error":
         is_fraction = metric.unit == FRACTION
         return (1.0, "a fraction") if is_fraction else (_PERCENT, "% to a fraction")
@@ -107,7 +111,10 @@ class Scores:
         >>> import surrogate_nas as sn
         >>> objective = sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
         >>> scores = objective.over_space()
-        >>> scores.score.shape, bool(np.allclose(scores.score, scores.loss + scores.penalty))
+        >>> (
+        ...     scores.score.shape,
+        ...     bool(np.allclose(scores.score, scores.loss + scores.penalty)),
+        ... )
         ((15625,), True)
     """
 

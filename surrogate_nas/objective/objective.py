@@ -36,7 +36,13 @@ from surrogate_nas.objective.expression import (
     exact,
     parsed,
 )
-from surrogate_nas.objective.known import BoundTerm, FreeTerms, Scores, loss_divisor, untrained
+from surrogate_nas.objective.known import (
+    BoundTerm,
+    FreeTerms,
+    Scores,
+    loss_divisor,
+    untrained,
+)
 from surrogate_nas.objective.seeds import (
     Draw,
     SingleSeeds,
@@ -170,13 +176,17 @@ class Objective:
             for term in self._merged(part)
         ]
         if not any(term.is_loss for term in self.terms):
-            losses = sorted(m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss)
+            losses = sorted(
+                m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss
+            )
             raise UserError(
                 f"An objective needs a loss term of {benchmark.name}, one of:"
                 f" {', '.join(losses) or 'none is there'}."
             )
         self.constraints = [
-            self._constrain(constraint) for part in objectives for constraint in part.constraints
+            self._constrain(constraint)
+            for part in objectives
+            for constraint in part.constraints
         ]
         self._check_declared()
         if self.draws:
@@ -188,9 +198,12 @@ class Objective:
                 )
             pairs = zip(self.terms, self._questions, strict=False)
             self.terms = [
-                replace(t, largest=worst_of_seeds(benchmark, q, t.largest)) for t, q in pairs
+                replace(t, largest=worst_of_seeds(benchmark, q, t.largest))
+                for t, q in pairs
             ]
-        self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
+        self.epochs = max(
+            (q.epochs for q in self._questions if q.epochs is not None), default=None
+        )
         self.bounds = [
             float(sum(t.score(t.largest) for t in self.terms if t.part == part))
             + self.diversity_weight
@@ -212,7 +225,9 @@ class Objective:
         """The warning in reports of a study that searches on final metrics; else empty."""
         if not (names := self.search_on_final):
             return ""
-        metrics, them = ("a final metric", "it") if len(names) == 1 else ("final metrics", "them")
+        metrics, them = (
+            ("a final metric", "it") if len(names) == 1 else ("final metrics", "them")
+        )
         return (
             f"This study searches on {', '.join(names)}, {metrics} (--search-on-final): what is"
             f" found was chosen by {them}, so nothing that is said of {them} was held out."
@@ -281,7 +296,9 @@ class Objective:
         if not n:
             return "a typical value, as the benchmark's author says"
         is_whole = n == self.benchmark.space.size
-        return f"median over {'the space' if is_whole else f'a fixed sample of {n:,} cells'}"
+        return (
+            f"median over {'the space' if is_whole else f'a fixed sample of {n:,} cells'}"
+        )
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         self._check_visible(name)
@@ -348,7 +365,10 @@ class Objective:
                 )
                 for t in self.terms
             ),
-            *((str(limit), "limit", None, None, None, None) for limit, *_ in self.constraints),
+            *(
+                (str(limit), "limit", None, None, None, None)
+                for limit, *_ in self.constraints
+            ),
         ]
         return html_table(
             f"minimise {self}",
@@ -386,7 +406,9 @@ class Objective:
         if not contents:
             return self.table_fingerprint
         columns = {
-            str(question): contents.get(question.metric, {}).get(epochs_text(question.epochs), "")
+            str(question): contents.get(question.metric, {}).get(
+                epochs_text(question.epochs), ""
+            )
             for question in self._questions
         }
         space = self.benchmark.space.definition
@@ -405,7 +427,9 @@ class Objective:
             "proxies": sorted(looked_up),
             "seed_policy": self.draws and self.seed_policy,
             "search_on_final": sorted(self.search_on_final),
-            "seeds": trained_seeds(self.benchmark, self._questions) if self.seed == "mean" else (),
+            "seeds": trained_seeds(self.benchmark, self._questions)
+            if self.seed == "mean"
+            else (),
         }
         content = {key: value for key, value in where_any.items() if value} | {
             "benchmark": self.benchmark.identity,
@@ -530,7 +554,9 @@ class Objective:
             return True
         return self.single_seeds(questions) is not None
 
-    def questions(self, epochs: int | None = None, read: Sequence[str] = ()) -> list[Question]:
+    def questions(
+        self, epochs: int | None = None, read: Sequence[str] = ()
+    ) -> list[Question]:
         """What a look-up asks for: the terms, the limits, and what else is to be read.
 
         Args:
@@ -544,7 +570,9 @@ class Objective:
         asked = self._questions
         if epochs is not None and epochs != self.epochs:
             asked = [
-                q if q.epochs is None else self.benchmark.question(q.metric, min(q.epochs, epochs))
+                q
+                if q.epochs is None
+                else self.benchmark.question(q.metric, min(q.epochs, epochs))
                 for q in asked
             ]
         for name in read:
@@ -610,7 +638,9 @@ class Objective:
         seeds = self.single_seeds(asked)
         if seeds is None:
             names = ", ".join(map(str, asked))
-            raise UserError(f"{self.benchmark.name} holds no single seeds of {names} together.")
+            raise UserError(
+                f"{self.benchmark.name} holds no single seeds of {names} together."
+            )
         return Measurement(draw.seen(seeds, own, values), cost)
 
     def untrained(self, question: Question, cell: Cell) -> float | None:
@@ -626,7 +656,9 @@ class Objective:
         free = untrained(self.benchmark, question, self.seed)
         return None if free is None else float(free([cell])[0])
 
-    def single_seeds(self, questions: Sequence[Question] | None = None) -> SingleSeeds | None:
+    def single_seeds(
+        self, questions: Sequence[Question] | None = None
+    ) -> SingleSeeds | None:
         """What the benchmark holds of single training seeds; None where that is nothing.
 
         Args:
@@ -648,7 +680,9 @@ class Objective:
         if not self.draws or self.trained_seeds:
             return list(trials)
         told = dict(enumerate(trials))
-        complete = {i: t for i, t in told.items() if t.epochs == self.epochs and not t.failure}
+        complete = {
+            i: t for i, t in told.items() if t.epochs == self.epochs and not t.failure
+        }
         if complete:
             values, scores, _ = self.look_up([trial.cell for trial in complete.values()])
             names = [str(question) for question in self._questions]
@@ -674,7 +708,9 @@ class Objective:
             violation += constraint.excess(values[:, column]) / scale
         feasible = violation == 0.0
         score = np.where(feasible, score, self.bound + violation)
-        vector = np.where(feasible[:, None], vector, np.array(self.bounds) + violation[:, None])
+        vector = np.where(
+            feasible[:, None], vector, np.array(self.bounds) + violation[:, None]
+        )
         return Scores(score, loss, penalty, feasible, vector)
 
     def combine_one(
@@ -704,7 +740,12 @@ class Objective:
     def known(self) -> FreeTerms:
         """λR and feasibility of any cell, as far as they need no training; holds no benchmark."""
         return FreeTerms.of(
-            self.benchmark, self._questions, self.terms, self.constraints, self.parts, self.seed
+            self.benchmark,
+            self._questions,
+            self.terms,
+            self.constraints,
+            self.parts,
+            self.seed,
         )
 
     @cached_property
@@ -716,13 +757,23 @@ class Objective:
         cells = space.reference_sample
         if self.benchmark.has_columns:
             table = self.measure(cells).values
-            limits = [(constraint, table[:, column]) for constraint, column, _ in self.constraints]
+            limits = [
+                (constraint, table[:, column]) for constraint, column, _ in self.constraints
+            ]
         else:
-            limits = [(constraint, free(cells)) for constraint, free, _ in self.known.limits]
-        broken = [(constraint, values, constraint.excess(values)) for constraint, values in limits]
+            limits = [
+                (constraint, free(cells)) for constraint, free, _ in self.known.limits
+            ]
+        broken = [
+            (constraint, values, constraint.excess(values)) for constraint, values in limits
+        ]
         if (sum((excess for *_, excess in broken), np.zeros(len(cells))) == 0).any():
             return ""
-        none = "No cell" if len(cells) == space.size else f"None of {len(cells):,} random cells"
+        none = (
+            "No cell"
+            if len(cells) == space.size
+            else f"None of {len(cells):,} random cells"
+        )
         for constraint, values, excess in broken:
             if not (excess == 0).any():
                 nearest = values[np.where(np.isfinite(excess), excess, np.inf).argmin()]
@@ -745,7 +796,11 @@ class Objective:
     def optimum(self) -> float | None:
         """The best score of the space; None where it is undefined, as where no cell is feasible."""
         scores = self.over_space()
-        return None if scores is None or not scores.feasible.any() else float(scores.score.min())
+        return (
+            None
+            if scores is None or not scores.feasible.any()
+            else float(scores.score.min())
+        )
 
 
 def problem_of(objective: Objective) -> dict[str, Any]:
@@ -763,7 +818,9 @@ def problem_of(objective: Objective) -> dict[str, Any]:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> problem = problem_of(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
+        >>> problem = problem_of(
+        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
+        ... )
         >>> [(term["name"], term["part"], term["weight"]) for term in problem["terms"]]
         [('valid_loss[5]', 'L', 1.0), ('params', 'R', 0.1)]
     """
@@ -784,7 +841,9 @@ def problem_of(objective: Objective) -> dict[str, Any]:
     for constraint, *_ in objective.constraints:
         name, relation, _ = str(constraint).rsplit(" ", 2)
         unit = benchmark.metric(constraint.metric).unit
-        limits.append({"name": name, "relation": relation, "limit": constraint.limit, "unit": unit})
+        limits.append(
+            {"name": name, "relation": relation, "limit": constraint.limit, "unit": unit}
+        )
     return {
         "terms": terms,
         "limits": limits,

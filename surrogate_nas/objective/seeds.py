@@ -49,16 +49,22 @@ class SingleSeeds:
             benchmark: A table.
             questions: Resolved questions.
         """
-        trained = [place for place, question in enumerate(questions) if question.epochs is not None]
+        trained = [
+            place for place, question in enumerate(questions) if question.epochs is not None
+        ]
         if not trained:
             return None
         by_question = [set(benchmark.seeds(questions[place])) for place in trained]
         numbers = sorted(set.intersection(*by_question))
         if not numbers:
             return None
-        columns = [[benchmark.column(*questions[at], seed) for at in trained] for seed in numbers]
+        columns = [
+            [benchmark.column(*questions[at], seed) for at in trained] for seed in numbers
+        ]
         values = np.moveaxis(np.array(columns), 2, 0)
-        return cls(np.array(numbers), np.array(trained), values, np.isfinite(values).all(axis=2))
+        return cls(
+            np.array(numbers), np.array(trained), values, np.isfinite(values).all(axis=2)
+        )
 
     def rows(self, index: NDArray[np.intp], means: Values) -> Values:
         """All questions' values for every seed, shape ``(n, s, questions)``; NaN where missing.
@@ -155,7 +161,9 @@ def checked_policy(
     if policy is None:
         return benchmark.seed_policy if seed in (None, "mean") else "mean"
     if policy == "draw" and seed not in (None, "mean"):
-        raise UserError(f"Seeds are drawn or named, not both: leave out the training seed {seed}.")
+        raise UserError(
+            f"Seeds are drawn or named, not both: leave out the training seed {seed}."
+        )
     return policy
 
 
@@ -202,7 +210,9 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
 
 def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> float:
     """The worst value that a search may see of a metric."""
-    if not benchmark.has_columns:  # what is trained when it is asked for has a bound for all seeds
+    if (
+        not benchmark.has_columns
+    ):  # what is trained when it is asked for has a bound for all seeds
         return worst
     columns = (benchmark.column(*question, seed) for seed in benchmark.seeds(question))
     values = np.concatenate([np.array([worst]), *columns])

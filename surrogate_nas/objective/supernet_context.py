@@ -72,8 +72,14 @@ def _taken_apart(
     weights = np.linalg.lstsq(columns, column[finite], rcond=None)[0]
     r2 = float(1 - (column[finite] - columns @ weights).var() / column[finite].var())
     if r2 < _LEAST_R2:
-        raise _refused(name, f"a sum over the edges of a cell tells it with an R² of {r2:.2f} only")
-    return float(weights[0]), weights[1:].reshape(shape), f" by the additive model (R² {r2:.3f})"
+        raise _refused(
+            name, f"a sum over the edges of a cell tells it with an R² of {r2:.2f} only"
+        )
+    return (
+        float(weights[0]),
+        weights[1:].reshape(shape),
+        f" by the additive model (R² {r2:.3f})",
+    )
 
 
 def _refused(name: str, why: str) -> UserError:
@@ -125,7 +131,10 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
         replace(task, load=_sealed),
         {name: task.data[name] for name in _SPLITS},
         goal,
-        (partial(_seconds, models.step, choices), partial(_seconds, models.example, choices)),
+        (
+            partial(_seconds, models.step, choices),
+            partial(_seconds, models.example, choices),
+        ),
     )
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])

@@ -56,7 +56,9 @@ def weighed(
     expression, *others = objectives
     for tolerance in [] if text is None else parse_tolerances(text):
         if others:
-            raise UserError("A tolerance weighs the terms of one objective, not of several.")
+            raise UserError(
+                "A tolerance weighs the terms of one objective, not of several."
+            )
         weight = _weight(expression, tolerance, benchmark, seed)
         term = replace(tolerance.term, weight=float(f"{weight:.{_DIGITS}g}"))
         expression = expression + Expression((term,))
@@ -74,8 +76,12 @@ def _weight(
             f"A tolerance is per error, loss or quality that a search may see, not per {by.name}."
         )
     if benchmark.metric(term.metric).is_loss:
-        raise UserError(f"A tolerance is of a metric of R, such as params, not of {term.name}.")
-    if any(own.metric == term.metric and own.epochs == term.epochs for own in expression.terms):
+        raise UserError(
+            f"A tolerance is of a metric of R, such as params, not of {term.name}."
+        )
+    if any(
+        own.metric == term.metric and own.epochs == term.epochs for own in expression.terms
+    ):
         raise UserError(f"{term.name} has a weight already: leave it out of the objective.")
     losses = [
         own
@@ -86,7 +92,9 @@ def _weight(
     whole = 100.0 if tolerance.is_share else benchmark.scale(question, seed)[0]
     share = tolerance.amount / whole if whole > 0 else 0.0
     if not share > 0:
-        raise UserError(f"The median of {term.name} is 0: no amount of it can be tolerated.")
+        raise UserError(
+            f"The median of {term.name} is 0: no amount of it can be tolerated."
+        )
     return tolerance.change * _rate(losses, measure, benchmark, seed) / share
 
 
@@ -108,7 +116,9 @@ def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -
 
     by_loss = sum(f * column(question) for f, question in zip(factors, asked, strict=True))
     spreads = spread(np.asarray(by_loss)), spread(column(of_measure))
-    for name, size in zip((" + ".join(map(str, losses)), str(of_measure)), spreads, strict=True):
+    for name, size in zip(
+        (" + ".join(map(str, losses)), str(of_measure)), spreads, strict=True
+    ):
         if not size > 0:
             raise UserError(
                 f"{name or 'L'} does not differ between the middle half of the cells, so nothing"
@@ -119,4 +129,6 @@ def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -
 
 def _factor(term: Term, benchmark: Benchmark) -> float:
     metric = benchmark.metric(term.metric)
-    return (-term.weight if metric.larger_is_better else term.weight) / loss_divisor(metric)[0]
+    return (-term.weight if metric.larger_is_better else term.weight) / loss_divisor(
+        metric
+    )[0]

@@ -15,12 +15,16 @@ from itertools import chain, count
 from surrogate_nas.report.reading import Comparison, escaped
 from surrogate_nas.strategies import described, strategy_entry
 
-_AUTHORS = re.compile(r"(?P<authors>[^,&:]+ et al\.|(?:[^,&:]+, )*[^,&:]+ & [^,&:]+), (?P<rest>.+)")
+_AUTHORS = re.compile(
+    r"(?P<authors>[^,&:]+ et al\.|(?:[^,&:]+, )*[^,&:]+ & [^,&:]+), (?P<rest>.+)"
+)
 _QUOTED = re.compile(r'(?P<authors>[^"]+), "(?P<title>[^"]+)", (?P<venue>.+)')
 _ARXIV = r"arXiv:[\d.]+, (?:19|20)\d\d"
 _PLAIN = re.compile(rf"(?P<title>.+?), (?P<venue>{_ARXIV}|[^,]*\b(?:19|20)\d\d\b[^,]*)")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
-_NUMBER = re.compile(r"arXiv[ :](\d\d)\d\d")  # an arXiv number begins with the year and the month
+_NUMBER = re.compile(
+    r"arXiv[ :](\d\d)\d\d"
+)  # an arXiv number begins with the year and the month
 _SMALL = {"a", "an", "the", "on", "is", "of"}
 
 
@@ -50,8 +54,12 @@ class Paper:
     def key(self) -> str:
         """The first author, the year and the first word of the title, in ASCII."""
         first = self.authors[0].split()[-1] if self.authors else ""
-        words = [word for word in re.split(r"[^\w-]+", self.title.lower()) if word not in _SMALL]
-        return "".join(map(_ascii, (first, self.year, words[0] if words else ""))) or "paper"
+        words = [
+            word for word in re.split(r"[^\w-]+", self.title.lower()) if word not in _SMALL
+        ]
+        return (
+            "".join(map(_ascii, (first, self.year, words[0] if words else ""))) or "paper"
+        )
 
     def bibtex(self, key: str) -> str:
         """The entry under a key, with all texts escaped.
@@ -61,7 +69,8 @@ class Paper:
         """
         fields = {
             "author": " and ".join(
-                name if name == "others" else f"{{{escaped(name)}}}" for name in self.authors
+                name if name == "others" else f"{{{escaped(name)}}}"
+                for name in self.authors
             ),
             "title": f"{{{escaped(self.title)}}}",
             "howpublished": escaped(self.venue),
@@ -114,7 +123,9 @@ def _names(authors: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in re.split(r", | & ", authors) if name.strip())
 
 
-def papers_of_strategies(labels: Iterable[str], own: Collection[str] = ()) -> dict[str, str]:
+def papers_of_strategies(
+    labels: Iterable[str], own: Collection[str] = ()
+) -> dict[str, str]:
     """The citation of each strategy by its label; empty where its file names none.
 
     Args:
@@ -125,7 +136,9 @@ def papers_of_strategies(labels: Iterable[str], own: Collection[str] = ()) -> di
     papers = {}
     for label in labels:
         entry = strategy_entry(label)
-        name = f"{entry.name.partition(':')[0]}:…" if entry.origin == "bridge" else entry.name
+        name = (
+            f"{entry.name.partition(':')[0]}:…" if entry.origin == "bridge" else entry.name
+        )
         papers[label] = "" if label in own else known.get(name, "")
     return papers
 

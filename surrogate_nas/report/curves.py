@@ -12,7 +12,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.report.picture import LINE, Canvas, Point, Scale, Ticks, name_ends, text_width
+from surrogate_nas.report.picture import (
+    LINE,
+    Canvas,
+    Point,
+    Scale,
+    Ticks,
+    name_ends,
+    text_width,
+)
 from surrogate_nas.report.reading import Anytime, Values, interval
 from surrogate_nas.report.style import Style, plain
 
@@ -79,7 +87,9 @@ def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = Tru
     """
     last = max(len(values) for _, values in runs)
     changes = [_changes(values) + 1 for _, values in runs]
-    at: NDArray[np.int64] = _thinned(np.unique(np.concatenate([*changes, np.array([1, last])])))
+    at: NDArray[np.int64] = _thinned(
+        np.unique(np.concatenate([*changes, np.array([1, last])]))
+    )
     samples = np.stack([history.at_cells(values, at) for history, values in runs])
     return _mean(at.astype(np.float64), samples, band)
 
@@ -132,7 +142,11 @@ def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
         start = panel.shared_until or curve.x[0] + (curve.x[-1] - curve.x[0]) / 20
         after = max(int(np.searchsorted(curve.x, start, side="right")) - 1, 0)
         best = curve.high.max() if panel.rising else curve.low.min()
-        values += [float(best), float(curve.low[after:].min()), float(curve.high[after:].max())]
+        values += [
+            float(best),
+            float(curve.low[after:].min()),
+            float(curve.high[after:].max()),
+        ]
     top = max(values)
     bottom = min(values)
     margin = 0.05 * (top - bottom) or 0.01 * abs(top) or 0.01
@@ -163,8 +177,12 @@ def chart(
     edges = (_TOP, bottom) if panel.falling else (bottom, _TOP)
     y = Scale(y_low, y_high, *edges, "root" if panel.root else "linear")
     ticks = y.ticks(30.0)
-    left = max(12 + max((text_width(text, 11) for _, text in ticks), default=0.0), _LEAST_LEFT)
-    x = Scale(0.0, max(float(curve.x[-1]) for curve in curves.values()), left, width - names_width)
+    left = max(
+        12 + max((text_width(text, 11) for _, text in ticks), default=0.0), _LEAST_LEFT
+    )
+    x = Scale(
+        0.0, max(float(curve.x[-1]) for curve in curves.values()), left, width - names_width
+    )
     canvas = Canvas(width, height)
     _draw_axes(canvas, x, y, ticks, panel)
     for name, curve in reversed(list(curves.items())):

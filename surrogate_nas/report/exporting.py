@@ -40,7 +40,11 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     row["regret"] = None
     if comparison.optimum is not None:
         row["regret"] = row["score"] - comparison.optimum
-    row |= {"cell": answer.cell.text, "loss": answer.loss, "penalty": answer.penalty} | spent
+    row |= {
+        "cell": answer.cell.text,
+        "loss": answer.loss,
+        "penalty": answer.penalty,
+    } | spent
     benchmark = comparison.objective.benchmark
     for metric in benchmark.metrics:
         if metric.kind == "final" and benchmark.is_dear(metric.name):

@@ -15,6 +15,7 @@ from surrogate_nas.core.numbers import budget_in_words, plural
 from surrogate_nas.report import sections
 from surrogate_nas.report.markup import (
     SECTIONS,
+    Block,
     Column,
     Content,
     Figures,
@@ -73,8 +74,9 @@ class Page:
             for block in section.blocks:
                 if isinstance(block, Figures):
                     yield from block.pictures
-                elif not isinstance(block, str) and block.kind == "cards":
-                    yield from (card.graph for card in block.content if card.graph is not None)  # type: ignore[union-attr]
+                elif isinstance(block, Block) and block.kind == "cards":
+                    cards = block.content
+                    yield from (card.graph for card in cards if card.graph is not None)
 
     def html(self) -> str:
         """The whole document."""
@@ -122,7 +124,9 @@ def _rows(sections: Sequence[Section]) -> Iterator[list[Section]]:
 def _whole(section: Section) -> Section:
     blocks = [
         (
-            Figures([replace(picture, width=WIDE) for picture in block.pictures], block.below)
+            Figures(
+                [replace(picture, width=WIDE) for picture in block.pictures], block.below
+            )
             if isinstance(block, Figures)
             else block
         )
@@ -207,7 +211,9 @@ def _of_suite(study: Study) -> Header:
     if min(runs) < max(runs):
         runs_text = f"{min(runs):,} to {runs_text}"
     noun = "strategy" if n_strategies == 1 else "strategies"
-    counts = f"{n_strategies} {noun} × {plural(len(result.problems), 'problem')} × {runs_text}"
+    counts = (
+        f"{n_strategies} {noun} × {plural(len(result.problems), 'problem')} × {runs_text}"
+    )
     budgets = {(problem.checkpoints[-1], problem.unit) for problem in result.problems}
     if len(budgets) == 1:
         ((budget, unit),) = budgets
@@ -221,4 +227,6 @@ def _of_suite(study: Study) -> Header:
         (not_run, Notice("Not run:", items=not_run, bad=False)),
     )
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
-    return Header(result.suite.title, result.suite.title, line, boxes, *_verdict_content(study))
+    return Header(
+        result.suite.title, result.suite.title, line, boxes, *_verdict_content(study)
+    )

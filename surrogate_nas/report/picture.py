@@ -141,7 +141,9 @@ class Canvas:
         opacity: float = 1,
     ) -> None:
         """Fill a rectangle."""
-        self.area([(left, top), (right, top), (right, bottom), (left, bottom)], colour, opacity)
+        self.area(
+            [(left, top), (right, top), (right, bottom), (left, bottom)], colour, opacity
+        )
 
     def mark(
         self,
@@ -170,8 +172,12 @@ class Canvas:
     def grid(self, x: Scale, y: Scale, across: Ticks, up: Ticks) -> None:
         """Draw a line through each tick of two axes."""
         top, bottom = sorted((y.start, y.end))
-        self.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), colour="line")
-        self.line(*([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line")
+        self.line(
+            *([(x.start, y(value)), (x.end, y(value))] for value, _ in up), colour="line"
+        )
+        self.line(
+            *([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line"
+        )
 
     def svg(self, kind: str, caption: str) -> Markup:
         """The picture as an SVG element with a CSS class and a caption for screen readers."""
@@ -197,7 +203,9 @@ def _group(group: Group) -> str:
     if group.of is None:
         return shapes
     title = f"<title>{escape(group.label)}</title>" if group.label else ""
-    pick = ' class="pick" role="button" tabindex="0" aria-pressed="true"' if group.pick else ""
+    pick = (
+        ' class="pick" role="button" tabindex="0" aria-pressed="true"' if group.pick else ""
+    )
     return f'<g data-s="{group.of.key}"{pick}>{title}{shapes}</g>'
 
 
@@ -254,7 +262,9 @@ def _path(points: Sequence[Point]) -> str:
         right, down = (_n(value) for value in point)
         if right == x and down == y:
             continue
-        parts.append(f"H{right}" if down == y else f"V{down}" if right == x else f"L{right} {down}")
+        parts.append(
+            f"H{right}" if down == y else f"V{down}" if right == x else f"L{right} {down}"
+        )
         x = right
         y = down
     return "".join(parts)
@@ -319,7 +329,9 @@ class Scale:
         most = max(int(abs(self.end - self.start) / apart), 1)
         raw = ((self.high - self.low) or 1.0) / most
         power = 10.0 ** math.floor(math.log10(raw))
-        step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= raw * (1 - 1e-9))
+        step = next(
+            power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= raw * (1 - 1e-9)
+        )
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [float(f"{i * step:.10g}") for i in range(first, last + 1)]
@@ -354,7 +366,9 @@ def short(value: float) -> str:
 def ring(x: float, y: float, radius: float, corners: int = 16) -> list[Point]:
     """A circle from its right end around to it, in pixels."""
     angles = [2 * math.pi * corner / corners for corner in range(corners + 1)]
-    return [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
+    return [
+        (x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles
+    ]
 
 
 def text_width(text: str, size: float = 13.0) -> float:
@@ -380,7 +394,9 @@ def name_ends(
         style = styles[name]
         with canvas.of(style, name):
             canvas.line(
-                [(x, ends[name]), (x + 9, place), (x + 14, place)], colour=style, opacity=0.7
+                [(x, ends[name]), (x + 9, place), (x + 14, place)],
+                colour=style,
+                opacity=0.7,
             )
             canvas.mark(x + 20, place, style, 10.0)
             canvas.text(
@@ -397,5 +413,7 @@ def apart(places: Sequence[float], least: float) -> list[float]:
     from scipy.optimize import isotonic_regression
 
     steps = least * np.arange(len(places))
-    moved: list[float] = (isotonic_regression(np.asarray(places) - steps).x + steps).tolist()
+    moved: list[float] = (
+        isotonic_regression(np.asarray(places) - steps).x + steps
+    ).tolist()
     return moved

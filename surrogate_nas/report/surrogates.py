@@ -68,15 +68,21 @@ def _html(result: SurrogateResult, command: str) -> str:
         for name, own in fits.items()
         if (absent := sorted({*result.models} - {fit["model"] for fit in own}))
     ]
-    boxes = [Notice("Cannot be read, or too small:", items=unread, bad=False)] if unread else []
+    boxes = (
+        [Notice("Cannot be read, or too small:", items=unread, bad=False)] if unread else []
+    )
     sentences = [Paragraph([sentence]) for sentence in result.sentences]
     top = Header(title, title, line, boxes, sentences, None)
-    sections = [_section(result, t, fits[t["name"]]) for t in result.tables if fits[t["name"]]]
+    sections = [
+        _section(result, t, fits[t["name"]]) for t in result.tables if fits[t["name"]]
+    ]
     if result.spreads:
         origins = [f"of {model} from {spread}" for model, spread in result.spreads.items()]
         sections.append(Section("Spreads", [f"The spread comes {', '.join(origins)}."]))
     if command:
-        sections.append(Section("How this was made", [Block("command", command)], folded=True))
+        sections.append(
+            Section("How this was made", [Block("command", command)], folded=True)
+        )
     return document(top, sections)
 
 

@@ -36,7 +36,14 @@ from surrogate_nas.runs.options import (
     takes_options,
     unusual,
 )
-from surrogate_nas.runs.problem import ObjectiveLike, Problem, Suite, bind, read_plan, read_suite
+from surrogate_nas.runs.problem import (
+    ObjectiveLike,
+    Problem,
+    Suite,
+    bind,
+    read_plan,
+    read_suite,
+)
 from surrogate_nas.runs.resuming import as_begun, resumed
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.runner import (
@@ -131,7 +138,11 @@ def search(
         >>> len(run.trials), run.incumbent.score == min(trial.score for trial in run.trials)
         (60, True)
         >>> small = sn.search(
-        ...     "fashion", "evolution", "valid_loss", subject_to="params <= 20000", budget=60
+        ...     "fashion",
+        ...     "evolution",
+        ...     "valid_loss",
+        ...     subject_to="params <= 20000",
+        ...     budget=60,
         ... )
         >>> small.incumbent.feasible, small.incumbent.values["params"] <= 20000
         (True, True)
@@ -151,7 +162,9 @@ def search(
     check_engine(engine, options.get("parallel"))
     if random_first is None:
         random_first = usual_first_cells(bound.benchmark)
-    check_whole("The number of random first cells (--random-first, random_first)", random_first)
+    check_whole(
+        "The number of random first cells (--random-first, random_first)", random_first
+    )
     place = None if folder is None else Path(folder)
     experiment = Experiment(
         resumed(bound, place),
@@ -168,7 +181,9 @@ def search(
     (run,) = execute(
         [experiment],
         engine="processes" if experiment.options.in_flight is None else engine,
-        within=None if callback is None else lambda _strategy, _run, trials: callback(trials),
+        within=None
+        if callback is None
+        else lambda _strategy, _run, trials: callback(trials),
         watcher=watcher,
     ).values()
     if run.failure:
@@ -240,7 +255,9 @@ def compare(
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "bo"], "valid_error", runs=3, budget=60)
+        >>> found = sn.compare(
+        ...     "fashion", ["random", "bo"], "valid_error", runs=3, budget=60
+        ... )
         >>> bool(
         ...     found.regrets("bo").mean() < found.regrets("random").mean()
         ... )  # distances from the table's optimum
@@ -302,7 +319,12 @@ def run_suite(
         ...     for w in (0.1, 0.5)
         ... ]
         >>> result = run_suite(
-        ...     Suite("mine", "two weights", problems, [Entry("random", 2), Entry("evolution", 2)])
+        ...     Suite(
+        ...         "mine",
+        ...         "two weights",
+        ...         problems,
+        ...         [Entry("random", 2), Entry("evolution", 2)],
+        ...     )
         ... )
         >>> result.means().shape, result.failures  # problems × strategies
         ((2, 2), [])
@@ -338,7 +360,9 @@ def run_suite(
         traces = [trace for key, trace in traces_by_key.items() if key.problem == name]
         if not any(trace.evaluations or trace.failure for trace in traces):
             raise UserError(f"{suite.name}, {name}: {NOTHING_PAID}")
-        results.append(ProblemResult.of(problems[name], experiment.objective, suite.labels, traces))
+        results.append(
+            ProblemResult.of(problems[name], experiment.objective, suite.labels, traces)
+        )
     versions = [experiment.versions for experiment in opened]
     return SuiteResult(suite, results, skipped, most_versions(versions), folder=place)
 
@@ -401,7 +425,9 @@ def _plan(
         "seed": suite.seed,
         "problems": [experiment.name for experiment in opened],
         "asked": [asdict(problem) for problem in suite.problems],
-        "strategies": [{"name": entry.label, "runs": entry.runs} for entry in suite.entries],
+        "strategies": [
+            {"name": entry.label, "runs": entry.runs} for entry in suite.entries
+        ],
         "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
     } | ({"options": suite.options} if suite.options else {})
 
@@ -424,7 +450,9 @@ def _bound(problem: Problem) -> Objective:
             "Several objectives take a table, whose exact front they are measured against."
         )
     if scores is not None and not scores.feasible.any():
-        raise UserError(f"No cell of {benchmark.name} meets {problem.subject_to or 'the limits'}.")
+        raise UserError(
+            f"No cell of {benchmark.name} meets {problem.subject_to or 'the limits'}."
+        )
     return objective
 
 
@@ -505,12 +533,16 @@ def read_comparison(
     return Comparison(objective, description, stored)
 
 
-def stored_objective(folder: Path, description: dict[str, Any], benchmark: str | None) -> Objective:
+def stored_objective(
+    folder: Path, description: dict[str, Any], benchmark: str | None
+) -> Objective:
     """A folder's objective, on that part of its table that the folder was begun with."""
     named = () if benchmark is None else (benchmark,)
     stored = description["objective"]
     try:
-        opened = reopen(description["address"], with_=description.get("with", ()), named=named)
+        opened = reopen(
+            description["address"], with_=description.get("with", ()), named=named
+        )
         read = structs.asdict(ObjectiveOptions.read(stored))
         objective = Objective(stored["expression"], opened, seed=stored["seed"], **read)
         return as_begun(objective, description)
@@ -579,10 +611,14 @@ def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:
         if run.strategy == name and run.run < runs[name]
     ]
     growing = {
-        "strategies": [name for name in comparison.description["strategies"] if name in runs],
+        "strategies": [
+            name for name in comparison.description["strategies"] if name in runs
+        ],
         "runs": max(runs.values()),
     }
-    return Comparison(comparison.objective, comparison.description | growing, own_runs, key=problem)
+    return Comparison(
+        comparison.objective, comparison.description | growing, own_runs, key=problem
+    )
 
 
 def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Comparison]]:

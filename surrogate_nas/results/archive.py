@@ -118,7 +118,9 @@ class Archive(Struct, frozen=True, forbid_unknown_fields=True):
     def origin(self) -> str:
         """Whose it is, in words."""
         by = f"by {self.by}, " if self.by else ""
-        return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
+        return (
+            f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.written_by})"
+        )
 
 
 def create(
@@ -201,7 +203,9 @@ def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
         description = _described(Store(folder))
         return {"": dict.fromkeys(description["strategies"], numbers_of(description))}
     suite = read_plan(folder / PLAN)
-    runs: dict[str, Sequence[int]] = {entry.label: range(entry.runs) for entry in suite.entries}
+    runs: dict[str, Sequence[int]] = {
+        entry.label: range(entry.runs) for entry in suite.entries
+    }
     left_out = not_run(folder)
     names = [problem.name for problem in suite.problems if problem.name not in left_out]
     _check_number(len(names) * sum(map(len, runs.values())), folder)
@@ -233,7 +237,9 @@ def not_run(folder: Path) -> dict[str, str]:
         listed = json.loads(read_regular(folder / PLAN)).get("not_run", [])
         return {str(one["name"]): str(one["reason"]) for one in listed}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{folder / PLAN} does not say which problems were not run.") from error
+        raise UserError(
+            f"{folder / PLAN} does not say which problems were not run."
+        ) from error
 
 
 def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]:
@@ -260,11 +266,15 @@ def _run_name(label: str, number: int) -> str:
     return f"{_RUNS}/{as_file_name(label)}-{number}.jsonl"
 
 
-def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, bytes, bytes]]:
+def _files(
+    store: Store, runs: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[str, bytes, bytes]]:
     """The files of a comparison: name, content in an archive, and content in the folder."""
     roots = {}
     missing = 0
-    for label, number in ((label, number) for label, numbers in runs.items() for number in numbers):
+    for label, number in (
+        (label, number) for label, numbers in runs.items() for number in numbers
+    ):
         watch = store.watch(label, number)
         if watch.damage:
             raise UserError(f"{watch.path} is damaged: {watch.damage}.")
@@ -336,7 +346,9 @@ def unpack(path: Path, folder: Path) -> Archive:
     members = read_zip(path)
     first, written = next(members, ("", b""))
     if first != MANIFEST:
-        raise UserError(f"{path} is no archive of results: its first file is not {MANIFEST}.")
+        raise UserError(
+            f"{path} is no archive of results: its first file is not {MANIFEST}."
+        )
     archive = _parsed(path, written)
     write_whole(folder / MANIFEST, written, lasting=False)
     wanted = dict(archive.files)
@@ -344,13 +356,17 @@ def unpack(path: Path, folder: Path) -> Archive:
     for name, packed in members:
         told = wanted.pop(name, None)
         if told is None or not _OWN.fullmatch(name):
-            raise UserError(f"{path} holds {name!r:.120}, which is no part of such an archive.")
+            raise UserError(
+                f"{path} holds {name!r:.120}, which is no part of such an archive."
+            )
         content = _resealed(folder / name, packed, stores)
         if _digest_of(content) != told:
             raise UserError(f"{path}: {name} is not what {MANIFEST} says.")
         write_whole(folder / name, content, lasting=False)
     if wanted:
-        raise UserError(f"{path} lacks {next(iter(wanted))!r:.120}, which {MANIFEST} names.")
+        raise UserError(
+            f"{path} lacks {next(iter(wanted))!r:.120}, which {MANIFEST} names."
+        )
     return archive
 
 
@@ -447,7 +463,9 @@ def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
         if asks_the_same(description, objective):
             (folder / MANIFEST).rename(folder / place / MANIFEST)
             return folder / place
-        found.append(f"{description['objective']['expression']} on {description['benchmark']}")
+        found.append(
+            f"{description['objective']['expression']} on {description['benchmark']}"
+        )
     raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(found)}.")
 
 

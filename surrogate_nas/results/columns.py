@@ -46,7 +46,9 @@ class Column(NamedTuple):
         return NOTHING if row[self.key] is None else self.show(row[self.key])
 
 
-def shown_in(where: str, columns: Sequence[Column], strategies: Sequence[str] = ()) -> list[Column]:
+def shown_in(
+    where: str, columns: Sequence[Column], strategies: Sequence[str] = ()
+) -> list[Column]:
     """The columns that are shown somewhere, with one for each strategy."""
     shown = []
     for column in columns:

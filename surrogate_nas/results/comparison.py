@@ -155,7 +155,11 @@ class Comparison(StudyResult):
     Example:
         >>> import surrogate_nas as sn
         >>> found = sn.compare(
-        ...     "fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40
+        ...     "fashion",
+        ...     ["random", "local_search"],
+        ...     "valid_loss + 0.1*params",
+        ...     runs=3,
+        ...     budget=40,
         ... )
         >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
         (240, ['random', 'local_search'])
@@ -209,7 +213,9 @@ class Comparison(StudyResult):
     @property
     def missing(self) -> int:
         """How many runs of what was begun have not ended yet."""
-        return len(self.description["strategies"]) * int(self.description["runs"]) - len(self.runs)
+        return len(self.description["strategies"]) * int(self.description["runs"]) - len(
+            self.runs
+        )
 
     @property
     def merged(self) -> Sequence[str]:
@@ -224,7 +230,9 @@ class Comparison(StudyResult):
     def runs_of(self, strategy: str) -> list[Run]:
         """The finished runs of a strategy, by number."""
         return [
-            run for run in self.runs if run.strategy == strategy and run.trials and not run.failure
+            run
+            for run in self.runs
+            if run.strategy == strategy and run.trials and not run.failure
         ]
 
     @cached_property
@@ -288,7 +296,9 @@ class Comparison(StudyResult):
         seeds.
         """
         candidates = [
-            trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible
+            trial
+            for trial in run.trials[:n]
+            if trial.epochs == run.epochs and trial.feasible
         ]
         if self.objective.draws and candidates:
             reported = self.reported(run)
@@ -310,14 +320,18 @@ class Comparison(StudyResult):
         """Of several objectives, what hypervolumes are taken in."""
         if self.objective.parts == 1:
             return None
-        return frame_of(self.objective, [trial for run in self.runs for trial in run.trials])
+        return frame_of(
+            self.objective, [trial for run in self.runs for trial in run.trials]
+        )
 
     def score(self, run: Run) -> float:
         """What a run achieved: its best score; of several objectives the share of the front's
         hypervolume it misses.
         """
         return (
-            self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
+            self.answer(run).score
+            if self.frame is None
+            else self.frame.missed(self.vectors(run))
         )
 
     def optimism(self, strategy: str) -> Values | None:
@@ -363,7 +377,9 @@ class Comparison(StudyResult):
         """What a run had achieved after each of its trials."""
         history = anytime(run)
         if self.frame is not None:
-            steps = [self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))]
+            steps = [
+                self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))
+            ]
             return replace(history, score=np.array(steps))
         reported = self.reported(run)
         scores = [reported[i].score for i in history.best]
@@ -407,7 +423,9 @@ class Comparison(StudyResult):
     def mean_regrets(self) -> dict[str, float]:
         """By strategy, of those that found a feasible cell."""
         regrets = {name: self.regrets(name) for name in self.strategies}
-        return {name: float(each.mean()) for name, each in regrets.items() if each is not None}
+        return {
+            name: float(each.mean()) for name, each in regrets.items() if each is not None
+        }
 
     @property
     def winners(self) -> list[str]:
@@ -431,7 +449,9 @@ class Comparison(StudyResult):
         finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
         shared = set.intersection(*finished) if finished else set()
         scores = {
-            name: np.array([self.score(run) for run in self.runs_of(name) if run.run in shared])
+            name: np.array(
+                [self.score(run) for run in self.runs_of(name) if run.run in shared]
+            )
             for name in self.strategies
         }
         return paired_tests(scores) if shared else []
@@ -488,7 +508,9 @@ class Comparison(StudyResult):
             if budget.cells is not None:
                 score = history.at_cells(best, points.astype(np.int64))
             else:
-                score = np.nan_to_num(history.at_cost(best, points), nan=np.inf, posinf=np.inf)
+                score = np.nan_to_num(
+                    history.at_cost(best, points), nan=np.inf, posinf=np.inf
+                )
         return Trace(
             strategy=run.strategy,
             run=run.run,
@@ -522,9 +544,20 @@ class Comparison(StudyResult):
             )
             for s in entries
         ]
-        heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
+        heads = (
+            "strategy",
+            "runs with an answer",
+            "mean score",
+            "std",
+            "IQM",
+            "mean regret",
+        )
         note = " ".join(
-            [f"minimise {self.objective}; lower is better.", *self.sentences, *self.failures]
+            [
+                f"minimise {self.objective}; lower is better.",
+                *self.sentences,
+                *self.failures,
+            ]
         )
         return html_table(
             f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note
@@ -576,12 +609,16 @@ class Comparison(StudyResult):
             "name": name,
             "runs": len(runs),
             "feasible_runs": len(self.feasible_runs_of(name)),
-            "score": dict.fromkeys(Summary.__annotations__) if summary is None else asdict(summary),
+            "score": dict.fromkeys(Summary.__annotations__)
+            if summary is None
+            else asdict(summary),
             "regret": {
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),
             },
-            "optimism": None if optimism is None or not len(optimism) else float(optimism.mean()),
+            "optimism": None
+            if optimism is None or not len(optimism)
+            else float(optimism.mean()),
             "overtuning": None if overtuned is None else asdict(overtuned),
             "best": {
                 "cell": str(best.cell) if best.feasible else None,
@@ -589,7 +626,9 @@ class Comparison(StudyResult):
                 "final": final_metrics(self.objective, best.cell) if best.feasible else {},
             },
             "evaluations": sum(len(run.trials) for run in runs),
-            "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
+            "distinct_cells": sum(
+                len({trial.cell for trial in run.trials}) for run in runs
+            ),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
             **_judging_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
@@ -632,9 +671,15 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     try:
         final = objective.benchmark.final(cell)
     except EvaluationError:  # one of its seeds failed
-        finals = [metric.name for metric in objective.benchmark.metrics if metric.kind == "final"]
+        finals = [
+            metric.name for metric in objective.benchmark.metrics if metric.kind == "final"
+        ]
         final = dict.fromkeys(finals)
-    return {name: value for name, value in final.items() if name not in objective.search_on_final}
+    return {
+        name: value
+        for name, value in final.items()
+        if name not in objective.search_on_final
+    }
 
 
 @dataclass(frozen=True)
@@ -672,7 +717,9 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
             )
             for name in comparison.strategies
         }
-        found.append(FoundCell(rank, best, {name: n for name, n in by.items() if n}, others))
+        found.append(
+            FoundCell(rank, best, {name: n for name, n in by.items() if n}, others)
+        )
     return found
 
 
@@ -685,7 +732,9 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
             counts = trial.epochs == run.epochs and not trial.failure
             if counts and (trial.cell not in best or trial.score < best[trial.cell].score):
                 best[trial.cell] = trial
-    return sorted(best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text))
+    return sorted(
+        best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text)
+    )
 
 
 def final_questions(objective: Objective) -> list[Question]:
@@ -699,7 +748,9 @@ def final_questions(objective: Objective) -> list[Question]:
     benchmark = objective.benchmark
     seen = objective.search_on_final
     final = [
-        metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen
+        metric
+        for metric in benchmark.metrics
+        if metric.kind == "final" and metric.name not in seen
     ]
     read = {
         question.metric.partition("@")[2]
@@ -723,7 +774,9 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
     fails, as by one of several seeds.
     """
     if benchmark.has_columns:
-        return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
+        return benchmark.column(question.metric, question.epochs)[
+            [cell.index for cell in cells]
+        ]
     by_cell = dict.fromkeys(cells, np.nan)
     for cell in by_cell:
         with suppress(EvaluationError):
@@ -735,7 +788,11 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
 def shared_cells(comparison: Comparison) -> int:
     """How many of a run's first cells are the same for all strategies."""
     shortest = min(
-        (len(run.trials) for name in comparison.strategies for run in comparison.runs_of(name)),
+        (
+            len(run.trials)
+            for name in comparison.strategies
+            for run in comparison.runs_of(name)
+        ),
         default=0,
     )
     return min(int(comparison.description["first_cells"]), shortest)
@@ -763,7 +820,9 @@ def best_in_words(comparison: Comparison) -> str:
     is_optimum = optimum is not None and best.trial.score - optimum <= comparison.rounding
     place = ", the optimum of the space" if is_optimum else ""
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
-    where = [trial.index for run in runs for trial in run.trials if trial.cell == best.trial.cell]
+    where = [
+        trial.index for run in runs for trial in run.trials if trial.cell == best.trial.cell
+    ]
     if max(where) < shared_cells(comparison):
         by += ", as one of the random cells that all strategies begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""

@@ -202,9 +202,17 @@ class ProblemResult:
     Example:
         >>> from surrogate_nas.runs.problem import read_suite
         >>> from surrogate_nas.results.api import run_suite
-        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> suite = (
+        ...     read_suite("starter")
+        ...     .only(["fashion"])
+        ...     .entered(["random", "evolution"], runs=2)
+        ... )
         >>> (result,) = run_suite(suite).problems
-        >>> result.unit, result.at("evolution").shape, bool((result.at("evolution") >= 0).all())
+        >>> (
+        ...     result.unit,
+        ...     result.at("evolution").shape,
+        ...     bool((result.at("evolution") >= 0).all()),
+        ... )
         ('cells', (2,), True)
     """
 
@@ -240,7 +248,9 @@ class ProblemResult:
         if problem.seed_policy is None:
             problem = replace(problem, seed_policy=objective.seed_policy)
         cost_unit = objective.benchmark.cost
-        reference = reference_of(objective, problem.budget, [trace.score for trace in traces])
+        reference = reference_of(
+            objective, problem.budget, [trace.score for trace in traces]
+        )
         noise = noise_of(objective)
         several = objective.parts > 1
         penalty = objective.diversity_weight + sum(
@@ -261,7 +271,8 @@ class ProblemResult:
             reference=reference,
             noise=None if noise is None else noise.mean_of_seeds / reference.scale,
             traces={
-                name: [trace for trace in traces if trace.strategy == name] for name in strategies
+                name: [trace for trace in traces if trace.strategy == name]
+                for name in strategies
             },
         )
 
@@ -351,7 +362,9 @@ class ProblemResult:
             for trace, regret in zip(traces, self.at(name), strict=True):
                 if trace.answer:
                     regrets_of.setdefault(trace.answer, {})[float(regret)] = None
-        return {answer: float(np.mean(list(regrets))) for answer, regrets in regrets_of.items()}
+        return {
+            answer: float(np.mean(list(regrets))) for answer, regrets in regrets_of.items()
+        }
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
         """Of one value a run those of the runs that all strategies have, by number, shape
@@ -362,7 +375,9 @@ class ProblemResult:
             strategy: Its name.
             names: All strategies that are compared.
         """
-        shared = set.intersection(*({trace.run for trace in self.traces[name]} for name in names))
+        shared = set.intersection(
+            *({trace.run for trace in self.traces[name]} for name in names)
+        )
         chosen = [
             (trace.run, place)
             for place, trace in enumerate(self.traces[strategy])
@@ -406,7 +421,9 @@ def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> fl
     return float(np.where(reached, runtimes, problem.checkpoints[-1]).sum() / reached.sum())
 
 
-def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[dict[str, Any]]:
+def accounts_of(
+    names: Sequence[str], problems: Sequence[ProblemResult]
+) -> list[dict[str, Any]]:
     """What each strategy spent over all problems, from column to value.
 
     ``runs`` counts failed ones too, ``empty`` those that ended without a feasible cell and did not
@@ -419,7 +436,9 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list
         duplicates = sum(trace.evaluations - trace.distinct for trace in traces)
         strategy_seconds = sum(trace.strategy_seconds for trace in traces)
         charged = {
-            unit: sum(t.simulated for p in problems for t in p.traces[name] if p.cost_unit == unit)
+            unit: sum(
+                t.simulated for p in problems for t in p.traces[name] if p.cost_unit == unit
+            )
             for unit in ("queries", "seconds")
         }
         accounts.append(

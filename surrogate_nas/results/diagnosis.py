@@ -44,7 +44,9 @@ def diagnose(objective: Objective) -> Diagnosis | None:
     if scores is None or not scores.feasible.any():
         return None
     feasible = np.flatnonzero(scores.feasible)
-    loss, penalty, score = (x[feasible] for x in (scores.loss, scores.penalty, scores.score))
+    loss, penalty, score = (
+        x[feasible] for x in (scores.loss, scores.penalty, scores.score)
+    )
     best = [int(loss.argmin()), int(score.argmin())]
     rank = float((loss < loss[best[1]]).mean())
     regularised = float(np.ptp(penalty)) > _SAME

@@ -171,7 +171,10 @@ class LambdaPath(StudyResult):
                     found = step.answer(run)
                     loss, cost = self.point(found.cell).tolist()
                     row = {"strategy": name, "run": run.run, "cell": found.cell}
-                    row |= {"score": found.score, "regret": found.score - (step.optimum or 0.0)}
+                    row |= {
+                        "score": found.score,
+                        "regret": found.score - (step.optimum or 0.0),
+                    }
                     rows.append({"lambda": step.key, **row, "L": loss, "R": cost})
         return rows
 
@@ -214,9 +217,13 @@ def lambda_path(
         UserError: Anything about the input is wrong, or a run failed.
     """
     opened = load(benchmark) if isinstance(benchmark, str) else benchmark
-    expression = parse(str(opened.objective if objective is None else objective), subject_to)
+    expression = parse(
+        str(opened.objective if objective is None else objective), subject_to
+    )
     if any(term.metric == DIVERSITY for term in expression.terms):
-        raise UserError("diversity depends on a run's history, so there is no optimum at any λ.")
+        raise UserError(
+            "diversity depends on a run's history, so there is no optimum at any λ."
+        )
     values = sorted(check_number("A λ", value) for value in lambdas)
     if not values:
         raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
@@ -236,7 +243,9 @@ def lambda_path(
     if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
     comparisons = [compared(problem, problem.in_order(made)) for problem in problems]
-    steps = [replace(one, key=value) for one, value in zip(comparisons, values, strict=True)]
+    steps = [
+        replace(one, key=value) for one, value in zip(comparisons, values, strict=True)
+    ]
     return LambdaPath(str(expression), steps)
 
 

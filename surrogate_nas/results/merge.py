@@ -46,7 +46,9 @@ def merged_suites(
     problems = []
     left_out = []
     for problem in one.problems:
-        of = {f: runs[problem.name] for f, (_, runs) in suites.items() if problem.name in runs}
+        of = {
+            f: runs[problem.name] for f, (_, runs) in suites.items() if problem.name in runs
+        }
         wrong = [f"{folder.name} has no run of it" for folder in suites if folder not in of]
         wrong += [
             f"of {folder.name}: {difference}"
@@ -83,7 +85,11 @@ def _origins(names: _Names) -> list[str]:
     first = {name for (of, _), name in names.items() if of == folders[0]}
     for folder in folders:
         if (archive := origin_of(folder)) is not None:
-            own = [name for (of, _), name in names.items() if of == folder and name not in first]
+            own = [
+                name
+                for (of, _), name in names.items()
+                if of == folder and name not in first
+            ]
             lines.append(f"{', '.join(own) or 'Nothing new'}: from {archive.origin}.")
     return lines
 
@@ -99,12 +105,13 @@ def _differs(one: Comparison, other: Comparison) -> str:
             if mine != its
             else "its data or conventions are others"
         )
-        return (
-            f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
-        )
+        prints = f"{other.objective.fingerprint} and {one.objective.fingerprint}"
+        return f"{asked} (fingerprints {prints})"
     # what an evaluation is charged decides which ones a run makes
     options, others = one.description, other.description
-    counts = options["budget"]["seconds"] is not None or options.get("simulated_workers", 1) > 1
+    counts = (
+        options["budget"]["seconds"] is not None or options.get("simulated_workers", 1) > 1
+    )
     if counts and (otherwise := _charged_otherwise(one, other)):
         return f"its evaluations are charged {otherwise}"
     if options.get(BEGINNING) != others.get(BEGINNING):
@@ -152,7 +159,9 @@ def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> 
 
 def _in_words(value: object) -> str:
     if isinstance(value, Mapping):
-        return " and ".join(f"{of:g} {unit}" for unit, of in value.items() if of is not None)
+        return " and ".join(
+            f"{of:g} {unit}" for unit, of in value.items() if of is not None
+        )
     return str(value)
 
 
@@ -181,7 +190,9 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
 
 
 def _same_runs(one: Sequence[Run], other: Sequence[Run], label: str) -> bool:
-    mine, its = ({run.run: run for run in runs if run.strategy == label} for runs in (one, other))
+    mine, its = (
+        {run.run: run for run in runs if run.strategy == label} for runs in (one, other)
+    )
     return all(
         [(trial.cell, trial.score) for trial in mine[number].trials]
         == [(trial.cell, trial.score) for trial in its[number].trials]

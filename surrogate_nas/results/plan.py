@@ -88,7 +88,9 @@ class Plan:
         for one in self.differences:
             takes = f"needs more than {plural(MOST_RUNS, 'run')} per problem"
             if one["runs_needed"] is not None:
-                between = f" ({one['low']} to {one['high']})" if one["low"] != one["high"] else ""
+                between = (
+                    f" ({one['low']} to {one['high']})" if one["low"] != one["high"] else ""
+                )
                 takes = (
                     f"is decided with {share(POWER)} power from {plural(one['runs_needed'], 'run')}"
                     f" per problem on{between}"
@@ -181,7 +183,8 @@ def plan(
     spreads = {}
     for name, of in ends.items():
         spreads[name] = {
-            problem: float(np.std(runs, ddof=1)) for problem, runs in zip(names, of, strict=True)
+            problem: float(np.std(runs, ddof=1))
+            for problem, runs in zip(names, of, strict=True)
         }
     return Plan(spreads, widest, pilot_runs, needed, time.perf_counter() - started)
 
@@ -332,5 +335,7 @@ def _error(power: float, signal: float, scales: Values) -> float:
     """
     simulated = power * (1 - power) / _STUDIES
     threshold = _NORMAL.inv_cdf(1 - END_LEVEL / 2)
-    others = [_NORMAL.cdf(signal / scale - threshold) for scale in scales.tolist() if scale > 0]
+    others = [
+        _NORMAL.cdf(signal / scale - threshold) for scale in scales.tolist() if scale > 0
+    ]
     return math.sqrt(simulated + float(np.var(others)))

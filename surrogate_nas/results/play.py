@@ -48,7 +48,7 @@ class _Player(Talker):
         self._decided = list[Cell | Request]()
         self.play.player = self
 
-    def opening(self, n: int) -> Mapping[str, Any] | None:  # noqa: ARG002 - the interface
+    def opening(self, n: int) -> Mapping[str, Any] | None:
         return None if self.since is None else self.outcome()
 
     def exchange(self, reply: Mapping[str, Any] | None) -> object:
@@ -134,7 +134,9 @@ class Play:
         if name in OURS:
             raise UserError(f"{name} is a strategy; name the player otherwise.")
         if blind and code:
-            raise UserError("Code names what it builds, so that names cannot be hidden from it.")
+            raise UserError(
+                "Code names what it builds, so that names cannot be hidden from it."
+            )
         self.budget = budget_of(budget, budget_seconds)
         bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
         self.builder = Builder(code, _CODE_SECONDS) if code else None
@@ -146,7 +148,9 @@ class Play:
         player = type("Player", (_Player,), {"play": self})
         entry = StrategyEntry(name, name, label, "built-in", player, blinded=blind)
         if folder is not None and Path(folder).is_dir():
-            with locked(Path(folder), wait=False):  # a second player learns of the first at once
+            with locked(
+                Path(folder), wait=False
+            ):  # a second player learns of the first at once
                 pass
         self.run: Run | None = None
         self.failure = ""
@@ -160,7 +164,9 @@ class Play:
         )
         self._thread.start()
 
-    def _make(self, benchmark: Benchmark, entry: Any, bound: Any, given: dict[str, Any]) -> None:
+    def _make(
+        self, benchmark: Benchmark, entry: Any, bound: Any, given: dict[str, Any]
+    ) -> None:
         """Make the run, in its thread."""
         try:
             self.run = search(benchmark, entry, bound, **given)

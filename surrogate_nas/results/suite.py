@@ -47,7 +47,11 @@ class SuiteResult(StudyResult):
     Example:
         >>> from surrogate_nas.runs.problem import read_suite
         >>> from surrogate_nas.results.api import run_suite
-        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        >>> suite = (
+        ...     read_suite("starter")
+        ...     .only(["fashion"])
+        ...     .entered(["random", "evolution"], runs=2)
+        ... )
         >>> result = run_suite(suite)
         >>> result.strategies, result.means().shape, result.failures
         (['random', 'evolution'], (1, 2), [])
@@ -129,14 +133,19 @@ class SuiteResult(StudyResult):
         """Average ranks over the budget, from where no problem has only shared first cells."""
         steps = np.arange(1, _STEPS + 1) / _STEPS
         counted = [problem for problem in self.problems if problem.unit == "cells"]
-        shared = max((p.problem.first_cells / p.checkpoints[-1] for p in counted), default=0.0)
+        shared = max(
+            (p.problem.first_cells / p.checkpoints[-1] for p in counted), default=0.0
+        )
         fractions = steps[steps > shared] if steps[-1] > shared else steps[-1:]
         means = np.array([self.means(fraction) for fraction in fractions])
         return Ranks(fractions, ranks(means.transpose(2, 1, 0)).mean(axis=1))
 
     @property
     def _ends(self) -> list[dict[str, Values]]:
-        return [{name: problem.at(name) for name in self.strategies} for problem in self.problems]
+        return [
+            {name: problem.at(name) for name in self.strategies}
+            for problem in self.problems
+        ]
 
     @cached_property
     def solved(self) -> list[float | None]:
@@ -266,7 +275,9 @@ def suite_of(
     runs = [run for comparison in comparisons.values() for run in comparison.runs]
     begun = {run.strategy for run in runs}
     n_asked = len(suite.problems) * sum(entry.runs for entry in suite.entries)
-    suite = replace(suite, entries=[entry for entry in suite.entries if entry.label in begun])
+    suite = replace(
+        suite, entries=[entry for entry in suite.entries if entry.label in begun]
+    )
     results = []
     skipped = []
     for problem in suite.problems:
@@ -275,7 +286,9 @@ def suite_of(
             skipped.append(Skipped(problem, "Not every strategy has a run there."))
             continue
         traces = [comparison.trace(run, problem.budget) for run in comparison.runs]
-        results.append(ProblemResult.of(problem, comparison.objective, suite.labels, traces))
+        results.append(
+            ProblemResult.of(problem, comparison.objective, suite.labels, traces)
+        )
     versions = [one.description.get("versions", {}) for one in comparisons.values()]
     return SuiteResult(
         suite=suite,

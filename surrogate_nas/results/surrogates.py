@@ -158,7 +158,11 @@ def judge_surrogates(
     check_whole("The number of draws", draws, 1)
     for n in sizes:
         check_whole("A number of training cells", n, FEWEST_CELLS)
-    for what, given in (("surrogate", models), ("table", tables), ("number of cells", sizes)):
+    for what, given in (
+        ("surrogate", models),
+        ("table", tables),
+        ("number of cells", sizes),
+    ):
         if not given:
             raise UserError(f"To judge takes at least one {what}.")
     sizes = sorted(set(sizes))
@@ -190,7 +194,9 @@ def judge_surrogates(
         models=tuple(classes),
         tables=judged,
         draws=draws,
-        spreads={m: kind.spread for m, kind in classes.items() if issubclass(kind, Regressor)},
+        spreads={
+            m: kind.spread for m, kind in classes.items() if issubclass(kind, Regressor)
+        },
         fits=fits,
         sentences=_sentences(judged, fits),
         seconds=time.perf_counter() - started,
@@ -213,7 +219,9 @@ def _sentences(tables: Rows, fits: Rows) -> list[str]:
 
 def _learned(bench: Benchmark) -> Question:
     """The first loss of a benchmark's default objective."""
-    losses = [term for term in parse(bench.objective).terms if bench.metric(term.metric).is_loss]
+    losses = [
+        term for term in parse(bench.objective).terms if bench.metric(term.metric).is_loss
+    ]
     return bench.question(losses[0].metric, losses[0].epochs)
 
 
@@ -221,7 +229,9 @@ def _table(name: str, sizes: Sequence[int]) -> dict[str, Any]:
     """What is learned of a table, and what it has enough cells for."""
     bench = load(name)
     if not bench.has_columns or not isinstance(bench.space, Enumerable):
-        raise UserError(f"Surrogates are judged on tables, and {name} has no whole columns.")
+        raise UserError(
+            f"Surrogates are judged on tables, and {name} has no whole columns."
+        )
     question = _learned(bench)
     seeds = bench.seeds(question)
     seeds = seeds if len(seeds) > 1 else ()
@@ -294,14 +304,20 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, dict[str, Any]]) -> dict[str
 def _order(truth: Values, predicted: Values) -> tuple[float, float]:
     """τ over all and over the best quarter; what orders nothing has 0."""
     found = bands(truth, predicted)
-    tau, top_quarter = np.nan_to_num([found["kendall"], found["kendall_top_quarter"]]).tolist()
+    tau, top_quarter = np.nan_to_num(
+        [found["kendall"], found["kendall_top_quarter"]]
+    ).tolist()
     return tau, top_quarter
 
 
-def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def _judged(
+    key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
     """The means over the draws."""
     columns = {name: np.array([fit[name] for fit in fits]) for name in fits[0]}
-    values: dict[str, Any] = {name: float(column.mean()) for name, column in columns.items()}
+    values: dict[str, Any] = {
+        name: float(column.mean()) for name, column in columns.items()
+    }
     values |= {name: _mean(columns[name], *ends) for name, ends in _MEANS.items()}
     gain = values["gain"]
     is_better = None if gain is None or gain.ci95 is None else gain.ci95[0] > 0

@@ -17,7 +17,15 @@ import numpy as np
 
 from surrogate_nas.core.numbers import NOTHING, p_value, quantity
 from surrogate_nas.files import write_whole
-from surrogate_nas.results.columns import EACH, STRATEGIES, Column, Rows, digits, shown_in, texts
+from surrogate_nas.results.columns import (
+    EACH,
+    STRATEGIES,
+    Column,
+    Rows,
+    digits,
+    shown_in,
+    texts,
+)
 from surrogate_nas.results.curves import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.results.suite import SuiteResult
 
@@ -48,7 +56,9 @@ class Table(NamedTuple):
         for key in rows[0] if EACH not in known and rows else ():
             best |= _best_of(known[key], rows, [(i, key) for i in range(len(rows))])
         for i in range(len(rows)) if EACH in known else ():
-            best |= _best_of(known[EACH], rows, [(i, key) for key in rows[i] if key not in known])
+            best |= _best_of(
+                known[EACH], rows, [(i, key) for key in rows[i] if key not in known]
+            )
         return best
 
     def latex(self, result: SuiteResult) -> str:
@@ -59,7 +69,8 @@ class Table(NamedTuple):
         best = self.best(rows)
         columns = self.shown("file", result.strategies) if rows else []
         numeric = [
-            all(r[c.key] is None or isinstance(r[c.key], Real) for r in rows) for c in columns
+            all(r[c.key] is None or isinstance(r[c.key], Real) for r in rows)
+            for c in columns
         ]
         lines = [
             [
@@ -73,10 +84,14 @@ class Table(NamedTuple):
         return "\n".join([*tabular(kinds, titles, lines), ""])
 
 
-def _best_of(column: Column, rows: Rows, at: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+def _best_of(
+    column: Column, rows: Rows, at: Sequence[tuple[int, str]]
+) -> set[tuple[int, str]]:
     """The best of some entries, by row and column; none where all are equal."""
     values = {place: rows[place[0]][place[1]] for place in at if column.best}
-    finite = [value for value in values.values() if value is not None and np.isfinite(value)]
+    finite = [
+        value for value in values.values() if value is not None and np.isfinite(value)
+    ]
     if column.best is None or len(set(finite)) < 2:
         return set()
     end = column.best(finite)
@@ -110,12 +125,18 @@ def _problems(result: SuiteResult) -> Rows:
 def _regret(result: SuiteResult) -> Rows:
     rows = zip(result.problems, result.means().tolist(), strict=True)
     return [
-        {"problem": p.name, **dict(zip(result.strategies, row, strict=True)), "seed noise": p.noise}
+        {
+            "problem": p.name,
+            **dict(zip(result.strategies, row, strict=True)),
+            "seed noise": p.noise,
+        }
         for p, row in rows
     ]
 
 
-def _by_target(result: SuiteResult, value: Callable[[ProblemResult, str, float], float]) -> Rows:
+def _by_target(
+    result: SuiteResult, value: Callable[[ProblemResult, str, float], float]
+) -> Rows:
     return [
         {"problem": p.name, "unit": p.unit, "target": target}
         | {name: value(p, name, target) for name in result.strategies}
@@ -167,12 +188,21 @@ TABLES: dict[str, Table] = {
         (
             Column("problem"),
             Column("unit"),
-            Column("target", "regret", "at most", lambda at: f"{at:g}" if at else "0, the optimum"),
-            Column(EACH, show=lambda n: quantity(n) if np.isfinite(n) else "never", best=min),
+            Column(
+                "target",
+                "regret",
+                "at most",
+                lambda at: f"{at:g}" if at else "0, the optimum",
+            ),
+            Column(
+                EACH, show=lambda n: quantity(n) if np.isfinite(n) else "never", best=min
+            ),
         ),
     ),
     "reached": Table(
-        partial(_by_target, value=lambda p, *at: float(np.isfinite(p.runtimes(*at)).mean())),
+        partial(
+            _by_target, value=lambda p, *at: float(np.isfinite(p.runtimes(*at)).mean())
+        ),
         (Column("problem"), Column("target"), Column(EACH, best=max)),
     ),
     "pairs": Table(
@@ -187,7 +217,9 @@ TABLES: dict[str, Table] = {
             Column("p", "p", "Wilcoxon", p_value),
             Column("p_holm", "p", "after Holm", p_value),
             Column("difference", "difference", "mean regret", digits(3)),
-            Column("probability of improvement", "probability", "of improvement", digits(2)),
+            Column(
+                "probability of improvement", "probability", "of improvement", digits(2)
+            ),
             Column("low", "95 %", "from", digits(2)),
             Column("high", "95 %", "to", digits(2)),
         ),
@@ -225,8 +257,18 @@ _ESCAPED = str.maketrans(
         "^": r"\textasciicircum{}",
         '"': r"\textquotedbl{}",
     }
-    | {"[": "{[}", "]": "{]}"}  # a row that begins with one would lend it to the line break before
-    | {"−": r"$-$", "–": "--", "…": r"\dots{}", "λ": r"$\lambda$", "×": r"$\times$", "≤": r"$\leq$"}
+    | {
+        "[": "{[}",
+        "]": "{]}",
+    }  # a row that begins with one would lend it to the line break before
+    | {
+        "−": r"$-$",
+        "–": "--",
+        "…": r"\dots{}",
+        "λ": r"$\lambda$",
+        "×": r"$\times$",
+        "≤": r"$\leq$",
+    }
     | {"≥": r"$\geq$", "±": r"$\pm$", "→": r"$\to$", "∞": r"$\infty$", "—": "---"}
     | {"‘": "`", "’": "'", "“": "``", "”": "''", _KEPT_APART: "{}"}
 )
@@ -247,11 +289,15 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
         >>> from surrogate_nas.runs.problem import read_suite
         >>> from surrogate_nas.results.api import run_suite
         >>> result = run_suite(
-        ...     read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        ...     read_suite("starter")
+        ...     .only(["fashion"])
+        ...     .entered(["random", "evolution"], runs=2)
         ... )
         >>> with TemporaryDirectory() as folder:
         ...     write_tables(result, Path(folder))
-        ...     len(list(Path(folder).glob("*.csv"))) == len(list(Path(folder).glob("*.tex"))) > 0
+        ...     len(list(Path(folder).glob("*.csv"))) == len(
+        ...         list(Path(folder).glob("*.tex"))
+        ...     ) > 0
         True
     """
     for name, table in TABLES.items():

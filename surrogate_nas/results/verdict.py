@@ -80,7 +80,9 @@ class _Unit:
         """Scores where there is one problem, else normalised regrets."""
         means = means_of(names, problems).mean(axis=0)
         if not in_scores:
-            return cls("normalised regret", 1.0, dict(zip(names, means.tolist(), strict=True)))
+            return cls(
+                "normalised regret", 1.0, dict(zip(names, means.tolist(), strict=True))
+            )
         reference = problems[0].reference
         scores = (reference.optimum + reference.scale * means).tolist()
         return cls("score", reference.scale, dict(zip(names, scores, strict=True)))
@@ -185,15 +187,22 @@ class Verdict:
         for name in ("end", "speed", "elsewhere"):
             decision: Decision | None = getattr(self, name)
             if decision is not None:
-                content[name] |= {"leaders": list(decision.leaders), "decided": decision.decided}
+                content[name] |= {
+                    "leaders": list(decision.leaders),
+                    "decided": decision.decided,
+                }
         return content
 
 
-def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, list[Values]]:
+def ends_of(
+    names: Sequence[str], problems: Sequence[ProblemResult]
+) -> dict[str, list[Values]]:
     """What is decided by: per strategy and problem how the runs end that all strategies have,
     paired by number.
     """
-    return {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
+    return {
+        name: [p.paired(p.answers(name), name, names) for p in problems] for name in names
+    }
 
 
 def verdict_of(
@@ -224,7 +233,8 @@ def verdict_of(
     facts: dict[str, Any] = {
         "accounts": accounts_of(names, problems),
         "decimals": {
-            name: decimals_for([*shown, summary.mean]) for name, (summary, *_) in figures.items()
+            name: decimals_for([*shown, summary.mean])
+            for name, (summary, *_) in figures.items()
         },
         "end": None,
         "figures": figures,
@@ -237,7 +247,11 @@ def verdict_of(
         "versions": versions or {},
     }
     ends = {} if nothing_found else ends_of(names, problems)
-    if len(names) < 2 or nothing_found or not all(len(runs) for of in ends.values() for runs in of):
+    if (
+        len(names) < 2
+        or nothing_found
+        or not all(len(runs) for of in ends.values() for runs in of)
+    ):
         sentences = _written(facts)[0]
         return Verdict(
             names[0] if len(names) == 1 and not nothing_found else [],
@@ -263,14 +277,18 @@ def verdict_of(
             "closest": closest,
             "other": other,
             "equals": [end.leader, *end.same],
-            "elsewhere_equals": [] if elsewhere is None else [elsewhere.leader, *elsewhere.same],
+            "elsewhere_equals": []
+            if elsewhere is None
+            else [elsewhere.leader, *elsewhere.same],
             "inverted": _inverted(end, unit),
             "detectable": _detectable(end, ends),
             "noise": _noise(end.leader, closest, problems),
             "spent": {name: said for name in times if (said := _spent(name, timed))},
             "reached": {
                 name: float(
-                    np.mean([np.isfinite(t) for p in timed for t in p.runtimes(name, TARGET)])
+                    np.mean(
+                        [np.isfinite(t) for p in timed for t in p.runtimes(name, TARGET)]
+                    )
                 )
                 for name in times
             },
@@ -297,7 +315,9 @@ def verdict_of(
 
 def _closest(decision: Decision | None) -> Rival | None:
     """The closest rival that is not significantly worse, or the closest if all are worse."""
-    return None if decision is None else next(iter((*decision.open, *decision.rivals)), None)
+    return (
+        None if decision is None else next(iter((*decision.open, *decision.rivals)), None)
+    )
 
 
 def _needed(closest: Rival | None) -> list[int | None] | None:
@@ -349,7 +369,9 @@ def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
         control, ``ties`` with it, or ends ``worse``; and the ``control``, such as ``blind:NAME``.
     """
     pairs: list[ControlPair] = []
-    both = [(name, control) for name in ends for control in controls_of(name) if control in ends]
+    both = [
+        (name, control) for name in ends for control in controls_of(name) if control in ends
+    ]
     for name, control in both:
         ranks = [signed_ranks(one) for one in paired(ends[name], ends[control])]
         p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
@@ -406,7 +428,9 @@ def _noise(
     return known
 
 
-def _descriptions(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, Any]:
+def _descriptions(
+    names: Sequence[str], problems: Sequence[ProblemResult]
+) -> dict[str, Any]:
     ended = [
         (trace.answer_index, p.problem.first_cells)
         for p in problems
@@ -425,10 +449,17 @@ def _descriptions(names: Sequence[str], problems: Sequence[ProblemResult]) -> di
     for result in problems:
         problem = result.problem
         if not problem.subject_to:
-            table = problem.benchmark, result.loss, problem.seed_policy or "mean", result.unit
+            table = (
+                problem.benchmark,
+                result.loss,
+                problem.seed_policy or "mean",
+                result.unit,
+            )
             by_table.setdefault(table, {})[result.weight] = _lowest(names, [result])
     several = {
-        f"{table}, {loss}": best for (table, loss, *_), best in by_table.items() if len(best) > 1
+        f"{table}, {loss}": best
+        for (table, loss, *_), best in by_table.items()
+        if len(best) > 1
     }
     return {
         "answers": len(ended),
@@ -436,7 +467,9 @@ def _descriptions(names: Sequence[str], problems: Sequence[ProblemResult]) -> di
         "given_up": {name: n for name, n in lost.items() if n},
         "most_given_up": max(names, key=lost.__getitem__),
         "runs_with_optimum": sum(len(p.traces[name]) for p in known for name in names),
-        "by_kind": {kind: _lowest(names, chosen) for kind, chosen in kinds.items() if chosen},
+        "by_kind": {
+            kind: _lowest(names, chosen) for kind, chosen in kinds.items() if chosen
+        },
         "by_table": several,
         "changing": {
             table: sorted(best.items())
@@ -447,7 +480,9 @@ def _descriptions(names: Sequence[str], problems: Sequence[ProblemResult]) -> di
     }
 
 
-def _lowest(names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0) -> str:
+def _lowest(
+    names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0
+) -> str:
     means = means_of(names, problems, fraction).mean(axis=0)
     is_lowest = np.isclose(means, means.min(), rtol=0, atol=1e-12)
     return _few([name for name, is_it in zip(names, is_lowest, strict=True) if is_it])

@@ -105,7 +105,8 @@ class Verification:
         archive = self.archive
         return {
             "valid": self.valid,
-            "problems": self.problems[:_MOST_TOLD] + ([f"and {more} more"] if more > 0 else []),
+            "problems": self.problems[:_MOST_TOLD]
+            + ([f"and {more} more"] if more > 0 else []),
             "absent": self.absent,
             "notes": self.notes,
             "runs": self.runs,
@@ -199,7 +200,9 @@ def _parts(
     benchmarks = set()
     if suite is not None:
         found.problems += _other_suite(suite)
-        found.notes += [f"{name} was not run: {why}" for name, why in not_run(folder).items()]
+        found.notes += [
+            f"{name} was not run: {why}" for name, why in not_run(folder).items()
+        ]
     for place, runs in runs_of(folder).items():
         found.runs_in_all += sum(map(len, runs.values()))
         store = Store(folder / place)
@@ -223,7 +226,9 @@ def _parts(
             name = part.objective.benchmark.name
             found.notes.append(f"{name} is no table: its scores are not recomputed.")
         yield part
-    found.problems += [f"{name} belongs to no run." for name in sorted({*archive.files} - names)]
+    found.problems += [
+        f"{name} belongs to no run." for name in sorted({*archive.files} - names)
+    ]
     if {table.name for table in archive.tables} != benchmarks:
         found.problems.append(
             f"{MANIFEST} names other tables than {', '.join(sorted(benchmarks))}."
@@ -237,7 +242,9 @@ def _part(
     if lacking := [label for label in runs if label not in description["strategies"]]:
         raise UserError(f"it has no strategy {lacking[0]}.")
     if finals := ObjectiveOptions.read(description["objective"]).search_on_final:
-        raise UserError(f"it searches on {', '.join(finals)}, a final metric: nothing is held out.")
+        raise UserError(
+            f"it searches on {', '.join(finals)}, a final metric: nothing is held out."
+        )
     named = () if benchmark is None else (benchmark,)
     try:
         reopen(description["address"], with_=description["with"], named=named)
@@ -297,13 +304,17 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict
     if runs_code(described["address"]):
         expected["address"] = described["address"]  # its file may lie elsewhere than it did
     if objective.benchmark.files is not None and "read" in described:
-        expected["read"] = described["read"]  # compared with the files here as it was opened
+        expected["read"] = described[
+            "read"
+        ]  # compared with the files here as it was opened
     expected[BEGINNING] = part.beginning.stored()
     expected["reference"] = recordable(objective, budget)
     return expected
 
 
-def _wrong_fields(part: _Part, suite: Suite | None, problem: Problem | None) -> Iterator[str]:
+def _wrong_fields(
+    part: _Part, suite: Suite | None, problem: Problem | None
+) -> Iterator[str]:
     """What of a description is not as expected; folders of 0.1.0 have neither data nor
     reference.
     """
@@ -344,7 +355,9 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
     for name in ("sources", "files", "versions"):
         for label in (described.get(name) or {}).keys() - set(described["strategies"]):
             yield f"{DESCRIPTION}: {name} names {label!r:.80}, which is no strategy of it."
-    for label, file in ((label, file) for label, files in sources.items() for file in files):
+    for label, file in (
+        (label, file) for label, files in sources.items() for file in files
+    ):
         name = f"sources/{as_file_name(label)}/{as_file_name(file)}"
         held = archive.files.get(f"{part.place}{name}")
         if held is not None and held.sha256 != sources[label][file]:
@@ -354,7 +367,9 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
 def _alike(one: Any, other: Any) -> bool:
     """Whether two values of JSON are the same, numbers up to rounding."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(
+            _alike(one[name], other[name]) for name in one
+        )
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_alike, one, other))
     if isinstance(one, bool) or isinstance(other, bool):
@@ -366,7 +381,9 @@ def _alike(one: Any, other: Any) -> bool:
 
 def _checked_runs(part: _Part, found: Verification) -> Iterator[Run]:
     """The runs of a comparison that are right by their table and budget."""
-    for label, number in ((label, number) for label, of in part.runs.items() for number in of):
+    for label, number in (
+        (label, number) for label, of in part.runs.items() for number in of
+    ):
         path = part.store.path(label, number)
         try:
             run = part.store.load(label, number, part.objective.benchmark.space)
@@ -403,7 +420,9 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
         yield from _wrong_end(part, run)
     if run.confirmed is not None and objective.benchmark.has_columns:
         asked, root = run.confirmed.asked, part.options.seed
-        again = confirm(objective, run, asked.cells, asked.seeds, against=asked.against, root=root)
+        again = confirm(
+            objective, run, asked.cells, asked.seeds, against=asked.against, root=root
+        )
         if not _alike(run.confirmed.stored(), again.stored()):
             yield "its confirmed winner is not what fresh seeds give."
 
@@ -433,7 +452,9 @@ def _wrong_trials(part: _Part, run: Run) -> Iterator[str]:
 
 def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
     free = [0.0] * part.options.simulated_workers
-    late = [trial for before, trial in pairwise(run.trials) if trial.finished < before.finished]
+    late = [
+        trial for before, trial in pairwise(run.trials) if trial.finished < before.finished
+    ]
     for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
         since = heapq.heappop(free)
         began = since if part.has_one_worker else max(trial.started, since)
@@ -447,7 +468,9 @@ def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
     budget, n = part.budget, len(run.trials)
     if budget.cells is not None and n > budget.cells:
         yield f"it has {n} trials, and its budget pays for {budget.cells}."
-    if budget.seconds is not None and run.trials[-1].finished > budget.seconds * (1 + _WITHIN):
+    if budget.seconds is not None and run.trials[-1].finished > budget.seconds * (
+        1 + _WITHIN
+    ):
         yield f"it ends after {run.trials[-1].finished:g}, and its budget at {budget.seconds:g}."
     if budget.seconds is None and n != budget.cells and not _early(run, part.options):
         yield f"it has {plural(n, 'trial')} of {budget.cells}."
@@ -497,7 +520,9 @@ def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
 def _is_own(entry: StrategyEntry) -> bool:
     """Whether a strategy is the project's, and its options name no code."""
     return entry.target in STRATEGIES and all(
-        value.isidentifier() if isinstance(value, str) else isinstance(value, bool | int | float)
+        value.isidentifier()
+        if isinstance(value, str)
+        else isinstance(value, bool | int | float)
         for value in entry.options.values()
         if value is not None
     )
@@ -527,4 +552,8 @@ def _replayed(part: _Part, run: Run) -> list[str]:
                 f" seed {with_what}"
             ]
     ends = [(len(one.trials), one.failure, one.scalarised) for one in (run, made)]
-    return [] if ends[0] == ends[1] else [f"{path}: it ends otherwise than by its seed {with_what}"]
+    return (
+        []
+        if ends[0] == ends[1]
+        else [f"{path}: it ends otherwise than by its seed {with_what}"]
+    )

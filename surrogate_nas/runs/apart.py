@@ -122,7 +122,9 @@ class Follower:
         trials: What it has made so far.
     """
 
-    def __init__(self, slots: Jobs | None, watch: Watch | None, watcher: Watcher | None) -> None:
+    def __init__(
+        self, slots: Jobs | None, watch: Watch | None, watcher: Watcher | None
+    ) -> None:
         """Follow nothing yet.
 
         Args:

@@ -37,7 +37,9 @@ class AskTell:
     Example:
         >>> import surrogate_nas as sn
         >>> loop = AskTell(
-        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), "evolution", seed=0
+        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion")),
+        ...     "evolution",
+        ...     seed=0,
         ... )
         >>> for _ in range(20):
         ...     for cell in loop.ask():
@@ -79,7 +81,9 @@ class AskTell:
                 another loop, or the strategy asks for other cells than before.
         """
         if not isinstance(objective, Objective):
-            raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
+            raise UserError(
+                f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}."
+            )
         check_whole("A seed", seed)
         options = Options(first_cells=first, hidden=hidden, call_limit=call_limit)
         self.objective = objective
@@ -239,7 +243,9 @@ class AskTell:
                 f"values is a mapping of metrics to numbers, or one number, not {values!r:.80}."
             )
         if len(missing) != 1:
-            raise UserError(f"One number will not do: tell {', '.join(missing)}, each by its name.")
+            raise UserError(
+                f"One number will not do: tell {', '.join(missing)}, each by its name."
+            )
         return {missing[0]: values}  # type: ignore[dict-item]
 
     def _tell(self, asked: Asked, outcome: Outcome) -> Trial:
@@ -247,8 +253,12 @@ class AskTell:
         self.trials.append(trial)
         if asked in self.pending:
             self.pending.remove(asked)
-        result = {"failure": trial.failure} if trial.failure else {"values": dict(trial.values)}
-        self._journal.append({"told": _written(asked), "cost": trial.cost_seconds, **result})
+        result = (
+            {"failure": trial.failure} if trial.failure else {"values": dict(trial.values)}
+        )
+        self._journal.append(
+            {"told": _written(asked), "cost": trial.cost_seconds, **result}
+        )
         self._journal.commit()
         self._strategy.tell([trial])
         return trial

@@ -88,11 +88,14 @@ class Beginning:
             return cls()
         space = objective.benchmark.space
         trainings = [
-            (space.parse(one[_CELL]), one[_EPOCHS], one["values"]) for one in stored["known"]
+            (space.parse(one[_CELL]), one[_EPOCHS], one["values"])
+            for one in stored["known"]
         ]
         for cell, epochs, values in trainings:
             if list(values) != [str(question) for question in objective.questions(epochs)]:
-                raise UserError(f"{cell} is known by other values than the objective reads.")
+                raise UserError(
+                    f"{cell} is known by other values than the objective reads."
+                )
         known = [
             _trial(objective, number - len(trainings), *training)
             for number, training in enumerate(trainings)
@@ -159,12 +162,16 @@ def read_beginning(
 
     Example:
         >>> import surrogate_nas as sn
-        >>> beginning = read_beginning(sn.Objective("valid_loss", sn.load("fashion")), [11, 12])
+        >>> beginning = read_beginning(
+        ...     sn.Objective("valid_loss", sn.load("fashion")), [11, 12]
+        ... )
         >>> [cell.index for cell in beginning.first], beginning.known
         ([11, 12], ())
     """
     space = objective.benchmark.space
-    return Beginning(_first(space, first), () if known is None else _known(objective, Path(known)))
+    return Beginning(
+        _first(space, first), () if known is None else _known(objective, Path(known))
+    )
 
 
 def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
@@ -217,7 +224,9 @@ def _text(path: Path) -> str:
     try:
         return read_regular(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"Cannot read {printable(path)}: it is no text in UTF-8.") from error
+        raise UserError(
+            f"Cannot read {printable(path)}: it is no text in UTF-8."
+        ) from error
     except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"Cannot read {printable(path)}: {reason}.") from error
@@ -258,7 +267,11 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
         raise UserError(f"{printable(path)}, line {reader.line_num}: {error}.") from error
     if not read:
         raise UserError(f"{printable(path)} needs a header and a line for each training.")
-    given = [(value, question) for _, values in read.values() for question, value in values.items()]
+    given = [
+        (value, question)
+        for _, values in read.values()
+        for question, value in values.items()
+    ]
     # the unit of a metric shows at its largest value
     for value, question in sorted(given, reverse=True, key=lambda pair: pair[0]):
         try:
@@ -266,7 +279,9 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
         except UserError as error:
             raise UserError(f"{printable(path)}: {error}") from error
     return tuple(
-        _trial(objective, place - len(read), *training, {str(q): v for q, v in values.items()})
+        _trial(
+            objective, place - len(read), *training, {str(q): v for q, v in values.items()}
+        )
         for place, (training, (_, values)) in enumerate(read.items())
     )
 
@@ -304,16 +319,22 @@ def _epochs(objective: Objective, written: str) -> int | None:
     if not written:
         return objective.epochs
     if objective.epochs is None:
-        raise UserError(f"epochs is {written:.40}, and nothing of this objective has epochs.")
+        raise UserError(
+            f"epochs is {written:.40}, and nothing of this objective has epochs."
+        )
     given = int(written) if written.isascii() and written.isdigit() else written
     epochs = check_whole("epochs", given, 1)
     if epochs not in objective.fidelities:
         lengths = ", ".join(map(str, objective.fidelities))
-        raise UserError(f"the objective cannot be read after {epochs} epochs; after {lengths}.")
+        raise UserError(
+            f"the objective cannot be read after {epochs} epochs; after {lengths}."
+        )
     return epochs
 
 
-def _value(objective: Objective, question: Question, cell: Cell, entry: Mapping[str, str]) -> float:
+def _value(
+    objective: Objective, question: Question, cell: Cell, entry: Mapping[str, str]
+) -> float:
     """A metric of a training, as a line says it, or else as it is known for free."""
     written = entry.get(str(question)) or entry.get(question.metric, "")
     value = None if written else objective.untrained(question, cell)

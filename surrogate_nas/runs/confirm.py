@@ -114,7 +114,9 @@ def checked_shape(
     if objective.parts > 1:
         raise UserError("A winner is confirmed under one objective, not under several.")
     if objective.has_history:
-        raise UserError("diversity depends on a run's history, so no winner can be confirmed.")
+        raise UserError(
+            "diversity depends on a run's history, so no winner can be confirmed."
+        )
     reference = None if against is None else _cell(objective, against)
     if not _trains_any_seed(objective):
         _check_held(objective, shape.seeds, reference)
@@ -193,7 +195,9 @@ def confirm(
     jobs = [(cell, seed) for cell, own in planned.items() for seed in own]
     with ExitStack() as stack:
         train = _trainer(objective, held, jobs, options or Options(), engine, stack)
-        stack.enter_context(one_thread())  # as in a run: sums round by the number of threads
+        stack.enter_context(
+            one_thread()
+        )  # as in a run: sums round by the number of threads
         rows, cost = _rows(train, jobs, failures, progress)
     seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
 
@@ -266,11 +270,17 @@ def _fresh_seeds(
 ) -> list[int]:
     """The seeds of a cell that a search did not see, at least `n`."""
     if seeds is None:
-        return list(islice((seed for seed in count(FIRST_FRESH) if seed != objective.seed), n))
+        return list(
+            islice((seed for seed in count(FIRST_FRESH) if seed != objective.seed), n)
+        )
     held = seeds.numbers[seeds.held[cell.index]].tolist()
     seen: set[int] = set()
     if cell in evaluated:
-        drawn = seeds.numbers[draw.places(seeds, [cell])[0]] if objective.draws else objective.seed
+        drawn = (
+            seeds.numbers[draw.places(seeds, [cell])[0]]
+            if objective.draws
+            else objective.seed
+        )
         seen = {int(drawn)}
     fresh = [seed for seed in held if seed not in seen]
     if len(fresh) < n:
@@ -347,7 +357,9 @@ def _trains_any_seed(objective: Objective) -> bool:
 
 def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> None:
     name = objective.benchmark.name
-    trained = [str(question) for question in objective.questions() if question.epochs is not None]
+    trained = [
+        str(question) for question in objective.questions() if question.epochs is not None
+    ]
     asked = ", ".join(trained) or str(objective)
     seeds = objective.single_seeds()
     if seeds is None:

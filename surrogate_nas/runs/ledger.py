@@ -86,7 +86,9 @@ class Ledger:
         self._several = objective.parts > 1
         self._one_by_one = objective.benchmark.one_by_one
         self._one_curve = objective.benchmark.one_curve
-        self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
+        self._archive = (
+            _Archive(objective.benchmark.space) if objective.has_history else None
+        )
         self._trained: dict[Cell, int] = {}
         """For how many epochs each cell was trained."""
 
@@ -94,7 +96,9 @@ class Ledger:
         """Evaluate cells in order; where answers are made when asked for, no sooner than each is
         taken.
         """
-        if len(asked) > 1 and (self._one_by_one or any(type(one) is Request for one in asked)):
+        if len(asked) > 1 and (
+            self._one_by_one or any(type(one) is Request for one in asked)
+        ):
             return (outcome for one in asked for outcome in self._group([one]))
         return self._group(asked)
 
@@ -207,7 +211,9 @@ class Ledger:
         """
         cell = cell_of(asked)
         questions = self.questions(asked)
-        named = [question.metric for question in dict.fromkeys(questions)]  # one may be read too
+        named = [
+            question.metric for question in dict.fromkeys(questions)
+        ]  # one may be read too
         known = [str(q) if named.count(q.metric) > 1 else q.metric for q in questions]
         taken = {*known, *map(str, questions)}
         for name in values:
@@ -238,7 +244,11 @@ class Ledger:
             cost: What it is charged all the same.
         """
         cell, epochs = cell_of(asked), self.epochs_of(asked)
-        vector = tuple(bound + _BEHIND for bound in self.objective.bounds) if self._several else ()
+        vector = (
+            tuple(bound + _BEHIND for bound in self.objective.bounds)
+            if self._several
+            else ()
+        )
         score = self.objective.bound + _BEHIND
         nothing = math.nan
         charged = cost + self.owed
@@ -273,7 +283,9 @@ class Ledger:
             rows = ((cells[0], row, *self.objective.combine_one(row), float(cost[0])),)
         else:
             scores = self.objective.combine(values)
-            vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
+            vectors = (
+                map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
+            )
             rows = zip(
                 cells,
                 values.tolist(),
@@ -290,7 +302,9 @@ class Ledger:
             charged = spent if since is None else self._continuing(cell, since, epochs)
             charged = charged + self.owed
             self.owed = 0.0
-            yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
+            yield Outcome(
+                cell, epochs, names, row, score, loss, penalty, feasible, vector, charged
+            )
 
     def _since(self, cell: Cell, epochs: int | None) -> int | None:
         since = self._trained.get(cell) if self._trained else None
@@ -306,7 +320,9 @@ class Ledger:
         seed = self.objective.seed_of(self.draw, cell)
         return self.objective.benchmark.continued(cell, since, epochs, asked, seed=seed)
 
-    def trial(self, outcome: Outcome, started: float, finished: float | None = None) -> Trial:
+    def trial(
+        self, outcome: Outcome, started: float, finished: float | None = None
+    ) -> Trial:
         """Count and charge an evaluation that has finished, and give it its place in the run.
 
         Args:
@@ -380,7 +396,9 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
     if run.failure or not run.trials:
         return
     done = [trial for trial in run.answers if not trial.failure]
-    right = all(names <= trial.values.keys() and len(trial.scores) == scores for trial in done)
+    right = all(
+        names <= trial.values.keys() and len(trial.scores) == scores for trial in done
+    )
     if run.epochs != objective.epochs or not run.answers or not right:
         raise UserError(
             f"{path} is damaged: it is of another objective than its comparison. Delete it and run"
@@ -416,7 +434,9 @@ def contradiction(
     """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return ""
-    trials = [trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure]
+    trials = [
+        trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure
+    ]
     ledger = Ledger(objective, root=root, run=run.run)
     epochs = objective.epochs
     asked: list[Asked] = [
@@ -428,12 +448,18 @@ def contradiction(
         for trial in trials
     ]
     within = _PREDICTED if objective.benchmark.banner else _MEASURED
-    looked_up: Iterable[tuple[Trial, Outcome]] = zip(trials, ledger.look_up(asked), strict=True)
-    if charges and any(after.started < before.finished for before, after in pairwise(trials)):
+    looked_up: Iterable[tuple[Trial, Outcome]] = zip(
+        trials, ledger.look_up(asked), strict=True
+    )
+    if charges and any(
+        after.started < before.finished for before, after in pairwise(trials)
+    ):
         looked_up = _side_by_side(ledger, trials, asked)
     for trial, outcome in looked_up:
         repeated = (
-            ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
+            ledger.trial(outcome, trial.started)
+            if whole or not objective.has_history
+            else None
         )
         pairs = _pairs(trial, outcome, repeated)
         if charges:
@@ -471,7 +497,10 @@ def _pairs(
     """
     values = zip(outcome.names, outcome.values, strict=True)
     pairs = [(name, trial.values[name], value) for name, value in values]
-    pairs += [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
+    pairs += [
+        ("L", trial.loss, outcome.loss),
+        ("feasibility", trial.feasible, outcome.feasible),
+    ]
     if repeated is not None:
         pairs += [
             ("λR", trial.penalty, repeated.penalty),

@@ -12,7 +12,15 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_type_hints,
+)
 
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, fields, force_setattr
@@ -63,7 +71,9 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         check_struct(self, "A budget in ")
         if self.cells is None and self.seconds is None:
-            raise UserError("A run needs a budget: a number of cells, or simulated seconds.")
+            raise UserError(
+                "A run needs a budget: a number of cells, or simulated seconds."
+            )
 
 
 def budget_of(cells: int | None, seconds: float | None) -> Budget:
@@ -221,7 +231,11 @@ class Options(Struct, frozen=True, kw_only=True):
             >>> Options(memory_each="1.5 GB").memory_bytes
             1500000000
         """
-        return None if self.memory_each is None else check_size("memory_each", self.memory_each)
+        return (
+            None
+            if self.memory_each is None
+            else check_size("memory_each", self.memory_each)
+        )
 
     @property
     def asks_for_slots(self) -> bool:
@@ -248,7 +262,9 @@ class Options(Struct, frozen=True, kw_only=True):
             )
         each = self.gpus_each
         if each > 1 and self.per_gpu > 1:
-            raise UserError("Either a training has several GPUs or several trainings share one.")
+            raise UserError(
+                "Either a training has several GPUs or several trainings share one."
+            )
         if len(named) % each:
             raise UserError(f"{len(named)} GPUs cannot be shared out {each} to a training.")
         shares = [",".join(named[i : i + each]) for i in range(0, len(named), each)]
@@ -256,7 +272,9 @@ class Options(Struct, frozen=True, kw_only=True):
 
     def stored(self) -> dict[str, Any]:
         """What a folder records: results depend on it."""
-        return {name: value for name, value in asdict(self).items() if name not in _NOT_STORED}
+        return {
+            name: value for name, value in asdict(self).items() if name not in _NOT_STORED
+        }
 
     @classmethod
     def read(cls, description: Mapping[str, Any]) -> Options:
@@ -316,7 +334,12 @@ def _declared_options(of: type[Struct]) -> tuple[Option, ...]:
     types = get_type_hints(of)
     annotated = get_type_hints(of, include_extras=True)
     return tuple(
-        Option(field.name, types[field.name], field.default, annotated[field.name].__metadata__[-1])
+        Option(
+            field.name,
+            types[field.name],
+            field.default,
+            annotated[field.name].__metadata__[-1],
+        )
         for field in fields(of)
     )
 
@@ -364,7 +387,9 @@ def trainings_in_flight(
             " --parallel, --in-flight and --order, or simulate it by --simulated-workers."
         )
     if given.simulated_workers > 1:
-        raise UserError("Workers are simulated or real: give --simulated-workers or --parallel.")
+        raise UserError(
+            "Workers are simulated or real: give --simulated-workers or --parallel."
+        )
     order = given.order or "clock"
     if given.in_flight is not None:
         return given.in_flight, order
@@ -384,10 +409,14 @@ def takes_options(
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
-        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        own = [
+            one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD
+        ]
         parameters = [*own, *(option.parameter(option.type) for option in taken)]
         function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        function.__doc__ = (function.__doc__ or "").replace("**options: See ``Options``.", texts)
+        function.__doc__ = (function.__doc__ or "").replace(
+            "**options: See ``Options``.", texts
+        )
         return function
 
     return decorate

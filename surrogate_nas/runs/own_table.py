@@ -33,7 +33,14 @@ from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options
 from surrogate_nas.runs.trainings import Answer, Job, Trainings, Unstored
 from surrogate_nas.runtime.engines import Jobs, check_engine
-from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, first_of_class, register
+from surrogate_nas.space import (
+    Cell,
+    ChoiceSpace,
+    Enumerable,
+    Space,
+    first_of_class,
+    register,
+)
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.file import write_with_card
@@ -224,7 +231,9 @@ def _register(benchmark: Benchmark, space: Space) -> None:
 def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
     """Every metric after every length of a training; sizes follow from cells in a table too."""
     sizes = untrained(benchmark.space)
-    longest = max((each for metric in benchmark.metrics for each in metric.epochs), default=None)
+    longest = max(
+        (each for metric in benchmark.metrics for each in metric.epochs), default=None
+    )
     if epochs is not None and longest is None:
         raise UserError(f"Training plays no part in {benchmark.name}: leave out --epochs.")
     is_free = isinstance(benchmark, LiveBenchmark)
@@ -252,7 +261,9 @@ def _number_of_seeds(benchmark: Benchmark, seeds: int | None) -> int:
         own = 1
         if isinstance(benchmark, Training):
             own = max(len(benchmark.seeds(benchmark.question(benchmark.objective))), 1)
-        return check_whole("The number of seeds", own if seeds is None else seeds, 1, MOST_SEEDS)
+        return check_whole(
+            "The number of seeds", own if seeds is None else seeds, 1, MOST_SEEDS
+        )
     if seeds not in (None, 1):
         raise UserError(
             f"{benchmark.name} gives the same answer for every seed, so its table has one: leave"
@@ -374,7 +385,11 @@ def _table(plan: _Plan, name: str, entries: Mapping[Place, Entry]) -> Table:
         means = np.full(len(by_seed), np.nan)
         np.divide(np.nansum(by_seed, axis=1), counts, out=means, where=counts > 0)
         per_seed = None
-        if _has_seeds(benchmark) and question.epochs is not None and question.metric != SECONDS:
+        if (
+            _has_seeds(benchmark)
+            and question.epochs is not None
+            and question.metric != SECONDS
+        ):
             per_seed = {seed: by_seed[:, seed] for seed in range(plan.seeds)}
         metric = replace(metrics[question.metric], epochs=())
         table.add(metric, question.epochs, means, counts.astype(np.int16), per_seed)

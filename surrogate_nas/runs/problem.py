@@ -27,7 +27,13 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Expression, Objective
-from surrogate_nas.runs.options import FIRST_CELLS, MOST_RUNS, Budget, ObjectiveOptions, unusual
+from surrogate_nas.runs.options import (
+    FIRST_CELLS,
+    MOST_RUNS,
+    Budget,
+    ObjectiveOptions,
+    unusual,
+)
 from surrogate_nas.runs.stored import checked_as
 from surrogate_nas.strategies import StrategyLike, label
 
@@ -167,7 +173,9 @@ class Suite:
         """The strategies' names."""
         return [entry.label for entry in self.entries]
 
-    def entered(self, strategies: Sequence[StrategyLike] = (), runs: int | None = None) -> Suite:
+    def entered(
+        self, strategies: Sequence[StrategyLike] = (), runs: int | None = None
+    ) -> Suite:
         """The same problems with other strategies or runs.
 
         Args:
@@ -177,7 +185,9 @@ class Suite:
         """
         own = {entry.label: entry for entry in self.entries}
         most = max(entry.runs for entry in self.entries)
-        entries = [own.get(label(s)) or Entry(s, most) for s in strategies] or list(self.entries)
+        entries = [own.get(label(s)) or Entry(s, most) for s in strategies] or list(
+            self.entries
+        )
         if runs is not None:
             entries = [replace(entry, runs=runs) for entry in entries]
         return replace(self, entries=entries)
@@ -258,8 +268,12 @@ def parse_suite(name: str, source: str, content: Any) -> Suite:
     try:
         file = checked_as(_File, content)
         given = [_Entry(one) if isinstance(one, str) else one for one in file.strategies]
-        entries = [Entry(one.name, file.runs if one.runs is None else one.runs) for one in given]
-        problems = [_problem(f"problems[{i}]", own, file) for i, own in enumerate(file.problems)]
+        entries = [
+            Entry(one.name, file.runs if one.runs is None else one.runs) for one in given
+        ]
+        problems = [
+            _problem(f"problems[{i}]", own, file) for i, own in enumerate(file.problems)
+        ]
         return Suite(name, file.title or name, problems, entries, file.seed)
     except (UserError, ValueError) as error:
         reason = f"{source}: {error}".replace(": it: ", ": ").removesuffix(".")
@@ -291,7 +305,8 @@ def read_plan(path: Path) -> Suite:
     try:
         plan = json.loads(read_regular(path))
         problems = [
-            {key: value for key, value in one.items() if value is not None} for one in plan["asked"]
+            {key: value for key, value in one.items() if value is not None}
+            for one in plan["asked"]
         ]
         content = {key: plan[key] for key in ("title", "seed", "strategies")} | {
             "problems": problems

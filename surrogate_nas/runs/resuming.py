@@ -72,14 +72,18 @@ def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
     benchmark = objective.benchmark
     before = stored.get("read") or {}
     now = {} if benchmark.files is None else benchmark.files.now(before)
-    changed = [name for name in sorted(before) if now.get(name, before[name]) != before[name]]
+    changed = [
+        name for name in sorted(before) if now.get(name, before[name]) != before[name]
+    ]
     if changed:
         raise UserError(f"{benchmark.name} reads {_listed(changed)}, changed since")
     data = stored.get("data") or {}
     runs = data.get("runs", {})
     for part in _parts(objective, data):
         is_same = stored["fingerprint"] in (part.fingerprint, part.table_fingerprint)
-        if not is_same and runs:  # a fingerprint of the whole table covers final metrics, too
+        if (
+            not is_same and runs
+        ):  # a fingerprint of the whole table covers final metrics, too
             is_same = data["conventions"] == CONVENTIONS
         if is_same and not differing(runs, part.benchmark.contents):
             return part
@@ -99,7 +103,9 @@ def _parts(objective: Objective, data: Mapping[str, Any]) -> Iterator[Objective]
     try:
         recorded = runs_of(data.get("runs", {})) + runs_of(data.get("others", {}))
     except ValueError as error:
-        raise UserError(f"A folder of results names runs that are none: {error}.") from error
+        raise UserError(
+            f"A folder of results names runs that are none: {error}."
+        ) from error
     if not data or {*runs_of(benchmark.contents)} <= {*recorded}:
         yield objective
     for taken in [recorded] if data else _earlier(benchmark):
@@ -112,11 +118,17 @@ def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
     the runs of each single source of losses.
     """
     questions = [Question(*run) for run in runs_of(benchmark.contents)]
-    losses = [question for question in questions if benchmark.metric(question.metric).is_loss]
+    losses = [
+        question for question in questions if benchmark.metric(question.metric).is_loss
+    ]
     for source in sorted({benchmark.source_of(question) for question in losses}):
-        own = [question for question in questions if benchmark.source_of(question) == source]
+        own = [
+            question for question in questions if benchmark.source_of(question) == source
+        ]
         trained = {question.epochs for question in own if question in losses}
-        yield [(name, epochs) for name, epochs in own if epochs is None or epochs in trained]
+        yield [
+            (name, epochs) for name, epochs in own if epochs is None or epochs in trained
+        ]
 
 
 def _listed(names: list[str]) -> str:

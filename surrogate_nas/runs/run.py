@@ -103,7 +103,9 @@ class Run:
         """The best of what was known before, after the objective's own epochs and feasible; a
         baseline beside `incumbent`. None where there is none.
         """
-        whole = [trial for trial in self.known if trial.epochs == self.epochs and trial.feasible]
+        whole = [
+            trial for trial in self.known if trial.epochs == self.epochs and trial.feasible
+        ]
         return min(whole, key=lambda trial: trial.score, default=None)
 
     def __repr__(self) -> str:
@@ -129,7 +131,9 @@ class Run:
                     (trial.index + 1, trial.cell, trial.score, trial.loss, trial.penalty)
                 )
         heads = ("trial", "cell", "score", "L", "λR")
-        return html_table(f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome)
+        return html_table(
+            f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome
+        )
 
     def to_frame(self) -> pandas.DataFrame:
         """Every trial as a row: strategy, run, the trial's fields, and its metrics by name."""
@@ -201,7 +205,9 @@ class RunLog:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""
         if len(run.trials) < len(self.known):
             raise self.other_history()
-        line = EndLine(end=len(run.trials), **{name: getattr(run, name) for name in _END_FIELDS})
+        line = EndLine(
+            end=len(run.trials), **{name: getattr(run, name) for name in _END_FIELDS}
+        )
         with _writing(self.path):
             self._chain.append(to_builtins(line))
             self._chain.commit()
@@ -314,7 +320,9 @@ class RunWatch:
             status = path.stat()
         except OSError:
             return cls(path, epochs)
-        return _watched(path, root, epochs, (status.st_ino, status.st_size, status.st_mtime_ns))
+        return _watched(
+            path, root, epochs, (status.st_ino, status.st_size, status.st_mtime_ns)
+        )
 
     @property
     def best(self) -> list[float]:

@@ -100,7 +100,9 @@ class Experiment:
             **options: The fields of `Options`.
         """
         if isinstance(strategies, str) or not isinstance(strategies, Sequence):
-            raise UserError(f"strategies is a list of names or classes, not {strategies!r:.80}.")
+            raise UserError(
+                f"strategies is a list of names or classes, not {strategies!r:.80}."
+            )
         given = Options(**options)
         if given.devices and given.parallel == 1:
             given = structs.replace(given, parallel=len(given.devices))
@@ -124,7 +126,9 @@ class Experiment:
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
-        self._flags = {entry.label: introduce(entry, objective.parts) for entry in self.entries}
+        self._flags = {
+            entry.label: introduce(entry, objective.parts) for entry in self.entries
+        }
         if any(flags.needs_supernet for flags in self._flags.values()):
             supernet_context_of(objective)
         for label, flags in self._flags.items():
@@ -193,7 +197,9 @@ class Experiment:
         """
         if folder is not None:
             self.store = Store(folder)
-        runs = execute([self], workers=workers, engine=engine, progress=progress, within=within)
+        runs = execute(
+            [self], workers=workers, engine=engine, progress=progress, within=within
+        )
         if not any(run.trials or run.failure for run in runs.values()):
             raise UserError(NOTHING_PAID)
         return self.in_order(runs)
@@ -209,8 +215,14 @@ class Experiment:
         """
         objective, seconds = self.objective, self.budget.seconds
         space = objective.benchmark.space
-        if seconds is not None and objective.benchmark.has_columns and self.options.first_cells:
-            begins = [first_cells(space, 1, self.options.seed, run)[0] for run in self.numbers]
+        if (
+            seconds is not None
+            and objective.benchmark.has_columns
+            and self.options.first_cells
+        ):
+            begins = [
+                first_cells(space, 1, self.options.seed, run)[0] for run in self.numbers
+            ]
             if not (objective.look_up(begins)[2] <= seconds).any():
                 raise UserError(NOTHING_PAID)
         settings = {
@@ -226,7 +238,9 @@ class Experiment:
         if self.store is not None:
             stack.enter_context(self.store.locked())
             reference = recordable(self.objective, self.budget)
-            self.store.begin(self.describe() | {"reference": reference}, self.sources, self.folders)
+            self.store.begin(
+                self.describe() | {"reference": reference}, self.sources, self.folders
+            )
         self._keep_read()
         self._count_versions()
 
@@ -286,9 +300,13 @@ class Experiment:
         benchmark = self.objective.benchmark
         read = dict.fromkeys(question.metric for question in self.objective.questions())
         dear = [metric for metric in read if benchmark.is_dear(metric)]
-        finals = [m.name for m in benchmark.metrics if m.kind == "final" and m.name not in read]
+        finals = [
+            m.name for m in benchmark.metrics if m.kind == "final" and m.name not in read
+        ]
         late = [name for name in finals if benchmark.is_dear(name)]
-        most = int(min(n for n in (self.budget.cells, self.budget.seconds) if n is not None))
+        most = int(
+            min(n for n in (self.budget.cells, self.budget.seconds) if n is not None)
+        )
         is_endless = not (benchmark.longest_seconds or benchmark.longest_silence)
         sentences = []
         if dear and runs:
@@ -407,7 +425,8 @@ class Experiment:
         return [
             (Key(self.name, entry.label, number), entry)
             for entry in self.entries
-            if number in self.numbers and number < self._runs_of.get(entry.label, number + 1)
+            if number in self.numbers
+            and number < self._runs_of.get(entry.label, number + 1)
         ]
 
 
@@ -462,7 +481,9 @@ def execute(
     check_engine(engine, workers)
     by_name = {problem.name: problem for problem in problems}
     numbers = sorted({number for problem in problems for number in problem.numbers})
-    jobs = [job for number in numbers for problem in problems for job in problem.jobs(number)]
+    jobs = [
+        job for number in numbers for problem in problems for job in problem.jobs(number)
+    ]
     results: dict[Key, Any] = {}
     for problem in problems:
         problem.check()
@@ -491,11 +512,15 @@ def execute(
     return {key: results[key] for key, _ in jobs}
 
 
-def _slots(problems: Sequence[Experiment], engine: str, runs: int, stack: ExitStack) -> Jobs | None:
+def _slots(
+    problems: Sequence[Experiment], engine: str, runs: int, stack: ExitStack
+) -> Jobs | None:
     """The workers that all runs share: one for each training of a run, or for each run where these
     are more and no devices are shared out; None where nothing is trained in parallel.
     """
-    trained = [problem.options for problem in problems if problem.options.in_flight is not None]
+    trained = [
+        problem.options for problem in problems if problem.options.in_flight is not None
+    ]
     if not trained or not runs:
         return None
     count = max(options.parallel for options in trained)
@@ -533,7 +558,9 @@ def _results(
             futures[future] = job[0], apart
         for future in as_completed(futures):
             key, apart = futures[future]
-            ended = Outcome(key, future.result()) if apart else outcome(key, future.result())
+            ended = (
+                Outcome(key, future.result()) if apart else outcome(key, future.result())
+            )
             yield key, maker.lost(key, ended.failure) if ended.failure else ended.result
 
 

@@ -97,9 +97,9 @@ class Running(Struct, frozen=True):
 
         Example:
             >>> one = InFlight("cell", 12, "running", since=100.0)
-            >>> Running(2, ended=4, seconds=40.0, in_flight=1, trainings=(one,)).seconds_left(
-            ...     5, 104.0
-            ... )
+            >>> Running(
+            ...     2, ended=4, seconds=40.0, in_flight=1, trainings=(one,)
+            ... ).seconds_left(5, 104.0)
             23.0
         """
         if not self.ended:

@@ -188,7 +188,9 @@ def noise_of(objective: Objective) -> Noise | None:
     means = objective.look_up([listed(objective.benchmark.space)[int(i)] for i in best])[0]
     rows = seeds.rows(best, means)
     by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
-    spread = np.nanstd((by_seed.loss + by_seed.penalty).reshape(rows.shape[:2]), axis=1, ddof=1)
+    spread = np.nanstd(
+        (by_seed.loss + by_seed.penalty).reshape(rows.shape[:2]), axis=1, ddof=1
+    )
     count = seeds.held[best].sum(axis=1)
     return Noise(float(spread.mean()), float((spread / np.sqrt(count)).mean()), len(best))
 
@@ -255,7 +257,9 @@ def reference_of(
     optimum = float(scores.score[scores.feasible].min())
     start = float(scores.score[scores.feasible].mean())
     random = expected(objective, budget, start)
-    scale = next(span for span in (float(random[-1]) - optimum, start - optimum, 1.0) if span > 0)
+    scale = next(
+        span for span in (float(random[-1]) - optimum, start - optimum, 1.0) if span > 0
+    )
     return Reference(
         optimum,
         start,

@@ -113,7 +113,12 @@ def make_run(objective: Objective, budget: Budget, options: Options, **more: Any
 
 
 def ended_run(
-    objective: Objective, budget: Budget, beginning: Beginning, name: str, run: int, **more: Any
+    objective: Objective,
+    budget: Budget,
+    beginning: Beginning,
+    name: str,
+    run: int,
+    **more: Any,
 ) -> Run:
     """A run with what all runs of a strategy have in common, and more of its own."""
     return Run(
@@ -168,7 +173,9 @@ class _Search:
         self.scalarised = self.ended_early = False
         self.diagnosis: Mapping[str, Mapping[str, float]] = {}
         self.log: RunLog | None = None
-        self.unstored = Unstored(self._store, lambda trial: (trial.cell.text, trial.failure))
+        self.unstored = Unstored(
+            self._store, lambda trial: (trial.cell.text, trial.failure)
+        )
 
     @property
     def left(self) -> int:
@@ -232,7 +239,9 @@ class _Search:
         if files is not None:
             files.listen()
         seed = strategy_seed(options.seed, self.run)
-        drawn = first_cells(space, min(options.first_cells, self.left), options.seed, self.run)
+        drawn = first_cells(
+            space, min(options.first_cells, self.left), options.seed, self.run
+        )
         queue: Sequence[Asked] = self.beginning.asked(drawn, self.left)
         with ExitStack() as stack:
             make = partial(
@@ -273,7 +282,11 @@ class _Search:
         if tokens is not None and self.store is not None:
             kept = self.store.answered(self.entry.label, self.run)
             tokens -= sum(one.get(USAGE, {}).get("tokens", 0.0) for one in kept)
-        return {"cells": self.budget.cells, "seconds": self.budget.seconds, "tokens": tokens}
+        return {
+            "cells": self.budget.cells,
+            "seconds": self.budget.seconds,
+            "tokens": tokens,
+        }
 
     def _workers(self, strategy: Wrapped | Sandboxed, stack: ExitStack) -> Workers:
         options = self.options
@@ -325,7 +338,9 @@ class _Search:
                     workers.is_over = True
             workers.is_over |= workers.is_interrupted
 
-    def _asked(self, strategy: Wrapped | Sandboxed, n: int, workers: Workers) -> Sequence[Asked]:
+    def _asked(
+        self, strategy: Wrapped | Sandboxed, n: int, workers: Workers
+    ) -> Sequence[Asked]:
         """What the strategy asks for, after its own work. The run is over where it asks for
         nothing, or where its answer took more tokens than the budget has, as it would not have been
         given.
@@ -354,5 +369,7 @@ class _Search:
         if not is_asked or not run.incumbent.feasible:
             return run
         assert self.slots is not None
-        found = judged(self.objective, self.ledger.draw, run.incumbent, self.options, self.slots)
+        found = judged(
+            self.objective, self.ledger.draw, run.incumbent, self.options, self.slots
+        )
         return replace(run, judged=found)

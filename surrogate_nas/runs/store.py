@@ -94,7 +94,9 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"Cannot write {self.folder}: {error.strerror or error}.") from error
+            raise UserError(
+                f"Cannot write {self.folder}: {error.strerror or error}."
+            ) from error
         with locked(self.folder):
             yield
 
@@ -143,9 +145,15 @@ class Store:
             still_read = self._files_still_read(stored, digests, folders or {})
             if still_read:
                 merged["files"] = still_read
-            merged |= {name: stored[name] for name in ("versions", "read") if name in stored}
+            merged |= {
+                name: stored[name] for name in ("versions", "read") if name in stored
+            }
             digests = before | digests
-            added = [name for name in experiment["strategies"] if name not in stored["strategies"]]
+            added = [
+                name
+                for name in experiment["strategies"]
+                if name not in stored["strategies"]
+            ]
             merged.pop(NUMBERS, None)
             merged |= {
                 "strategies": [*stored["strategies"], *added],
@@ -154,11 +162,19 @@ class Store:
                 "extensions": stored["extensions"],
                 "data": stored.get("data") or experiment.get("data"),
             }
-            last = [{"provenance": stored["provenance"]}, *stored["extensions"]][-1]["provenance"]
+            last = [{"provenance": stored["provenance"]}, *stored["extensions"]][-1][
+                "provenance"
+            ]
             changed = {"sources": digests} if digests != before else {}
             grown = {key: merged.get(key) for key in _GROWING}
-            if grown != {key: stored.get(key) for key in _GROWING} or now != last or changed:
-                grown = {key: value for key, value in grown.items() if value is not None} | changed
+            if (
+                grown != {key: stored.get(key) for key in _GROWING}
+                or now != last
+                or changed
+            ):
+                grown = {
+                    key: value for key, value in grown.items() if value is not None
+                } | changed
                 merged["extensions"] = [*stored["extensions"], {**grown, "provenance": now}]
         _check_names(merged["strategies"])
         if digests:
@@ -198,7 +214,9 @@ class Store:
         was: Mapping[str, str],
         now: Mapping[str, str],
     ) -> None:
-        names = ", ".join(sorted(name for name in {*was, *now} if was.get(name) != now.get(name)))
+        names = ", ".join(
+            sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+        )
         sys.stderr.write(
             f"{label} has changed since {self.folder} was written ({names}): its runs are made"
             " anew.\n"
@@ -221,7 +239,9 @@ class Store:
             )
         else:
             path.unlink(missing_ok=True)
-        return sorted(name for name, digest in self.files_of(label).items() if digest == SEVERAL)
+        return sorted(
+            name for name, digest in self.files_of(label).items() if digest == SEVERAL
+        )
 
     def files_of(self, label: str) -> dict[str, str]:
         """What the runs of a user's strategy read in its folder and none of them wrote: digests by
@@ -255,7 +275,9 @@ class Store:
         try:
             content = json.loads(read_regular(path))
         except OSError as error:
-            raise UserError(f"{self.folder} holds no comparison: {error.strerror}.") from error
+            raise UserError(
+                f"{self.folder} holds no comparison: {error.strerror}."
+            ) from error
         except (ValueError, RecursionError) as error:
             raise _damaged(path, "it is no JSON") from error
         if not isinstance(content, dict):
@@ -293,7 +315,8 @@ class Store:
         """
         stored = self.read()
         return " ".join(
-            str(stored.get(name)) for name in ("version", "fingerprint", "seed", "first_cells")
+            str(stored.get(name))
+            for name in ("version", "fingerprint", "seed", "first_cells")
         )
 
     def root_of(self, strategy: str, run: int) -> str:
@@ -305,7 +328,9 @@ class Store:
         parts = parse_several(self.read()["objective"]["expression"])
         terms = [term.epochs for part in parts for term in part.terms]
         limits = [limit.epochs for part in parts for limit in part.constraints]
-        return max((epochs for epochs in (*terms, *limits) if epochs is not None), default=None)
+        return max(
+            (epochs for epochs in (*terms, *limits) if epochs is not None), default=None
+        )
 
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
@@ -321,7 +346,9 @@ class Store:
 
     def watch(self, strategy: str, run: int) -> RunWatch:
         """Follow a run while it is made, without its lock."""
-        return RunWatch.of(self.path(strategy, run), self.root_of(strategy, run), self._epochs)
+        return RunWatch.of(
+            self.path(strategy, run), self.root_of(strategy, run), self._epochs
+        )
 
     def answers(self, strategy: str, run: int) -> Journal:
         """Open what a strategy has answered in a run, to add to it."""
@@ -460,10 +487,14 @@ def provenance() -> dict[str, Any]:
 
 
 def _damaged(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} is damaged: {reason}. Run the comparison again in another folder.")
+    return UserError(
+        f"{path} is damaged: {reason}. Run the comparison again in another folder."
+    )
 
 
-ELSEWHERE = "results of two are never mixed. Name another folder with --out (in Python folder=)."
+ELSEWHERE = (
+    "results of two are never mixed. Name another folder with --out (in Python folder=)."
+)
 """What to do where a folder holds another comparison."""
 
 

@@ -29,7 +29,9 @@ Texts = dict[str, str]
 Label = Annotated[str, Meta(min_length=1, max_length=_LONGEST, pattern=r"^[^\\\0]*$")]
 
 
-def checked_as(kind: type[T], content: Any, parse: Callable[[type, Any], Any] | None = None) -> T:
+def checked_as(
+    kind: type[T], content: Any, parse: Callable[[type, Any], Any] | None = None
+) -> T:
     """Content of JSON as a value of a type.
 
     Args:
@@ -44,7 +46,9 @@ def checked_as(kind: type[T], content: Any, parse: Callable[[type, Any], Any] | 
         return convert(content, kind, dec_hook=parse)
     except ValidationError as error:
         reason, _, place = str(error).partition(" - at ")
-        raise ValueError(f"{place or 'it'}: {reason}".replace("`", "").replace("$.", "")) from error
+        raise ValueError(
+            f"{place or 'it'}: {reason}".replace("`", "").replace("$.", "")
+        ) from error
 
 
 class TrialLine(Struct, forbid_unknown_fields=True):
@@ -158,7 +162,9 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     @cached_property
     def decision(self) -> FewDecision | None:
         """What the trainings decide; None where no cell is confirmed."""
-        held = {one.cell.text: np.array(one.scores) for one in self._every if not one.failure}
+        held = {
+            one.cell.text: np.array(one.scores) for one in self._every if not one.failure
+        }
         own = None
         if self.reference is not None and not self.reference.failure:
             own = self.reference.cell.text
@@ -226,7 +232,9 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         that is decided, or where the trainings give no estimate.
         """
         needed = None if self.decision is None else self.decision.needed
-        return None if needed is None or needed.about is None else self._further(needed.about)
+        return (
+            None if needed is None or needed.about is None else self._further(needed.about)
+        )
 
     def _further(self, runs: int) -> int:
         """Trainings that two cells lack to so many each."""
@@ -269,9 +277,8 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             return f"{found}; {words[0]} than {other} by {by}."
         more = ""
         if decision.needed is not None and decision.needed.about is None:
-            more = (
-                f": at least {self._further(decision.needed.low):,} more trainings would be needed"
-            )
+            least = self._further(decision.needed.low)
+            more = f": at least {least:,} more trainings would be needed"
         elif decision.needed is not None:
             more = f": about {self.runs_needed:,} more trainings would tell"
         return f"{found}; not told apart from {other}, which is {words[1]} by {by}{more}."
@@ -289,7 +296,11 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
                 "scores": " ".join(map(str, confirmed.scores)),
                 "failure": confirmed.failure,
             }
-            for role, confirmed in [("winner", self.winner), *others, ("yours", self.reference)]
+            for role, confirmed in [
+                ("winner", self.winner),
+                *others,
+                ("yours", self.reference),
+            ]
             if confirmed is not None
         ]
 

@@ -97,7 +97,8 @@ def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
         failures: Of each training its cell's text and why it failed, empty where it did not.
     """
     reasons = {
-        failure.partition("; its output is in ")[0].replace(cell, "") for cell, failure in failures
+        failure.partition("; its output is in ")[0].replace(cell, "")
+        for cell, failure in failures
     }
     return len(reasons) == 1 and all(failure for _, failure in failures)
 
@@ -316,8 +317,12 @@ class Trainings:
     def _look(self, patience: float) -> None:
         if self.is_interrupted and not self._is_told:
             self._is_told = True
-            running = plural(sum(one.running() for one in self._running.values()), "training")
-            sys.stderr.write(f"\nInterrupted: waits for {running}; Ctrl-C again ends at once.\n")
+            running = plural(
+                sum(one.running() for one in self._running.values()), "training"
+            )
+            sys.stderr.write(
+                f"\nInterrupted: waits for {running}; Ctrl-C again ends at once.\n"
+            )
         self._status.look(self._state)
         try:
             number, future = self._finished.get(timeout=patience)
@@ -353,7 +358,9 @@ class Trainings:
         training.lost += error.cause == "lost"
         if error.cause == "lost" and training.lost == _MOST_LOST:
             reason = f"lost {_MOST_LOST} times: {reason}"
-        elif error.cause == "lost" or (error.cause == "resources" and not training.is_alone):
+        elif error.cause == "lost" or (
+            error.cause == "resources" and not training.is_alone
+        ):
             training.is_alone |= error.cause == "resources"
             training.again = reason
             training.enter("waiting")

@@ -135,7 +135,9 @@ class SimulatedWorkers(Workers):
             if start + outcome.cost > self._limit:
                 self.is_over = True
                 return
-            heapq.heappush(self._running, (start + outcome.cost, self._begun, start, outcome))
+            heapq.heappush(
+                self._running, (start + outcome.cost, self._begun, start, outcome)
+            )
             self._begun += 1
 
     def next(self) -> Iterator[list[Trial]]:
@@ -291,7 +293,9 @@ class TrainingWorkers(Workers):
     def _ending(self) -> list[_Begun]:
         """What ends next, which is in flight no more; empty where the run is ended."""
         if self._by_clock:
-            if self.is_interrupted:  # without it, a shorter one might have been begun by now
+            if (
+                self.is_interrupted
+            ):  # without it, a shorter one might have been begun by now
                 self._trainings.leave()
             together = [heapq.heappop(self._running)]
             if self._ledger.objective.benchmark.knows_costs:
@@ -300,9 +304,13 @@ class TrainingWorkers(Workers):
             return together
         entry = self._entry()
         if entry is not None:
-            fitting = [training for training in self._running if self._is_of(training, entry)]
+            fitting = [
+                training for training in self._running if self._is_of(training, entry)
+            ]
         else:
-            number = self._trainings.first(self._limit - self._now() if self._stops else math.inf)
+            number = self._trainings.first(
+                self._limit - self._now() if self._stops else math.inf
+            )
             if number is None:
                 self.stop()
                 return []
@@ -345,7 +353,9 @@ class TrainingWorkers(Workers):
         if isinstance(answer, EvaluationError):
             outcome = self._ledger.failed(asked, str(answer), answer.cost)
         else:
-            outcome = self._ledger.answered(asked, answer.values, answer.cost, training.since)
+            outcome = self._ledger.answered(
+                asked, answer.values, answer.cost, training.since
+            )
             charged += answer.cost_before
         return outcome._replace(cost=outcome.cost + charged)
 
@@ -359,7 +369,9 @@ class TrainingWorkers(Workers):
         return self._log.other_history()
 
     def _now(self) -> float:
-        if self._by_clock or self._entry() is not None:  # a stored run is replayed in no time
+        if (
+            self._by_clock or self._entry() is not None
+        ):  # a stored run is replayed in no time
             return self.clock
         if math.isnan(self._since):
             self._since = time.monotonic() - self.clock

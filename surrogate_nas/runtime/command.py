@@ -69,7 +69,9 @@ class Lines:
         none comes within some seconds.
         """
         until = time.monotonic() + patience
-        while b"\n" not in self._begun and len(self._begun) <= _LONGEST_LINE and self.is_open:
+        while (
+            b"\n" not in self._begun and len(self._begun) <= _LONGEST_LINE and self.is_open
+        ):
             if not wait([self._outlet], max(until - time.monotonic(), 0.0)):
                 return b""
             piece = os.read(self._outlet, _PIECE)

@@ -62,14 +62,19 @@ def place_in_dump(dump: str, file: str) -> tuple[str, str]:
     strategy.
     """
     frames = _FRAME.findall(dump)
-    ours = [name for path, _, name in frames if Path(path).parent in _LEADING and name in _DOING]
+    ours = [
+        name for path, _, name in frames if Path(path).parent in _LEADING and name in _DOING
+    ]
     when = f" when it {_DOING[ours[-1]]}" if ours else ""
     return _place([(path, int(line)) for path, line, _ in frames[::-1]], file), when
 
 
 def _place(frames: list[tuple[str, int]], file: str) -> str:
     """The innermost frame in the strategy's file, or else outside this package: ``file:line``."""
-    for wanted in (lambda name: name == file, lambda name: not Path(name).is_relative_to(_PACKAGE)):
+    for wanted in (
+        lambda name: name == file,
+        lambda name: not Path(name).is_relative_to(_PACKAGE),
+    ):
         for name, line in reversed(frames):
             if wanted(name):
                 return f"{name}:{line}"
@@ -78,7 +83,9 @@ def _place(frames: list[tuple[str, int]], file: str) -> str:
 
 def _printed(error: BaseException, trace: TracebackType | None) -> str:
     try:
-        return "".join(traceback.format_exception(type(error), error, trace))[-_LONGEST_TRACE:]
+        return "".join(traceback.format_exception(type(error), error, trace))[
+            -_LONGEST_TRACE:
+        ]
     except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
         return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"
 
@@ -89,5 +96,6 @@ def file_of(kind: type) -> str:
         return inspect.getfile(kind)
     except (TypeError, OSError):  # made by value: its code knows
         return next(
-            (f.__code__.co_filename for f in vars(kind).values() if inspect.isfunction(f)), ""
+            (f.__code__.co_filename for f in vars(kind).values() if inspect.isfunction(f)),
+            "",
         )

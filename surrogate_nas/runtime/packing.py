@@ -46,7 +46,9 @@ def pack(*objects: object) -> Packed:
                 pass
         return Packed(files, _by_value(objects, modules))
     except Exception as error:
-        named = ", ".join(getattr(item, "__name__", type(item).__name__) for item in objects)
+        named = ", ".join(
+            getattr(item, "__name__", type(item).__name__) for item in objects
+        )
         raise StrategyError(
             f"{named} cannot be sent to a process of its own"
             f" ({one_line(f'{type(error).__name__}: {error}')}): define it at the top of a file and"

@@ -62,7 +62,15 @@ _LARGEST = 2**27
 # how often is looked for what killed processes have left behind in turn
 _ROUNDS = 100
 # how a process ends by what it did, not by what was done to it
-_BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "sent what")
+_BROKEN = (
+    "ended with exit code",
+    "SIGSEGV",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGILL",
+    "sent what",
+)
 _MEMORY = "memory ran out"
 # how one ends that has waited for long, or whose last job may have damaged it
 _LEFT = "its worker ended with exit code 0"
@@ -173,7 +181,9 @@ class Task:
             function: Of one job.
             **limits: Of every job: `seconds`, `silence`, `threads` and `memory`.
         """
-        variables = {name: os.environ[name] for name in os.environ if name.startswith(_VARIABLES)}
+        variables = {
+            name: os.environ[name] for name in os.environ if name.startswith(_VARIABLES)
+        }
         variables[HOME_VARIABLE] = os.path.abspath(home())
         path = tuple(map(os.path.abspath, sys.path))
         content = cloudpickle.dumps(function)
@@ -199,7 +209,9 @@ class Task:
 
 
 def _versions() -> tuple[str, str]:
-    return ".".join(map(str, ("Python", *sys.version_info[:2]))), f"surrogate_nas {__version__}"
+    return ".".join(
+        map(str, ("Python", *sys.version_info[:2]))
+    ), f"surrogate_nas {__version__}"
 
 
 class Worker:
@@ -377,7 +389,9 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
 
 @cache
 def _shared_file() -> Any:
-    return open(os.path.join(util.get_temp_dir(), f"shared-{os.getpid()}"), "ab", buffering=0)
+    return open(
+        os.path.join(util.get_temp_dir(), f"shared-{os.getpid()}"), "ab", buffering=0
+    )
 
 
 @cache
@@ -438,7 +452,9 @@ def _idle(task: Task, device: str) -> Worker | None:
         idle = [worker for worker in _workers if worker.is_idle and worker.owner == owner]
         here = [worker for worker in idle if worker.device == device]
         fitting = [
-            worker for worker in here if worker.key == task.key and worker._process.is_alive()
+            worker
+            for worker in here
+            if worker.key == task.key and worker._process.is_alive()
         ]
         for worker in {*here} - {*fitting}:
             worker.end()

@@ -65,7 +65,10 @@ class Space(ABC):
         >>> from surrogate_nas.space import space_named
         >>> darts, rng = space_named("darts"), np.random.default_rng(0)
         >>> cell = darts.sample(rng)
-        >>> darts.mutate(cell, rng) in darts.neighbours(cell), darts.parse(str(cell)) == cell
+        >>> (
+        ...     darts.mutate(cell, rng) in darts.neighbours(cell),
+        ...     darts.parse(str(cell)) == cell,
+        ... )
         (True, True)
         >>> (
         ...     f"{darts.size:.1e}",
@@ -224,7 +227,10 @@ class Space(ABC):
         """
         if "one_hot" not in self.encodings:
             raise unknown(f"encoding of {self.name}", "one_hot", self.encodings)
-        return [np.ones((len(choices), 1), dtype=np.float32), self.encodings["one_hot"](choices)]
+        return [
+            np.ones((len(choices), 1), dtype=np.float32),
+            self.encodings["one_hot"](choices),
+        ]
 
     @property
     def terms(self) -> Terms | None:
@@ -304,7 +310,9 @@ class Space(ABC):
         return None
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self.definition == other.definition)
+        return self is other or (
+            type(self) is type(other) and self.definition == other.definition
+        )
 
     def __hash__(self) -> int:
         return hash(self.definition)
@@ -331,7 +339,9 @@ def params_of(
     function: Callable[[Choices, Network], Column], description: str = "trainable"
 ) -> Analysed:
     """The metric ``params``."""
-    return Metric("params", "parameters", "search", "cost", description=description), function
+    return Metric(
+        "params", "parameters", "search", "cost", description=description
+    ), function
 
 
 def macs_of(
@@ -360,7 +370,8 @@ def counted(
 
     def column(place: int) -> Callable[[Choices, Network], Column]:
         return lambda choices, network: np.array(
-            [sizes(tuple(one), network)[place] for one in choices.tolist()], dtype=np.float64
+            [sizes(tuple(one), network)[place] for one in choices.tolist()],
+            dtype=np.float64,
         )
 
     return params_of(column(0)), macs_of(column(1))
@@ -518,7 +529,9 @@ def listed(space: Space) -> Enumerable:
         surrogate_nas.core.errors.UserError: The cells of the space darts cannot be listed, which this needs.
     """  # noqa: E501
     if not isinstance(space, Enumerable):
-        raise UserError(f"The cells of the space {space.name} cannot be listed, which this needs.")
+        raise UserError(
+            f"The cells of the space {space.name} cannot be listed, which this needs."
+        )
     return space
 
 
@@ -542,7 +555,9 @@ def first_of_class(space: Enumerable) -> NDArray[np.intp]:
 def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
     """Number identities by their first appearance, shape ``(n,)``."""
     seen: dict[object, int] = {}
-    numbers: Iterable[int] = (seen.setdefault(identity, len(seen)) for identity in identities)
+    numbers: Iterable[int] = (
+        seen.setdefault(identity, len(seen)) for identity in identities
+    )
     return np.fromiter(numbers, dtype=np.int32, count=n)
 
 

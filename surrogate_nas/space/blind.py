@@ -57,14 +57,18 @@ class BlindSpace(ChoiceSpace):
         names: dict[tuple[str, ...], tuple[str, ...]] = {}
         for place in rng.permutation(len(groups)).tolist():
             options = groups[place]
-            letter = _LETTERS[len(codes) % len(_LETTERS)] * (1 + len(codes) // len(_LETTERS))
+            letter = _LETTERS[len(codes) % len(_LETTERS)] * (
+                1 + len(codes) // len(_LETTERS)
+            )
             if is_scale(options):
                 codes[options] = list(range(len(options)))[:: int(rng.choice([1, -1]))]
                 names[options] = tuple(str(step + 1) for step in range(len(options)))
             else:
                 codes[options] = rng.permutation(len(options)).tolist()
                 names[options] = tuple(f"{letter}{one + 1}" for one in range(len(options)))
-        self._codes = [np.array(codes[base.options[place]], dtype=np.int8) for place in self._order]
+        self._codes = [
+            np.array(codes[base.options[place]], dtype=np.int8) for place in self._order
+        ]
         self.positions = tuple(f"p{place + 1}" for place in range(len(self._order)))
         self.options = tuple(names[base.options[place]] for place in self._order)
         self._check()
@@ -90,7 +94,9 @@ class BlindSpace(ChoiceSpace):
 
     def reveal(self, cell: Cell) -> Cell:
         """The cell behind one of this space."""
-        return self.base.at(self._behind(np.array([cell.choices], dtype=np.int8))[0].tolist())
+        return self.base.at(
+            self._behind(np.array([cell.choices], dtype=np.int8))[0].tolist()
+        )
 
     def _behind(self, choices: Choices) -> Choices:
         pairs = zip(self._codes, choices.T, strict=True)
@@ -99,7 +105,9 @@ class BlindSpace(ChoiceSpace):
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a cell."""
-        return self.base.allows(tuple(self._behind(np.array([choices], dtype=np.int8))[0].tolist()))
+        return self.base.allows(
+            tuple(self._behind(np.array([choices], dtype=np.int8))[0].tolist())
+        )
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell as the space behind it does."""

@@ -35,7 +35,9 @@ def _parameters(choices: Choices, network: Network) -> Column:
 
 def _multiply_accumulates(choices: Choices, network: Network) -> Column:
     first, second = _widths(choices)
-    return np.asarray(network.input_channels * first + first * second + second * network.classes)
+    return np.asarray(
+        network.input_channels * first + first * second + second * network.classes
+    )
 
 
 class FCNet(EnumerableChoiceSpace):

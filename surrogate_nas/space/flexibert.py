@@ -92,9 +92,20 @@ class FlexiBERT(Layered):
             )
 
         transform = h * (h + 1) + 0 * heads
-        kinds = (attention, attention + h * h, transform, transform, convolution(5), convolution(9))
-        layers = np.choose(operation, [np.broadcast_to(kind, operation.shape) for kind in kinds])
+        kinds = (
+            attention,
+            attention + h * h,
+            transform,
+            transform,
+            convolution(5),
+            convolution(9),
+        )
+        layers = np.choose(
+            operation, [np.broadcast_to(kind, operation.shape) for kind in kinds]
+        )
         extra = np.maximum(self.chosen(choices, "num_feed_forward") - 1, 0)
-        layers = layers + (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
+        layers = (
+            layers + (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
+        )
         there = self.live(choices)[:, self.places["operation"]]
         return np.asarray(embedded + projected + (layers * there).sum(axis=1))

@@ -34,7 +34,9 @@ INCOMING = (((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
 
 def path_live(choices: Choices) -> NDArray[np.bool_]:
     """Whether each of the four paths carries the input to the output, shape ``(n, 4)``."""
-    return np.stack([(choices[:, list(path)] != NONE).all(axis=1) for path in PATHS], axis=1)
+    return np.stack(
+        [(choices[:, list(path)] != NONE).all(axis=1) for path in PATHS], axis=1
+    )
 
 
 def edge_live(choices: Choices) -> NDArray[np.bool_]:
@@ -64,7 +66,9 @@ def path_counts(choices: Choices, first: int, kinds: int) -> NDArray[np.float32]
 
 @lru_cache(maxsize=2)
 def _sequences(base: int) -> list[int]:
-    return [code for code in range(base**3) if "0" not in np.base_repr(code, base).lstrip("0")]
+    return [
+        code for code in range(base**3) if "0" not in np.base_repr(code, base).lstrip("0")
+    ]
 
 
 def arrangements(shapes: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
@@ -74,7 +78,9 @@ def arrangements(shapes: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
         shapes: By operation what it looks like without names.
     """
     ordered = sorted(sorted(shapes), key=shapes.__getitem__)
-    groups = [list(group) for _, group in itertools.groupby(ordered, key=shapes.__getitem__)]
+    groups = [
+        list(group) for _, group in itertools.groupby(ordered, key=shapes.__getitem__)
+    ]
     for arrangement in itertools.product(*map(itertools.permutations, groups)):
         yield tuple(itertools.chain.from_iterable(arrangement))
 
@@ -95,7 +101,10 @@ _BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
 """How far the edges that jump over nodes bend, in units of their length; negative upwards."""
 _GAPS = (13.0, 14.0)
 _DISCS: tuple[Mark, ...] = (
-    *(Box(_FRAME.at(at), (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3) for at in _NODES),
+    *(
+        Box(_FRAME.at(at), (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3)
+        for at in _NODES
+    ),
     *(Text(_FRAME.at(at), name) for at, name in zip(_NODES, _NAMES, strict=True)),
 )
 

@@ -18,7 +18,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
+from surrogate_nas.space.base import (
+    Analytic,
+    Column,
+    by_name,
+    macs_of,
+    params_of,
+    structural,
+)
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.layered import Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
@@ -72,7 +79,9 @@ class GPT(Layered):
         return by_name(
             params_of(self.parameters),
             macs_of(self.multiply_accumulates, macs),
-            structural("n_layer", "layers", lambda choices: self.chosen(choices, "n_layer")),
+            structural(
+                "n_layer", "layers", lambda choices: self.chosen(choices, "n_layer")
+            ),
         )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
@@ -89,7 +98,9 @@ class GPT(Layered):
         biases = 3 * HEAD * heads + 2 * width * (ratios + layers)
         normalised = 2 * width * (2 * layers + 1)
         tables = 2 * network.classes * width
-        return np.asarray(tables + normalised + self._weights(choices) + biases * choices[:, -1])
+        return np.asarray(
+            tables + normalised + self._weights(choices) + biases * choices[:, -1]
+        )
 
     def multiply_accumulates(self, choices: Choices, network: Network) -> Column:
         """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.

@@ -70,7 +70,10 @@ class Layered(ChoiceSpace):
         >>> space = Layered("net", decisions, depth="depth")
         >>> (
         ...     space.size,
-        ...     [str(cell) for cell in space.neighbours(space.parse("net(depth=1, width=32)"))][1:],
+        ...     [
+        ...         str(cell)
+        ...         for cell in space.neighbours(space.parse("net(depth=1, width=32)"))
+        ...     ][1:],
         ... )
         (6.0, ['net(depth=2, width=32-16)', 'net(depth=2, width=32-32)'])
 
@@ -128,7 +131,11 @@ class Layered(ChoiceSpace):
 
     def n_layers(self, choices: tuple[int, ...]) -> int:
         """How many layers a combination has."""
-        return self._depths[choices[self.places[self.depth].start]] if self.depth else self.layers
+        return (
+            self._depths[choices[self.places[self.depth].start]]
+            if self.depth
+            else self.layers
+        )
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
         """Whether each position is of a layer that the cell has, or of none; ``(n, positions)``."""
@@ -172,7 +179,9 @@ class Layered(ChoiceSpace):
         texts = []
         for one, place in zip(self.decisions, self.places.values(), strict=True):
             taken = choices[place.start : place.start + n if one.of_layers else place.stop]
-            written = [options[choice] for options, choice in zip(one.options, taken, strict=False)]
+            written = [
+                options[choice] for options, choice in zip(one.options, taken, strict=False)
+            ]
             texts.append(f"{one.name}={_BETWEEN.join(written)}")
         return f"{self.cell_name}({', '.join(texts)})"
 
@@ -211,7 +220,9 @@ class Layered(ChoiceSpace):
         ordered = sorted(self._depths)
         rank = ordered.index(n)
         others = (other for other in ordered[max(rank - 1, 0) : rank + 2] if other != n)
-        return steps + [step for other in others for step in self._to_depth(choices, n, other)]
+        return steps + [
+            step for other in others for step in self._to_depth(choices, n, other)
+        ]
 
     def _to_depth(
         self,
@@ -227,14 +238,17 @@ class Layered(ChoiceSpace):
         resized[self.places[self.depth].start] = self._depths.index(other)
         if other < n:
             if copies and any(
-                len(set(choices[p.start + low - 1 : p.start + high])) > 1 for p in self._lists
+                len(set(choices[p.start + low - 1 : p.start + high])) > 1
+                for p in self._lists
             ):
                 return []
             for place in self._lists:
                 resized[place.start + low : place.start + high] = [0] * (high - low)
             return [tuple(resized)]
         ends = [place.start + low for place in self._lists]
-        kinds = [[choices[at - 1]] if copies else range(len(self.options[at])) for at in ends]
+        kinds = [
+            [choices[at - 1]] if copies else range(len(self.options[at])) for at in ends
+        ]
         steps = []
         for layer in itertools.product(*kinds):
             for at, option in zip(ends, layer, strict=True):
@@ -266,7 +280,9 @@ class Layered(ChoiceSpace):
         return own | dict(self.further_encodings)
 
     def _size(self, choices: Choices) -> NDArray[np.float32]:
-        return np.log(self.analytic["params"][1](choices, self.network))[:, None].astype(np.float32)
+        return np.log(self.analytic["params"][1](choices, self.network))[:, None].astype(
+            np.float32
+        )
 
     def _counts(self, choices: Choices) -> NDArray[np.float32]:
         if not self.depth:
@@ -304,7 +320,9 @@ class Layered(ChoiceSpace):
         pitch = _ROOM / max(n, 4)
         for row, one in enumerate(one for one in self.decisions if one.of_layers):
             floor = _TOP + (row + 1) * high - 5.0
-            marks.append(Text((_LEFT - 6.0, floor - high / 3), one.name, 7.0, MIDDLE, "right"))
+            marks.append(
+                Text((_LEFT - 6.0, floor - high / 3), one.name, 7.0, MIDDLE, "right")
+            )
             for layer in range(n):
                 option = cell.choices[self.places[one.name].start + layer]
                 names = one.options[layer]
@@ -312,7 +330,9 @@ class Layered(ChoiceSpace):
                 tall = (high - 13.0) * ((option + 1) / len(names) if scale else 0.5)
                 x = _LEFT + (layer + 0.5) * pitch
                 colour = PAPER if scale else _COLOURS[option % len(_COLOURS)]
-                marks.append(Box((x, floor - tall / 2), (0.8 * pitch, tall), 1.0, colour, INK, 0.8))
+                marks.append(
+                    Box((x, floor - tall / 2), (0.8 * pitch, tall), 1.0, colour, INK, 0.8)
+                )
                 if n <= _MOST_TEXTS:
                     marks.append(Text((x, floor - tall - 4.5), names[option], 6.0))
         return Sketch(_PAPER, marks)

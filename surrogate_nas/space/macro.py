@@ -71,7 +71,7 @@ class Macro(EnumerableChoiceSpace):
         cell: Cell,
         network: Network,
         *,
-        live_only: bool = False,  # noqa: ARG002
+        live_only: bool = False,
     ) -> Blueprint:
         """The network of a cell, layer by layer."""
         return stack(cell.choices, network)
@@ -83,7 +83,9 @@ def macro() -> Macro:
 
     Example:
         >>> from surrogate_nas.space.network import Network
-        >>> network = macro().build(macro()[15], Network(image_size=8, input_channels=1), seed=0)
+        >>> network = macro().build(
+        ...     macro()[15], Network(image_size=8, input_channels=1), seed=0
+        ... )
         >>> sum(weight.numel() for weight in network.parameters())
         5018
     """

@@ -79,7 +79,9 @@ def numbers(choices: Choices) -> NDArray[np.float32]:
     values = choices.astype(np.float32)
     values[:, 0::DECISIONS] += 1
     values[:, 1::DECISIONS] = np.array(KERNELS, dtype=np.float32)[choices[:, 1::DECISIONS]]
-    values[:, 2::DECISIONS] = np.array(EXPANSIONS, dtype=np.float32)[choices[:, 2::DECISIONS]]
+    values[:, 2::DECISIONS] = np.array(EXPANSIONS, dtype=np.float32)[
+        choices[:, 2::DECISIONS]
+    ]
     return values
 
 
@@ -96,7 +98,10 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
         ].T
         before = size
         size = (size + stage.stride - 1) // stage.stride
-        for inputs, times, wide in ((stage.inputs, 1.0, before), (stage.outputs, layers - 1, size)):
+        for inputs, times, wide in (
+            (stage.inputs, 1.0, before),
+            (stage.outputs, layers - 1, size),
+        ):
             layer = _layer(inputs, stage.outputs, kernel, expansion, excited, wide, size)
             parameters = parameters + times * layer[0]
             operations = operations + times * layer[1]
@@ -171,7 +176,9 @@ class MnasNet(ChoiceSpace):
         for what in ("layers", "kernel", "expansion", "excitation")
     )
     options = tuple(
-        options for stage in STAGES for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED)
+        options
+        for stage in STAGES
+        for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED)
     )
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"numbers": numbers}
     analytic: ClassVar[Analytic] = by_name(
@@ -213,7 +220,11 @@ class MnasNet(ChoiceSpace):
                     f" _se{SQUEEZE} or nothing behind; not {stage!r:.80}."
                 )
         return self.at(
-            [choice for stage, known in zip(stages, _READ, strict=True) for choice in known[stage]]
+            [
+                choice
+                for stage, known in zip(stages, _READ, strict=True)
+                for choice in known[stage]
+            ]
         )
 
     @cached_property

@@ -151,7 +151,9 @@ class Forms:
             target, order = without_idle_skips(shape, skips)
             row = np.flatnonzero(pattern == which)
             chosen = self._grid[row][:, order]
-            codes = [self.codes(target, chosen[:, list(symmetry)]) for symmetry in same[target]]
+            codes = [
+                self.codes(target, chosen[:, list(symmetry)]) for symmetry in same[target]
+            ]
             self.canonical[shape * self._per_shape + row] = np.min(codes, axis=0)
 
     def codes(self, shape: int, operations: ArrayLike) -> Codes:
@@ -176,10 +178,16 @@ class Forms:
     def _moves(self) -> list[list[tuple[int, Order]]]:
         """By shape every shape after one node reads another source, and which node comes where."""
         others = [
-            [(*links[:n], s, *links[n + 1 :]) for n in range(NODES) for s in range(NODES + 1)]
+            [
+                (*links[:n], s, *links[n + 1 :])
+                for n in range(NODES)
+                for s in range(NODES + 1)
+            ]
             for links in LINKS
         ]
-        return [[_shapes()[other] for other in each if other in _shapes()] for each in others]
+        return [
+            [_shapes()[other] for other in each if other in _shapes()] for each in others
+        ]
 
     def neighbours(self, code: int) -> list[int]:
         """The canonical numbers of all architectures that are one step away, in their order.
@@ -188,10 +196,14 @@ class Forms:
         the architecture.
         """
         order, meant = self._written
-        same = order[np.searchsorted(meant, code) : np.searchsorted(meant, code, side="right")]
+        same = order[
+            np.searchsorted(meant, code) : np.searchsorted(meant, code, side="right")
+        ]
         rows = []
         for shape, row in zip(
-            (same // self._per_shape).tolist(), (same % self._per_shape).tolist(), strict=True
+            (same // self._per_shape).tolist(),
+            (same % self._per_shape).tolist(),
+            strict=True,
         ):
             operations = self._grid[row]
             for place, weight in enumerate(self._weights):
@@ -233,11 +245,14 @@ def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point
     last = [node for node in range(1, NODES + 1) if node not in links]
     output = right, sum(places[node][1] for node in last) / len(last)
     heights = [y for _, y in places]
-    frame = Frame.around((-0.35, right + 0.35), (min(heights) - 0.7, max(heights) + 0.7), _PAPER)
+    frame = Frame.around(
+        (-0.35, right + 0.35), (min(heights) - 0.7, max(heights) + 0.7), _PAPER
+    )
     ends = [(places[source], places[node]) for node, source in enumerate(links, 1)]
     ends += [(places[node], output) for node in last]
     arrows = [
-        Arrow(curved(frame.at(start), frame.at(end), 0.0, _GAPS), INK, 1.3) for start, end in ends
+        Arrow(curved(frame.at(start), frame.at(end), 0.0, _GAPS), INK, 1.3)
+        for start, end in ends
     ]
     return tuple(arrows), tuple(map(frame.at, places)), frame.at(output)
 
@@ -281,7 +296,9 @@ def depth(choices: Choices, skip: int) -> Column:
     """The most operations in a row from input to output, without skips, shape ``(n,)``."""
     reached = np.zeros((len(choices), NODES + 1))
     for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
-        reached[:, node] = reached[np.arange(len(choices)), source] + (choices[:, node] != skip)
+        reached[:, node] = reached[np.arange(len(choices)), source] + (
+            choices[:, node] != skip
+        )
     return np.asarray(reached.max(axis=1))
 
 
@@ -319,7 +336,9 @@ class NBGraph(EnumerableChoiceSpace):
     complexity = "operations"
     views = ("functional+one_hot", "one_hot")
 
-    def __init__(self, name: str = "nbgraph", operations: Sequence[str] = OPERATIONS) -> None:
+    def __init__(
+        self, name: str = "nbgraph", operations: Sequence[str] = OPERATIONS
+    ) -> None:
         """Define the space of some operations.
 
         Args:
@@ -362,7 +381,9 @@ class NBGraph(EnumerableChoiceSpace):
         """
         links, named = self._matched(_FORMAT, text, _SHAPE)
         operations = re.findall("[a-z]+", named)
-        if unknown := [operation for operation in operations if operation not in self.operations]:
+        if unknown := [
+            operation for operation in operations if operation not in self.operations
+        ]:
             raise UserError(
                 f"An operation of the space {self.name} is {', '.join(self.operations)}, not"
                 f" {unknown[0]}."
@@ -426,11 +447,17 @@ class NBGraph(EnumerableChoiceSpace):
         """How many operations and branches a cell has, and how deep it is."""
         skip = len(self.operations) - 1
         return by_name(
-            structural("operations", "skips not counted", lambda c: (c[:, 1:] != skip).sum(axis=1)),
             structural(
-                "depth", "most operations in a row, skips not counted", lambda c: depth(c, skip)
+                "operations", "skips not counted", lambda c: (c[:, 1:] != skip).sum(axis=1)
             ),
-            structural("branches", "nodes that go to the output", lambda c: ends(c).sum(axis=1)),
+            structural(
+                "depth",
+                "most operations in a row, skips not counted",
+                lambda c: depth(c, skip),
+            ),
+            structural(
+                "branches", "nodes that go to the output", lambda c: ends(c).sum(axis=1)
+            ),
         )
 
     def key(self, cell: Cell) -> int:
@@ -439,7 +466,9 @@ class NBGraph(EnumerableChoiceSpace):
         Args:
             cell: A cell of the space.
         """
-        digits = (OPERATIONS.index(self.operations[operation]) for operation in cell.choices[1:])
+        digits = (
+            OPERATIONS.index(self.operations[operation]) for operation in cell.choices[1:]
+        )
         return int("".join(map(str, (cell.choices[0], *digits))))
 
     def sketch(self, cell: Cell) -> Sketch:

@@ -107,7 +107,9 @@ def _convolutions(numbers: Column, network: Network) -> Iterator[_Convolution]:
         yield from _fused(channels, channels, sizes[2:], modules - 1)
         for branch, place in enumerate(stage.blocks):
             times = 2 * modules * numbers[:, place]
-            yield _Convolution(3, channels[branch], channels[branch], sizes[2 + branch], times)
+            yield _Convolution(
+                3, channels[branch], channels[branch], sizes[2 + branch], times
+            )
         before = channels
     together = np.sum(before, axis=0)
     yield _Convolution(1, together, numbers[:, LAST], sizes[-1], 1)
@@ -182,7 +184,9 @@ class NBMR(ChoiceSpace):
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
-        numbers = [options[choice] for options, choice in zip(self.options, choices, strict=True)]
+        numbers = [
+            options[choice] for options, choice in zip(self.options, choices, strict=True)
+        ]
         parts = [f"{numbers[0]}_{numbers[1]}"]
         for branches, stage in zip(BRANCHES, STAGES, strict=True):
             blocks = [numbers[place] for place in (*stage.blocks, *stage.channels)]

@@ -71,8 +71,22 @@ _PUBLISHED = {
     "activation_sigm": 6,
     "activation_leaky_relu": 7,
 }
-_SOURCES = ("none", "x", *(f"h{i}" for i in range(_STATES)), *(f"n{i + 1}" for i in range(NODES)))
-_ARITIES = {0: (0,), _LINEAR: (2, 3), _BLEND: (3,), 3: (2,), 4: (2,), 5: (1,), 6: (1,), 7: (1,)}
+_SOURCES = (
+    "none",
+    "x",
+    *(f"h{i}" for i in range(_STATES)),
+    *(f"n{i + 1}" for i in range(NODES)),
+)
+_ARITIES = {
+    0: (0,),
+    _LINEAR: (2, 3),
+    _BLEND: (3,),
+    3: (2,),
+    4: (2,),
+    5: (1,),
+    6: (1,),
+    7: (1,),
+}
 _WIDTH = 1 + _INPUTS
 _FAR = 8
 _WEIGHED = (tuple(range(1, len(_OPERATIONS))), (_LINEAR,), (5, 6), (6,))
@@ -109,9 +123,14 @@ def _read(choices: Sequence[int]) -> Net:
         if not choices[at]:
             break
         nodes.append(
-            Node(choices[at], tuple(source for source in choices[at + 1 : at + _WIDTH] if source))
+            Node(
+                choices[at],
+                tuple(source for source in choices[at + 1 : at + _WIDTH] if source),
+            )
         )
-    return Net(nodes, [new - (i > 0) for i, new in enumerate(choices[-_STATES:]) if new or not i])
+    return Net(
+        nodes, [new - (i > 0) for i, new in enumerate(choices[-_STATES:]) if new or not i]
+    )
 
 
 def _choices(cells: Net) -> tuple[int, ...]:
@@ -222,7 +241,9 @@ def _fits(cells: Net) -> bool:
 
 def _nodes_and_sources(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Operations, shape ``(n, nodes)``, and sources, shape ``(n, nodes, inputs)``."""
-    nodes = choices[:, : NODES * _WIDTH].reshape(len(choices), NODES, _WIDTH).astype(np.intp)
+    nodes = (
+        choices[:, : NODES * _WIDTH].reshape(len(choices), NODES, _WIDTH).astype(np.intp)
+    )
     return nodes[:, :, 0], nodes[:, :, 1:]
 
 
@@ -234,7 +255,9 @@ def counts(choices: Choices) -> NDArray[np.float32]:
     kinds = np.where(sources >= _FIRST, 1 + read, np.where(sources == _X, 0, 1))
     edges = np.zeros((len(choices), len(_OPERATIONS), _KINDS), dtype=np.float32)
     np.add.at(edges, (rows[:, None, None], operations[:, :, None], kinds), sources != _NONE)
-    each = np.stack([(operations == k).sum(axis=1) for k in range(1, len(_OPERATIONS))], axis=1)
+    each = np.stack(
+        [(operations == k).sum(axis=1) for k in range(1, len(_OPERATIONS))], axis=1
+    )
     states = choices[:, -_STATES:].astype(np.intp)
     later = np.arange(_STATES) > 0
     held = operations[rows[:, None], np.maximum(states - later, 0)]
@@ -278,18 +301,22 @@ def depth(choices: Choices) -> Column:
     reached = np.zeros((len(choices), _FIRST + NODES))
     rows = np.arange(len(choices))
     for node in range(NODES):
-        deepest = np.max([reached[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0)
+        deepest = np.max(
+            [reached[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0
+        )
         reached[:, _FIRST + node] = np.where(operations[:, node] > 0, deepest + 1, 0)
     return np.asarray(reached[rows, _FIRST + choices[:, -_STATES]])
 
 
-def parameters(choices: Choices, network: Network) -> Column:  # noqa: ARG001 - the benchmark has one network
+def parameters(choices: Choices, network: Network) -> Column:
     """Trainable parameters of the benchmark's three-layer language model, shape ``(n,)``."""
     operations, sources = _nodes_and_sources(choices)
     linear = operations == _LINEAR
     from_x = ((sources == _X) & linear[:, :, None]).sum(axis=(1, 2))
     others = ((sources > _X) & linear[:, :, None]).sum(axis=(1, 2))
-    total = _EMBEDDING + _FROM_X * from_x + _FROM_HIDDEN * others + _BIAS * linear.sum(axis=1)
+    total = (
+        _EMBEDDING + _FROM_X * from_x + _FROM_HIDDEN * others + _BIAS * linear.sum(axis=1)
+    )
     return np.asarray(total, dtype=np.float64)
 
 
@@ -303,7 +330,9 @@ _COLOURS = {_LINEAR: "#0072b2", 5: "#009e73", 6: "#009e73", 7: "#009e73"}
 _OPTIONS: dict[str, tuple[str, ...]] = {}
 for _i in range(NODES):
     _OPTIONS[f"n{_i + 1}"] = _OPERATIONS
-    _OPTIONS |= {f"n{_i + 1}.{slot + 1}": _SOURCES[: _FIRST + _i] for slot in range(_INPUTS)}
+    _OPTIONS |= {
+        f"n{_i + 1}.{slot + 1}": _SOURCES[: _FIRST + _i] for slot in range(_INPUTS)
+    }
 _OPTIONS["new0"] = _SOURCES[_FIRST:]
 _OPTIONS |= {f"new{state}": ("none", *_SOURCES[_FIRST:]) for state in range(1, _STATES)}
 
@@ -339,7 +368,9 @@ class NBNLP(ChoiceSpace):
     analytic: ClassVar[Analytic] = by_name(
         params_of(parameters, "trainable, in three layers"),
         structural(
-            "nodes", "of the cell", lambda choices: (_nodes_and_sources(choices)[0] > 0).sum(axis=1)
+            "nodes",
+            "of the cell",
+            lambda choices: (_nodes_and_sources(choices)[0] > 0).sum(axis=1),
         ),
         structural("depth", "most nodes in a row", depth),
     )
@@ -418,14 +449,20 @@ class NBNLP(ChoiceSpace):
         for source, depth in depths.items():
             columns[depth].append(source)
         tallest = max(map(len, columns))
-        frame = Frame.around((-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER)
+        frame = Frame.around(
+            (-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER
+        )
         places = {
-            source: frame.at((depth, (len(column) - 1) / 2 - row + (0.2 if depth % 2 else -0.2)))
+            source: frame.at(
+                (depth, (len(column) - 1) / 2 - row + (0.2 if depth % 2 else -0.2))
+            )
             for depth, column in enumerate(columns)
             for row, source in enumerate(column)
         }
         edges = [
-            (source, i) for i, node in enumerate(cells.nodes, _FIRST) for source in node.inputs
+            (source, i)
+            for i, node in enumerate(cells.nodes, _FIRST)
+            for source in node.inputs
         ]
         curves = [curved(places[a], places[b], 0.08, (22.0, 26.0)) for a, b in edges]
         marks: list[Mark] = [Arrow(curve, MIDDLE, 1.1, head=9.0) for curve in curves]

@@ -71,7 +71,9 @@ class LazyCells(Sequence[Cell]):
         if cell is None:
             choices = tuple(self.choices[index].tolist())
             text = self._write(choices)
-            cell = self._created[index] = Cell(choices, text, range(len(self._created))[index])
+            cell = self._created[index] = Cell(
+                choices, text, range(len(self._created))[index]
+            )
             self.by_text.setdefault(text, cell)
         return cell
 
@@ -141,13 +143,17 @@ class ChoiceSpace(Space):
         self._check()
 
     def _check(self) -> None:
-        if not isinstance(getattr(self, "name", None), str) or not _WORD.fullmatch(self.name):
+        if not isinstance(getattr(self, "name", None), str) or not _WORD.fullmatch(
+            self.name
+        ):
             raise UserError(
                 "A space's name is letters, digits and '_.+-', not"
                 f" {getattr(self, 'name', None)!r:.80}."
             )
         if not getattr(self, "positions", ()):
-            raise UserError(f"The space {self.name} needs at least one position with its options.")
+            raise UserError(
+                f"The space {self.name} needs at least one position with its options."
+            )
         for position, options in zip(self.positions, self.options, strict=True):
             if not 1 <= len(options) <= _MOST_OPTIONS:
                 raise UserError(
@@ -184,7 +190,7 @@ class ChoiceSpace(Space):
             {"name": self.name, "listed": isinstance(self, Enumerable), "options": options}
         )
 
-    def allows(self, choices: tuple[int, ...]) -> bool:  # noqa: ARG002 - a subclass reads them
+    def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a cell.
 
         Args:
@@ -208,13 +214,17 @@ class ChoiceSpace(Space):
         Args:
             choices: One option index per position.
         """
-        chosen = [written[choice] for written, choice in zip(self._written, choices, strict=True)]
+        chosen = [
+            written[choice] for written, choice in zip(self._written, choices, strict=True)
+        ]
         return f"{self.cell_name}({', '.join(chosen)})"
 
     @cached_property
     def _written(self) -> list[list[str]]:
         named = zip(self.positions, self.options, strict=True)
-        return [[f"{position}={option}" for option in options] for position, options in named]
+        return [
+            [f"{position}={option}" for option in options] for position, options in named
+        ]
 
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it.
@@ -287,11 +297,14 @@ class ChoiceSpace(Space):
         """
         chosen = tuple(int(choice) for choice in choices)
         fits = len(chosen) == len(self.options) and all(
-            0 <= choice < len(options) for choice, options in zip(chosen, self.options, strict=True)
+            0 <= choice < len(options)
+            for choice, options in zip(chosen, self.options, strict=True)
         )
         cell = self._cell_of(chosen) if fits else None
         if cell is None:
-            raise UserError(f"{list(chosen)!r:.200} is not a cell of the space {self.name}.")
+            raise UserError(
+                f"{list(chosen)!r:.200} is not a cell of the space {self.name}."
+            )
         return cell
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
@@ -305,10 +318,14 @@ class ChoiceSpace(Space):
             UserError: No combination that was drawn is allowed.
         """
         for _ in range(_MOST_TRIES):
-            choices = tuple(rng.integers([len(options) for options in self.options]).tolist())
+            choices = tuple(
+                rng.integers([len(options) for options in self.options]).tolist()
+            )
             if cell := self._cell_of(choices):
                 return cell
-        raise UserError(f"The space {self.name} allows none of {_MOST_TRIES:,} drawn combinations.")
+        raise UserError(
+            f"The space {self.name} allows none of {_MOST_TRIES:,} drawn combinations."
+        )
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Re-draw one option, uniformly among `neighbours`.
@@ -324,7 +341,11 @@ class ChoiceSpace(Space):
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells that differ from `cell` in one position, by position and then option."""
-        return [near for near in map(self._cell_of, self._steps(cell.choices)) if near is not None]
+        return [
+            near
+            for near in map(self._cell_of, self._steps(cell.choices))
+            if near is not None
+        ]
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [
@@ -336,12 +357,16 @@ class ChoiceSpace(Space):
 
     def similarity(self, first: Cell, second: Cell) -> float:
         """1 for cells of one identity, else the share of positions with equal options."""
-        return 1.0 if self.identity(first) == self.identity(second) else self._shared(first, second)
+        return (
+            1.0
+            if self.identity(first) == self.identity(second)
+            else self._shared(first, second)
+        )
 
     def _shared(self, first: Cell, second: Cell) -> float:
-        return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(
-            self.positions
-        )
+        return sum(
+            a == b for a, b in zip(first.choices, second.choices, strict=True)
+        ) / len(self.positions)
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
@@ -386,7 +411,9 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
     """A product space whose cells are listed: by default the last position varies fastest.
 
     Example:
-        >>> space = EnumerableChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})
+        >>> space = EnumerableChoiceSpace(
+        ...     "mlp", {"width": ("16", "64"), "act": ("relu", "tanh")}
+        ... )
         >>> len(space), str(space[3])
         (4, 'mlp(width=64, act=tanh)')
     """

@@ -176,7 +176,9 @@ def space_of(cell: Cell) -> Space:
     for space in _candidates():
         if cell in space:
             return space
-    raise UserError(f"{cell} is a cell of no registered space. Known: {', '.join(known())}.")
+    raise UserError(
+        f"{cell} is a cell of no registered space. Known: {', '.join(known())}."
+    )
 
 
 def _html_of(cell: Cell) -> str:
@@ -194,7 +196,10 @@ def _html_of(cell: Cell) -> str:
         return html_figure(cell.text, place, sketch_svg(sketch))
     if not isinstance(space, ChoiceSpace):
         return html_figure(cell.text, place)
-    rows = [(space.positions[i], space.options[i][choice]) for i, choice in enumerate(cell.choices)]
+    rows = [
+        (space.positions[i], space.options[i][choice])
+        for i, choice in enumerate(cell.choices)
+    ]
     return html_table(cell.text, ("position", "choice"), rows, place)
 
 

@@ -169,7 +169,11 @@ class Sampled(EnumerableChoiceSpace):
         content = _unsealed(path)
         if content is None:
             content = self._related()
-            with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
+            with (
+                suppress(UserError),
+                replacing(path) as temporary,
+                temporary.open("wb") as file,
+            ):
                 np.save(file, _sealed(content))
         return content
 
@@ -179,12 +183,20 @@ class Sampled(EnumerableChoiceSpace):
         k = min(NEAREST, n - 1)
         if not k:
             return np.zeros(1, dtype=np.int32)
-        chosen = [(self._choices[:, [p]], np.arange(len(o))) for p, o in enumerate(self.options)]
-        equal = np.hstack([values == numbers for values, numbers in chosen]).astype(np.float32)
-        steps = np.hstack([values >= numbers[1:] for values, numbers in chosen]).astype(np.float32)
+        chosen = [
+            (self._choices[:, [p]], np.arange(len(o))) for p, o in enumerate(self.options)
+        ]
+        equal = np.hstack([values == numbers for values, numbers in chosen]).astype(
+            np.float32
+        )
+        steps = np.hstack([values >= numbers[1:] for values, numbers in chosen]).astype(
+            np.float32
+        )
         apart = self.base.apart
         seen = self.base.encodings[apart](self._choices) if apart else equal
-        most = sum(map(len, self.options))  # more than the steps that two cells can be apart
+        most = sum(
+            map(len, self.options)
+        )  # more than the steps that two cells can be apart
         near = []
         for start in range(0, n, _BLOCK):
             block = slice(start, min(start + _BLOCK, n))
@@ -203,7 +215,9 @@ class Sampled(EnumerableChoiceSpace):
 
     def _near(self, place: int) -> list[Cell]:
         starts, near = self._graph
-        return [self._cells[other] for other in near[starts[place] : starts[place + 1]].tolist()]
+        return [
+            self._cells[other] for other in near[starts[place] : starts[place + 1]].tolist()
+        ]
 
 
 def _as_in_base(name: str) -> property:

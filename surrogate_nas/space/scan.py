@@ -148,7 +148,9 @@ class ScAn(ChoiceSpace):
                 else:
                     chosen.append(scale.index(f"{value:.0f}"))
             except ValueError as error:
-                raise ValueError(f"{position} is {values[position]:.40}: {error}") from error
+                raise ValueError(
+                    f"{position} is {values[position]:.40}: {error}"
+                ) from error
         return self.at(chosen)
 
 

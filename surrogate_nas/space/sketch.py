@@ -87,10 +87,14 @@ def labelled(at: Point, text: str, width: float, colour: str) -> tuple[Box, Text
         width: Of the box, in points.
         colour: A colour.
     """
-    return Box(at, (width, 17.0), 17.0 / 3, PAPER, colour, 1.6), Text(at, text, colour=colour)
+    return Box(at, (width, 17.0), 17.0 / 3, PAPER, colour, 1.6), Text(
+        at, text, colour=colour
+    )
 
 
-def columned(columns: Sequence[int], apart: float, lift: float, *, last: bool) -> list[Point]:
+def columned(
+    columns: Sequence[int], apart: float, lift: float, *, last: bool
+) -> list[Point]:
     """Where nodes stand in coordinates that rise upwards, each in its column around the middle.
 
     Args:
@@ -166,7 +170,9 @@ class Frame(NamedTuple):
 
     def at(self, place: Point) -> Point:
         """Where coordinates lie, in points."""
-        return self.origin[0] + self.scale[0] * place[0], self.origin[1] - self.scale[1] * place[1]
+        return self.origin[0] + self.scale[0] * place[0], self.origin[1] - self.scale[
+            1
+        ] * place[1]
 
     def span(self, size: Point) -> Point:
         """A width and a height in points."""
@@ -194,7 +200,11 @@ def curved(
     whole = start, control, end
     first = _leaves(whole, gaps[0]) if gaps[0] else 0.0
     last = 1.0 - _leaves((end, control, start), gaps[1]) if gaps[1] else 1.0
-    return _blossom(whole, first, first), _blossom(whole, first, last), _blossom(whole, last, last)
+    return (
+        _blossom(whole, first, first),
+        _blossom(whole, first, last),
+        _blossom(whole, last, last),
+    )
 
 
 def _blossom(curve: tuple[Point, Point, Point], s: float, t: float) -> Point:

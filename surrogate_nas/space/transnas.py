@@ -110,7 +110,9 @@ class Backbone:
                 inputs = self.channels
                 if not block:
                     self.channels = np.where(np.isin(digits, (2, 4)), 2.0, 1.0) * inputs
-                    self.side = np.ceil(self.side / np.where(np.isin(digits, (3, 4)), 2.0, 1.0))
+                    self.side = np.ceil(
+                        self.side / np.where(np.isin(digits, (3, 4)), 2.0, 1.0)
+                    )
                 yield digits, not block, inputs
 
 
@@ -133,15 +135,20 @@ def micro_backbone(choices: Choices, network: Network) -> Backbone:
         changes = is_first and digits[0] > 1
         for (source, _), operations in zip(EDGES, choices.T, strict=True):
             taps = np.array([0, 1 if changes and source == 0 else 0, 1, 9])[operations]
-            total.add(taps * (total.channels if source else inputs), total.channels, taps > 0)
+            total.add(
+                taps * (total.channels if source else inputs), total.channels, taps > 0
+            )
     return total
 
 
 def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> Analytic:
-    computed = "of the backbone without the task's head, computed from the published definition"
+    computed = (
+        "of the backbone without the task's head, computed from the published definition"
+    )
     return by_name(
         params_of(
-            lambda choices, network: backbone(choices, network).parameters, f"trainable, {computed}"
+            lambda choices, network: backbone(choices, network).parameters,
+            f"trainable, {computed}",
         ),
         macs_of(
             lambda choices, network: backbone(choices, network).macs,
@@ -151,7 +158,9 @@ def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> Analytic:
 
 
 def _count(name: str, description: str, *digits: int) -> Analysed:
-    return structural(name, description, lambda choices: np.isin(choices, digits).sum(axis=1))
+    return structural(
+        name, description, lambda choices: np.isin(choices, digits).sum(axis=1)
+    )
 
 
 MICRO_SIZES: Analytic = _sizes(micro_backbone)
@@ -204,7 +213,9 @@ def _head(
     enlargements = (_FULL_SIDE // side).bit_length() - 1
     between, enlarging = _DECODERS[head]
     parameters = macs = 0
-    for layer, (inputs, wide) in enumerate(itertools.pairwise((channels, *between, outputs))):
+    for layer, (inputs, wide) in enumerate(
+        itertools.pairwise((channels, *between, outputs))
+    ):
         weights = 9 * inputs * wide
         parameters += weights + 3 * wide
         macs += weights * side**2
@@ -219,9 +230,9 @@ _SHOWN = (cells.NOTHING, cells.SKIP, cells.CONV1, cells.CONV3)
 
 def operation_counts(choices: Choices) -> NDArray[np.float32]:
     """How many edges hold each operation, dead ones included, 4 columns."""
-    return np.stack([(choices == o).sum(axis=1) for o in range(len(OPERATIONS))], axis=1).astype(
-        np.float32
-    )
+    return np.stack(
+        [(choices == o).sum(axis=1) for o in range(len(OPERATIONS))], axis=1
+    ).astype(np.float32)
 
 
 def paths(choices: Choices) -> NDArray[np.float32]:
@@ -249,7 +260,9 @@ def path_and_graph(choices: Choices) -> NDArray[np.float32]:
 
 def _path_lengths(choices: Choices) -> NDArray[np.int64]:
     """The convolutions on each live path, 0 for others, shape ``(n, 4)``."""
-    lengths = np.stack([(choices[:, list(path)] > SKIP).sum(axis=1) for path in PATHS], axis=1)
+    lengths = np.stack(
+        [(choices[:, list(path)] > SKIP).sum(axis=1) for path in PATHS], axis=1
+    )
     return np.where(path_live(choices), lengths, 0)
 
 
@@ -288,7 +301,9 @@ def functional_class(choices: tuple[int, ...]) -> str:
             live.add(edge)
     shapes = {_INPUT: "x"}
     for edge in sorted(live - {_INPUT}):
-        shapes[edge] = f"{choices[edge]}({'+'.join(sorted(shapes[part] for part in read[edge]))})"
+        shapes[edge] = (
+            f"{choices[edge]}({'+'.join(sorted(shapes[part] for part in read[edge]))})"
+        )
     del shapes[_INPUT]
 
     def written(order: tuple[int, ...]) -> str:
@@ -297,7 +312,9 @@ def functional_class(choices: tuple[int, ...]) -> str:
         texts = ["+".join(map(str, total)) for total in sums]
         output = "+".join(map(str, sorted(names[part] for part in nodes[-1])))
         pairs = enumerate(zip(order, texts, strict=True), 1)
-        return " ".join([*(f"{name}={choices[e]}({text})" for name, (e, text) in pairs), output])
+        return " ".join(
+            [*(f"{name}={choices[e]}({text})" for name, (e, text) in pairs), output]
+        )
 
     return min(map(written, arrangements(shapes)))
 
@@ -332,7 +349,9 @@ class TransNASMicro(EnumerableChoiceSpace):
                 lambda choices: _path_lengths(choices).max(axis=1),
             ),
             structural(
-                "convolutions", "built in a cell", lambda choices: (choices > SKIP).sum(axis=1)
+                "convolutions",
+                "built in a cell",
+                lambda choices: (choices > SKIP).sum(axis=1),
             ),
             structural(
                 "paths",
@@ -355,9 +374,13 @@ class TransNASMicro(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """
-        known = ", ".join(f"{digit} {operation}" for digit, operation in enumerate(OPERATIONS))
+        known = ", ".join(
+            f"{digit} {operation}" for digit, operation in enumerate(OPERATIONS)
+        )
         shape = f"64-41414-a_bc_def, each letter a digit ({known})"
-        return self.at([int(digit) for digit in "".join(self._matched(_MICRO_FORMAT, text, shape))])
+        return self.at(
+            [int(digit) for digit in "".join(self._matched(_MICRO_FORMAT, text, shape))]
+        )
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`)."""
@@ -402,7 +425,9 @@ def progress(choices: Choices) -> NDArray[np.float32]:
     there = choices > 0
     doubled = np.isin(choices, (2, 4))
     halved = np.isin(choices, (3, 4))
-    wide, small = (np.where(there, np.cumsum(each, axis=1), 0) for each in (doubled, halved))
+    wide, small = (
+        np.where(there, np.cumsum(each, axis=1), 0) for each in (doubled, halved)
+    )
     at_width = [(there & (wide == k)).sum(axis=1) for k in range(DOUBLINGS[-1] + 1)]
     at_side = [(there & (small == k)).sum(axis=1) for k in range(HALVINGS[-1] + 1)]
     counts = [each.sum(axis=1) for each in (there, doubled, halved)]
@@ -487,7 +512,9 @@ class TransNASMacro(EnumerableChoiceSpace):
             channels *= 2 if digit in (2, 4) else 1
             modules.append((digit, channels, _WIDE * channels / _CHANNELS, height))
         right = sum(width + _GAP for _, _, width, _ in modules)
-        frame = Frame.around((-_GAP, right), (-_TALLEST * 0.7, _TALLEST * 0.7), _PAPER, equal=True)
+        frame = Frame.around(
+            (-_GAP, right), (-_TALLEST * 0.7, _TALLEST * 0.7), _PAPER, equal=True
+        )
         marks: list[Mark] = []
         left = 0.0
         for digit, channels, width, height in modules:

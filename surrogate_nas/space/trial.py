@@ -25,7 +25,9 @@ class Request(NamedTuple):
         ...
         ...     def ask(self, n):
         ...         cell = self.space.sample(self.rng)
-        ...         return [Request(cell, self.epochs[0 if self.rng.random() < 2 / 3 else -1])]
+        ...         return [
+        ...             Request(cell, self.epochs[0 if self.rng.random() < 2 / 3 else -1])
+        ...         ]
         >>> run = sn.search("fashion", Short, "valid_error", budget=30)
         >>> sorted({trial.epochs for trial in run.trials})
         [1, 5]
@@ -63,7 +65,9 @@ class Trial:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> trial = sn.search("fashion", "random", "valid_error + 0.1*params", budget=20).trials[0]
+        >>> trial = sn.search(
+        ...     "fashion", "random", "valid_error + 0.1*params", budget=20
+        ... ).trials[0]
         >>> trial.epochs, trial.feasible, sorted(trial.values)
         (5, True, ['params', 'valid_error[5]'])
         >>> abs(trial.score - (trial.loss + trial.penalty)) < 1e-9

@@ -80,7 +80,10 @@ class AutoFormer(Layered):
         width = width[:, 0]
         positions = (network.image_size // _PATCH) ** 2 + 1
         return np.asarray(
-            layers + _patches(width, network, positions) + 2 * width + (width + 1) * network.classes
+            layers
+            + _patches(width, network, positions)
+            + 2 * width
+            + (width + 1) * network.classes
         )
 
 
@@ -115,9 +118,13 @@ class PiT(Layered):
             choices: Shape ``(n, 8)``.
             network: Classes and the shape of the input.
         """
-        widths = self.chosen(choices, "base_dim")[:, None] * self.chosen(choices, "num_heads")
+        widths = self.chosen(choices, "base_dim")[:, None] * self.chosen(
+            choices, "num_heads"
+        )
         hidden = self.chosen(choices, "mlp_ratio")[:, None] * widths
-        blocks = (_block(widths, widths, hidden) * self.chosen(choices, "depth")).sum(axis=1)
+        blocks = (_block(widths, widths, hidden) * self.chosen(choices, "depth")).sum(
+            axis=1
+        )
         before = widths[:, :-1]
         after = widths[:, 1:]
         first = widths[:, 0]
@@ -133,10 +140,14 @@ def _analytic(
     parameters: Callable[[Choices, Network], Column],
 ) -> Analytic:
     return by_name(
-        params_of(parameters, "trainable, of the published network; the benchmark records none"),
+        params_of(
+            parameters, "trainable, of the published network; the benchmark records none"
+        ),
         structural(
             "n_layer",
             "layers of attention",
-            lambda choices: space.chosen(choices, "depth").reshape(len(choices), -1).sum(axis=1),
+            lambda choices: (
+                space.chosen(choices, "depth").reshape(len(choices), -1).sum(axis=1)
+            ),
         ),
     )

@@ -126,7 +126,9 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
     if total <= 0 or not len(steps):
         return 1.0
     if len(steps) > _EXACT:
-        return math.erfc(total / math.sqrt(2 * float((steps.astype(np.float64) ** 2).sum())))
+        return math.erfc(
+            total / math.sqrt(2 * float((steps.astype(np.float64) ** 2).sum()))
+        )
     unit = reduce(math.gcd, steps.tolist())
     tail = _tail(tuple(np.sort(steps // unit).tolist()))
     needed = (total // unit + len(tail) - 1) // 2
@@ -254,7 +256,11 @@ class Decision:
     @property
     def decided(self) -> bool:
         """Whether the leader is significantly better than every other strategy."""
-        return bool(self.rivals) and all(rival.apart for rival in self.rivals) and not self.same
+        return (
+            bool(self.rivals)
+            and all(rival.apart for rival in self.rivals)
+            and not self.same
+        )
 
     @property
     def leaders(self) -> tuple[str, ...]:
@@ -321,7 +327,9 @@ def decide(
         >>> fails = np.repeat(
         ...     [0.0, 1.0], [16, 4]
         ... )  # better than .1 in 16 of 20 runs, and worse in the mean
-        >>> decide({"fails": [fails] * 4, "steady": [np.full(20, 0.1)] * 4}).rivals[0].statement
+        >>> decide({"fails": [fails] * 4, "steady": [np.full(20, 0.1)] * 4}).rivals[
+        ...     0
+        ... ].statement
         'split'
     """
     if not any(map(len, values.values())) or len({len(of) for of in values.values()}) != 1:
@@ -342,9 +350,13 @@ def decide(
     lead = values[leader]
     others = [name for name in names if name != leader]
     kind: Kind = "ranks" if ranks_only else "regrets" if spaces is None else "spaces"
-    differences = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
+    differences = {
+        name: _Differences.of(paired(lead, values[name]), spaces) for name in others
+    }
     worst = {name: _worst(lead, values[name]) for name in others}
-    pairs_with = {name: _rival(name, differences[name], kind, worst[name]) for name in others}
+    pairs_with = {
+        name: _rival(name, differences[name], kind, worst[name]) for name in others
+    }
     better = set[str]()
     apart = set[str]()
     if after is None or after.decided:
@@ -458,7 +470,9 @@ def decide_few(
     """
     candidates = [name for name in values if name != reference]
     if not candidates or min(map(len, values.values())) < 2:
-        raise UserError("To decide takes a candidate, and two trainings or more of each cell.")
+        raise UserError(
+            "To decide takes a candidate, and two trainings or more of each cell."
+        )
     means = {name: float(np.mean(of)) for name, of in values.items()}
     leader, *others = sorted(candidates, key=means.__getitem__)
     about = {name: np.asarray(of) - np.mean(of) for name, of in values.items()}
@@ -506,7 +520,9 @@ def _without_seeds(about: Mapping[str, Values]) -> dict[str, Values] | None:
     return dict(zip(about, rest, strict=True)) if is_shared else None
 
 
-def _scatter(about: Mapping[str, Values], *cells: str, lost: float = 0.0) -> tuple[float, float]:
+def _scatter(
+    about: Mapping[str, Values], *cells: str, lost: float = 0.0
+) -> tuple[float, float]:
     """The standard error of the mean of a cell, or of the difference of two, and the degrees of
     freedom of the pooled variance, by Satterthwaite.
 
@@ -569,7 +585,8 @@ def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
         Shape ``(spaces,)``; from -1 to 1, 1 where every run of every problem is above 0.
     """
     return _space_means(
-        [float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences], spaces
+        [float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences],
+        spaces,
     )
 
 
@@ -810,7 +827,9 @@ class _Differences:
     means: list[Values]
 
     @classmethod
-    def of(cls, differences: Sequence[Values], spaces: Sequence[str] | None) -> _Differences:
+    def of(
+        cls, differences: Sequence[Values], spaces: Sequence[str] | None
+    ) -> _Differences:
         """By runs, or with spaces by one number a space."""
         ranks = _ranks(differences, spaces)
         finite = _without_infinite(differences)
@@ -821,7 +840,9 @@ class _Differences:
         return cls(ranks, signs, [_space_means(means, spaces)])
 
 
-def _ranks(differences: Sequence[Values], spaces: Sequence[str] | None) -> list[NDArray[np.int64]]:
+def _ranks(
+    differences: Sequence[Values], spaces: Sequence[str] | None
+) -> list[NDArray[np.int64]]:
     if spaces is None:
         return _weighted(differences)
     return [signed_ranks(by_space(differences, spaces))]

@@ -113,7 +113,9 @@ def middle_mean(values: Values) -> Values:
         1.5
     """
     cut = int(_CUT * values.shape[-1])
-    return np.asarray(np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1))
+    return np.asarray(
+        np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
+    )
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,9 @@ def aggregates(problems: Sequence[Regrets]) -> list[dict[str, Any]]:
         low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
         aggregate = {
             "regret_iqm": float(middle_mean(every)),
-            "regret_ci95": (float(low), float(high)) if max(map(len, samples)) > 1 else None,
+            "regret_ci95": (float(low), float(high))
+            if max(map(len, samples)) > 1
+            else None,
             "regret_mean": float(every.mean()),
             "regret_median": float(np.median(every)),
         }

@@ -123,7 +123,8 @@ def known() -> list[str]:
 def described() -> list[dict[str, Any]]:
     """Every strategy by name, read from its file: ``{name, description, paper, options}``."""
     bridges = [
-        {"name": f"{library}:…", **described_at(function)} for library, function in BRIDGES.items()
+        {"name": f"{library}:…", **described_at(function)}
+        for library, function in BRIDGES.items()
     ]
     own = list(OURS.described())
     return [*own[: len(OURS)], *bridges, *own[len(OURS) :]]
@@ -199,7 +200,9 @@ def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
         name = strategy.__name__
         return StrategyEntry(strategy, name, name, _origin_of_class(strategy), strategy)
     if not isinstance(strategy, str):
-        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
+        raise UserError(
+            f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}."
+        )
     text = strategy.strip()
     blinded = text.startswith(BLIND)
     spec = text.removeprefix(BLIND)
@@ -290,7 +293,9 @@ def resolve(strategy: StrategyLike) -> type[Strategy]:
     return strategy_entry(strategy).load()
 
 
-def _configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
+def _configured(
+    strategy: type[Strategy], options: dict[str, Any], name: str
+) -> type[Strategy]:
     if not options:
         return strategy
     parameters = inspect.signature(strategy.__init__).parameters.values()

@@ -38,7 +38,9 @@ class Bananas(Guided):
         >>> batch = [
         ...     trial.cell for trial in run.trials[10:]
         ... ]  # by ten networks that learned from the first ten
-        >>> len({sn.nb201().identity(cell) for cell in batch})  # no two of one functional class
+        >>> len(
+        ...     {sn.nb201().identity(cell) for cell in batch}
+        ... )  # no two of one functional class
         10
     """
 

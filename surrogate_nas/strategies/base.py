@@ -70,12 +70,15 @@ class Strategy(ABC):
         ...     def ask(self, n):
         ...         draw = self.space.sample
         ...         return [
-        ...             self.space.mutate(self.best.cell, self.rng) if self.best else draw(self.rng)
+        ...             self.space.mutate(self.best.cell, self.rng)
+        ...             if self.best
+        ...             else draw(self.rng)
         ...         ] * n
         ...
         ...     def tell(self, trials):
         ...         self.best = min(
-        ...             [*trials, *([self.best] if self.best else [])], key=lambda t: t.score
+        ...             [*trials, *([self.best] if self.best else [])],
+        ...             key=lambda t: t.score,
         ...         )
     """
 

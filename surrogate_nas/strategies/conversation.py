@@ -99,7 +99,12 @@ class Talker(Strategy):
     from_outside: ClassVar[bool] = True
 
     def __init__(
-        self, space: Space, *, seed: int, builder: Builder | None = None, history: bool = True
+        self,
+        space: Space,
+        *,
+        seed: int,
+        builder: Builder | None = None,
+        history: bool = True,
     ) -> None:
         super().__init__(space, seed=seed)
         self.trials = list[Trial]()
@@ -136,7 +141,10 @@ class Talker(Strategy):
                 continue
             said.append(message)
             if isinstance(answer, list):
-                self.remarks = {"said": said, **({"usage": self._usage} if self._usage else {})}
+                self.remarks = {
+                    "said": said,
+                    **({"usage": self._usage} if self._usage else {}),
+                }
                 return answer
             reply = answer
 
@@ -147,7 +155,9 @@ class Talker(Strategy):
 
     def seed(self) -> int:
         """A seed for the other side; a run that resumes gives another one."""
-        return int(np.random.default_rng([self._root, len(self.trials), 1]).integers(_SEEDS))
+        return int(
+            np.random.default_rng([self._root, len(self.trials), 1]).integers(_SEEDS)
+        )
 
     def _sample(self, n: int) -> list[str]:
         """The texts of random cells; a run that resumes does not repeat them."""
@@ -181,12 +191,19 @@ class Talker(Strategy):
                 near = self.space.neighbours(self.space.cell(said.neighbours))
                 return {"cells": [cell.text for cell in near[:MOST_CELLS]]}
             case "query":
-                return {"cells": self._known([self.space.cell(text) for text in said.query])}
+                return {
+                    "cells": self._known([self.space.cell(text) for text in said.query])
+                }
             case "history":
                 if not self.history:
-                    raise UserError("This run is made without history: trials are not shown.")
+                    raise UserError(
+                        "This run is made without history: trials are not shown."
+                    )
                 last = 0 if isinstance(said.history, bool) else said.history
-                return {"trials": list(map(written, self.trials[-last:])), "left": self.left()}
+                return {
+                    "trials": list(map(written, self.trials[-last:])),
+                    "left": self.left(),
+                }
             case "evaluate":
                 if len(said.evaluate) > most:
                     raise UserError(
@@ -225,7 +242,11 @@ class Talker(Strategy):
             raise UserError("What is known for free is withheld from this run.")
         metrics = {name: known.metric(name, cells) for name in known.names}
         rows = zip(
-            cells, known.penalty(cells), known.feasible(cells), *metrics.values(), strict=True
+            cells,
+            known.penalty(cells),
+            known.feasible(cells),
+            *metrics.values(),
+            strict=True,
         )
         return [
             {
@@ -247,7 +268,9 @@ class Talker(Strategy):
             "tokens": self._tokens,
         }
         return {
-            unit: max(limit - spent[unit], 0) for unit, limit in budget.items() if limit is not None
+            unit: max(limit - spent[unit], 0)
+            for unit, limit in budget.items()
+            if limit is not None
         }
 
     def best(self) -> dict[str, Any] | None:
@@ -267,9 +290,15 @@ class Talker(Strategy):
         ``size`` is null where cells cannot be counted, ``positions`` where cells are not choices.
         """
         space = self.space
-        problem = {name: told for name, told in (self.problem or {}).items() if name != "budget"}
+        problem = {
+            name: told for name, told in (self.problem or {}).items() if name != "budget"
+        }
         if problem:
-            problem = {"expression": expression_of(problem), "direction": "minimise", **problem}
+            problem = {
+                "expression": expression_of(problem),
+                "direction": "minimise",
+                **problem,
+            }
         described = {
             "name": space.name,
             "size": int(space.size) if math.isfinite(space.size) else None,
@@ -306,7 +335,9 @@ class Talker(Strategy):
 
 def _checked(message: object) -> tuple[str, Message]:
     if not isinstance(message, dict):
-        raise UserError(f'A message is a JSON object such as {{"sample": 3}}, not {message!r:.80}.')
+        raise UserError(
+            f'A message is a JSON object such as {{"sample": 3}}, not {message!r:.80}.'
+        )
     name, *others = [name for name in message if name != "usage"] or [""]
     if not name or others:
         raise UserError(f"A message has one operation of {', '.join(OPERATIONS)}.")

@@ -31,9 +31,14 @@ class RegularisedEvolution(OneByOne):
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search(
-        ...     "fashion", "evolution(population=20,tournament=5)", "valid_error", budget=150
+        ...     "fashion",
+        ...     "evolution(population=20,tournament=5)",
+        ...     "valid_error",
+        ...     budget=150,
         ... )
-        >>> bool(run.scores[-50:].mean() < run.scores[:50].mean())  # the population gets better
+        >>> bool(
+        ...     run.scores[-50:].mean() < run.scores[:50].mean()
+        ... )  # the population gets better
         True
     """
 
@@ -48,7 +53,9 @@ class RegularisedEvolution(OneByOne):
         check_whole("tournament", tournament, 1)
         super().__init__(space, seed=seed)
         self.tournament = tournament
-        self._population: deque[Trial] = deque(maxlen=check_whole("population", population, 1))
+        self._population: deque[Trial] = deque(
+            maxlen=check_whole("population", population, 1)
+        )
 
     def _next(self) -> Cell:
         size = len(self._population)

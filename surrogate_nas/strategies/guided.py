@@ -45,7 +45,11 @@ def mutations(
     rng: np.random.Generator,
 ) -> Iterable[Cell]:
     """Ten mutations of each of the ten best."""
-    return [_mutated(space, parent, rng) for parent in ranked[:_PARENTS] for _ in range(_CHILDREN)]
+    return [
+        _mutated(space, parent, rng)
+        for parent in ranked[:_PARENTS]
+        for _ in range(_CHILDREN)
+    ]
 
 
 def offspring(
@@ -57,13 +61,15 @@ def offspring(
     cells.
     """
     winners = rng.integers(len(ranked), size=(_PARENTS, _TOURNAMENT)).min(axis=1)
-    return [_mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)]
+    return [
+        _mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)
+    ]
 
 
 def neighbours(
     space: Space,
     ranked: Sequence[Cell],
-    rng: np.random.Generator,  # noqa: ARG001
+    rng: np.random.Generator,
 ) -> Iterable[Cell]:
     """All neighbours of the best."""
     return space.neighbours(ranked[0])
@@ -72,7 +78,7 @@ def neighbours(
 def local(
     space: Space,
     ranked: Sequence[Cell],
-    rng: np.random.Generator,  # noqa: ARG001
+    rng: np.random.Generator,
 ) -> Iterable[Cell]:
     """All neighbours of the three best."""
     return [cell for centre in ranked[:_TOURNAMENT] for cell in space.neighbours(centre)]
@@ -80,7 +86,7 @@ def local(
 
 def sampled(
     space: Space,
-    ranked: Sequence[Cell],  # noqa: ARG001
+    ranked: Sequence[Cell],
     rng: np.random.Generator,
 ) -> Iterable[Cell]:
     """Cells drawn at random."""
@@ -164,12 +170,12 @@ class LossPosterior(NamedTuple):
         return np.asarray(self.floor + np.exp(self.mean + steps * self.std) + self.penalty)
 
 
-def greedy(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001 - one signature for all
+def greedy(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
     """The predicted score."""
     return posterior.score()
 
 
-def confidence_bound(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001
+def confidence_bound(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
     """The score one standard deviation below."""
     return posterior.score(-_TRUST)
 
@@ -179,7 +185,7 @@ def thompson(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
     return posterior.score(rng.standard_normal(len(posterior.mean)))
 
 
-def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001
+def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
     """Minus the expected improvement on the best score; where none is to be expected, what is
     missing to it.
     """
@@ -187,7 +193,9 @@ def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> 
 
     left = posterior.best - posterior.penalty - posterior.floor
     z = (np.log(np.maximum(left, np.finfo(float).tiny)) - posterior.mean) / posterior.std
-    gain = left * ndtr(z) - np.exp(posterior.mean + posterior.std**2 / 2) * ndtr(z - posterior.std)
+    gain = left * ndtr(z) - np.exp(posterior.mean + posterior.std**2 / 2) * ndtr(
+        z - posterior.std
+    )
     missing = np.maximum(posterior.score() - posterior.best, 0)
     return np.where((left > 0) & (gain > 0), -gain, missing)
 
@@ -243,8 +251,14 @@ class Guided(Strategy):
         ...     "guided(model=ridge,acquisition=greedy)",
         ...     "guided(model=gp,acquisition=thompson,pool=offspring)",
         ... )
-        >>> runs = [sn.search("fashion", strategy, "valid_error", budget=15) for strategy in parts]
-        >>> runs[0].trials[:10] == runs[1].trials[:10], runs[0].trials[10:] == runs[1].trials[10:]
+        >>> runs = [
+        ...     sn.search("fashion", strategy, "valid_error", budget=15)
+        ...     for strategy in parts
+        ... ]
+        >>> (
+        ...     runs[0].trials[:10] == runs[1].trials[:10],
+        ...     runs[0].trials[10:] == runs[1].trials[10:],
+        ... )
         (True, False)
     """
 
@@ -308,7 +322,11 @@ class Guided(Strategy):
         return rest[self.rng.integers(len(rest))] if rest else cell
 
     def _is_new(self, cell: Cell) -> bool:
-        return cell not in self._observed and cell not in self._waiting and cell not in self._failed
+        return (
+            cell not in self._observed
+            and cell not in self._waiting
+            and cell not in self._failed
+        )
 
     def _chosen(self, n: int) -> list[Cell]:
         if not self._observed:
@@ -333,7 +351,9 @@ class Guided(Strategy):
         new = [cell for cell in dict.fromkeys(pool) if self._is_new(cell)]
         if self.known is None or not new:
             return new
-        return [cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps]
+        return [
+            cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps
+        ]
 
     def _posterior(
         self,
@@ -365,11 +385,15 @@ class Guided(Strategy):
             observed.setdefault(self._identity(cell), []).append(loss)
         free = len(self._observed) - len(observed)
         noise = np.sqrt(
-            (_NOISE**2 + sum(len(each) * np.var(each) for each in observed.values())) / (1 + free)
+            (_NOISE**2 + sum(len(each) * np.var(each) for each in observed.values()))
+            / (1 + free)
         )
         for place, cell in enumerate(pool):
             if losses := observed.get(self._identity(cell)):
-                mean[place], spread[place] = np.mean(losses), min(spread[place], max(noise, _LEAST))
+                mean[place], spread[place] = (
+                    np.mean(losses),
+                    min(spread[place], max(noise, _LEAST)),
+                )
 
     def _model(self) -> tuple[Surrogate | None, float]:
         model, floor, seen = self._fitted
@@ -396,11 +420,15 @@ class Guided(Strategy):
         scores = np.array([min(trial.score, worst) for trial in observed])
         if self._adds_up:
             predicted = ~self.known.feasible(cells)
-            scores = np.where(predicted, [trial.loss + trial.penalty for trial in observed], scores)
+            scores = np.where(
+                predicted, [trial.loss + trial.penalty for trial in observed], scores
+            )
         return np.asarray(scores - self._penalty(cells))
 
     def _penalty(self, cells: Sequence[Cell]) -> Floats:
-        return np.asarray(self.known.penalty(cells)) if self._adds_up else np.zeros(len(cells))
+        return (
+            np.asarray(self.known.penalty(cells)) if self._adds_up else np.zeros(len(cells))
+        )
 
     @property
     def _adds_up(self) -> bool:

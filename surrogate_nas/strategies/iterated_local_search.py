@@ -26,9 +26,16 @@ class IteratedLocalSearch(FirstImprovement):
     Example:
         >>> import surrogate_nas as sn
         >>> found = sn.compare(
-        ...     "fashion", ["random", "iterated_local_search"], "valid_error", runs=5, budget=150
+        ...     "fashion",
+        ...     ["random", "iterated_local_search"],
+        ...     "valid_error",
+        ...     runs=5,
+        ...     budget=150,
         ... )
-        >>> bool(found.regrets("iterated_local_search").mean() < found.regrets("random").mean())
+        >>> bool(
+        ...     found.regrets("iterated_local_search").mean()
+        ...     < found.regrets("random").mean()
+        ... )
         True
     """
 

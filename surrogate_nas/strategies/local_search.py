@@ -59,7 +59,9 @@ class LocalSearch(Strategy):
         return [cell for cell in self._ahead() if cell not in self._scores]
 
     def _lined_up(self, centre: Cell) -> Sequence[Cell]:
-        unknown = [cell for cell in self.space.neighbours(centre) if cell not in self._scores]
+        unknown = [
+            cell for cell in self.space.neighbours(centre) if cell not in self._scores
+        ]
         return [unknown[i] for i in self.rng.permutation(len(unknown))]
 
     def _ahead(self) -> Sequence[Cell]:

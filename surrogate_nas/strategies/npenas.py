@@ -25,7 +25,9 @@ class Npenas(Guided):
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "npenas", "valid_error", budget=20)
         >>> batch = [trial.cell for trial in run.trials[10:]]  # by a model of the first ten
-        >>> len({sn.nb201().identity(cell) for cell in batch})  # no two of one functional class
+        >>> len(
+        ...     {sn.nb201().identity(cell) for cell in batch}
+        ... )  # no two of one functional class
         10
     """
 

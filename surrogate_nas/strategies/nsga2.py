@@ -39,7 +39,11 @@ class NSGA2(OneByOne):
     Example:
         >>> import surrogate_nas as sn
         >>> found = sn.compare(
-        ...     "fashion", ["random", "nsga2"], "valid_loss, latency@cpu", runs=3, budget=150
+        ...     "fashion",
+        ...     ["random", "nsga2"],
+        ...     "valid_loss, latency@cpu",
+        ...     runs=3,
+        ...     budget=150,
         ... )
         >>> missed = {
         ...     name: found.scores(name).mean() for name in found.strategies
@@ -81,7 +85,9 @@ class NSGA2(OneByOne):
         tries = 0
         while cell in self._seen and (tries := tries + 1) <= _MOST_TRIES:
             cell = (
-                self.space.mutate(cell, self.rng) if self._parents else self.space.sample(self.rng)
+                self.space.mutate(cell, self.rng)
+                if self._parents
+                else self.space.sample(self.rng)
             )
         self._seen.add(cell)
         return cell

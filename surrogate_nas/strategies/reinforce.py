@@ -62,7 +62,9 @@ class Reinforce(Strategy):
                 f"reinforce needs a space of choices (ChoiceSpace); {space.name} is none."
             )
         widest = max(map(len, space.options))
-        exists = np.array([[o < len(options) for o in range(widest)] for options in space.options])
+        exists = np.array(
+            [[o < len(options) for o in range(widest)] for options in space.options]
+        )
         self._logits = np.where(exists, 0.0, -np.inf)
         self._first_moment = np.zeros(exists.shape)
         self._second_moment = np.zeros(exists.shape)
@@ -82,7 +84,10 @@ class Reinforce(Strategy):
             ]
         cumulative = self._policy().cumsum(axis=1)
         draws = self.rng.random((n, len(cumulative), 1)) * cumulative[None, :, -1:]
-        return [self.space.cell(choices) for choices in (draws >= cumulative).sum(axis=2).tolist()]
+        return [
+            self.space.cell(choices)
+            for choices in (draws >= cumulative).sum(axis=2).tolist()
+        ]
 
     def _policy(self) -> NDArray[np.float64]:
         if self._listed is not None:

@@ -103,7 +103,9 @@ class ZeroCost(BayesianOptimisation):
         """
         cells, (view,), of_cell = listed(self.space), *self._promised
         promise = view.mean(axis=1)[of_cell]
-        order = np.lexsort((self.rng.random(len(cells)), self.known.penalty(cells), -promise))
+        order = np.lexsort(
+            (self.rng.random(len(cells)), self.known.penalty(cells), -promise)
+        )
         order = order[self.known.feasible(cells)[order]]
         is_tied = np.concatenate([[False], np.diff(promise[order]) == 0])[: len(order)]
         return [int(place) for place in order[~is_tied][::-1]]

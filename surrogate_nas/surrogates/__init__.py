@@ -7,7 +7,13 @@ libraries behind them is loaded before it is used.
 
 from __future__ import annotations
 
-from surrogate_nas.surrogates.base import MODELS, Prediction, Surrogate, make_model, model_class
+from surrogate_nas.surrogates.base import (
+    MODELS,
+    Prediction,
+    Surrogate,
+    make_model,
+    model_class,
+)
 
 __all__ = ["MODELS", "Prediction", "Surrogate", "make_model", "model_class"]
 

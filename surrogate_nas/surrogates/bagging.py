@@ -128,7 +128,9 @@ class Bagging(Surrogate):
         """
         predicted = self._predict_parts(self._learned, self._matrix(cells))
         spread = predicted.std(axis=0)
-        return Prediction(predicted.mean(axis=0), np.sqrt(spread**2 + (0.5 * self._error) ** 2))
+        return Prediction(
+            predicted.mean(axis=0), np.sqrt(spread**2 + (0.5 * self._error) ** 2)
+        )
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         if not self._blind_to:
@@ -156,7 +158,10 @@ class Boosting(Bagging):
         >>> model = Boosting("loss", parts=4, trees=100, rate=0.1).fit(
         ...     bench.space[::150], losses[::150]
         ... )
-        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1] > 0.8)
+        >>> bool(
+        ...     np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1]
+        ...     > 0.8
+        ... )
         True
     """
 
@@ -188,7 +193,9 @@ class Boosting(Bagging):
         self.depth = check_whole("The depth", depth, 1)
         self.rate = check_number("The learning rate", rate)
         self.subsample = check_number("The share of cells", subsample, _SMALLEST, 1.0)
-        self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
+        self.column_sample = check_number(
+            "The share of columns", column_sample, _SMALLEST, 1.0
+        )
 
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
         import xgboost
@@ -202,7 +209,9 @@ class Boosting(Bagging):
             "nthread": 1,
             "base_score": float(target.mean()),
         }
-        return xgboost.train(parameters, xgboost.DMatrix(matrix, target, nthread=1), self.trees)
+        return xgboost.train(
+            parameters, xgboost.DMatrix(matrix, target, nthread=1), self.trees
+        )
 
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         import xgboost
@@ -223,7 +232,8 @@ class Boosting(Bagging):
         self._error = float(arrays["error"])
         boosters = [arrays[name].tobytes() for name in sorted(arrays.keys() - {"error"})]
         self._learned = [
-            xgboost.Booster({"nthread": 1}, model_file=bytearray(booster)) for booster in boosters
+            xgboost.Booster({"nthread": 1}, model_file=bytearray(booster))
+            for booster in boosters
         ]
 
 
@@ -271,10 +281,13 @@ class ExtraTrees(Bagging):
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
-        >>> model = ExtraTrees("loss").fit(bench.space[::150], bench.column("valid_loss")[::150])
+        >>> model = ExtraTrees("loss").fit(
+        ...     bench.space[::150], bench.column("valid_loss")[::150]
+        ... )
         >>> bool(
         ...     np.corrcoef(
-        ...         model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150]
+        ...         model.predict(bench.space[7::150]).mean,
+        ...         bench.column("valid_loss")[7::150],
         ...     )[0, 1]
         ...     > 0.8
         ... )
@@ -303,18 +316,24 @@ class ExtraTrees(Bagging):
             encoding=encoding,
         )
         self.trees = check_whole("The number of trees", trees, 1)
-        self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
+        self.column_sample = check_number(
+            "The share of columns", column_sample, _SMALLEST, 1.0
+        )
 
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Forest:
         from sklearn.ensemble import ExtraTreesRegressor
 
-        grown = ExtraTreesRegressor(self.trees, max_features=self.column_sample, random_state=seed)
+        grown = ExtraTreesRegressor(
+            self.trees, max_features=self.column_sample, random_state=seed
+        )
         trees = [tree.tree_ for tree in grown.fit(matrix, target).estimators_]
         starts = np.cumsum([0, *(tree.node_count for tree in trees)])
         children = []
         for tree, start in zip(trees, starts, strict=False):
             both = np.column_stack([tree.children_left, tree.children_right])
-            children.append(np.where(both < 0, np.arange(tree.node_count)[:, None], both) + start)
+            children.append(
+                np.where(both < 0, np.arange(tree.node_count)[:, None], both) + start
+            )
         features = np.concatenate([tree.feature for tree in trees])
         return Forest(
             roots=starts[:-1].astype(np.int32),
@@ -372,7 +391,9 @@ class Regressor(Bagging):
         >>> found = model.predict(bench.space[7::150])
         >>> (
         ...     model.spread,
-        ...     bool(np.corrcoef(found.mean, bench.column("valid_loss")[7::150])[0, 1] > 0.8),
+        ...     bool(
+        ...         np.corrcoef(found.mean, bench.column("valid_loss")[7::150])[0, 1] > 0.8
+        ...     ),
         ... )
         ('return_std', True)
     """
@@ -394,14 +415,18 @@ class Regressor(Bagging):
         encoding: str | None = None,
     ) -> None:
         parts = parts if self.spread == "bagging" else 1
-        super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding)
+        super().__init__(
+            quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding
+        )
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         self._rows = self._matrix(cells)
         self._targets = target
         self._learn_rows(self._rows, target)
 
-    def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> tuple[Any, Floats, Floats]:
+    def _learn_part(
+        self, matrix: Matrix, target: Floats, seed: int
+    ) -> tuple[Any, Floats, Floats]:
         seeded = {"random_state": seed} if "random_state" in _parameters(self._kind) else {}
         with self._called(f"learn from {len(target)} cells", seed):
             regressor = self._kind(**seeded | self._options)
@@ -487,7 +512,11 @@ def regressor_class(text: str) -> type[Regressor]:
     except Exception as error:
         raise UserError(f"{name} cannot be made: {_reason(error)}.") from error
     sklearn = sys.modules.get("sklearn.base")  # there where the class is one of its kind
-    if sklearn and isinstance(made, sklearn.BaseEstimator) and not sklearn.is_regressor(made):
+    if (
+        sklearn
+        and isinstance(made, sklearn.BaseEstimator)
+        and not sklearn.is_regressor(made)
+    ):
         raise UserError(f"{name} is no regressor, as its class itself says.")
     spread: Spread = "bagging"
     asked = _parameters(kind.predict)  # type: ignore[attr-defined]

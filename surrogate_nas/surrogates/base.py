@@ -116,7 +116,9 @@ def fit_target(values: Floats, quantity: Quantity) -> Target:
     middle = float(np.median(values))
     shift = 0.0
     if lowest <= _NEAR_ZERO * middle:
-        shift = max(0.0, -lowest) + _SHIFT * ((middle - min(lowest, 0.0)) or float(np.ptp(values)))
+        shift = max(0.0, -lowest) + _SHIFT * (
+            (middle - min(lowest, 0.0)) or float(np.ptp(values))
+        )
     logs = np.log(values + shift)
     return Target(1.0, shift, float(logs.mean()), float(logs.std()) or 1.0)
 
@@ -133,7 +135,9 @@ class Prediction(NamedTuple):
         >>> import surrogate_nas as sn
         >>> from surrogate_nas.surrogates import make_model
         >>> bench = sn.load("fashion")
-        >>> model = make_model("ridge", "cost").fit(bench.space[:200], bench.column("params")[:200])
+        >>> model = make_model("ridge", "cost").fit(
+        ...     bench.space[:200], bench.column("params")[:200]
+        ... )
         >>> mean, std = model.predict(bench.space[300:400])
         >>> inside = np.abs(bench.column("params")[300:400] - mean) <= 1.645 * std + 1e-6
         >>> bool(inside.mean() > 0.8)
@@ -181,11 +185,18 @@ class Surrogate(ABC):
         >>> from surrogate_nas.space import drawn_cells
         >>> from surrogate_nas.surrogates import make_model
         >>> bench = sn.load("fashion")
-        >>> train, test = drawn_cells(bench.space, 300)[:200], drawn_cells(bench.space, 300)[200:]
+        >>> train, test = (
+        ...     drawn_cells(bench.space, 300)[:200],
+        ...     drawn_cells(bench.space, 300)[200:],
+        ... )
         >>> loss = bench.column("valid_loss", epochs=5)
-        >>> model = make_model("ridge", "loss").fit(train, loss[[cell.index for cell in train]])
+        >>> model = make_model("ridge", "loss").fit(
+        ...     train, loss[[cell.index for cell in train]]
+        ... )
         >>> bool(
-        ...     np.corrcoef(model.predict(test).mean, loss[[cell.index for cell in test]])[0, 1]
+        ...     np.corrcoef(model.predict(test).mean, loss[[cell.index for cell in test]])[
+        ...         0, 1
+        ...     ]
         ...     > 0.8
         ... )
         True
@@ -208,7 +219,9 @@ class Surrogate(ABC):
         calibrate: bool = True,
     ) -> None:
         if quantity not in get_args(Quantity):
-            raise UserError(f"A quantity is {', '.join(get_args(Quantity))}, not {quantity!r:.80}.")
+            raise UserError(
+                f"A quantity is {', '.join(get_args(Quantity))}, not {quantity!r:.80}."
+            )
         self.quantity: Quantity = quantity
         self.seed = check_whole("A seed", seed)
         self.calibrate = check_flag("calibrate", calibrate)
@@ -223,11 +236,12 @@ class Surrogate(ABC):
             if hasattr(self, name)
         }
         return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in own.items()
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in own.items()
         }
 
     @classmethod
-    def reads(cls, space: Space) -> bool:  # noqa: ARG003 - a subclass looks at it
+    def reads(cls, space: Space) -> bool:
         """Whether this model can learn cells of a space; most read any."""
         return True
 
@@ -266,7 +280,9 @@ class Surrogate(ABC):
             self._widening = 1.0
             self._regions = None
             if self.calibrate:
-                held_out = Prediction(*self._target.backward(*self._held_out(cells, target)))
+                held_out = Prediction(
+                    *self._target.backward(*self._held_out(cells, target))
+                )
                 self._widening = _calibrated(values, held_out)
                 self._regions = self._calibrated_by_region(values, held_out)
                 self.held_out = Prediction(held_out.mean, held_out.std * self._widening)
@@ -304,7 +320,9 @@ class Surrogate(ABC):
             UserError: Nothing was learned yet, or a cell is of another space.
         """
         if not hasattr(self, "_widening"):
-            raise UserError(f"The {self.name} surrogate has learned nothing yet: call fit first.")
+            raise UserError(
+                f"The {self.name} surrogate has learned nothing yet: call fit first."
+            )
         if is_sequence(cells) and not len(cells):
             return Prediction(np.empty(0), np.empty(0))
         _, cells = own_cells(cells, self._space)
@@ -314,7 +332,9 @@ class Surrogate(ABC):
         if by_region and self._regions is not None:
             cut, best, others = self._regions
             widening = np.where(self._is_best(mean, cut), best, others)
-        if self.quantity in _NEVER_NEGATIVE:  # among values near zero the scale goes on below it
+        if (
+            self.quantity in _NEVER_NEGATIVE
+        ):  # among values near zero the scale goes on below it
             mean = np.maximum(mean, 0.0)
         return Prediction(mean, std * widening)
 
@@ -371,7 +391,9 @@ class Surrogate(ABC):
             UserError: Nothing was learned yet.
         """
         if not hasattr(self, "_widening"):
-            raise UserError(f"The {self.name} surrogate has learned nothing yet: call fit first.")
+            raise UserError(
+                f"The {self.name} surrogate has learned nothing yet: call fit first."
+            )
         common = {
             "target": np.array(self._target),
             "widening": np.array(self._widening),
@@ -434,7 +456,9 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space, Sequence[Cell]]:
+def own_cells(
+    cells: Sequence[Cell], space: Space | None = None
+) -> tuple[Space, Sequence[Cell]]:
     """The space of cells, and its own cells by their strings: nothing else of what is handed in is
     trusted.
 
@@ -446,7 +470,9 @@ def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space,
         raise UserError(f"A space is needed, not {space!r:.80}.")
     if isinstance(cells, Enumerable):
         if space not in (None, cells):
-            raise UserError(f"The cells are those of the space {cells.name}, not of {space.name}.")
+            raise UserError(
+                f"The cells are those of the space {cells.name}, not of {space.name}."
+            )
         return cells, cells
     if not is_sequence(cells) or not len(cells):
         raise UserError(f"A surrogate needs a list of cells, not {cells!r:.80}.")
@@ -470,7 +496,9 @@ def check_values(values: Any, n: int) -> Floats:
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"The values of the cells are not all numbers: {error}.") from error
     if numbers.shape != (n,):
-        raise UserError(f"{n} cells need {n} values, not an array of shape {numbers.shape}.")
+        raise UserError(
+            f"{n} cells need {n} values, not an array of shape {numbers.shape}."
+        )
     return numbers
 
 

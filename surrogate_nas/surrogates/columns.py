@@ -52,7 +52,9 @@ class Scaling(NamedTuple):
         Args:
             block: Shape ``(n, d)``.
         """
-        ranged = (block[:, self.varies].astype(np.float64, copy=False) - self.centre) / self.span
+        ranged = (
+            block[:, self.varies].astype(np.float64, copy=False) - self.centre
+        ) / self.span
         return np.asarray(ranged / np.sqrt(self.distance))
 
 

@@ -65,7 +65,8 @@ class Ensemble(Surrogate):
         >>> model = model.fit(bench.space[::150], bench.column("valid_loss")[::150])
         >>> bool(
         ...     np.corrcoef(
-        ...         model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150]
+        ...         model.predict(bench.space[7::150]).mean,
+        ...         bench.column("valid_loss")[7::150],
         ...     )[0, 1]
         ...     > 0.9
         ... )
@@ -90,9 +91,13 @@ class Ensemble(Surrogate):
 
     @property
     def _reading(self) -> list[Member]:
-        reading = [member for member in self.members if model_class(member[0]).reads(self._space)]
+        reading = [
+            member for member in self.members if model_class(member[0]).reads(self._space)
+        ]
         if not reading:
-            raise UserError(f"No member of the ensemble can read the space {self._space.name}.")
+            raise UserError(
+                f"No member of the ensemble can read the space {self._space.name}."
+            )
         return reading
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
@@ -100,9 +105,9 @@ class Ensemble(Surrogate):
 
         values, _ = self._target.backward(target, target)
         self._models = [
-            make_model(name, self.quantity, seed=self.seed, **(settings | {"calibrate": True})).fit(
-                cells, values, self._space
-            )
+            make_model(
+                name, self.quantity, seed=self.seed, **(settings | {"calibrate": True})
+            ).fit(cells, values, self._space)
             for name, settings, _ in self._reading
         ]
         means, stds = self._in_target([model.held_out for model in self._models])
@@ -122,7 +127,9 @@ class Ensemble(Surrogate):
         """What members say, on this model's transformed target, shape ``(members, n)`` each."""
         means = np.array([self._target.forward(each.mean) for each in predictions])
         derivatives = self._target.backward(means, np.ones_like(means))[1]
-        return means, np.array([each.std for each in predictions]) / np.maximum(derivatives, 1e-12)
+        return means, np.array([each.std for each in predictions]) / np.maximum(
+            derivatives, 1e-12
+        )
 
     def _combined(self, means: Floats, stds: Floats) -> Prediction:
         mean = self._weights @ means
@@ -132,7 +139,7 @@ class Ensemble(Surrogate):
         found = [model.predict(cells, by_region=False) for model in self._models]
         return self._combined(*self._in_target(found))
 
-    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         return self._left_out
 
     def _arrays(self) -> Arrays:

@@ -35,7 +35,11 @@ from surrogate_nas.surrogates.base import (
 Indices = NDArray[np.int64]
 SplitKind = Literal["random", "grouped"]
 
-BANDS: Mapping[str, float] = {"kendall": 1.0, "kendall_top_half": 0.5, "kendall_top_quarter": 0.25}
+BANDS: Mapping[str, float] = {
+    "kendall": 1.0,
+    "kendall_top_half": 0.5,
+    "kendall_top_quarter": 0.25,
+}
 """Shares of the cells, the best by their true values, that τ is given for."""
 TOP = 10
 """How many of the cells that a model likes best count for the regret and the precision."""
@@ -115,14 +119,20 @@ def split_drawn(
     Raises:
         UserError: The kind is unknown, or there are not so many cells.
     """
-    classes = np.array([space.identity(cell) for cell in cells]) if kind == "grouped" else None
+    classes = (
+        np.array([space.identity(cell) for cell in cells]) if kind == "grouped" else None
+    )
     return _split(np.arange(len(cells)), n_train, kind, classes)
 
 
 def _split(order: Indices, n_train: int, kind: SplitKind, classes: Any) -> Holdout:
     if kind not in ("random", "grouped"):
         raise UserError(f"A split is random or grouped, not {kind!r:.80}.")
-    if not FEWEST_CELLS <= check_whole("The number of cells to learn from", n_train) <= len(order):
+    if (
+        not FEWEST_CELLS
+        <= check_whole("The number of cells to learn from", n_train)
+        <= len(order)
+    ):
         raise UserError(
             f"Cannot learn from {n_train} cells: {len(order)} have a value, and at least"
             f" {FEWEST_CELLS} are needed to learn."
@@ -227,9 +237,12 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     from scipy.stats import kendalltau
 
     order = np.argsort(truth, kind="stable")
-    best = {name: order[: max(2, round(share * len(order)))] for name, share in BANDS.items()}
+    best = {
+        name: order[: max(2, round(share * len(order)))] for name, share in BANDS.items()
+    }
     return {
-        name: float(kendalltau(mean[part], truth[part]).statistic) for name, part in best.items()
+        name: float(kendalltau(mean[part], truth[part]).statistic)
+        for name, part in best.items()
     }
 
 
@@ -290,4 +303,6 @@ def evaluate(
     if model.quantity in LARGER_IS_BETTER:  # the top of what is larger the better
         truth = -truth
         prediction = Prediction(-prediction.mean, prediction.std)
-    return Evaluation(model, split, scores_of(truth, prediction), fitted - started, done - fitted)
+    return Evaluation(
+        model, split, scores_of(truth, prediction), fitted - started, done - fitted
+    )

@@ -94,7 +94,10 @@ class FittedProcess(NamedTuple):
         variance: Of the process.
 
     Example:
-        >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
+        >>> from surrogate_nas.surrogates.gaussian import (
+        ...     matern_of_squares,
+        ...     squared_distances,
+        ... )
         >>> seen, new = np.linspace(-3, 3, 9)[:, None], np.array([[1.1], [9.0]])
         >>> kernel = matern_of_squares(squared_distances(seen, seen))
         >>> process = FittedProcess.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
@@ -188,7 +191,10 @@ class GrowingProcess:
         held: How many cells are observed.
 
     Example:
-        >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
+        >>> from surrogate_nas.surrogates.gaussian import (
+        ...     matern_of_squares,
+        ...     squared_distances,
+        ... )
         >>> line = np.linspace(0, 3, 31)[:, None]
         >>> kernel = matern_of_squares(squared_distances(line, line))
         >>> process = GrowingProcess(places=31, prior=1.0, noise=1e-4)
@@ -377,7 +383,8 @@ def most_likely_weights(
         root = np.linalg.cholesky(kernel)
         whitened = solve_triangular(root, values, lower=True)
         likelihood = (
-            0.5 * n * np.log(max(whitened @ whitened / n, LEAST)) + np.log(np.diag(root)).sum()
+            0.5 * n * np.log(max(whitened @ whitened / n, LEAST))
+            + np.log(np.diag(root)).sum()
         )
         away = ((logs[-1] - _NOISE_PRIOR[0]) / _NOISE_PRIOR[1]) ** 2 + (
             (logs[:-1] / 2 / _WEIGHT_PRIOR) ** 2
@@ -442,7 +449,9 @@ def most_likely(
 
     Example:
         >>> places = np.linspace(0, 4, 40)[:, None]
-        >>> noisy = np.sin(places[:, 0]) + 0.3 * np.random.default_rng(0).standard_normal(40)
+        >>> noisy = np.sin(places[:, 0]) + 0.3 * np.random.default_rng(0).standard_normal(
+        ...     40
+        ... )
         >>> squares, same = squared_distances(places, places), np.eye(40, dtype=bool)
         >>> smooth = most_likely(squares, same, np.sin(places[:, 0]), Hyper())
         >>> rough = most_likely(squares, same, noisy, Hyper())
@@ -497,7 +506,9 @@ def normal_scores(values: Floats) -> Floats:
         >>> normal_scores(np.array([3.0, 1.0, 3.0, 9.0])).round(2)
         array([ 0.  , -1.15,  0.  ,  1.15])
     """
-    from scipy.special import ndtri  # and no scipy.stats, which takes half a second to import
+    from scipy.special import (
+        ndtri,
+    )  # and no scipy.stats, which takes half a second to import
 
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
@@ -565,7 +576,9 @@ class GaussianProcess(Surrogate):
         >>> losses = bench.column("valid_loss")
         >>> model = GaussianProcess("loss").fit(bench.space[::150], losses[::150])
         >>> mean, std = model.predict(bench.space[7::150])
-        >>> covered = np.abs(losses[7::150] - mean) <= 1.645 * std  # of 105 unseen cells about 90 %
+        >>> covered = (
+        ...     np.abs(losses[7::150] - mean) <= 1.645 * std
+        ... )  # of 105 unseen cells about 90 %
         >>> bool(covered.mean() > 0.75), bool(np.corrcoef(mean, losses[7::150])[0, 1] > 0.9)
         (True, True)
     """
@@ -583,7 +596,9 @@ class GaussianProcess(Surrogate):
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         default = (
-            ("alive", "signal") if quantity in LOSSES else ("path_and_graph", "operation_counts")
+            ("alive", "signal")
+            if quantity in LOSSES
+            else ("path_and_graph", "operation_counts")
         )
         self.blocks = check_names("The blocks of the gp", blocks) or default
         self.warp = check_flag("warp", warp)
@@ -611,7 +626,9 @@ class GaussianProcess(Surrogate):
         centred = learned - self._offset
         self._known = self._points(cells)
         self._weights, noise = most_likely_weights(self._known, centred, self.seed)
-        self._process = FittedProcess.seeing(self._kernel(self._known, self._known), centred, noise)
+        self._process = FittedProcess.seeing(
+            self._kernel(self._known, self._known), centred, noise
+        )
         self._left_out = self._process.left_out(learned)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
@@ -621,7 +638,7 @@ class GaussianProcess(Surrogate):
     def _unwarped(self, mean: Floats, std: Floats) -> Prediction:
         return Prediction(*(self._warp.backward(mean, std) if self._warp else (mean, std)))
 
-    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         return self._unwarped(*self._left_out)
 
     def _arrays(self) -> Arrays:

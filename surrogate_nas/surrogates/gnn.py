@@ -88,7 +88,11 @@ def has_terms(space: Space) -> TypeGuard[Enumerable]:
     """Whether the network can read a space: its cells are listed, in functional classes that are
     sums of terms.
     """
-    return isinstance(space, Enumerable) and space.terms is not None and space.classes is not None
+    return (
+        isinstance(space, Enumerable)
+        and space.terms is not None
+        and space.classes is not None
+    )
 
 
 @lru_cache(maxsize=2)
@@ -170,7 +174,9 @@ def _embeddings(weights: Weights, inputs: Inputs) -> Tensor:
             embeddings = torch.cat(
                 [
                     embeddings,
-                    _linear(weights, f"{size}/out", silu(_linear(weights, f"{size}/in", part))),
+                    _linear(
+                        weights, f"{size}/out", silu(_linear(weights, f"{size}/in", part))
+                    ),
                 ],
                 1,
             )
@@ -269,7 +275,9 @@ def pretrained(space: Enumerable) -> Weights:
         guess = _linear(weights, "free", _hidden(weights, inputs, batch, 0.0))
         return ((guess - free[batch]) ** 2).mean((1, 2)).sum()
 
-    learned = optimise(weights, loss, len(free), _PRETRAINING_STEPS, _PRETRAINING_BATCH, generator)
+    learned = optimise(
+        weights, loss, len(free), _PRETRAINING_STEPS, _PRETRAINING_BATCH, generator
+    )
     return {name: weight for name, weight in learned.items() if name in names}
 
 
@@ -375,7 +383,10 @@ class GraphNetwork(Surrogate):
         >>> model = GraphNetwork("loss", pretrain=False, steps=60).fit(
         ...     bench.space[::150], losses[::150]
         ... )
-        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1] > 0.5)
+        >>> bool(
+        ...     np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1]
+        ...     > 0.5
+        ... )
         True
     """
 
@@ -417,7 +428,9 @@ class GraphNetwork(Surrogate):
         generator = torch.Generator().manual_seed(self.seed)
         rows = torch.as_tensor(self._rows(cells))
         classes, extra = self._table()
-        weights = body(generator) | head(inputs.features.shape[1], extra.shape[1], generator)
+        weights = body(generator) | head(
+            inputs.features.shape[1], extra.shape[1], generator
+        )
         if self.pretrain:
             weights |= pretrained(self._space)
         self._parts, seen = blind_parts(len(cells), MEMBERS, self.seed)
@@ -425,7 +438,9 @@ class GraphNetwork(Surrogate):
         goal = sign * torch.as_tensor(target, dtype=torch.float32)
 
         def loss(weights: Weights, batch: Tensor) -> Tensor:
-            guess = sign * values_of(weights, inputs, classes[rows[batch]], extra[rows[batch]])
+            guess = sign * values_of(
+                weights, inputs, classes[rows[batch]], extra[rows[batch]]
+            )
             return LOSSES[self.loss](guess, goal[batch], seen[:, batch]).sum()
 
         steps = self.steps or int(
@@ -434,9 +449,13 @@ class GraphNetwork(Surrogate):
         self._units = None
         self._take(optimise(weights, loss, len(cells), steps, _BATCH, generator))
         if self.loss != "mse":
-            self._units = Units.fit(self._members[:, rows.numpy()], seen.numpy() == 0, target)
+            self._units = Units.fit(
+                self._members[:, rows.numpy()], seen.numpy() == 0, target
+            )
             self._members = self._units.of(self._members)
-        self._noise = float(np.sqrt(((self._members[:, rows.numpy()] - target) ** 2).mean()))
+        self._noise = float(
+            np.sqrt(((self._members[:, rows.numpy()] - target) ** 2).mean())
+        )
 
     def _take(self, weights: Weights) -> None:
         """Keep the weights, and what they say of the whole space: then no prediction depends on the
@@ -444,7 +463,9 @@ class GraphNetwork(Surrogate):
         """
         self._weights = weights
         with torch.no_grad():
-            scores = values_of(weights, inputs_of(self._space), *self._table()).double().numpy()
+            scores = (
+                values_of(weights, inputs_of(self._space), *self._table()).double().numpy()
+            )
         self._members = scores if self._units is None else self._units.of(scores)
 
     def _table(self) -> tuple[Tensor, Tensor]:
@@ -455,18 +476,26 @@ class GraphNetwork(Surrogate):
             n = len(inputs_of(self._space).classes)
             return torch.arange(n), torch.zeros(n, 0)
         counts = surveyed(self._space, "operation_counts")
-        return torch.as_tensor(self._space.classes).long(), torch.as_tensor(standard(counts))
+        return torch.as_tensor(self._space.classes).long(), torch.as_tensor(
+            standard(counts)
+        )
 
     def _rows(self, cells: Sequence[Cell]) -> NDArray[np.intp]:
         rows = np.array([cell.index for cell in cells], dtype=np.intp)
         classes = self._space.classes
-        return rows if self.quantity == "cost" or classes is None else classes[rows].astype(np.intp)
+        return (
+            rows
+            if self.quantity == "cost" or classes is None
+            else classes[rows].astype(np.intp)
+        )
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._members[:, self._rows(cells)]
-        return Prediction(members.mean(axis=0), np.sqrt(members.var(axis=0) + self._noise**2))
+        return Prediction(
+            members.mean(axis=0), np.sqrt(members.var(axis=0) + self._noise**2)
+        )
 
-    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         members = self._members[:, self._rows(cells)]
         mean = np.empty(len(cells))
         unseen = np.empty(len(cells))

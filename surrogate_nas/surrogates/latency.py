@@ -129,7 +129,9 @@ def most_evident(samples: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floa
     from scipy.linalg import cho_solve
     from scipy.optimize import minimize
 
-    members = [np.flatnonzero(prior.group == g) for g in range(len(prior.log_variances) - 2)]
+    members = [
+        np.flatnonzero(prior.group == g) for g in range(len(prior.log_variances) - 2)
+    ]
     terms = []
     for matrix, target in samples:
         scores = matrix @ prior.directions.T
@@ -278,7 +280,9 @@ class Latency(Surrogate):
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         mean, std = self._learned.predict(_rows(self._space, cells))
-        if self.quantity == "cost":  # what is nearly zero or below stays above, in the same order
+        if (
+            self.quantity == "cost"
+        ):  # what is nearly zero or below stays above, in the same order
             bent = _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0)
             mean = np.where(mean > _NEAR_ZERO, mean, bent)
         return Prediction(mean, std)
@@ -288,7 +292,9 @@ class Latency(Surrogate):
         mean = matrix @ self._learned.weights
         if len(cells) > _MOST_REFITTED:
             left = np.maximum(1.0 - self._learned.leverage, 1e-6)
-            std = np.sqrt(self._learned.noise * noise_shape(mean) / left) / self._learned.size
+            std = (
+                np.sqrt(self._learned.noise * noise_shape(mean) / left) / self._learned.size
+            )
             return Prediction(target - (target - mean / self._learned.size) / left, std)
         std = np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
@@ -298,8 +304,12 @@ class Latency(Surrogate):
         return Prediction(mean, std)
 
     def _arrays(self) -> Arrays:
-        prior = {f"prior/{name}": a for name, a in self.prior(self._space)._asdict().items()}
-        return {name: np.asarray(a) for name, a in (prior | self._learned._asdict()).items()}
+        prior = {
+            f"prior/{name}": a for name, a in self.prior(self._space)._asdict().items()
+        }
+        return {
+            name: np.asarray(a) for name, a in (prior | self._learned._asdict()).items()
+        }
 
     def _restore(self, arrays: Arrays) -> None:
         self._prior = self._space, Prior(**within("prior/", arrays))
@@ -346,17 +356,23 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     for i, (matrix, values) in enumerate(measured):
         others = _vague(space, np.delete(weights, i, axis=0))
         draws = [
-            rng.choice(len(values), _REHEARSED_CELLS, replace=False) for _ in range(_REHEARSALS)
+            rng.choice(len(values), _REHEARSED_CELLS, replace=False)
+            for _ in range(_REHEARSALS)
         ]
         samples = [
-            (matrix[at], _size(others, matrix[at]) * values[at] / values[at].mean()) for at in draws
+            (matrix[at], _size(others, matrix[at]) * values[at] / values[at].mean())
+            for at in draws
         ]
         scales.append(most_evident(samples, others))
     vague = _vague(space, weights)
     if not scales:
         return vague
-    spread = np.maximum(np.std(scales, axis=0), _NARROWEST) if len(scales) > 1 else vague.spread
-    return Prior(vague.centre, vague.directions, vague.group, np.mean(scales, axis=0), spread)
+    spread = (
+        np.maximum(np.std(scales, axis=0), _NARROWEST) if len(scales) > 1 else vague.spread
+    )
+    return Prior(
+        vague.centre, vague.directions, vague.group, np.mean(scales, axis=0), spread
+    )
 
 
 def _vague(space: Space, weights: Floats) -> Prior:
@@ -379,7 +395,9 @@ def _vague(space: Space, weights: Floats) -> Prior:
 
 def _weights(matrix: Floats, values: Floats) -> Floats:
     gram = matrix.T @ matrix + _PENALTY * np.eye(matrix.shape[1])
-    return np.asarray(np.linalg.solve(gram, matrix.T @ (values / values.mean())), dtype=np.float64)
+    return np.asarray(
+        np.linalg.solve(gram, matrix.T @ (values / values.mean())), dtype=np.float64
+    )
 
 
 def _check_known(space: Space, device: str, given: Any) -> tuple[Floats, Floats]:

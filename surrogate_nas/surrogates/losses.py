@@ -48,7 +48,9 @@ def hinge_rank(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
     "GATES", ECCV 2020.
     """
     ordered = _ordered(goal, seen)
-    return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum((1, 2)).clamp(min=1)
+    return (ordered * relu(_MARGIN - _lead(guess))).sum((1, 2)) / ordered.sum((1, 2)).clamp(
+        min=1
+    )
 
 
 def listmle(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
@@ -77,9 +79,9 @@ def warp(guess: Tensor, goal: Tensor, seen: Tensor) -> Tensor:
     """
     hinges = _ordered(goal, seen) * relu(_MARGIN - _lead(guess))
     wrong = (hinges > 0).sum(2)
-    harmonic = torch.cat([torch.zeros(1), (1 / torch.arange(1.0, guess.shape[1])).cumsum(0)]).to(
-        guess
-    )
+    harmonic = torch.cat(
+        [torch.zeros(1), (1 / torch.arange(1.0, guess.shape[1])).cumsum(0)]
+    ).to(guess)
     weighted = harmonic[wrong] * hinges.sum(2) / wrong.clamp(min=1)
     return weighted.sum(1) / seen.sum(1).clamp(min=1)
 

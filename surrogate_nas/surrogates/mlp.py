@@ -21,7 +21,14 @@ from torch.nn.functional import silu
 
 from surrogate_nas.core.arguments import check_name, check_whole
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates.base import Arrays, Floats, Prediction, Quantity, Surrogate, within
+from surrogate_nas.surrogates.base import (
+    Arrays,
+    Floats,
+    Prediction,
+    Quantity,
+    Surrogate,
+    within,
+)
 from surrogate_nas.surrogates.columns import columns, default_encoding, spread_of
 from surrogate_nas.surrogates.gnn import PARTS, Weights, blind_parts, optimise
 from surrogate_nas.surrogates.losses import squared
@@ -43,10 +50,13 @@ class Perceptrons(Surrogate):
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
-        >>> model = Perceptrons("loss").fit(bench.space[::500], bench.column("valid_loss")[::500])
+        >>> model = Perceptrons("loss").fit(
+        ...     bench.space[::500], bench.column("valid_loss")[::500]
+        ... )
         >>> bool(
         ...     np.corrcoef(
-        ...         model.predict(bench.space[7::500]).mean, bench.column("valid_loss")[7::500]
+        ...         model.predict(bench.space[7::500]).mean,
+        ...         bench.column("valid_loss")[7::500],
         ...     )[0, 1]
         ...     > 0.5
         ... )
@@ -88,7 +98,9 @@ class Perceptrons(Surrogate):
         self._parts, seen = blind_parts(len(cells), self.members, self.seed)
 
         def loss(weights: Weights, batch: Tensor) -> Tensor:
-            return squared(_values(weights, matrix[batch]), goal[batch], seen[:, batch]).sum()
+            return squared(
+                _values(weights, matrix[batch]), goal[batch], seen[:, batch]
+            ).sum()
 
         sizes = [raw.shape[1], self.width, self.width, 1]
         fresh: Weights = {}
@@ -110,7 +122,7 @@ class Perceptrons(Surrogate):
             members.mean(axis=0), np.sqrt(members.var(axis=0) + (0.5 * self._noise) ** 2)
         )
 
-    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
+    def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         members = self._by_member(cells)
         mean = np.empty(len(cells))
         for part, left_out in enumerate(self._parts):
@@ -118,13 +130,16 @@ class Perceptrons(Surrogate):
         return Prediction(mean, self._predict(cells).std)
 
     def _arrays(self) -> Arrays:
-        weights = {f"weights/{name}": weight.numpy() for name, weight in self._weights.items()}
+        weights = {
+            f"weights/{name}": weight.numpy() for name, weight in self._weights.items()
+        }
         return super()._arrays() | weights
 
     def _restore(self, arrays: Arrays) -> None:
         super()._restore(arrays)
         self._weights = {
-            name: torch.as_tensor(array) for name, array in within("weights/", arrays).items()
+            name: torch.as_tensor(array)
+            for name, array in within("weights/", arrays).items()
         }
 
 

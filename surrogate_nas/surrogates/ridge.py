@@ -50,7 +50,13 @@ class Ridge(Surrogate):
     """
 
     name: ClassVar[str] = "ridge"
-    learned: ClassVar[tuple[str, ...]] = ("weights", "centre", "spread", "root", "offset_and_noise")
+    learned: ClassVar[tuple[str, ...]] = (
+        "weights",
+        "centre",
+        "spread",
+        "root",
+        "offset_and_noise",
+    )
 
     def __init__(
         self,

@@ -159,7 +159,9 @@ def load(path: Path) -> Fitted:
     from surrogate_nas.files import hdf5
 
     if not os.path.isfile(path):
-        raise UserError(f"There is no surrogate file {printable(path)}; snas fit makes one.")
+        raise UserError(
+            f"There is no surrogate file {printable(path)}; snas fit makes one."
+        )
     what = f"The surrogate file {printable(path)}"
     with hdf5.guarded(what, "Make it anew with snas fit.", (Exception,)):
         with hdf5.OpenFile(path).reading() as file:
@@ -209,7 +211,9 @@ def _fitted(arrays: Arrays, digest: str) -> Fitted:
         "scores": convert(content["scores"], dict[str, float]),
         "versions": convert(content["versions"], dict[str, str]),
     }
-    card = made(Card, {key: content[key] for key in content.keys() - checked.keys()}, **checked)
+    card = made(
+        Card, {key: content[key] for key in content.keys() - checked.keys()}, **checked
+    )
     if card.model not in MODELS:
         raise ValueError(f"no model is named {card.model}")
     settings = json.loads(arrays["settings"].tobytes())

@@ -67,7 +67,8 @@ def write_compact(table: Table, path: Path) -> None:
         >>> with TemporaryDirectory() as folder:
         ...     one, two = Path(folder) / "one.h5", Path(folder) / "two.h5"
         ...     write_compact(
-        ...         read_compact(next(iter(sorted(shipped("losses").glob("*.h5"))))).table, one
+        ...         read_compact(next(iter(sorted(shipped("losses").glob("*.h5"))))).table,
+        ...         one,
         ...     )
         ...     write_compact(read_compact(one).table, two)
         ...     one.read_bytes() == two.read_bytes()
@@ -94,7 +95,10 @@ def write_compact(table: Table, path: Path) -> None:
     index = json.dumps(content).encode()
     values = np.concatenate(whole)
     with hdf5.writing(path, "compact", digest=_digest(index, values)) as file:
-        for name, array in (("index", np.frombuffer(index, dtype=np.uint8)), ("values", values)):
+        for name, array in (
+            ("index", np.frombuffer(index, dtype=np.uint8)),
+            ("values", values),
+        ):
             chunks = (min(len(array), _CHUNK),)
             file.create_dataset(
                 name,
@@ -125,7 +129,9 @@ def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
     return np.where(np.isfinite(values), result, values)
 
 
-def _parted(values: Values, digits: int | NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
+def _parted(
+    values: Values, digits: int | NDArray[np.int64]
+) -> tuple[Values, NDArray[np.int64]]:
     """The significant digits of every number as a whole one, and the power of ten that it is to be
     taken times.
     """
@@ -157,7 +163,9 @@ def _read(row: NDArray[np.int32], entry: dict[str, Any]) -> Values:
     lacking = row == MISSING
     if "digits" in entry:
         whole = np.where(lacking, _POWERS * _SHIFT + _MIDDLE, row.astype(np.int64))
-        numbers = _scaled((whole % _SHIFT - _MIDDLE).astype(np.float64), whole // _SHIFT - _POWERS)
+        numbers = _scaled(
+            (whole % _SHIFT - _MIDDLE).astype(np.float64), whole // _SHIFT - _POWERS
+        )
     else:
         numbers = row / 10.0 ** entry["decimals"]
     return np.where(lacking, np.nan, numbers)
@@ -186,7 +194,10 @@ def read_compact(path: Path) -> MemoryTable:
     if not os.path.isfile(path):
         raise UserError(f"There is no table at {printable(path)}.")
     what = f"The table {printable(path)}"
-    with hdf5.guarded(what, "Make or fetch it again."), hdf5.OpenFile(path).reading() as file:
+    with (
+        hdf5.guarded(what, "Make or fetch it again."),
+        hdf5.OpenFile(path).reading() as file,
+    ):
         hdf5.check_kind(
             path, file, "compact", f"{printable(path)} is no surrogate_nas compact table."
         )

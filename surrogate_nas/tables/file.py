@@ -74,7 +74,15 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
         >>> from surrogate_nas.core.metrics import metric_named
         >>> from surrogate_nas.space.network import Network
         >>> import surrogate_nas as sn
-        >>> about = ("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error")
+        >>> about = (
+        ...     "mine",
+        ...     "macro",
+        ...     "36 stacks",
+        ...     "measured here",
+        ...     "MIT",
+        ...     "",
+        ...     "valid_error",
+        ... )
         >>> stacks = Table(*about, Network(), cost="queries")
         >>> stacks.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
         >>> with TemporaryDirectory() as folder:
@@ -104,7 +112,11 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
             group.attrs["n_cells"] = metric.n_cells
             hdf5.set_texts(
                 group,
-                {key: value for key, value in details(metric).items() if isinstance(value, str)},
+                {
+                    key: value
+                    for key, value in details(metric).items()
+                    if isinstance(value, str)
+                },
             )
         for (name, epochs, seed), values in table.columns.items():
             file.create_dataset(
@@ -161,7 +173,9 @@ class TableFile(TableView):
         self.path = path
         self._file = self._opened()
         with self._reading() as file:
-            hdf5.check_kind(path, file, "table", f"{path} is not a surrogate_nas table file.")
+            hdf5.check_kind(
+                path, file, "table", f"{path} is not a surrogate_nas table file."
+            )
             self._index = _read_index(file)
             digest = self._index.digest()
             if hdf5.text(file, "digest") != digest:
@@ -241,7 +255,9 @@ class TableFile(TableView):
             run = hdf5.child(group, epochs_text(epochs))
             values = hdf5.array(hdf5.child(run, name), (self._index.n_cells,), dtype)
             if column_digest(values) != wanted:
-                raise ValueError(f"{run.name}/{name} has changed since it was written or opened")
+                raise ValueError(
+                    f"{run.name}/{name} has changed since it was written or opened"
+                )
             return values
 
     def _opened(self) -> hdf5.OpenFile:
@@ -288,7 +304,9 @@ class PartOfTable(TableView):
         self.path = whole.path
         self.cells = whole.cells
         self.keys: set[ColumnKey] = index.keys
-        self.metrics = {name: self._counted(metric) for name, metric in index.metrics.items()}
+        self.metrics = {
+            name: self._counted(metric) for name, metric in index.metrics.items()
+        }
 
     @cached_property
     def contents(self) -> Contents:
@@ -300,11 +318,15 @@ class PartOfTable(TableView):
         further ones.
         """
         runs = [epochs for name, epochs in self._index.digests if name == metric.name]
-        if len(runs) == len([name for name, _ in self._whole.sources if name == metric.name]):
+        if len(runs) == len(
+            [name for name, _ in self._whole.sources if name == metric.name]
+        ):
             return metric
         return replace(
             metric,
-            n_cells=min(int((self.n_seeds(metric.name, epochs) != 0).sum()) for epochs in runs),
+            n_cells=min(
+                int((self.n_seeds(metric.name, epochs) != 0).sum()) for epochs in runs
+            ),
         )
 
     def column(self, key: ColumnKey) -> Values:

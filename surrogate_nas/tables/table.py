@@ -108,9 +108,14 @@ class Index:
     def keys(self) -> set[ColumnKey]:
         """The columns, those of `N_SEEDS` left out."""
         seeds = (
-            (run, seed) for run, held in self.digests.items() for seed in held if seed != N_SEEDS
+            (run, seed)
+            for run, held in self.digests.items()
+            for seed in held
+            if seed != N_SEEDS
         )
-        return {ColumnKey(*run, "mean" if seed == "mean" else int(seed)) for run, seed in seeds}
+        return {
+            ColumnKey(*run, "mean" if seed == "mean" else int(seed)) for run, seed in seeds
+        }
 
     def digest(self) -> str:
         """A sha256 over all numbers and what they mean; titles, sources and other remarks play no
@@ -202,7 +207,9 @@ class Index:
                     _seed(seed): _text(digest) for seed, digest in run["digests"].items()
                 }
             epochs = sorted(
-                epochs for held, epochs in index.digests if held == name and epochs is not None
+                epochs
+                for held, epochs in index.digests
+                if held == name and epochs is not None
             )
             index.metrics[name] = made(
                 Metric,
@@ -215,7 +222,9 @@ class Index:
 
 def details(metric: Metric) -> dict[str, Any]:
     """What a file says of a metric beside its name and epochs."""
-    return {key: value for key, value in asdict(metric).items() if key not in ("name", "epochs")}
+    return {
+        key: value for key, value in asdict(metric).items() if key not in ("name", "epochs")
+    }
 
 
 def column_digest(values: NDArray[Any]) -> str:
@@ -241,7 +250,10 @@ def runs_of(contents: Contents) -> list[Run]:
 
     Example:
         >>> runs_of(
-        ...     {"valid_error": {"12": "97cac76af7edcb7f", "200": "0f3c"}, "params": {"any": "a1"}}
+        ...     {
+        ...         "valid_error": {"12": "97cac76af7edcb7f", "200": "0f3c"},
+        ...         "params": {"any": "a1"},
+        ...     }
         ... )
         [('valid_error', 12), ('valid_error', 200), ('params', None)]
     """
@@ -306,9 +318,18 @@ class Table:
     Example:
         >>> from surrogate_nas.core.metrics import metric_named
         >>> table = Table(
-        ...     "mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network()
+        ...     "mine",
+        ...     "macro",
+        ...     "36 stacks",
+        ...     "measured here",
+        ...     "MIT",
+        ...     "",
+        ...     "valid_error",
+        ...     Network(),
         ... )
-        >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36), n_seeds=3)
+        >>> table.add(
+        ...     metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36), n_seeds=3
+        ... )
         >>> table.metrics["valid_error"].epochs, table.metrics["valid_error"].n_cells
         ((5,), 36)
     """
@@ -368,7 +389,9 @@ class Table:
         these.
         """
         n_cells = len(next(iter(self.columns.values()), ()))
-        index = Index({key: printable(getattr(self, key)) for key in TEXTS}, self.network, n_cells)
+        index = Index(
+            {key: printable(getattr(self, key)) for key in TEXTS}, self.network, n_cells
+        )
         for name, metric in self.metrics.items():
             texts = {
                 key: printable(getattr(metric, key))
@@ -438,7 +461,14 @@ class MemoryTable(TableView):
         >>> from surrogate_nas.core.metrics import metric_named
         >>> from surrogate_nas.space.network import Network
         >>> table = Table(
-        ...     "mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network()
+        ...     "mine",
+        ...     "macro",
+        ...     "36 stacks",
+        ...     "measured here",
+        ...     "MIT",
+        ...     "",
+        ...     "valid_error",
+        ...     Network(),
         ... )
         >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
         >>> held = MemoryTable(table, table.digest())

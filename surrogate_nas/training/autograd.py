@@ -106,5 +106,7 @@ def autograd_input_gradient(
             )[0]
             for one, down in zip(outputs, come, strict=True)
         ]
-    nothing = np.zeros(inputs.shape, np.float32)  # of a network without a way from its input
+    nothing = np.zeros(
+        inputs.shape, np.float32
+    )  # of a network without a way from its input
     return np.stack([nothing if part is None else as_array(part) for part in gradients])

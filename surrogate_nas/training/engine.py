@@ -156,7 +156,9 @@ def train(
     check_whole("The threads", threads, 1, None)
     check_whole("The seed", seed, 0, None)
     spaces = {cell: space or space_of(cell) for cell in cells}
-    run = _Run(task, network or task.network(), spaces, epochs, seed, place, live_only, test)
+    run = _Run(
+        task, network or task.network(), spaces, epochs, seed, place, live_only, test
+    )
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
     order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
     if not all(graphs) or not run.trainer.stackable:
@@ -278,27 +280,38 @@ class _Run:
         outputs = model.step(inputs, targets, trainer.loss_and_gradient, 0.0)[1]
         self._measured(
             "train",
-            Predictions(outputs, targets, inputs, self.task, model.predict, model.input_gradient),
+            Predictions(
+                outputs, targets, inputs, self.task, model.predict, model.input_gradient
+            ),
             "batch",
         )
         _WARM.add(key)
 
-    def _measured(self, split: str, predictions: Predictions, *moments: str) -> dict[str, Array]:
+    def _measured(
+        self, split: str, predictions: Predictions, *moments: str
+    ) -> dict[str, Array]:
         """By metric, the values of the metrics of some moments for the networks, each of shape
         ``(K,)``.
         """
         measures = (metric for metric in self.task.measured if metric.when in moments)
-        return {f"{split}_{metric.name}": as_array(metric.of(predictions)) for metric in measures}
+        return {
+            f"{split}_{metric.name}": as_array(metric.of(predictions))
+            for metric in measures
+        }
 
     def _model(self, cells: Sequence[Cell]) -> Model:
         """What trains the cells: one network, compiled where it can be, or a stack of several."""
         if self.device == "cpu" and len(cells) == 1:
-            plan = self.spaces[cells[0]].blueprint(cells[0], self.network, live_only=self.live_only)
+            plan = self.spaces[cells[0]].blueprint(
+                cells[0], self.network, live_only=self.live_only
+            )
             if plan is not None:
                 return CompiledModel(plan, self.task, seed=self.seed)
             _say_once(self.spaces[cells[0]].name)
         networks = [
-            self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=self.live_only)
+            self.spaces[cell].build(
+                cell, self.network, seed=self.seed, live_only=self.live_only
+            )
             for cell in cells
         ]
         return torch_model(networks, self.task, self.device)
@@ -324,7 +337,9 @@ class _Run:
         if "params" not in known:
             built = space.build(cell, self.network, seed=self.seed)
             known["params"] = sum(parameter.numel() for parameter in built.parameters())
-        return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
+        return round(known["params"]), round(
+            1e6 * known["macs"]
+        ) if "macs" in known else math.nan
 
     def _train_epoch(
         self,
@@ -337,13 +352,22 @@ class _Run:
         steps = self.epochs * trainer.steps
         sums: list[Array] = []
         sizes: list[int] = []
-        for number, (inputs, targets) in enumerate(trainer.batches(epoch, model.predict), start):
-            rate = self.task.schedule.learning_rate / 2 * (1 + math.cos(math.pi * number / steps))
+        for number, (inputs, targets) in enumerate(
+            trainer.batches(epoch, model.predict), start
+        ):
+            rate = (
+                self.task.schedule.learning_rate
+                / 2
+                * (1 + math.cos(math.pi * number / steps))
+            )
             losses, outputs = model.step(inputs, targets, trainer.loss_and_gradient, rate)
             predictions = Predictions(
                 outputs, targets, inputs, self.task, model.predict, model.input_gradient
             )
-            numbers = {"train_loss": losses, **self._measured("train", predictions, "batch")}
+            numbers = {
+                "train_loss": losses,
+                **self._measured("train", predictions, "batch"),
+            }
             sums.append(np.stack([*numbers.values()]))
             sizes.append(len(inputs))
         shares = np.array(sizes)[:, None, None] / sum(sizes)
@@ -367,7 +391,9 @@ class _Run:
                 curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
             for told in self.task.diagnostics:
                 if told.name in numbers:
-                    value = told.recorded(numbers[told.name][k].item() if known else math.nan)
+                    value = told.recorded(
+                        numbers[told.name][k].item() if known else math.nan
+                    )
                     if told.every_epoch:
                         curve.values.setdefault(told.name, []).append(value)
                     else:

@@ -60,7 +60,9 @@ def device_named(name: str) -> str:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UserError(f"There is no device {name!r} here, but {', '.join(available)}.") from error
+        raise UserError(
+            f"There is no device {name!r} here, but {', '.join(available)}."
+        ) from error
     if device.type == "meta":
         raise UserError("The device 'meta' computes nothing.")
     return str(device)
@@ -106,11 +108,16 @@ def matrices() -> str:
 
     The last are part of what scikit-learn learns for the metrics of such a trainer.
     """
-    numbers = (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
+    numbers = (
+        (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
+    )
     square = numbers @ numbers.T
     values = np.linalg.eigvalsh(square[:64, :64].astype(float))
     return _digest(
-        square, numbers[:48, :64].T @ numbers[:48], values, np.exp(-numbers[:8].astype(float))
+        square,
+        numbers[:48, :64].T @ numbers[:48],
+        values,
+        np.exp(-numbers[:8].astype(float)),
     )
 
 

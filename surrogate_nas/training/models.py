@@ -59,7 +59,9 @@ class TorchModel:
         self._task = task
         self._schedule = schedule
         self._device = device
-        self._parameters = [weight for weight in module.parameters() if weight.requires_grad]
+        self._parameters = [
+            weight for weight in module.parameters() if weight.requires_grad
+        ]
         self._type = self._parameters[0].dtype if self._parameters else None
         self._velocities = [self._torch.zeros_like(weight) for weight in self._parameters]
         self._batch = _ON_A_CPU if device == "cpu" else _EVALUATION_BATCH
@@ -107,7 +109,9 @@ class TorchModel:
         return autograd_input_gradient(self._outputs, self._placed(inputs), gradient_of)
 
     def _placed(self, inputs: Array) -> Tensor:
-        placed: Tensor = self._torch.as_tensor(inputs, dtype=self._type, device=self._device)
+        placed: Tensor = self._torch.as_tensor(
+            inputs, dtype=self._type, device=self._device
+        )
         return placed
 
     def _outputs(self, inputs: Tensor) -> Tensor:
@@ -123,7 +127,9 @@ class TorchModel:
         """
         torch = self._torch
         schedule = self._schedule
-        moved = [i for i, parameter in enumerate(self._parameters) if parameter.grad is not None]
+        moved = [
+            i for i, parameter in enumerate(self._parameters) if parameter.grad is not None
+        ]
         if not moved:
             return
         weights = [self._parameters[i].detach() for i in moved]

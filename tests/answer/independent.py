@@ -70,7 +70,8 @@ def order_of(space: str) -> dict[tuple[int, ...], int]:
         with h5py.File(SHIPPED / "fashion.h5") as file:
             first = np.unique(file["columns/functional_class/any/mean"][()].astype(int))
     return {
-        cells[at]: place for place, at in enumerate(np.random.default_rng(0).permutation(first))
+        cells[at]: place
+        for place, at in enumerate(np.random.default_rng(0).permutation(first))
     }
 
 
@@ -141,10 +142,14 @@ class Table:
             for key, own in found.items()
             if key[1] == "diverged"
         }
-        self.trained = {loss: int(sum(map(sum, own.values()))) for loss, own in made.items()}
+        self.trained = {
+            loss: int(sum(map(sum, own.values()))) for loss, own in made.items()
+        }
         usual = made[self.usual]
         some = np.any(list(usual.values()), axis=0).sum()
-        self.seeds = sorted(seed for seed, row in usual.items() if 2 * row.sum() >= some > 0)
+        self.seeds = sorted(
+            seed for seed, row in usual.items() if 2 * row.sum() >= some > 0
+        )
         whole = [usual[seed] for seed in self.seeds] or [np.zeros(len(none), bool)]
         self.places = np.flatnonzero(np.all(whole, axis=0))
         self.columns = {}
@@ -153,7 +158,9 @@ class Table:
             for seed in self.seeds:
                 row = own.get(seed, none).copy()
                 worst = np.nanmax(row) if np.isfinite(row).any() else np.nan
-                row[made[key[0]].get(seed, np.zeros(len(none), bool)) & np.isnan(row)] = worst
+                row[made[key[0]].get(seed, np.zeros(len(none), bool)) & np.isnan(row)] = (
+                    worst
+                )
                 filled.append(row[self.places])
             self.columns[key] = np.array(filled)
 
@@ -220,7 +227,9 @@ def weighted_tau(one: Values, two: Values, pairs: Values) -> Values:
     i, j = np.triu_indices(len(one), 1)
     a, b = np.sign(one[i] - one[j]), np.sign(two[i] - two[j])
     below = (pairs @ a**2) * (pairs @ b**2)
-    return np.where(below > 0, (pairs @ (a * b)) / np.sqrt(np.where(below > 0, below, 1)), 0.0)
+    return np.where(
+        below > 0, (pairs @ (a * b)) / np.sqrt(np.where(below > 0, below, 1)), 0.0
+    )
 
 
 def resampled(signal: Values, goal: Values, pairs: Values) -> Values:
@@ -303,7 +312,9 @@ def hall(y: Values, level: float) -> tuple[float, float]:
     k = stats.skew(y, bias=False) / math.sqrt(n)
     # Σ(y−ȳ)³/((n−1)(n−2)n)/s³ of VERDICT equals the unbiased skewness over √n
     q = stats.t.ppf(1 - level / 2, n - 1)
-    ends = [3 / k * (np.cbrt(1 + k * (x - k / 6)) - 1) if abs(k) > 1e-9 else x for x in (q, -q)]
+    ends = [
+        3 / k * (np.cbrt(1 + k * (x - k / 6)) - 1) if abs(k) > 1e-9 else x for x in (q, -q)
+    ]
     return float(y.mean() - s * ends[0]), float(y.mean() - s * ends[1])
 
 
@@ -364,7 +375,9 @@ class Study:
         resamples: int = 1000,
     ) -> None:
         self.page = page
-        paths = [path for path in sorted(data.glob("*.h5")) if not only or path.stem in only]
+        paths = [
+            path for path in sorted(data.glob("*.h5")) if not only or path.stem in only
+        ]
         every = [Table(path, range(first, first + n)) for path in paths]
         self.tables = [table for table in every if table.is_usable]
         drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), resamples)
@@ -398,7 +411,9 @@ class Study:
         own = lambda signal, goal: resampled(signal, table.get(goal), pairs)  # noqa: E731
         self.taus[table.name] = self._four(table, own)
 
-    def _four(self, table: Table, value: Callable[[Values, str], Values]) -> dict[str, Values]:
+    def _four(
+        self, table: Table, value: Callable[[Values, str], Values]
+    ) -> dict[str, Values]:
         """The four contrasts; two where loss and measure are one quantity."""
         measure, loss = table.get(f"valid_{table.measure}"), table.get("valid_loss")
         goal = f"test_{table.measure}"
@@ -423,12 +438,16 @@ class Study:
         return grouped((table.source, values[table.name][name]) for table in own)
 
     def trainings(self) -> list[Line]:
-        here = {(one.name, loss): n for one in self.tables for loss, n in one.trained.items()}
+        here = {
+            (one.name, loss): n for one in self.tables for loss, n in one.trained.items()
+        }
         told = rows(self.page / "data/trainings.csv")
         wanted = {(line["table"], line["loss"]): int(line["wanted"]) for line in told}
         keys = {*here, *wanted}
         return [
-            dict(table=key[0], loss=key[1], here=here.get(key, 0), wanted=wanted.get(key, 0))
+            dict(
+                table=key[0], loss=key[1], here=here.get(key, 0), wanted=wanted.get(key, 0)
+            )
             for key in sorted(keys)
         ]
 
@@ -441,7 +460,9 @@ class Study:
         for length in LENGTHS:
             ending = "" if length == 1 else f"-x{length}"
             whole = not (in_part and lacking & {f"{task}{ending}" for task in sources()})
-            for line in self._contrasts(self.of_length(length, noise=noise, without=without)):
+            for line in self._contrasts(
+                self.of_length(length, noise=noise, without=without)
+            ):
                 for name in ("decided", "regret_decided", "negligible"):
                     line[name] = bool(line[name] and whole)
                 lines.append(line | dict(length=length, whole=whole))
@@ -481,7 +502,9 @@ class Study:
         for length, name in itertools.product(LENGTHS, NAMES):
             own = self.of_length(length, noise=noise, without=without)
             values = list(self._by_source(own, self.taus, name).values())
-            line: Line = dict(which=which, length=length, contrast=name, sources=len(values))
+            line: Line = dict(
+                which=which, length=length, contrast=name, sources=len(values)
+            )
             line["tasks"] = sum(name in self.taus[table.name] for table in own)
             lines += [line | dict(plain=np.mean(values))] if len(values) >= 3 else []
         return lines
@@ -498,7 +521,9 @@ class Study:
     def sources(self) -> list[Line]:
         lines = []
         for length, name in itertools.product(LENGTHS, NAMES):
-            own = [table for table in self.of_length(length) if name in self.taus[table.name]]
+            own = [
+                table for table in self.of_length(length) if name in self.taus[table.name]
+            ]
             for source, values in self._by_source(own, self.taus, name).items():
                 tasks = ", ".join(table.task for table in own if table.source == source)
                 about = dict(length=length, contrast=name, source=source, tasks=tasks)
@@ -522,7 +547,9 @@ class Study:
     def signals(self) -> list[Line]:
         lines = []
         for one in self.tables:
-            about = dict(table=one.name, task=one.task, source=one.source, length=one.length)
+            about = dict(
+                table=one.name, task=one.task, source=one.source, length=one.length
+            )
             about |= dict(space=one.space, measure=one.measure)
             about["noise"] = self.agreement[one.name] < 0.3
             lines += [about | line for line in self._signals(one)]
@@ -537,7 +564,9 @@ class Study:
             if (table.usual, f"test_{name}", 100) not in table.columns:
                 continue
             goal = table.get(f"test_{name}")
-            seen["floor", "−parameters", 100] = -np.tile(self.params[table.name], (len(goal), 1))
+            seen["floor", "−parameters", 100] = -np.tile(
+                self.params[table.name], (len(goal), 1)
+            )
             seen["floor", "random", 100] = rng.standard_normal(goal.shape)
             seen["ceiling", "another seed", 100] = goal
             agreement["ceiling", "another seed", 100] = of_goal = alike(goal)
@@ -563,7 +592,8 @@ class Study:
                 named = ["measure" if line[k] == line["measure"] else line[k] for k in keys]
                 found[tuple(named)].append([float(line[name] or "nan") for name in numbers])
         means = {
-            key: np.ma.masked_invalid(own).mean(0).filled(np.nan) for key, own in found.items()
+            key: np.ma.masked_invalid(own).mean(0).filled(np.nan)
+            for key, own in found.items()
         }
         names = (*keys, *numbers)
         return [dict(zip(names, (*key, *own), strict=True)) for key, own in means.items()]
@@ -578,7 +608,9 @@ class Study:
                 pairs = pairs_of(self.weights[:, table.places[known]])
                 goal = table.get(f"test_{table.measure}")[:, known]
                 usual = table.get(f"valid_{table.measure}")[:, known]
-                values = resampled(own[:, known], goal, pairs) - resampled(usual, goal, pairs)
+                values = resampled(own[:, known], goal, pairs) - resampled(
+                    usual, goal, pairs
+                )
                 p = 2 * stats.norm.sf(abs(values[0]) / max(values[1:].std(ddof=1), SMALL))
                 about = dict(task=table.task, loss=loss, usual=table.usual, p=p)
                 lines.append(about | over_classes(values))
@@ -592,13 +624,19 @@ class Study:
             points = defaultdict(list)
             for table in itertools.chain(*map(self.of_length, LENGTHS)):
                 if name in self.taus[table.name]:
-                    train, valid = (table.get(f"{s}_loss").mean() for s in ("train", "valid"))
+                    train, valid = (
+                        table.get(f"{s}_loss").mean() for s in ("train", "valid")
+                    )
                     gap = (valid - train) / (abs(valid) + abs(train))
                     points[table.length].append((gap, self.taus[table.name][name][0]))
             every = [point for own in points.values() for point in own]
             enough = [own for own in (every, *points.values()) if len(own) >= 3]
-            over, *within = [stats.spearmanr(*np.transpose(own)).statistic for own in enough]
-            line = dict(contrast=name, points=len(every), over_all=over, within=np.mean(within))
+            over, *within = [
+                stats.spearmanr(*np.transpose(own)).statistic for own in enough
+            ]
+            line = dict(
+                contrast=name, points=len(every), over_all=over, within=np.mean(within)
+            )
             lines.append(line)
         return lines
 
@@ -629,12 +667,20 @@ class Study:
             both = np.intersect1d(short.places, long.places)
             here, there = np.isin(short.places, both), np.isin(long.places, both)
             pairs, goal = pairs_of(self.weights[:, both]), long.get(f"test_{long.measure}")
-            for split, quantity in (("valid", long.measure), ("valid", "loss"), ("train", "loss")):
+            for split, quantity in (
+                ("valid", long.measure),
+                ("valid", "loss"),
+                ("train", "loss"),
+            ):
                 name = f"{split}_{quantity}"
                 own = resampled(short.get(name)[:, here], goal[:, there], pairs)
                 point = resampled(long.get(name, 20)[:, there], goal[:, there], pairs)
-                line = dict(task=short.task, split=split, quantity=quantity, length=short.length)
-                lines.append(line | dict(own=own[0], point=point[0]) | over_classes(own - point))
+                line = dict(
+                    task=short.task, split=split, quantity=quantity, length=short.length
+                )
+                lines.append(
+                    line | dict(own=own[0], point=point[0]) | over_classes(own - point)
+                )
         return lines
 
     def worth(self) -> list[Line]:
@@ -655,7 +701,10 @@ class Study:
 
     def tolerance(self) -> list[Line]:
         """How far apart the picks of two losses lie by one rule for λ, over sources."""
-        each = [(one.source, picks_apart(one, self.params[one.name])) for one in self.of_length(1)]
+        each = [
+            (one.source, picks_apart(one, self.params[one.name]))
+            for one in self.of_length(1)
+        ]
         lines = []
         for rule in each[0][1]:
             line: Line = dict(rule=rule)
@@ -683,7 +732,11 @@ def optima(data: Path, fewest: int = 1000) -> list[Line]:
             return np.array([own.mean() - wanted.min(), better])
 
         signals = [("valid", table.measure, 100), ("valid", "loss", 100)]
-        for split, quantity, time in (*signals, ("train", "loss", 100), ("train", "loss", 20)):
+        for split, quantity, time in (
+            *signals,
+            ("train", "loss", 100),
+            ("train", "loss", 20),
+        ):
             signal = table.get(f"{split}_{quantity}", time)
             lost, better = over_seeds(picked, signal, rest(goal))
             line = dict(task=table.task, signal=f"{split} {quantity} {time}", better=better)
@@ -741,7 +794,9 @@ def picks_apart(table: Table, params: Values) -> dict[str, Values]:
             doublings = np.abs(np.log2(size[others] / size[own])).mean()
             apart = np.abs(wanted[seed, others] - wanted[seed, own]).mean()
             far[rule][:, seed] += np.array([doublings, apart]) / 3
-    less = {rule: own - far["tolerance"] for rule, own in far.items() if rule != "tolerance"}
+    less = {
+        rule: own - far["tolerance"] for rule, own in far.items() if rule != "tolerance"
+    }
     return far | {f"{rule} less tolerance": own for rule, own in less.items()}
 
 
@@ -750,7 +805,9 @@ def knee(loss: Values, size: Values) -> int:
     for i in np.lexsort((loss, size)):
         if not front or loss[i] < loss[front[-1]]:
             front.append(i)
-    along = [(own[front] - own[front].min()) / (np.ptp(own[front]) or 1) for own in (loss, size)]
+    along = [
+        (own[front] - own[front].min()) / (np.ptp(own[front]) or 1) for own in (loss, size)
+    ]
     return front[int(np.argmin(along[0] + along[1]))]
 
 
@@ -763,12 +820,16 @@ Searches = dict[str, list[dict[str, str]]]
 def searches(data: Path, tables: Iterable[Table]) -> Searches:
     """The stored searches of the tables as they are now, by task, where all were made."""
     store = data.parent / f"{data.name}-searches.csv"
-    digests = {table.task: table.digest[:12] for table in tables if table.name == table.task}
+    digests = {
+        table.task: table.digest[:12] for table in tables if table.name == table.task
+    }
     found: Searches = defaultdict(list)
     for line in rows(store) if store.exists() else []:
         if digests.get(line["task"]) == line["digest"][:12]:
             found[line["task"]].append(line)
-    n = {task: sum(line["signal"] in SEARCHED for line in own) for task, own in found.items()}
+    n = {
+        task: sum(line["signal"] in SEARCHED for line in own) for task, own in found.items()
+    }
     return {task: own for task, own in found.items() if n[task] == WHOLE}
 
 
@@ -783,12 +844,16 @@ def costs(made: Searches, signal: str, column: str, entry: str, name: str) -> li
         driven, plain = (np.array(list(by_seed.values())) for by_seed in regrets.values())
         if driven.shape == plain.shape:
             pairs.append((sources()[task], of_seeds((driven - plain).mean(axis=1))))
-    return [line | {name: signal if name == "signal" else entry} for line in over_sources(pairs)]
+    return [
+        line | {name: signal if name == "signal" else entry} for line in over_sources(pairs)
+    ]
 
 
 def shares(made: Searches) -> list[Line]:
     """The mean over sources of the shares of the variance of regret."""
-    told = [(sources()[task], parts) for task, own in made.items() if (parts := components(own))]
+    told = [
+        (sources()[task], parts) for task, own in made.items() if (parts := components(own))
+    ]
     by = list(grouped((source, list(parts.values())) for source, parts in told).values())
     means = zip(told[0][1], np.mean(by, axis=0), strict=True) if by else ()
     return [dict(component=name, share=mean, sources=len(by)) for name, mean in means]
@@ -827,8 +892,17 @@ def components(searches: list[dict[str, str]]) -> dict[str, float]:
 FAMILIES = "fashion LCDB TabM NAS-Bench-201 GraphGym NAS-Bench-NLP ScAn ViT-Bench".split()
 PREFIXES = "fashion lcdb- tabm- nb201- graphgym- nbnlp- scan- vitbench-".split()
 PROBABLE = (
-    *("LinearDiscriminantAnalysis", "QuadraticDiscriminantAnalysis", "ExtraTreesClassifier"),
-    *("GradientBoostingClassifier", "RandomForestClassifier", "LogisticRegression", "BernoulliNB"),
+    *(
+        "LinearDiscriminantAnalysis",
+        "QuadraticDiscriminantAnalysis",
+        "ExtraTreesClassifier",
+    ),
+    *(
+        "GradientBoostingClassifier",
+        "RandomForestClassifier",
+        "LogisticRegression",
+        "BernoulliNB",
+    ),
     *("MultinomialNB", "KNeighborsClassifier", "MLPClassifier", "DecisionTreeClassifier"),
     "ExtraTreeClassifier",
 )
@@ -839,11 +913,16 @@ Columns = dict[tuple[str, str, int], Values]
 
 def runs_of(table: h5py.Group) -> dict[tuple[str, str], dict[float, h5py.Group]]:
     """By split and role the runs of a metric, by the share of the longest."""
-    both = (m for m in ("error", "rmse", "loss") if {f"valid_{m}", f"test_{m}"} <= set(table))
+    both = (
+        m for m in ("error", "rmse", "loss") if {f"valid_{m}", f"test_{m}"} <= set(table)
+    )
     measure = next(both, None)
     if measure is None:
         return {}
-    names = {("valid", "measure"): f"valid_{measure}", ("test", "measure"): f"test_{measure}"}
+    names = {
+        ("valid", "measure"): f"valid_{measure}",
+        ("test", "measure"): f"test_{measure}",
+    }
     names["train", "loss"] = "train_rmse" if measure == "rmse" else "train_loss"
     if measure == "error":
         # NAS-Bench-201 has the loss of networks that were trained on half of the data
@@ -852,7 +931,9 @@ def runs_of(table: h5py.Group) -> dict[tuple[str, str], dict[float, h5py.Group]]
     found = {}
     for key, name in names.items():
         if name in table:
-            epochs = {int(at) if at.isdecimal() else 1: table[name][at] for at in table[name]}
+            epochs = {
+                int(at) if at.isdecimal() else 1: table[name][at] for at in table[name]
+            }
             found[key] = {at / max(epochs): own for at, own in epochs.items()}
             for other in table:
                 stem, _, share = other.rpartition("@")
@@ -876,9 +957,14 @@ def columns_of(path: Path) -> Columns:
         cells: Any = slice(None)
         if "functional_class" in table:
             cells = np.unique(table["functional_class/any/mean"][()].astype(int))
-        seeds = set.intersection(*({s for s in run if s.isdecimal()} for run in asked.values()))
+        seeds = set.intersection(
+            *({s for s in run if s.isdecimal()} for run in asked.values())
+        )
         for some in (sorted(seeds), ["mean"]):
-            found = {key: np.array([run[s][()][cells] for s in some]) for key, run in asked.items()}
+            found = {
+                key: np.array([run[s][()][cells] for s in some])
+                for key, run in asked.items()
+            }
             whole = whole_of(found)
             if len(some) > 1 and whole.sum() >= min(200, len(whole) / 2):
                 break
@@ -920,7 +1006,11 @@ def with_error(value: float, parts: Values, n: int) -> Values:
 def differences(found: dict[Any, Values]) -> dict[str, Values]:
     """The contrasts whose signals a table has."""
     by, loss = ("valid", "measure", 100), ("valid", "loss", 100)
-    signals = {"valid_loss": loss, "train": ("train", "loss", 100), "early": ("train", "loss", 20)}
+    signals = {
+        "valid_loss": loss,
+        "train": ("train", "loss", 100),
+        "early": ("train", "loss", 20),
+    }
     each = {}
     for name, key in signals.items():
         if (key, "measure") in found:
@@ -947,12 +1037,18 @@ def lost_epochs(path: Path) -> dict[Any, Values]:
             known, test = whole_of(curves), curves.pop(("test", "measure"))
             chosen = {"the last epoch": np.full(len(known), len(at) - 1)}
             for key, curve in curves.items():
-                name = " ".join(key).replace("valid", "validation").replace("train ", "training ")
+                name = (
+                    " ".join(key)
+                    .replace("valid", "validation")
+                    .replace("train ", "training ")
+                )
                 chosen[name] = curve.argmin(axis=0)
             for name, epoch in chosen.items():
                 more = test[epoch, np.arange(len(known))] - test.min(axis=0)
                 lost[name, unit].append(np.where(known, more, np.nan))
-    means = {key: np.ma.masked_invalid(own).mean(0).compressed() for key, own in lost.items()}
+    means = {
+        key: np.ma.masked_invalid(own).mean(0).compressed() for key, own in lost.items()
+    }
     return {key: with_error(own.mean(), own, len(own)) for key, own in means.items()}
 
 
@@ -966,7 +1062,9 @@ def over_tables(source: list[str], each: list[dict[Any, Values]]) -> dict[Any, L
         means = list(grouped(pairs).values())
         y = np.array([one[0] for one in means])
         v = np.array([(one[1:] ** 2).sum() for one in means])
-        few = normal(y.mean(), math.sqrt(v.sum()) / len(y)) | dict(plain=y.mean(), sources=len(y))
+        few = normal(y.mean(), math.sqrt(v.sum()) / len(y)) | dict(
+            plain=y.mean(), sources=len(y)
+        )
         ends = few["low"], few["high"]
         if len(y) >= 3:
             ends = stats.t.interval(0.95, len(y) - 1, y.mean(), stats.sem(y))
@@ -990,7 +1088,9 @@ def lcdb(path: Path) -> dict[str, Columns]:
                 own = scores[line["openmlid"], int(line["size_train"])]
                 learner, inner = line["learner"].rpartition(".")[2], int(line["inner_seed"])
                 if learner in PROBABLE and inner < 5:
-                    told = [sign * float(line[f"score_{split}"] or "nan") for split in splits]
+                    told = [
+                        sign * float(line[f"score_{split}"] or "nan") for split in splits
+                    ]
                     own[:, int(line["outer_seed"]), PROBABLE.index(learner), inner] = told
             for data in {data for data, _ in scores}:
                 sizes = np.array(sorted(size for own, size in scores if own == data))
@@ -998,7 +1098,9 @@ def lcdb(path: Path) -> dict[str, Columns]:
                 for time, size in ((20, early), (100, sizes[-1])):
                     means = np.ma.masked_invalid(scores[data, size]).mean(3).filled(np.nan)
                     for split, values in zip(splits, means, strict=True):
-                        if (split, role) == ("train", "loss") or (split != "train" and time == 100):
+                        if (split, role) == ("train", "loss") or (
+                            split != "train" and time == 100
+                        ):
                             found[data][split, role, time] = values
     return dict(sorted(found.items()))
 
@@ -1029,14 +1131,36 @@ def families(home: Path | None) -> dict[str, list[Line]]:
 def data_set(name: str) -> str:
     """TabM's splits of one set are one source."""
     stem, _, split = name.rpartition("-")
-    return stem if name.startswith("tabm-") and len(split) == 1 and split.isdigit() else name
+    return (
+        stem if name.startswith("tabm-") and len(split) == 1 and split.isdigit() else name
+    )
 
 
 # The page's files
 
 KEYS = {
-    *("which", "length", "contrast", "source", "table", "split", "quantity", "time", "goal"),
-    *("task", "loss", "space", "signal", "component", "strategy", "piloted", "family", "chosen_by"),
+    *(
+        "which",
+        "length",
+        "contrast",
+        "source",
+        "table",
+        "split",
+        "quantity",
+        "time",
+        "goal",
+    ),
+    *(
+        "task",
+        "loss",
+        "space",
+        "signal",
+        "component",
+        "strategy",
+        "piloted",
+        "family",
+        "chosen_by",
+    ),
 }
 """Columns that name a line, but for `tolerance`, where the goal is a number."""
 GIVEN = {"defined", "differs"}
@@ -1048,7 +1172,13 @@ def files(data: Path, page: Path, home: Path | None = None) -> dict[str, list[Li
     study = Study(data, page)
     methods = (
         *(study.contrasts, study.besides, study.sources, study.signals, study.kinds),
-        *(study.losses, study.moderator, study.left_out, study.second_space, study.short_runs),
+        *(
+            study.losses,
+            study.moderator,
+            study.left_out,
+            study.second_space,
+            study.short_runs,
+        ),
         *(study.worth, study.tolerance, study.trainings),
     )
     found = {method.__name__: method() for method in methods}
@@ -1073,17 +1203,25 @@ def in_part(data: Path, page: Path) -> dict[str, list[Line]]:
     """
     points = Study(data, page, resamples=0)
     some = Study(data, page, only=SAMPLE)
-    found = {name: getattr(points, name)() for name in ("left_out", "moderator", "trainings")}
-    found |= {name: getattr(some, name)() for name in ("signals", "second_space", "short_runs")}
+    found = {
+        name: getattr(points, name)() for name in ("left_out", "moderator", "trainings")
+    }
+    found |= {
+        name: getattr(some, name)() for name in ("signals", "second_space", "short_runs")
+    }
     found |= dict(tolerance=points.tolerance(), contrasts=points.points())
     weak = f"without {' and '.join(WEAK)}"
     found["besides"] = points.points("with tasks that are noise", noise=True)
     found["besides"] += points.points(weak, without=WEAK)
     found["pilot"] = Study(data, page, 0, FIRST, resamples=0).points()
     others = {(one.length, one.source) for one in points.tables if one.name not in SAMPLE}
-    own = [line for line in some.sources() if (line["length"], line["source"]) not in others]
+    own = [
+        line for line in some.sources() if (line["length"], line["source"]) not in others
+    ]
     found |= dict(sources=own, kinds=points.kinds(rows(page / "data/signals.csv")))
-    found["losses"] = [{k: v for k, v in line.items() if k != "holm"} for line in some.losses()]
+    found["losses"] = [
+        {k: v for k, v in line.items() if k != "holm"} for line in some.losses()
+    ]
     made = searches(data, points.tables)
     gains = [costs(made, signal, "lambda", "0.0", "signal") for signal in SEARCHED[1:]]
     early = partial(costs, made, "training loss early", "strategy", name="strategy")

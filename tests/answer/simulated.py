@@ -109,11 +109,17 @@ def _train(
     diverged[2, 5] = broken
 
     def told(clean: np.ndarray, spread: float, digits: int = 4) -> np.ndarray:
-        values = np.round(2.0 + 0.2 * (clean + run + spread * rng.standard_normal(n)), digits)
+        values = np.round(
+            2.0 + 0.2 * (clean + run + spread * rng.standard_normal(n)), digits
+        )
         return np.where(here & ~diverged, values, np.nan)
 
-    def add(name: str, epochs: int, values: np.ndarray, kind: str, unit: str = "nats") -> None:
-        quantity = "loss" if "loss" in name else "structure" if name == "diverged" else "error"
+    def add(
+        name: str, epochs: int, values: np.ndarray, kind: str, unit: str = "nats"
+    ) -> None:
+        quantity = (
+            "loss" if "loss" in name else "structure" if name == "diverged" else "error"
+        )
         split = name.split("_")[0] if "_" in name else ""
         quantity = "cost" if name.endswith("seconds") else quantity
         metric = Metric(f"{name}@{loss}", unit, kind, quantity, split=split)  # type: ignore[arg-type]
@@ -142,7 +148,15 @@ def _train(
 FULL = [
     *("digits", "rotation", "detection", "segmentation", "denoising", "fashion", "mnist1d"),
     *("text", "languages", "translation", "cartpole", "forecasting", "speech-vowels"),
-    *("scripture", "photographs", "spelling", "bytecode", "mnist8", "splice", "speech-words"),
+    *(
+        "scripture",
+        "photographs",
+        "spelling",
+        "bytecode",
+        "mnist8",
+        "splice",
+        "speech-words",
+    ),
     *("glyphs", "words", "life", "chessboard", "cifar8"),
 ]
 """As many tasks as the design wants."""
@@ -151,7 +165,9 @@ FULL = [
 def effects(tasks: list[str], seed: int = 0) -> dict[str, tuple[float, float]]:
     """Noise of the training loss and of the validation loss by task."""
     rng = np.random.default_rng(seed)
-    return {task: (float(rng.uniform(0.3, 1.0)), float(rng.uniform(0, 0.4))) for task in tasks}
+    return {
+        task: (float(rng.uniform(0.3, 1.0)), float(rng.uniform(0, 0.4))) for task in tasks
+    }
 
 
 LEARNERS = (
@@ -187,11 +203,15 @@ def write_lcdb(path: Path, sets: range) -> Path:
                 if at == data % 9 and outer == 2 or rng.random() < 0.02:
                     continue
                 right = 0.7 + worth[at] + rng.normal(0, 0.03, 3) + [0.1, 0, 0]
-                loss = 0.6 - worth[at] + sharp[at] ** 2 + rng.normal(0, 0.03, 3) - [0.3, 0, 0]
+                loss = (
+                    0.6 - worth[at] + sharp[at] ** 2 + rng.normal(0, 0.03, 3) - [0.3, 0, 0]
+                )
                 about = f"{data},{learner},{size},100,{outer},{inner},0.5"
                 for kind, scores in (("accuracy", right), ("logloss", loss)):
                     kept = np.clip(scores, 0, 1 if kind == "accuracy" else 34)
-                    rows[kind].append(f"{about},{','.join(f'{score:.4f}' for score in kept)}")
+                    rows[kind].append(
+                        f"{about},{','.join(f'{score:.4f}' for score in kept)}"
+                    )
     lacking = f"{sets[0]},ExtraTreeClassifier,16,100,0,0,0.5,,,"
     every = rows | {"auc": [lacking], "f1": [lacking]}
     members = [
@@ -221,7 +241,9 @@ def write_others(folder: Path) -> None:
         about = (name, "macro", "simulated", "nobody trained this", "l", "c")
         table = Table(*about, f"valid_{measured[0]}", Network(), cost="queries")
         worth = rng.standard_normal(36)
-        for quantity, split, at in itertools.product(measured, ("train", "valid", "test"), epochs):
+        for quantity, split, at in itertools.product(
+            measured, ("train", "valid", "test"), epochs
+        ):
             values = 3 + 0.2 * (worth + rng.standard_normal((3, 36)) + 1 / at)
             if at == 5 and split == "valid":
                 values[1, 4] = np.nan

@@ -80,7 +80,9 @@ def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(
         assert error == pytest.approx(expected[1:].std(ddof=1), rel=0.25)
 
 
-def test_controls_without_an_effect_decide_rarely_and_with_one_often(judged: list[Judged]) -> None:
+def test_controls_without_an_effect_decide_rarely_and_with_one_often(
+    judged: list[Judged],
+) -> None:
     usual = [one for one in judged if one.table.length == 1]
     found = controls(usual, 100, repeats=40).set_index("control")["any"]
     null = found.drop("an effect of .05, normal")
@@ -130,17 +132,27 @@ def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
     store.write_text("\n".join(lines[:50]) + "\n", encoding="utf-8")
     make_searches(folder, store)
     again = store.read_text(encoding="utf-8").splitlines()
-    assert again == lines and store.read_bytes().replace(b"\r", b"") == whole.replace(b"\r", b"")
+    assert again == lines and store.read_bytes().replace(b"\r", b"") == whole.replace(
+        b"\r", b""
+    )
     digests = {task: read_compact(folder / f"{task}.h5").digest for task in TASKS}
     found = read_searches(store, digests)
     assert len(found) == len(lines) - 1 and (found["regret"] >= 0).all()
     digests["text"] = "another table"
     assert set(read_searches(store, digests)["task"]) == {*TASKS} - {"text"}
-    assert set(shares(found)["component"]) == {"signal", "strategy", "λ", "together", "seed"}
+    assert set(shares(found)["component"]) == {
+        "signal",
+        "strategy",
+        "λ",
+        "together",
+        "seed",
+    }
     assert shares(found)["share"].sum() == pytest.approx(1)
     lost = gains(found).set_index("signal")
     assert list(lost.index) == list(SIGNALS[1:])
-    free = found[found["lambda"] == 0].groupby(["signal", "source"])["regret"].mean().unstack()
+    free = (
+        found[found["lambda"] == 0].groupby(["signal", "source"])["regret"].mean().unstack()
+    )
     for signal in SIGNALS[1:]:
         differences = free.loc[signal] - free.loc[SIGNALS[0]]
         assert differences.min() <= lost.loc[signal, "difference"] <= differences.max()
@@ -180,16 +192,23 @@ def test_the_switch_is_held_against_the_same_strategy_without_it() -> None:
     agree = (told["source"] == "c") & (told["signal"] == SWITCH)
     told.loc[agree, "regret"] = 1.0
     mean = switches(told)["difference"]
-    assert mean.to_list() == pytest.approx([(0.55 + 0.55) / 3] * 2), "one without variance weighs 1"
+    assert mean.to_list() == pytest.approx([(0.55 + 0.55) / 3] * 2), (
+        "one without variance weighs 1"
+    )
     assert switches(switched({"a": 1.0, "b": 1.0})).empty, "of two sources no mean is told"
 
 
 def test_the_script_that_recomputes_imports_nothing_of_what_it_checks() -> None:
     tree = ast.parse(Path(independent.__file__).read_text(encoding="utf-8"))
     names = {
-        one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names
+        one.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for one in node.names
     }
-    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {
+        str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    }
     others = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
     assert others == {"h5py", "numpy", "scipy"}
 
@@ -214,7 +233,11 @@ def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(lcdb, "archive", lambda: sheets)
     frames = replications()
     found = frames["replications"].set_index("contrast")
-    assert len(found) == 5 and (found["family"] == "LCDB").all() and (found["sources"] == 5).all()
+    assert (
+        len(found) == 5
+        and (found["family"] == "LCDB").all()
+        and (found["sources"] == 5).all()
+    )
     assert frames["epochs"].empty
     assert_recomputed(frames, tmp_path)
     told = lacking(frames["replications"])
@@ -222,7 +245,9 @@ def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not any(line.startswith("LCDB") for line in told)
 
 
-def test_tables_of_others_are_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_of_others_are_recomputed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     write_others(tmp_path / "tables")
     frames = replications()
@@ -234,7 +259,9 @@ def test_tables_of_others_are_recomputed(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-def test_fetched_tables_are_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetched_tables_are_recomputed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a home with fetched data, which is only read."""
     fetched = os.environ.get(FETCHED_VARIABLE)
     if not fetched:
@@ -264,11 +291,17 @@ def test_the_plain_mean_of_sources_has_an_interval_of_its_own() -> None:
     ((_, line),) = combined("abc", judged)
     assert line["plain"] == pytest.approx(0.4) and line["difference"] < 0.2
     # 4.302653 times the standard error of three sources
-    assert line["plain_high"] - line["plain"] == pytest.approx(4.302653 * 0.4358899 / 3**0.5)
-    assert line["plain"] - line["plain_low"] == pytest.approx(line["plain_high"] - line["plain"])
+    assert line["plain_high"] - line["plain"] == pytest.approx(
+        4.302653 * 0.4358899 / 3**0.5
+    )
+    assert line["plain"] - line["plain_low"] == pytest.approx(
+        line["plain_high"] - line["plain"]
+    )
 
 
-def test_an_error_of_many_cells_is_scaled_from_some(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_many_cells_is_scaled_from_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(2)
     goal = rng.normal(size=(1, 1000))
     columns = {("valid", "measure", 100): goal + rng.normal(size=(1, 1000))}
@@ -298,7 +331,11 @@ def test_an_epoch_is_chosen_within_each_run() -> None:
 
 
 def test_of_regression_the_loss_is_the_measure() -> None:
-    names = [f"{split}_{what}" for split in ("train", "valid", "test") for what in ("rmse", "mae")]
+    names = [
+        f"{split}_{what}"
+        for split in ("train", "valid", "test")
+        for what in ("rmse", "mae")
+    ]
     bench: Any = SimpleNamespace(metrics=[SimpleNamespace(name=name) for name in names])
     assert outside._metrics(bench) == {
         ("valid", "measure"): "valid_rmse",
@@ -322,12 +359,16 @@ def test_a_family_is_told_beside_ours(low: float, high: float, said: str) -> Non
 
 def test_a_short_run_is_held_against_the_whole_ones_goal(judged: list[Judged]) -> None:
     short = next(one for one in judged if one.table.length < 1)
-    whole = next(one for one in judged if one.table.task == TASKS[0] and one.table.length == 1)
+    whole = next(
+        one for one in judged if one.table.task == TASKS[0] and one.table.length == 1
+    )
     # a short run that tells what the whole run does at its end
     same = replace(short, table=replace(short.table, columns=whole.table.columns))
     found = short_runs([same, whole], 100).set_index(["split", "quantity"])
     tau = whole.signals.set_index(["split", "quantity", "time", "goal"])["tau"]
-    assert found.loc[("train", "loss"), "own"] == pytest.approx(tau["train", "loss", 100, "error"])
+    assert found.loc[("train", "loss"), "own"] == pytest.approx(
+        tau["train", "loss", 100, "error"]
+    )
     point = tau["train", "loss", 20, "error"]
     assert found.loc[("train", "loss"), "point"] == pytest.approx(point)
     assert (found["difference"] > 0).all()
@@ -373,7 +414,9 @@ def test_a_pick_among_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert independent.differing(again, independent.rows(tmp_path / "optima.csv")) == []
     line = found.set_index("signal").loc["train loss 100"]
     assert line["better"] == pytest.approx(np.mean(better))
-    assert line["regret"] == pytest.approx(np.mean(lost) / np.sqrt(goal.var(0, ddof=1).mean()))
+    assert line["regret"] == pytest.approx(
+        np.mean(lost) / np.sqrt(goal.var(0, ddof=1).mean())
+    )
 
 
 def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
@@ -428,11 +471,15 @@ def test_the_study_s_tolerance_is_the_package_s(folder: Path) -> None:
     bench = LossesBenchmark(folder / "text.h5")
     loss = bench.column("valid_loss@cross_entropy")
     made = Objective(
-        "valid_loss@cross_entropy", bench, tolerance="100% params per 1 valid_loss@cross_entropy"
+        "valid_loss@cross_entropy",
+        bench,
+        tolerance="100% params per 1 valid_loss@cross_entropy",
     )
     assert made.terms[1].weight == 1
     by_error = Objective(
-        "valid_loss@cross_entropy", bench, tolerance="100% params per 1 valid_error@cross_entropy"
+        "valid_loss@cross_entropy",
+        bench,
+        tolerance="100% params per 1 valid_error@cross_entropy",
     )
     error = bench.column("valid_error@cross_entropy")
     expected = tolerance.spread(loss) / tolerance.spread(error)

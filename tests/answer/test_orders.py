@@ -20,7 +20,9 @@ def test_the_parts_of_cells_are_the_spread_of_the_bootstrap(seed: int) -> None:
     assert tau == pytest.approx(kendalltau(first, second).statistic)
     assert slopes.sum() == pytest.approx(0, abs=1e-5)
     drawn = [rng.integers(100, size=100) for _ in range(400)]
-    spread = np.std([kendalltau(first[chosen], second[chosen]).statistic for chosen in drawn])
+    spread = np.std(
+        [kendalltau(first[chosen], second[chosen]).statistic for chosen in drawn]
+    )
     assert np.sqrt((slopes**2).sum()) == pytest.approx(spread, rel=0.2)
 
 

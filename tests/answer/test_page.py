@@ -51,8 +51,25 @@ TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]
 README = Path(__file__).parents[2] / "README.md"
 SHIPPED = README.parent / "data/losses"
 FILES = {
-    *("contrasts", "besides", "pilot", "sources", "signals", "kinds", "losses", "moderator"),
-    *("left_out", "second_space", "optima", "short_runs", "replications", "outside", "epochs"),
+    *(
+        "contrasts",
+        "besides",
+        "pilot",
+        "sources",
+        "signals",
+        "kinds",
+        "losses",
+        "moderator",
+    ),
+    *(
+        "left_out",
+        "second_space",
+        "optima",
+        "short_runs",
+        "replications",
+        "outside",
+        "epochs",
+    ),
     *("variance", "gains", "switches", "tolerance", "worth", "trainings"),
 }
 """Of the page, whose numbers are computed again."""
@@ -93,7 +110,9 @@ def wanted(lacking: str) -> dict[tuple[str, str], int]:
     """What the tables hold, a training of each loss more of one, and a table that is not there."""
     more = {("digits-macro", "cross_entropy"): 120}
     for task in TASKS:
-        more |= {(task, loss): 400 - (task == "digits") for loss in ("cross_entropy", "brier")}
+        more |= {
+            (task, loss): 400 - (task == "digits") for loss in ("cross_entropy", "brier")
+        }
         more[f"{task}-x4", "cross_entropy"] = 0 if task == TASKS[4] else 400
     return {key: n + (key[0] == lacking) for key, n in more.items()}
 
@@ -134,7 +153,9 @@ def words(page: Path) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_every_number_is_recomputed(again: dict[str, list[Line]], page: Path, name: str) -> None:
+def test_every_number_is_recomputed(
+    again: dict[str, list[Line]], page: Path, name: str
+) -> None:
     told = rows(page / "data" / f"{name}.csv")
     assert bool(told) == (name not in ("left_out", "optima", "epochs"))
     assert differing(again[name], told) == []
@@ -145,7 +166,9 @@ def test_no_file_of_the_page_is_left_out(again: dict[str, list[Line]], page: Pat
     assert here - {"controls", "classes"} == set(again) == FILES
 
 
-def test_another_number_or_line_is_noticed(again: dict[str, list[Line]], page: Path) -> None:
+def test_another_number_or_line_is_noticed(
+    again: dict[str, list[Line]], page: Path
+) -> None:
     told = rows(page / "data/contrasts.csv")
     assert len(differing(again["contrasts"], told[1:])) == 1
     for column in ("difference", "decided", "regret_p", "tasks"):
@@ -155,7 +178,9 @@ def test_another_number_or_line_is_noticed(again: dict[str, list[Line]], page: P
         assert differing(own, told), column
 
 
-def test_the_page_prints_what_is_recomputed(again: dict[str, list[Line]], page: Path) -> None:
+def test_the_page_prints_what_is_recomputed(
+    again: dict[str, list[Line]], page: Path
+) -> None:
     text = words(page)
     for own in again["contrasts"]:
         for name, prefix in (("difference", ""), ("regret", "regret_")):
@@ -185,7 +210,9 @@ def test_each_outcome_has_its_words() -> None:
     assert clause(line(-0.1, -0.14, -0.06, decided=True)) == (
         "orders architectures worse by .10 of τ [.06, .14]"
     )
-    assert clause(line(0.02, 0.01, 0.03, decided=True)).endswith(", less than is of interest")
+    assert clause(line(0.02, 0.01, 0.03, decided=True)).endswith(
+        ", less than is of interest"
+    )
     assert clause(line(0.0, -0.02, 0.03, decided=False)) == (
         "makes no difference of interest (.00 [−.02, .03], within ±.05)"
     )
@@ -196,7 +223,8 @@ def test_each_outcome_has_its_words() -> None:
 
 def test_three_sentences_follow_from_the_numbers(found: Findings) -> None:
     said = [
-        "".join(p if isinstance(p, str) else p.text for p in one.parts) for one in sentences(found)
+        "".join(p if isinstance(p, str) else p.text for p in one.parts)
+        for one in sentences(found)
     ]
     assert len(said) == 3
     assert said[0].startswith("Search on the kind of number you will be judged by:")
@@ -204,7 +232,9 @@ def test_three_sentences_follow_from_the_numbers(found: Findings) -> None:
     assert said[2].startswith("A fifth of the run is not enough")
 
 
-def test_a_length_that_is_not_whole_is_told_and_not_decided(data: Path, tmp_path: Path) -> None:
+def test_a_length_that_is_not_whole_is_told_and_not_decided(
+    data: Path, tmp_path: Path
+) -> None:
     found = find(data, workers=1, repeats=2, wanted=wanted("text-x4"))
     frame = found.contrasts.set_index("length")
     assert frame.loc[1, "whole"].all() and frame.loc[1, "decided"].any()
@@ -214,7 +244,9 @@ def test_a_length_that_is_not_whole_is_told_and_not_decided(data: Path, tmp_path
     assert "not whole yet" in text and "in runs 4 times as long" not in text
 
 
-def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(found: Findings) -> None:
+def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(
+    found: Findings,
+) -> None:
     lines = [("LCDB", "train", -0.4), ("TabM", "train", -0.2), ("ScAn", "train", 0.1)]
     lines += [("ScAn", "early", -0.4), ("fashion", "train", -0.4)]
     told = pd.DataFrame(lines, columns=["family", "contrast", "high"])
@@ -268,8 +300,12 @@ def test_it_prints_on_eight_pages(page: Path, tab: Page, tmp_path: Path) -> None
 
 
 def test_of_too_few_sources_the_page_says_so(tmp_path: Path) -> None:
-    write_simulated(tmp_path / "two", effects(["digits", "text"]), losses=("cross_entropy",))
-    made = write_page(find(tmp_path / "two", workers=1, repeats=2), tmp_path / "page").parent
+    write_simulated(
+        tmp_path / "two", effects(["digits", "text"]), losses=("cross_entropy",)
+    )
+    made = write_page(
+        find(tmp_path / "two", workers=1, repeats=2), tmp_path / "page"
+    ).parent
     assert "There are too few sources of data to answer by." in words(made)
 
 

@@ -129,7 +129,9 @@ def test_the_variance_between_sources_solves_the_equation_of_paule_and_mandel() 
 
 def test_halls_interval_is_students_without_skewness_and_moves_with_it() -> None:
     even = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-    assert hall(even) == pytest.approx(tuple(stats.ttest_1samp(even, 0).confidence_interval(0.95)))
+    assert hall(even) == pytest.approx(
+        tuple(stats.ttest_1samp(even, 0).confidence_interval(0.95))
+    )
     skewed = np.array([0.0, 0.1, 0.1, 0.2, 0.3, 2.0])
     assert hall(skewed) == pytest.approx(mean_difference([skewed]).interval)
 
@@ -141,7 +143,9 @@ def combined(p: float) -> Combined:
 def test_holms_steps_are_the_levels_of_halls_intervals() -> None:
     values = np.linspace(0.05, 0.15, 9)
     found = decide([(combined(p), values) for p in (0.03, 0.001, 0.5, 0.01)])
-    assert [one.level for one in found] == pytest.approx([LEVEL / 2, LEVEL / 4, LEVEL, LEVEL / 3])
+    assert [one.level for one in found] == pytest.approx(
+        [LEVEL / 2, LEVEL / 4, LEVEL, LEVEL / 3]
+    )
     assert [one.decided for one in found] == [False, True, False, True]
 
 
@@ -191,7 +195,9 @@ def test_noise_is_told_by_validation_data_alone(tables: list[Table]) -> None:
     assert not judge(tables[0], 100).is_noise
 
 
-def test_a_loss_that_is_the_measure_takes_no_part_in_two_contrasts(tables: list[Table]) -> None:
+def test_a_loss_that_is_the_measure_takes_no_part_in_two_contrasts(
+    tables: list[Table],
+) -> None:
     same = dict(tables[0].columns)
     usual = tables[0].usual
     same[usual, "valid", "loss", 100] = same[usual, "valid", tables[0].measure, 100]
@@ -216,7 +222,9 @@ def test_effects_that_were_put_in_are_found(judged: list[Judged]) -> None:
 
 def test_missing_and_diverged_trainings(tables: list[Table]) -> None:
     first = next(table for table in tables if table.task == TASKS[0])
-    assert len(first.classes) == 99 and all(len(t.classes) == 100 for t in tables if t != first)
+    assert len(first.classes) == 99 and all(
+        len(t.classes) == 100 for t in tables if t != first
+    )
     assert first.trained == {"cross_entropy": 399, "brier": 399}
     values = first("test", "error")
     assert np.isfinite(values).all()

@@ -101,12 +101,18 @@ def test_a_plan_trains_a_cell_of_every_class_and_some_with_all_seeds() -> None:
 
 
 def test_rounds_go_over_all_pairs_and_train_nothing_twice() -> None:
-    wide, other, deep = Plan("a", 3, 3, 60, 60), Plan("b", 3, 3, 60, 60), Plan("a", 3, 2, 110, 110)
+    wide, other, deep = (
+        Plan("a", 3, 3, 60, 60),
+        Plan("b", 3, 3, 60, 60),
+        Plan("a", 3, 2, 110, 110),
+    )
     one, two = run_of(wide), run_of(other)
     done = set(wide.jobs()[:1])
     found = batches([wide, other, deep], {(one, job) for job in done})
     place = {cell: i for i, cell in enumerate(class_order("nb201"))}
-    steps = dict.fromkeys((b.plan, place[job.cell] // ROUND) for b in found for job in b.jobs)
+    steps = dict.fromkeys(
+        (b.plan, place[job.cell] // ROUND) for b in found for job in b.jobs
+    )
     assert list(steps) == [(one, 0), (two, 0), (one, 1), (two, 1), (one, 2)]
     jobs = [(batch.plan, job) for batch in found for job in batch.jobs]
     assert len(jobs) == len(set(jobs)) == 180 + 180 + 100 - 1
@@ -118,7 +124,9 @@ def test_checkpoints(epochs: int) -> None:
     found = checkpoints(epochs)
     assert found == tuple(sorted(set(found))) and found[-1] == epochs and found[0] >= 1
     for percent in (10, 20, 50):
-        (reached, *_) = [epoch for epoch in range(1, epochs + 1) if 100 * epoch >= percent * epochs]
+        (reached, *_) = [
+            epoch for epoch in range(1, epochs + 1) if 100 * epoch >= percent * epochs
+        ]
         assert reached in found
 
 
@@ -147,8 +155,12 @@ def test_a_table_holds_what_training_gives(first: Path) -> None:
     for epoch in (1, 2, 3, 6):
         value = curve.values["valid_loss"][epoch - 1]
         assert kept("valid_loss", epoch) == pytest.approx(value, rel=5e-4)
-    assert kept("train_loss_mean") == pytest.approx(np.mean(curve.values["train_loss"]), rel=5e-4)
-    assert kept("valid_error_late") == pytest.approx(curve.values["valid_error"][-1], rel=5e-4)
+    assert kept("train_loss_mean") == pytest.approx(
+        np.mean(curve.values["train_loss"]), rel=5e-4
+    )
+    assert kept("valid_error_late") == pytest.approx(
+        curve.values["valid_error"][-1], rel=5e-4
+    )
     assert kept("test_error") == pytest.approx(curve.finals["test_error"], rel=5e-4)
     assert kept("diverged") == 0
 
@@ -207,15 +219,28 @@ def test_killed_and_run_again_a_design_is_the_same(
     def content() -> list[dict[Job, object]]:
         held = [Trained([pair]).entries for pair in pairs]
         return [
-            {j: {k: v for k, v in e.items() if not k.endswith(clocks)} for j, e in own.items()}
+            {
+                j: {k: v for k, v in e.items() if not k.endswith(clocks)}
+                for j, e in own.items()
+            }
             for own in held
         ]
 
     whole = content()
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    command = [sys.executable, "-c", KILLED, "--design", str(design(first)), "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        "--design",
+        str(design(first)),
+        "--out",
+        str(tmp_path),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    assert (
+        subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    )
     assert 0 < sum(map(len, content())) < sum(map(len, whole))
     assert made(design(first), tmp_path) == 0 and content() == whole
 
@@ -236,7 +261,11 @@ def test_the_table_of_all_cells_has_curves_that_twins_share(
 ) -> None:
     plan = Plan(TASK, epochs=2, seeds=2, noisy_classes=2, classes=12)
     card = fashion.make(plan, tmp_path / "mine.h5", latencies=12)
-    assert (card["trainings"], card["classes_of_several_seeds"], card["diverged"]) == (14, 2, 0)
+    assert (card["trainings"], card["classes_of_several_seeds"], card["diverged"]) == (
+        14,
+        2,
+        0,
+    )
     assert card["latency"]["n"] == 12 and fresh_home.is_dir()
     bench = load(str(tmp_path / "mine.h5"))
     assert bench.name == "mine" and bench.column("latency_measured@cpu").sum() == 12
@@ -252,7 +281,9 @@ def test_the_table_of_all_cells_has_curves_that_twins_share(
     lines = plan.journal().read_text().splitlines(keepends=True)
     plan.journal().write_text("".join(lines[:4]) + lines[4][:20])  # a crash tore the fourth
     assert fashion.make(plan, tmp_path / "again.h5", latencies=0)["trainings"] == 14
-    assert plan.journal().read_text().splitlines()[:4] == [line.strip() for line in lines[:4]]
+    assert plan.journal().read_text().splitlines()[:4] == [
+        line.strip() for line in lines[:4]
+    ]
 
 
 @pytest.mark.usefixtures("fresh_home")

@@ -34,7 +34,9 @@ def seeded(tmp_path: Path) -> TableBenchmark:
     table.add(Metric("valid_error", "%", "search", "error"), 200, mean, counts, both)
     table.add(Metric("test_error", "%", "final", "error"), 200, mean, counts, both)
     for epochs in (12, 200):
-        table.add(Metric("train_seconds", "s", "record", "cost"), epochs, np.full(N, 2.0 * epochs))
+        table.add(
+            Metric("train_seconds", "s", "record", "cost"), epochs, np.full(N, 2.0 * epochs)
+        )
     table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(N, 3.0))
     holes = np.arange(N, dtype=float) + 1
     holes[7] = np.nan
@@ -82,7 +84,9 @@ def test_the_shapes_of_a_query(seeded: TableBenchmark, space: NB201) -> None:
     assert seeded.query(one, "params").n_seeds is None
 
 
-def test_a_mean_says_how_many_seeds_it_is_over(seeded: TableBenchmark, space: NB201) -> None:
+def test_a_mean_says_how_many_seeds_it_is_over(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     assert seeded.query(space[0], "valid_error").n_seeds == 2
     assert seeded.query(space[0], "valid_error").seed == "mean"
     assert seeded.query(space[N - 1], "valid_error").n_seeds == 1
@@ -106,10 +110,14 @@ def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(
     seeded: TableBenchmark, space: NB201
 ) -> None:
     whole, lacking = seeded.query([space[0], space[7]])
-    assert whole.keys() - lacking.keys() == {"latency@thing"} and lacking["valid_error"] == 8.0
+    assert (
+        whole.keys() - lacking.keys() == {"latency@thing"} and lacking["valid_error"] == 8.0
+    )
 
 
-def test_no_training_run_stands_in_for_another(seeded: TableBenchmark, space: NB201) -> None:
+def test_no_training_run_stands_in_for_another(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     for epochs in (12, 0, 199, 201, -1):
         with pytest.raises(UserError, match=f"200 epochs, not {epochs}"):
             seeded.query(space[0], "valid_error", epochs=epochs)
@@ -143,7 +151,9 @@ def test_a_query_costs_its_training_run_and_one_validation_pass(
     seeded: TableBenchmark, space: NB201
 ) -> None:
     def cost(*names: str) -> list[float]:
-        return seeded.measure(space[:2], [seeded.question(name) for name in names]).cost.tolist()
+        return seeded.measure(
+            space[:2], [seeded.question(name) for name in names]
+        ).cost.tolist()
 
     assert cost("valid_error") == [403.0, 403.0]
     assert cost("valid_error", "params", "latency@thing") == [403.0, 403.0]
@@ -169,7 +179,10 @@ def test_analog_answers_cost_one_unit_each_and_carry_the_banner(
     analog: TableBenchmark, space: NB201
 ) -> None:
     assert analog.cost == "queries"
-    assert analog.measure(space[:9], [analog.question("analog_error")]).cost.tolist() == [1.0] * 9
+    assert (
+        analog.measure(space[:9], [analog.question("analog_error")]).cost.tolist()
+        == [1.0] * 9
+    )
     assert "nothing held out" in analog.banner
     assert {m.kind for m in analog.metrics} == {"search"}
     answer = analog.query(space[3], "digital_error")
@@ -217,7 +230,9 @@ def test_a_changed_table_is_opened_anew(
     space: NB201,
 ) -> None:
     for value in (1.0, 2.0):
-        table = Table("mine", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+        table = Table(
+            "mine", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries"
+        )
         table.add(Metric("valid_error", "%", "search", "error"), 3, np.full(N, value))
         write_table(table, table_path("mine"))
         assert sn.load("mine").query(space[0], "valid_error") == value
@@ -234,7 +249,9 @@ def test_an_index_is_a_cell_and_a_list_prints_every_cell_once(
     seeded: TableBenchmark, space: NB201
 ) -> None:
     assert seeded.query(4, "valid_error", seed=888) == 6.0
-    assert seeded.query([np.int64(4), space[5], str(space[6])], "valid_error", seed=777) == [
+    assert seeded.query(
+        [np.int64(4), space[5], str(space[6])], "valid_error", seed=777
+    ) == [
         4.0,
         5.0,
         6.0,

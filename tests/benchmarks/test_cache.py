@@ -51,14 +51,18 @@ def test_an_answer_is_kept_as_it_was(file: Path) -> None:
     assert not file.exists()
     assert cache.add(KEY, answer(0.1), {"torch": "2"}) == answer(0.1)
     assert cache.add(KEY, answer(0.2), {}) == answer(0.1)
-    cache.add_all({("cell", 1, 7): answer(), ("cell", 12, 9): answer(), KEY: answer(3.0)}, {})
+    cache.add_all(
+        {("cell", 1, 7): answer(), ("cell", 12, 9): answer(), KEY: answer(3.0)}, {}
+    )
     again = AnswerCache(file)
     assert again.find(KEY) == answer(0.1) and again.find(("cell", 12, 9)) == answer()
     assert again.find(("cell", 1, 1)) is None and again.find(("cel", 1, 0)) is None
 
 
 def test_processes_that_answer_at_once_agree_and_lose_nothing(file: Path) -> None:
-    said = [process.communicate()[0].split() for process in [adding(file, me) for me in "abc"]]
+    said = [
+        process.communicate()[0].split() for process in [adding(file, me) for me in "abc"]
+    ]
     assert said[0] == said[1] == said[2] and len(said[0]) == 40
     cache = AnswerCache(file)
     found = [cache.find(("cell", 1, number)) for number in range(41)]
@@ -93,12 +97,16 @@ def test_a_full_disk_is_one_line_and_loses_nothing(file: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     command = [sys.executable, "-c", ADD, str(file), "b", "1000"]
-    ended = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=limit, check=False
+    )
     assert ended.returncode and set(ended.stdout.split()[:40]) == {"a"}
     last = ended.stderr.splitlines()[-1]
     assert f"UserError: Cannot write {file}: " in last and "SURROGATE_NAS_HOME" in last
     cache = AnswerCache(file)
-    assert all(cache.find(("cell", 1, number)) for number in range(len(ended.stdout.split())))
+    assert all(
+        cache.find(("cell", 1, number)) for number in range(len(ended.stdout.split()))
+    )
     cache.add(("other", 1, 0), answer(), {})
 
 
@@ -124,7 +132,9 @@ def test_no_flipped_bit_and_no_cut_changes_an_answer(file: Path) -> None:
         cache = AnswerCache(file)
         try:
             for _ in range(2):
-                assert all(cache.find(key) in (trained, None) for key, trained in answers.items())
+                assert all(
+                    cache.find(key) in (trained, None) for key, trained in answers.items()
+                )
                 cache.add_all(answers, {})
         except UserError as error:
             assert str(file) in str(error) and "\n" not in str(error)
@@ -133,7 +143,9 @@ def test_no_flipped_bit_and_no_cut_changes_an_answer(file: Path) -> None:
 def test_a_file_that_is_no_database_is_one_line(file: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"nonsense" * 100)
-    with pytest.raises(UserError, match=r"is damaged \(file is not a database\)\. Delete it"):
+    with pytest.raises(
+        UserError, match=r"is damaged \(file is not a database\)\. Delete it"
+    ):
         AnswerCache(file).find(KEY)
 
 
@@ -164,7 +176,9 @@ def old(file: Path) -> Path:
 
 def test_the_lines_of_an_earlier_version_are_taken_over_once(file: Path, old: Path) -> None:
     expected = json.loads((FOLDER / "0.1.0" / "expected.json").read_text())["answers.jsonl"]
-    cell, epochs, seed, *_ = json.loads(old.read_text().partition(" ")[2].partition("\n")[0])
+    cell, epochs, seed, *_ = json.loads(
+        old.read_text().partition(" ")[2].partition("\n")[0]
+    )
     found = AnswerCache(file).find((cell, epochs, seed))
     assert found is not None
     assert {"metrics": found.metrics, "seconds": found.seconds} == expected
@@ -175,5 +189,7 @@ def test_the_lines_of_an_earlier_version_are_taken_over_once(file: Path, old: Pa
 def test_a_damaged_line_of_an_earlier_version_is_told(file: Path, old: Path) -> None:
     old.write_bytes(b"nonsense\n" + old.read_bytes())
     for _ in range(2):
-        with pytest.raises(UserError, match=f"Line 1 of {old} is damaged; delete that line or"):
+        with pytest.raises(
+            UserError, match=f"Line 1 of {old} is damaged; delete that line or"
+        ):
             AnswerCache(file).find(KEY)

@@ -22,7 +22,9 @@ from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.objective import Objective
 from tests.conftest import Snas
 
-DEEP = sn.ChoiceSpace("deep", {f"layer{place}": ("skip", "conv", "pool") for place in range(30)})
+DEEP = sn.ChoiceSpace(
+    "deep", {f"layer{place}": ("skip", "conv", "pool") for place in range(30)}
+)
 LISTED = sn.EnumerableChoiceSpace(
     "listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)}
 )
@@ -67,7 +69,9 @@ class Calls:
     def bench(self, space: sn.Space = DEEP, **more: Any) -> sn.Computed:
         metrics = {"valid_error": 60.0, "latency@mine": 4.0, "test_error": 61.0}
         return sn.Computed(
-            space, {name: self._counted(name, most) for name, most in metrics.items()}, **more
+            space,
+            {name: self._counted(name, most) for name, most in metrics.items()},
+            **more,
         )
 
     def _counted(self, name: str, most: float) -> Callable[[sn.Cell], float]:
@@ -108,20 +112,24 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
     objective = Objective(WITH_R, bench)
     said = capsys.readouterr().err
     assert (
-        said == f"latency@mine is computed for {calls.of['latency@mine']} cells beforehand, for its"
+        said
+        == f"latency@mine is computed for {calls.of['latency@mine']} cells beforehand, for its"
         " median.\n"
     )
     assert calls.of["valid_error"] == 0 and 0 < calls.of["latency@mine"] <= SAMPLE
     (term,) = (term for term in objective.terms if not term.is_loss)
-    assert term.divisor_meaning == f"median over a fixed sample of {calls.of['latency@mine']} cells"
+    assert (
+        term.divisor_meaning
+        == f"median over a fixed sample of {calls.of['latency@mine']} cells"
+    )
     beforehand = calls.of["latency@mine"]
     Objective(WITH_R, bench)
     assert calls.of["latency@mine"] == beforehand and not capsys.readouterr().err
     run = sn.search(bench, "bo", objective, subject_to=None, budget=16)
     cells = {trial.cell for trial in run.trials}
-    assert calls.of["valid_error"] == len(cells) and calls.of["latency@mine"] <= beforehand + len(
-        cells
-    )
+    assert calls.of["valid_error"] == len(cells) and calls.of[
+        "latency@mine"
+    ] <= beforehand + len(cells)
     assert objective.over_space() is None and objective.optimum() is None
     assert "latency@mine" in objective.known.missing
 
@@ -165,7 +173,9 @@ def test_a_comparison_calls_as_often_as_it_said_with_its_report(
     sn.write_report(made, tmp_path / "page")
     cells = {trial.cell for run in made.runs for trial in run.trials}
     assert calls.of["valid_error"] == len(cells) <= 72 and 0 < calls.of["test_error"] <= 7
-    assert calls.of["latency@mine"] <= SAMPLE + len(cells) and max(calls.of_cell.values()) == 1
+    assert (
+        calls.of["latency@mine"] <= SAMPLE + len(cells) and max(calls.of_cell.values()) == 1
+    )
 
 
 def test_other_metrics_are_as_dear_as_said(calls: Calls) -> None:
@@ -177,18 +187,27 @@ def test_other_metrics_are_as_dear_as_said(calls: Calls) -> None:
         sn.UserError, match=r"valid_error of deep is computed cell by cell .*cheap=True"
     ):
         bench.column("valid_error")
-    with pytest.raises(sn.UserError, match="Unknown metric among those of `cheap` 'latency'"):
+    with pytest.raises(
+        sn.UserError, match="Unknown metric among those of `cheap` 'latency'"
+    ):
         calls.bench(cheap=["latency"])
 
 
 def test_cheap_functions_make_columns_and_regret() -> None:
-    bench = sn.Computed(LISTED, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}, cheap=True)
+    bench = sn.Computed(
+        LISTED, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}, cheap=True
+    )
     objective = Objective("valid_error", bench)
-    assert objective.optimum() == pytest.approx(0.08) and len(bench.column("valid_error")) == 3**6
+    assert (
+        objective.optimum() == pytest.approx(0.08)
+        and len(bench.column("valid_error")) == 3**6
+    )
     assert [term.largest for term in objective.terms] == [20.0]
 
 
-def on_the_command_line(folder: Path, snas: Snas, *arguments: object) -> tuple[Counter[str], str]:
+def on_the_command_line(
+    folder: Path, snas: Snas, *arguments: object
+) -> tuple[Counter[str], str]:
     (folder / "mine.py").write_text(FILE)
     (folder / "calls.txt").unlink(missing_ok=True)
     made = snas(arguments[0], f"{folder / 'mine.py'}:BENCH", *arguments[1:])
@@ -306,7 +325,9 @@ def ending(folder: Path, how: str) -> str:
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_a_function_that_ends_the_process_is_one_line(how: str, snas: Snas, tmp_path: Path) -> None:
+def test_a_function_that_ends_the_process_is_one_line(
+    how: str, snas: Snas, tmp_path: Path
+) -> None:
     code, says = ENDS[how]
     made = snas("search", ending(tmp_path, code), "random", "--budget", 2)
     announced, line = made.err.strip().splitlines()
@@ -332,7 +353,16 @@ BENCH = sn.Computed(sn.ChoiceSpace("net", {"a": (1, 2), "b": (1, 2)}), {"valid_e
 def test_a_process_that_a_function_forks_ends_with_the_function(tmp_path: Path) -> None:
     (tmp_path / "forks.py").write_text(FORKS)
     code = "from surrogate_nas.cli import main; main()"
-    command = ["search", "forks.py:BENCH", "random", "--budget", "2", "--out", "out", "--json"]
+    command = [
+        "search",
+        "forks.py:BENCH",
+        "random",
+        "--budget",
+        "2",
+        "--out",
+        "out",
+        "--json",
+    ]
     made = subprocess.run(
         [sys.executable, "-c", code, *command],
         cwd=tmp_path,

@@ -43,7 +43,9 @@ def here(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.mark.parametrize("name", ["COMPUTED", "TRAINING"])
 @pytest.mark.parametrize("kind", CONFIGURATIONS)
-def test_a_changed_configuration_is_another_benchmark(kind: str, name: str, here: Path) -> None:
+def test_a_changed_configuration_is_another_benchmark(
+    kind: str, name: str, here: Path
+) -> None:
     def opened(scale: int) -> tuple[str, float]:
         sys.modules.pop("config", None)
         benchmarks.sourced._opened.clear()  # as another process begins
@@ -103,8 +105,12 @@ def score(cell):
     assert_one_clear_line(snas(*search, 4), "net reads more.txt, changed since")
 
 
-@pytest.mark.parametrize("how", ["open(PLACE, 'a').write('1')", "os.system(f'echo 1 >> {PLACE}')"])
-def test_what_a_training_writes_is_no_configuration(how: str, snas: Snas, here: Path) -> None:
+@pytest.mark.parametrize(
+    "how", ["open(PLACE, 'a').write('1')", "os.system(f'echo 1 >> {PLACE}')"]
+)
+def test_what_a_training_writes_is_no_configuration(
+    how: str, snas: Snas, here: Path
+) -> None:
     code = f"""
 PLACE = HERE / "log.txt"
 
@@ -119,7 +125,9 @@ def score(cell):
     assert made.code == 0, made.err
 
 
-def test_a_large_file_is_read_once(snas: Snas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_read_once(
+    snas: Snas, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digests = []
     real = sn.files.opened.file_digest
     monkeypatch.setattr(
@@ -128,7 +136,9 @@ def test_a_large_file_is_read_once(snas: Snas, here: Path, monkeypatch: pytest.M
     )
     configured(here, CONFIGURATIONS["an .npy file"], 1)
     for budget in (3, 6):
-        made = snas("search", "mine.py:COMPUTED", "random", "--budget", budget, "--out", "out")
+        made = snas(
+            "search", "mine.py:COMPUTED", "random", "--budget", budget, "--out", "out"
+        )
         assert made.code == 0, made.err
     assert [name.endswith("conf.npy") for name in map(str, digests)].count(True) == 1
 
@@ -169,7 +179,9 @@ def test_other_folders_and_threads_are_not_heard(here: Path) -> None:
         (here / folder).mkdir(exist_ok=True)
         (here / folder / "file.txt").write_text("")
     begin = threading.Event()
-    other = threading.Thread(target=lambda: begin.wait() and (here / "other/file.txt").read_text())
+    other = threading.Thread(
+        target=lambda: begin.wait() and (here / "other/file.txt").read_text()
+    )
     other.start()
     with heard(here) as opened:
         (here / ".hidden/file.txt").read_text()
@@ -226,12 +238,16 @@ def test_values_are_told_apart_by_what_they_hold(what: str) -> None:
     first, second = PAIRS[what]
     assert digest_of_function(taking(first)) == digest_of_function(taking(first))
     assert digest_of_function(taking(first)) != digest_of_function(taking(second))
-    assert digest_of_function(partial(taking, first)) != digest_of_function(partial(taking, second))
+    assert digest_of_function(partial(taking, first)) != digest_of_function(
+        partial(taking, second)
+    )
 
 
 def test_equal_values_have_one_digest() -> None:
     shared = [1]
-    assert digest_of_function(taking([shared, shared])) == digest_of_function(taking([[1], [1]]))
+    assert digest_of_function(taking([shared, shared])) == digest_of_function(
+        taking([[1], [1]])
+    )
     assert digest_of_function(taking({"a": 1, "b": 2})) == digest_of_function(
         taking({"b": 2, "a": 1})
     )

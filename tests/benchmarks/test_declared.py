@@ -67,7 +67,10 @@ def test_fractions_that_are_not_declared_are_refused(cheap: bool) -> None:
 
 def test_a_value_above_1_shows_the_unit() -> None:
     # all values of a function that returns at once are looked at
-    assert computed({"valid_error": around_1}, cheap=True).query("m(w=1)", "valid_error") == 0.5
+    assert (
+        computed({"valid_error": around_1}, cheap=True).query("m(w=1)", "valid_error")
+        == 0.5
+    )
     bench = computed({"valid_error": around_1})
     with pytest.raises(sn.UserError, match=DECLARE):
         bench.query("m(w=1)", "valid_error")
@@ -78,11 +81,17 @@ def test_a_value_above_1_shows_the_unit() -> None:
 
 def test_the_declared_unit_of_a_training_is_that_of_its_scores() -> None:
     metrics = {"valid_error": sn.Metric(unit="fraction")}
-    bench = sn.Training(SPACE, reporting(0.3, 0.03), metrics=metrics, epochs=2, name="fractions")
+    bench = sn.Training(
+        SPACE, reporting(0.3, 0.03), metrics=metrics, epochs=2, name="fractions"
+    )
     run = sn.search(bench, "random", "valid_error", budget=2)
     assert [trial.score for trial in run.trials] == [0.03, 0.03]
-    with pytest.raises(sn.UserError, match=r"= 30 for epoch 1, outside 0 to 1 \(a fraction\)"):
-        wrong = sn.Training(SPACE, reporting(30.0), metrics=metrics, epochs=1, name="percent")
+    with pytest.raises(
+        sn.UserError, match=r"= 30 for epoch 1, outside 0 to 1 \(a fraction\)"
+    ):
+        wrong = sn.Training(
+            SPACE, reporting(30.0), metrics=metrics, epochs=1, name="percent"
+        )
         wrong.query("m(w=1)", "valid_error")
 
 
@@ -110,7 +119,16 @@ def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(
     out = tmp_path / "out"
     text = TRAINING.replace("FIRST", "0.4").replace('"net"', f'"net{parallel}"')
     file.write_text(text.replace("METRICS", '["valid_error"]'))
-    command = ["search", f"{file}:MINE", "--budget", 4, "--parallel", parallel, "--out", out]
+    command = [
+        "search",
+        f"{file}:MINE",
+        "--budget",
+        4,
+        "--parallel",
+        parallel,
+        "--out",
+        out,
+    ]
     home = Path(snas("path", "--json").json["path"])
     before = {*home.glob("live/*")}
     refused = snas(*command)
@@ -127,7 +145,9 @@ def test_an_undeclared_fraction_ends_a_search_at_its_first_epoch(
 
 def test_an_epoch_above_1_shows_the_unit_for_all_trainings() -> None:
     def bench(*values: float) -> sn.Training:
-        return sn.Training(SPACE, reporting(*values), metrics=["valid_error"], epochs=2, name="two")
+        return sn.Training(
+            SPACE, reporting(*values), metrics=["valid_error"], epochs=2, name="two"
+        )
 
     falls = bench(5.0, 0.5)
     assert falls.query("m(w=1)", "valid_error") == 0.5
@@ -161,7 +181,9 @@ def test_an_undeclared_fraction_is_not_told() -> None:
         assert loop.tell(SPACE[0], 0.07).score == 0.07
     fashion = sn.load("fashion")
     with sn.AskTell(sn.Objective("valid_error", fashion), "random") as loop:
-        with pytest.raises(sn.UserError, match="is in %, and no cell has 1 or less: give 7 where"):
+        with pytest.raises(
+            sn.UserError, match="is in %, and no cell has 1 or less: give 7 where"
+        ):
             loop.tell(fashion.space[0], 0.07)
         assert loop.tell(fashion.space[0], 7.0).score == pytest.approx(0.07)
 
@@ -182,7 +204,9 @@ def test_a_metric_without_a_direction_is_a_limit_and_no_term() -> None:
     with pytest.raises(sn.UserError, match="f1 of m has no declared direction") as caught:
         sn.Objective("valid_loss + 0.1*f1", bench)
     assert "sn.Metric(direction='max')" in str(caught.value)
-    assert sn.Objective("valid_loss", bench, subject_to="f1 <= 0.6").over_space() is not None
+    assert (
+        sn.Objective("valid_loss", bench, subject_to="f1 <= 0.6").over_space() is not None
+    )
     declared = {**metrics, "f1": sn.Metric(metrics["f1"], unit="fraction", direction="max")}
     term = sn.Objective("f1", computed(declared, cheap=True)).terms[0]
     assert (term.is_loss, term.larger_is_better, term.score(0.9)) == (
@@ -208,7 +232,10 @@ def test_only_what_differs_from_the_name_is_another_benchmark() -> None:
         (lambda: sn.Metric(3), "a function of a cell, not 3"),  # type: ignore[arg-type]
         (lambda: sn.Metric(fraction, unit=3), "A unit is a text"),  # type: ignore[arg-type]
         (lambda: sn.Metric(fraction, direction="up"), "'min' or 'max', not 'up'"),  # type: ignore[arg-type]
-        (lambda: sn.Metric(fraction, direction="max"), "valid_error is minimised by its name"),
+        (
+            lambda: sn.Metric(fraction, direction="max"),
+            "valid_error is minimised by its name",
+        ),
         (lambda: sn.Metric(fraction, unit="nats"), "is in % or a fraction"),
         (lambda: sn.Metric(unit="%"), "functions of a cell"),
     ],
@@ -219,6 +246,8 @@ def test_what_contradicts_is_refused(metric: Callable[[], Any], says: str) -> No
 
 
 def test_costs_are_not_below_0() -> None:
-    bench = computed({"valid_loss": lambda _: 2.0, "latency@mine": lambda _: -3.0}, cheap=True)
+    bench = computed(
+        {"valid_loss": lambda _: 2.0, "latency@mine": lambda _: -3.0}, cheap=True
+    )
     with pytest.raises(sn.UserError, match=r"latency@mine of m is -3 for .*, below 0 ms"):
         bench.query("m(w=1)", "latency@mine")

@@ -46,7 +46,11 @@ def found(columns: Mapping[str, Values], **more: Any) -> Examination:
 
 def about(examination: Examination, column: str) -> dict[str, Finding]:
     """The findings about a column, by their kind."""
-    return {finding.kind: finding for finding in examination.findings if column in finding.columns}
+    return {
+        finding.kind: finding
+        for finding in examination.findings
+        if column in finding.columns
+    }
 
 
 def test_sound_columns_raise_neither_alarm_nor_warning() -> None:
@@ -60,7 +64,9 @@ def test_sound_columns_raise_neither_alarm_nor_warning() -> None:
 
 def test_a_constant_column_is_nothing_to_search_on() -> None:
     mostly = np.where(np.arange(len(SPACE)) % 50, 3.0, LATENCY)
-    examination = found({"latency@stuck": np.full(len(SPACE), 4.0), "latency@mostly": mostly})
+    examination = found(
+        {"latency@stuck": np.full(len(SPACE), 4.0), "latency@mostly": mostly}
+    )
     assert about(examination, "latency@stuck")["constant"].level == "alarm"
     assert about(examination, "latency@mostly")["constant"].level == "warning"
 
@@ -80,7 +86,9 @@ def test_a_device_counted_twice() -> None:
 
 
 def test_columns_of_nearly_one_value_are_not_multiples() -> None:
-    columns = {f"latency@{name}": 1000 + (LOSS + RNG.random(len(LOSS))) / 9 for name in "ab"}
+    columns = {
+        f"latency@{name}": 1000 + (LOSS + RNG.random(len(LOSS))) / 9 for name in "ab"
+    }
     examination = found(columns)
     assert "same" not in about(examination, "latency@a") and "same" not in about(
         examination, "latency@b"
@@ -109,7 +117,10 @@ def test_nearly_equal_orders_of_search_and_final_are_a_warning() -> None:
 def test_missing_values_of_a_search_metric_are_a_warning() -> None:
     lacks = RNG.random(len(SPACE)) < 0.01
     examination = found(
-        {f"memory@{name}": np.where(lacks, np.nan, LATENCY**p) for name, p in (("a", 2), ("b", 3))}
+        {
+            f"memory@{name}": np.where(lacks, np.nan, LATENCY**p)
+            for name, p in (("a", 2), ("b", 3))
+        }
     )
     missing = about(examination, "memory@a")["missing"]
     assert missing.level == "warning" and missing.columns == ("memory@a", "memory@b")
@@ -199,14 +210,18 @@ def rows_of(space: Any, columns: Mapping[str, Values], folder: Path) -> Path:
         writer = csv.writer(file)
         writer.writerow(["cell", *columns])
         writer.writerows(
-            [str(cell), *values] for cell, *values in zip(space, *columns.values(), strict=True)
+            [str(cell), *values]
+            for cell, *values in zip(space, *columns.values(), strict=True)
         )
     return path
 
 
 def test_command_on_a_benchmark_a_file_and_on_nonsense(snas: Snas, tmp_path: Path) -> None:
     shown = snas("data", "doctor", "fashion").out
-    assert shown.startswith("fashion: 15,625 cells") and max(map(len, shown.splitlines())) <= 80
+    assert (
+        shown.startswith("fashion: 15,625 cells")
+        and max(map(len, shown.splitlines())) <= 80
+    )
     assert len(shown.splitlines()) <= 24
     path = rows_of(SPACE, {"valid_loss": LOSS, "latency@me": np.ones(len(LOSS))}, tmp_path)
     told = snas("data", "doctor", path, "--json").json

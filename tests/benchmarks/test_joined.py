@@ -33,7 +33,15 @@ def latencies(
 ) -> Path:
     """A table such as `snas measure` writes, of chosen values."""
     table = Table(
-        "local", "nb201", "latencies", "measured", "none", "", "", Network(channels=4), "queries"
+        "local",
+        "nb201",
+        "latencies",
+        "measured",
+        "none",
+        "",
+        "",
+        Network(channels=4),
+        "queries",
     )
     values = np.linspace(1.0, slowest, N)
     values[known:] = np.nan
@@ -54,7 +62,9 @@ def joined(file: Path) -> JoinedBenchmark:
     return bench
 
 
-def test_both_answer_through_one_benchmark(joined: JoinedBenchmark, analog: TableBenchmark) -> None:
+def test_both_answer_through_one_benchmark(
+    joined: JoinedBenchmark, analog: TableBenchmark
+) -> None:
     cell = joined.space[7]
     answer = joined.query(cell, "latency@local")
     assert (
@@ -70,7 +80,10 @@ def test_both_answer_through_one_benchmark(joined: JoinedBenchmark, analog: Tabl
     assert set(both[1]) == set(analog.query(cell)) | {"latency@local"}
     assert joined.column("latency@local")[-1] == 9.0
     assert np.array_equal(joined.column("digital_error"), analog.column("digital_error"))
-    assert [m.name for m in joined.metrics] == [*(m.name for m in analog.metrics), "latency@local"]
+    assert [m.name for m in joined.metrics] == [
+        *(m.name for m in analog.metrics),
+        "latency@local",
+    ]
     assert load("analog-cifar10", with_=[]) is load("analog-cifar10")
 
 
@@ -79,7 +92,11 @@ def test_joined_metrics_are_free(file: Path, small: TableBenchmark) -> None:
     questions = [joined.question("latency@local"), joined.question("valid_error", 12)]
     cells = list(joined.space[:3])
     found = joined.measure(cells, questions)
-    assert found.cost.tolist() == small.measure(cells, questions[1:]).cost.tolist() == [13.0] * 3
+    assert (
+        found.cost.tolist()
+        == small.measure(cells, questions[1:]).cost.tolist()
+        == [13.0] * 3
+    )
     assert found.values[:, 0].tolist() == joined.column("latency@local")[:3].tolist()
     assert joined.measure(cells, questions[:1]).cost.tolist() == [0.0] * 3
     assert "latency@local" in joined.charge
@@ -121,7 +138,9 @@ def test_a_name_that_is_there_already_is_refused(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(UserError, match="digital_error of .* is in analog-cifar10 already"):
-        load("analog-cifar10", with_=[latencies(tmp_path / "clash.h5", name="digital_error")])
+        load(
+            "analog-cifar10", with_=[latencies(tmp_path / "clash.h5", name="digital_error")]
+        )
     with pytest.raises(UserError, match="latency@local of .* already"):
         load("analog-cifar10", with_=[file, file])
     with pytest.raises(UserError, match="already"):
@@ -132,7 +151,11 @@ def test_a_name_that_is_there_already_is_refused(
 
 def tables_own_params(path: Path) -> Path:
     table = Table("local", "nb201", "t", "s", "l", "", "", Network(), "queries")
-    table.add(Metric("params", "M", "search", "cost", source="counted elsewhere"), None, np.ones(N))
+    table.add(
+        Metric("params", "M", "search", "cost", source="counted elsewhere"),
+        None,
+        np.ones(N),
+    )
     write_table(table, path)
     return path
 
@@ -154,7 +177,9 @@ def test_what_cannot_be_joined_is_refused(
     write_table(empty, tmp_path / "empty.h5")
     with pytest.raises(UserError, match="no metric to join"):
         JoinedBenchmark(small, [tmp_path / "empty.h5"])
-    monkeypatch.setitem(SPACES.places, "tiny", "surrogate_nas.contract.strategies:TinySpace")
+    monkeypatch.setitem(
+        SPACES.places, "tiny", "surrogate_nas.contract.strategies:TinySpace"
+    )
     tiny = Table("local", "tiny", "t", "s", "l", "", "", Network(), "queries")
     tiny.add(Metric("latency@local", "ms", "search", "cost"), None, np.ones(24))
     write_table(tiny, tmp_path / "tiny.h5")

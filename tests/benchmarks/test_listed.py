@@ -27,7 +27,9 @@ def place(fresh_home: Path) -> Path:
 def imported(snas: Snas, folder: Path, error: float, name: str = "mine") -> Path:
     """A table of one cell's error."""
     (folder / f"{name}.csv").write_text(CSV.format(error))
-    assert snas("data", "import", "csv", folder / f"{name}.csv", "--space", "macro").code == 0
+    assert (
+        snas("data", "import", "csv", folder / f"{name}.csv", "--space", "macro").code == 0
+    )
     return table_path(name)
 
 

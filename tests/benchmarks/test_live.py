@@ -49,7 +49,9 @@ def test_a_cell_is_trained_once_and_kept(bench: LiveBenchmark, tmp_path: Path) -
     assert len(kept(tmp_path)) == 1
 
 
-def test_epochs_and_seeds_are_trainings_of_their_own(bench: LiveBenchmark, tmp_path: Path) -> None:
+def test_epochs_and_seeds_are_trainings_of_their_own(
+    bench: LiveBenchmark, tmp_path: Path
+) -> None:
     cell = bench.space[11]
     answers = [
         bench.query(cell, "train_loss", epochs=1),
@@ -72,7 +74,9 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(
     together = [float(a) for a in bench.query(cells, "valid_loss")]
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "other"))
     alone = LiveBenchmark(TINY)
-    assert [float(alone.query(cell, "valid_loss")) for cell in reversed(cells)] == together[::-1]
+    assert [float(alone.query(cell, "valid_loss")) for cell in reversed(cells)] == together[
+        ::-1
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,9 @@ def test_every_strategy_searches_live(
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
     bench = LiveBenchmark(TINY)
-    run = sn.search(bench, strategy, "valid_loss + 0.1*params subject to depth <= 2", budget=14)
+    run = sn.search(
+        bench, strategy, "valid_loss + 0.1*params subject to depth <= 2", budget=14
+    )
     assert len(run.trials) == 14
     trained = bench.cache.find((run.incumbent.cell.text, 1, 0))
     assert trained is not None and (run.incumbent.epochs, run.incumbent.cost_seconds) == (
@@ -124,7 +130,9 @@ def test_a_damaged_answer_is_trained_again_with_one_line(
     bench.query(bench.space[3], "valid_loss")
     (file,) = (tmp_path / "live").glob("*.sqlite")
     whole = file.read_bytes()
-    at = whole.index(b"valid_error", whole.index(cell.text.encode())) + len('valid_error": ')
+    at = whole.index(b"valid_error", whole.index(cell.text.encode())) + len(
+        'valid_error": '
+    )
     digit = b"1" if whole[at : at + 1] != b"1" else b"2"
     file.write_bytes(whole[:at] + digit + whole[at + 1 :])
     capsys.readouterr()
@@ -190,7 +198,9 @@ def test_an_unknown_device_is_one_clear_line() -> None:
         LiveBenchmark(TINY, device="quantum")
 
 
-def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench: LiveBenchmark) -> None:
+def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(
+    bench: LiveBenchmark,
+) -> None:
     with pytest.raises(UserError, match="final metric"):
         sn.Objective("test_error", bench)
     with pytest.raises(UserError, match="no table"):
@@ -200,7 +210,9 @@ def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench: Liv
 @pytest.mark.usefixtures("fresh_home")
 def test_a_task_can_be_trained_with_another_loss() -> None:
     plain, brier = (sn.load(f"live:{TINY}{loss}") for loss in ("", "?loss=brier"))
-    assert brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
+    assert (
+        brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
+    )
     cell = plain.space[11]
     both = [
         {name: bench.query(cell, name) for name in ("valid_loss", "valid_nll")}
@@ -231,7 +243,10 @@ def test_a_relative_path_is_compared_on_and_read_again(
     Path("elsewhere").mkdir()
     for file in ("tiny.py", "mine.py"):
         shutil.copy(file, Path("elsewhere", f"other_{file}"))
-    spelled = ["live:tiny.py:TINY?loss=mine.py:Mine", "live:./tiny.py:TINY?loss=./mine.py:Mine"]
+    spelled = [
+        "live:tiny.py:TINY?loss=mine.py:Mine",
+        "live:./tiny.py:TINY?loss=./mine.py:Mine",
+    ]
     spelled.append(
         f"live:{tmp_path}/elsewhere/other_tiny.py:TINY?loss={tmp_path}/elsewhere/other_mine.py:Mine"
     )
@@ -241,6 +256,11 @@ def test_a_relative_path_is_compared_on_and_read_again(
     assert snas("report", "out", "--bench", spelled[1]).code == 0
     # goes on in the same folder
     grown = snas("compare", spelled[2], *arguments, "random,evolution")
-    assert grown.code == 0 and grown.json["fingerprint"] == first.json["fingerprint"], grown.err
+    assert grown.code == 0 and grown.json["fingerprint"] == first.json["fingerprint"], (
+        grown.err
+    )
     Path("mine.py").write_text(Path("mine.py").read_text() + "# edited\n")
-    assert "results of two are never mixed" in snas("compare", spelled[0], *arguments, "random").err
+    assert (
+        "results of two are never mixed"
+        in snas("compare", spelled[0], *arguments, "random").err
+    )

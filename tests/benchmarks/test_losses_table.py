@@ -88,7 +88,8 @@ def test_what_is_predicted_says_so_and_is_no_result(
     space = filled.space
     trained = filled.column("trained") == 1
     assert (
-        14 <= trained.sum() < 100 and f"Only {trained.sum()} of these 15,625 cells" in filled.banner
+        14 <= trained.sum() < 100
+        and f"Only {trained.sum()} of these 15,625 cells" in filled.banner
     )
     classes = space.classes
     assert classes is not None
@@ -109,11 +110,14 @@ def test_what_is_predicted_says_so_and_is_no_result(
         == "tiny?loss=brier, trained by this project"
     )
     assert (
-        set(filled.final(unknown).values()) == {None} and None not in filled.final(known).values()
+        set(filled.final(unknown).values()) == {None}
+        and None not in filled.final(known).values()
     )
     with pytest.raises(UserError, match="has no test_error@brier"):
         filled.query(unknown, "test_error@brier")
-    assert [filled.metric(f"{split}_error@brier").n_cells for split in ("valid", "test")] == [
+    assert [
+        filled.metric(f"{split}_error@brier").n_cells for split in ("valid", "test")
+    ] == [
         15625,
         trained.sum(),
     ]
@@ -137,7 +141,9 @@ def test_predictions_are_kept_and_repeat(filled: FilledBenchmark, made: Path) ->
 
 def test_every_loss_that_is_read_is_a_training_to_pay(exact: LossesBenchmark) -> None:
     def cost(*names: str) -> NDArray[np.float64]:
-        return exact.measure(list(exact.space), [exact.question(name) for name in names]).cost
+        return exact.measure(
+            list(exact.space), [exact.question(name) for name in names]
+        ).cost
 
     seconds = {
         loss: exact.column(f"train_seconds@{loss}") + exact.column(f"valid_seconds@{loss}")
@@ -152,21 +158,24 @@ def test_every_loss_that_is_read_is_a_training_to_pay(exact: LossesBenchmark) ->
         seconds["focal"] + seconds["brier"],
     )
     assert not cost("params").any()
-    assert Objective("valid_loss@focal + 0.1*params", exact).questions()[0] == exact.question(
-        "valid_loss@focal"
-    )
+    assert Objective("valid_loss@focal + 0.1*params", exact).questions()[
+        0
+    ] == exact.question("valid_loss@focal")
 
 
 def test_training_on_costs_the_difference(fresh_home: Path) -> None:
     write_compact(curves(20), fresh_home / "losses" / "curves.h5")
     bench = load("losses-curves/trained")
     cell = bench.space[3]
-    cost = {e: bench.measure([cell], [bench.question("valid_loss@one", e)]).cost[0] for e in (1, 3)}
+    cost = {
+        e: bench.measure([cell], [bench.question("valid_loss@one", e)]).cost[0]
+        for e in (1, 3)
+    }
     assert cost == {1: pytest.approx(2.5 + 0.5), 3: pytest.approx(7.5 + 0.5)}
     assert bench.continued(cell, 1, 3, ["valid_loss@one"]) == pytest.approx(5 + 0.5)
-    assert bench.continued(cell, 1, 3, ["valid_loss@one", "valid_loss@two"]) == pytest.approx(
-        2 * 5.5
-    )
+    assert bench.continued(
+        cell, 1, 3, ["valid_loss@one", "valid_loss@two"]
+    ) == pytest.approx(2 * 5.5)
     assert pickle.loads(pickle.dumps(bench)) is bench
 
 
@@ -195,15 +204,25 @@ def curves(
         for epoch in range(1, epochs + 1):
             for number in range(metrics):
                 values = np.exp(0.4 * rng.standard_normal(n)) + 1 / epoch
-                second = np.where(np.arange(n) < n // 5, values * rng.uniform(0.9, 1.1, n), np.nan)
+                second = np.where(
+                    np.arange(n) < n // 5, values * rng.uniform(0.9, 1.1, n), np.nan
+                )
                 name = f"valid_loss{number or ''}@{loss}"
                 table.add(
-                    Metric(name, "nats", "search", "loss"), epoch, values, 1, {0: values, 1: second}
+                    Metric(name, "nats", "search", "loss"),
+                    epoch,
+                    values,
+                    1,
+                    {0: values, 1: second},
                 )
         for name, seconds in (("train_seconds", 7.5), ("valid_seconds", 0.5)):
             column = np.full(n, seconds)
             table.add(
-                Metric(f"{name}@{loss}", "s", "record", "cost"), epochs, column, 1, {0: column}
+                Metric(f"{name}@{loss}", "s", "record", "cost"),
+                epochs,
+                column,
+                1,
+                {0: column},
             )
     return table
 
@@ -233,15 +252,21 @@ def test_a_compact_table_keeps_four_digits_and_what_is_missing(tmp_path: Path) -
         read_compact(tmp_path / "none.h5")
 
 
-def test_fifty_pairs_of_a_thousand_classes_take_less_than_six_megabytes(tmp_path: Path) -> None:
-    write_compact(curves(1000, losses=("one", "two"), metrics=8, epochs=5), tmp_path / "table.h5")
+def test_fifty_pairs_of_a_thousand_classes_take_less_than_six_megabytes(
+    tmp_path: Path,
+) -> None:
+    write_compact(
+        curves(1000, losses=("one", "two"), metrics=8, epochs=5), tmp_path / "table.h5"
+    )
     assert (tmp_path / "table.h5").stat().st_size / 2 < 6e6 / 50
 
 
 def test_a_comparison_on_predicted_cells_says_so(snas: Snas, made: Path) -> None:
     names = {entry["name"] for entry in snas("benchmarks", "--json").json}
     assert {"losses-tiny", "losses-tiny/trained"} <= names
-    (answer,) = snas("query", "losses-tiny", 0, "--metric", "valid_error@brier", "--json").json
+    (answer,) = snas(
+        "query", "losses-tiny", 0, "--metric", "valid_error@brier", "--json"
+    ).json
     assert answer["n_seeds"] in (0, 1)
     out = made / "compared"
     words = ["--strategies", "random", "--runs", 1, "--budget", 8, "--out", out, "--json"]

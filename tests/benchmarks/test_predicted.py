@@ -65,7 +65,9 @@ def test_codes_are_those_of_the_published_space(files: dict[str, Path]) -> None:
     assert nb301.encoded(choices_of(cells)).tolist() == expected
 
 
-def test_answers_are_what_the_model_says(bench: PredictedBenchmark, files: dict[str, Path]) -> None:
+def test_answers_are_what_the_model_says(
+    bench: PredictedBenchmark, files: dict[str, Path]
+) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -104,7 +106,9 @@ def test_what_it_says_of_itself(bench: PredictedBenchmark) -> None:
     assert bench.query("DARTS_V2", "params") == DARTS.analytic["params"][1](
         choices_of([DARTS.parse("DARTS_V2")]), bench.network
     )
-    assert source_of("nb301") == "nb301" and "nb301" in predicted() and "nb301" in reserved()
+    assert (
+        source_of("nb301") == "nb301" and "nb301" in predicted() and "nb301" in reserved()
+    )
     (entry,) = (one for one in available() if one["name"] == "nb301")
     assert entry["available"] and entry["space"] == "darts"
 
@@ -114,17 +118,23 @@ def test_a_batch_is_answered_as_one_by_one(bench: PredictedBenchmark) -> None:
     question = bench.question("valid_error")
     alone = [bench.measure([cell], (question,)).values[0, 0] for cell in cells]
     assert np.allclose(
-        PredictedBenchmark("nb301").measure(cells, (question,)).values[:, 0], alone, rtol=1e-6
+        PredictedBenchmark("nb301").measure(cells, (question,)).values[:, 0],
+        alone,
+        rtol=1e-6,
     )
     assert bench.measure([], (question,)).values.shape == (0, 1)
     twice = bench.measure([cells[0], cells[0]], (question, bench.question("params")))
-    assert twice.values[0].tolist() == twice.values[1].tolist() and twice.values.shape == (2, 2)
+    assert twice.values[0].tolist() == twice.values[1].tolist() and twice.values.shape == (
+        2,
+        2,
+    )
 
 
 def test_what_an_answer_costs(bench: PredictedBenchmark) -> None:
     cell = DARTS.reference_sample[7]
     seconds = {
-        epochs: float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (20, 98)
+        epochs: float(bench.query(cell, "train_seconds", epochs=epochs))
+        for epochs in (20, 98)
     }
     asked = [bench.question("valid_error", 20), bench.question("valid_loss", 98)]
     assert bench.measure([cell], asked).cost[0] == seconds[98]
@@ -143,7 +153,8 @@ def test_bad_questions(bench: PredictedBenchmark, snas: Snas) -> None:
         bench.query("DARTS_V2", "valid_error", seed=3)
     refused = snas("query", "nb301", "DARTS_V2", "--metric", "valid_error", "--epochs", 99)
     assert (
-        refused.code == 2 and "holds valid_error for runs of 1 to 98 epochs, not 99." in refused.err
+        refused.code == 2
+        and "holds valid_error for runs of 1 to 98 epochs, not 99." in refused.err
     )
     assert refused.err.count("\n") == 1
     assert snas("query", "nb301", "NASNet", "--metric", "valid_error").code == 2
@@ -175,20 +186,28 @@ def test_without_files_or_library_one_line_says_what_to_do(
     ):
         load("nb301")
     listed = {entry["name"]: entry for entry in snas("benchmarks", "--json").json}
-    assert not listed["nb301"]["available"] and "snas data fetch nb301" in listed["nb301"]["get"]
+    assert (
+        not listed["nb301"]["available"]
+        and "snas data fetch nb301" in listed["nb301"]["get"]
+    )
     assert snas("data", "fetch", "nb301", "--json").json["benchmarks"] == ["nb301"]
     assert len(snas("data", "verify", "--json").json["checks"]) == 3
-    (tmp_path / "fetched").joinpath(*files["model_v2.onnx"].parts[-5:]).write_bytes(b"no model")
+    (tmp_path / "fetched").joinpath(*files["model_v2.onnx"].parts[-5:]).write_bytes(
+        b"no model"
+    )
     nb301._session.cache_clear()
     refused = snas("query", "nb301", "DARTS_V1", "--metric", "valid_error", "--epochs", 3)
     assert (
-        refused.code == 2 and "model_v2.onnx was altered: run snas data fetch nb301" in refused.err
+        refused.code == 2
+        and "model_v2.onnx was altered: run snas data fetch nb301" in refused.err
     )
     assert refused.err.count("\n") == 1
     nb301._session.cache_clear()
 
 
-@pytest.mark.parametrize("strategy", ["random", "evolution", "bo", "hyperband", "bo_epochs"])
+@pytest.mark.parametrize(
+    "strategy", ["random", "evolution", "bo", "hyperband", "bo_epochs"]
+)
 def test_every_strategy_runs(
     bench: PredictedBenchmark,
     strategy: str,

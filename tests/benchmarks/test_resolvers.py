@@ -73,7 +73,13 @@ def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    names = ["fashion", "analog-cifar10", "live:digits", "live:digits/macro", str(small.path)]
+    names = [
+        "fashion",
+        "analog-cifar10",
+        "live:digits",
+        "live:digits/macro",
+        str(small.path),
+    ]
     for name in names:
         assert [resolver.matches(name) for resolver in RESOLVERS].count(True) == 1
         bench = load(name)
@@ -82,7 +88,9 @@ def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
     assert Path(load("small.h5").address).is_absolute()
 
 
-@pytest.mark.parametrize("shape", ["live:{file}:TASK", "{file}:BENCH", "live:{file}:TASK/macro"])
+@pytest.mark.parametrize(
+    "shape", ["live:{file}:TASK", "{file}:BENCH", "live:{file}:TASK/macro"]
+)
 def test_a_results_folder_that_names_code_runs_none(
     snas: Snas,
     tmp_path: Path,
@@ -109,7 +117,9 @@ def forged(text: str, **changes: object) -> str:
     return json.dumps(seal(content) if seal else content)
 
 
-def test_a_model_s_card_that_names_code_runs_none(tmp_path: Path, small: TableBenchmark) -> None:
+def test_a_model_s_card_that_names_code_runs_none(
+    tmp_path: Path, small: TableBenchmark
+) -> None:
     file, mark = evil(tmp_path)
     for name in (f"live:{file}:TASK", f"{file}:BENCH"):
         bench = load(learned(small, "valid_error", tmp_path / "model.h5", name=name))
@@ -143,9 +153,13 @@ def partial_table(path: Path) -> TableBenchmark:
     """A table that holds 2,000 cells of at most one 3x3 convolution: a linear model finds all
     better cells outside.
     """
-    convolutions = np.array([str(cell).count("nor_conv_3x3") for cell in space_named("nb201")])
+    convolutions = np.array(
+        [str(cell).count("nor_conv_3x3") for cell in space_named("nb201")]
+    )
     held = np.flatnonzero(convolutions <= 1)[:2000]
-    table = Table("partial", "nb201", "t", "s", "l", "c", "valid_error", Network(), "queries")
+    table = Table(
+        "partial", "nb201", "t", "s", "l", "c", "valid_error", Network(), "queries"
+    )
     column = np.full(15625, np.nan)
     column[held] = 40 - 5 * convolutions[held]
     table.add(Metric("valid_error", "%", "search", "error"), 200, column)
@@ -193,7 +207,9 @@ def test_a_surrogate_that_is_joined_still_reports_the_truth(
 ) -> None:
     name = learned(small, "valid_error", tmp_path / "model.h5", name=str(small.path))
     latency = Table("mine", "nb201", "t", "s", "l", "c", "", Network(), "queries")
-    latency.add(Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1, 2, 15625))
+    latency.add(
+        Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1, 2, 15625)
+    )
     write_table(latency, tmp_path / "latency.h5")
     joined = load(name, with_=[tmp_path / "latency.h5"])
     assert isinstance(joined, JoinedBenchmark)

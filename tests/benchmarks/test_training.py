@@ -29,7 +29,9 @@ from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.objective import Objective
 from tests.conftest import Snas, assert_one_clear_line
 
-SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)})
+SPACE = sn.ChoiceSpace(
+    "net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)}
+)
 CELL = SPACE.at((0, 1, 2))
 LOSS = "valid_error"
 BOTH = ["valid_error", "train_loss"]
@@ -66,7 +68,9 @@ class Trained:
                     file.write(f"{trial.start} {epoch} {cell}\n")
             sum(range(20_000))
             state.write_text(str(epoch))
-            trial.report(epoch, valid_error=50 / epoch + sum(cell.choices) + trial.seed % 90 / 9)
+            trial.report(
+                epoch, valid_error=50 / epoch + sum(cell.choices) + trial.seed % 90 / 9
+            )
 
 
 @pytest.fixture
@@ -80,7 +84,9 @@ def bench(trained: Trained) -> Training:
 
 
 def training(train: Callable[..., Any], **more: Any) -> Training:
-    return Training(SPACE, train, **({"metrics": [LOSS], "epochs": 9, "name": "mine"} | more))
+    return Training(
+        SPACE, train, **({"metrics": [LOSS], "epochs": 9, "name": "mine"} | more)
+    )
 
 
 def asked(bench: Training, *epochs: int, seed: int = 0) -> tuple[list[float], float]:
@@ -141,7 +147,10 @@ def test_every_kind_of_number_is_taken() -> None:
         ({"known": 3}, "known is a mapping"),
         ({"epochs": 0}, "The number of epochs must be"),
         ({"checkpoints": "many"}, "a size such as 10GB, not 'many'"),
-        ({"typical": {LOSS: 3}}, "Unknown reported cost among those of `typical` 'valid_error'"),
+        (
+            {"typical": {LOSS: 3}},
+            "Unknown reported cost among those of `typical` 'valid_error'",
+        ),
         ({"metrics": ["synflow_proxy"]}, "a score without training"),
     ],
 )
@@ -159,7 +168,9 @@ def test_a_training_goes_on_from_its_checkpoint(bench: Training, trained: Traine
     (first,), early = asked(bench, 3)
     assert trained.epochs == [(cell, 1), (cell, 2), (cell, 3)]
     (last,), whole = asked(bench, 9)
-    assert trained.epochs == [(cell, epoch) for epoch in range(1, 10)] and trained.starts == [0, 3]
+    assert trained.epochs == [
+        (cell, epoch) for epoch in range(1, 10)
+    ] and trained.starts == [0, 3]
     assert 0 < early < whole and first > last
     assert bench.continued(CELL, 3, 9) == pytest.approx(whole - early)
     assert asked(bench, 3, 5, 9) == ([50 / 3 + 3, 50 / 5 + 3, 50 / 9 + 3], whole)
@@ -179,7 +190,10 @@ def test_asha_retrains_no_epoch(tmp_path: Path, slots: int) -> None:
     for trial in run.trials:
         deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)
     assert charged == pytest.approx(
-        sum(bench.measure([cell], [Question(LOSS, n)]).cost[0] for cell, n in deepest.items())
+        sum(
+            bench.measure([cell], [Question(LOSS, n)]).cost[0]
+            for cell, n in deepest.items()
+        )
     )
 
 
@@ -213,7 +227,10 @@ def test_seeds_are_trainings_of_their_own(bench: Training, trained: Trained) -> 
 def test_where_seeds_do_not_matter_there_is_one(trained: Trained) -> None:
     bench = training(trained, stochastic=False)
     assert asked(bench, 3)[0] == asked(bench, 3, seed=7)[0]
-    assert bench.measure([CELL], [Question(LOSS, 3)], "mean").values[0, 0] == asked(bench, 3)[0][0]
+    assert (
+        bench.measure([CELL], [Question(LOSS, 3)], "mean").values[0, 0]
+        == asked(bench, 3)[0][0]
+    )
     assert trained.seeds == [0]
 
 
@@ -271,7 +288,11 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path: Path) -> None:
 
     def command() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "killed.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "killed.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     assert command().returncode == -signal.SIGKILL
@@ -279,7 +300,9 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert lines[0] == "starts at 0 nothing"
-    assert lines[1:3] == ["starts at 3 whole 3"] * 2  # of the one that was killed, and of the next
+    assert (
+        lines[1:3] == ["starts at 3 whole 3"] * 2
+    )  # of the one that was killed, and of the next
     assert float(lines[-1]) == pytest.approx(50 / 9)
 
 
@@ -311,7 +334,9 @@ def test_a_curve_is_there_while_it_is_trained() -> None:
         (trial.folder / "state").write_text("x")
         for epoch in range(trial.start + 1, trial.epochs + 1):
             trial.report(epoch, valid_error=50 / epoch, train_loss=1 / epoch)
-            seen.append([json.loads(line) for line in place.reports.read_text().splitlines()])
+            seen.append(
+                [json.loads(line) for line in place.reports.read_text().splitlines()]
+            )
 
     bench = training(train, metrics=BOTH)
     bench.measure([CELL], [Question(LOSS, 2)])
@@ -364,7 +389,9 @@ def test_a_training_that_asks_for_itself_is_one_line() -> None:
         bench.query(CELL, LOSS, epochs=3)
 
     bench = training(asks)
-    with pytest.raises(EvaluationError, match="This process is writing the training of net"):
+    with pytest.raises(
+        EvaluationError, match="This process is writing the training of net"
+    ):
         asked(bench, 9)
 
 
@@ -445,8 +472,16 @@ FAILING = [
     (prints, "broken", "ValueError: printed enough"),
     (memory, "resources", "MemoryError"),
     (memory_of_a_device, "resources", "OutOfMemoryError: tried to allocate 20 GiB"),
-    (reports(valid_error=float("inf")), "broken", "valid_error = inf for epoch 1, no finite"),
-    (reports(valid_error="12"), "broken", "it reported valid_error = '12' for epoch 1, no number"),
+    (
+        reports(valid_error=float("inf")),
+        "broken",
+        "valid_error = inf for epoch 1, no finite",
+    ),
+    (
+        reports(valid_error="12"),
+        "broken",
+        "it reported valid_error = '12' for epoch 1, no number",
+    ),
     (reports(valid_error=120), "broken", "= 120 for epoch 1, outside 0 to 100 %"),
     (reports(), "broken", "it reported no valid_error for epoch 1"),
     (reports(valid_error=1.0, valid_eror=2.0), "broken", "reported metric 'valid_eror'"),
@@ -550,11 +585,17 @@ def test_penalties_are_known_functions_of_the_cell(trained: Trained) -> None:
     objective = Objective("valid_error + 0.1*params", bench)
     assert [term.divisor for term in objective.terms] == [100.0, 13.0]
     run = sn.search(bench, "random", objective, budget=12)
-    assert all(trial.values["params"] == 10 + sum(trial.cell.choices) for trial in run.trials)
+    assert all(
+        trial.values["params"] == 10 + sum(trial.cell.choices) for trial in run.trials
+    )
     assert "params" in objective.known.terms
     assert not bench.is_dear("params")
-    with pytest.raises(sn.UserError, match="params of mine fails for net.*ZeroDivisionError"):
-        Objective("valid_error + params", training(trained, known={"params": lambda _: 1 / 0}))
+    with pytest.raises(
+        sn.UserError, match="params of mine fails for net.*ZeroDivisionError"
+    ):
+        Objective(
+            "valid_error + params", training(trained, known={"params": lambda _: 1 / 0})
+        )
 
 
 def test_a_reported_cost_needs_a_typical_value() -> None:
@@ -567,7 +608,11 @@ def test_a_reported_cost_needs_a_typical_value() -> None:
     assert [term.divisor for term in objective.terms] == [100.0, 6.0]
     assert sn.search(bench, "random", objective, budget=11).incumbent.penalty == 0.05
     limited = sn.search(
-        training(reported, **metrics), "random", LOSS, subject_to="latency@mine <= 4", budget=11
+        training(reported, **metrics),
+        "random",
+        LOSS,
+        subject_to="latency@mine <= 4",
+        budget=11,
     )
     assert limited.incumbent.feasible
 
@@ -580,7 +625,9 @@ def test_what_a_training_will_cost_is_predicted(trained: Trained) -> None:
     with pytest.raises(sn.UserError, match="cost of mine fails for net"):
         training(trained, cost=lambda _cell, _epochs: 1 / 0).predicted_cost(CELL, 4)
     small, large = (
-        Training(sn.nb201(), trained, metrics=[LOSS], epochs=9).predicted_cost(sn.nb201()[i], 5)
+        Training(sn.nb201(), trained, metrics=[LOSS], epochs=9).predicted_cost(
+            sn.nb201()[i], 5
+        )
         for i in (0, 11)
     )
     assert 0 < small < large
@@ -612,7 +659,11 @@ def test_functions_of_a_notebook_reach_another_process(tmp_path: Path) -> None:
         """
     )
     made = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     bench = cloudpickle.loads((tmp_path / "bench.pkl").read_bytes())
     assert bench.fingerprint == made.stdout.strip()
@@ -684,7 +735,10 @@ def test_what_is_no_command_is_one_line(text: str, says: str) -> None:
         ("import os; os.kill(os.getpid(), 11)", r"it was killed by SIGSEGV \(11\)"),
         ('print(\'{"epoch": 1, "valid_error": NaN}\')', "valid_error = nan for epoch 1"),
         ("print('{\"epoch\": 1}')", "it reported no valid_error for epoch 1"),
-        ('print(\'{"epoch": "1"}\')', "it reported the epoch '1', which is no whole number"),
+        (
+            'print(\'{"epoch": "1"}\')',
+            "it reported the epoch '1', which is no whole number",
+        ),
         ('print(\'{"epoch": 1, "valid_error": 3}\')', "it ended after 1 of 9 epochs"),
         ("print('x' * 12_000_000)", "it ended after 0 of 9 epochs"),
     ],
@@ -704,7 +758,9 @@ def test_no_shell_reads_a_command(here: Path) -> None:
     with pytest.raises(EvaluationError):
         asked(bench, 9)
     said = (bench.folder_of(CELL) / "log.txt").read_text()
-    assert f"{CELL};ls" in said and "$(touch shell)" in said and not (here / "shell").exists()
+    assert (
+        f"{CELL};ls" in said and "$(touch shell)" in said and not (here / "shell").exists()
+    )
 
 
 LONELY = """
@@ -728,7 +784,9 @@ time.sleep(600)
 
 def is_alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        )
     except OSError:
         return False
 
@@ -746,7 +804,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def test_a_command_ends_with_the_process_that_waits_for_it(here: Path, end: int) -> None:
     (here / "waits.py").write_text(WAITS)
     (here / "lonely.py").write_text(LONELY)
-    with subprocess.Popen([sys.executable, "lonely.py"], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "lonely.py"], stderr=subprocess.DEVNULL
+    ) as process:
         wait_until((here / "pids").exists)
         pids = [int(pid) for pid in (here / "pids").read_text().split()]
         assert all(map(is_alive, pids))
@@ -787,7 +847,9 @@ def test_ctrl_c_waits_for_a_training_of_any_length_and_a_second_one_does_not(
         wait_until((here / "begun").exists)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        assert any(line.startswith("Interrupted: waits for 1 training") for line in process.stderr)
+        assert any(
+            line.startswith("Interrupted: waits for 1 training") for line in process.stderr
+        )
         if presses == 2:
             process.send_signal(signal.SIGINT)
         else:
@@ -816,13 +878,17 @@ MINE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9, known={"para
 
 
 def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
-    (here / "mine.py").write_text(FILE.replace("len_of", "lambda cell: 1.0 + sum(cell.choices)"))
+    (here / "mine.py").write_text(
+        FILE.replace("len_of", "lambda cell: 1.0 + sum(cell.choices)")
+    )
     found = snas(
         *("search", "mine.py:MINE", "--strategy", "asha", "--budget", 20, "--json"),
         *("--objective", "valid_error + 0.1*params"),
     )
     assert found.code == 0, found.err
-    command = "compare mine.py:MINE --strategies random,asha --runs 2 --budget 15 --json".split()
+    command = (
+        "compare mine.py:MINE --strategies random,asha --runs 2 --budget 15 --json".split()
+    )
     compared = snas(*command, "--workers", 2, "--out", here / "two")
     assert compared.code == 0, compared.err
     bench = sn.load("mine.py:MINE")
@@ -834,10 +900,17 @@ def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
     )
     assert first == second
     assert bench.cache.path.read_bytes() == before
-    assert bench.address.endswith("mine.py:MINE") and pickle.loads(pickle.dumps(bench)) is bench
+    assert (
+        bench.address.endswith("mine.py:MINE")
+        and pickle.loads(pickle.dumps(bench)) is bench
+    )
     stored = pickle.dumps(bench)
-    (here / "mine.py").write_text(FILE.replace("len_of", "lambda cell: 2.0 + sum(cell.choices)"))
-    with pytest.raises(sn.UserError, match="mine.py:MINE was edited while its cells are trained"):
+    (here / "mine.py").write_text(
+        FILE.replace("len_of", "lambda cell: 2.0 + sum(cell.choices)")
+    )
+    with pytest.raises(
+        sn.UserError, match="mine.py:MINE was edited while its cells are trained"
+    ):
         pickle.loads(stored)
     assert_one_clear_line(snas("search", "mine.py:OTHER"), "surrogate_nas.Training")
 
@@ -847,4 +920,6 @@ def test_a_training_that_may_hang_is_announced(
     tmp_path: Path, limits: dict[str, float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     sn.search(training(Trained(tmp_path / "notes"), **limits), "random", LOSS, budget=1)
-    assert ("A training that hangs is never ended" in capsys.readouterr().err) == (not limits)
+    assert ("A training that hangs is never ended" in capsys.readouterr().err) == (
+        not limits
+    )

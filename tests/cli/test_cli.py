@@ -44,19 +44,33 @@ def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> No
 
 
 def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
-    answers = snas("query", "analog-cifar10", CELL, CELL, "--metric", "params", "--json").json
+    answers = snas(
+        "query", "analog-cifar10", CELL, CELL, "--metric", "params", "--json"
+    ).json
     assert [a["value"] for a in answers] == [802426.0, 802426.0]
-    assert {"cell", "metric", "epochs", "seed", "value", "unit", "source"} <= set(answers[0])
+    assert {"cell", "metric", "epochs", "seed", "value", "unit", "source"} <= set(
+        answers[0]
+    )
     every = snas("query", "analog-cifar10", CELL, "--json").json
     assert {a["metric"] for a in every} >= {"digital_error", "params", "depth"}
     assert "802426" in snas("query", "analog-cifar10", CELL, "--metric", "params").out
     told = snas("query", "analog-cifar10", CELL).out
-    assert told.count("nor_conv_3x3~0|+") == 1 and "digital_error" in told and "depth" in told
+    assert (
+        told.count("nor_conv_3x3~0|+") == 1 and "digital_error" in told and "depth" in told
+    )
 
 
 def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
     made = snas(
-        "search", "analog-cifar10", "--strategy", "evolution", "--budget", 40, "--seed", 3, "--json"
+        "search",
+        "analog-cifar10",
+        "--strategy",
+        "evolution",
+        "--budget",
+        40,
+        "--seed",
+        3,
+        "--json",
     ).json
     assert len(made["trials"]) == 40
     assert {"index", "cell", "epochs", "score", "feasible", "cost_seconds"} <= set(
@@ -64,8 +78,13 @@ def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
     )
     assert {"cell", "score", "metrics", "final"} <= set(made["best"])
     assert made["best"]["score"] == min(t["score"] for t in made["trials"])
-    assert made["simulated_seconds"] == 40 and made["real_seconds"] > 0 and made["regret"] >= 0
-    assert "regret" in snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5).out
+    assert (
+        made["simulated_seconds"] == 40 and made["real_seconds"] > 0 and made["regret"] >= 0
+    )
+    assert (
+        "regret"
+        in snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5).out
+    )
     by_place = snas(
         "search", "analog-cifar10", "evolution", "--budget", 40, "--seed", 3, "--json"
     ).json
@@ -86,10 +105,13 @@ def test_search_pays_in_simulated_seconds_and_reports_final_metrics(
         "--budget-seconds",
         3000,
     ]
-    made = snas("search", "nb201-cifar10", "--strategy", "random", *arguments, "--json").json
+    made = snas(
+        "search", "nb201-cifar10", "--strategy", "random", *arguments, "--json"
+    ).json
     assert 0 < made["simulated_seconds"] <= 3000
     assert (
-        made["best"]["final"]["test_error"] > 0 and made["best"]["metrics"]["latency@raspi4"] <= 20
+        made["best"]["final"]["test_error"] > 0
+        and made["best"]["metrics"]["latency@raspi4"] <= 20
     )
     assert made["trials"][0]["epochs"] == 12
 
@@ -98,7 +120,16 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
     snas: Snas, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    arguments = ["--strategies", "random,evolution", "--runs", 2, "--budget", 20, "--out", out]
+    arguments = [
+        "--strategies",
+        "random,evolution",
+        "--runs",
+        2,
+        "--budget",
+        20,
+        "--out",
+        out,
+    ]
     first = snas("compare", "analog-cifar10", *arguments, "--json")
     assert first.code == 0
     made = first.json
@@ -113,9 +144,10 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
         "simulated_seconds",
         "real_seconds",
     } <= set(strategy)
-    assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and {"mean", "median"} == set(
-        strategy["regret"]
-    )
+    assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and {
+        "mean",
+        "median",
+    } == set(strategy["regret"])
     assert (
         strategy["runs"] == 2
         and strategy["evaluations"] == 40
@@ -158,9 +190,18 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
         "valid_error[5]",
         "valid_error[5] subject to params <= 30000",
     ]
-    assert not any(one["extensions"] for one in told), "the same command found its own folder"
+    assert not any(one["extensions"] for one in told), (
+        "the same command found its own folder"
+    )
     longer = snas(
-        "compare", "fashion", "--objective", "valid_error[5]", *few[:3], 2, *few[4:], "--json"
+        "compare",
+        "fashion",
+        "--objective",
+        "valid_error[5]",
+        *few[:3],
+        2,
+        *few[4:],
+        "--json",
     )
     assert (
         longer.json["strategies"][0]["runs"] == 2
@@ -189,7 +230,16 @@ def test_a_failing_strategy_costs_only_its_own_runs(
 ) -> None:
     names = f"random,{BROKEN}:{strategy}"
     made = snas(
-        "compare", "--strategies", names, "--runs", 2, "--budget", 15, "--out", tmp_path, "--json"
+        "compare",
+        "--strategies",
+        names,
+        "--runs",
+        2,
+        "--budget",
+        15,
+        "--out",
+        tmp_path,
+        "--json",
     )
     assert made.code == 2
     assert [s["name"] for s in made.json["strategies"]] == ["random"]
@@ -203,11 +253,19 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(
 ) -> None:
     made = snas("new", "strategy", "Greedy", "--folder", tmp_path, "--json").json
     checks = snas("check", made["strategy"], "--json")
-    assert checks.code == 0 and len(checks.json) > 20 and all(c["passed"] for c in checks.json)
-    assert len([line for line in Path(made["file"]).read_text().splitlines() if line.strip()]) <= 12
-    assert_one_clear_line(snas("new", "strategy", "Greedy", "--folder", tmp_path), "exists already")
+    assert (
+        checks.code == 0 and len(checks.json) > 20 and all(c["passed"] for c in checks.json)
+    )
+    assert (
+        len([line for line in Path(made["file"]).read_text().splitlines() if line.strip()])
+        <= 12
+    )
     assert_one_clear_line(
-        snas("new", "strategy", "not a name", "--folder", tmp_path), "no name for a strategy"
+        snas("new", "strategy", "Greedy", "--folder", tmp_path), "exists already"
+    )
+    assert_one_clear_line(
+        snas("new", "strategy", "not a name", "--folder", tmp_path),
+        "no name for a strategy",
     )
 
 
@@ -215,7 +273,8 @@ def test_check_says_which_promises_are_broken(snas: Snas) -> None:
     broken = snas("check", f"{BROKEN}:IgnoresItsSeed")
     assert broken.code == 2 and "is the seed ignored?" in broken.out
     assert re.fullmatch(
-        rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed breaks \d+ of \d+ promises\.\n", broken.err
+        rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed breaks \d+ of \d+ promises\.\n",
+        broken.err,
     )
     assert broken.out.count("Pass the seed on") == 1
     told = snas("check", f"{BROKEN}:IgnoresItsSeed", "--json")
@@ -224,11 +283,13 @@ def test_check_says_which_promises_are_broken(snas: Snas) -> None:
 
 
 def test_train_prints_metrics_and_curves(snas: Snas) -> None:
-    made = snas("train", CELL, "--task", "tests/tiny_task.py:TINY", "--epochs", 2, "--json").json
+    made = snas(
+        "train", CELL, "--task", "tests/tiny_task.py:TINY", "--epochs", 2, "--json"
+    ).json
     assert {"metrics", "curves", "params", "macs", "seconds", "device"} <= set(made)
-    assert {len(curve) for curve in made["curves"].values()} == {2} and {*made["curves"]} < {
-        *made["metrics"]
-    }
+    assert {len(curve) for curve in made["curves"].values()} == {2} and {
+        *made["curves"]
+    } < {*made["metrics"]}
     assert (
         made["metrics"]["valid_loss"] == made["curves"]["valid_loss"][-1]
         and made["device"] == "cpu"
@@ -248,19 +309,33 @@ def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
     assert made.code == 0
     assert {"device_card", "n", "seconds", "drift"} <= set(made.json)
     assert made.json["n"] == 2 and made.json["seconds"] > 0 and made.json["drift"] >= 0
-    assert {"model", "cores", "threads", "memory_gb", "torch", "load_average", "date"} <= set(
-        made.json["device_card"]
-    )
+    assert {
+        "model",
+        "cores",
+        "threads",
+        "memory_gb",
+        "torch",
+        "load_average",
+        "date",
+    } <= set(made.json["device_card"])
     assert [file.name for file in out.parent.iterdir()] == ["local.h5"]
     from surrogate_nas.training.hardware import draw_cells
 
     measured, other = (cell.text for cell in (draw_cells(2)[1], draw_cells(3)[2]))
     asked = ["--metric", "latency@local", "--with", out, "--json"]
     (answer,) = snas("query", "analog-cifar10", measured, *asked).json
-    assert answer["value"] > 0 and answer["unit"] == "ms" and "snas measure" in answer["source"]
-    assert_one_clear_line(snas("query", "analog-cifar10", other, *asked), "2 of 15625 cells")
+    assert (
+        answer["value"] > 0
+        and answer["unit"] == "ms"
+        and "snas measure" in answer["source"]
+    )
+    assert_one_clear_line(
+        snas("query", "analog-cifar10", other, *asked), "2 of 15625 cells"
+    )
     objective = ["--objective", "digital_error + 0.1*latency@local", "--with", out]
-    assert_one_clear_line(snas("search", "analog-cifar10", *objective), "2 of 15625 cells only")
+    assert_one_clear_line(
+        snas("search", "analog-cifar10", *objective), "2 of 15625 cells only"
+    )
     assert_one_clear_line(
         snas("compare", "analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only"
     )
@@ -278,7 +353,7 @@ def test_an_interrupted_measure_goes_on(
     out = tmp_path / "local.h5"
     kept = tmp_path / "local.h5.jsonl"
 
-    def interrupt(done: int, total: int) -> None:  # noqa: ARG001 - the signature of a progress
+    def interrupt(done: int, total: int) -> None:
         if done == 7:
             raise KeyboardInterrupt
 
@@ -290,7 +365,9 @@ def test_an_interrupted_measure_goes_on(
         stopped = snas(*MEASURE, "--out", out)
     assert stopped.code == 130 and "goes on" in stopped.err and not out.exists()
     assert len(kept.read_text().splitlines()) == 1 + 7
-    assert_one_clear_line(snas(*MEASURE, "--out", out, "--batch", 2), "other settings (protocol)")
+    assert_one_clear_line(
+        snas(*MEASURE, "--out", out, "--batch", 2), "other settings (protocol)"
+    )
     first = json.loads(kept.read_text().splitlines()[1])["entry"]["seconds"]
     made = snas(*MEASURE, "--out", out, "--json").json
     assert made["seconds"] > first and out.exists() and not kept.exists()
@@ -322,7 +399,9 @@ def test_a_measure_that_cannot_be_gets_one_clear_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_cannot_be_joined_gets_one_clear_line(snas: Snas, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_joined_gets_one_clear_line(
+    snas: Snas, tmp_path: Path
+) -> None:
     damaged = tmp_path / "damaged.h5"
     damaged.write_text("cell,latency\n")
     for file, says in ((damaged, "damaged"), (tmp_path / "none.h5", "no table at")):
@@ -345,14 +424,17 @@ def test_fetch_and_verify_and_import(
     fresh_home: Path,
 ) -> None:
     assert_one_clear_line(
-        snas("query", "nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201"
+        snas("query", "nb201-cifar10", CELL, "--metric", "test_error"),
+        "snas data fetch nb201",
     )
     fetched = snas("data", "fetch", "nb201", "--json").json
     assert (fetched["name"], fetched["files"]) == ("nb201", len(registry("nb201")))
     assert fetched["bytes"] > 16e6 and fetched["seconds"] > 0
     verified = snas("data", "verify", "--json")
     assert verified.code == 0
-    assert len(verified.json["checks"]) > 30 and all(c["passed"] for c in verified.json["checks"])
+    assert len(verified.json["checks"]) > 30 and all(
+        c["passed"] for c in verified.json["checks"]
+    )
     folder = next(mirror.rglob("NATS-tss-v1_0-3ffb9-simple"))
     imported = snas("data", "import", "nats", folder, "--json").json
     assert imported["benchmarks"] == ["nats-cifar10", "nats-cifar100", "nats-imagenet16"]
@@ -380,8 +462,12 @@ def test_fetch_and_verify_and_import(
         "valid_error",
     )
     assert_one_clear_line(refused, "3 of 15625 cells only")
-    assert_one_clear_line(snas("data", "import", "nats", fresh_home / "none"), "There is no folder")
-    assert_one_clear_line(snas("data", "import", "nb201-pth", fresh_home), "There is no file")
+    assert_one_clear_line(
+        snas("data", "import", "nats", fresh_home / "none"), "There is no folder"
+    )
+    assert_one_clear_line(
+        snas("data", "import", "nb201-pth", fresh_home), "There is no file"
+    )
 
 
 def test_verify_fails_when_a_table_is_wrong(
@@ -482,16 +568,21 @@ def test_how_to_get_what_is_not_here_is_never_cut(
     for family in ("hwgpt", "nb101", "accel"):
         lines = snas("benchmarks", family).out.splitlines()
         (line,) = [line for line in lines if "snas data fetch" in line]
-        assert line.startswith(f"Not here yet: run snas data fetch {family} (") and line.endswith(
-            " MB)."
-        )
+        assert line.startswith(
+            f"Not here yet: run snas data fetch {family} ("
+        ) and line.endswith(" MB).")
 
 
-def test_a_search_says_where_it_is_stored_or_that_it_is_not(snas: Snas, tmp_path: Path) -> None:
+def test_a_search_says_where_it_is_stored_or_that_it_is_not(
+    snas: Snas, tmp_path: Path
+) -> None:
     command = ["search", "fashion", "random", "--budget", 12]
     assert "This run is not stored: with --out DIR" in snas(*command).err
     stored = snas(*command, "--out", tmp_path / "out")
-    assert f"Stored in {tmp_path / 'out'}. Its report: snas report {tmp_path / 'out'}" in stored.err
+    assert (
+        f"Stored in {tmp_path / 'out'}. Its report: snas report {tmp_path / 'out'}"
+        in stored.err
+    )
 
 
 def test_a_verdict_on_a_folder_that_was_cut_says_so(snas: Snas, tmp_path: Path) -> None:
@@ -501,10 +592,15 @@ def test_a_verdict_on_a_folder_that_was_cut_says_so(snas: Snas, tmp_path: Path) 
     file = tmp_path / "runs" / "evolution-2.jsonl"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     (tmp_path / "runs" / "random-2.jsonl").unlink()
-    assert "2 runs have not ended, so the verdict is of the others" in snas("report", tmp_path).err
+    assert (
+        "2 runs have not ended, so the verdict is of the others"
+        in snas("report", tmp_path).err
+    )
 
 
-def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path: Path) -> None:
+def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(
+    snas: Snas, tmp_path: Path
+) -> None:
     compared = snas(
         "compare",
         "analog-cifar10",
@@ -521,7 +617,16 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path:
     assert compared.code == 0 and re.search(
         r"Watch it grow: http://127\.0\.0\.1:\d+/", compared.err
     )
-    suite = ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1]
+    suite = [
+        "suite",
+        "starter",
+        "--problems",
+        "fashion",
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+    ]
     assert snas(*suite, "--seed", 5, "--serve", "--out", tmp_path / "s").code == 0
     plan = json.loads((tmp_path / "s" / "plan.json").read_text())
     assert plan["seed"] == 5

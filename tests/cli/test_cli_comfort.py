@@ -66,7 +66,9 @@ def test_every_command_shows_examples(snas: Snas, command: list[str]) -> None:
         if command[0] in panel and command[1:] == []:
             assert panel[command[0]][1].rstrip(".") in " ".join(told.out.split())
     examples = [
-        line for line in told.out.splitlines() if line.startswith(f"    snas {' '.join(command)}")
+        line
+        for line in told.out.splitlines()
+        if line.startswith(f"    snas {' '.join(command)}")
     ]
     assert examples, told.out
 
@@ -78,13 +80,17 @@ def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
     assert {"python", "platform", "numpy", "h5py"} <= versions.keys()
     for command in ([], ["archive"], ["data"], ["surrogate"]):
         told = snas(*command)
-        assert told.code == 2 and "Usage: snas" in told.err and len(told.err.splitlines()) > 5
+        assert (
+            told.code == 2 and "Usage: snas" in told.err and len(told.err.splitlines()) > 5
+        )
 
 
 def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas) -> None:
     told = snas("--help").out
     listed = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", told, re.M)
-    assert sorted(listed) == sorted({name for name, *_ in COMMANDS}) and "First steps:" in told
+    assert (
+        sorted(listed) == sorted({name for name, *_ in COMMANDS}) and "First steps:" in told
+    )
     assert set().union(*PANELS.values()) <= set(listed)
     for group in ([], ["archive"], ["data"], ["surrogate"]):
         assert not re.findall(r"^  .*\.\.\.$", snas(*group).err, re.M)
@@ -131,7 +137,10 @@ def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -
     assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and set(
         strategy["score"].values()
     ) == {None}
-    assert strategy["regret"] == {"mean": None, "median": None} and strategy["feasible_runs"] == 0
+    assert (
+        strategy["regret"] == {"mean": None, "median": None}
+        and strategy["feasible_runs"] == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,7 +219,9 @@ def test_a_wrong_option_of_a_strategy_is_found_before_a_folder_is_made(
     )
     said = made.err.strip().splitlines()[-1]
     assert (
-        made.code == 2 and not made.out and said.startswith(f"snas: {strategy} cannot be used: ")
+        made.code == 2
+        and not made.out
+        and said.startswith(f"snas: {strategy} cannot be used: ")
     ), made.err
     assert KNOBS[strategy] in said and not out.exists()
 
@@ -290,7 +301,10 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     checks = snas("check", made["space"], "--json")
     assert checks.code == 0 and all(check["passed"] for check in checks.json), checks.err
     space = register(made["space"])
-    assert len(space) == 36 and space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
+    assert (
+        len(space) == 36
+        and space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
+    )
 
 
 @pytest.mark.parametrize("kind", ["strategy"])
@@ -320,7 +334,9 @@ def test_a_name_that_cannot_be_written_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_verdict_stands_on_standard_output_with_its_table(snas: Snas, tmp_path: Path) -> None:
+def test_a_verdict_stands_on_standard_output_with_its_table(
+    snas: Snas, tmp_path: Path
+) -> None:
     out = (
         "--strategies",
         "random,local_search",
@@ -333,16 +349,28 @@ def test_a_verdict_stands_on_standard_output_with_its_table(snas: Snas, tmp_path
     again = snas("report", str(tmp_path / "compared"))
     sentences = (tmp_path / "compared" / "verdict.txt").read_text().splitlines()
     for printed in (made, again):
-        assert printed.code == 0 and sentences[0] in printed.out and sentences[0] not in printed.err
+        assert (
+            printed.code == 0
+            and sentences[0] in printed.out
+            and sentences[0] not in printed.err
+        )
         assert (
             1
-            <= sum(sentence in printed.out for sentence in sentences if "Best cell" not in sentence)
+            <= sum(
+                sentence in printed.out
+                for sentence in sentences
+                if "Best cell" not in sentence
+            )
             <= 3
         )
-        assert "All of the verdict: " in printed.err and "Best cell of all: score " in printed.out
+        assert (
+            "All of the verdict: " in printed.err
+            and "Best cell of all: score " in printed.out
+        )
     as_json = snas("report", str(tmp_path / "compared"), "--json")
     assert (
-        as_json.json["verdict"]["sentences"][0] == sentences[0] and sentences[0] not in as_json.err
+        as_json.json["verdict"]["sentences"][0] == sentences[0]
+        and sentences[0] not in as_json.err
     )
     suite = snas(
         "suite",
@@ -377,6 +405,9 @@ def test_a_line_on_a_terminal_breaks_between_words(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sys, stream, pipe)
         speak(told)
         lines = terminal.getvalue().splitlines()
-        assert len(lines) > 2 and [word for line in lines for word in line.split()] == told.split()
+        assert (
+            len(lines) > 2
+            and [word for line in lines for word in line.split()] == told.split()
+        )
         assert all(len(line) <= 40 or " " not in line for line in lines)
         assert pipe.getvalue() == f"{told}\n"

@@ -67,7 +67,18 @@ NAMES: list[list[object]] = [
     ["query", ANALOG, CELL, "--{}"],
 ]
 WRITTEN: list[list[object]] = [
-    ["compare", ANALOG, "--strategies", "random", "--runs", 1, "--budget", 3, "--out", "{}"],
+    [
+        "compare",
+        ANALOG,
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+        "--budget",
+        3,
+        "--out",
+        "{}",
+    ],
     [
         "suite",
         "starter",

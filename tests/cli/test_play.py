@@ -72,7 +72,9 @@ def test_the_tools_of_the_model_context_protocol_are_the_operations(tmp_path: Pa
 
             async def call(name: str, **given: Any) -> Any:
                 result = await client.call_tool(name, given)
-                return result.content[0].text if result.is_error else result.structured_content
+                return (
+                    result.content[0].text if result.is_error else result.structured_content
+                )
 
             described = await call("describe")
             cells = (await call("sample", n=2))["cells"]
@@ -116,7 +118,10 @@ def test_a_dropped_connection_is_a_line_and_the_same_command_goes_on(
     assert done.returncode == 0, done.stderr
     history, _, last = map(json.loads, done.stdout.splitlines())
     assert history["left"] == {"cells": 2} and "over after 13" in last["over"]
-    assert snas("report", tmp_path / "out", "--json").json["strategies"][0]["evaluations"] == 13
+    assert (
+        snas("report", tmp_path / "out", "--json").json["strategies"][0]["evaluations"]
+        == 13
+    )
 
 
 @pytest.mark.slow
@@ -163,6 +168,12 @@ def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path: Pat
         (["--code", "nothing.py:build"], "There is no builder file"),
     ],
 )
-def test_bad_input_is_one_line(more: list[str], said: str, snas: Snas, tmp_path: Path) -> None:
+def test_bad_input_is_one_line(
+    more: list[str], said: str, snas: Snas, tmp_path: Path
+) -> None:
     made = snas("play", "fashion", "--budget", "12", "--out", tmp_path / "out", *more)
-    assert made.code == 2 and said in " ".join(made.err.split()) and "Traceback" not in made.err
+    assert (
+        made.code == 2
+        and said in " ".join(made.err.split())
+        and "Traceback" not in made.err
+    )

@@ -27,14 +27,23 @@ FAILED = re.compile(r"^\|.*\|: ValueError: no$", re.M)
 def command(tmp_path: Path) -> list[str]:
     (tmp_path / "bench.py").write_text(BENCH)
     call = "import sys; sys.path.insert(0, '.'); from surrogate_nas.cli import main; main()"
-    command = [sys.executable, "-c", call, "search", f"{tmp_path / 'bench.py'}:BENCH", "evolution"]
+    command = [
+        sys.executable,
+        "-c",
+        call,
+        "search",
+        f"{tmp_path / 'bench.py'}:BENCH",
+        "evolution",
+    ]
     options = ["--budget", "10", "--parallel", "2", "--out", str(tmp_path / "out")]
     return [*command, *options]
 
 
 def test_off_a_terminal_a_failed_training_is_a_line_once(command: list[str]) -> None:
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    failed, *last = [line for line in ran.stderr.splitlines() if not line.startswith("cells ")]
+    failed, *last = [
+        line for line in ran.stderr.splitlines() if not line.startswith("cells ")
+    ]
     assert FAILED.match(failed)
     assert "no strategy was asked" in last[0] and last[1].startswith("Stored in ")
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

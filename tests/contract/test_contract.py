@@ -35,7 +35,8 @@ def here(spec: object) -> list[Check]:
 
 
 EVERY_SPACE = [
-    pytest.param(name, marks=pytest.mark.slow) if name == "nb101" else name for name in SPACES
+    pytest.param(name, marks=pytest.mark.slow) if name == "nb101" else name
+    for name in SPACES
 ]
 """NAS-Bench-101's is listed cell by cell, 423,624 times."""
 
@@ -162,7 +163,9 @@ class Forgetful(Ridge):
 class Random(Ridge):
     def predict(self, cells):
         found = super().predict(cells)
-        return found._replace(mean=found.mean + np.random.default_rng().random(len(found.mean)))
+        return found._replace(
+            mean=found.mean + np.random.default_rng().random(len(found.mean))
+        )
 
 
 class LearnsAnything(Ridge):
@@ -206,7 +209,9 @@ def test_the_contract_catches_a_surrogate(model: type[Ridge]) -> None:
 def test_one_cause_is_shown_once(snas: Snas) -> None:
     made = snas("check", f"{HOSTILE}:ExitsAtOnce")
     assert made.code == 2
-    assert made.out.count("exit code 7") == 2, "the check that ended, and those that were not made"
+    assert made.out.count("exit code 7") == 2, (
+        "the check that ended, and those that were not made"
+    )
     content = snas("check", f"{HOSTILE}:ExitsAtOnce", "--json").json
     assert all("exit code 7" in check["detail"] for check in content if not check["passed"])
     assert sum(check["passed"] for check in content) == 1, "it is made, once"

@@ -68,7 +68,9 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (
-                name.name for name in node.names if name.name.split(".")[0] == "surrogate_nas"
+                name.name
+                for name in node.names
+                if name.name.split(".")[0] == "surrogate_nas"
             )
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
@@ -81,7 +83,9 @@ def imports(path: Path) -> Iterator[str]:
 
 
 FILES = sorted(
-    path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py" or path.parent != PACKAGE
 )
 
 
@@ -90,7 +94,9 @@ def test_every_room_has_its_place() -> None:
 
 
 def test_every_folder_of_code_is_a_package() -> None:
-    assert not [path.parent for path in FILES if not (path.parent / "__init__.py").is_file()]
+    assert not [
+        path.parent for path in FILES if not (path.parent / "__init__.py").is_file()
+    ]
 
 
 def test_a_module_imports_only_from_rooms_above_it_and_none_in_circles() -> None:
@@ -179,9 +185,13 @@ def test_experiments_use_public_names_and_the_package_uses_none_of_theirs() -> N
                 continue
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
-                assert "._" not in whole.replace("__version__", ""), f"{path} imports {whole}"
+                assert "._" not in whole.replace("__version__", ""), (
+                    f"{path} imports {whole}"
+                )
                 value = getattr(import_module(str(node.module)), name.name, None)
-                is_module = isinstance(value, ModuleType) or (value is None and whole in modules())
+                is_module = isinstance(value, ModuleType) or (
+                    value is None and whole in modules()
+                )
                 module = whole if is_module else str(node.module)
                 if module not in pages() and (
                     is_module or source(module, name.name) not in homes()
@@ -207,16 +217,18 @@ def test_no_file_of_tests_imports_from_another() -> None:
     for path in Path(__file__).parents[1].rglob("*.py"):
         for node in ast.walk(tree(path)):
             taken = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in taken if name.startswith("tests.") and ".test_" in name], (
-                path
-            )
+            assert not [
+                name for name in taken if name.startswith("tests.") and ".test_" in name
+            ], path
 
 
 def test_nothing_is_evaluated_as_code() -> None:
     for path in FILES:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                assert node.func.id not in ("eval", "exec", "compile"), f"{path}:{node.lineno}"
+                assert node.func.id not in ("eval", "exec", "compile"), (
+                    f"{path}:{node.lineno}"
+                )
 
 
 def test_pickles_are_read_through_the_allow_list_only() -> None:
@@ -230,7 +242,11 @@ def test_pickles_are_read_through_the_allow_list_only() -> None:
                 and node.func.attr in ("load", "loads")
             ):
                 owner = node.func.value
-                if isinstance(owner, ast.Name) and owner.id in ("pickle", "cloudpickle", "joblib"):
+                if isinstance(owner, ast.Name) and owner.id in (
+                    "pickle",
+                    "cloudpickle",
+                    "joblib",
+                ):
                     # these read in a process of ours what we sent it
                     is_ours = room(path) in ("contract", "runtime")
                     assert is_ours, f"{path}:{node.lineno} unpickles plainly"

@@ -80,7 +80,9 @@ it.
 
 def parameters(call: Callable[..., Any]) -> list[str]:
     return [
-        p.name for p in inspect.signature(call).parameters.values() if p.kind is not p.VAR_KEYWORD
+        p.name
+        for p in inspect.signature(call).parameters.values()
+        if p.kind is not p.VAR_KEYWORD
     ]
 
 
@@ -93,7 +95,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("call", "given", "name"), CASES, ids=lambda part: getattr(part, "__name__", str(part)[:20])
+    ("call", "given", "name"),
+    CASES,
+    ids=lambda part: getattr(part, "__name__", str(part)[:20]),
 )
 def test_a_wrong_type_is_a_user_error(
     call: Callable[..., Any],
@@ -110,8 +114,14 @@ def test_a_wrong_type_is_a_user_error(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        *(({"folder": wrong}, "folder is .*a text or a path") for wrong in (5, b"bytes", [])),
-        *(({"workers": n}, "workers is a whole number or None, not") for n in (2.5, "two", True)),
+        *(
+            ({"folder": wrong}, "folder is .*a text or a path")
+            for wrong in (5, b"bytes", [])
+        ),
+        *(
+            ({"workers": n}, "workers is a whole number or None, not")
+            for n in (2.5, "two", True)
+        ),
     ],
 )
 def test_a_wrong_type_is_named(given: dict[str, Any], says: str) -> None:
@@ -127,16 +137,24 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert told(np.int64(3), np.float32(0.5)) == (3, 0.5, None)
     own = told(np.int64(3), np.float64(0.5), np.int8(1))
     assert [type(value) for value in own] == [int, float, int]
-    with pytest.raises(sn.UserError, match=r"^seed is a whole number or None, not 'one'\.$"):
+    with pytest.raises(
+        sn.UserError, match=r"^seed is a whole number or None, not 'one'\.$"
+    ):
         told(1, 1, "one")
 
 
 def test_a_folder_may_be_text_and_counts_may_be_numpys(tmp_path: Any) -> None:
     made = sn.compare(
-        BENCH, ["random"], OBJECTIVE, runs=np.int64(1), budget=np.int64(3), folder=str(tmp_path)
+        BENCH,
+        ["random"],
+        OBJECTIVE,
+        runs=np.int64(1),
+        budget=np.int64(3),
+        folder=str(tmp_path),
     )
     assert (
-        read_comparison(str(tmp_path)).scores("random").tolist() == made.scores("random").tolist()
+        read_comparison(str(tmp_path)).scores("random").tolist()
+        == made.scores("random").tolist()
     )
 
 
@@ -162,18 +180,36 @@ def test_a_number_that_no_float_holds_is_refused_in_a_line(target: object) -> No
     with pytest.raises(sn.UserError, match="^target must be a finite number, not") as error:
         sn.search(**RUN, strategy="random", target=target)  # type: ignore[arg-type]
     assert len(str(error.value)) < 200 and "\n" not in str(error.value)
-    with pytest.raises(sn.UserError, match="^A seed must be a whole number of at least 0, not"):
+    with pytest.raises(
+        sn.UserError, match="^A seed must be a whole number of at least 0, not"
+    ):
         sn.search(**RUN, strategy="random", seed=10**5000)  # type: ignore[arg-type]
 
 
 def test_a_wrong_keyword_names_the_function_and_the_nearest() -> None:
     comparison = RUN | {"strategies": ["random"], "frist_cells": 3}
     for call, given, says in (
-        (sn.search, RUN | {"strategies": "random"}, "'strategies'. Did you mean 'strategy'?"),
+        (
+            sn.search,
+            RUN | {"strategies": "random"},
+            "'strategies'. Did you mean 'strategy'?",
+        ),
         (sn.compare, comparison, "Did you mean 'first_cells'?"),
-        (sn.run_suite, {"suite": "starter", "target": 3.0}, "run_suite() got an unexpected"),
-        (sn.AskTell, {"objective": OBJECTIVE, "frist": 3}, "'frist'. Did you mean 'first'?"),
-        (sn.search, {"strategy": "random"}, "search() missing a required argument: 'benchmark'"),
+        (
+            sn.run_suite,
+            {"suite": "starter", "target": 3.0},
+            "run_suite() got an unexpected",
+        ),
+        (
+            sn.AskTell,
+            {"objective": OBJECTIVE, "frist": 3},
+            "'frist'. Did you mean 'first'?",
+        ),
+        (
+            sn.search,
+            {"strategy": "random"},
+            "search() missing a required argument: 'benchmark'",
+        ),
     ):
         with pytest.raises(TypeError, match=re.escape(says)):
             call(**given)

@@ -84,7 +84,16 @@ benchmark = "fashion"
 subject_to = "params <= 100000"
 """  # noqa: E501
 
-OF_NO_EXTRA = {"ConfigSpace", "joblib", "PIL", "pip", "pyarrow", "pyphen", "pytest", "torchvision"}
+OF_NO_EXTRA = {
+    "ConfigSpace",
+    "joblib",
+    "PIL",
+    "pip",
+    "pyarrow",
+    "pyphen",
+    "pytest",
+    "torchvision",
+}
 """Two come with smac, one with scikit-image; for files in Parquet, for one task, for CIFAR. pip
 installed the package, and a fetch of a source archive runs it."""
 WORKS = [
@@ -137,7 +146,8 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("light")
     (folder / "tiny.toml").write_text(SUITE)
     (folder / "mine.csv").write_text(
-        "cell,valid_error\n" + "".join(f"{cell.text},{cell.index / 10}\n" for cell in nb201()[:40])
+        "cell,valid_error\n"
+        + "".join(f"{cell.text},{cell.index / 10}\n" for cell in nb201()[:40])
     )
     commands = [*WORKS, *NEED]
     home = folder / "home"
@@ -162,7 +172,9 @@ def test_tables_need_no_library_of_an_extra(light: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", WORKS)
-def test_a_command_on_a_table_works_without_extras(light: dict[str, Any], words: str) -> None:
+def test_a_command_on_a_table_works_without_extras(
+    light: dict[str, Any], words: str
+) -> None:
     code, out, err = light[words]
     assert code == 0, err
     assert "--json" not in words or json.loads(out)
@@ -179,10 +191,16 @@ def test_reports_are_drawn_without_extras(light: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", NEED)
-def test_what_needs_an_extra_says_which_in_one_line(light: dict[str, Any], words: str) -> None:
+def test_what_needs_an_extra_says_which_in_one_line(
+    light: dict[str, Any], words: str
+) -> None:
     extra, _, said = NEED[words].partition(": ")
     code, out, err = light[words]
-    assert (code, out, err) == (2, "", f"snas: {said}: pip install 'surrogate_nas[{extra}]'.\n")
+    assert (code, out, err) == (
+        2,
+        "",
+        f"snas: {said}: pip install 'surrogate_nas[{extra}]'.\n",
+    )
 
 
 def test_every_extra_is_known_by_its_libraries() -> None:
@@ -207,7 +225,11 @@ def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra() -> None:
                 imported.add((node.module or "").partition(".")[0])
     base = {name.lower() for name in names(PROJECT["dependencies"])}
     foreign = (
-        imported - set(sys.stdlib_module_names) - set(OPTIONAL) - OF_NO_EXTRA - {"surrogate_nas"}
+        imported
+        - set(sys.stdlib_module_names)
+        - set(OPTIONAL)
+        - OF_NO_EXTRA
+        - {"surrogate_nas"}
     )
     assert {name.lower() for name in foreign} <= base
 

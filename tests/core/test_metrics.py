@@ -39,7 +39,9 @@ def test_the_published_numbers_on_cifar10(index: int, params: int, macs: float) 
 
 
 def test_the_published_macs_on_cifar100() -> None:
-    assert multiply_accumulates(SPACE.choices[[0]], Network(classes=100))[0] / 1e6 == 15.65322
+    assert (
+        multiply_accumulates(SPACE.choices[[0]], Network(classes=100))[0] / 1e6 == 15.65322
+    )
 
 
 def convolutions(
@@ -78,7 +80,9 @@ def test_parameters_and_macs_are_a_count_of_convolution_shapes(
     last = 4 * network.channels
     linear = (last + 1) * network.classes
     expected = (
-        sum(i * o * k * k + (2 * o if bn else 0) for i, o, k, _, bn in built) + 2 * last + linear
+        sum(i * o * k * k + (2 * o if bn else 0) for i, o, k, _, bn in built)
+        + 2 * last
+        + linear
     )
     macs = sum(i * o * k * k * side * side for i, o, k, side, _ in built) + linear
     assert parameters(SPACE.choices[[index]], network)[0] == expected

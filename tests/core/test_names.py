@@ -16,11 +16,23 @@ from tests.conftest import Snas
 from tests.tiny_tables import tiny_table
 
 CELL = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
-FIT = ("fit", "fashion", "--target", "valid_error", "--train", 10, "--model", "ridge", "--out")
+FIT = (
+    "fit",
+    "fashion",
+    "--target",
+    "valid_error",
+    "--train",
+    10,
+    "--model",
+    "ridge",
+    "--out",
+)
 SEARCH = ("search", "fashion", "--strategy", "random", "--budget", 3)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "\udcff"], ids=["long", "longer", "bytes"])
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "x" * 5000, "\udcff"], ids=["long", "longer", "bytes"]
+)
 @pytest.mark.parametrize(
     "command",
     [

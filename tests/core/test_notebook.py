@@ -38,7 +38,9 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def made() -> Comparison:
-    return sn.compare("analog-cifar10", ["random"], "digital_error + 0.1*params", runs=2, budget=15)
+    return sn.compare(
+        "analog-cifar10", ["random"], "digital_error + 0.1*params", runs=2, budget=15
+    )
 
 
 def test_reprs_say_what_it_is(made: Comparison) -> None:
@@ -86,10 +88,17 @@ def test_a_drawing_shows_its_operations_and_follows_the_page(tab: Page) -> None:
         tab.emulate_media(color_scheme=scheme)
         tab.set_content(f"<style>:root {{ color-scheme: light dark }}</style>{html}")
         ink.append(
-            tab.evaluate("getComputedStyle(document.querySelector('svg text:last-of-type')).fill")
+            tab.evaluate(
+                "getComputedStyle(document.querySelector('svg text:last-of-type')).fill"
+            )
         )
         ink.append(tab.evaluate("getComputedStyle(document.querySelector('rect')).fill"))
-    assert ink == ["rgb(0, 0, 0)", "rgb(255, 255, 255)", "rgb(255, 255, 255)", "rgb(18, 18, 18)"]
+    assert ink == [
+        "rgb(0, 0, 0)",
+        "rgb(255, 255, 255)",
+        "rgb(255, 255, 255)",
+        "rgb(18, 18, 18)",
+    ]
 
 
 def test_a_run_without_a_feasible_cell_shows_no_score() -> None:

@@ -23,7 +23,9 @@ SSIM = np.linspace(0.7, -0.1, N)
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    table = Table("dense", "nb201", "t", "s", "l", "c", "valid_miou", Network(), cost="queries")
+    table = Table(
+        "dense", "nb201", "t", "s", "l", "c", "valid_miou", Network(), cost="queries"
+    )
     table.add(Metric("valid_miou", "%", "search", "quality"), 10, MIOU)
     table.add(Metric("ssim@pgd-1", "", "search", "quality"), 10, SSIM)
     table.add(Metric("test_miou", "%", "final", "quality"), 10, MIOU - 1)
@@ -41,10 +43,14 @@ def dense(path: Path) -> TableBenchmark:
 def test_l_is_what_a_quality_lacks_to_one(dense: TableBenchmark) -> None:
     scores = sn.Objective("valid_miou + 2*ssim@pgd-1", dense).over_space()
     assert scores is not None
-    np.testing.assert_allclose(scores.loss, (1 - MIOU / 100) + 2 * (1 - SSIM), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        scores.loss, (1 - MIOU / 100) + 2 * (1 - SSIM), rtol=0, atol=1e-12
+    )
     assert not scores.penalty.any()
     objective = sn.Objective("valid_miou", dense)
-    assert objective.optimum() == pytest.approx(0.7) and objective.bound == pytest.approx(0.95)
+    assert objective.optimum() == pytest.approx(0.7) and objective.bound == pytest.approx(
+        0.95
+    )
     assert (
         objective.terms[0].coefficient == -0.01
         and "larger_is_better" in objective.describe()["terms"][0]
@@ -74,7 +80,11 @@ def test_limits_from_below_and_fronts_know_the_direction(dense: TableBenchmark) 
 
 def test_directions_and_names() -> None:
     accuracy = metric_named("valid_accuracy")
-    assert (accuracy.unit, accuracy.quantity, accuracy.larger_is_better) == ("%", "quality", True)
+    assert (accuracy.unit, accuracy.quantity, accuracy.larger_is_better) == (
+        "%",
+        "quality",
+        True,
+    )
     assert (
         metric_named("robust_error@pgd-1").quantity == "error"
         and metric_named("my_quality").quantity == "undeclared"

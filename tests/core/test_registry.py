@@ -43,7 +43,9 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[type]:
     (tmp_path / "theirs_of_a_test.py").write_text(
         "from shapes_of_a_test import Shape\nSTAR = Shape('star')\nBAD = 3\n"
     )
-    for module in [name for name in sys.modules if name.partition(".")[0].endswith("_of_a_test")]:
+    for module in [
+        name for name in sys.modules if name.partition(".")[0].endswith("_of_a_test")
+    ]:
         del sys.modules[module]  # of a test before
     monkeypatch.syspath_prepend(tmp_path)
     group = "surrogate_nas.shapes"
@@ -55,7 +57,12 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[type]:
     from shapes_of_a_test import Shape
 
     return Registry(
-        "shape", Shape, folder="shapes_of_a_test", attribute="SHAPE", first=("round",), group=group
+        "shape",
+        Shape,
+        folder="shapes_of_a_test",
+        attribute="SHAPE",
+        first=("round",),
+        group=group,
     )
 
 
@@ -70,13 +77,19 @@ def test_names_come_from_the_folder_and_from_packages(shapes: Registry[type]) ->
     }.items():
         with pytest.raises(UserError, match=re.escape(said)):
             shapes.find(name)
-    with pytest.raises(UserError, match="A shape is named by a text, not 3. Known: bad, circle"):
+    with pytest.raises(
+        UserError, match="A shape is named by a text, not 3. Known: bad, circle"
+    ):
         shapes.find(3)  # type: ignore[arg-type]
 
 
-def test_a_file_of_ones_own_has_what_it_names(shapes: Registry[type], tmp_path: Path) -> None:
+def test_a_file_of_ones_own_has_what_it_names(
+    shapes: Registry[type], tmp_path: Path
+) -> None:
     file = tmp_path / "own.py"
-    file.write_text("from shapes_of_a_test import Shape\nMINE = Shape('mine')\nNUMBER = 3\n")
+    file.write_text(
+        "from shapes_of_a_test import Shape\nMINE = Shape('mine')\nNUMBER = 3\n"
+    )
     assert shapes.find(f"{file}:MINE").name == "mine"  # type: ignore[attr-defined]
     for name, said in {
         f"{file}:NUMBER": "own.py holds no shape NUMBER",
@@ -104,7 +117,9 @@ def test_what_a_file_says_is_read_without_importing_it(
     (tmp_path / "told_of_a_test.py").write_text(THINGS.replace("{name}", "Told"))
     monkeypatch.syspath_prepend(tmp_path)
     things = Registry(
-        "thing", object, {"told": "told_of_a_test:Thing", "lost": "no_such_module_at_all:Thing"}
+        "thing",
+        object,
+        {"told": "told_of_a_test:Thing", "lost": "no_such_module_at_all:Thing"},
     )
     assert [entry["name"] for entry in things.described()] == ["told", "lost"]
     assert described_at("told_of_a_test:Thing") == {
@@ -112,7 +127,10 @@ def test_what_a_file_says_is_read_without_importing_it(
         "paper": 'Nobody, "A paper", Venue 2020',
         "options": {"knob": "3", "other": "'x'"},
     }
-    assert next(entry for entry in things.described() if entry["name"] == "lost")["options"] == {}
+    assert (
+        next(entry for entry in things.described() if entry["name"] == "lost")["options"]
+        == {}
+    )
     assert "told_of_a_test" not in sys.modules
     with pytest.raises(ModuleNotFoundError):  # of no extra of ours, so it is our mistake
         things.find("told")
@@ -137,6 +155,6 @@ def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> No
     file.write_text("MINE = 2\n")
     assert len(first) == 64 and shapes.code(f"{file}:MINE") != first
     assert len(shapes.code("star")) == 64 and shapes.code("star") != first
-    assert [shapes.code(name) for name in ("disc", "nothing", "", f"{tmp_path}/none.py:A")] == [
-        ""
-    ] * 4
+    assert [
+        shapes.code(name) for name in ("disc", "nothing", "", f"{tmp_path}/none.py:A")
+    ] == [""] * 4

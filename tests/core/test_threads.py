@@ -40,6 +40,10 @@ from threadpoolctl import threadpool_info
 with one_thread(): print({pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()})
 """  # noqa: E501
     made = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert made.stdout.strip() == "{1}"

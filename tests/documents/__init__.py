@@ -24,7 +24,9 @@ class Section(NamedTuple):
 
 def texts() -> list[Path]:
     """Every Markdown file of the project, and llms.txt."""
-    found = [path for path in TOP.rglob("*.md") if not _is_made(path.relative_to(TOP).parts)]
+    found = [
+        path for path in TOP.rglob("*.md") if not _is_made(path.relative_to(TOP).parts)
+    ]
     return sorted([*found, TOP / "llms.txt"])
 
 

@@ -60,7 +60,9 @@ def test_the_metadata_of_shipped_tables_are_valid_and_whole(name: str) -> None:
         assert file.sha256 == hashlib.sha256(content).hexdigest()
         assert file.content_size == f"{len(content)} B"
     told = rows(dataset, "tables")
-    assert [row["file"] for row in told] == [str(path.relative_to(out.parent)) for path in tables]
+    assert [row["file"] for row in told] == [
+        str(path.relative_to(out.parent)) for path in tables
+    ]
     assert all(row["licence"] and row["cells"] > 0 for row in told)
     columns = rows(dataset, "columns")
     assert len(columns) > 5 and all(row["description"] and row["better"] for row in columns)
@@ -69,6 +71,10 @@ def test_the_metadata_of_shipped_tables_are_valid_and_whole(name: str) -> None:
 
 def test_sources_of_data_name_tasks_that_there_are() -> None:
     assert set(data_sources()) <= set(TASKS)
-    of_tables = {json.loads(card.read_text())["task"] for card in shipped("losses").glob("*.json")}
+    of_tables = {
+        json.loads(card.read_text())["task"] for card in shipped("losses").glob("*.json")
+    }
     assert of_tables <= set(data_sources())
-    assert all(row["source"] and row["from"] and row["licence"] for row in data_sources().values())
+    assert all(
+        row["source"] and row["from"] and row["licence"] for row in data_sources().values()
+    )

@@ -21,7 +21,18 @@ from surrogate_nas.contract import check
 from surrogate_nas.contract.checks import TinySpace
 from surrogate_nas.strategies import DEFAULTS, ONE_SHOT, STRATEGIES
 from surrogate_nas.surrogates import MODELS
-from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
+from tests.documents import (
+    TOP,
+    anchors,
+    blocks,
+    links,
+    prose,
+    read,
+    sections,
+    shell,
+    spans,
+    texts,
+)
 from tests.rooms import ROOMS
 
 COMMANDS: Any = typer.main.get_command(app)
@@ -33,7 +44,9 @@ TARGETS = [
 TEXTS = [pytest.param(path, id=str(path.relative_to(TOP))) for path in texts()]
 README = read("README.md")
 GUIDE = sorted((TOP / "analysis" / "guide").glob("*.md"))
-USER_TEXTS = [one for one in TEXTS if one.id != "CHANGELOG.md"]  # which also says what once was
+USER_TEXTS = [
+    one for one in TEXTS if one.id != "CHANGELOG.md"
+]  # which also says what once was
 
 
 def command(words: list[str]) -> tuple[Any, list[str]]:
@@ -88,17 +101,20 @@ def test_every_command_that_is_named_has_the_options_named_with_it(path: Path) -
             for variant in code.split()[1].split("|"):
                 found, rest = command([variant, *code.split()[2:]])
                 assert found is not COMMANDS or rest[0].startswith("--"), code
-                options = {option for parameter in found.params for option in parameter.opts} | {
-                    "--help"
-                }
-                assert {word for word in rest if re.fullmatch(r"--[a-z-]+", word)} <= options, code
+                options = {
+                    option for parameter in found.params for option in parameter.opts
+                } | {"--help"}
+                assert {
+                    word for word in rest if re.fullmatch(r"--[a-z-]+", word)
+                } <= options, code
 
 
 @pytest.mark.parametrize("path", USER_TEXTS)
 def test_every_extra_that_is_named_can_be_installed(path: Path) -> None:
     extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
     for named in re.findall(
-        r"pip install '(?:surrogate[-_]nas|\.)\[([\w,]+)\]'", path.read_text(encoding="utf-8")
+        r"pip install '(?:surrogate[-_]nas|\.)\[([\w,]+)\]'",
+        path.read_text(encoding="utf-8"),
     ):
         assert set(named.split(",")) <= set(extras), named
 
@@ -108,7 +124,8 @@ def test_every_measured_section_names_a_command_or_a_day() -> None:
         claims = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)", "", text)
         if re.search(r"(?<![\w-])\d", claims):
             assert re.search(
-                r"`make [a-z]|analysis/\w+\.py|`snas [a-z]|[Mm]easured on \d+ \w+ \d{4}", text
+                r"`make [a-z]|analysis/\w+\.py|`snas [a-z]|[Mm]easured on \d+ \w+ \d{4}",
+                text,
             ), title
 
 
@@ -156,14 +173,20 @@ def test_the_text_for_language_models_keeps_its_convention() -> None:
     text = read("llms.txt")
     assert re.match(r"# \w+\n\n> ", text) and len(re.findall(r"^# ", text, re.M)) == 1
     listed = text.partition("\n## ")[2]
-    lines = [line for line in listed.splitlines()[1:] if line and not line.startswith("## ")]
+    lines = [
+        line for line in listed.splitlines()[1:] if line and not line.startswith("## ")
+    ]
     assert lines and all(re.fullmatch(r"- \[[^\]]+\]\([^)]+\): .+", line) for line in lines)
 
 
 def test_the_text_for_language_models_names_every_page_of_the_guide() -> None:
-    rows = re.findall(r"^\| (.+) \| \[(.+)\]\((.+)\) \|$", read("analysis/guide/README.md"), re.M)
+    rows = re.findall(
+        r"^\| (.+) \| \[(.+)\]\((.+)\) \|$", read("analysis/guide/README.md"), re.M
+    )
     lines = read("llms.txt").splitlines()
-    assert all(f"- [{title}](analysis/guide/{page}): {want}" in lines for want, title, page in rows)
+    assert all(
+        f"- [{title}](analysis/guide/{page}): {want}" in lines for want, title, page in rows
+    )
     pages = {path.name for path in (TOP / "analysis" / "guide").iterdir()}
     assert {page for *_, page in rows} == pages - {"README.md"}
 
@@ -205,7 +228,9 @@ def test_every_command_has_examples_and_all_but_play_take_json() -> None:
 def test_the_options_name_what_is_there() -> None:
     suite, _ = command(["suite"])
     fit, _ = command(["fit"])
-    helps = {parameter.name: parameter.help for one in (suite, fit) for parameter in one.params}
+    helps = {
+        parameter.name: parameter.help for one in (suite, fit) for parameter in one.params
+    }
     assert f"elsewhere {', '.join(DEFAULTS)}." in helps["strategies"]
     assert {*MODELS} <= {*re.findall(r"\w+", helps["model"])}
 
@@ -229,19 +254,27 @@ def test_nothing_is_installed_by_name_from_an_index_that_lacks_it(path: Path) ->
 
 def test_no_line_is_left_out_by_the_formatter() -> None:
     excepted = re.compile(r"#\s*fmt:")
-    code = [path for room in ("surrogate_nas", "analysis") for path in (TOP / room).rglob("*.py")]
+    code = [
+        path
+        for room in ("surrogate_nas", "analysis")
+        for path in (TOP / room).rglob("*.py")
+    ]
     assert not [path for path in code if excepted.search(path.read_text(encoding="utf-8"))]
 
 
 # What is shown works as shown
 
 
-def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(tmp_path: Path) -> None:
+def test_the_strategy_in_the_readme_is_ten_lines_and_keeps_the_contract(
+    tmp_path: Path,
+) -> None:
     code = next(block for block in blocks(README, "python") if "sn.Strategy" in block)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     file = tmp_path / "greedy.py"
     file.write_text(code)
-    assert [check for check in check(f"{file}:Greedy", TinySpace()) if not check.passed] == []
+    assert [
+        check for check in check(f"{file}:Greedy", TinySpace()) if not check.passed
+    ] == []
 
 
 def test_it_is_read_in_three_minutes() -> None:
@@ -252,7 +285,9 @@ def test_the_objective_in_the_readme_is_searched() -> None:
     code = next(block for block in blocks(README, "python") if "sn.Objective" in block)
     named = {"sn": sn}
     exec(code.replace("budget=100", "budget=20"), named)
-    assert len(named["run"].trials) == 20 and any(trial.feasible for trial in named["run"].trials)
+    assert len(named["run"].trials) == 20 and any(
+        trial.feasible for trial in named["run"].trials
+    )
 
 
 @pytest.mark.parametrize(
@@ -264,7 +299,9 @@ def test_the_objective_in_the_readme_is_searched() -> None:
 def test_the_code_of_a_page_of_the_guide_runs_from_top_to_bottom(page: Path) -> None:
     named: dict[str, Any] = {"print": lambda *_: None, "__name__": "page"}
     for code in blocks(page.read_text(encoding="utf-8"), "python"):
-        if "optuna.create_study" not in code:  # tests/strategies/test_bridges.py has that one
+        if (
+            "optuna.create_study" not in code
+        ):  # tests/strategies/test_bridges.py has that one
             exec(code, named)
     if "run" in named:
         assert any(trial.feasible for trial in named["run"].trials)
@@ -279,7 +316,9 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     return importlib.import_module
 
 
-def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str], Any]) -> None:
+def test_the_table_of_strategies_is_that_of_their_flags(
+    scripts: Callable[[str], Any],
+) -> None:
     abilities = scripts("abilities")
     marked = scripts("marked")
     cost = json.loads(abilities.FIGURES.read_text())["ms_a_step"]
@@ -290,7 +329,9 @@ def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str],
     assert marked.held(exports, "analysis/abilities.py") == abilities.exports()
 
 
-def test_the_intervals_of_families_are_those_of_the_archive(scripts: Callable[[str], Any]) -> None:
+def test_the_intervals_of_families_are_those_of_the_archive(
+    scripts: Callable[[str], Any],
+) -> None:
     families = scripts("families")
     shown = scripts("marked").held(TOP / "analysis" / "families.md", "analysis/families.py")
     assert shown == families.table() and shown.count("\n") == 17

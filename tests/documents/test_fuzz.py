@@ -9,7 +9,14 @@ import pytest
 
 from analysis import fuzz
 
-CASES = {"cells": 300, "expressions": 300, "rows": 300, "runs": 300, "tables": 200, "models": 200}
+CASES = {
+    "cells": 300,
+    "expressions": 300,
+    "rows": 300,
+    "runs": 300,
+    "tables": 200,
+    "models": 200,
+}
 
 
 def test_every_fuzzer_is_run_here_too() -> None:
@@ -19,6 +26,7 @@ def test_every_fuzzer_is_run_here_too() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_an_answer_or_one_line(name: str, tmp_path: Path) -> None:
     found = Counter(
-        fuzz.outcome(fuzz.FUZZERS[name], [201, case], tmp_path) for case in range(CASES[name])
+        fuzz.outcome(fuzz.FUZZERS[name], [201, case], tmp_path)
+        for case in range(CASES[name])
     )
     assert set(found) == {"answered", "refused"}, found

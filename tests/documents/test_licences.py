@@ -65,7 +65,8 @@ def test_the_base_brings_nothing_that_binds_what_is_built_on_it() -> None:
     assert not [
         name
         for name in strong
-        if {"base", "benchmarks", "models", "train"} & {*LICENCES[name]["brought by"].split()}
+        if {"base", "benchmarks", "models", "train"}
+        & {*LICENCES[name]["brought by"].split()}
     ]
     assert not [name for name in strong if LICENCES[name]["named by"]]
 
@@ -75,7 +76,9 @@ def test_the_citation_file_is_valid_and_of_this_release() -> None:
     assert {"cff-version", "message", "title", "authors"} <= cited.keys()
     assert cited["cff-version"] == "1.2.0" and cited["type"] == "software"
     assert cited["title"] == PROJECT["name"] and cited["license"] == PROJECT["license"]
-    assert cited["version"] == surrogate_nas.__version__ and PROJECT["dynamic"] == ["version"]
+    assert cited["version"] == surrogate_nas.__version__ and PROJECT["dynamic"] == [
+        "version"
+    ]
     assert [author["name"] for author in cited["authors"]] == [
         author["name"] for author in PROJECT["authors"]
     ]

@@ -50,10 +50,18 @@ def test_setup_tells_what_pip_does_as_it_does_it(tmp_path: Path, code: int) -> N
     command = ["make", ".venv/.first", f"PYTHON={folder / 'python'}"]
     # Tests are run by make too, which would have this one say so.
     own = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS"))
     }
     process = subprocess.Popen(
-        command, cwd=folder, stdout=-1, stderr=-1, bufsize=0, start_new_session=True, env=own
+        command,
+        cwd=folder,
+        stdout=-1,
+        stderr=-1,
+        bufsize=0,
+        start_new_session=True,
+        env=own,
     )
     assert process.stdout is not None
     try:
@@ -74,4 +82,8 @@ def test_setup_tells_what_pip_does_as_it_does_it(tmp_path: Path, code: int) -> N
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert rest == b"  installing 3 packages\n"
-    assert bool(process.returncode) == bool(code) == (not (folder / ".venv" / ".first").exists())
+    assert (
+        bool(process.returncode)
+        == bool(code)
+        == (not (folder / ".venv" / ".first").exists())
+    )

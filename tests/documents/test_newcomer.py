@@ -61,7 +61,9 @@ class Desk:
         """Run a command, which must end with a code, and return what it prints."""
         process = self.begin(command, *more)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == code and "Traceback" not in err, f"{command}\n{out}\n{err}"
+        assert process.returncode == code and "Traceback" not in err, (
+            f"{command}\n{out}\n{err}"
+        )
         return out
 
     def json(self, command: str, *more: str, code: int = 0) -> Any:
@@ -135,11 +137,14 @@ def test_a_training_is_searched_interrupted_reported_archived_and_verified(
     assert verified["runs"] == verified["runs_in_all"] == 1
 
 
-def test_a_fetch_changes_no_comparison_with_the_shipped_archive(desk: Desk, mirror: Path) -> None:
+def test_a_fetch_changes_no_comparison_with_the_shipped_archive(
+    desk: Desk, mirror: Path
+) -> None:
     assert mirror.is_dir() and DATA == ["snas data fetch nb201", "snas data verify"]
     desk.give("snas new strategy Mine")
     compare = (
-        "snas suite starter --strategies mine.py:Mine --out results/mine-shipped --against starter"
+        "snas suite starter --strategies mine.py:Mine --out results/mine-shipped"
+        " --against starter"
     )
     before = desk.json(compare, "--runs", "2")
     assert len(before["problems"]) == 4 and not before["not_run"]

@@ -109,7 +109,11 @@ def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer() ->
 
 
 def test_faults_are_seen(bad: str) -> None:
-    found = [line for name in ("share", "Bare", "LENGTH") for line in undescribed(Place(bad, name))]
+    found = [
+        line
+        for name in ("share", "Bare", "LENGTH")
+        for line in undescribed(Place(bad, name))
+    ]
     assert [line.removeprefix("faulty.") for line in found] == [
         "share has no parameter bound",
         "share does not describe its parameter limit",
@@ -138,7 +142,8 @@ def test_a_reference_is_understood_as_its_reader_would(text: str, link: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["Objective.unknown", "surrogate_nas.space.nb202", "snas dance", "evolutoin", "a name"]
+    "text",
+    ["Objective.unknown", "surrogate_nas.space.nb202", "snas dance", "evolutoin", "a name"],
 )
 def test_what_stands_for_nothing_is_no_reference(text: str) -> None:
     assert Scope(f"{PACKAGE}.space.trial").find(text) is None

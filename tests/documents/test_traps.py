@@ -31,7 +31,14 @@ from surrogate_nas.tables import TableFile
 from tests.conftest import SWIFT_STRATEGIES
 
 SPACE = make_space()
-UNTAUGHT = {"random", "random_sampling", "successive_halving", "hyperband", "asha", "one_epoch"}
+UNTAUGHT = {
+    "random",
+    "random_sampling",
+    "successive_halving",
+    "hyperband",
+    "asha",
+    "one_epoch",
+}
 """Those that draw at random where there is one number of epochs only."""
 LEARNING = [name for name in SWIFT_STRATEGIES if name not in UNTAUGHT]
 CHEAP = {
@@ -68,7 +75,9 @@ def witnessed(
     """Registered among ours, as a stranger would run, and see even less, in another process."""
     monkeypatch.setitem(OURS.places, "witness", f"{Witness.__module__}:Witness")
     Witness.seen = []
-    objective = Objective("valid_error[12] + 0.1*params", small, subject_to="latency@thing <= 5")
+    objective = Objective(
+        "valid_error[12] + 0.1*params", small, subject_to="latency@thing <= 5"
+    )
     Experiment(objective, ["witness"], 1, Budget(20)).execute()
     return small, Witness.seen
 
@@ -78,7 +87,9 @@ def test_split_trap_a_strategy_cannot_reach_a_final_metric(
 ) -> None:
     bench, seen = witnessed
     everything = list(reachable(seen))
-    assert not [x for x in everything if isinstance(x, (Benchmark, Objective, Ledger, TableFile))]
+    assert not [
+        x for x in everything if isinstance(x, (Benchmark, Objective, Ledger, TableFile))
+    ]
     trials = [x for x in everything if isinstance(x, Trial)]
     assert len(trials) == 20
     final = set(bench.column("test_error").tolist())
@@ -108,14 +119,18 @@ def test_split_trap_final_metrics_cannot_be_searched_on(small: TableBenchmark) -
 # Seeds and time
 
 
-def test_seed_trap_a_query_draws_nothing_at_random(analog: TableBenchmark, space: NB201) -> None:
+def test_seed_trap_a_query_draws_nothing_at_random(
+    analog: TableBenchmark, space: NB201
+) -> None:
     state = random.getstate()
     answers = {float(analog.query(space[7], "analog_error")) for _ in range(20)}
     assert len(answers) == 1
     assert random.getstate() == state
 
 
-def test_time_trap_asking_again_is_charged_for_every_strategy_alike(analog: TableBenchmark) -> None:
+def test_time_trap_asking_again_is_charged_for_every_strategy_alike(
+    analog: TableBenchmark,
+) -> None:
     class Repeats(Strategy):
         def ask(self, n: int) -> Sequence[Cell]:
             return [self.space[5]]
@@ -127,7 +142,9 @@ def test_time_trap_asking_again_is_charged_for_every_strategy_alike(analog: Tabl
     assert entries["random"]["distinct_cells"] == 25
 
 
-def test_regret_trap_regret_and_report_use_the_same_convention(analog: TableBenchmark) -> None:
+def test_regret_trap_regret_and_report_use_the_same_convention(
+    analog: TableBenchmark,
+) -> None:
     made = compare(analog, ["random"], "digital_error + 0.1*params", runs=3, budget=12)
     scores = made.objective.over_space()
     assert scores is not None
@@ -155,7 +172,10 @@ def test_direction_trap_every_strategy_minimises(name: str, sign: int) -> None:
 
     scores = sign * weights[np.arange(6), SPACE.choices].sum(axis=1)
     n, seeds = (300, 2) if name in CHEAP else (60, 1)
-    runs = [trajectory(resolve(name), SPACE, seed=seed, n=n, score=score) for seed in range(seeds)]
+    runs = [
+        trajectory(resolve(name), SPACE, seed=seed, n=n, score=score)
+        for seed in range(seeds)
+    ]
     late = [score(cell) for run in runs for cell in run[-30:]]
     assert np.mean(late) < scores.mean() - 0.5 * scores.std()
 
@@ -208,7 +228,9 @@ def test_evolution_trap_the_child_always_enters_and_the_oldest_leaves() -> None:
     assert all(child in SPACE.neighbours(worse) for child in made.ask(20))
 
 
-def test_evolution_trap_the_answer_is_the_best_of_the_whole_history(analog: TableBenchmark) -> None:
+def test_evolution_trap_the_answer_is_the_best_of_the_whole_history(
+    analog: TableBenchmark,
+) -> None:
     run = sn.search(analog, "evolution", budget=200)
     assert run.incumbent.score == min(trial.score for trial in run.trials)
 
@@ -240,7 +262,9 @@ def test_evolution_trap_a_child_differs_in_one_edge_drawn_uniformly() -> None:
     made, trials = evolved(population=1, tournament=1)
     parent = trials[-1].cell
     children = made.ask(12_000)
-    differing = [[e for e in range(6) if a.choices[e] != parent.choices[e]] for a in children]
+    differing = [
+        [e for e in range(6) if a.choices[e] != parent.choices[e]] for a in children
+    ]
     assert {len(edges) for edges in differing} == {1}
     assert np.bincount([e for (e,) in differing]) / 12_000 == pytest.approx(
         np.full(6, 1 / 6), abs=0.02
@@ -329,7 +353,9 @@ def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(
     (entry,) = made.to_json()["strategies"]
     best = min((t for run in made.runs for t in run.trials), key=lambda t: t.score)
     assert entry["best"]["cell"] == str(best.cell)
-    assert entry["best"]["final"] == {"test_error": float(small.query(best.cell, "test_error"))}
+    assert entry["best"]["final"] == {
+        "test_error": float(small.query(best.cell, "test_error"))
+    }
     assert entry["best"]["final"]["test_error"] > min(
         float(small.query(t.cell, "test_error")) for run in made.runs for t in run.trials
     )
@@ -343,7 +369,9 @@ def test_lambda_trap_constants_come_from_the_space_and_not_from_the_run(
     used = Objective(text, analog)
     list(Ledger(used).evaluate(space[:500]))
     assert used.describe() == before.describe()
-    assert used.describe()["terms"][1]["divisor"] == float(np.median(analog.column("params")))
+    assert used.describe()["terms"][1]["divisor"] == float(
+        np.median(analog.column("params"))
+    )
 
 
 def test_statistics_trap_all_strategies_of_a_run_are_paired_by_their_first_cells(

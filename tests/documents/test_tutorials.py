@@ -73,10 +73,14 @@ def test_it_is_a_notebook_that_explains_before_it_computes(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_strategy_works_on_another_space_when_the_name_is_replaced(tmp_path: Path) -> None:
+def test_the_strategy_works_on_another_space_when_the_name_is_replaced(
+    tmp_path: Path,
+) -> None:
     text = (ROOT / "analysis" / "tutorials" / "strategy.py").read_text(encoding="utf-8")
     assert '"fashion"' in text
-    tree = WithoutAssertions().visit(ast.parse(text.replace('"fashion"', '"fcnet-protein"')))
+    tree = WithoutAssertions().visit(
+        ast.parse(text.replace('"fashion"', '"fcnet-protein"'))
+    )
     script = tmp_path / "strategy.py"
     script.write_text(ast.unparse(tree))
     made = run(script, tmp_path)

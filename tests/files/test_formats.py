@@ -25,9 +25,14 @@ from surrogate_nas.results.archive import MANIFEST
 from tests.formats import FILES, FOLDER, tiny_home
 
 UPDATE = "update the clone (git pull) and run pip install . in it."
-RELEASES = sorted(path.name for path in FOLDER.iterdir() if (path / "expected.json").is_file())
+RELEASES = sorted(
+    path.name for path in FOLDER.iterdir() if (path / "expected.json").is_file()
+)
 HELD = [
-    (release, name) for release in RELEASES for name in FILES if (FOLDER / release / name).exists()
+    (release, name)
+    for release in RELEASES
+    for name in FILES
+    if (FOLDER / release / name).exists()
 ]
 
 
@@ -55,16 +60,20 @@ def same(found: Any, expected: Any) -> bool:
     return bool(
         found
         == (
-            pytest.approx(expected, rel=1e-6, abs=1e-9) if isinstance(expected, float) else expected
+            pytest.approx(expected, rel=1e-6, abs=1e-9)
+            if isinstance(expected, float)
+            else expected
         )
     )
 
 
 def test_this_release_has_a_file_of_every_format() -> None:
-    assert {FILES[name].format for release, name in HELD if release == sn.__version__} == set(
-        FORMATS
+    assert {
+        FILES[name].format for release, name in HELD if release == sn.__version__
+    } == set(FORMATS)
+    assert (
+        sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 500_000
     )
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 500_000
 
 
 @pytest.mark.parametrize("copied", HELD, indirect=True, ids="/".join)
@@ -79,7 +88,9 @@ def marked(path: Path, version: int, release: str) -> None:
     if path.suffix in (".h5", ".surrogate"):
         with h5py.File(path, "a") as file:
             file.attrs["version"] = version
-            file.attrs.modify(RELEASE, file.attrs[RELEASE].__class__(release.ljust(5)[:5].encode()))
+            file.attrs.modify(
+                RELEASE, file.attrs[RELEASE].__class__(release.ljust(5)[:5].encode())
+            )
         return
     if path.name == "answers.sqlite":
         with closing(sqlite3.connect(path)) as database, database:
@@ -120,7 +131,10 @@ def test_a_newer_version_names_the_release_that_reads_it(copied: Path) -> None:
     with pytest.raises(UserError) as refused:
         FILES[copied.name].read(copied)
     said = str(refused.value)
-    assert f"of version {own + 1}; this program reads version {own}." in said and "\n" not in said
+    assert (
+        f"of version {own + 1}; this program reads version {own}." in said
+        and "\n" not in said
+    )
     newer = f"A newer release wrote it, 9.8.7; this is {sn.__version__}"
     assert said.endswith(f"{newer}: {UPDATE}")
 
@@ -139,15 +153,21 @@ def test_an_older_version_says_how_it_is_carried_over(copied: Path) -> None:
 @pytest.mark.parametrize("release", ["", "9.9; rm -rf /", None, 3, "9" * 50])
 def test_a_release_that_is_none_is_not_repeated(copied: Path, release: Any) -> None:
     marked(copied, 99, release)
-    with pytest.raises(UserError, match=rf"release wrote it; this is .*: {re.escape(UPDATE)}$"):
+    with pytest.raises(
+        UserError, match=rf"release wrote it; this is .*: {re.escape(UPDATE)}$"
+    ):
         FILES["comparison"].read(copied)
 
 
 @pytest.mark.parametrize(
-    "copied", [(sn.__version__, "journal.jsonl"), (sn.__version__, "space.json")], indirect=True
+    "copied",
+    [(sn.__version__, "journal.jsonl"), (sn.__version__, "space.json")],
+    indirect=True,
 )
 def test_files_from_before_they_said_a_version_are_of_the_first(copied: Path) -> None:
-    expected = json.loads((FOLDER / sn.__version__ / "expected.json").read_text())[copied.name]
+    expected = json.loads((FOLDER / sn.__version__ / "expected.json").read_text())[
+        copied.name
+    ]
     if copied.suffix == ".json":
         entry = json.loads(copied.read_text())
         copied.write_text(json.dumps({key: entry[key] for key in ("file", "object")}))

@@ -25,7 +25,9 @@ SETTINGS = {"task": "digits", "sizes": (3, 4)}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A journal of two entries."""
-    with Journal(tmp_path / "folder" / "work.jsonl", SETTINGS, {"begun": "today"}) as journal:
+    with Journal(
+        tmp_path / "folder" / "work.jsonl", SETTINGS, {"begun": "today"}
+    ) as journal:
         journal.append({"value": 1})
         journal.append([2, None])
     assert journal.path is not None
@@ -36,7 +38,11 @@ def test_work_goes_on_where_it_stopped(path: Path) -> None:
     with Journal(path, SETTINGS, {"begun": "tomorrow"}) as journal:
         assert journal.entries == [{"value": 1}, [2, None]]
         settings = {"task": "digits", "sizes": [3, 4]}
-        assert journal.header == {**stamp("journal"), "settings": settings, "begun": "today"}
+        assert journal.header == {
+            **stamp("journal"),
+            "settings": settings,
+            "begun": "today",
+        }
         journal.append("third")
     with Journal(path, SETTINGS) as journal:
         assert journal.entries == [{"value": 1}, [2, None], "third"]
@@ -61,7 +67,9 @@ def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-@pytest.mark.parametrize("line", [b"nonsense", b"", b"\xff", b"[]", b"{}", b'{"settings": 3}'])
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b"", b"\xff", b"[]", b"{}", b'{"settings": 3}']
+)
 def test_a_damaged_line_is_told(path: Path, number: int, line: bytes) -> None:
     lines = path.read_bytes().splitlines()
     lines[number] = line

@@ -113,7 +113,9 @@ def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path: Path
             order.append("second")
 
     with locked(path):
-        with pytest.raises(UserError, match="This process is writing .* already") as refused:
+        with pytest.raises(
+            UserError, match="This process is writing .* already"
+        ) as refused:
             with locked(path):
                 pass
         assert not isinstance(refused.value, HeldError)

@@ -25,7 +25,18 @@ def stored(tmp_path: Path) -> Path:
     model = make_model("ridge").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
     metric = Metric("valid_error", "%", "search", "error", (12,))
     card = Card(
-        "ridge", "b", "0", "nb201", metric, 12, Network(), "random", 0, 100, 10, {"mae": 1.0}
+        "ridge",
+        "b",
+        "0",
+        "nb201",
+        metric,
+        12,
+        Network(),
+        "random",
+        0,
+        100,
+        10,
+        {"mae": 1.0},
     )
     save(model, card, np.arange(100), tmp_path / "m.h5")
     return tmp_path / "m.h5"
@@ -36,14 +47,18 @@ def test_what_is_no_model_is_told_apart(stored: Path, tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("no model")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.attrs["format"] = 3
-    names = (tmp_path / name for name in ("text.h5", "other.h5", "absent.h5", "x" * 300, "."))
+    names = (
+        tmp_path / name for name in ("text.h5", "other.h5", "absent.h5", "x" * 300, ".")
+    )
     assert not any(is_surrogate(path) for path in names)
 
 
 def test_a_model_of_the_first_version_is_told_how_to_be_made_anew(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.attrs.update({"format": "surrogate_nas surrogate", "version": 1})
-    with pytest.raises(UserError, match=r"version 1; this program reads version 2.*snas fit"):
+    with pytest.raises(
+        UserError, match=r"version 1; this program reads version 2.*snas fit"
+    ):
         load(tmp_path / "m.h5")
 
 
@@ -72,7 +87,8 @@ def forged(path: Path, name: str, value: object) -> None:
         )
         del file.attrs["digest"]
         hdf5.set_texts(
-            file, {"digest": storage._digest({at: np.asarray(a) for at, a in arrays.items()})}
+            file,
+            {"digest": storage._digest({at: np.asarray(a) for at, a in arrays.items()})},
         )
 
 

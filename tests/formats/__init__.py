@@ -41,7 +41,8 @@ from surrogate_nas.tables import (
 
 FOLDER = Path(__file__).parent
 SPACE = EnumerableChoiceSpace(
-    "tiny", {"width": tuple("1234"), "kernel": tuple("1357"), "activation": ("relu", "silu")}
+    "tiny",
+    {"width": tuple("1234"), "kernel": tuple("1357"), "activation": ("relu", "silu")},
 )
 SETTINGS = {"task": "digits", "epochs": 3}
 KEY = ("cell", 3, 7)
@@ -87,7 +88,9 @@ def table() -> Table:
     test = Metric("test_error", "%", "final", "error", source="made up")
     made.add(test, 3, error + 1, 2)
     made.add(
-        Metric("size", "MB", "search", "cost", source="made up"), None, 1 + width * (2 * kernel + 1)
+        Metric("size", "MB", "search", "cost", source="made up"),
+        None,
+        1 + width * (2 * kernel + 1),
     )
     return made
 
@@ -98,7 +101,9 @@ def _write_table(path: Path) -> None:
 
 def _read_table(path: Path) -> Any:
     file = TableFile(path)
-    columns = {str(tuple(key)): file.column(key).tolist() for key in sorted(file.keys, key=str)}
+    columns = {
+        str(tuple(key)): file.column(key).tolist() for key in sorted(file.keys, key=str)
+    }
     metrics = {name: asdict(metric) for name, metric in file.metrics.items()}
     return {
         "columns": columns,
@@ -119,7 +124,10 @@ def _write_compact(path: Path) -> None:
 
 def _read_compact(path: Path) -> Any:
     held = read_compact(path)
-    return {"mean": held.column(ColumnKey("valid_error", 3, "mean")).tolist(), "title": held.title}
+    return {
+        "mean": held.column(ColumnKey("valid_error", 3, "mean")).tolist(),
+        "title": held.title,
+    }
 
 
 def _write_model(name: str, path: Path) -> None:
@@ -146,7 +154,11 @@ def _write_model(name: str, path: Path) -> None:
 def _read_model(path: Path) -> Any:
     fitted = load(path)
     told = fitted.model.predict(listed(space_named(fitted.card.space)))
-    return {"mean": told.mean.tolist(), "std": told.std.tolist(), "target": fitted.card.metric.name}
+    return {
+        "mean": told.mean.tolist(),
+        "std": told.std.tolist(),
+        "target": fitted.card.metric.name,
+    }
 
 
 def _write_comparison(path: Path, objective: str | None = None) -> None:
@@ -176,7 +188,8 @@ def _write_suite(path: Path) -> None:
 
 def _read_suite(path: Path) -> Any:
     return {
-        problem.name: _read_comparison(problem) for problem in sorted((path / "problems").iterdir())
+        problem.name: _read_comparison(problem)
+        for problem in sorted((path / "problems").iterdir())
     }
 
 
@@ -188,7 +201,11 @@ def _write_archive(path: Path) -> None:
 def _read_archive(path: Path) -> Any:
     with TemporaryDirectory() as folder:
         archive = unpack(path, Path(folder))
-        return {"by": archive.by, "digest": archive.digest, "runs": _read_comparison(Path(folder))}
+        return {
+            "by": archive.by,
+            "digest": archive.digest,
+            "runs": _read_comparison(Path(folder)),
+        }
 
 
 def _write_journal(path: Path) -> None:
@@ -235,7 +252,10 @@ def _write_measured(path: Path) -> None:
     space = space_named("macro")
     drawn = draw_cells(3, 0, space)
     write_table(
-        measure(drawn, None, Protocol("cpu", 1, 1), space=space, seed=0, journal=None).table(), path
+        measure(
+            drawn, None, Protocol("cpu", 1, 1), space=space, seed=0, journal=None
+        ).table(),
+        path,
     )
 
 
@@ -260,11 +280,15 @@ FILES = {
     "table.h5": Kind("table", _write_table, _read_table),
     "compact.h5": Kind("compact", _write_compact, _read_compact),
     "measured.h5": Kind("table", _write_measured, _read_measured),
-    "ridge.surrogate": Kind("surrogate", lambda path: _write_model("ridge", path), _read_model),
+    "ridge.surrogate": Kind(
+        "surrogate", lambda path: _write_model("ridge", path), _read_model
+    ),
     "gp.surrogate": Kind("surrogate", lambda path: _write_model("gp", path), _read_model),
     "comparison": Kind("comparison", _write_comparison, _read_comparison),
     "front": Kind(
-        "comparison", lambda path: _write_comparison(path, "valid_error, size"), _read_comparison
+        "comparison",
+        lambda path: _write_comparison(path, "valid_error, size"),
+        _read_comparison,
     ),
     "suite": Kind("comparison", _write_suite, _read_suite),
     "archive.zip": Kind("archive", _write_archive, _read_archive),
@@ -297,7 +321,10 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     _write_table(folder / "table.h5")
-    with tiny_home(folder / "table.h5"), patch("platform.platform", return_value="a machine"):
+    with (
+        tiny_home(folder / "table.h5"),
+        patch("platform.platform", return_value="a machine"),
+    ):
         for name, kind in FILES.items():
             kind.write(folder / name)
         expected = {name: kind.read(folder / name) for name, kind in FILES.items()}

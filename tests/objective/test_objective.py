@@ -26,9 +26,19 @@ from surrogate_nas.tables import Table, write_table
 
 N = 15625
 NAMES = st.sampled_from(
-    ["valid_error", "params", "macs", "latency@raspi4", "energy@edge-tpu.v2", "x_1", "diversity"]
+    [
+        "valid_error",
+        "params",
+        "macs",
+        "latency@raspi4",
+        "energy@edge-tpu.v2",
+        "x_1",
+        "diversity",
+    ]
 )
-WEIGHTS = st.one_of(st.floats(0, 1e9), st.floats(0, 1e300), st.integers(0, 10**15).map(float))
+WEIGHTS = st.one_of(
+    st.floats(0, 1e9), st.floats(0, 1e300), st.integers(0, 10**15).map(float)
+)
 LIMITS = st.floats(allow_nan=False, allow_infinity=False)
 EPOCHS = st.one_of(st.none(), st.integers(0, 10**6))
 TERMS = st.lists(
@@ -83,9 +93,9 @@ PIECES = st.sampled_from(
         ";",
     ]
 )
-MUTATED = st.tuples(EXPRESSIONS.map(str), st.integers(0, 200), st.integers(0, 3), PIECES).map(
-    lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :]
-)
+MUTATED = st.tuples(
+    EXPRESSIONS.map(str), st.integers(0, 200), st.integers(0, 3), PIECES
+).map(lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :])
 
 
 def check_parsed(text: str) -> None:
@@ -142,7 +152,8 @@ def test_odd_text_is_an_expression_or_a_user_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["params / 3", "-params", "3", "", "params[1.5]", "1e308*params + 1e308*params", "a b"]
+    "text",
+    ["params / 3", "-params", "3", "", "params[1.5]", "1e308*params + 1e308*params", "a b"],
 )
 def test_what_has_no_meaning_is_refused(text: str) -> None:
     with pytest.raises(UserError):
@@ -157,7 +168,9 @@ def test_printing_and_parsing_is_a_round_trip(expression: Expression) -> None:
         assert parse(text) == expression
 
 
-@pytest.mark.parametrize("text", ["valid_error + 0*params + 1e-3*params[1]", "valid_error[5]"])
+@pytest.mark.parametrize(
+    "text", ["valid_error + 0*params + 1e-3*params[1]", "valid_error[5]"]
+)
 def test_printing_a_bound_objective_and_parsing_is_a_round_trip(text: str) -> None:
     bound = Objective(text, "fashion")
     again = Objective(str(bound), "fashion")
@@ -196,7 +209,10 @@ def test_a_weight_is_finite_and_not_negative() -> None:
 def test_an_error_message_points_at_the_place() -> None:
     for text, said in (
         ("params macs", "expected .* or the end at column 8: params ⟨here⟩macs"),
-        ("(valid_error, params)", r"expected .* or '\)' at column 13: \(valid_error⟨here⟩, params"),
+        (
+            "(valid_error, params)",
+            r"expected .* or '\)' at column 13: \(valid_error⟨here⟩, params",
+        ),
         ("valid_error, ", "expected a number, a metric or '.' at column 14"),
         ("2*3 + params", "a number needs a metric"),
         ("2*params*latency@a.b", r"one metric at column 10: 2\*params\*⟨here⟩latency@a.b"),
@@ -229,7 +245,8 @@ def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(
         4.0,
     ]
     assert (
-        str(objective) == "valid_error[12] + 0.5*train_loss[200] + 0.1*params + 0.2*latency@thing"
+        str(objective)
+        == "valid_error[12] + 0.5*train_loss[200] + 0.1*params + 0.2*latency@thing"
     )
 
 
@@ -246,11 +263,14 @@ def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(
         assert objective.look_up([space[index]])[1].score[0] == whole.score[index]
     for start in range(0, 1000, 7):
         assert (
-            objective.look_up(space[start : start + 7])[1].score == whole.score[start : start + 7]
+            objective.look_up(space[start : start + 7])[1].score
+            == whole.score[start : start + 7]
         ).all()
 
 
-def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(analog: TableBenchmark) -> None:
+def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(
+    analog: TableBenchmark,
+) -> None:
     params = analog.column("params")
     latency = analog.column("depth")
     objective = Objective(
@@ -268,11 +288,15 @@ def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(analog: Tabl
     assert np.isfinite(scores.score).all()
 
 
-def test_the_worst_feasible_cell_still_beats_the_least_infeasible(analog: TableBenchmark) -> None:
+def test_the_worst_feasible_cell_still_beats_the_least_infeasible(
+    analog: TableBenchmark,
+) -> None:
     """The cell of the largest loss may itself be feasible."""
     worst = analog.column("digital_error").argmax()
     limit = int(analog.column("params")[worst])
-    scores = Objective("digital_error", analog, subject_to=f"params <= {limit}").over_space()
+    scores = Objective(
+        "digital_error", analog, subject_to=f"params <= {limit}"
+    ).over_space()
     assert scores is not None
     assert scores.feasible[worst]
     assert scores.score[~scores.feasible].min() > scores.score[worst]
@@ -297,7 +321,9 @@ def test_an_objective_that_sees_a_final_metric_says_so(small: TableBenchmark) ->
     assert seen.describe()["search_on_final"] == ["test_error"]
 
 
-def test_what_cannot_be_an_objective_is_refused_with_the_reason(small: TableBenchmark) -> None:
+def test_what_cannot_be_an_objective_is_refused_with_the_reason(
+    small: TableBenchmark,
+) -> None:
     for text, reason in {
         "params": "needs a loss term",
         "diversity": "needs a loss term",
@@ -341,7 +367,9 @@ def test_the_fingerprint_changes_with_everything_that_changes_scores(
         return Objective(text, bench, subject_to=limit).fingerprint
 
     plain = of("digital_error + 0.1*params")
-    assert plain == of(" digital_error+0.10 * params ") == of("digital_error + 0.1*(params)")
+    assert (
+        plain == of(" digital_error+0.10 * params ") == of("digital_error + 0.1*(params)")
+    )
     others = [
         of("digital_error + 0.2*params"),
         of("digital_error + 0.1*macs"),
@@ -362,12 +390,16 @@ def test_the_fingerprint_changes_with_everything_that_changes_scores(
 def test_the_fingerprint_changes_with_the_data(tmp_path: Path) -> None:
     found = []
     for shift in (0.0, 1e-9):
-        table = Table("same", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+        table = Table(
+            "same", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries"
+        )
         values = np.linspace(1, 2, N)
         values[9] += shift
         table.add(Metric("valid_error", "%", "search", "error"), 3, values)
         write_table(table, tmp_path / "same.h5")
-        found.append(Objective("valid_error", TableBenchmark(tmp_path / "same.h5")).fingerprint)
+        found.append(
+            Objective("valid_error", TableBenchmark(tmp_path / "same.h5")).fingerprint
+        )
     assert found[0] != found[1]
 
 
@@ -389,8 +421,13 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
     assert "λ changes nothing" in nothing.sentences[0]
     assert (drowned.changes_nothing, drowned.drowns) == (False, True)
     assert "R drowns L" in drowned.sentences[0]
-    assert analog.column("params")[drowned.best_by_score.index] == analog.column("params").min()
-    assert limited.feasible_share == pytest.approx((analog.column("params") <= 100000).mean())
+    assert (
+        analog.column("params")[drowned.best_by_score.index]
+        == analog.column("params").min()
+    )
+    assert limited.feasible_share == pytest.approx(
+        (analog.column("params") <= 100000).mean()
+    )
     assert not limited.changes_nothing, "there is no λ"
     assert diagnose(Objective("digital_error", analog, subject_to="params <= 1")) is None
 
@@ -398,5 +435,6 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
 def test_a_limit_that_no_cell_keeps_names_the_nearest_value() -> None:
     objective = sn.Objective("valid_loss", sn.load("fashion"), subject_to="params <= 1")
     assert (
-        objective.unreachable == "No cell of nb201 keeps params <= 1; the nearest value is 1,122."
+        objective.unreachable
+        == "No cell of nb201 keeps params <= 1; the nearest value is 1,122."
     )

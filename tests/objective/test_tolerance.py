@@ -109,10 +109,15 @@ def test_it_is_said_and_becomes_a_number_that_is_read_back(
         ("100% size per 1 flat", "flat\\[9\\] does not differ"),
         ("100% sise per 1 valid_error", "Did you mean 'size'"),
         ("100% size per 1 valid_error[3]", "for runs of 9 epochs, not 3"),
-        ("1% size per 1 valid_error and 2% size per 1 valid_error", "size has a weight already"),
+        (
+            "1% size per 1 valid_error and 2% size per 1 valid_error",
+            "size has a weight already",
+        ),
     ],
 )
-def test_what_tells_no_weight_is_refused(tolerance: str, said: str, bench: TableBenchmark) -> None:
+def test_what_tells_no_weight_is_refused(
+    tolerance: str, said: str, bench: TableBenchmark
+) -> None:
     with pytest.raises(UserError, match=said) as error:
         Objective("valid_loss", bench, tolerance=tolerance)
     assert "\n" not in str(error.value)
@@ -138,7 +143,9 @@ def test_where_cells_are_trained_it_is_in_l_s_own_metric() -> None:
     dear = sn.Computed(SPACE, metrics, cheap=["latency@thing"])
     own = Objective("valid_error", dear, tolerance="2 latency@thing per 1 valid_error")
     assert str(own) == "valid_error + 0.02*latency@thing"
-    with pytest.raises(UserError, match="no table, so how far its cells differ is not known"):
+    with pytest.raises(
+        UserError, match="no table, so how far its cells differ is not known"
+    ):
         Objective("valid_error", dear, tolerance="2 latency@thing per 1 valid_loss")
 
 
@@ -153,7 +160,9 @@ def test_commands_take_it(bench: TableBenchmark, tmp_path: Path, snas: Snas) -> 
     assert outcome.code == 0 and "has 0.04*size." in outcome.err
     stored = json.loads((out / "experiment.json").read_text())
     assert stored["objective"]["expression"] == "valid_loss[9] + 0.04*size"
-    best = json.loads(snas("search", file, "random", "--budget", 12, *asked, "--json").out)["best"]
+    best = json.loads(snas("search", file, "random", "--budget", 12, *asked, "--json").out)[
+        "best"
+    ]
     metrics = best["metrics"]
     median = np.median(bench.column("size"))
     assert best["score"] == pytest.approx(

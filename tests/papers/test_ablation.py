@@ -14,7 +14,8 @@ from analysis.papers import ablation, reproduce
 def test_differences_are_of_paired_runs_within_problems() -> None:
     base = [np.array([10.0, 20.0, 30.0]), np.array([100.0, 110.0, 120.0])]
     other = [
-        each + more for each, more in zip(base, ([6.0, 6.0, 6.0], [-2.0, 0.0, 2.0]), strict=True)
+        each + more
+        for each, more in zip(base, ([6.0, 6.0, 6.0], [-2.0, 0.0, 2.0]), strict=True)
     ]
     found = ablation.difference_of(other, base)
     assert found.mean == pytest.approx(3.0)
@@ -26,14 +27,21 @@ def test_differences_are_of_paired_runs_within_problems() -> None:
     assert "needs fewer cells" in ablation.difference_of(base, other).text
 
 
-def test_the_parts_stand_beside_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = {"bo(pool=neighbours)": "among neighbours", "bo(uses_known=False)": "R not known"}
+def test_the_parts_stand_beside_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {
+        "bo(pool=neighbours)": "among neighbours",
+        "bo(uses_known=False)": "R not known",
+    }
     monkeypatch.setattr(ablation, "PROBLEMS", ("fashion",))
     monkeypatch.setattr(ablation, "PARTS", parts)
     monkeypatch.setattr(ablation, "_CELLS", 40)
     result = reproduce("ablation", folder=tmp_path, runs=2)
     rows = {(row.method, row.dataset): row for row in result.rows}
-    assert set(rows) == {(name, where) for name in ("bo", *parts) for where in ("fashion", "all")}
+    assert set(rows) == {
+        (name, where) for name in ("bo", *parts) for where in ("fashion", "all")
+    }
     optimum = ablation._objective("fashion").optimum()
     needed = []
     for run in range(2):

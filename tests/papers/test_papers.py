@@ -50,12 +50,17 @@ def test_the_nas_bench_201_table_stands_beside_the_published_one(
     assert early.ours == pytest.approx(94.37, abs=0.05) and "RoBoT 94.36" in early.verdict
     assert rows["RoBoT, 3,051 s", "CIFAR-100"].published == 73.51
     assert rows["best by the reward", "CIFAR-100"].ours == pytest.approx(73.09, abs=0.01)
-    assert json.loads((tmp_path / "rows.json").read_text())["rows"][0]["metric"] == "test_accuracy"
+    assert (
+        json.loads((tmp_path / "rows.json").read_text())["rows"][0]["metric"]
+        == "test_accuracy"
+    )
     assert "| random search | CIFAR-10 |" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "curves.png").stat().st_size > 20_000
 
 
-def test_finished_searches_are_kept_and_read_at_any_time(fetched: Path, tmp_path: Path) -> None:
+def test_finished_searches_are_kept_and_read_at_any_time(
+    fetched: Path, tmp_path: Path
+) -> None:
     assert fetched
     search = Search("nb201-cifar10", "valid_error[12]", "random", 3000.0)
     calls: list[tuple[int, int]] = []
@@ -67,17 +72,22 @@ def test_finished_searches_are_kept_and_read_at_any_time(fetched: Path, tmp_path
         "only what is missing is made"
     )
     runs = found[search]
-    assert len(runs) == 3 and runs[0].incumbent_at(1.0) is None and runs[0].cells_at(1.0) == 0
+    assert (
+        len(runs) == 3 and runs[0].incumbent_at(1.0) is None and runs[0].cells_at(1.0) == 0
+    )
     errors = sn.load("nb201-cifar10").column("valid_error", 12)
     best = [
-        errors[[run.incumbent_at(seconds) for run in runs]] for seconds in (1000.0, 2000.0, 3000.0)
+        errors[[run.incumbent_at(seconds) for run in runs]]
+        for seconds in (1000.0, 2000.0, 3000.0)
     ]
     assert (best[0] >= best[1]).all() and (best[1] >= best[2]).all()
     assert 20 < runs[0].cells_at(3000.0) == len(runs[0].finished) < 35
 
 
 @pytest.mark.slow
-def test_the_nats_bench_protocol_searches_on_each_data_set(fetched: Path, tmp_path: Path) -> None:
+def test_the_nats_bench_protocol_searches_on_each_data_set(
+    fetched: Path, tmp_path: Path
+) -> None:
     assert fetched
     result = reproduce("nats", folder=tmp_path, runs=1)
     made = [row for row in result.rows if row.ours is not None]
@@ -116,7 +126,9 @@ def test_predictors_stand_beside_the_published_ones(
     assert ours.ours is not None and 0.6 < ours.ours < 0.9 and "from PINAT" in ours.verdict
     assert rows["PINAT", "CIFAR-10", "kendall@1563"].published == 0.784
     assert rows["NAR-Former", "CIFAR-10", "kendall@1563"].mark == "?"
-    ceiling = rows["valid_error as the mean of isomorphic cells", "CIFAR-10", "kendall@15625"].ours
+    ceiling = rows[
+        "valid_error as the mean of isomorphic cells", "CIFAR-10", "kendall@15625"
+    ].ours
     assert ceiling == pytest.approx(0.90, abs=0.005)
     assert ("ridge (ours)", "ImageNet16-120", "kendall@78") in rows
     unseen = rows["gp (ours)", "CIFAR-10", "kendall_unseen@78"].ours
@@ -139,11 +151,14 @@ def test_predictors_on_nb101_stand_beside_what_needs_no_model(
     monkeypatch.setattr(nb101, "SIZES", (78,))
     monkeypatch.setattr(nb101, "TENTH_MODELS", ())
     monkeypatch.setattr(nb101, "MODELS", ("gp",))
-    rows = {(r.method, r.metric): r for r in reproduce("nb101", folder=tmp_path, runs=2).rows}
+    rows = {
+        (r.method, r.metric): r for r in reproduce("nb101", folder=tmp_path, runs=2).rows
+    }
     ours = rows["gp (ours)", "kendall@78"]
     assert ours.ours is not None and ours.runs == 2 and 0.55 < ours.ours < 0.75
     assert rows["the most parameters", "kendall"].ours == pytest.approx(0.316, abs=5e-4)
     assert rows["a training of 36 epochs", "kendall"].ours == pytest.approx(0.695, abs=5e-4)
     assert (
-        rows["NN-Former", "kendall"].published == 0.877 and rows["NN-Former", "kendall"].mark == "?"
+        rows["NN-Former", "kendall"].published == 0.877
+        and rows["NN-Former", "kendall"].mark == "?"
     )

@@ -45,7 +45,9 @@ def test_within_groups_pairs_of_different_groups_do_not_count() -> None:
     groups = np.repeat([0.0, 1.0], [3, 5])
     first = np.array([1.0, 2, 3, 11, 12, 13, 14, 15])
     second = np.array([11.0, 12, 13, 1, 2, 3, 4, 5])
-    assert kendall(first, second) < 0 and within(first, second, groups) == pytest.approx(1.0)
+    assert kendall(first, second) < 0 and within(first, second, groups) == pytest.approx(
+        1.0
+    )
     mixed = np.where(groups == 0, -second, second)
     assert within(first, mixed, groups) == pytest.approx((-6 + 20) / 26)
     assert math.isnan(within(first, second, None))
@@ -55,7 +57,11 @@ def test_the_ceiling_is_the_agreement_of_two_seeds() -> None:
     rng = np.random.default_rng(0)
     wanted = rng.normal(size=400)
     seeds = [wanted + rng.normal(scale=0.3, size=400) for _ in range(2)]
-    assert ceiling(seeds, wanted, None)[QUARTER] == agreement(*seeds, wanted, None)[QUARTER] < 0.8
+    assert (
+        ceiling(seeds, wanted, None)[QUARTER]
+        == agreement(*seeds, wanted, None)[QUARTER]
+        < 0.8
+    )
     assert ceiling(seeds[:1], wanted, None) == {}
 
 
@@ -67,12 +73,17 @@ def test_a_descent_on_a_ring_counts_every_different_cell_once(name: str) -> None
     n = 21
     around = np.array([[(i - 1) % n, (i + 1) % n] for i in range(n)])
     valley = np.abs(np.arange(n) - 10).astype(float)
-    counts = [DESCENTS[name](valley, around, np.random.default_rng(seed)) for seed in range(60)]
+    counts = [
+        DESCENTS[name](valley, around, np.random.default_rng(seed)) for seed in range(60)
+    ]
     assert min(counts) <= 3 and 8 <= max(counts) <= 13
     two_valleys = np.where(np.arange(n) == 3, -0.5, valley)
     two_valleys[10] = -1.0
     assert (
-        max(DESCENTS[name](two_valleys, around, np.random.default_rng(seed)) for seed in range(60))
+        max(
+            DESCENTS[name](two_valleys, around, np.random.default_rng(seed))
+            for seed in range(60)
+        )
         <= n
     )
 
@@ -80,7 +91,9 @@ def test_a_descent_on_a_ring_counts_every_different_cell_once(name: str) -> None
 @pytest.mark.parametrize("name", SPACES)
 def test_what_counts_as_complexity_is_a_metric_of_the_space(name: str) -> None:
     space = space_named(name)
-    assert not space.complexity or space.analytic[space.complexity][0].quantity == "structure"
+    assert (
+        not space.complexity or space.analytic[space.complexity][0].quantity == "structure"
+    )
 
 
 def finding(table: str, family: str, tau: float, **changes: Any) -> Finding:
@@ -199,7 +212,9 @@ def test_the_paper_on_losses_takes_whatever_is_here(
     bench = sn.load("analog-cifar10")
     noisy = bench.column("noisy_error")
     wanted = bench.column("digital_error")
-    assert rows["noisy_error", "kendall"].ours == pytest.approx(kendalltau(noisy, wanted).statistic)
+    assert rows["noisy_error", "kendall"].ours == pytest.approx(
+        kendalltau(noisy, wanted).statistic
+    )
     counts = bench.column("convolutions")
     assert rows["noisy_error", WITHIN].ours == pytest.approx(within(noisy, wanted, counts))
     assert "measured on test data" in rows["noisy_error", "kendall"].verdict
@@ -209,7 +224,8 @@ def test_the_paper_on_losses_takes_whatever_is_here(
         and rows["train_loss[200]", "kendall"].seconds == 200.0
     )
     assert any(
-        note.startswith("Not here: far-away (run snas data fetch far") for note in result.notes
+        note.startswith("Not here: far-away (run snas data fetch far")
+        for note in result.notes
     )
     assert (tmp_path / "losses.png").is_file() and result.summary is not None
 
@@ -263,7 +279,9 @@ def test_the_landscape_is_as_known(
         assert rows["one seed", dataset, "local_optima"].ours == one
         found = rows["mean of seeds", dataset, "fitness_distance_correlation"].ours
         assert found == pytest.approx(correlation, abs=0.001)
-    noise = [rows["seed noise, all cells", dataset, "std_over_seeds"].ours for dataset in known]
+    noise = [
+        rows["seed noise, all cells", dataset, "std_over_seeds"].ours for dataset in known
+    ]
     assert noise == pytest.approx([0.297, 0.491, 0.541], abs=6e-4)
     assert rows["two seeds", "CIFAR-100", QUARTER].ours == pytest.approx(0.508, abs=6e-4)
     outside = {
@@ -276,7 +294,11 @@ def test_the_landscape_is_as_known(
         ("one seed", "ImageNet16-120", "fitness_distance_correlation"),
     }
     steepest = rows["local search, steepest", "CIFAR-100", "cells_to_optimum"]
-    assert steepest.published == 127 and steepest.runs == 30 and 60 < (steepest.ours or 0) < 190
+    assert (
+        steepest.published == 127
+        and steepest.runs == 30
+        and 60 < (steepest.ours or 0) < 190
+    )
 
 
 def test_a_search_under_a_limit_is_held_against_the_truth(
@@ -294,6 +316,10 @@ def test_a_search_under_a_limit_is_held_against_the_truth(
     assert expected[every.cell] <= 18 and errors[every.cell] == errors[expected <= 18].min()
     for answer in (few, more, every):
         assert truth[answer.kept] <= 18 and answer.measured >= 1
-        assert (answer.kept == answer.cell) == (truth[answer.cell] <= 18) == (answer.measured == 1)
+        assert (
+            (answer.kept == answer.cell)
+            == (truth[answer.cell] <= 18)
+            == (answer.measured == 1)
+        )
     exact = {row.method: row.ours for row in caps._exact_rows(cap)}
     assert exact["exact optimum"] == pytest.approx(71.83, abs=5e-3)

@@ -26,7 +26,9 @@ def test_medians_stand_beside_the_published_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert fetched
-    monkeypatch.setattr(queries, "PLANS", {"local_search": Plan(3, 400), "evolution": Plan(3, 40)})
+    monkeypatch.setattr(
+        queries, "PLANS", {"local_search": Plan(3, 400), "evolution": Plan(3, 40)}
+    )
     result = reproduce("queries", folder=tmp_path)
     rows = {(row.method, row.dataset, row.metric): row for row in result.rows}
     assert {row.metric for row in result.rows} >= {
@@ -59,9 +61,9 @@ def test_medians_stand_beside_the_published_counts(
     assert rows["random, exact", "CIFAR-10", "cells_to_optimum"].ours == 7813
     assert rows["TNAS", "CIFAR-10", "cells_to_optimum"].published == 29
     assert "prior" in rows["TNAS", "CIFAR-10", "cells_to_optimum"].verdict
-    assert rows["optimum by validation", "ImageNet16-120", "test_accuracy"].ours == pytest.approx(
-        46.20, abs=0.005
-    )
+    assert rows[
+        "optimum by validation", "ImageNet16-120", "test_accuracy"
+    ].ours == pytest.approx(46.20, abs=0.005)
     assert (
         result.summary is not None
         and "> 40" in dict((line[0], line) for line in result.summary.rows)["evolution"]
@@ -85,14 +87,23 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> 
     for run in range(4):
         found = queries.run_until_found(("CIFAR-10", "draw", "local_search", 400, run))
         whole = sn.search(
-            bench, "local_search", "valid_error[200]", seed_policy="draw", budget=400, seed=run
+            bench,
+            "local_search",
+            "valid_error[200]",
+            seed_policy="draw",
+            budget=400,
+            seed=run,
         )
-        places = [trial.index + 1 for trial in whole.trials if trial.cell.index == errors.argmin()]
+        places = [
+            trial.index + 1 for trial in whole.trials if trial.cell.index == errors.argmin()
+        ]
         assert found.cells == (places[0] if places else None)
         answer = min(whole.trials[: queries.GIVEN], key=lambda trial: trial.score)
         assert found.regret == pytest.approx(errors[answer.cell.index] - errors.min())
         made.append(found)
-    assert any(found.cells and found.cells <= queries.GIVEN and found.regret > 0 for found in made)
+    assert any(
+        found.cells and found.cells <= queries.GIVEN and found.regret > 0 for found in made
+    )
 
 
 def small(_: Work) -> PaperResult:
@@ -102,7 +113,9 @@ def small(_: Work) -> PaperResult:
         for verdict in ("agrees: +0.10", "differs: +0.10", "+0.10")
     ]
     return PaperResult(
-        "t", [*rows, Row("b", "d", "m", published=2.0, verdict="agrees with nothing of ours")], 0.1
+        "t",
+        [*rows, Row("b", "d", "m", published=2.0, verdict="agrees with nothing of ours")],
+        0.1,
     )
 
 
@@ -140,4 +153,6 @@ def test_the_command_refuses_with_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["papers", "nb202"])
     assert main() == 2
-    assert capsys.readouterr().err.startswith("Unknown paper 'nb202'. Did you mean 'nb201'?")
+    assert capsys.readouterr().err.startswith(
+        "Unknown paper 'nb202'. Did you mean 'nb201'?"
+    )

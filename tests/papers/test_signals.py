@@ -34,7 +34,10 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
             metric, _, epochs = told.read.rstrip("]").partition("[")
             assert metric == name
             column = bench.column(metric, int(epochs), 0)[known]
-            assert told.tau == pytest.approx(kendalltau(column, wanted).statistic), (what, mark)
+            assert told.tau == pytest.approx(kendalltau(column, wanted).statistic), (
+                what,
+                mark,
+            )
     assert set(found.held["train loss"]) == set(MARKS)
     assert found.ahead == pytest.approx(
         found.held["train loss"][1.0].tau
@@ -65,9 +68,13 @@ def made(
 def test_who_leads_is_said_by_family() -> None:
     found = [made(f"a{i}", "a", 0.1 * i, 0.02) for i in range(-3, 4)]
     found += [made(f"b{i}", "b", 0.1 * i, 0.02) for i in range(1, 8)]
-    assert [one.leader for one in found[:7]] == ["validation"] * 3 + ["neither"] + ["training"] * 3
+    assert [one.leader for one in found[:7]] == ["validation"] * 3 + ["neither"] + [
+        "training"
+    ] * 3
     said = " ".join(words(found))
-    assert "better than every validation signal on 10, worse than one on 3, and on 1" in said
+    assert (
+        "better than every validation signal on 10, worse than one on 3, and on 1" in said
+    )
     assert "a 3 / 3 / 1; b 7 / 0 / 0" in said
     assert words([]) == []
 
@@ -85,4 +92,6 @@ def test_the_line_of_a_table_shows_every_mark() -> None:
         "validation",
         "neither",
     )
-    assert summary([found]).rows[0][4].startswith("· ."), "a tenth of five epochs is not held"
+    assert summary([found]).rows[0][4].startswith("· ."), (
+        "a tenth of five epochs is not held"
+    )

@@ -20,7 +20,9 @@ def test_every_citation_of_the_registries_is_a_paper_with_a_key_of_its_own() -> 
     papers = Bibliography()
     for text in cited:
         paper = paper_of(text)
-        assert paper is not None and paper.title and re.fullmatch(r"(19|20)\d\d", paper.year), text
+        assert (
+            paper is not None and paper.title and re.fullmatch(r"(19|20)\d\d", paper.year)
+        ), text
         assert paper.authors or text.startswith("AnalogNAS-Bench"), text
         assert re.fullmatch(r"[a-z0-9-]+", papers.cite(text)), text
     assert 40 < len(papers.papers) < len(cited), "some are told twice"

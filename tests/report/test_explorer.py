@@ -194,12 +194,16 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
     ]
     panel = whole.evaluate(PANEL)
     assert panel["score"] == f"{trials[0].score:.5f}"
-    assert panel["L"] == f"{trials[0].loss:.5f} nats" and panel["λR"] == f"{trials[0].penalty:.5f}"
+    assert (
+        panel["L"] == f"{trials[0].loss:.5f} nats"
+        and panel["λR"] == f"{trials[0].penalty:.5f}"
+    )
     assert panel["params"] == f"{trials[0].values['params']:,.0f} parameters"
     assert panel["test_error[5]"] == f"{float(benchmark.query(cell, 'test_error')):.2f} %"
     x, y = whole.evaluate(RING)
     assert (
-        abs(x - mark["x"] - mark["width"] / 2) < 24 and abs(y - mark["y"] - mark["height"] / 2) < 24
+        abs(x - mark["x"] - mark["width"] / 2) < 24
+        and abs(y - mark["y"] - mark["height"] / 2) < 24
     )
     sketch = space.sketch(cell)
     assert sketch is not None
@@ -214,7 +218,8 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
     whole.evaluate(SET, ["rows-of", "all"])
     whole.focus("#table tbody tr")
     best = min(
-        (told["best"] for told in comparison.to_json()["strategies"]), key=lambda one: one["score"]
+        (told["best"] for told in comparison.to_json()["strategies"]),
+        key=lambda one: one["score"],
     )
     panel = whole.evaluate(PANEL)
     assert panel["score"] == f"{best['score']:.5f}"
@@ -237,12 +242,19 @@ def test_two_strategies_are_compared_in_one_run(
     pair = ["evolution", "random"]
     shared = comparison.description["first_cells"]
     common = [str(t.cell) for t in comparison.runs_of("random")[run].trials[:shared]]
-    assert common == [str(t.cell) for t in comparison.runs_of("evolution")[run].trials[:shared]]
-    assert f"dotted: the {shared} first cells, the same for both" in whole.inner_text("#caption")
+    assert common == [
+        str(t.cell) for t in comparison.runs_of("evolution")[run].trials[:shared]
+    ]
+    assert f"dotted: the {shared} first cells, the same for both" in whole.inner_text(
+        "#caption"
+    )
     for first in (BUDGET, shared + 4):
         after(whole, first)
         found = {name: best_so_far(comparison, name, run, first) for name in pair}
-        own = {name: len([place for place, _ in found[name] if place > shared]) for name in pair}
+        own = {
+            name: len([place for place, _ in found[name] if place > shared])
+            for name in pair
+        }
         assert whole.evaluate(PATHS) == {name: n for name, n in own.items() if n}
         for name in pair:
             place, trial = found[name][-1]
@@ -260,7 +272,8 @@ def test_two_strategies_are_compared_in_one_run(
     scores = sorted((found[name][-1][1].score, name) for name in pair)
     if scores[0][0] < scores[1][0]:
         assert (
-            f"{scores[0][1]} is {scores[1][0] - scores[0][0]:.4f} below {scores[1][1]}" in finding
+            f"{scores[0][1]} is {scores[1][0] - scores[0][0]:.4f} below {scores[1][1]}"
+            in finding
         )
     whole.select_option("#second", label="none")
     assert whole.locator("[data-answer]").count() == 1 and "random" not in whole.inner_text(
@@ -288,7 +301,10 @@ def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
     whole.evaluate(SET, ["rows-of", "all"])
     time = comparison.runs_of("evolution")[1].trials[2].finished + 1e-3
     until = {
-        str(t.cell) for r in comparison.runs for t in r.trials if np.float32(t.finished) <= time
+        str(t.cell)
+        for r in comparison.runs
+        for t in r.trials
+        if np.float32(t.finished) <= time
     }
     assert whole.inner_text("#rows").startswith(f"{len(until)} cells")
 
@@ -313,7 +329,9 @@ def test_front_and_equal_scores_are_what_the_table_says(
         or f"the whole front, {front.sum()} cells" in told
     )
     whole.evaluate(SET, ["frame", "all"])
-    assert f"The frame holds the whole front, {front.sum()} cells." in whole.inner_text("#caption")
+    assert f"The frame holds the whole front, {front.sum()} cells." in whole.inner_text(
+        "#caption"
+    )
     assert "outside" not in whole.inner_text("#caption")
 
 
@@ -331,14 +349,21 @@ def test_bars_are_shares_among_the_best_and_select(
     )
     n = len(space.options[0])
     shares = [
-        np.bincount(space.choices[best, p], minlength=n) / 156 for p in range(len(space.positions))
+        np.bincount(space.choices[best, p], minlength=n) / 156
+        for p in range(len(space.positions))
     ]
     assert told == pytest.approx(np.concatenate(shares).tolist(), abs=1e-4)
     whole.click("#panels [data-position='0-1'] [data-option='3'] .hit")
     whole.click("#panels [data-position='0-1'] [data-option='4'] .hit")
-    assert whole.inner_text("#selected").startswith(f"{2 * 15625 // 5:,} cells selected: 0-1 ")
-    pair = [run for name in the_two(whole) for run in comparison.runs_of(name) if run.run == 0]
-    inside = {str(t.cell) for run in pair for t in run.trials if t.cell.choices[0] in (3, 4)}
+    assert whole.inner_text("#selected").startswith(
+        f"{2 * 15625 // 5:,} cells selected: 0-1 "
+    )
+    pair = [
+        run for name in the_two(whole) for run in comparison.runs_of(name) if run.run == 0
+    ]
+    inside = {
+        str(t.cell) for run in pair for t in run.trials if t.cell.choices[0] in (3, 4)
+    }
     assert whole.inner_text("#rows").startswith(f"{len(inside)} cell")
     whole.focus("#panels [data-position='0-1'] [data-option='4']")
     whole.keyboard.press("Enter")
@@ -359,13 +384,20 @@ def test_the_table_sorts_by_every_column_and_is_downloaded(
     for place, key in enumerate(heads):
         for direction in ("ascending", "descending"):
             whole.click(f"#table th button[data-key='{key}']")
-            if whole.get_attribute(f"th:has(button[data-key='{key}'])", "aria-sort") != direction:
+            if (
+                whole.get_attribute(f"th:has(button[data-key='{key}'])", "aria-sort")
+                != direction
+            ):
                 whole.click(f"#table th button[data-key='{key}']")
-            assert whole.eval_on_selector_all("th:not([aria-sort=none])", "all => all.length") == 1
+            assert (
+                whole.eval_on_selector_all("th:not([aria-sort=none])", "all => all.length")
+                == 1
+            )
             if place >= 2:
                 told = [number(text) for text in whole.evaluate(COLUMN, place)]
                 assert (
-                    told == sorted(told, reverse=direction == "descending") and len(set(told)) > 1
+                    told == sorted(told, reverse=direction == "descending")
+                    and len(set(told)) > 1
                 )
 
 
@@ -379,7 +411,9 @@ def test_a_brush_selects_in_all_views_and_is_downloaded(
     assert box is not None
     whole.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.3 * box["height"])
     whole.mouse.down()
-    whole.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.85 * box["height"], steps=4)
+    whole.mouse.move(
+        box["x"] + 0.5 * box["width"], box["y"] + 0.85 * box["height"], steps=4
+    )
     whole.mouse.up()
     whole.wait_for_function("document.getElementById('selected').textContent !== ''")
     words = whole.inner_text("#selected")
@@ -393,19 +427,26 @@ def test_a_brush_selects_in_all_views_and_is_downloaded(
         for t in run.trials
     }
     inside = {
-        cell for cell, t in trials.items() if low <= t.loss <= high and left <= t.penalty <= right
+        cell
+        for cell, t in trials.items()
+        if low <= t.loss <= high and left <= t.penalty <= right
     }
     assert 0 < len(inside) < len(trials)
     told = comparison.objective.over_space()
     assert told is not None
     within = (
-        (told.loss >= low) & (told.loss <= high) & (told.penalty >= left) & (told.penalty <= right)
+        (told.loss >= low)
+        & (told.loss <= high)
+        & (told.penalty >= left)
+        & (told.penalty <= right)
     )
     assert abs(number(words) - within.sum()) <= 2  # the limits are shown with five digits
     assert whole.evaluate(CELLS) == number(words)
     with whole.expect_download() as download:
         whole.click("#csv-selected")
-    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    rows = list(
+        csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines())
+    )
     assert {row["cell"] for row in rows} == inside
     whole.click("#clear")
     assert whole.inner_text("#selected") == ""
@@ -443,21 +484,26 @@ def _csv_holds_the_numbers_of_the_results(comparison: Comparison, whole: Tab) ->
         ]
         assert float(row["latency@cpu (ms)"]) == trial.values["latency@cpu"]
         runs = [
-            f"{name}: {n}" for name in STRATEGIES if (n := _runs_that_met(comparison, name, cell))
+            f"{name}: {n}"
+            for name in STRATEGIES
+            if (n := _runs_that_met(comparison, name, cell))
         ]
         assert row["evaluated_by"] == "; ".join(runs)
 
 
 def _runs_that_met(comparison: Comparison, strategy: str, cell: str) -> int:
     return sum(
-        any(str(trial.cell) == cell for trial in run.trials) for run in comparison.runs_of(strategy)
+        any(str(trial.cell) == cell for trial in run.trials)
+        for run in comparison.runs_of(strategy)
     )
 
 
 def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
     whole.set_viewport_size({"width": 390, "height": 844})
     whole.emulate_media(color_scheme="dark")
-    whole.wait_for_function("document.querySelector('#plane svg').viewBox.baseVal.width < 390")
+    whole.wait_for_function(
+        "document.querySelector('#plane svg').viewBox.baseVal.width < 390"
+    )
     assert whole.evaluate("document.documentElement.scrollWidth") <= 390
     for text in whole.locator("#plane text").all():
         box = text.bounding_box()
@@ -467,12 +513,17 @@ def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
     whole.click("#further summary")
     assert whole.evaluate("document.documentElement.scrollWidth") <= 390
     whole.click("#further summary")
-    assert whole.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 27)"
+    assert (
+        whole.evaluate("getComputedStyle(document.body).backgroundColor")
+        == "rgb(18, 22, 27)"
+    )
     whole.set_viewport_size({"width": 1280, "height": 900})
     whole.emulate_media(color_scheme="light")
 
 
-def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: Path) -> None:
+def test_a_suite_has_one_page_with_a_choice_of_its_problems(
+    tab: Tab, tmp_path: Path
+) -> None:
     capped = Problem("capped", "fashion", "valid_error", "latency@cpu <= 0.4", cells=12)
     front = Problem("front", "analog-cifar10", "digital_error, params", cells=12)
     bare = Problem("bare", "fashion", "valid_loss + 0.1*diversity", cells=15)
@@ -480,7 +531,9 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     result = run_suite(Suite("tiny", "tiny", [capped, front, bare], entries), tmp_path)
     path = write_explorer(result, tmp_path)
     assert path is not None and path.stat().st_size < 6_000_000
-    assert 'href="explore.html"' in write_report(result, tmp_path).read_text(encoding="utf-8")
+    assert 'href="explore.html"' in write_report(result, tmp_path).read_text(
+        encoding="utf-8"
+    )
     opened(tab, path)
     assert "subject to latency@cpu <= 0.4" in tab.inner_text("#objective")
     assert chosen(tab, "#across") == "latency@cpu"
@@ -504,7 +557,8 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     )
     assert f"of the {size} cells of the exact front" in tab.inner_text("#finding")
     assert (
-        tab.locator("[data-path]").count() + tab.locator("#plane [data-layer=runs] path").count()
+        tab.locator("[data-path]").count()
+        + tab.locator("#plane [data-layer=runs] path").count()
         > 2
     )
     assert tab.inner_text("#made h2") == "What the exact front is made of"
@@ -521,7 +575,9 @@ def _only_evaluated_cells_are_shown(tab: Tab, folder: Path) -> None:
         best[str(trial.cell)] = min(best.get(str(trial.cell), np.inf), trial.score)
     tab.evaluate(SET, ["rows-of", "all"])
     assert tab.evaluate(CELLS) == len(best) and tab.locator("[data-front]").count() == 0
-    assert f"{len(best)} evaluated cells; all 3 runs of 2 strategies" in tab.inner_text("#counts")
+    assert f"{len(best)} evaluated cells; all 3 runs of 2 strategies" in tab.inner_text(
+        "#counts"
+    )
     assert [number(text) for text in tab.evaluate(COLUMN, 5)] == pytest.approx(
         sorted(best.values()), abs=1e-5
     )
@@ -529,7 +585,9 @@ def _only_evaluated_cells_are_shown(tab: Tab, folder: Path) -> None:
 
 def chosen(tab: Tab, select: str) -> str:
     """The text of what a select box has chosen."""
-    return str(tab.evaluate("(id) => document.querySelector(id).selectedOptions[0].text", select))
+    return str(
+        tab.evaluate("(id) => document.querySelector(id).selectedOptions[0].text", select)
+    )
 
 
 def test_a_page_shows_what_it_has_room_for(
@@ -565,7 +623,9 @@ def test_evaluated_cells_and_the_front_are_never_left_out(
     assert list(shown.scores.loss) == list(scores.loss[shown.places])
 
 
-def test_blocks_are_the_same_every_time(explored: tuple[Comparison, Path], tmp_path: Path) -> None:
+def test_blocks_are_the_same_every_time(
+    explored: tuple[Comparison, Path], tmp_path: Path
+) -> None:
     comparison, path = explored
     again = write_explorer(comparison, tmp_path)
     assert again is not None and again.read_bytes() == path.read_bytes()
@@ -585,7 +645,9 @@ def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None
                 if isinstance(mark, Arrow)
                 else [mark.centre if isinstance(mark, Box) else mark.at]
             )
-            assert all(0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1] for x, y in ends)
+            assert all(
+                0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1] for x, y in ends
+            )
     figure = Figure()
     render(figure, sketch)
     texts = [mark.text for mark in sketch.marks if isinstance(mark, Text)]

@@ -59,17 +59,28 @@ def made(folder: Path) -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def written(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]]:
+def written(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], list[Path]]:
     """The files of a format, which are written once."""
     place = tmp_path_factory.mktemp("written")
-    return cache(lambda name: EXPORTS[name].write(folder, place / name / EXPORTS[name].default))
+    return cache(
+        lambda name: EXPORTS[name].write(folder, place / name / EXPORTS[name].default)
+    )
 
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two objectives."""
     place = tmp_path_factory.mktemp("export") / "front"
-    compare("fashion", ["random", "nsga2"], "valid_error, params", runs=1, budget=30, folder=place)
+    compare(
+        "fashion",
+        ["random", "nsga2"],
+        "valid_error, params",
+        runs=1,
+        budget=30,
+        folder=place,
+    )
     return place
 
 
@@ -81,7 +92,10 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Problem("late", "fashion", "valid_error", cells=12),
     ]
     run_suite(
-        Suite("tiny", "Tiny & small", problems, [Entry("random", 2), Entry("evolution", 1)]), place
+        Suite(
+            "tiny", "Tiny & small", problems, [Entry("random", 2), Entry("evolution", 1)]
+        ),
+        place,
     )
     return place
 
@@ -102,7 +116,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def studies_of(file: Path) -> dict[str, optuna.Study]:
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(file))
+    )
     return {
         name: optuna.load_study(study_name=name, storage=storage)
         for name in optuna.get_all_study_names(storage)
@@ -116,9 +132,13 @@ def valid(file: Path) -> bool:
         return content.startswith((b"%PDF", b"\x89PNG", b"SQLite format 3"))
     text = content.decode()
     if file.suffix == ".log":  # Optuna's journal: a JSON document a line
-        return bool([json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()])
+        return bool(
+            [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+        )
     if file.suffix == ".csv":
-        return len(read_csv(file).columns) > 1 and not re.search(r"(^|,)(nan|inf)(,|$)", text, re.M)
+        return len(read_csv(file).columns) > 1 and not re.search(
+            r"(^|,)(nan|inf)(,|$)", text, re.M
+        )
     if file.suffix == ".svg":
         return ElementTree.fromstring(text).tag.endswith("svg")
     return balanced(text) if file.suffix == ".tex" else bool(text.strip())
@@ -133,7 +153,9 @@ def test_every_export_is_valid_the_same_twice_and_in_the_guide(
     assert first and all(map(valid, first)) and not list(first[0].parent.rglob("*.part"))
     if name != "mlflow":  # whose runs have random names
         second = export.write(folder, tmp_path / export.default)
-        assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+        assert [file.read_bytes() for file in first] == [
+            file.read_bytes() for file in second
+        ]
     lines = (TOP / "analysis" / "guide" / "exports.md").read_text().splitlines()
     assert export.summary
     assert any(line.startswith(f"| `{name}` | {export.summary} |") for line in lines)
@@ -152,18 +174,29 @@ def test_csv_holds_every_trial_run_and_summary_with_units(
     assert trials["cell"].tolist() == told["cell"].tolist()
     assert trials["latency@cpu"].tolist() == told["latency@cpu"].tolist()
     for run in made.runs:
-        (row,) = runs[(runs.strategy == run.strategy) & (runs.run == run.run)].to_dict("records")
+        (row,) = runs[(runs.strategy == run.strategy) & (runs.run == run.run)].to_dict(
+            "records"
+        )
         answer = made.answer(run)
         assert row["score"] == answer.score and row["cell"] == answer.cell.text
-        assert row["final_test_error"] == made.objective.benchmark.query(answer.cell, "test_error")
-    means = {entry["name"]: entry["score"]["mean"] for entry in made.to_json()["strategies"]}
+        assert row["final_test_error"] == made.objective.benchmark.query(
+            answer.cell, "test_error"
+        )
+    means = {
+        entry["name"]: entry["score"]["mean"] for entry in made.to_json()["strategies"]
+    }
     assert dict(zip(summary["strategy"], summary["mean"], strict=True)) == means
     tables = {"trials": trials, "runs": runs, "summary": summary}
     assert [(row.file, row.column) for row in columns.itertuples()] == [
         (n, c) for n, t in tables.items() for c in t
     ]
     units = {row.column: row.unit for row in columns.fillna("").itertuples()}
-    assert (units["latency@cpu"], units["cost"], units["final_test_error"], units["params"]) == (
+    assert (
+        units["latency@cpu"],
+        units["cost"],
+        units["final_test_error"],
+        units["params"],
+    ) == (
         "ms",
         "seconds",
         "%",
@@ -194,7 +227,10 @@ def test_optuna_has_a_study_a_run_with_values_states_and_limits(
             assert list(frozen.params.values()) == [
                 part.partition("~")[0]
                 for part in (
-                    trial.cell.text.replace("+", "").replace("||", "|").strip("|").split("|")
+                    trial.cell.text.replace("+", "")
+                    .replace("||", "|")
+                    .strip("|")
+                    .split("|")
                 )
             ]
             assert frozen.duration is not None and frozen.datetime_start is not None
@@ -205,7 +241,9 @@ def test_optuna_has_a_study_a_run_with_values_states_and_limits(
     assert min(seen["PRUNED"], seen["COMPLETE"], seen["infeasible"]) > 0
 
 
-def test_of_several_objectives_the_studies_have_their_front(front: Path, tmp_path: Path) -> None:
+def test_of_several_objectives_the_studies_have_their_front(
+    front: Path, tmp_path: Path
+) -> None:
     (file,) = EXPORTS["optuna"].write(front, tmp_path / "optuna.log")
     made = read_comparison(front)
     for run in made.runs:
@@ -247,9 +285,13 @@ def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
             float(number)
             for number in re.findall(r"\d+\.\d+", f"{score} {std} {iqm} {ends} {regret}")
         ]
-        wanted = [entry["score"][key] for key in ("mean", "std", "iqm")] + [*entry["score"]["ci95"]]
+        wanted = [entry["score"][key] for key in ("mean", "std", "iqm")] + [
+            *entry["score"]["ci95"]
+        ]
         decimals = len(re.findall(r"\.(\d+)", score)[0])
-        assert numbers == [round(value, decimals) for value in [*wanted, entry["regret"]["mean"]]]
+        assert numbers == [
+            round(value, decimals) for value in [*wanted, entry["regret"]["mean"]]
+        ]
         assert score.startswith(r"\textbf") == (entry["name"] == best)
     tests = rows_of(files["tests.tex"])
     assert sum(1 for _ in tests) == len({test.first for test in made.tests})
@@ -294,7 +336,9 @@ def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Pat
     assert balanced(text)
 
 
-def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_path: Path) -> None:
+def test_figures_are_vectors_with_their_letters_and_captions(
+    front: Path, tmp_path: Path
+) -> None:
     files = EXPORTS["figures"].write(front, tmp_path)
     stems = {file.stem for file in files} - {"captions"}
     assert {"fronts", "ranking", "score-by-cells"} <= stems
@@ -309,9 +353,9 @@ def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_pa
             and b"/CreationDate" not in pdf
         )
         assert pdf.count(b"/FontFile2") or b"/Type /Font" not in pdf
-        assert f"{stem}: " in captions and (tmp_path / f"{stem}.png").read_bytes().startswith(
-            b"\x89PNG"
-        )
+        assert f"{stem}: " in captions and (
+            tmp_path / f"{stem}.png"
+        ).read_bytes().startswith(b"\x89PNG")
 
 
 def test_mlflow_reads_what_the_comparison_says(
@@ -321,8 +365,12 @@ def test_mlflow_reads_what_the_comparison_says(
     from surrogate_nas.report.export.mlflow import _client
 
     with _client(file) as client:
-        (experiment,) = [found for found in client.search_experiments() if found.name == "limited"]
-        runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+        (experiment,) = [
+            found for found in client.search_experiments() if found.name == "limited"
+        ]
+        runs = {
+            run.info.run_name: run for run in client.search_runs([experiment.experiment_id])
+        }
         assert len(runs) == len(made.runs)
         run = made.runs_of("random")[1]
         held = runs["random / run 1"]
@@ -365,9 +413,13 @@ def test_a_missing_library_is_named_with_its_extra(
 
 
 def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) -> None:
-    told = {name: snas("export", name, suite, "--json").json for name in ("csv", "latex", "optuna")}
+    told = {
+        name: snas("export", name, suite, "--json").json
+        for name in ("csv", "latex", "optuna")
+    }
     assert {
-        (one["comparisons"], one["runs"], one["missing"], one["trials"]) for one in told.values()
+        (one["comparisons"], one["runs"], one["missing"], one["trials"])
+        for one in told.values()
     } == {(2, 6, 0, 72)}
     out = suite / "export"
     trials = read_csv(out / "csv" / "trials.csv")
@@ -378,7 +430,10 @@ def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) ->
     result = stored_suite(suite)
     assert balanced(regret)
     for problem in result.problems:
-        shown = [float(re.findall(r"\d+\.\d+", cell)[0]) for cell in rows_of(regret)[problem.name]]
+        shown = [
+            float(re.findall(r"\d+\.\d+", cell)[0])
+            for cell in rows_of(regret)[problem.name]
+        ]
         assert shown == pytest.approx(
             [problem.at(name).mean() for name in result.strategies], abs=5e-4
         )
@@ -413,7 +468,9 @@ def test_what_is_unfinished_is_exported_and_counted(
     ended = snas("export", "csv", torn, "--json")
     assert ended.code == 0 and (ended.json["runs"], ended.json["missing"]) == (8, 1)
     assert "1 run of what was begun is not there yet" in ended.err
-    half = shutil.copytree(suite, tmp_path / "half", ignore=shutil.ignore_patterns("export"))
+    half = shutil.copytree(
+        suite, tmp_path / "half", ignore=shutil.ignore_patterns("export")
+    )
     for file in (half / "problems" / "late" / "runs").glob("evolution*"):
         file.unlink()
     result = results_of(half)
@@ -464,11 +521,19 @@ def test_a_benchmark_is_an_optuna_objective_that_charges_and_knows_limits() -> N
         "valid_error + 0.1*params", sn.load("fashion"), subject_to="latency@cpu <= 0.5"
     )
     objective = OptunaObjective(bound)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=8))
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=8)
+    )
     study.optimize(objective, n_trials=25)
     _, scores, cost = bound.look_up([trial.cell for trial in objective.trials])
-    assert [trial.value for trial in study.trials] == (scores.loss + scores.penalty).tolist()
-    assert objective.cost == pytest.approx(cost.sum()) == study.trials[-1].user_attrs["cost so far"]
+    assert [trial.value for trial in study.trials] == (
+        scores.loss + scores.penalty
+    ).tolist()
+    assert (
+        objective.cost
+        == pytest.approx(cost.sum())
+        == study.trials[-1].user_attrs["cost so far"]
+    )
     assert [
         objective.constraints(trial)[0] == 0 for trial in study.trials
     ] == scores.feasible.tolist()

@@ -51,7 +51,13 @@ CONTRASTS = """() => {
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a comparison with everything that a usual one has, and a failure."""
-    strategies = ["random", "local_search", "evolution", "reinforce", "iterated_local_search"]
+    strategies = [
+        "random",
+        "local_search",
+        "evolution",
+        "reinforce",
+        "iterated_local_search",
+    ]
     made = compare("fashion", strategies, runs=5, budget=60)
     failed = made.runs[0].__class__(
         "random", 9, [], 0.0, 0.0, "Strategy random failed in run 9: it broke."
@@ -69,7 +75,9 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ends = {"random": 0.9, "bo": 0.1, "evolution": 0.5, "local_search": 0.1}
     result = made(
         {
-            f"p{i}": {name: steps(*(end + 0.02 * rng.random(10))) for name, end in ends.items()}
+            f"p{i}": {
+                name: steps(*(end + 0.02 * rng.random(10))) for name, end in ends.items()
+            }
             for i in range(7)
         }
     )
@@ -107,7 +115,9 @@ def test_the_first_screen_holds_the_verdict_and_the_ranking(
     verdict, holds, names = (
         seen(tab, one) for one in (".verdict p", ".holds table", "svg.desk .pick")
     )
-    assert verdict["bottom"] < 300 and holds["left"] > verdict["right"] and holds["top"] < 200
+    assert (
+        verdict["bottom"] < 300 and holds["left"] > verdict["right"] and holds["top"] < 200
+    )
     assert holds["bottom"] < 900 and names["bottom"] < 900
     rows = tab.locator(".first svg.desk .pick")
     assert rows.count() >= 4 and all(
@@ -115,7 +125,9 @@ def test_the_first_screen_holds_the_verdict_and_the_ranking(
     )
     assert tab.evaluate("document.documentElement.scrollWidth") == 1400
     tab.set_viewport_size({"width": 390, "height": 844})
-    order = [seen(tab, one)["top"] for one in (".verdict p", "svg.slim .pick", ".holds table")]
+    order = [
+        seen(tab, one)["top"] for one in (".verdict p", "svg.slim .pick", ".holds table")
+    ]
     assert order == sorted(order) and order[1] < 844
 
 
@@ -170,17 +182,20 @@ def test_a_strategy_is_followed_and_hidden_everywhere(report: Path, tab: Page) -
     assert tab.locator(".dim").count() == 0
     mine = f"svg.desk [data-s='{key}']:not(.pick)"
     hidden = (
-        f'[...document.querySelectorAll("{mine}")].map((one) => getComputedStyle(one).visibility)'
+        f'[...document.querySelectorAll("{mine}")]'
+        ".map((one) => getComputedStyle(one).visibility)"
     )
     assert set(tab.evaluate(hidden)) == {"visible"}
     first.click()
     assert (
-        set(tab.evaluate(hidden)) == {"hidden"} and first.get_attribute("aria-pressed") == "false"
+        set(tab.evaluate(hidden)) == {"hidden"}
+        and first.get_attribute("aria-pressed") == "false"
     )
     assert first.is_visible() and tab.locator(".verdict .strategy").first.is_visible()
     first.press("Enter")
     assert (
-        set(tab.evaluate(hidden)) == {"visible"} and first.get_attribute("aria-pressed") == "true"
+        set(tab.evaluate(hidden)) == {"visible"}
+        and first.get_attribute("aria-pressed") == "true"
     )
     assert not said, "the policy of the page refuses nothing of its own"
 
@@ -192,7 +207,9 @@ def test_text_stands_out_in_light_and_in_dark(report: Path, tab: Page) -> None:
         tab.goto(report.as_uri())
         found = tab.evaluate(CONTRASTS)
         assert len(found) >= 10
-        assert not {name: contrast for name, contrast in found.items() if contrast < LEAST_CONTRAST}
+        assert not {
+            name: contrast for name, contrast in found.items() if contrast < LEAST_CONTRAST
+        }
         grounds[scheme] = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert grounds["light"] == "rgb(255, 255, 255)" and grounds["dark"] != grounds["light"]
 

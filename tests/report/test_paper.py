@@ -41,7 +41,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file.write_text(OWN)
     strategies = ["random", "evolution", "evolution(population=5)", f"{file}:Mine"]
     compare(
-        "fashion", strategies, "valid_loss + 0.1*params", runs=2, budget=12, folder=place / "own"
+        "fashion",
+        strategies,
+        "valid_loss + 0.1*params",
+        runs=2,
+        budget=12,
+        folder=place / "own",
     )
     return place / "own"
 
@@ -73,7 +78,9 @@ def test_a_comparison_is_written_in_both_forms_and_the_command_says_how_to_compi
     assert read_comparison(folder).missing == 0
     files = {Path(file).name: Path(file) for file in outcome.json["files"]}
     assert files["paper.tex"] == out / "paper.tex"
-    texts = {name: files[name].read_text() for name in files if files[name].suffix != ".pdf"}
+    texts = {
+        name: files[name].read_text() for name in files if files[name].suffix != ".pdf"
+    }
     for name in ("results", "data"):
         assert balanced(texts[f"{name}.tex"]), name
         assert texts[f"{name}.md"].startswith("# ")
@@ -88,7 +95,9 @@ def test_a_comparison_is_written_in_both_forms_and_the_command_says_how_to_compi
     assert "% No paper is known here of Mine." in texts["references.bib"]
     assert "that is known here: Mine." in texts["data.tex"]
     assert "MIT licence" in texts["data.tex"] and "zalandoresearch" in texts["data.md"]
-    for named in re.findall(r"\\(?:input|includegraphics\S*?)\{([^}]+)\}", texts["results.tex"]):
+    for named in re.findall(
+        r"\\(?:input|includegraphics\S*?)\{([^}]+)\}", texts["results.tex"]
+    ):
         assert (out / named).is_file(), named
     if (pdflatex := shutil.which("pdflatex")) is not None:
         command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "paper"]

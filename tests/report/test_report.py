@@ -193,11 +193,15 @@ def test_constraints_that_few_cells_meet(tmp_path):
     scores = made.objective.over_space()
     assert scores is not None
     front = front_of(made.objective, made.runs)
-    assert front is not None and front.on_front.any() and scores.feasible[front.on_front].all()
+    assert (
+        front is not None and front.on_front.any() and scores.feasible[front.on_front].all()
+    )
 
 
 def test_constraints_that_no_cell_meets(tmp_path):
-    made = compare("analog-cifar10", ["random"], subject_to="params <= 10", runs=2, budget=12)
+    made = compare(
+        "analog-cifar10", ["random"], subject_to="params <= 10", runs=2, budget=12
+    )
     page = report(made, tmp_path)
     assert "No feasible cell was found" in page.text
     assert (
@@ -205,13 +209,18 @@ def test_constraints_that_no_cell_meets(tmp_path):
         and "no cell of the space is feasible" in page.text
     )
     assert pictures(made) == {f"cell-{rank}" for rank in range(1, 5)}
-    assert page.text.count("no feasible cell") == 7 and not re.search(r"score [0-9]", page.text)
+    assert page.text.count("no feasible cell") == 7 and not re.search(
+        r"score [0-9]", page.text
+    )
     (told,) = made.to_json()["strategies"]
     assert (
         set(told["score"].values()) == {None} == set(told["regret"].values())
         and made.optimum is None
     )
-    assert told["best"] == {"cell": None, "score": None, "final": {}} and told["feasible_runs"] == 0
+    assert (
+        told["best"] == {"cell": None, "score": None, "final": {}}
+        and told["feasible_runs"] == 0
+    )
 
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>$x_{$"""
@@ -232,16 +241,24 @@ def test_what_a_table_says_is_only_text(tmp_path):
     )
     fall = np.linspace(90.0, 10.0, 15625)
     table.add(
-        Metric("valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE),
+        Metric(
+            "valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE
+        ),
         12,
         fall,
     )
     table.add(Metric("test_error", HOSTILE, "final", "error", split=HOSTILE), 12, fall + 1)
-    table.add(Metric("odd", HOSTILE, "search", "structure", description=HOSTILE), None, fall + 2)
+    table.add(
+        Metric("odd", HOSTILE, "search", "structure", description=HOSTILE), None, fall + 2
+    )
     write_table(table, tmp_path / "hostile.h5")
     bench = sn.load(str(tmp_path / "hostile.h5"))
     made = compare(
-        bench, ["random", "evolution", Failing, Evil], "valid_error + 0.1*odd", runs=2, budget=15
+        bench,
+        ["random", "evolution", Failing, Evil],
+        "valid_error + 0.1*odd",
+        runs=2,
+        budget=15,
     )
     path = write_report(made, tmp_path, command=f"snas compare {HOSTILE}\udcff")
     html = path.read_text(encoding="utf-8")
@@ -262,7 +279,9 @@ TAGS = set(
 
 
 def test_failures_are_prominent_and_escaped(tmp_path):
-    page = report(compare("analog-cifar10", ["random", Failing], runs=2, budget=15), tmp_path)
+    page = report(
+        compare("analog-cifar10", ["random", Failing], runs=2, budget=15), tmp_path
+    )
     assert "2 runs failed" in page.text
     assert page.text.count("<img src=x> & broke") == 2
     assert page.text.index("failed") < page.text.index("Summary")
@@ -276,7 +295,10 @@ def test_when_everything_failed(tmp_path):
 def _run(number: int, scores: list[float], costs: list[float]) -> Run:
     cell = sn.nb201()[number]
     rows = enumerate(zip(scores, costs, np.cumsum(costs), strict=True))
-    trials = [Trial(i, cell, s, s, 0.0, True, None, c, {}, end - c, end) for i, (s, c, end) in rows]
+    trials = [
+        Trial(i, cell, s, s, 0.0, True, None, c, {}, end - c, end)
+        for i, (s, c, end) in rows
+    ]
     return Run("s", number, trials, 1.0, 0.5)
 
 
@@ -284,12 +306,18 @@ def test_curves_are_right_continuous_means():
     runs = [_run(0, [5.0, 7.0, 1.0], [2.0, 2.0, 2.0]), _run(1, [3.0, 2.0], [3.0, 3.0])]
     pairs = [(anytime(run), anytime(run).score) for run in runs]
     over_cells = curve_over_cells(pairs)
-    assert dict(zip(over_cells.x, over_cells.middle, strict=True)) == {1: 4.0, 2: 3.5, 3: 1.5}
+    assert dict(zip(over_cells.x, over_cells.middle, strict=True)) == {
+        1: 4.0,
+        2: 3.5,
+        3: 1.5,
+    }
     over_cost = curve_over_cost(pairs, divisor=2.0)
     # before 3 s a run has finished nothing; at 6 s both end
     assert over_cost.x.tolist() == [1.5, 3.0]
     assert over_cost.middle.tolist() == [4.0, 1.5]
-    assert (over_cost.low <= over_cost.middle).all() and (over_cost.middle <= over_cost.high).all()
+    assert (over_cost.low <= over_cost.middle).all() and (
+        over_cost.middle <= over_cost.high
+    ).all()
 
 
 def test_best_cells_are_distinct_and_counted_by_run(small):
@@ -299,7 +327,9 @@ def test_best_cells_are_distinct_and_counted_by_run(small):
     best = {}
     for trial in sorted(everything, key=lambda trial: (trial.score, trial.cell.index)):
         best.setdefault(identity(trial.cell), (trial.score, trial.cell.index))
-    assert [(cell.trial.score, cell.trial.cell.index) for cell in found] == list(best.values())[:5]
+    assert [(cell.trial.score, cell.trial.cell.index) for cell in found] == list(
+        best.values()
+    )[:5]
     for cell in found:
         for name in small.strategies:
             runs = [
@@ -313,9 +343,21 @@ def test_best_cells_are_distinct_and_counted_by_run(small):
 def test_functional_twins_share_a_card(tmp_path):
     space = sn.nb201()
     strings = ("none", "skip_connect")  # a dead edge into node 2 that nothing leaves
-    twins = [f"|nor_conv_3x3~0|+|{op}~0|none~1|+|none~0|nor_conv_1x1~1|none~2|" for op in strings]
+    twins = [
+        f"|nor_conv_3x3~0|+|{op}~0|none~1|+|none~0|nor_conv_1x1~1|none~2|" for op in strings
+    ]
     trials = [
-        Trial(i, space.parse(text), 0.1 + i, 0.1, 0.0, True, None, 1.0, {"digital_error": 10.0})
+        Trial(
+            i,
+            space.parse(text),
+            0.1 + i,
+            0.1,
+            0.0,
+            True,
+            None,
+            1.0,
+            {"digital_error": 10.0},
+        )
         for i, text in enumerate(twins)
     ]
     objective = sn.Objective("digital_error", sn.load("analog-cifar10"))
@@ -350,7 +392,9 @@ def test_the_front_is_exact(small):
 
 
 def test_numbers():
-    assert fixed(-1e-17, 3) == "0.000" and fixed(None, 3) == "–" and fixed(-0.5, 1) == "−0.5"
+    assert (
+        fixed(-1e-17, 3) == "0.000" and fixed(None, 3) == "–" and fixed(-0.5, 1) == "−0.5"
+    )
     assert (
         decimals_for([0.1, 0.1]) == 4
         and decimals_for([0.1, 0.102]) == 5
@@ -362,7 +406,9 @@ def test_numbers():
 
 @pytest.mark.data
 def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
-    made = compare(real, ["random", "evolution"], "valid_error + 0.02*params", runs=3, budget=40)
+    made = compare(
+        real, ["random", "evolution"], "valid_error + 0.02*params", runs=3, budget=40
+    )
     page = report(made, tmp_path)
     assert {"test-by-cells", "test-by-cost", "score-by-cost"} <= pictures(made)
     assert "test_error[200]" in page.text and "not the best test_error so far" in page.text
@@ -373,7 +419,9 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
     assert isinstance(drawn, Picture) and isinstance(drawn.draw, partial)
     curves, _, panel = drawn.draw.args
     for name in made.strategies:
-        for cells, mean in zip(curves[name].x.astype(int), curves[name].middle, strict=True):
+        for cells, mean in zip(
+            curves[name].x.astype(int), curves[name].middle, strict=True
+        ):
             by_hand = []
             for run in made.runs_of(name):
                 best = min(run.trials[:cells], key=lambda trial: trial.score)
@@ -381,7 +429,9 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
             assert mean == pytest.approx(np.mean(by_hand))
     scores = made.objective.over_space()
     assert scores is not None and panel.reference == test[scores.score.argmin()]
-    best_test = [min(test[t.cell.index] for t in run.trials) for run in made.runs_of("random")]
+    best_test = [
+        min(test[t.cell.index] for t in run.trials) for run in made.runs_of("random")
+    ]
     assert curves["random"].middle[-1] > np.mean(best_test)
 
     drawn = curves_of_test(study, "cost")
@@ -389,12 +439,16 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
     curves, _, panel = drawn.draw.args
     divisor = {"days": 86400.0, "hours": 3600.0}[panel.x_label]
     for name in made.strategies:
-        for at, mean in zip(curves[name].x[::7] * divisor, curves[name].middle[::7], strict=True):
+        for at, mean in zip(
+            curves[name].x[::7] * divisor, curves[name].middle[::7], strict=True
+        ):
             by_hand = []
             for run in made.runs_of(name):
                 ends = np.cumsum([trial.cost_seconds for trial in run.trials])
                 done = [
-                    t for t, end in zip(run.trials, ends, strict=True) if end <= at * (1 + 1e-12)
+                    t
+                    for t, end in zip(run.trials, ends, strict=True)
+                    if end <= at * (1 + 1e-12)
                 ]
                 by_hand.append(test[min(done, key=lambda trial: trial.score).cell.index])
             assert mean == pytest.approx(np.mean(by_hand))
@@ -402,7 +456,11 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
 
 def test_several_objectives_show_their_front(tmp_path):
     made = compare(
-        "analog-cifar10", ["random", "evolution"], "digital_error, params", runs=2, budget=25
+        "analog-cifar10",
+        ["random", "evolution"],
+        "digital_error, params",
+        runs=2,
+        budget=25,
     )
     page = report(made, tmp_path)
     assert "hypervolume that is missed" in page.text and "exact front" in page.text
@@ -419,7 +477,9 @@ def test_several_objectives_show_their_front(tmp_path):
 
 
 def test_the_frame_holds_the_whole_front_or_says_what_it_leaves_out():
-    made = compare("fashion", ["random", "evolution"], "valid_error, params", runs=2, budget=25)
+    made = compare(
+        "fashion", ["random", "evolution"], "valid_error, params", runs=2, budget=25
+    )
     plane = plane_of(Study(made))
     scores = made.objective.over_space()
     assert plane is not None and scores is not None
@@ -431,9 +491,13 @@ def test_the_frame_holds_the_whole_front_or_says_what_it_leaves_out():
     ]
     inside = (whole[:, 0] <= plane.up[1]) & (whole[:, 1] <= plane.across[1])
     inside &= (whole[:, 0] >= plane.up[0]) & (whole[:, 1] >= plane.across[0])
-    assert len(plane.front) + plane.beyond == len(whole) and inside.sum() == len(plane.front)
+    assert len(plane.front) + plane.beyond == len(whole) and inside.sum() == len(
+        plane.front
+    )
     caption = next(
-        picture.caption for picture in Page(Study(made)).pictures if picture.name == "fronts"
+        picture.caption
+        for picture in Page(Study(made)).pictures
+        if picture.name == "fronts"
     )
     assert f"the exact front, {len(plane.front)} points" in caption
     assert (

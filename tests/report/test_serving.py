@@ -128,7 +128,9 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
         process.communicate(timeout=120)
         assert process.returncode == 0
         tab.wait_for_selector("text=All runs have ended.")
-        curves = tab.locator("figure svg.desk path[fill=none][stroke-width='2'][stroke^='var(--c']")
+        curves = tab.locator(
+            "figure svg.desk path[fill=none][stroke-width='2'][stroke^='var(--c']"
+        )
         assert curves.count() == 2
         tab.click("a:text-is('report')")
         tab.wait_for_selector("text=Would it hold")
@@ -161,9 +163,22 @@ def test_progress_is_shown_in_numbers(server: Server) -> None:
     runs = [Store(server.folder / "one").watch("random", number) for number in range(3)]
     best = sorted(run.best[-1] for run in runs)
     random, evolution = rows(page)
-    assert random == ["random", "3", "0", "0", "0", "45", f"{best[0]:.5f}", f"{best[1]:.5f}"]
+    assert random == [
+        "random",
+        "3",
+        "0",
+        "0",
+        "0",
+        "45",
+        f"{best[0]:.5f}",
+        f"{best[1]:.5f}",
+    ]
     assert evolution[:6] == ["evolution", "3", "0", "0", "0", "45"]
-    assert "All runs have ended." in page and "6 of 6 runs done" in page and "<svg class" in page
+    assert (
+        "All runs have ended." in page
+        and "6 of 6 runs done" in page
+        and "<svg class" in page
+    )
     assert ask(server, "/one/").text == page
     moved = ask(server, "/one")
     assert moved.status == 301 and moved.headers["Location"] == "/one/"
@@ -171,10 +186,14 @@ def test_progress_is_shown_in_numbers(server: Server) -> None:
 
 def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:
     file = results / "one" / "runs" / "random-1.jsonl"
-    file.write_bytes(file.read_bytes().replace(b'"feasible": true', b'"feasible": false', 1))
+    file.write_bytes(
+        file.read_bytes().replace(b'"feasible": true', b'"feasible": false', 1)
+    )
     page = ask(server, "/one/").text
     assert "5 of 6 runs done, 1 failed" in page
-    assert "runs/random-1.jsonl is damaged: line 1 is not as it was written. Delete it" in page
+    assert (
+        "runs/random-1.jsonl is damaged: line 1 is not as it was written. Delete it" in page
+    )
     (results / "one" / "experiment.json").write_text('{"version": 2, "<b>')
     assert "is damaged: it is no JSON" in ask(server, "/one/").text
     assert "0 of 0" in ask(server, "/").text
@@ -182,19 +201,26 @@ def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> 
     assert ask(server, "/one/").status == 404 and "No results yet" in ask(server, "/").text
 
 
-def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBenchmark) -> None:
+def test_failures_and_interrupted_runs_are_told(
+    tmp_path: Path, analog: TableBenchmark
+) -> None:
     file = tmp_path / "breaks.py"
     file.write_text(
         "import surrogate_nas as sn\nclass Breaks(sn.Strategy):\n def ask(self, n): raise"
         " ValueError('<i>no</i>')\n def tell(self, trials): pass\n"
     )
-    sn.compare(analog, ["random", f"{file}:Breaks"], runs=2, budget=12, folder=tmp_path / "out")
+    sn.compare(
+        analog, ["random", f"{file}:Breaks"], runs=2, budget=12, folder=tmp_path / "out"
+    )
     run = tmp_path / "out" / "runs" / "random-1.jsonl"
     run.write_bytes(b"".join(run.read_bytes().splitlines(keepends=True)[:5]))
     with Server(tmp_path / "out", 0) as server:
         server.in_background()
         page = ask(server).text
-        assert [row[1:5] for row in rows(page)] == [["1", "0", "0", "1"], ["0", "0", "2", "0"]]
+        assert [row[1:5] for row in rows(page)] == [
+            ["1", "0", "0", "1"],
+            ["0", "0", "2", "0"],
+        ]
         assert "No process is at work, and 1 run did not end. Repeat the command." in page
         assert "&lt;i&gt;no&lt;/i&gt;" in page and "<i>no" not in page
         trace = next((tmp_path / "out" / "failures").iterdir())
@@ -244,7 +270,9 @@ def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         assert ask(server, method=method).status == 501
     head = ask(server, method="HEAD")
-    assert head.status == 200 and not head.text and int(head.headers["Content-Length"]) > 1000
+    assert (
+        head.status == 200 and not head.text and int(head.headers["Content-Length"]) > 1000
+    )
     for path in ("/", "/one/", "/nothing"):
         headers = ask(server, path).headers
         assert headers["X-Frame-Options"] == "DENY"
@@ -290,9 +318,17 @@ def test_nothing_outside_is_served(server: Server, results: Path) -> None:
 def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> None:
     (results / "one" / "report.html").write_text("secret")
     token = server.token
-    assert token and server.address == f"http://127.0.0.1:{server.server_port}/?token={token}"
+    assert (
+        token and server.address == f"http://127.0.0.1:{server.server_port}/?token={token}"
+    )
     name = server.cookie.partition("=")[0]
-    wrong = ("", f"{name}=", f"{name}={token.swapcase()}", f"{name}={token[:-1]}", f"{name}=\xe9")
+    wrong = (
+        "",
+        f"{name}=",
+        f"{name}={token.swapcase()}",
+        f"{name}={token[:-1]}",
+        f"{name}=\xe9",
+    )
     for path in ("/", "/one/", "/one/report.html", "/none"):
         for cookie in wrong:
             answer = ask(server, path, cookie=cookie)
@@ -310,7 +346,10 @@ def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> No
 def test_without_a_token_every_user_of_this_machine_is_answered(results: Path) -> None:
     with Server(results, 0, with_token=False) as server:
         server.in_background()
-        assert server.token is None and server.address == f"http://127.0.0.1:{server.server_port}/"
+        assert (
+            server.token is None
+            and server.address == f"http://127.0.0.1:{server.server_port}/"
+        )
         answer = ask(server, "/one/", cookie="")
         assert answer.status == 200 and "Set-Cookie" not in answer.headers
         assert ask(server, hosts=["evil.example"], cookie="").status == 421
@@ -351,7 +390,10 @@ with locked(Path({str(tmp_path)!r}), wait=False):
     assert child.stdout is not None and child.stdout.readline() == "held\n"
     found = holder(tmp_path)
     assert found is not None and found.pid == child.pid
-    with pytest.raises(sn.UserError, match=f"process {child.pid} "), locked(tmp_path, wait=False):
+    with (
+        pytest.raises(sn.UserError, match=f"process {child.pid} "),
+        locked(tmp_path, wait=False),
+    ):
         pass
     child.kill()
     child.communicate()
@@ -360,7 +402,11 @@ with locked(Path({str(tmp_path)!r}), wait=False):
         mine = holder(tmp_path)
         assert mine is not None and mine.pid == os.getpid()
         other = subprocess.run(
-            [sys.executable, "-c", wait], capture_output=True, text=True, input="\n", timeout=600
+            [sys.executable, "-c", wait],
+            capture_output=True,
+            text=True,
+            input="\n",
+            timeout=600,
         )
         assert other.returncode and "is writing" in other.stderr
 
@@ -375,7 +421,9 @@ def heed_interrupts() -> None:
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -> None:
     command = [*COMMAND, "serve", str(results), "--port", "0", "--json"]
-    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, preexec_fn=heed_interrupts)
+    process = subprocess.Popen(
+        command, stdout=-1, stderr=-1, text=True, preexec_fn=heed_interrupts
+    )
     assert process.stdout is not None
     told = json.loads(process.stdout.readline())
     assert told["folder"] == str(results)
@@ -405,7 +453,11 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
     ],
 )
 def test_what_cannot_be_served_is_one_line(
-    arguments: list[str], says: str, snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    says: str,
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     outcome = snas("serve", *arguments)
@@ -416,14 +468,22 @@ class Reporting(Delayed):
     """Trainings that report three epochs before they end."""
 
     def reports_of(self, cell: Cell, seed: Seed) -> Path:
-        return home() / "trainings" / "mine-0123456789abcdef" / f"{cell.index}-{seed}" / REPORTS
+        return (
+            home()
+            / "trainings"
+            / "mine-0123456789abcdef"
+            / f"{cell.index}-{seed}"
+            / REPORTS
+        )
 
     def measure(
         self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
     ) -> Measurement:
         file = self.reports_of(cells[0], seed)
         file.parent.mkdir(parents=True, exist_ok=True)
-        lines = [{"epoch": i + 1, "valid_error": 30.0 - i, "note": HOSTILE} for i in range(3)]
+        lines = [
+            {"epoch": i + 1, "valid_error": 30.0 - i, "note": HOSTILE} for i in range(3)
+        ]
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         return super().measure(cells, questions, seed)
 
@@ -450,7 +510,9 @@ def test_the_page_tells_what_trains_and_nothing_once_it_has_ended(
     assert told and told <= cells
     assert "of 12 begun" in shown[0] and "2 workers" in shown[0]
     assert re.search(r"about \d+ s left", "".join(shown))
-    assert re.search(r"running</td><td class=\"text\">epoch 3, valid_error 28<", "".join(shown))
+    assert re.search(
+        r"running</td><td class=\"text\">epoch 3, valid_error 28<", "".join(shown)
+    )
     assert ">60 %<" in "".join(shown)
     assert HOSTILE not in "".join(pages)
     after = ask(server, "/two/").text
@@ -482,7 +544,13 @@ def forged(reports: str | None = None) -> str:
         "again": HOSTILE,
         "reports": reports,
     }
-    whole = {"slots": 2, "ended": 3, "seconds": 90.0, "in_flight": 70, "trainings": [training]}
+    whole = {
+        "slots": 2,
+        "ended": 3,
+        "seconds": 90.0,
+        "in_flight": 70,
+        "trainings": [training],
+    }
     return json.dumps(whole)
 
 
@@ -520,12 +588,20 @@ def test_a_forged_file_is_shown_as_text_and_opens_no_other_file(
     inside.unlink()
     inside.write_text(f"{line}\n{line}\n")
     assert "secret 4711" in page_with(server, halted, forged(str(inside)))
-    for torn in ("[]\n", "no json\n", "[" * 100_000 + "\n", '{"epoch": null}\n', '{"epoch": 1'):
+    for torn in (
+        "[]\n",
+        "no json\n",
+        "[" * 100_000 + "\n",
+        '{"epoch": null}\n',
+        '{"epoch": 1',
+    ):
         inside.write_text(torn)
         assert "secret" not in page_with(server, halted, forged(str(inside)))
 
 
-def test_a_damaged_or_old_file_of_a_run_shows_nothing(server: Server, halted: Store) -> None:
+def test_a_damaged_or_old_file_of_a_run_shows_nothing(
+    server: Server, halted: Store
+) -> None:
     for content in ("", "{}", "[" * 10_000, forged()[:-5]):
         page = page_with(server, halted, content)
         assert f"Process {os.getpid()} on " in page and not section(page, "In training")

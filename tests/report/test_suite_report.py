@@ -84,13 +84,19 @@ def test_the_page_shows_the_verdict_every_figure_and_every_table(
         and "4 strategies × 7 problems × 10 runs × 4 cells" in text
     )
     assert [picture.name for picture in Page(Study(result)).pictures] == FIGURES
-    assert page.count('<svg class="desk"') == page.count('<svg class="slim"') == len(FIGURES)
+    assert (
+        page.count('<svg class="desk"') == page.count('<svg class="slim"') == len(FIGURES)
+    )
     links = re.findall(r'href="([^"#][^"]*)"', page)
-    assert set(links) == {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex")}
+    assert set(links) == {
+        f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex")
+    }
     assert all((folder / link).is_file() for link in links)
 
 
-def test_strategies_stand_in_the_order_of_their_ranks(result: SuiteResult, folder: Path) -> None:
+def test_strategies_stand_in_the_order_of_their_ranks(
+    result: SuiteResult, folder: Path
+) -> None:
     page = (folder / "report.html").read_text()
     table = page[page.index(">Strategies</h2>") : page.index(">Problems</h2>")]
     assert re.findall(r"</svg>(\w)</span>", table)[:4] == ["b", "a", "c", "d"]
@@ -99,7 +105,9 @@ def test_strategies_stand_in_the_order_of_their_ranks(result: SuiteResult, folde
     assert "{:.3f} – {:.3f}".format(*best["regret_ci95"]) in text_of(table)
 
 
-def test_numbers_of_the_tables_are_those_of_the_result(result: SuiteResult, folder: Path) -> None:
+def test_numbers_of_the_tables_are_those_of_the_result(
+    result: SuiteResult, folder: Path
+) -> None:
     text = text_of((folder / "report.html").read_text())
     pair = next(p for p in result.pairs if (p["first"], p["second"]) == ("a", "b"))
     assert f"{pair['difference']:.3f}" in text
@@ -109,7 +117,11 @@ def test_numbers_of_the_tables_are_those_of_the_result(result: SuiteResult, fold
 
 def test_the_picture_of_all_strategies_is_the_verdict_s(result: SuiteResult) -> None:
     made = ranking_of(Study(result))
-    assert made is not None and result.verdict.end is not None and result.verdict.speed is not None
+    assert (
+        made is not None
+        and result.verdict.end is not None
+        and result.verdict.speed is not None
+    )
     first, *others = made.entries
     assert first.name == result.verdict.end.leader and set(first.alike) == {
         *result.verdict.end.leaders
@@ -119,8 +131,12 @@ def test_the_picture_of_all_strategies_is_the_verdict_s(result: SuiteResult) -> 
         at = [problem.at(entry.name) for problem in result.problems]
         assert entry.over_all.mean == pytest.approx(np.mean([runs.mean() for runs in at]))
         assert entry.over_all.low <= entry.over_all.mean <= entry.over_all.high
-        assert [spot.mean for spot in entry.on] == pytest.approx([runs.mean() for runs in at])
-        spent = [p.runtimes(entry.name, TARGET) / p.checkpoints[-1] for p in result.problems]
+        assert [spot.mean for spot in entry.on] == pytest.approx(
+            [runs.mean() for runs in at]
+        )
+        spent = [
+            p.runtimes(entry.name, TARGET) / p.checkpoints[-1] for p in result.problems
+        ]
         assert entry.spent and entry.spent[1] == np.median(np.concatenate(spent)), (
             "as the verdict says it"
         )
@@ -135,11 +151,15 @@ def test_few_problems_have_no_table_of_pairs(result: SuiteResult, tmp_path: Path
     )
 
 
-@pytest.mark.parametrize("runs", [{"a": steps(0.1)}, {"a": steps(0.1, 0.1), "b": steps(0.1, 0.1)}])
+@pytest.mark.parametrize(
+    "runs", [{"a": steps(0.1)}, {"a": steps(0.1, 0.1), "b": steps(0.1, 0.1)}]
+)
 def test_the_least_suites_have_a_page(runs: dict[str, np.ndarray], tmp_path: Path) -> None:
     least = made({"p": runs})
     page = write_report(least, tmp_path).read_text()
-    assert least.verdict.sentences[0] in text_of(page) and "Made by this command" not in page
+    assert (
+        least.verdict.sentences[0] in text_of(page) and "Made by this command" not in page
+    )
     assert ("Average rank" in page) == (len(runs) > 1)
 
 
@@ -148,7 +168,9 @@ def test_what_a_strategy_is_called_is_only_text(tmp_path: Path) -> None:
     page = write_report(
         made({"p": {name: steps(0.1, 0.2), "b": steps(0.3, 0.4)}}), tmp_path
     ).read_text()
-    assert page.count("<script") == 1 and "<script>alert" not in page and name in text_of(page)
+    assert (
+        page.count("<script") == 1 and "<script>alert" not in page and name in text_of(page)
+    )
 
 
 def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
@@ -162,10 +184,14 @@ def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
         ours = re.sub(r"\\textbf{(.*?)}", r"\1", table.latex(result)).splitlines()
         assert (*ours[:2], *ours[3:]) == (*plain[:2], *plain[3:]), name
         heads = ours[2]
-        assert "_" not in heads.replace(r"\_", "") and heads.count("&") == plain[2].count("&")
+        assert "_" not in heads.replace(r"\_", "") and heads.count("&") == plain[2].count(
+            "&"
+        )
 
 
-def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(result: SuiteResult) -> None:
+def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(
+    result: SuiteResult,
+) -> None:
     rows = TABLES["strategies"].rows(result)
     text = TABLES["strategies"].latex(result)
     assert r"probability\_best" not in text and "probability best, here" in text
@@ -179,10 +205,11 @@ def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(result: SuiteR
         values = {name: value for name, value in row.items() if name != "problem"}
         bold = {name for line, name in TABLES["regret"].best(regrets) if line == i}
         assert (
-            bold == {name for name, value in values.items() if value == min(values.values())}
+            bold
+            == {name for name, value in values.items() if value == min(values.values())}
             or not bold
         )
     shown = [{"problem": "p", "target": 0.1, "a": 1.0, "b": 0.5, "c": float("nan")}]
-    assert TABLES["reached"].best(shown) == {(0, "a")} and TABLES["runtime"].best(shown) == {
-        (0, "b")
-    }
+    assert TABLES["reached"].best(shown) == {(0, "a")} and TABLES["runtime"].best(
+        shown
+    ) == {(0, "b")}

@@ -55,7 +55,9 @@ RELEASES = sorted(path.parent.name for path in FOLDER.glob("*/archive.zip"))
 Change = Callable[[Path], None]
 
 
-def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas: Snas, tmp_path: Path) -> None:
+def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(
+    snas: Snas, tmp_path: Path
+) -> None:
     folder = tmp_path / "out"
     command = ["search", "fashion", "random", "--budget", 12, "--out", folder]
     seed = 1_000_007
@@ -69,7 +71,9 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas: Snas, tmp_path:
     create(folder, tmp_path / "one.zip")
     verified = verify(tmp_path / "one.zip", replay_all=True)
     assert (verified.problems, verified.runs, verified.replayed) == ([], 1, 1)
-    shown = [trial.cell for trial in sn.search("fashion", "random", budget=12, seed=seed).trials]
+    shown = [
+        trial.cell for trial in sn.search("fashion", "random", budget=12, seed=seed).trials
+    ]
     (run,) = read_comparison(folder).runs
     assert [trial.cell for trial in run.trials] == shown
 
@@ -150,7 +154,10 @@ def in_every_seal(change: Callable[[dict[str, Any]], None]) -> Change:
             store.path(label, number).unlink()
             with Store(store.folder).log(label, number) as log:
                 log._chain.append(
-                    *[{key: v for key, v in one.items() if key != "seal"} for one in entries]
+                    *[
+                        {key: v for key, v in one.items() if key != "seal"}
+                        for one in entries
+                    ]
                 )
 
     return changed
@@ -244,7 +251,12 @@ def called_starter(folder: Path) -> None:
 
 def failing_trial(lines: list[dict[str, Any]]) -> None:
     """A bad cell as if its look-up had failed, which costs nothing."""
-    lines[15] |= {"failure": "no memory", "loss": math.nan, "penalty": math.nan, "values": {}}
+    lines[15] |= {
+        "failure": "no memory",
+        "loss": math.nan,
+        "penalty": math.nan,
+        "values": {},
+    }
     lines[15]["feasible"] = False
 
 
@@ -259,7 +271,10 @@ def judged(lines: list[dict[str, Any]]) -> None:
 
 
 FORGERIES: dict[str, tuple[Change, str]] = {
-    "a trial that failed": (in_lines("random", failing_trial), "a look-up in a table cannot fail"),
+    "a trial that failed": (
+        in_lines("random", failing_trial),
+        "a look-up in a table cannot fail",
+    ),
     "another judgement": (in_lines("random", judged), "it is judged by further seeds"),
     "an option that the plan does not name": (
         in_description(lambda content: content.update(hidden=True)),
@@ -269,9 +284,15 @@ FORGERIES: dict[str, tuple[Change, str]] = {
     "a score": (in_lines("random", better_score), "trial 15: the score of"),
     "a charge": (in_lines("random", cheaper), "trial 15: the charge of"),
     "the order": (in_lines("evolution", exchanged), "is out of its order in time"),
-    "the order with its times": (in_lines("evolution", exchanged_with_times), "by its seed (made"),
+    "the order with its times": (
+        in_lines("evolution", exchanged_with_times),
+        "by its seed (made",
+    ),
     "a cell as the first": (in_lines("random", chosen_first), "which its seed begins with"),
-    "a trial too many": (in_lines("random", longer), "has 21 trials, and its budget pays for 20"),
+    "a trial too many": (
+        in_lines("random", longer),
+        "has 21 trials, and its budget pays for 20",
+    ),
     "a trial too few": (in_lines("random", shorter), "it has 19 trials of 20"),
     "a failure": (in_lines("evolution", failing), "it ends otherwise than by its seed"),
     "a run's budget": (in_lines("random", of_another_budget), "made with another budget"),
@@ -291,7 +312,9 @@ FORGERIES: dict[str, tuple[Change, str]] = {
         "fingerprint is '0123456789abcdef', and '",
     ),
     "the expression": (
-        in_description(lambda content: content["objective"].update(expression="valid_loss")),
+        in_description(
+            lambda content: content["objective"].update(expression="valid_loss")
+        ),
         "experiment.json: ",
     ),
     "the seed": (
@@ -302,8 +325,14 @@ FORGERIES: dict[str, tuple[Change, str]] = {
         in_description(lambda content: content["reference"].update(optimum=0.0)),
         "the recorded optimum is 0.0, and ",
     ),
-    "a number of runs": (of_a_billion_runs, "4,000,000 runs; an archive has at most 20,000"),
-    "a description": (unsealed_change, "experiment.json is damaged: it is not as it was written"),
+    "a number of runs": (
+        of_a_billion_runs,
+        "4,000,000 runs; an archive has at most 20,000",
+    ),
+    "a description": (
+        unsealed_change,
+        "experiment.json is damaged: it is not as it was written",
+    ),
     "HTML in a name": (in_description(renamed), "is no name for a strategy"),
     "a file of its own": (
         lambda folder: (folder / "plan.json").with_name("report.html").write_text("<p>"),
@@ -311,7 +340,8 @@ FORGERIES: dict[str, tuple[Change, str]] = {
     ),
     "a file of no run": (
         lambda folder: shutil.copy(
-            plain(folder).path("random", 1), plain(folder).folder / "runs" / "random-x.jsonl"
+            plain(folder).path("random", 1),
+            plain(folder).folder / "runs" / "random-x.jsonl",
         ),
         "random-x.jsonl is of no run",
     ),
@@ -391,7 +421,9 @@ def test_what_a_user_begins_with_is_part_of_the_replay(tmp_path: Path) -> None:
     one_line(found, "by its seed (made")
 
 
-def test_nothing_replayed_is_a_problem_where_all_was_asked_for(tmp_path: Path, snas: Snas) -> None:
+def test_nothing_replayed_is_a_problem_where_all_was_asked_for(
+    tmp_path: Path, snas: Snas
+) -> None:
     (tmp_path / "own.py").write_text(OWN)
     named = f"{tmp_path / 'own.py'}:Own"
     sn.compare("fashion", [named], runs=1, budget=12, folder=tmp_path / "out")
@@ -454,7 +486,9 @@ def test_an_archive_of_an_earlier_release_is_valid_and_stands_beside_a_fresh_com
 
 
 def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -> None:
-    sn.compare("fashion", ["hyperband"], "valid_error[5]", runs=1, budget=20, folder=tmp_path / "o")
+    sn.compare(
+        "fashion", ["hyperband"], "valid_error[5]", runs=1, budget=20, folder=tmp_path / "o"
+    )
     create(tmp_path / "o", tmp_path / "a.zip")
     unpack(tmp_path / "a.zip", tmp_path / "folder")
 
@@ -463,7 +497,9 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -
         early["values"] = {}
 
     rewritten(Store(tmp_path / "folder"), "hyperband", 0, emptied)
-    one_line(verify(packed(tmp_path / "folder", tmp_path / "b.zip")), "has other values than its")
+    one_line(
+        verify(packed(tmp_path / "folder", tmp_path / "b.zip")), "has other values than its"
+    )
 
 
 @pytest.mark.parametrize(
@@ -471,7 +507,11 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -
     [
         ("valid_error, params", {}, ["nsga2", "evolution"]),
         ("valid_error[5]", {"simulated_workers": 3}, ["asha", "blind:evolution"]),
-        ("valid_error[5]", {"budget": None, "budget_seconds": 20.0}, ["one_epoch", "hyperband"]),
+        (
+            "valid_error[5]",
+            {"budget": None, "budget_seconds": 20.0},
+            ["one_epoch", "hyperband"],
+        ),
         ("valid_loss", {"hidden": True, "first_cells": 0, "budget": 5}, ["zero_cost"]),
     ],
 )
@@ -638,8 +678,14 @@ FILES: dict[str, tuple[Change, str]] = {
     "backslashes": (with_member("a\\..\\..\\evil"), "is no name for a file"),
     "a link": (with_member("link", 0o120777, b"/etc/passwd"), "is a link or a device"),
     "a name twice": (with_member("PLAN.json"), "twice"),
-    "a bomb by ratio": (with_member("b", content=bytes(45_000_000)), "100 times what is packed"),
-    "a bomb of one file": (with_member("b", content=bytes(60_000_000)), "at most 50,000,000"),
+    "a bomb by ratio": (
+        with_member("b", content=bytes(45_000_000)),
+        "100 times what is packed",
+    ),
+    "a bomb of one file": (
+        with_member("b", content=bytes(60_000_000)),
+        "at most 50,000,000",
+    ),
     "a bomb that states little": (understated, "is damaged or no zip file"),
     "a million files": (of_a_million_files, "too many files"),
     "a password": (encrypted, "is encrypted"),
@@ -675,7 +721,9 @@ MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", MANIFESTS)
-def test_a_manifest_of_anything_is_refused(what: str, sealed_suite: Path, tmp_path: Path) -> None:
+def test_a_manifest_of_anything_is_refused(
+    what: str, sealed_suite: Path, tmp_path: Path
+) -> None:
     change, said = MANIFESTS[what]
     unpack(sealed_suite, tmp_path / "folder")
     one_line(verify(packed(tmp_path / "folder", tmp_path / "a.zip", **change)), said)
@@ -695,7 +743,9 @@ def test_the_digest_is_of_every_byte(sealed_suite: Path, tmp_path: Path) -> None
 def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(OWN)
-    sn.compare("fashion", [f"{file}:Own", "random"], runs=1, budget=12, folder=tmp_path / "out")
+    sn.compare(
+        "fashion", [f"{file}:Own", "random"], runs=1, budget=12, folder=tmp_path / "out"
+    )
     create(tmp_path / "out", tmp_path / "a.zip")
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{OWN}")
     found = verify(tmp_path / "a.zip", replay_all=True)
@@ -706,7 +756,9 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) 
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.read("sources/Own/own.py").decode() == OWN
     unpack(tmp_path / "a.zip", tmp_path / "folder")
-    rewritten(Store(tmp_path / "folder"), "Own", 0, lambda lines: lines[11].update(score=0.0))
+    rewritten(
+        Store(tmp_path / "folder"), "Own", 0, lambda lines: lines[11].update(score=0.0)
+    )
     (tmp_path / "folder" / "sources" / "Own" / "own.py").write_text(f"{OWN}\n")
     found = verify(packed(tmp_path / "folder", tmp_path / "b.zip"))
     one_line(found, "Own-0.jsonl: trial 11")
@@ -719,11 +771,15 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) 
     ["external(command='touch FILE')", "FILE:Own"],
 )
 def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) -> None:
-    sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=11, folder=tmp_path / "out")
+    sn.compare(
+        "fashion", ["random"], "valid_loss", runs=1, budget=11, folder=tmp_path / "out"
+    )
     create(tmp_path / "out", tmp_path / "a.zip")
     file = tmp_path / "evil.py"
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{OWN}")
-    named = label.replace("touch FILE", f"touch {tmp_path / 'ran'}").replace("FILE", str(file))
+    named = label.replace("touch FILE", f"touch {tmp_path / 'ran'}").replace(
+        "FILE", str(file)
+    )
     folder = tmp_path / "folder"
     unpack(tmp_path / "a.zip", folder)
     lines = [json.loads(line) for line in Store(folder).path("random", 0).open()]
@@ -733,7 +789,11 @@ def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) 
         log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in lines])
     made = create(folder, tmp_path / "b.zip")
     found = verify(tmp_path / "b.zip", replay_all=True)
-    assert made.name == "folder" and found.replayed == 0 and "is not replayed" in found.notes[0]
+    assert (
+        made.name == "folder"
+        and found.replayed == 0
+        and "is not replayed" in found.notes[0]
+    )
     one_line(found, "is not how" if label == "FILE:Own" else "No run can be replayed")
     assert not (tmp_path / "ran").exists()
 
@@ -765,10 +825,14 @@ def test_what_has_not_ended_is_not_sealed(suite: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a.zip").exists()
 
 
-def test_a_folder_comes_back_as_it_was(suite: Path, sealed_suite: Path, tmp_path: Path) -> None:
+def test_a_folder_comes_back_as_it_was(
+    suite: Path, sealed_suite: Path, tmp_path: Path
+) -> None:
     archive = unpack(sealed_suite, tmp_path / "folder")
     for name in archive.files:
-        assert (tmp_path / "folder" / name).read_bytes() == (suite / name).read_bytes(), name
+        assert (tmp_path / "folder" / name).read_bytes() == (suite / name).read_bytes(), (
+            name
+        )
     (table,) = archive.tables
     assert table.name == "fashion" and table.licence
     assert stored_suite(tmp_path / "folder").sentences == stored_suite(suite).sentences
@@ -786,12 +850,16 @@ def test_an_archive_stands_beside_what_is_made_now(
     )
     (tmp_path / "own.toml").write_text(asked)
     out = tmp_path / "out"
-    made = snas("suite", tmp_path / "own.toml", "--out", out, "--against", sealed_suite, "--json")
+    made = snas(
+        "suite", tmp_path / "own.toml", "--out", out, "--against", sealed_suite, "--json"
+    )
     names = sorted(one["name"] for one in made.json["strategies"])
     assert names == ["evolution", "local_search", "random"]
     assert [one["name"] for one in made.json["problems"]] == ["plain"]
     origin, left_out = made.json["merged"]
-    assert origin.startswith("random, evolution: from the archive mine (by A. Name <a@example.org>")
+    assert origin.startswith(
+        "random, evolution: from the archive mine (by A. Name <a@example.org>"
+    )
     assert left_out == (
         "capped does not count, of archive mine: it was made with budget 20 cells, the other with"
         " 15 cells."
@@ -806,7 +874,11 @@ def test_a_comparison_takes_the_problem_of_a_suite_s_archive(
     options = ["--runs", "2", "--budget", "20", "--against", sealed_suite, "--json"]
     asked = ["compare", "fashion", "--objective", "valid_loss + 0.1*params", *options]
     made = snas(*asked, "--strategies", "local_search", "--out", tmp_path / "out").json
-    assert [one["name"] for one in made["strategies"]] == ["local_search", "random", "evolution"]
+    assert [one["name"] for one in made["strategies"]] == [
+        "local_search",
+        "random",
+        "evolution",
+    ]
     early = read_comparison(suite / "problems" / "plain")
     assert made["strategies"][2]["score"]["mean"] == early.scores("evolution").mean()
     other = ["compare", "fashion", "--objective", "valid_error", *options]
@@ -832,7 +904,9 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def test_an_archive_is_fetched_by_its_address(sealed_suite: Path, served: tuple[Path, str]) -> None:
+def test_an_archive_is_fetched_by_its_address(
+    sealed_suite: Path, served: tuple[Path, str]
+) -> None:
     folder, address = served
     shutil.copy(sealed_suite, folder / "mine.zip")
     with opened([f"{address}/mine.zip"]) as (one,):
@@ -842,7 +916,9 @@ def test_an_archive_is_fetched_by_its_address(sealed_suite: Path, served: tuple[
         pass
 
 
-def test_two_archives_of_one_name_are_told_apart(sealed_suite: Path, tmp_path: Path) -> None:
+def test_two_archives_of_one_name_are_told_apart(
+    sealed_suite: Path, tmp_path: Path
+) -> None:
     unpack(sealed_suite, tmp_path / "folder")
     other = packed(tmp_path / "folder", tmp_path / "other.zip", note="another")
     with opened([sealed_suite, other]) as folders:
@@ -850,7 +926,10 @@ def test_two_archives_of_one_name_are_told_apart(sealed_suite: Path, tmp_path: P
         assert one.name == "archive mine" and two.name.startswith("archive mine ")
         assert stored_suite(one, against=[two]).strategies == ["random", "evolution"]
     assert not one.exists()
-    with pytest.raises(UserError, match="is given twice"), opened([sealed_suite, other, other]):
+    with (
+        pytest.raises(UserError, match="is given twice"),
+        opened([sealed_suite, other, other]),
+    ):
         pass
 
 

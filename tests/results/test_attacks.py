@@ -118,7 +118,9 @@ def test_weights_under_which_scores_are_no_numbers_are_refused(tmp_path: Path) -
         "valid_loss, valid_error + 1.7e308*params",
     ):
         with pytest.raises(UserError, match="no finite numbers"):
-            sn.compare("fashion", ["random"], objective, runs=1, budget=11, folder=tmp_path / "out")
+            sn.compare(
+                "fashion", ["random"], objective, runs=1, budget=11, folder=tmp_path / "out"
+            )
     assert not (tmp_path / "out").exists()
     made = sn.compare(
         "fashion", ["random"], "valid_error subject to params <= 1e-310", runs=1, budget=11
@@ -160,7 +162,9 @@ def test_a_plan_of_any_number_of_runs_is_shown_or_refused(
     looked_at(tmp_path / "out", snas)
 
 
-def test_a_best_score_that_the_table_contradicts_is_refused(store: Store, snas: Snas) -> None:
+def test_a_best_score_that_the_table_contradicts_is_refused(
+    store: Store, snas: Snas
+) -> None:
     rewritten(store, "random", 0, best_by(0.001))
     said = looked_at(store.folder, snas)
     assert (

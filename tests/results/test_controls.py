@@ -44,7 +44,12 @@ def test_they_are_added_once_and_only_to_programs() -> None:
 
 def ends(runs: int, **means: float) -> dict[str, list[np.ndarray]]:
     rng = np.random.default_rng(0)
-    names = {"it": NAME, "blind": f"blind:{NAME}", "alone": ALONE, "mutation": "random_mutation"}
+    names = {
+        "it": NAME,
+        "blind": f"blind:{NAME}",
+        "alone": ALONE,
+        "mutation": "random_mutation",
+    }
     return {names[one]: [mean + 0.1 * rng.random(runs)] for one, mean in means.items()}
 
 
@@ -84,20 +89,28 @@ def test_random_mutation_stays_among_valid_cells_and_reads_no_score() -> None:
     assert len(set(cells)) == 60
     near = {one for cell in cells for one in nb201().neighbours(cell)}
     assert set(cells[10:]) <= near
-    assert cells[:10] == [t.cell for t in sn.search("fashion", "random", ASKED, seed=3).trials[:10]]
+    assert cells[:10] == [
+        t.cell for t in sn.search("fashion", "random", ASKED, seed=3).trials[:10]
+    ]
 
 
 def test_a_comparison_with_controls_says_so(
     tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(examples_talker.__file__).parent)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv(
+        "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
     name = "external(command='python examples_talker.py draw')"
     asked = ["--objective", ASKED, "--runs", 2, "--budget", 12, "--strategies", name]
-    told = snas("compare", "fashion", *asked, "--controls", "--json", "--out", tmp_path).json
+    told = snas(
+        "compare", "fashion", *asked, "--controls", "--json", "--out", tmp_path
+    ).json
     assert [one["name"] for one in told["strategies"]] == [name, *controls_of(name)]
     assert [one["control"] for one in told["verdict"]["blinded"]] == [f"blind:{name}"]
-    assert [one["control"] for one in told["verdict"]["controls"]] == list(controls_of(name))[1:]
+    assert [one["control"] for one in told["verdict"]["controls"]] == list(
+        controls_of(name)
+    )[1:]
     said = (tmp_path / "verdict.txt").read_text()
     assert "against its control (no history, the best of as many cells)" in said
     assert "against its control (random mutation without selection)" in said

@@ -118,7 +118,10 @@ def test_bad_experiments_are_refused_before_anything_runs(analog: TableBenchmark
         ({"strategies": []}, "at least one strategy"),
         ({"strategies": ["random", "random"]}, "same name"),
         ({"strategies": ["randon"]}, "Did you mean 'random'"),
-        ({"strategies": ["random"], "runs": 0}, "The number of runs must be a whole number from 1"),
+        (
+            {"strategies": ["random"], "runs": 0},
+            "The number of runs must be a whole number from 1",
+        ),
         ({"strategies": ["random"], "seed": -1}, "at least 0"),
         ({"strategies": ["random"], "workers": 0}, "at least 1 worker"),
         ({"strategies": ["random"], "objective": "params"}, "needs a loss"),
@@ -147,7 +150,9 @@ print(json.dumps(content))
 """
 
 
-def test_a_fresh_process_with_another_hash_seed_gives_the_same(analog: TableBenchmark) -> None:
+def test_a_fresh_process_with_another_hash_seed_gives_the_same(
+    analog: TableBenchmark,
+) -> None:
     environment = {
         **os.environ,
         "PYTHONHASHSEED": "11",
@@ -170,7 +175,9 @@ def test_a_failing_strategy_fails_alone_with_one_clear_line(
     tmp_path: Path,
 ) -> None:
     name = broken.__name__
-    made = compare(analog, [broken, "random"], runs=2, budget=12, folder=tmp_path, call_limit=0.3)
+    made = compare(
+        analog, [broken, "random"], runs=2, budget=12, folder=tmp_path, call_limit=0.3
+    )
     assert [len(r.trials) for r in made.runs_of("random")] == [12, 12]
     assert made.strategies == ["random"]
     assert len(made.failures) == 2
@@ -187,25 +194,36 @@ def test_a_failed_run_keeps_its_trials_and_is_made_anew(
 ) -> None:
     file = tmp_path / "mine.py"
     source = (
-        "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n        {}\n"
+        "import surrogate_nas as sn\n"
+        "class Mine(sn.Strategy):\n"
+        "    def ask(self, n):\n"
+        "        {}\n"
     )
     file.write_text(source.format("raise RuntimeError('not yet')"))
-    before = compare(analog, [f"{file}:Mine", "random"], runs=1, budget=20, folder=tmp_path / "out")
+    before = compare(
+        analog, [f"{file}:Mine", "random"], runs=1, budget=20, folder=tmp_path / "out"
+    )
     assert len(before.runs[0].trials) == 10
     file.write_text(source.format("return [self.space.sample(self.rng)]"))
-    after = compare(analog, [f"{file}:Mine", "random"], runs=1, budget=20, folder=tmp_path / "out")
+    after = compare(
+        analog, [f"{file}:Mine", "random"], runs=1, budget=20, folder=tmp_path / "out"
+    )
     assert not after.failures
     assert len(after.runs[0].trials) == 20
 
 
-def test_a_strategy_cannot_spoil_the_results_through_what_it_is_told(objective: Objective) -> None:
+def test_a_strategy_cannot_spoil_the_results_through_what_it_is_told(
+    objective: Objective,
+) -> None:
     spoilt = run_of(f"{FILE}:EmptiesWhatItIsTold", objective, Budget(24))
     fine = run_of(f"{FILE}:Fine", objective, Budget(24))
     assert [t.cell for t in spoilt.trials] == [t.cell for t in fine.trials]
     assert [t.values for t in spoilt.trials] == [t.values for t in fine.trials]
 
 
-def test_the_store_refuses_another_comparison(analog: TableBenchmark, tmp_path: Path) -> None:
+def test_the_store_refuses_another_comparison(
+    analog: TableBenchmark, tmp_path: Path
+) -> None:
     settled: dict[str, Any] = {
         "strategies": ["random"],
         "runs": 1,
@@ -250,7 +268,9 @@ def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
     assert bare(read_comparison(tmp_path)) == bare(made)
 
 
-def test_a_comparison_reads_back_what_it_computed(analog: TableBenchmark, tmp_path: Path) -> None:
+def test_a_comparison_reads_back_what_it_computed(
+    analog: TableBenchmark, tmp_path: Path
+) -> None:
     made = compare(
         analog,
         SWIFT,

@@ -41,9 +41,12 @@ def trial(vector: tuple[float, ...], feasible: bool = True, cell: Cell = ANY) ->
 
 def test_the_room_around_a_point_is_the_distance_of_its_neighbours() -> None:
     line = np.array([[0.0, 10.0], [1.0, 6.0], [4.0, 1.0], [5.0, 0.0]])
-    np.testing.assert_allclose(crowding(line), [np.inf, 4 / 5 + 9 / 10, 4 / 5 + 6 / 10, np.inf])
+    np.testing.assert_allclose(
+        crowding(line), [np.inf, 4 / 5 + 9 / 10, 4 / 5 + 6 / 10, np.inf]
+    )
     assert (
-        np.isinf(crowding(np.ones((1, 3)))).all() and not np.isnan(crowding(np.ones((4, 2)))).any()
+        np.isinf(crowding(np.ones((1, 3)))).all()
+        and not np.isnan(crowding(np.ones((4, 2)))).any()
     )
 
 
@@ -84,10 +87,13 @@ def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
     points = POINTS[:, :n]
     reference = REFERENCE[:n]
     cells = np.random.default_rng(0).random((40, n)) * 1.2
-    gain = ehvi.expected_gain([ehvi.Believed(column) for column in cells.T], points, reference)
+    gain = ehvi.expected_gain(
+        [ehvi.Believed(column) for column in cells.T], points, reference
+    )
     before = moocore.hypervolume(points, ref=reference)
     added = [
-        moocore.hypervolume(np.vstack([points, cell]), ref=reference) - before for cell in cells
+        moocore.hypervolume(np.vstack([points, cell]), ref=reference) - before
+        for cell in cells
     ]
     np.testing.assert_allclose(gain, added, atol=1e-12)
     assert (gain > 0).any() and (gain == 0).any()
@@ -97,10 +103,14 @@ def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
 def test_what_is_believed_gains_what_many_draws_add_on_average(n: int) -> None:
     rng = np.random.default_rng(1)
     k = 4
-    seen = [Posterior(rng.normal(-0.5, 0.3, k), rng.uniform(0.05, 0.5, k)) for _ in range(n - 1)]
+    seen = [
+        Posterior(rng.normal(-0.5, 0.3, k), rng.uniform(0.05, 0.5, k)) for _ in range(n - 1)
+    ]
     known = rng.random((k, n)) * 0.3
     learned = [ehvi.Believed(known[:, j], -0.1, [each]) for j, each in enumerate(seen)]
-    gain = ehvi.expected_gain([*learned, ehvi.Believed(known[:, -1])], POINTS[:, :n], REFERENCE[:n])
+    gain = ehvi.expected_gain(
+        [*learned, ehvi.Believed(known[:, -1])], POINTS[:, :n], REFERENCE[:n]
+    )
     before = moocore.hypervolume(POINTS[:, :n], ref=REFERENCE[:n])
     for cell in range(k):
         drawn = np.tile(known[cell], (3000, 1))
@@ -112,12 +122,18 @@ def test_what_is_believed_gains_what_many_draws_add_on_average(n: int) -> None:
             moocore.hypervolume(np.vstack([POINTS[:, :n], one]), ref=REFERENCE[:n]) - before
             for one in drawn
         ]
-        assert gain[cell] == pytest.approx(np.mean(added), abs=5 * np.std(added) / 3000**0.5)
+        assert gain[cell] == pytest.approx(
+            np.mean(added), abs=5 * np.std(added) / 3000**0.5
+        )
 
 
-def test_an_empty_front_leaves_everything_to_gain_and_many_objectives_stay_affordable() -> None:
+def test_an_empty_front_leaves_everything_to_gain_and_many_objectives_stay_affordable() -> (
+    None
+):
     one = [ehvi.Believed(np.array([0.5])), ehvi.Believed(np.array([0.25]))]
-    np.testing.assert_allclose(ehvi.expected_gain(one, np.empty((0, 2)), np.ones(2)), [0.375])
+    np.testing.assert_allclose(
+        ehvi.expected_gain(one, np.empty((0, 2)), np.ones(2)), [0.375]
+    )
     rng = np.random.default_rng(2)
     sphere = rng.random((200, 5))
     sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
@@ -125,7 +141,9 @@ def test_an_empty_front_leaves_everything_to_gain_and_many_objectives_stay_affor
     assert 5 <= len(thin) < 10 and len(ehvi.thinned(sphere[:, :2], np.full(2, 1.1))) > 1
 
 
-def test_the_reference_reaches_over_what_is_known_and_not_over_cells_that_cannot_learn() -> None:
+def test_the_reference_reaches_over_what_is_known_and_not_over_cells_that_cannot_learn() -> (
+    None
+):
     told = np.column_stack([np.linspace(0.1, 0.2, 20), np.linspace(2.0, 0.5, 20)])
     with_dead = np.vstack([told, [0.9, 0.01], [0.15, 7.0]])
     error, latency = ehvi.reference_of(with_dead, (False, True))
@@ -137,7 +155,9 @@ def test_the_reference_reaches_over_what_is_known_and_not_over_cells_that_cannot
 def test_infeasible_cells_teach_what_can_be_told_apart() -> None:
     known = np.array([[0.0, 1.0], [0.0, 2.0]])
     trials = [trial((0.3, 1.0)), trial((50.0, 52.0), feasible=False)]
-    trials[1] = Trial(1, trials[1].cell, 102.0, 0.4, 2.0, False, None, 1.0, scores=(50.0, 52.0))
+    trials[1] = Trial(
+        1, trials[1].cell, 102.0, 0.4, 2.0, False, None, 1.0, scores=(50.0, 52.0)
+    )
     front, learned = ehvi.learned_of(trials, known, (False, True), all_known=True)
     assert front.tolist() == [[0.3, 1.0]] and learned[:, 0] == pytest.approx([0.3, 0.4])
     _, clipped = ehvi.learned_of(trials, known, (False, False), all_known=True)
@@ -162,7 +182,9 @@ def test_bo_covers_fronts_better_than_chance(text: str, hidden: bool) -> None:
 @pytest.mark.parametrize("strategy", ["nsga2", "bo"])
 def test_fronts_are_searched_side_by_side(strategy: str) -> None:
     one, two = (
-        sn.search("fashion", strategy, "valid_error, macs", budget=19, simulated_workers=3, seed=4)
+        sn.search(
+            "fashion", strategy, "valid_error, macs", budget=19, simulated_workers=3, seed=4
+        )
         for _ in range(2)
     )
     assert one.trials == two.trials and len({trial.cell for trial in one.trials}) == 19
@@ -213,8 +235,12 @@ def test_paper_pareto_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(pareto, "_CELLS", 20)
     monkeypatch.setattr(pareto, "_REPORTED", (10, 20))
     result = reproduce("pareto", folder=tmp_path, runs=2)
-    rows = {(row.method, row.dataset, row.metric, row.evaluations): row for row in result.rows}
-    assert len(rows) == len(result.rows) == 2 * 4 * 5 and all(row.runs == 2 for row in result.rows)
+    rows = {
+        (row.method, row.dataset, row.metric, row.evaluations): row for row in result.rows
+    }
+    assert len(rows) == len(result.rows) == 2 * 4 * 5 and all(
+        row.runs == 2 for row in result.rows
+    )
     for front in ("valid_error, latency@fpga", "valid_error, energy@eyeriss"):
         firsts = {rows[name, front, pareto.MISSING, 10].ours for name in pareto.STRATEGIES}
         assert len(firsts) == 1, "the ten first cells are shared"
@@ -232,12 +258,16 @@ def test_paper_pareto_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(
     small: TableBenchmark,
 ) -> None:
-    given = parse("valid_error + 0.1*params + 0.3*latency@thing subject to latency@thing <= 5")
+    given = parse(
+        "valid_error + 0.1*params + 0.3*latency@thing subject to latency@thing <= 5"
+    )
     assert (
         str(at(given, small, 0.2))
         == "valid_error + 0.05*params + 0.15*latency@thing subject to latency@thing <= 5"
     )
-    assert str(at(parse("valid_error + 0.1*params"), small, 0.3)) == "valid_error + 0.3*params"
+    assert (
+        str(at(parse("valid_error + 0.1*params"), small, 0.3)) == "valid_error + 0.3*params"
+    )
     assert str(at(given, small, 0.0)).startswith("valid_error + 0*params + 0*latency@thing")
 
 
@@ -271,9 +301,10 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
     assert told["lambdas"][1]["optimum"]["score"] == pytest.approx(scores.score.min())
     assert told["lambdas"][0]["optimum"]["cell"] == str(small.space[15624])
     for step in told["lambdas"]:
-        assert [one["name"] for one in step["strategies"]] == ["random", "evolution"] and step[
-            "winners"
-        ]
+        assert [one["name"] for one in step["strategies"]] == [
+            "random",
+            "evolution",
+        ] and step["winners"]
         assert all(one["regret"] >= 0 and one["runs"] == 2 for one in step["strategies"])
         assert step["optimum"]["score"] == pytest.approx(
             step["optimum"]["L"] + step["value"] * step["optimum"]["R"]
@@ -283,7 +314,9 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
         0 <= one["mean"] <= 1 for one in covered["strategies"]
     )
     lines = list(csv.DictReader((tmp_path / "out" / "lambda-path.csv").open()))
-    assert len(lines) == 3 * 2 * 2 and {"lambda", "cell", "regret", "L", "R"} <= set(lines[0])
+    assert len(lines) == 3 * 2 * 2 and {"lambda", "cell", "regret", "L", "R"} <= set(
+        lines[0]
+    )
     assert (tmp_path / "out" / "lambda-path.png").stat().st_size > 10_000
     kept = sorted((tmp_path / "out").rglob("*.jsonl"))
     stamps = [file.stat().st_mtime_ns for file in kept]

@@ -20,7 +20,9 @@ def test_two_folders_are_judged_as_one_comparison(tmp_path: Path) -> None:
     late = tmp_path / "late"
     compare("fashion", ["random", "evolution"], ASKED, runs=7, budget=40, folder=early)
     compare("fashion", ["local_search", "random"], ASKED, runs=8, budget=40, folder=late)
-    at_once = compare("fashion", ["random", "evolution", "local_search"], ASKED, runs=8, budget=40)
+    at_once = compare(
+        "fashion", ["random", "evolution", "local_search"], ASKED, runs=8, budget=40
+    )
     beside = read_comparison(late, against=[early])
     assert beside.strategies == ["local_search", "random", "evolution"]
     assert [len(beside.runs_of(name)) for name in beside.strategies] == [8, 8, 7]
@@ -29,24 +31,35 @@ def test_two_folders_are_judged_as_one_comparison(tmp_path: Path) -> None:
             beside.scores(name).tolist()
             == at_once.scores(name).tolist()[: len(beside.runs_of(name))]
         )
-    sevens = compare("fashion", ["local_search", "random", "evolution"], ASKED, runs=7, budget=40)
+    sevens = compare(
+        "fashion", ["local_search", "random", "evolution"], ASKED, runs=7, budget=40
+    )
     assert beside.verdict.end is not None and sevens.verdict.end is not None
     assert beside.verdict.end.rivals == sevens.verdict.end.rivals, (
         "runs that one strategy lacks pair with none"
     )
 
 
-def test_a_strategy_that_did_something_else_has_its_folder_behind_it(tmp_path: Path) -> None:
+def test_a_strategy_that_did_something_else_has_its_folder_behind_it(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "own.py"
     code = "from surrogate_nas.strategies.{} import {}\n\n\nclass Own({}):\n    pass\n"
-    for name, classed in (("random", "RandomSearch"), ("evolution", "RegularisedEvolution")):
+    for name, classed in (
+        ("random", "RandomSearch"),
+        ("evolution", "RegularisedEvolution"),
+    ):
         file.write_text(code.format(name, classed, classed))
-        compare("fashion", [f"{file}:Own"], ASKED, runs=2, budget=30, folder=tmp_path / name)
+        compare(
+            "fashion", [f"{file}:Own"], ASKED, runs=2, budget=30, folder=tmp_path / name
+        )
     found = read_comparison(tmp_path / "random", against=[tmp_path / "evolution"])
     assert found.strategies == ["Own of random", "Own of evolution"]
     assert (
         found.scores("Own of random").tolist()
-        == compare("fashion", ["random"], ASKED, runs=2, budget=30).scores("random").tolist()
+        == compare("fashion", ["random"], ASKED, runs=2, budget=30)
+        .scores("random")
+        .tolist()
     )
 
 
@@ -67,7 +80,12 @@ def test_another_question_is_refused(
 ) -> None:
     compare("fashion", ["random"], ASKED, runs=1, budget=20, folder=tmp_path / "a")
     compare(
-        "fashion", ["random"], objective, runs=1, **{"budget": 20} | options, folder=tmp_path / "b"
+        "fashion",
+        ["random"],
+        objective,
+        runs=1,
+        **{"budget": 20} | options,
+        folder=tmp_path / "b",
     )  # type: ignore[arg-type]
     with pytest.raises(UserError, match="cannot stand beside") as refused:
         read_comparison(tmp_path / "a", against=[tmp_path / "b"])
@@ -76,10 +94,13 @@ def test_another_question_is_refused(
 
 def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> None:
     problems = [
-        Problem(f"w{w}", "fashion", f"valid_loss + {w}*params", cells=25) for w in (0.1, 0.3, 0.5)
+        Problem(f"w{w}", "fashion", f"valid_loss + {w}*params", cells=25)
+        for w in (0.1, 0.3, 0.5)
     ]
     one = Suite("one", "One", problems[:2], [Entry("random", 3), Entry("evolution", 3)])
-    other = Suite("other", "Other", problems[1:], [Entry("random", 2), Entry("local_search", 2)])
+    other = Suite(
+        "other", "Other", problems[1:], [Entry("random", 2), Entry("local_search", 2)]
+    )
     run_suite(one, tmp_path / "one")
     run_suite(other, tmp_path / "other")
     result = stored_suite(tmp_path / "one", against=[tmp_path / "other"])
@@ -89,18 +110,26 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> Non
         "evolution": 3,
         "local_search": 2,
     }
-    run_suite(Suite("third", "Third", [problems[2]], [Entry("random", 2)]), tmp_path / "third")
+    run_suite(
+        Suite("third", "Third", [problems[2]], [Entry("random", 2)]), tmp_path / "third"
+    )
     with pytest.raises(UserError, match="hold no problem in common"):
         stored_suite(tmp_path / "one", against=[tmp_path / "third"])
 
 
-def test_the_command_runs_nothing_and_writes_its_own_pages(tmp_path: Path, snas: Snas) -> None:
+def test_the_command_runs_nothing_and_writes_its_own_pages(
+    tmp_path: Path, snas: Snas
+) -> None:
     asked = ["--objective", ASKED, "--runs", 6, "--budget", 25, "--json"]
     snas("compare", "fashion", "--strategies", "random", *asked, "--out", tmp_path / "a")
     against = ["--out", tmp_path / "b", "--against", tmp_path / "a"]
     with_a = snas("compare", "fashion", "--strategies", "evolution", *asked, *against)
-    before = {path: path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file()}
-    both = snas("compare", tmp_path / "b", tmp_path / "a", "--out", tmp_path / "both", "--json")
+    before = {
+        path: path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file()
+    }
+    both = snas(
+        "compare", tmp_path / "b", tmp_path / "a", "--out", tmp_path / "both", "--json"
+    )
     assert before == {
         path: path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file()
     }

@@ -27,7 +27,12 @@ def test_the_foretold_power_is_that_of_real_studies() -> None:
     runs = 12
     shift = 0.35
     found = plan(
-        [PROBLEM], ["random"], differences=[shift], runs=[runs], pilot_runs=PILOT_RUNS, seed=5
+        [PROBLEM],
+        ["random"],
+        differences=[shift],
+        runs=[runs],
+        pilot_runs=PILOT_RUNS,
+        seed=5,
     )
     (foretold,) = found.differences[0]["power"]
     entry = Entry("random", 2 * studies * runs)
@@ -41,7 +46,8 @@ def test_the_foretold_power_is_that_of_real_studies() -> None:
         foretold["error"], np.sqrt(foretold["power"] * (1 - foretold["power"]) / studies)
     )
     assert (
-        0.2 < foretold["power"] < 0.95 and abs(np.mean(decided) - foretold["power"]) <= 2.6 * error
+        0.2 < foretold["power"] < 0.95
+        and abs(np.mean(decided) - foretold["power"]) <= 2.6 * error
     )
 
 
@@ -65,7 +71,11 @@ def test_more_runs_and_larger_differences_have_more_power() -> None:
         and large["low"] <= needed <= large["high"]
     )
     (again,) = plan(
-        FEW, ["random"], differences=[0.9], runs=[needed, max(needed // 2, 1)], pilot_runs=20
+        FEW,
+        ["random"],
+        differences=[0.9],
+        runs=[needed, max(needed // 2, 1)],
+        pilot_runs=20,
     ).differences
     assert again["power"][0]["power"] > 0.7 > again["power"][1]["power"]
 
@@ -75,8 +85,12 @@ def test_several_problems_need_fewer_runs_of_each() -> None:
         Problem(name, "fashion", objective, cells=20)
         for name, objective in (("l", "valid_loss"), ("r", None))
     ]
-    one = plan(both[1:], ["random"], differences=[0.9], pilot_runs=20).differences[0]["runs_needed"]
-    two = plan(both, ["random"], differences=[0.9], pilot_runs=20).differences[0]["runs_needed"]
+    one = plan(both[1:], ["random"], differences=[0.9], pilot_runs=20).differences[0][
+        "runs_needed"
+    ]
+    two = plan(both, ["random"], differences=[0.9], pilot_runs=20).differences[0][
+        "runs_needed"
+    ]
     assert one is not None and two is not None and two < one
 
 
@@ -94,7 +108,11 @@ def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
         "8",
         "--json",
     )
-    assert made.code == 0 and made.json["problems"] == ["fashion"] and made.json["pilot_runs"] == 10
+    assert (
+        made.code == 0
+        and made.json["problems"] == ["fashion"]
+        and made.json["pilot_runs"] == 10
+    )
     (one,) = made.json["differences"]
     assert (
         one["difference"] == 1
@@ -102,7 +120,16 @@ def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
         and 0 <= one["power"][0]["power"] <= 1
     )
     said = snas(
-        "plan", "fashion", "--budget", "20", "--pilot", "10", "--difference", "1", "--runs", "8"
+        "plan",
+        "fashion",
+        "--budget",
+        "20",
+        "--pilot",
+        "10",
+        "--difference",
+        "1",
+        "--runs",
+        "8",
     )
     assert (
         said.code == 0

@@ -47,7 +47,10 @@ def test_a_played_run_is_one_like_any_other(tmp_path: Path) -> None:
     sn.compare("fashion", ["random"], ASKED, runs=2, budget=20, folder=tmp_path)
     together = read_comparison(tmp_path, verify=True)
     assert together.strategies == ["play", "random"]
-    assert [one.get("usage") for one in together.to_json()["strategies"]] == [{"tokens": 100}, None]
+    assert [one.get("usage") for one in together.to_json()["strategies"]] == [
+        {"tokens": 100},
+        None,
+    ]
     page = sn.write_report(together, tmp_path).read_text()
     assert "<th>tokens" in page.replace(' scope="col"', "")
 
@@ -79,7 +82,9 @@ def test_nothing_past_the_budget_is_evaluated() -> None:
 
 def test_seconds_end_it_too() -> None:
     with Play("fashion", ASKED, budget_seconds=15.0) as play:
-        while "over" not in (reply := play.call({"evaluate": play.call({"sample": 1})["cells"]})):
+        while "over" not in (
+            reply := play.call({"evaluate": play.call({"sample": 1})["cells"]})
+        ):
             assert reply["left"]["seconds"] > 0
     assert play.run is not None and play.run.simulated_seconds <= 15.0
 
@@ -131,7 +136,9 @@ def test_a_run_that_is_finished_early_stays_so(tmp_path: Path) -> None:
     assert len(run.trials) == run.diagnosis["ended early"]["trials"] == 11
 
 
-def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(tmp_path: Path) -> None:
+def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(
+    tmp_path: Path,
+) -> None:
     out = tmp_path / "out"
     with Play("fashion", ASKED, budget=50, folder=out) as play:
         agent(play, 1)

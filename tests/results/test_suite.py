@@ -80,7 +80,11 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
     assert printed.code == 0
     told = json.loads(printed.out)
     assert {"problems", "strategies", "tests", "verdict"} <= told.keys()
-    assert [problem["name"] for problem in told["problems"]] == ["plain", "capped", "seconds"]
+    assert [problem["name"] for problem in told["problems"]] == [
+        "plain",
+        "capped",
+        "seconds",
+    ]
     assert {s["name"]: s["runs"] for s in told["strategies"]} == {
         "random": 6,
         "evolution": 6,
@@ -139,7 +143,11 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) -> None:
-    suite = read_suite(str(tiny)).only(["plain"]).entered(["random", f"{BROKEN}:RaisesWhenAsked"])
+    suite = (
+        read_suite(str(tiny))
+        .only(["plain"])
+        .entered(["random", f"{BROKEN}:RaisesWhenAsked"])
+    )
     result = run_suite(suite)
     problem = result.problems[0]
     name = "RaisesWhenAsked"
@@ -153,7 +161,8 @@ def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) ->
         and not result.verdict.decided
     )
     assert any(
-        "RaisesWhenAsked failed in 2 of 2 runs" in sentence for sentence in result.verdict.sentences
+        "RaisesWhenAsked failed in 2 of 2 runs" in sentence
+        for sentence in result.verdict.sentences
     )
     assert result.summary["strategies"][1]["failures"] == 2
 
@@ -180,21 +189,29 @@ def test_what_was_not_fetched_is_told_and_left_out(
         tmp_path,
     )
     assert told.code == 0
-    before = "tiny runs 1 of its 2 problems here. The data of the others is missing: absent."
+    before = (
+        "tiny runs 1 of its 2 problems here. The data of the others is missing: absent."
+    )
     assert told.err.startswith(f"{before} To get it: snas data fetch transnas (10 MB).")
     assert (
         "Not run: absent: transnas-micro-jigsaw is not here yet: run snas data fetch transnas"
         in told.err
     )
     alone = snas("suite", tiny, "--problems", "absent", "--out", tmp_path / "none")
-    assert alone.code == 2 and "No problem of tiny can be run: absent: transnas" in alone.err
+    assert (
+        alone.code == 2 and "No problem of tiny can be run: absent: transnas" in alone.err
+    )
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("cells = 14", "cells = ", "tiny.toml is no TOML: Invalid value (at line 3, column 9)."),
+        (
+            "cells = 14",
+            "cells = ",
+            "tiny.toml is no TOML: Invalid value (at line 3, column 9).",
+        ),
         ("cells = 14", 'cells = "14"', "tiny.toml: cells: Expected int | null, got str."),
         (
             "cells = 14",
@@ -210,9 +227,17 @@ def test_what_was_not_fetched_is_told_and_left_out(
             'name = "../up"',
             "tiny.toml: problems[1]: A problem's name has letters, digits and ._+- only",
         ),
-        ('name = "capped"', "", "tiny.toml: problems[1]: Object missing required field name."),
+        (
+            'name = "capped"',
+            "",
+            "tiny.toml: problems[1]: Object missing required field name.",
+        ),
         ("<= 0.6", "<= 0", "tiny, capped: No cell of fashion meets latency@cpu <= 0."),
-        ("valid_error[5]", "valid_eror", "tiny, capped: Unknown metric of fashion 'valid_eror'."),
+        (
+            "valid_error[5]",
+            "valid_eror",
+            "tiny, capped: Unknown metric of fashion 'valid_eror'.",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line(
@@ -273,7 +298,9 @@ def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
     assert {problem.benchmark for problem in suite.problems} <= set(known())
     assert all(issubclass(resolve(entry.strategy), Strategy) for entry in suite.entries)
     if name != "starter":
-        space_of = {entry["name"]: re.sub(r"-\d+$", "", entry["space"]) for entry in tables()}
+        space_of = {
+            entry["name"]: re.sub(r"-\d+$", "", entry["space"]) for entry in tables()
+        }
         spaces = Counter(
             space_of.get(problem.benchmark, problem.benchmark) for problem in suite.problems
         )
@@ -294,7 +321,9 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
     limits: str | None,
     policy: str,
 ) -> None:
-    objective = bind(load(benchmark), expression, limits, ObjectiveOptions(seed_policy=policy))
+    objective = bind(
+        load(benchmark), expression, limits, ObjectiveOptions(seed_policy=policy)
+    )
     scores = objective.over_space()
     assert scores is not None
     start = scores.score[scores.feasible].mean()
@@ -308,7 +337,9 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
         column = int(np.flatnonzero(seeds.trained == 0)[0])
         by_seed = seeds.values[:, :, column]
         lots = rng.random((*drawn.shape, by_seed.shape[1])) * np.isfinite(by_seed)[drawn]
-        seen = np.take_along_axis(by_seed[drawn], lots.argmax(axis=2)[..., None], axis=2)[..., 0]
+        seen = np.take_along_axis(by_seed[drawn], lots.argmax(axis=2)[..., None], axis=2)[
+            ..., 0
+        ]
     found = np.take_along_axis(drawn, seen.argmin(axis=1)[:, None], axis=1)[:, 0]
     reported = np.where(scores.feasible[found], scores.score[found], start)
     assert curve[-1] == pytest.approx(reported.mean(), abs=4 * reported.std() / 200)
@@ -330,7 +361,9 @@ def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them(
     )
     first, second = result.problems
     assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
-    assert not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
+    assert (
+        not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
+    )
     assert second.reference.optimum == min(
         t.score[-1] for traces in second.traces.values() for t in traces
     )
@@ -346,7 +379,10 @@ def test_seconds_are_turned_into_cells_by_the_mean_charge() -> None:
     start = float(scores.score.mean())
     by_seconds = expected(objective, Budget(seconds=seconds * (1 + 1e-9)), start)
     assert by_seconds[0] == start
-    assert by_seconds[[99, -1]].tolist() == expected(objective, Budget(20), start)[[9, -1]].tolist()
+    assert (
+        by_seconds[[99, -1]].tolist()
+        == expected(objective, Budget(20), start)[[9, -1]].tolist()
+    )
 
 
 def test_what_was_given_up_was_not_found() -> None:
@@ -356,7 +392,11 @@ def test_what_was_given_up_was_not_found() -> None:
     assert problem.runtimes("a", 0.0).tolist() == [np.inf, 4, 3] and problem.runtimes(
         "a", 1.0
     ).tolist() == [2, 4, 3]
-    assert (problem.given_up("a"), problem.given_up("a", 1.0), problem.given_up("b")) == (1, 0, 0)
+    assert (problem.given_up("a"), problem.given_up("a", 1.0), problem.given_up("b")) == (
+        1,
+        0,
+        0,
+    )
     assert result.solved == [pytest.approx(2 / 3), 0]
     (told,) = [said for said in result.verdict.sentences if "was evaluated" in said]
     assert (
@@ -371,7 +411,8 @@ def test_isomorphic_answers_are_one() -> None:
     assert result.verdict.statement == "most runs"
     alike = {
         name: [
-            replace(trace, answer="one" if trace.run else name, answer_index=3) for trace in traces
+            replace(trace, answer="one" if trace.run else name, answer_index=3)
+            for trace in traces
         ]
         for name, traces in problem.traces.items()
     }
@@ -385,7 +426,9 @@ def test_isomorphic_answers_are_one() -> None:
 def test_isomorphic_answers_that_cost_differently_are_two() -> None:
     space = load("fashion").space
     assert isinstance(space, Enumerable) and space.classes is not None
-    alike = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())[:2].tolist()
+    alike = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())[
+        :2
+    ].tolist()
 
     class One(Strategy):
         def ask(self, n: int) -> list[Cell]:
@@ -426,7 +469,9 @@ def test_runtimes_ranks_and_probabilities_by_hand() -> None:
     assert result.ranks.mean[:, -1].tolist() == [1.25, 1.75] and result.ranks.mean[
         :, 0
     ].tolist() == [1.5, 1.5]
-    assert ">a</td>" in result._repr_html_() and "2 strategies on 2 problems" in repr(result)
+    assert ">a</td>" in result._repr_html_() and "2 strategies on 2 problems" in repr(
+        result
+    )
     (pair,) = result.pairs
     assert pair["probability"] == (0.75 + 0.5) / 2
     low, high = pair["probability_ci95"]
@@ -496,7 +541,16 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
 
 
 def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Snas) -> None:
-    suite = ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1]
+    suite = [
+        "suite",
+        "starter",
+        "--problems",
+        "fashion",
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+    ]
     suite += ["--out", tmp_path / "s"]
     assert snas(*suite, "--hidden", "--simulated-workers", 2, "--call-limit", 60).code == 0
     described = json.loads((tmp_path / "s/problems/fashion/experiment.json").read_text())
@@ -505,11 +559,16 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Sn
     assert stored_suite(tmp_path / "s").suite.options == asked
     page = (tmp_path / "s/report.html").read_text()
     assert (
-        "were withheld from all strategies" in page and "2 cells are evaluated in parallel" in page
+        "were withheld from all strategies" in page
+        and "2 cells are evaluated in parallel" in page
     )
     refused = snas(*suite)
     assert (
-        refused.code == 2 and "holds another comparison (simulated_workers 2, now 1)" in refused.err
+        refused.code == 2
+        and "holds another comparison (simulated_workers 2, now 1)" in refused.err
     )
     wrong = snas(*suite, "--simulated-workers", 0)
-    assert wrong.code == 2 and "simulated_workers must be a whole number of at least 1" in wrong.err
+    assert (
+        wrong.code == 2
+        and "simulated_workers must be a whole number of at least 1" in wrong.err
+    )

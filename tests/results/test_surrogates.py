@@ -16,7 +16,9 @@ from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 
-WEIGHTS = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]) / 16  # exact, so that equal values stay equal
+WEIGHTS = (
+    np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]) / 16
+)  # exact, so that equal values stay equal
 TRUTH = 10 + nb201().choices @ WEIGHTS
 OTHER = """
 import numpy as np
@@ -49,7 +51,9 @@ class Constant(Other):
 """  # noqa: E501
 
 
-def table(path: Path, values: np.ndarray, *, seeds: bool = True, tested: bool = True) -> str:
+def table(
+    path: Path, values: np.ndarray, *, seeds: bool = True, tested: bool = True
+) -> str:
     made = Table("t", "nb201", "t", "s", "l", "c", "valid_error + 0.1*params", Network())
     per_seed = {7: values + 0.5, 8: values - 0.5} if seeds else None
     error = Metric("valid_error", "%", "search", "error")
@@ -92,7 +96,9 @@ def test_a_seed_is_learned_and_the_interval_is_held_against_another_one(
     assert [fit["n_train"] for fit in judged.fits] == [20, 20, 40, 40]
 
 
-def test_parameters_are_judged_on_the_same_cells(judged: SurrogateResult, other: str) -> None:
+def test_parameters_are_judged_on_the_same_cells(
+    judged: SurrogateResult, other: str
+) -> None:
     from surrogate_nas.benchmarks import load
 
     params = load(judged.tables[0]["name"]).column("params")
@@ -100,7 +106,9 @@ def test_parameters_are_judged_on_the_same_cells(judged: SurrogateResult, other:
     for fit in judged.fits:
         assert fit["parameters"] is not None and fit["gain"] is not None
         assert fit["parameters"].mean == pytest.approx(expected, abs=0.03)
-        assert fit["gain"].mean == pytest.approx(fit["kendall"].mean - fit["parameters"].mean)
+        assert fit["gain"].mean == pytest.approx(
+            fit["kendall"].mean - fit["parameters"].mean
+        )
         assert fit["better_than_parameters"] == (fit["model"] == other or expected < -0.05)
 
 
@@ -111,12 +119,18 @@ def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:
     name = table(tmp_path / "falling.h5", 50 - params / params.max(), seeds=False)
     found = judge_surrogates(["ridge(encoding=one_hot)"], [name], sizes=[20, 40], draws=2)
     assert [fit["better_than_parameters"] for fit in found.fits] == [False, False]
-    assert found.fits[0]["parameters"] is not None and found.fits[0]["parameters"].mean == 1.0
     assert (
-        found.tables[0]["coverage_against"] == "the learned values" and not found.tables[0]["seeds"]
+        found.fits[0]["parameters"] is not None and found.fits[0]["parameters"].mean == 1.0
+    )
+    assert (
+        found.tables[0]["coverage_against"] == "the learned values"
+        and not found.tables[0]["seeds"]
     )
     once = judge_surrogates(["ridge"], [name], sizes=[20], draws=1)
-    assert once.fits[0]["better_than_parameters"] is None and once.fits[0]["kendall"].ci95 is None
+    assert (
+        once.fits[0]["better_than_parameters"] is None
+        and once.fits[0]["kendall"].ci95 is None
+    )
 
 
 def test_larger_is_better_of_a_quality(tmp_path: Path) -> None:
@@ -164,11 +178,24 @@ def test_what_cannot_be_judged_is_one_line(
     assert says in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_the_command_writes_a_page_and_its_numbers(snas: Snas, known: str, tmp_path: Path) -> None:
+def test_the_command_writes_a_page_and_its_numbers(
+    snas: Snas, known: str, tmp_path: Path
+) -> None:
     small = table(tmp_path / "<b>small.h5", np.where(np.arange(15625) < 60, TRUTH, np.nan))
     folder = tmp_path / "out"
-    asked = ["--tables", f"{known},{small}", "--train", "20,40", "--draws", 2, "--out", folder]
-    made = snas("surrogate", "judge", "ridge", "gp(warp=True)", *asked, "--workers", 1, "--json")
+    asked = [
+        "--tables",
+        f"{known},{small}",
+        "--train",
+        "20,40",
+        "--draws",
+        2,
+        "--out",
+        folder,
+    ]
+    made = snas(
+        "surrogate", "judge", "ridge", "gp(warp=True)", *asked, "--workers", 1, "--json"
+    )
     assert made.code == 0, made.err
     assert {(fit["model"], fit["n_train"]) for fit in made.json["fits"]} == {
         (model, n) for model in ("ridge", "gp(warp=True)") for n in (20, 40)
@@ -184,7 +211,9 @@ def test_the_command_writes_a_page_and_its_numbers(snas: Snas, known: str, tmp_p
     shown = snas("surrogate", "judge", knn, *asked[:-1], tmp_path / "again", "--workers", 1)
     assert not (tmp_path / "results").exists()
     assert shown.code == 0 and "has the largest τ" in shown.out
-    assert f"of {knn} from bagging" in (tmp_path / "again" / "report.html").read_text("utf-8")
+    assert f"of {knn} from bagging" in (tmp_path / "again" / "report.html").read_text(
+        "utf-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,5 +231,7 @@ def test_what_the_command_cannot_judge_is_one_line(
     snas: Snas, tmp_path: Path, arguments: list[str], says: str
 ) -> None:
     ended = snas("surrogate", "judge", *arguments, "--out", tmp_path / "out")
-    assert ended.code == 2 and says in ended.err and len(ended.err.strip().splitlines()) == 1
+    assert (
+        ended.code == 2 and says in ended.err and len(ended.err.strip().splitlines()) == 1
+    )
     assert not (tmp_path / "out").exists()

@@ -48,14 +48,20 @@ def test_nothing_is_needed_where_two_are_practically_the_same() -> None:
     verdict = RESULTS["alike"].verdict
     assert verdict.statement == "same" and verdict.runs_needed is None
     said = " ".join(verdict.sentences)
-    assert "practically the same" in said and "would show" not in said and "would take" not in said
+    assert (
+        "practically the same" in said
+        and "would show" not in said
+        and "would take" not in said
+    )
 
 
 def test_a_detectable_difference_is_not_said_where_most_pairs_tie() -> None:
     rng = np.random.default_rng(0)
     ties = np.r_[np.zeros(30), 0.2, 0.4]
     tiny = judged(a=0.2 + 1e-9 * rng.random(20), b=0.2 + 1e-9 * rng.random(20))
-    assert not any("could have shown" in said for said in judged(a=np.zeros(32), b=ties).sentences)
+    assert not any(
+        "could have shown" in said for said in judged(a=np.zeros(32), b=ties).sentences
+    )
     assert not any("e-" in said for said in tiny.sentences)
     spread = judged(a=rng.random(20), b=rng.random(20))
     assert any(
@@ -97,7 +103,9 @@ def test_mean_against_rank_is_not_decided_and_said() -> None:
     )
     assert "depends on what a failure costs" in verdict.sentences[1]
     told = verdict.to_json()["end"]["rivals"][0]
-    assert told["statement"] == "split" and told["difference"] < 0 and told["interval"][1] < 0
+    assert (
+        told["statement"] == "split" and told["difference"] < 0 and told["interval"][1] < 0
+    )
 
 
 @pytest.mark.parametrize(("runs", "statement"), [(10, "most runs"), (80, "decided")])
@@ -107,9 +115,13 @@ def test_few_runs_say_most_runs_and_how_many_a_statement_on_means_takes(
     """Rare failures of the better strategy may not have shown in ten runs."""
     rng = np.random.default_rng(0)
     verdict = judged(a=0.001 * rng.random(runs), b=0.1 + 0.001 * rng.random(runs))
-    assert verdict.statement == statement and verdict.decided_here == (statement == "decided")
+    assert verdict.statement == statement and verdict.decided_here == (
+        statement == "decided"
+    )
     if statement == "most runs":
-        assert "a failure in up to 26 % of the runs may not have shown" in verdict.sentences[1]
+        assert (
+            "a failure in up to 26 % of the runs may not have shown" in verdict.sentences[1]
+        )
         assert "about 41 runs per problem" in verdict.sentences[2]
 
 
@@ -125,7 +137,9 @@ def test_all_claims_of_a_study_share_one_level() -> None:
     runs = [np.zeros(1)] * 8, [np.ones(1)] * 8
     assert decide({"a": runs[0], "b": runs[1]}, list("stuvwxyz")).decided
     undecided = decide({"a": same, "b": same, "c": runs[1]})
-    assert not decide({"a": runs[0], "b": runs[1]}, list("stuvwxyz"), after=undecided).decided
+    assert not decide(
+        {"a": runs[0], "b": runs[1]}, list("stuvwxyz"), after=undecided
+    ).decided
 
 
 def test_a_verdict_prints_as_its_sentences() -> None:
@@ -150,7 +164,9 @@ def test_a_better_mean_that_is_worse_by_ranks_is_explained() -> None:
     """c is worse than a in every run, b fails badly in a few: only c is significantly worse."""
     rng = np.random.default_rng(0)
     best = 0.01 * rng.random(40)
-    verdict = judged(a=best, b=best + np.where(np.arange(40) % 16 == 7, 2, 0.001), c=best + 0.14)
+    verdict = judged(
+        a=best, b=best + np.where(np.arange(40) % 16 == 7, 2, 0.001), c=best + 0.14
+    )
     assert verdict.end is not None and [rival.name for rival in verdict.end.worse] == ["c"]
     assert verdict.sentences[1] == (
         "By ranks of paired runs, c is worse than a more consistently than b is, although the mean"
@@ -163,7 +179,9 @@ def test_equal_runs_are_too_few_or_the_same() -> None:
     many = judged(a=np.zeros(60), b=np.zeros(60))
     assert "equal in all 40 paired runs, too few to call them the same" in few.sentences[0]
     assert "59 such runs would exclude a difference above 0.05" in few.sentences[0]
-    assert "practically the same" in many.sentences[0] and "too few" not in many.sentences[0]
+    assert (
+        "practically the same" in many.sentences[0] and "too few" not in many.sentences[0]
+    )
 
 
 def test_decided_and_practically_the_same_stand_side_by_side() -> None:

@@ -129,7 +129,9 @@ class Delayed(Benchmark):
     ) -> Measurement:
         answer = self.table.measure(cells, questions, seed)
         (cell,) = cells
-        time.sleep(self.scale_of_time * float(answer.cost[0]) + self.jitter * random.random())
+        time.sleep(
+            self.scale_of_time * float(answer.cost[0]) + self.jitter * random.random()
+        )
         self._be_in_trouble(cell)
         return answer
 
@@ -139,7 +141,9 @@ class Delayed(Benchmark):
             mark = f"{cell.index}-"
             before = sum(path.name.startswith(mark) for path in self.folder.iterdir())
             (self.folder / f"{mark}{os.getpid()}-{time.monotonic_ns()}").touch()
-        what, _, times = self.trouble.get(cell.text, self.trouble.get("", "")).partition(" ")
+        what, _, times = self.trouble.get(cell.text, self.trouble.get("", "")).partition(
+            " "
+        )
         if not what or (times and before >= int(times)):
             return
         match what:

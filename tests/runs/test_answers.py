@@ -35,7 +35,9 @@ class AtWill(sn.Strategy):
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of a program, which can be deleted."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv(
+        "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
     return Path(shutil.copy(examples_talker.__file__, tmp_path / "talk.py"))
 
 
@@ -58,7 +60,9 @@ def test_a_run_is_made_again_with_the_program_gone(program: Path) -> None:
     assert again[0].diagnosis["usage"]["tokens"] == 600
 
 
-def test_tokens_of_kept_answers_count_when_a_run_goes_on(program: Path, tmp_path: Path) -> None:
+def test_tokens_of_kept_answers_count_when_a_run_goes_on(
+    program: Path, tmp_path: Path
+) -> None:
     name = f"external(command='python talk.py learn {tmp_path}/heard')"
     asked = {"runs": 1, "budget_tokens": 500, "folder": "out"}
     sn.compare("fashion", [name], ASKED, budget=13, **asked)
@@ -91,7 +95,9 @@ def test_altered_answers_are_refused() -> None:
     (run,) = Path("out/runs").glob("*")
     run.unlink()
     answers.write_text(answers.read_text().replace("~0|", "~1|", 1))
-    with pytest.raises(UserError, match="answers/.* is damaged .line 2 is not as it was written"):
+    with pytest.raises(
+        UserError, match="answers/.* is damaged .line 2 is not as it was written"
+    ):
         sn.compare("fashion", [NAME], ASKED, runs=1, budget=13, folder="out")
 
 
@@ -99,11 +105,15 @@ def test_a_strategy_of_a_user_may_speak_for_others_too(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(AT_WILL)
     out = tmp_path / "out"
-    first = sn.compare("fashion", [f"{file}:AtWill"], ASKED, runs=3, budget=60, folder=out).runs
+    first = sn.compare(
+        "fashion", [f"{file}:AtWill"], ASKED, runs=3, budget=60, folder=out
+    ).runs
     assert min(len(run.trials) for run in first) < 60, "it ended a run"
     for run in first:
         Store(out).discard("AtWill", run.run)
-    again = sn.compare("fashion", [f"{file}:AtWill"], ASKED, runs=3, budget=60, folder=out).runs
+    again = sn.compare(
+        "fashion", [f"{file}:AtWill"], ASKED, runs=3, budget=60, folder=out
+    ).runs
     assert list(map(cells, first)) == list(map(cells, again))
 
 

@@ -39,7 +39,10 @@ def loop() -> sn.AskTell:
     ("values", "says"),
     [
         ({}, "valid_error of .* is missing"),
-        ({"valid_error": None}, "valid_error of .* is missing. Report a failed evaluation by fail"),
+        (
+            {"valid_error": None},
+            "valid_error of .* is missing. Report a failed evaluation by fail",
+        ),
         ({"latency@mine": 2.0}, "valid_error of .* is missing"),
         (
             {"valid_error": 9.0, "valid_eror": 8.0},
@@ -91,7 +94,10 @@ def test_a_cost_that_a_function_computes_must_be_told() -> None:
     with pytest.raises(sn.UserError, match="latency@mine of .* is missing"):
         loop.tell(SPACE[4], {"valid_error": 9.0})
     assert (
-        loop.tell(SPACE[4], {"valid_error": 9.0, "latency@mine": 2.0}).values["latency@mine"] == 2.0
+        loop.tell(SPACE[4], {"valid_error": 9.0, "latency@mine": 2.0}).values[
+            "latency@mine"
+        ]
+        == 2.0
     )
 
 
@@ -115,7 +121,8 @@ def test_a_failed_evaluation_is_charged_and_never_the_best(loop: sn.AskTell) -> 
     )
     assert not failed.values and math.isnan(failed.loss) and math.isnan(failed.penalty)
     with pytest.raises(
-        sn.UserError, match="All evaluations failed, the last one by 'out of memory'; none is"
+        sn.UserError,
+        match="All evaluations failed, the last one by 'out of memory'; none is",
     ):
         loop.best  # noqa: B018
     told = loop.tell(loop.ask()[0], {"valid_error": 99.0, "latency@mine": 3.0}, cost=2.0)
@@ -135,7 +142,9 @@ def test_it_ranks_behind_all_that_is_feasible() -> None:
         failed = Ledger(objective).failed(SPACE[0], REASON, 0.0)
         assert scores is not None and failed.score > scores.score[scores.feasible].max()
         if objective.parts > 1:
-            assert all(failed.scores[part] > scores.vector[:, part].max() for part in range(2))
+            assert all(
+                failed.scores[part] > scores.vector[:, part].max() for part in range(2)
+            )
 
 
 def alike(first: Sequence[Trial], second: Sequence[Trial]) -> bool:
@@ -187,8 +196,12 @@ def test_values_of_a_request_are_told_at_its_epochs() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-@pytest.mark.parametrize("strategy", ["asha", "bohb", "bo_epochs", "evolution", "bo", "reinforce"])
-def test_a_loop_goes_on_from_its_folder(strategy: str, at_once: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "strategy", ["asha", "bohb", "bo_epochs", "evolution", "bo", "reinforce"]
+)
+def test_a_loop_goes_on_from_its_folder(
+    strategy: str, at_once: int, tmp_path: Path
+) -> None:
     objective = Objective(ALONE, CURVE)
     with sn.AskTell(objective, strategy, first=4) as loop:
         whole = driven(loop, 24, at_once)
@@ -227,7 +240,9 @@ def test_a_torn_line_is_dropped_and_another_loop_refused(tmp_path: Path) -> None
         partial(sn.AskTell, objective, "random", seed=1),
         partial(sn.AskTell, Objective(ALONE, BENCH), "random"),
     ):
-        with pytest.raises(sn.UserError, match="holds interrupted work with other settings"):
+        with pytest.raises(
+            sn.UserError, match="holds interrupted work with other settings"
+        ):
             other(out=tmp_path)
     journal.write_bytes(journal.read_bytes().replace(b'"cost": ', b'"cost":  '))
     with pytest.raises(sn.UserError, match=r"loop\.journal is damaged"):
@@ -244,7 +259,9 @@ def test_a_strategy_that_was_edited_does_not_go_on(tmp_path: Path) -> None:
             "    def ask(self, n):\n"
             f"        return [self.space[{place}]] * n\n"
         )
-        return sn.AskTell(Objective(WITH_R, BENCH), f"{file}:Own", first=0, out=tmp_path / "out")
+        return sn.AskTell(
+            Objective(WITH_R, BENCH), f"{file}:Own", first=0, out=tmp_path / "out"
+        )
 
     with loop(3) as begun:
         begun.tell(begun.ask()[0])

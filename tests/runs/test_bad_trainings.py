@@ -54,7 +54,9 @@ def train(_: sn.Cell, trial: RunningTrial) -> None:  # noqa: C901 - a line or tw
             if os.fork() == 0:
                 trial.report(1, valid_error=1.0)
             os.wait()
-            raise RuntimeError("report() belongs to the process in which the training began")
+            raise RuntimeError(
+                "report() belongs to the process in which the training began"
+            )
         case "leaks":
             resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
             leaked = [bytes(1 << 28) for _ in range(64)]
@@ -83,7 +85,9 @@ def train(_: sn.Cell, trial: RunningTrial) -> None:  # noqa: C901 - a line or tw
         trial.report(epoch, valid_error=50.0 / epoch + float(trial.options["size"]))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it counts on signals and limits of Linux")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="it counts on signals and limits of Linux"
+)
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_training_is_one_line_and_the_others_go_on(
     what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -92,7 +96,9 @@ def test_a_bad_training_is_one_line_and_the_others_go_on(
         SPACE, train, metrics=["valid_error"], epochs=3, name=f"bad {what}", silence=1.0
     )
     cells = [
-        SPACE.cell(f"bad(what={one}, size={size})") for one in ("works", what) for size in "12"
+        SPACE.cell(f"bad(what={one}, size={size})")
+        for one in ("works", what)
+        for size in "12"
     ]
     run = sn.search(
         bench,

@@ -55,14 +55,17 @@ def written(path: Path, *lines: str) -> Path:
 def test_own_cells_are_asked_for_first_then_the_shared_random_ones(tmp_path: Path) -> None:
     space = FASHION.space
     file = written(tmp_path / "mine.txt", "# my networks", "", f" {space[300]} ", "301")
-    run = sn.search(FASHION, "random", "valid_error", first=[11, file, space[12]], budget=20)
+    run = sn.search(
+        FASHION, "random", "valid_error", first=[11, file, space[12]], budget=20
+    )
     cells = [trial.cell for trial in run.trials]
     assert [cell.index for cell in cells[:4]] == [11, 300, 301, 12]
     assert cells[4:14] == first_cells(space, 10, 0, 0)
     assert len(cells) == len(set(cells)) == 20
     assert run.trials[0].cost_seconds > 0, "they are charged as all others"
     assert (
-        sn.search(FASHION, "random", "valid_error", first="11", budget=1).trials[0].cell == cells[0]
+        sn.search(FASHION, "random", "valid_error", first="11", budget=1).trials[0].cell
+        == cells[0]
     )
 
 
@@ -121,7 +124,9 @@ def test_what_was_known_is_told_first_and_charged_nothing(tmp_path: Path) -> Non
         "6,1.5,,0.3",
     )
     objective = "valid_error + 0.1*params"
-    run = sn.search(FASHION, Echo, objective, known=known, first=[7], random_first=0, budget=3)
+    run = sn.search(
+        FASHION, Echo, objective, known=known, first=[7], random_first=0, budget=3
+    )
     assert [trial.cell.index for trial in run.trials] == [7, 5, 5], (
         "told before the first was asked"
     )
@@ -129,7 +134,9 @@ def test_what_was_known_is_told_first_and_charged_nothing(tmp_path: Path) -> Non
     assert [trial.index for trial in run.known] == [-2, -1]
     assert [trial.cost_seconds for trial in run.known] == [0.0, 0.0]
     for trial in run.known:
-        (asked,) = sn.search(FASHION, "random", objective, first=[trial.cell], budget=1).trials
+        (asked,) = sn.search(
+            FASHION, "random", objective, first=[trial.cell], budget=1
+        ).trials
         assert trial.penalty == asked.penalty, "what is free need not be told"
         assert trial.loss == pytest.approx(trial.values["valid_error[5]"] / 100)
     assert run.best_known == run.known[1] and run.best_known.score < run.incumbent.score, (
@@ -145,23 +152,35 @@ def test_strategies_learn_from_what_was_known(tmp_path: Path) -> None:
     near = {cell for parent in parents for cell in SPACE.neighbours(parent)}
     assert run.trials[0].cell in near
     fresh = sn.search(dear(), "random", known=known, budget=90)
-    assert not {trial.cell for trial in fresh.trials} & set(parents), "known cells are not new"
+    assert not {trial.cell for trial in fresh.trials} & set(parents), (
+        "known cells are not new"
+    )
     assert sn.search(dear(), "bo", known=known, budget=10).incumbent.score == 0.11
 
 
-def test_early_looks_are_told_to_strategies_over_epochs_alone(tmp_path: Path, snas: Snas) -> None:
+def test_early_looks_are_told_to_strategies_over_epochs_alone(
+    tmp_path: Path, snas: Snas
+) -> None:
     lines = [f"{index},{1 if index < 5 else ''},{20 + index}" for index in range(6)]
     known = written(tmp_path / "runs.csv", "cell,epochs,valid_error", *lines)
-    run = sn.search(FASHION, "one_epoch", "valid_error", known=known, random_first=0, budget=1)
+    run = sn.search(
+        FASHION, "one_epoch", "valid_error", known=known, random_first=0, budget=1
+    )
     assert [trial.epochs for trial in run.known] == [1] * 5 + [5]
-    assert (run.trials[0].cell.index, run.trials[0].epochs) == (0, 5), "five looks pay for one"
+    assert (run.trials[0].cell.index, run.trials[0].epochs) == (0, 5), (
+        "five looks pay for one"
+    )
     assert run.best_known is not None and run.best_known.cell.index == 5
-    outcome = snas("search", "fashion", "evolution", "--objective", "valid_error", "--known", known)
+    outcome = snas(
+        "search", "fashion", "evolution", "--objective", "valid_error", "--known", known
+    )
     assert_one_clear_line(outcome, "after 1 epochs, and evolution reads cells after 5 only")
 
 
 def test_a_front_and_limits_are_told_as_trials_have_them(tmp_path: Path) -> None:
-    known = written(tmp_path / "runs.csv", "cell,valid_error,valid_loss", "5,20,0.5", "6,30,0.7")
+    known = written(
+        tmp_path / "runs.csv", "cell,valid_error,valid_loss", "5,20,0.5", "6,30,0.7"
+    )
     run = sn.search(FASHION, "nsga2", "valid_error, params", known=known, budget=12)
     assert [len(trial.scores) for trial in run.known] == [2, 2]
     limited = sn.search(
@@ -182,10 +201,16 @@ def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path: Path) -> N
     stored = read_comparison(tmp_path / "out").description["beginning"]
     assert stored["first"] == [str(FASHION.space[11])]
     (line,) = stored["known"]
-    assert line["cell"] == str(FASHION.space[5]) and line["values"] == {"valid_error[5]": 20.0}
+    assert line["cell"] == str(FASHION.space[5]) and line["values"] == {
+        "valid_error[5]": 20.0
+    }
     longer = Experiment(objective, ["evolution"], 2, Budget(16), beginning)
     assert [len(run.trials) for run in longer.execute(folder=tmp_path / "out")] == [16, 16]
-    for other in (Beginning(), Beginning(beginning.first), read_beginning(objective, [12], known)):
+    for other in (
+        Beginning(),
+        Beginning(beginning.first),
+        read_beginning(objective, [12], known),
+    ):
         with pytest.raises(UserError, match="it begins with other first or known cells"):
             Experiment(objective, ["evolution"], 2, Budget(16), other).execute(
                 folder=tmp_path / "out"
@@ -203,7 +228,18 @@ def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path: Path) -> N
 def test_the_command_tells_known_cells_apart(tmp_path: Path, snas: Snas) -> None:
     known = written(tmp_path / "runs.csv", "cell,valid_error", "5,1.5", "6,20")
     asked = ("search", "fashion", "random", "--objective", "valid_error")
-    options = ("--first", 11, "--first", 12, "--known", known, "--random-first", 0, "--budget", 4)
+    options = (
+        "--first",
+        11,
+        "--first",
+        12,
+        "--known",
+        known,
+        "--random-first",
+        0,
+        "--budget",
+        4,
+    )
     found = snas(*asked, *options, "--json").json
     assert [trial["cell"] for trial in found["trials"][:2]] == [
         str(FASHION.space[11]),
@@ -216,7 +252,10 @@ def test_the_command_tells_known_cells_apart(tmp_path: Path, snas: Snas) -> None
     assert "known before, not charged" in table and "best known before" in table
     plain = snas(*asked, "--budget", 12)
     assert "known" not in plain.out
-    assert snas(*asked, "--budget", 12, "--json").json["known"] == {"trainings": [], "best": None}
+    assert snas(*asked, "--budget", 12, "--json").json["known"] == {
+        "trainings": [],
+        "best": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -226,7 +265,10 @@ def test_the_command_tells_known_cells_apart(tmp_path: Path, snas: Snas) -> None
         (["99999"], "has cells 0 to 15624"),
         (["mine.txt"], "There is no file mine.txt."),
         (["11", "11"], "shall be asked for first twice"),
-        (["1", "2", "3", "4"], "4 cells shall be asked for first, and the budget pays for 3."),
+        (
+            ["1", "2", "3", "4"],
+            "4 cells shall be asked for first, and the budget pays for 3.",
+        ),
     ],
 )
 def test_first_cells_that_are_none_get_one_line(
@@ -234,7 +276,9 @@ def test_first_cells_that_are_none_get_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     options = [part for one in first for part in ("--first", one)]
-    assert_one_clear_line(snas("search", "fashion", "random", *options, "--budget", 3), says)
+    assert_one_clear_line(
+        snas("search", "fashion", "random", *options, "--budget", 3), says
+    )
 
 
 def test_a_file_of_first_cells_says_which_line_is_none(tmp_path: Path, snas: Snas) -> None:
@@ -244,7 +288,9 @@ def test_a_file_of_first_cells_says_which_line_is_none(tmp_path: Path, snas: Sna
     empty = written(tmp_path / "empty.txt", "# none")
     assert_one_clear_line(snas("search", "fashion", "--first", empty), "holds no cell")
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
-    assert_one_clear_line(snas("search", "fashion", "--first", tmp_path / "bytes.txt"), "UTF-8")
+    assert_one_clear_line(
+        snas("search", "fashion", "--first", tmp_path / "bytes.txt"), "UTF-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,8 +305,14 @@ def test_a_file_of_first_cells_says_which_line_is_none(tmp_path: Path, snas: Sna
             ["cell,valid_error", "5,3", "6,nan"],
             "line 3: valid_error[5] is nan, not a finite",
         ),
-        (["cell,valid_error", "5,inf"], "line 2: valid_error[5] is inf, not a finite number"),
-        (["cell,valid_error", "5,good"], "line 2: valid_error[5] is good, not a finite number"),
+        (
+            ["cell,valid_error", "5,inf"],
+            "line 2: valid_error[5] is inf, not a finite number",
+        ),
+        (
+            ["cell,valid_error", "5,good"],
+            "line 2: valid_error[5] is good, not a finite number",
+        ),
         (["cell,valid_error", "5,"], "line 2: valid_error[5] of "),
         (["cell,valid_loss", "5,1"], "is missing"),
         (["cell,valid_error", "5,3", "5,3"], "stands in line 2 too"),
@@ -282,9 +334,15 @@ def test_a_wrong_file_of_trainings_gets_one_line(
 
 
 def test_what_cannot_be_known_gets_one_line(tmp_path: Path, snas: Snas) -> None:
-    known = written(tmp_path / "runs.csv", "cell,epochs,valid_error", '"grid(a=0, b=0, c=0)",5,3')
-    with pytest.raises(UserError, match="epochs is 5, and nothing of this objective has epochs"):
+    known = written(
+        tmp_path / "runs.csv", "cell,epochs,valid_error", '"grid(a=0, b=0, c=0)",5,3'
+    )
+    with pytest.raises(
+        UserError, match="epochs is 5, and nothing of this objective has epochs"
+    ):
         read_beginning(Objective("valid_error", dear()), (), known)
-    assert_one_clear_line(snas("search", "fashion", "--known", tmp_path / "no.csv"), "Cannot read")
+    assert_one_clear_line(
+        snas("search", "fashion", "--known", tmp_path / "no.csv"), "Cannot read"
+    )
     outcome = snas("search", "fashion", "--random-first", -1)
     assert_one_clear_line(outcome, "--random-first, random_first) must be a whole number")

@@ -29,14 +29,18 @@ def test_a_search_that_reads_no_names_goes_the_same_way(name: str) -> None:
             sn.search("fashion", each, ASKED, subject_to=limit, budget=25)
             for each in (name, f"blind:{name}")
         )
-        assert [trial.cell for trial in plain.trials] == [trial.cell for trial in hidden.trials]
+        assert [trial.cell for trial in plain.trials] == [
+            trial.cell for trial in hidden.trials
+        ]
         assert (
-            plain.scores.tolist() == hidden.scores.tolist() and hidden.strategy == f"blind:{name}"
+            plain.scores.tolist() == hidden.scores.tolist()
+            and hidden.strategy == f"blind:{name}"
         )
 
 
 @pytest.mark.parametrize(
-    "name", ["bo", "zero_cost", "nsga2", "bohb", "reinforce", "hyperband", "optuna:TPESampler"]
+    "name",
+    ["bo", "zero_cost", "nsga2", "bohb", "reinforce", "hyperband", "optuna:TPESampler"],
 )
 def test_every_kind_of_strategy_runs_blinded(name: str) -> None:
     run = sn.search("fashion", f"blind:{name}", ASKED, budget=14)
@@ -74,7 +78,9 @@ def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
     told = heard.read_text()
     words = "conv pool skip none edge nb201 fashion valid loss[ params latency cpu".split()
     assert [word for word in words if word in told] == []
-    trials = [trial for line in told.splitlines() for trial in json.loads(line).get("tell", ())]
+    trials = [
+        trial for line in told.splitlines() for trial in json.loads(line).get("tell", ())
+    ]
     assert (
         len(trials) >= 19
         and [trial["score"] for trial in trials] == run.scores.tolist()[: len(trials)]
@@ -82,7 +88,9 @@ def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
     assert sorted(trials[0]["values"].values()) == sorted(run.trials[0].values.values())
 
 
-def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path: Path, snas: Snas) -> None:
+def test_a_strategy_that_has_read_the_benchmark_is_found_out(
+    tmp_path: Path, snas: Snas
+) -> None:
     scores = sn.Objective(ASKED, sn.load("fashion")).over_space()
     assert scores is not None
     best = sn.load("fashion").space[int(scores.score.argmin())]
@@ -98,7 +106,9 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path: Path, sna
     )
     asked = ["--objective", ASKED, "--runs", 14, "--budget", 13]
     asked += ["--strategies", f"{file}:Read,random"]
-    told = snas("compare", "fashion", *asked, "--blind", "--json", "--out", tmp_path / "out").json
+    told = snas(
+        "compare", "fashion", *asked, "--blind", "--json", "--out", tmp_path / "out"
+    ).json
     assert [one["name"] for one in told["strategies"]] == [
         "Read",
         "blind:Read",
@@ -107,7 +117,10 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path: Path, sna
     ]
     read, random = told["verdict"]["blinded"]
     assert (
-        read["name"] == "Read" and read["better"] >= 9 and read["worse"] == 0 and read["p"] < 0.05
+        read["name"] == "Read"
+        and read["better"] >= 9
+        and read["worse"] == 0
+        and read["p"] < 0.05
     )
     assert (random["better"], random["ties"], random["worse"], random["p"]) == (0, 14, 0, 1)
     said = " ".join(read_comparison(tmp_path / "out").sentences)

@@ -62,7 +62,9 @@ class Noisy(sn.Computed):
                 raise EvaluationError("out of memory", "resources", cost=0.5)
             noise = np.random.default_rng([seed, cell.index]).normal()
             noise += self.split * np.random.default_rng(seed).normal()
-            values[row] += [noise * (question.metric == "valid_error") for question in questions]
+            values[row] += [
+                noise * (question.metric == "valid_error") for question in questions
+            ]
         return Measurement(values, cost)
 
 
@@ -82,7 +84,9 @@ def test_of_two_cells_it_is_welch_s_test() -> None:
         found = decide_few(values, "1")
         welch = stats.ttest_ind(values["1"], values["0"], equal_var=False)
         assert found.p == pytest.approx(welch.pvalue)
-        assert found.difference_interval == pytest.approx(tuple(welch.confidence_interval(0.95)))
+        assert found.difference_interval == pytest.approx(
+            tuple(welch.confidence_interval(0.95))
+        )
         assert (found.sign != 0) == (welch.pvalue < 0.05)
 
 
@@ -220,7 +224,9 @@ def test_trainings_that_are_needed_are_those_of_both_cells() -> None:
 def test_without_a_reference_the_best_stands_beside_the_runner_up() -> None:
     objective, run = noisy_run(Noisy())
     found = confirm(objective, run, 3, 4)
-    assert found.reference is None and found.winner is not None and found.against is not None
+    assert (
+        found.reference is None and found.winner is not None and found.against is not None
+    )
     means = sorted(one.mean for one in found.cells if one.mean is not None)
     assert (found.winner.mean, found.against.mean) == (means[0], means[1])
     assert "the runner-up" in found.sentences[0]
@@ -253,7 +259,9 @@ def test_a_cell_that_breaks_a_limit_by_fresh_seeds_is_not_confirmed() -> None:
     objective, run = noisy_run(benchmark)
     best = confirm(objective, run, 3, 5)
     lowest = min(one.mean for one in best.cells if one.mean is not None)
-    limited = Objective(f"valid_error subject to valid_error <= {100 * lowest + 0.01}", benchmark)
+    limited = Objective(
+        f"valid_error subject to valid_error <= {100 * lowest + 0.01}", benchmark
+    )
     found = confirm(limited, run, 3, 5)
     assert sorted(bool(one.failure) for one in found.cells) == [False, True, True]
     assert "breaks the limits" in found.sentences[-1]
@@ -270,7 +278,9 @@ def test_a_table_gives_seeds_that_the_search_did_not_see() -> None:
     for one in found.cells:
         (place,) = Draw(0, 5).places(held, [one.cell])
         assert int(held.numbers[place]) not in one.seeds and len(one.seeds) == 2
-        stored = [float(bench.query(one.cell, "valid_loss", seed=seed)) for seed in one.seeds]
+        stored = [
+            float(bench.query(one.cell, "valid_loss", seed=seed)) for seed in one.seeds
+        ]
         assert list(one.scores) == pytest.approx(stored)
         assert one.seen == pytest.approx(
             float(bench.query(one.cell, "valid_loss", seed=int(held.numbers[place])))
@@ -301,11 +311,17 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
         raise AssertionError(trials)
 
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"confirm": "3x2"}, "sees the mean of all: none is fresh. With --seed-policy draw"),
+        (
+            {"confirm": "3x2"},
+            "sees the mean of all: none is fresh. With --seed-policy draw",
+        ),
         ({"confirm": "3x3", "seed_policy": "draw"}, "saw 1: at most 2 fresh ones, not 3"),
         ({"confirm": "3x2", "objective": "valid_loss, params"}, "one objective"),
         ({"confirm": "3x2", "objective": "valid_loss + .1*diversity"}, "history"),
-        ({"confirm": "3x2", "seed_policy": "draw", "against_cell": 10**6}, "has cells 0 to 15624"),
+        (
+            {"confirm": "3x2", "seed_policy": "draw", "against_cell": 10**6},
+            "has cells 0 to 15624",
+        ),
         ({"against_cell": 11}, "needs --confirm"),
     ]
     for options, words in refused:
@@ -319,7 +335,9 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
     assert held is not None
     few_seeds = int(np.flatnonzero(held.held.sum(axis=1) == 1)[0])
     options = {"confirm": "3x2", "seed_policy": "draw", "against_cell": few_seeds}
-    with pytest.raises(UserError, match=r"holds 1 seed of .*, to which 2 are to be compared"):
+    with pytest.raises(
+        UserError, match=r"holds 1 seed of .*, to which 2 are to be compared"
+    ):
         sn.search(bench, "random", budget=20, callback=never, **options)
     with pytest.raises(UserError, match="holds no single seeds of digital_error"):
         sn.search("analog-cifar10", "random", budget=20, callback=never, confirm="3x2")
@@ -333,7 +351,9 @@ def test_a_search_confirms_at_its_end_and_is_otherwise_the_same() -> None:
     )
     assert plain.confirmed is None and run.trials == plain.trials
     assert run.confirmed is not None and run.confirmed.better
-    assert run.simulated_seconds == plain.simulated_seconds == 30 and run.confirmed.cost == 9
+    assert (
+        run.simulated_seconds == plain.simulated_seconds == 30 and run.confirmed.cost == 9
+    )
 
 
 def test_the_command_prints_what_is_confirmed(snas: Snas) -> None:
@@ -351,7 +371,9 @@ def test_the_command_prints_what_is_confirmed(snas: Snas) -> None:
     assert confirmed["cell"] in [one["cell"] for one in confirmed["cells"]]
     assert "confirmed" not in snas(*words.split(), "--json").json
     refused = snas(*words.split(), "--confirm", "3x3")
-    assert_one_clear_line(refused, "holds 3 seeds of valid_loss[5], the search saw 1: at most 2")
+    assert_one_clear_line(
+        refused, "holds 3 seeds of valid_loss[5], the search saw 1: at most 2"
+    )
 
 
 class Mirrored(EnumerableChoiceSpace):
@@ -374,7 +396,9 @@ def test_of_isomorphic_cells_the_best_alone_is_trained() -> None:
     assert all(one.cell == best[space.identity(one.cell)] for one in found.cells)
 
 
-STORED = "search fashion random --objective valid_loss --seed-policy draw --budget 60".split()
+STORED = (
+    "search fashion random --objective valid_loss --seed-policy draw --budget 60".split()
+)
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ from surrogate_nas.runs import search as search_module
 from surrogate_nas.runs.run import Run
 from tests.conftest import Snas, assert_one_clear_line
 
-SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)})
+SPACE = sn.ChoiceSpace(
+    "net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)}
+)
 LOSS = "valid_error"
 FILE = """
 import hashlib
@@ -98,7 +100,9 @@ def test_a_search_sees_one_drawn_seed_and_its_answer_is_judged_by_the_others(
     assert score(run) == pytest.approx(mean) != run.incumbent.values["valid_error[3]"]
     assert run.judged.trainings == 2 and run.judged.cost > 0
     assert run.simulated_seconds == sum(trial.cost_seconds for trial in run.trials)
-    assert mine.query(found, LOSS) == pytest.approx(mean)  # no seed named: the mean over them
+    assert mine.query(found, LOSS) == pytest.approx(
+        mean
+    )  # no seed named: the mean over them
 
 
 @pytest.mark.parametrize("slots", [1, 2])
@@ -142,7 +146,16 @@ def test_a_comparison_stores_what_was_judged_and_trains_nothing_again(
     snas: Snas,
     here: Path,
 ) -> None:
-    words = ["compare", "mine.py:MINE", "--strategies", "random,asha", "--runs", 2, "--budget", 6]
+    words = [
+        "compare",
+        "mine.py:MINE",
+        "--strategies",
+        "random,asha",
+        "--runs",
+        2,
+        "--budget",
+        6,
+    ]
     made = snas(*words, "--out", "results", "--json")
     assert made.code == 0, made.err
     assert "2 trainings in each run, 8 in all, not charged to the budget" in made.err
@@ -192,7 +205,9 @@ def test_it_is_the_same_twice_in_the_order_of_a_clock(
     for home in ("one", "two"):
         monkeypatch.setenv(HOME_VARIABLE, str(here / home))
         bench = sn.load("mine.py:MINE")
-        run = sn.search(bench, "evolution", budget=12, parallel=slots, in_flight=3, order="clock")
+        run = sn.search(
+            bench, "evolution", budget=12, parallel=slots, in_flight=3, order="clock"
+        )
         runs.append(([(one.cell, one.values) for one in run.trials], score(run)))
     assert runs[0] == runs[1]
 
@@ -208,7 +223,9 @@ def test_what_its_results_depend_on(mine: Training) -> None:
         given = {"metrics": [LOSS], "epochs": 3, "seeds": seeds}
         return Training(SPACE, _trains, **given)  # type: ignore[arg-type]
 
-    assert training(1).fingerprint == training(3).fingerprint  # an answer is of its seed alone
+    assert (
+        training(1).fingerprint == training(3).fingerprint
+    )  # an answer is of its seed alone
     fingerprints = {Objective(LOSS, training(seeds)).fingerprint for seeds in (1, 3, 5)}
     assert len(fingerprints) == 3
     assert Objective(LOSS, training(1)).seed == 0 and not Objective(LOSS, training(1)).draws

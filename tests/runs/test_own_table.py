@@ -86,7 +86,9 @@ def noted(here: Path) -> Counter[str]:
     return Counter((here / "notes").read_text().splitlines())
 
 
-def test_a_table_has_what_the_training_says_and_can_be_searched(snas: Snas, here: Path) -> None:
+def test_a_table_has_what_the_training_says_and_can_be_searched(
+    snas: Snas, here: Path
+) -> None:
     made = snas("table", "mine.py:MINE", "--seeds", 2, "--workers", 2, "--json")
     assert made.code == 0, made.err
     assert (made.json["trainings"], made.json["failed"], made.json["seeds"]) == (12, 0, 2)
@@ -114,41 +116,55 @@ def test_a_table_has_what_the_training_says_and_can_be_searched(snas: Snas, here
     assert 0 < seconds[0] < seconds[2] and table.one_curve
     assert len(noted(here)) == 36 and set(noted(here).values()) == {1}
     for more in ([], ["--seed-policy", "draw"]):
-        found = snas("search", table.name, "--strategy", "asha", "--budget", 9, "--json", *more)
+        found = snas(
+            "search", table.name, "--strategy", "asha", "--budget", 9, "--json", *more
+        )
         assert found.code == 0, found.err
         spent = sum(trial["cost_seconds"] for trial in found.json["trials"])
         assert 0 < spent == pytest.approx(found.json["simulated_seconds"])
 
 
-def test_what_a_search_has_trained_is_not_trained_for_a_table(snas: Snas, here: Path) -> None:
+def test_what_a_search_has_trained_is_not_trained_for_a_table(
+    snas: Snas, here: Path
+) -> None:
     sn.search("mine.py:MINE", "random", "valid_error", budget=6)
     before = noted(here)
     assert snas("table", "mine.py:MINE").code == 0
     assert sum(before.values()) == 18 and noted(here) == before
 
 
-def test_a_failed_training_has_no_value_and_its_reason_is_told(snas: Snas, here: Path) -> None:
+def test_a_failed_training_has_no_value_and_its_reason_is_told(
+    snas: Snas, here: Path
+) -> None:
     (here.parent / "control" / "broken").write_text(CELL)
     made = snas("table", "mine.py:MINE", "--out", "mine.h5", "--json")
     assert made.code == 0
-    assert made.json["failures"] == [{"cell": CELL, "seed": 0, "reason": "ValueError: it diverged"}]
+    assert made.json["failures"] == [
+        {"cell": CELL, "seed": 0, "reason": "ValueError: it diverged"}
+    ]
     first, second = made.err.splitlines()[:2]
     assert first.startswith(f"{CELL}, seed 0: ValueError: it diverged; its output is in ")
     assert second.startswith("Failed: 1 training of 6")
     table = sn.load("mine.h5")
     errors = table.column("valid_error", epochs=3)
     assert np.isnan(errors).tolist() == [False, False, False, True, False, False]
-    with pytest.raises(sn.UserError, match=r"has no valid_error\[3\] for net\(width=16, depth=2\)"):
+    with pytest.raises(
+        sn.UserError, match=r"has no valid_error\[3\] for net\(width=16, depth=2\)"
+    ):
         table.query(CELL, "valid_error")
     assert_one_clear_line(snas("search", "mine.h5"), "for 5 of 6 cells only")
     trained = noted(here)
     (here.parent / "control" / "broken").write_text("")
-    assert snas("table", "mine.py:MINE", "--out", "mine.h5").code == 0  # tries that one again
+    assert (
+        snas("table", "mine.py:MINE", "--out", "mine.h5").code == 0
+    )  # tries that one again
     assert noted(here) - trained == {f"{CELL} {epoch} 0": 1 for epoch in (1, 2, 3)}
     assert snas("search", "mine.h5", "--budget", 6).code == 0
 
 
-def test_one_seed_that_failed_leaves_the_mean_over_the_others(snas: Snas, here: Path) -> None:
+def test_one_seed_that_failed_leaves_the_mean_over_the_others(
+    snas: Snas, here: Path
+) -> None:
     snas("table", "mine.py:MINE", "--out", "mine.h5")
     (here.parent / "control" / "broken").write_text(CELL)
     snas("table", "mine.py:MINE", "--out", "mine.h5", "--seeds", 2)
@@ -198,14 +214,18 @@ def test_a_killed_command_goes_on_and_trains_nothing_again(here: Path) -> None:
 
 
 def test_a_training_that_no_seed_changes_has_one(snas: Snas, here: Path) -> None:
-    assert_one_clear_line(snas("table", "mine.py:SURE", "--seeds", 2), "same answer for every seed")
+    assert_one_clear_line(
+        snas("table", "mine.py:SURE", "--seeds", 2), "same answer for every seed"
+    )
     assert snas("table", "mine.py:SURE", "--out", "sure.h5", "--epochs", 2).code == 0
     table = sn.load("sure.h5")
     question = table.question("valid_error")
     assert question.epochs == 2 and table.seeds(question) == () and len(noted(here)) == 12
 
 
-def test_a_space_of_one_s_own_is_found_again_in_another_process(snas: Snas, here: Path) -> None:
+def test_a_space_of_one_s_own_is_found_again_in_another_process(
+    snas: Snas, here: Path
+) -> None:
     made = snas("table", "mine.py:THEIRS", "--out", "own.h5")
     assert made.code == 0, made.err
     code = "import surrogate_nas as sn; print(*map(str, sn.load('own.h5').space), sep='|')"

@@ -55,7 +55,9 @@ def kill(folder: Path, line: int, torn: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> tuple[Path, Any]:
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark
+) -> tuple[Path, Any]:
     """The folder of a comparison that nothing interrupted, and what it says."""
     folder = tmp_path_factory.mktemp("whole")
     return folder, bare(compare(analog, SWIFT, folder=folder, **SETTLED))
@@ -82,9 +84,9 @@ def test_killed_four_times_and_resumed_it_says_the_same(
         last = max(
             (folder / "runs").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns
         ).read_bytes()
-        assert last.endswith(b"\n") == (torn in (0, 100)) and not last.splitlines()[-1].startswith(
-            b'{"end"'
-        )
+        assert last.endswith(b"\n") == (torn in (0, 100)) and not last.splitlines()[
+            -1
+        ].startswith(b'{"end"')
     resumed = compare(analog, SWIFT, folder=folder, **SETTLED)
     assert bare(resumed) == expected
     assert trial_lines(folder) == trial_lines(undisturbed)
@@ -93,7 +95,9 @@ def test_killed_four_times_and_resumed_it_says_the_same(
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> tuple[Path, Any]:
+def short(
+    tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark
+) -> tuple[Path, Any]:
     """A shorter one, for what damages files by hand."""
     folder = tmp_path_factory.mktemp("short")
     return folder, bare(compare(analog, SWIFT, folder=folder, **SHORT))

@@ -75,19 +75,27 @@ def table(*, grown: bool = False, wrong: float = 0.0, at: int | None = None) -> 
     seconds = Metric("train_seconds", "s", "record", "cost", source="the package")
     made.add(seconds, 200, rng.uniform(100, 200, n))
     made.add(
-        Metric("size", "MB", "search", "cost", source="the package"), None, rng.uniform(1, 9, n)
+        Metric("size", "MB", "search", "cost", source="the package"),
+        None,
+        rng.uniform(1, 9, n),
     )
     if grown:
         made.add(replace(valid, source="a repository"), 12, later)
         made.add(seconds, 12, rng.uniform(5, 10, n))
-        made.add(Metric("test_error", "%", "final", "error", source="a repository"), 200, later / 2)
+        made.add(
+            Metric("test_error", "%", "final", "error", source="a repository"),
+            200,
+            later / 2,
+        )
         made.add(
             Metric("valid_seconds", "s", "record", "cost", source="a repository"),
             None,
             rng.uniform(1, 2, n),
         )
         made.add(
-            Metric("train_loss", "nats", "search", "loss", source="a repository"), 200, later / 50
+            Metric("train_loss", "nats", "search", "loss", source="a repository"),
+            200,
+            later / 50,
         )
     return made
 
@@ -117,7 +125,9 @@ def as_of_an_earlier_release(folder: Path) -> None:
     """Take from a folder what it says of its table, which earlier releases did not write."""
     store = Store(folder)
     content = {
-        key: value for key, value in store.read().items() if key not in ("data", "reference")
+        key: value
+        for key, value in store.read().items()
+        if key not in ("data", "reference")
     }
     store.write_json("experiment.json", {**content, "check": json_check(content)})
 
@@ -162,13 +172,20 @@ def test_archives_made_before_and_after_a_fetch_compare(
         compared(tmp_path / "before")
     create(tmp_path / "before", tmp_path / "before.zip")
     write_table(table(grown=True), place)
-    made = sn.compare("growing", ["local_search"], runs=3, folder=tmp_path / "after", **ASKED)
+    made = sn.compare(
+        "growing", ["local_search"], runs=3, folder=tmp_path / "after", **ASKED
+    )
     found = verify(tmp_path / "before.zip", replay_all=True)
     assert found.valid and found.replayed == 9, found.problems
     with opened([tmp_path / "before.zip"], objective=made.objective) as (folder,):
         both = read_comparison(tmp_path / "after", against=[folder])
         seconds = sn.compare(
-            "growing", ["random"], OBJECTIVE, runs=1, budget_seconds=9000.0, folder=tmp_path / "s"
+            "growing",
+            ["random"],
+            OBJECTIVE,
+            runs=1,
+            budget_seconds=9000.0,
+            folder=tmp_path / "s",
         )
         assert seconds.objective.fingerprint == made.objective.fingerprint
     assert {*both.strategies} == {*STRATEGIES, "local_search"}
@@ -176,7 +193,9 @@ def test_archives_made_before_and_after_a_fetch_compare(
         "Evaluations of archive before are charged without valid_seconds: compare by evaluations,"
         " not by seconds."
     )
-    assert compared(tmp_path / "before", runs=4).description["runs"] == 4, "and the folder goes on"
+    assert compared(tmp_path / "before", runs=4).description["runs"] == 4, (
+        "and the folder goes on"
+    )
 
 
 def test_a_budget_in_seconds_needs_the_same_charges(place: Path, tmp_path: Path) -> None:
@@ -188,7 +207,9 @@ def test_a_budget_in_seconds_needs_the_same_charges(place: Path, tmp_path: Path)
         read_comparison(tmp_path / "before", against=[tmp_path / "after"])
 
 
-def test_other_numbers_of_a_column_that_is_read_do_not_compare(place: Path, tmp_path: Path) -> None:
+def test_other_numbers_of_a_column_that_is_read_do_not_compare(
+    place: Path, tmp_path: Path
+) -> None:
     compared(tmp_path / "before", runs=1)
     write_table(table(wrong=0.5, at=3), place)
     compared(tmp_path / "after", runs=1)
@@ -203,7 +224,9 @@ def test_an_archive_of_a_larger_table_is_not_checked_on_a_smaller_one(
     compared(tmp_path / "out", runs=1)
     create(tmp_path / "out", tmp_path / "a.zip")
     write_table(table(), place)
-    assert verify(tmp_path / "a.zip").valid is False, "nothing fetches what this table lacks"
+    assert verify(tmp_path / "a.zip").valid is False, (
+        "nothing fetches what this table lacks"
+    )
     monkeypatch.setattr(TableBenchmark, "more", "More by snas data fetch growing.")
     found = verify(tmp_path / "a.zip")
     assert found.valid is None and "snas data fetch growing" in found.absent[0]
@@ -217,16 +240,23 @@ def test_what_results_cannot_depend_on_may_change(place: Path, tmp_path: Path) -
     key = next(key for key in other.columns if key.metric == "test_error")
     other.columns[key] = other.columns[key] + 1
     write_table(other, place)
-    assert compared(tmp_path / "one", runs=2).objective.fingerprint == first.objective.fingerprint
+    assert (
+        compared(tmp_path / "one", runs=2).objective.fingerprint
+        == first.objective.fingerprint
+    )
     read_comparison(tmp_path / "one", verify=True)
 
 
 @pytest.mark.usefixtures("place")
-def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(tmp_path: Path) -> None:
+def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(
+    tmp_path: Path,
+) -> None:
     one, other = (sn.Objective(OBJECTIVE, "growing", seed=seed) for seed in (777, 888))
     compared(tmp_path, objective=one)
     before = files(tmp_path)
-    with pytest.raises(UserError, match=f"holds another comparison .fingerprint {one.fingerprint}"):
+    with pytest.raises(
+        UserError, match=f"holds another comparison .fingerprint {one.fingerprint}"
+    ):
         compared(tmp_path, runs=4, objective=other)
     assert files(tmp_path) == before
     assert compared(tmp_path, runs=4, objective=one).objective.seed == 777
@@ -246,12 +276,15 @@ def test_other_numbers_are_refused_also_of_cells_that_no_run_met(
     assert "--out" in said
 
 
-def test_what_a_folder_needs_and_the_table_lacks_is_named(place: Path, tmp_path: Path) -> None:
+def test_what_a_folder_needs_and_the_table_lacks_is_named(
+    place: Path, tmp_path: Path
+) -> None:
     write_table(table(grown=True), place)
     compared(tmp_path / "one", runs=1)
     write_table(table(), place)
     with pytest.raises(
-        UserError, match=r"growing lacks train_loss\[200\], train_seconds\[12\], valid_error\[12\]"
+        UserError,
+        match=r"growing lacks train_loss\[200\], train_seconds\[12\], valid_error\[12\]",
     ):
         compared(tmp_path / "one", runs=2)
 
@@ -311,7 +344,9 @@ BENCH = sn.Computed(SPACE, {"valid_error": lambda cell: 10.0 + sum(cell.choices)
 """
 
 
-def test_a_user_s_file_is_not_run_because_a_folder_names_it(tmp_path: Path, snas: Snas) -> None:
+def test_a_user_s_file_is_not_run_because_a_folder_names_it(
+    tmp_path: Path, snas: Snas
+) -> None:
     file = tmp_path / "own.py"
     file.write_text(OWN)
     out = tmp_path / "out"
@@ -347,7 +382,8 @@ def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(
         write_table(table(wrong=1.0), place)
 
     with pytest.raises(
-        UserError, match=r"replaced while it was in use by a table with other numbers \(valid_error"
+        UserError,
+        match=r"replaced while it was in use by a table with other numbers \(valid_error",
     ):
         compared(tmp_path / "one", workers=2, progress=change)
     write_table(table(), place)
@@ -383,7 +419,8 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
     for entry in (*at_once["strategies"], *parted["strategies"]):
         del entry["real_seconds"]
     assert (
-        at_once["strategies"] == parted["strategies"] and at_once["problems"] == parted["problems"]
+        at_once["strategies"] == parted["strategies"]
+        and at_once["problems"] == parted["problems"]
     )
 
 
@@ -391,20 +428,31 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
 def test_a_folder_with_a_rule_that_is_gone_is_read_and_resumes_without_it(
     rule: str | None, tmp_path: Path
 ) -> None:
-    made = sn.compare("fashion", ["random"], "valid_error", runs=1, budget=3, folder=tmp_path)
+    made = sn.compare(
+        "fashion", ["random"], "valid_error", runs=1, budget=3, folder=tmp_path
+    )
     store = Store(tmp_path)
     content = {**store.read(), "stopping": rule}
     store.write_json("experiment.json", {**content, "check": json_check(content)})
     assert read_comparison(tmp_path).runs == made.runs
-    asked: dict[str, Any] = {"objective": "valid_error", "runs": 2, "budget": 3, "folder": tmp_path}
+    asked: dict[str, Any] = {
+        "objective": "valid_error",
+        "runs": 2,
+        "budget": 3,
+        "folder": tmp_path,
+    }
     if rule is None:
         assert len(sn.compare("fashion", ["random"], **asked).runs) == 2
     else:
-        with pytest.raises(UserError, match="it stops trainings early by a rule that this release"):
+        with pytest.raises(
+            UserError, match="it stops trainings early by a rule that this release"
+        ):
             sn.compare("fashion", ["random"], **asked)
 
 
-def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(tmp_path: Path) -> None:
+def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     asked: dict[str, Any] = {"budget": 3, "folder": tmp_path / "out"}
     made = sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)

@@ -18,7 +18,9 @@ from surrogate_nas.runs.stored import EndLine
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.trial import Trial
 
-SPACE = EnumerableChoiceSpace("mlp", {"width": ("16", "64", "256"), "act": ("relu", "tanh")})
+SPACE = EnumerableChoiceSpace(
+    "mlp", {"width": ("16", "64", "256"), "act": ("relu", "tanh")}
+)
 SCORES = (5.0, 3.0, 9.0, 3.0, 2.0, 1.0)
 """The third cell is infeasible; the last is trained for other epochs than the answer's."""
 TRIALS = [
@@ -38,7 +40,14 @@ TRIALS = [
     for i, score in enumerate(SCORES)
 ]
 RUN = Run(
-    "mine", 4, TRIALS, 1.5, 0.25, epochs=12, budget_cells=6, diagnosis={"alpha": {"entropy": 0.5}}
+    "mine",
+    4,
+    TRIALS,
+    1.5,
+    0.25,
+    epochs=12,
+    budget_cells=6,
+    diagnosis={"alpha": {"entropy": 0.5}},
 )
 END = EndLine.__struct_fields__[1:]
 BEST = [5.0, 3.0, 3.0, 3.0, 2.0, 2.0]
@@ -115,7 +124,9 @@ def test_a_run_is_followed_while_it_is_made(tmp_path: Path) -> None:
     assert watch.best == BEST and watch.end is not None
     assert (watch.end.epochs, watch.end.diagnosis, watch.damage) == (12, RUN.diagnosis, "")
     assert watched(whole + lines[0]).damage and not watched().trials
-    assert watched(b"".join(lines[:2])).best == BEST[:2] and watched().end is None, "begun anew"
+    assert watched(b"".join(lines[:2])).best == BEST[:2] and watched().end is None, (
+        "begun anew"
+    )
 
 
 def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Path) -> None:

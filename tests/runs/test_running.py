@@ -18,7 +18,13 @@ import surrogate_nas as sn
 from surrogate_nas.objective import Draw
 from surrogate_nas.runs import running as module
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.running import MOST_TOLD, InFlight, Running, RunningStatus, read_running
+from surrogate_nas.runs.running import (
+    MOST_TOLD,
+    InFlight,
+    Running,
+    RunningStatus,
+    read_running,
+)
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runs.trainings import Job, Trainings
 from surrogate_nas.space import Cell
@@ -77,7 +83,11 @@ def test_a_stored_run_tells_what_it_trains_and_nothing_is_left(tmp_path: Path) -
     )
     assert not file.parent.exists()
     assert seen.told[0].in_flight == 3
-    assert [one.state for one in seen.told[0].trainings] == ["running", "running", "waiting"]
+    assert [one.state for one in seen.told[0].trainings] == [
+        "running",
+        "running",
+        "waiting",
+    ]
     states = {one.state for running in seen.told for one in running.trainings}
     assert states == {"running", "waiting", "ended"}
     assert max(running.running for running in seen.told) == 2
@@ -169,7 +179,9 @@ class Nowhere:
         return nullcontext()
 
 
-def begun(file: Path, cells: Sequence[Cell], reports: Callable[[], Path | None]) -> Trainings:
+def begun(
+    file: Path, cells: Sequence[Cell], reports: Callable[[], Path | None]
+) -> Trainings:
     """Trainings of cells, of which the first two run."""
     objective = sn.Objective(OBJECTIVE, sn.load(TABLE))
     status = RunningStatus(file)

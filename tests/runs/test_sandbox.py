@@ -50,7 +50,9 @@ def run_of(
     budget: int = 14,
     limit: float = 60.0,
 ) -> Run:
-    return Experiment(objective, [strategy], 1, Budget(budget), call_limit=limit).execute()[0]
+    return Experiment(objective, [strategy], 1, Budget(budget), call_limit=limit).execute()[
+        0
+    ]
 
 
 def told(run: Run) -> list[tuple[str, float]]:
@@ -97,7 +99,10 @@ def test_what_a_strategy_does_to_its_process_is_its_own_failure(
         call_limit=limit,
     )
     (failure,) = made.failures
-    assert failure.startswith(f"Strategy {name} failed in run 0: ") and HARMFUL[harmful] in failure
+    assert (
+        failure.startswith(f"Strategy {name} failed in run 0: ")
+        and HARMFUL[harmful] in failure
+    )
     assert "\n" not in failure and len(failure) < 800
     assert len(made.runs[0].trials) == (0 if "made" in failure else 10), (
         "it was told the first cells"
@@ -218,7 +223,9 @@ def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
     (tmp_path / "threaded.py").write_text(THREADED)
     metadata = tmp_path / "threaded-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: threaded\nVersion: 1.0\n")
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: threaded\nVersion: 1.0\n"
+    )
     (metadata / "entry_points.txt").write_text(
         "[surrogate_nas.strategies]\nthreaded = threaded:Mine\n"
     )
@@ -250,7 +257,9 @@ def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path: Pa
         while not (left.exists() and left.read_text().count("\n") >= 2):
             time.sleep(0.01)
         parent.kill()
-    while any(_runs(int(pid)) for pid in left.read_text().split()):  # for ever, if one outlives it
+    while any(
+        _runs(int(pid)) for pid in left.read_text().split()
+    ):  # for ever, if one outlives it
         time.sleep(0.01)
 
 
@@ -320,7 +329,11 @@ def test_a_class_of_a_function_or_a_script_is_sandboxed(
         "print(len(sn.search('analog-cifar10', Mine, budget=12).trials))\n"
     )
     made = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, env=_environment(), timeout=600
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        timeout=600,
     )
     assert (made.stdout, made.returncode) == ("12\n", 0), made.stderr
 
@@ -384,7 +397,9 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
 @pytest.mark.parametrize(
     "sent", [None, 3, {"cell": 1}, [None], ["x", 12], "{0}~", ["{0}", "12", []]]
 )
-def test_what_a_file_of_answers_holds_is_believed_in_nothing(sent: Any, space: NB201) -> None:
+def test_what_a_file_of_answers_holds_is_believed_in_nothing(
+    sent: Any, space: NB201
+) -> None:
     content = json.loads(json.dumps(sent).replace("{0}", space[3].text))
     with pytest.raises((UserError, ValueError)):
         from_json(content, space)
@@ -411,6 +426,8 @@ def test_the_index_of_a_users_cell_is_never_believed(index: int, space: NB201) -
 
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, 0, None])
-def test_a_limit_that_is_none_is_refused_by_name(limit: Any, analog: TableBenchmark) -> None:
+def test_a_limit_that_is_none_is_refused_by_name(
+    limit: Any, analog: TableBenchmark
+) -> None:
     with pytest.raises(UserError, match="call_limit"):
         compare(analog, ["random"], runs=1, budget=12, call_limit=limit)

@@ -35,20 +35,35 @@ STRATEGIES = ("evolution", "asha", "bo", "local_search", "hyperband")
 
 def history(trials: list[Trial]) -> list[tuple[object, ...]]:
     return [
-        (t.index, t.cell.text, t.epochs, t.score, t.cost_seconds, t.started, t.finished, t.failure)
+        (
+            t.index,
+            t.cell.text,
+            t.epochs,
+            t.score,
+            t.cost_seconds,
+            t.started,
+            t.finished,
+            t.failure,
+        )
         for t in trials
     ]
 
 
-def search(bench: Delayed, strategy: str = "evolution", **options: object) -> sn.study.run.Run:
+def search(
+    bench: Delayed, strategy: str = "evolution", **options: object
+) -> sn.study.run.Run:
     return sn.search(bench, strategy, OBJECTIVE, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str) -> None:
-    simulated = sn.search(TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=3, seed=4)
+    simulated = sn.search(
+        TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=3, seed=4
+    )
     bench = Delayed(TABLE, jitter=JITTER)
-    real = search(bench, strategy, budget=24, seed=4, parallel=2, in_flight=3, order="clock")
+    real = search(
+        bench, strategy, budget=24, seed=4, parallel=2, in_flight=3, order="clock"
+    )
     assert history(real.trials) == history(simulated.trials)
     assert len(real.trials) == 24
 
@@ -174,7 +189,12 @@ def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fa
 )
 @pytest.mark.usefixtures("patient")
 def test_a_failed_training_is_infeasible_with_its_reason(
-    tmp_path: Path, trouble: str, limits: dict[str, float], reason: str, cost: float, attempts: int
+    tmp_path: Path,
+    trouble: str,
+    limits: dict[str, float],
+    reason: str,
+    cost: float,
+    attempts: int,
 ) -> None:
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): trouble}, **limits)
     failed = failed_of(search(bench, **BUSY))
@@ -185,7 +205,9 @@ def test_a_failed_training_is_infeasible_with_its_reason(
 
 
 @pytest.mark.usefixtures("patient")
-def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(tmp_path: Path) -> None:
+def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(
+    tmp_path: Path,
+) -> None:
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "hangs"}, silence=0.3)
     bench.cost = "queries"
     assert failed_of(search(bench, **BUSY)).cost_seconds == 2.0
@@ -248,7 +270,9 @@ def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path: Path
 
 @pytest.mark.parametrize("size", ["4", "many GB", "4GiB", ""])
 def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
-    with pytest.raises(UserError, match=r"memory_each \(--memory-each\) must be a size such as"):
+    with pytest.raises(
+        UserError, match=r"memory_each \(--memory-each\) must be a size such as"
+    ):
         search(Delayed(TABLE), budget=2, memory_each=size)
 
 
@@ -266,13 +290,17 @@ def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_st
     tmp_path: Path,
 ) -> None:
     bench = Delayed(TABLE, trouble={"": "broken"})
-    with pytest.raises(UserError, match=r"^ValueError: no\. The first 3 trainings failed alike"):
+    with pytest.raises(
+        UserError, match=r"^ValueError: no\. The first 3 trainings failed alike"
+    ):
         search(bench, budget=14, parallel=2, folder=tmp_path)
     assert not Store(tmp_path).path("evolution", 0).read_text()
 
 
 @pytest.mark.parametrize(("at_end", "trials"), [("finish", 5), ("stop", 3)])
-def test_the_end_of_the_budget_finishes_or_stops_what_runs(at_end: str, trials: int) -> None:
+def test_the_end_of_the_budget_finishes_or_stops_what_runs(
+    at_end: str, trials: int
+) -> None:
     simulated = sn.search(TABLE, "random", OBJECTIVE, budget=12, simulated_workers=3)
     seconds = simulated.trials[2].finished
     bench = Delayed(TABLE, jitter=JITTER)
@@ -307,7 +335,13 @@ def test_what_answers_at_once_is_not_trained_in_parallel() -> None:
 def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
     bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
     compared = sn.compare(
-        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=8, parallel=2, folder=tmp_path
+        bench,
+        ["random", "evolution"],
+        OBJECTIVE,
+        runs=2,
+        budget=8,
+        parallel=2,
+        folder=tmp_path,
     )
     assert compared.description["in_flight"] == 3
     assert compared.description["order"] == "clock"
@@ -317,7 +351,9 @@ def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
     for one, other in zip(compared.runs, again.runs, strict=True):
         assert history(one.trials) == history(other.trials)
     with pytest.raises(UserError, match="in_flight 3, now 5"):
-        sn.compare(bench, ["random"], OBJECTIVE, runs=2, budget=12, parallel=3, folder=tmp_path)
+        sn.compare(
+            bench, ["random"], OBJECTIVE, runs=2, budget=12, parallel=3, folder=tmp_path
+        )
 
 
 class Counting(Delayed):
@@ -389,7 +425,9 @@ def test_a_training_is_alone_among_those_of_all_runs(tmp_path: Path) -> None:
     assert {trial.cell.text for trial in failed} == {cell.text}
     seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
     assert len(seen) == 24 + len(failed)
-    own = [beside for beside in seen if any(mark.endswith(f" {cell.index}") for mark in beside)]
+    own = [
+        beside for beside in seen if any(mark.endswith(f" {cell.index}") for mark in beside)
+    ]
     assert sum(len(beside) == 1 for beside in own) >= len(failed)
 
 
@@ -439,7 +477,9 @@ class Unequal(Delayed):
 def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
     tmp_path: Path, slots: int
 ) -> None:
-    cells = {trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials}
+    cells = {
+        trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials
+    }
     trouble = dict.fromkeys(sorted(cells)[::3], "broken")
     given = {"budget": 16, "in_flight": 4, "order": "clock"}
     swift = Unequal(TABLE, trouble=trouble, knows_costs=False)
@@ -461,7 +501,10 @@ class Seen(Delayed):
     ) -> Measurement:
         time.sleep(0.05)
         assert self.folder is not None
-        seen = [os.environ.get(name, "all") for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")]
+        seen = [
+            os.environ.get(name, "all")
+            for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+        ]
         (self.folder / f"{os.getpid()} {' '.join(seen)}").touch()
         return self.table.measure(cells, questions, seed)
 
@@ -475,7 +518,10 @@ class Seen(Delayed):
     ],
 )
 def test_each_slot_sees_its_share_of_the_machine(
-    tmp_path: Path, given: dict[str, Any], devices: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    given: dict[str, Any],
+    devices: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     search(Seen(TABLE, folder=tmp_path), "random", budget=40, order="finished", **given)
@@ -490,11 +536,16 @@ def test_each_slot_sees_its_share_of_the_machine(
         ({"gpus": "0,0"}, "each once"),
         ({"gpus": "first"}, "such as 0,2,3, not 'first'"),
         ({"gpus": "0,1,2", "gpus_each": 2}, "3 GPUs cannot be shared out 2 to a training"),
-        ({"gpus": "0,1", "gpus_each": 2, "per_gpu": 2}, "Either a training has several GPUs"),
+        (
+            {"gpus": "0,1", "gpus_each": 2, "per_gpu": 2},
+            "Either a training has several GPUs",
+        ),
         ({"gpus": "0,1", "engine": "dask"}, "the engine dask gives its workers theirs"),
     ],
 )
-def test_gpus_that_cannot_be_shared_out_are_refused(given: dict[str, Any], line: str) -> None:
+def test_gpus_that_cannot_be_shared_out_are_refused(
+    given: dict[str, Any], line: str
+) -> None:
     with pytest.raises(UserError, match=line):
         search(Delayed(TABLE), budget=4, **given)
 
@@ -547,6 +598,8 @@ def test_a_benchmark_class_of_ones_own_in_a_file_reaches_the_slots(
         "    pass\n"
         f"MINE = Mine({TABLE!r}, jitter=0.01)\n"
     )
-    found = snas("search", f"{file}:MINE", "random", "--budget", 4, "--parallel", 2, "--json")
+    found = snas(
+        "search", f"{file}:MINE", "random", "--budget", 4, "--parallel", 2, "--json"
+    )
     assert found.code == 0, found.err
     assert len(found.json["trials"]) == 4

@@ -52,7 +52,9 @@ def asked(folder: Path, first: int = 10) -> list[set[int]]:
         [json.loads(line[line.index("{") :]) for line in file.read_text().splitlines()]
         for file in files
     ]
-    return [{space.index(one["cell"]) for one in run[first:] if "cell" in one} for run in runs]
+    return [
+        {space.index(one["cell"]) for one in run[first:] if "cell" in one} for run in runs
+    ]
 
 
 def compared(
@@ -61,7 +63,9 @@ def compared(
     runs: int = 2,
     budget: int = 14,
 ) -> sn.Comparison:
-    return sn.compare("fashion", [strategy, "random"], runs=runs, budget=budget, folder=folder)
+    return sn.compare(
+        "fashion", [strategy, "random"], runs=runs, budget=budget, folder=folder
+    )
 
 
 @pytest.mark.parametrize("change", ["runs", "budget", "nothing"])
@@ -76,7 +80,9 @@ def test_a_file_that_was_edited_is_never_mixed(
     others = (out / "runs" / "random-0.jsonl").read_bytes()
     assert all(cells <= {*LOW} for cells in asked(out)) and not capsys.readouterr().err
     draw_from(tmp_path, HIGH)
-    compared(strategy, out, *{"runs": (4, 14), "budget": (2, 18), "nothing": (2, 14)}[change])
+    compared(
+        strategy, out, *{"runs": (4, 14), "budget": (2, 18), "nothing": (2, 14)}[change]
+    )
     assert len(asked(out)) == (4 if change == "runs" else 2)
     assert all(cells <= {*HIGH} for cells in asked(out))
     assert (
@@ -85,9 +91,9 @@ def test_a_file_that_was_edited_is_never_mixed(
     )
     assert (change == "budget") or (out / "runs" / "random-0.jsonl").read_bytes() == others
     held = Store(out).read()
-    assert [*held["sources"]["Mine"]] == ["helper.py", "mine.py"] and held["extensions"][-1][
-        "sources"
-    ]
+    assert [*held["sources"]["Mine"]] == ["helper.py", "mine.py"] and held["extensions"][
+        -1
+    ]["sources"]
     assert (out / "sources" / "Mine" / "helper.py").read_text() == (
         tmp_path / "helper.py"
     ).read_text()
@@ -106,11 +112,15 @@ def test_a_file_that_is_as_it_was_is_not_made_anew(
     for name in ("mine.py", "helper.py"):
         shutil.move(tmp_path / name, tmp_path / "moved" / name)
     compared(f"{tmp_path}/moved/mine.py:Mine", out)
-    assert {path.name: path.stat().st_mtime_ns for path in (out / "runs").iterdir()} == before
+    assert {
+        path.name: path.stat().st_mtime_ns for path in (out / "runs").iterdir()
+    } == before
     assert not capsys.readouterr().err
 
 
-def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_path: Path) -> None:
+def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "mine.py"
     out = tmp_path / "out"
     file.write_text(
@@ -146,7 +156,10 @@ def test_of_a_script_counts_what_defines_something(tmp_path: Path) -> None:
     for cell, said in ((3, "first"), (3, "then"), (4, "then")):
         (tmp_path / "script.py").write_text(SCRIPT.format(cell=cell, said=said))
         made = subprocess.run(
-            [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True
+            [sys.executable, tmp_path / "script.py"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         told.append(made.stdout.splitlines()[1])
     assert told[0] == told[1] != told[2] and "script.py" in told[0]
@@ -168,13 +181,19 @@ def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (package / "same.py").write_text("import numpy, surrogate_nas, os\n")
     metadata = tmp_path / "outside-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n"
+    )
     (metadata / "entry_points.txt").write_text(
         "[surrogate_nas.strategies]\noutside = outside.inner:Mine\n"
     )
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert [*_sources("outside")] == ["inner.py", "other.py", "same.py"]
-    assert [*_sources(f"{package}/inner.py:Mine(knob=1)")] == ["inner.py", "other.py", "same.py"]
+    assert [*_sources(f"{package}/inner.py:Mine(knob=1)")] == [
+        "inner.py",
+        "other.py",
+        "same.py",
+    ]
     (tmp_path / "propose.py").write_text("print(1)\n")
     assert _sources(f"external(command='python {tmp_path}/propose.py')") == {
         "propose.py": "print(1)\n"
@@ -228,7 +247,9 @@ def reading(tmp_path: Path) -> str:
 
 
 def read_from(folder: Path, cells: range) -> None:
-    (folder / "own" / "setting" / "conf.json").write_text(json.dumps([cells.start, cells.stop]))
+    (folder / "own" / "setting" / "conf.json").write_text(
+        json.dumps([cells.start, cells.stop])
+    )
 
 
 def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
@@ -282,5 +303,9 @@ def test_the_file_of_a_model_in_an_option_is_source(tmp_path: Path) -> None:
     for model in (f"{file}:Mean", f"sklearn:{file}:Mean(knob=1)"):
         for strategy in (f"guided(model={model})", f"bo(model='{model}',pool=mixed)"):
             assert sources_of(strategy_entry(strategy)) == {"model.py": "class Mean: ..."}
-    for strategy in ("guided(model=gp(warp=True))", "bo(model=sklearn:sklearn.svm:SVR)", "bo"):
+    for strategy in (
+        "guided(model=gp(warp=True))",
+        "bo(model=sklearn:sklearn.svm:SVR)",
+        "bo",
+    ):
         assert not sources_of(strategy_entry(strategy))

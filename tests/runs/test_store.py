@@ -57,7 +57,9 @@ class {}(RandomSearch):
 """
 
 
-def test_a_label_of_any_length_is_a_file_name(tmp_path: Path, analog: TableBenchmark) -> None:
+def test_a_label_of_any_length_is_a_file_name(
+    tmp_path: Path, analog: TableBenchmark
+) -> None:
     longest = "L" * 300
     (tmp_path / "mine.py").write_text(LABELS.format(longest))
     folder = tmp_path / "out"
@@ -284,7 +286,8 @@ def test_an_altered_description_is_found(
 
 
 @pytest.mark.parametrize(
-    "content", [b"[" * 100_000, b"\xff", b'{"version": 2}', b'{"version": ' + b"9" * 5000 + b"}"]
+    "content",
+    [b"[" * 100_000, b"\xff", b'{"version": 2}', b'{"version": ' + b"9" * 5000 + b"}"],
 )
 def test_a_foreign_description_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "experiment.json").write_bytes(content)
@@ -305,7 +308,10 @@ def test_extending_a_folder_keeps_what_it_was_begun_with(
     compare(analog, ["evolution"], runs=2, budget=12, folder=tmp_path)
     compare(analog, ["evolution"], runs=2, budget=12, folder=tmp_path)
     held = Store(tmp_path).read()
-    assert held["provenance"] == first["provenance"] and held["provenance"]["surrogate_nas"] != "99"
+    assert (
+        held["provenance"] == first["provenance"]
+        and held["provenance"]["surrogate_nas"] != "99"
+    )
     (extension,) = held["extensions"]
     assert extension["strategies"] == ["random", "evolution"] and extension["runs"] == 2
     assert extension["provenance"] == {**first["provenance"], "surrogate_nas": "99"}
@@ -324,10 +330,12 @@ def test_what_is_reported_has_been_synced(
         found = os.fstat(descriptor)
         synced[found.st_dev, found.st_ino] = found.st_size
 
-    def reported(done: int, total: int) -> None:  # noqa: ARG001 - the signature of a progress
+    def reported(done: int, total: int) -> None:
         told.append(done)
         ended = [
-            path for path in (tmp_path / "runs").glob("*.jsonl") if b'{"end"' in path.read_bytes()
+            path
+            for path in (tmp_path / "runs").glob("*.jsonl")
+            if b'{"end"' in path.read_bytes()
         ]
         assert len(ended) == done
         for path in [*ended, tmp_path / "experiment.json"]:
@@ -358,9 +366,13 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
     small_disk: None,
 ) -> None:
     assert small_disk is None
-    with pytest.raises(UserError, match=r"Cannot write .*random-0\.jsonl: .* run again to go on"):
+    with pytest.raises(
+        UserError, match=r"Cannot write .*random-0\.jsonl: .* run again to go on"
+    ):
         compare(analog, NAMES, runs=1, budget=LINES, folder=tmp_path)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
     made = compare(analog, NAMES, runs=1, budget=LINES, folder=tmp_path)
     assert [len(run.trials) for run in made.runs] == [LINES, LINES] and not made.failures
     assert [run.trials for run in made.runs] == [

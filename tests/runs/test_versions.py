@@ -47,7 +47,9 @@ def told(found: sn.Comparison) -> list[str]:
 
 
 def compared(strategy: str, out: Path | None, **more: int) -> sn.Comparison:
-    return sn.compare("fashion", [strategy, "random"], runs=2, budget=12, folder=out, **more)
+    return sn.compare(
+        "fashion", [strategy, "random"], runs=2, budget=12, folder=out, **more
+    )
 
 
 def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> None:
@@ -59,7 +61,9 @@ def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> N
     edited(tmp_path, add=1)
     (second,) = told(compared(strategy, out))
     assert "(2 versions so far)" in second and second.endswith("on fresh seeds (--seed 1).")
-    assert told(read_comparison(out)) == [second] and Store(out).read()["versions"] == {"Mine": 2}
+    assert told(read_comparison(out)) == [second] and Store(out).read()["versions"] == {
+        "Mine": 2
+    }
     (tmp_path / "conf.json").write_text("2")
     assert "(3 versions so far)" in told(compared(strategy, out))[0], (
         "a file that it reads makes a version too"
@@ -104,5 +108,7 @@ def test_the_record_is_sealed(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     assert len(lines) == 4
     record.write_text(record.read_text().replace(lines[0]["code"], "0" * 32))
-    with pytest.raises(UserError, match=r"is damaged: line 1 is not as it was written\. Delete it"):
+    with pytest.raises(
+        UserError, match=r"is damaged: line 1 is not as it was written\. Delete it"
+    ):
         count_version(*arguments, {"a.py": "1"}, None)

@@ -27,7 +27,9 @@ from tests.conftest import Snas
 from tests.gated import Gated
 from tests.jobs import fail, fall
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="looks for processes in /proc"
+)
 
 ROOT = Path(__file__).parents[2]
 SUITE = """
@@ -72,7 +74,9 @@ class Dask:
             assert self.scheduler.poll() is None
             time.sleep(0.01)
         self.workers = [
-            self._start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+            self._start(
+                "worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard"
+            )
             for _ in range(2)
         ]
         from distributed import Client
@@ -164,7 +168,12 @@ def test_a_suite_is_the_same_on_every_engine(
         monkeypatch.chdir(tmp_path)
     found = suite_of(tmp_path, snas, "--engine", engine, "--workers", "2")
     assert found == expected["suite"]
-    assert {path.name for path in tmp_path.iterdir()} <= {"one", "out", "suite.toml", "mine.py"}
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        "one",
+        "out",
+        "suite.toml",
+        "mine.py",
+    }
 
 
 @pytest.mark.parametrize("engine", ["dask", SLURM], indirect=True)
@@ -193,7 +202,8 @@ def test_whatever_is_an_executor_is_an_engine(pool: str, tmp_path: Path) -> None
     file = tmp_path / "mine.py"
     file.write_text(POOL.format(pool))
     outcomes = {
-        o.job: o for o in run_jobs(fall, range(8), workers=2, engine=f"{file}:pool:somewhere")
+        o.job: o
+        for o in run_jobs(fall, range(8), workers=2, engine=f"{file}:pool:somewhere")
     }
     assert {job for job, outcome in outcomes.items() if outcome.failure} == {3, 5}
     assert all(outcomes[job].result == job for job in {*range(8)} - {3, 5})
@@ -217,7 +227,9 @@ def wait_for_none(mark: str) -> None:
     """Wait until no process carries a mark."""
     until = time.monotonic() + 20
     while here := marked(mark):
-        assert time.monotonic() < until, [Path(f"/proc/{pid}/cmdline").read_text() for pid in here]
+        assert time.monotonic() < until, [
+            Path(f"/proc/{pid}/cmdline").read_text() for pid in here
+        ]
         time.sleep(0.05)
 
 
@@ -331,9 +343,19 @@ def test_a_bad_address_is_one_line(
     snas: Snas,
     closed_port: int,
 ) -> None:
-    engine, says = (text.format(folder=tmp_path, port=closed_port) for text in (engine, says))
+    engine, says = (
+        text.format(folder=tmp_path, port=closed_port) for text in (engine, says)
+    )
     told = snas(
-        "compare", "--runs", "1", "--budget", "11", "--out", tmp_path / "out", "--engine", engine
+        "compare",
+        "--runs",
+        "1",
+        "--budget",
+        "11",
+        "--out",
+        tmp_path / "out",
+        "--engine",
+        engine,
     )
     assert told.code == 2 and says in told.err.splitlines()[-1], told.err
 
@@ -361,10 +383,12 @@ def test_a_missing_library_is_one_line(
 def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path: Path) -> None:
     task = Task.of(abs)
     with pytest.raises(
-        UserError, match=r"There is no folder .*gone on \S+: workers need the working directory"
+        UserError,
+        match=r"There is no folder .*gone on \S+: workers need the working directory",
     ):
         replace(task, folder=str(tmp_path / "gone")).check_here()
     with pytest.raises(
-        UserError, match=r"have Python.3.* here are Python 2.7, surrogate_nas 0. Install the same"
+        UserError,
+        match=r"have Python.3.* here are Python 2.7, surrogate_nas 0. Install the same",
     ):
         replace(task, versions=("Python 2.7", "surrogate_nas 0")).check_here()

@@ -25,9 +25,13 @@ def square(shared: int, number: int) -> tuple[int, int, int]:
     return shared + number * number, os.getpid(), int(os.environ.get("OMP_NUM_THREADS", 0))
 
 
-def test_every_job_is_done_once_by_workers_of_one_thread(capfd: pytest.CaptureFixture[str]) -> None:
+def test_every_job_is_done_once_by_workers_of_one_thread(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     outcomes = list(run_jobs(partial(square, 100), range(20), workers=2))
-    assert sorted((o.job, o.result[0]) for o in outcomes) == [(n, 100 + n * n) for n in range(20)]
+    assert sorted((o.job, o.result[0]) for o in outcomes) == [
+        (n, 100 + n * n) for n in range(20)
+    ]
     assert os.getpid() not in {o.result[1] for o in outcomes} and {
         o.result[2] for o in outcomes
     } == {1}
@@ -38,7 +42,9 @@ def test_every_job_is_done_once_by_workers_of_one_thread(capfd: pytest.CaptureFi
 @pytest.mark.parametrize(("jobs", "workers"), [([4, 5], 1), ([4], 2), ([], 2)])
 def test_one_worker_or_one_job_stays_in_this_process(jobs: list[int], workers: int) -> None:
     outcomes = list(run_jobs(partial(square, 0), jobs, workers=workers))
-    assert [o.job for o in outcomes] == jobs and {o.result[1] for o in outcomes} <= {os.getpid()}
+    assert [o.job for o in outcomes] == jobs and {o.result[1] for o in outcomes} <= {
+        os.getpid()
+    }
 
 
 def test_a_lost_worker_costs_its_job_and_nothing_else() -> None:
@@ -50,9 +56,13 @@ def test_a_lost_worker_costs_its_job_and_nothing_else() -> None:
         5: "its worker ended with exit code 7",
     }
     assert all(outcomes[job].result == job for job in outcomes if job not in lost)
-    with pytest.raises(UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Run the same"):
+    with pytest.raises(
+        UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Run the same"
+    ):
         assert outcomes[3].result
-    with pytest.raises(UserError, match="1 job was lost: its worker ended with exit code 7"):
+    with pytest.raises(
+        UserError, match="1 job was lost: its worker ended with exit code 7"
+    ):
         raise_lost([outcomes[5]])
     raise_lost([])
 
@@ -99,7 +109,9 @@ def begun(folder: Path, count: int) -> list[int]:
 def gone(process: int) -> bool:
     """Whether a process has ended; a zombie has."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        return (
+            Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        )
     except OSError:
         return True
 
@@ -130,7 +142,9 @@ list(run_jobs(partial(sleep, Path(sys.argv[1])), range(2), workers=2))
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc")
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    parent = subprocess.Popen([sys.executable, "-c", ORPHANS, str(tmp_path)], env=environment)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS, str(tmp_path)], env=environment
+    )
     workers = begun(tmp_path, 2)
     parent.kill()
     parent.wait()
@@ -153,7 +167,9 @@ print(do(Task.of(len), pickle.dumps([1, 2]))[0])
 @pytest.mark.parametrize("moment", [0.03, 0.07, 0.11])
 def test_ctrl_c_while_the_fork_server_starts_does_not_end_it(moment: float) -> None:
     words = [sys.executable, "-c", FIRST_JOB]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGINT)

@@ -30,7 +30,9 @@ os.read(0, 1)
 @pytest.mark.parametrize(("own", "least", "most"), [(1, 200, 400), (100 * MB, 500, 700)])
 def test_what_forked_processes_share_counts_once(own: int, least: int, most: int) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", FORKS, str(own)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", FORKS, str(own)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         assert process.stdout.read(3) == b"..."

@@ -43,8 +43,13 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
             list(space.analytic),
         ),
         lambda space, cell: space.identity(cell),
-        lambda space, cell: [space.similarity(cell, LARGER[9]), space.similarity(cell, cell)],
-        lambda space, _: [group.tolist() for group in space.cost_groups(LARGER.choices[:3])],
+        lambda space, cell: [
+            space.similarity(cell, LARGER[9]),
+            space.similarity(cell, cell),
+        ],
+        lambda space, _: [
+            group.tolist() for group in space.cost_groups(LARGER.choices[:3])
+        ],
         lambda space, cell: [space.graph(cell), space.graph(cell, live_only=True)],
         lambda space, _: (space.is_buildable, space.has_blueprints),
         lambda space, cell: [
@@ -55,7 +60,9 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
         lambda space, cell: [
             sum(
                 parameter.numel()
-                for parameter in space.build(cell, SMALL, seed=3, live_only=live).parameters()
+                for parameter in space.build(
+                    cell, SMALL, seed=3, live_only=live
+                ).parameters()
             )
             for live in (False, True)
         ],
@@ -63,10 +70,13 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
         lambda space, cell: space.write(cell.choices),
     ],
 )
-def test_held_cells_are_in_all_as_in_the_larger_space(of: Callable[[Space, Cell], Any]) -> None:
+def test_held_cells_are_in_all_as_in_the_larger_space(
+    of: Callable[[Space, Cell], Any],
+) -> None:
     text = "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
     space = Sampled(
-        LARGER, np.array([LARGER.parse(text).choices, *HELD.choices.tolist()], dtype=np.int8)
+        LARGER,
+        np.array([LARGER.parse(text).choices, *HELD.choices.tolist()], dtype=np.int8),
     )
     assert of(space, space.parse(text)) == of(LARGER, LARGER.parse(text)) is not None
 
@@ -77,7 +87,9 @@ def test_held_cells_stand_in_their_own_order() -> None:
         and len(HELD) == 5 == HELD.size
         and "among the 5 architectures" in HELD.notice
     )
-    assert [cell.index for cell in HELD] == [0, 1, 2, 3, 4] and HELD[1].text == LARGER[4000].text
+    assert [cell.index for cell in HELD] == [0, 1, 2, 3, 4] and HELD[1].text == LARGER[
+        4000
+    ].text
     assert HELD.allows(LARGER[77].choices) and not HELD.allows(LARGER[78].choices)
     assert (
         HELD.at(LARGER[312].choices)
@@ -88,7 +100,9 @@ def test_held_cells_stand_in_their_own_order() -> None:
     for wrong in (HELD.at, HELD.cell):
         with pytest.raises(UserError, match="is a cell of the space nb201, but not held"):
             wrong(LARGER[78].choices)
-    assert all(len(HELD.neighbours(cell)) == 4 for cell in HELD), "so few that each is near to all"
+    assert all(len(HELD.neighbours(cell)) == 4 for cell in HELD), (
+        "so few that each is near to all"
+    )
     one = Sampled(LARGER, LARGER.choices[:1])
     assert len(one) == 1 and not one.neighbours(one[0])
 
@@ -114,9 +128,15 @@ def test_what_cannot_be_held_is_refused(held: Any, says: str) -> None:
 
 def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
     cell = ALONE.parse("alone(width=64)")
-    assert ALONE.identity(cell) == cell.text and ALONE.graph(cell) is None and ALONE.terms is None
     assert (
-        not ALONE.is_buildable and not ALONE.has_blueprints and ALONE.blueprint(cell, SMALL) is None
+        ALONE.identity(cell) == cell.text
+        and ALONE.graph(cell) is None
+        and ALONE.terms is None
+    )
+    assert (
+        not ALONE.is_buildable
+        and not ALONE.has_blueprints
+        and ALONE.blueprint(cell, SMALL) is None
     )
     constant, columns = ALONE.cost_groups(np.array([[2], [0]]))
     assert constant.tolist() == [[1], [1]] and columns.tolist() == [[0, 0, 1], [1, 0, 0]]
@@ -143,7 +163,11 @@ def test_cells_are_told_by_their_text_and_belong_where_their_choices_do() -> Non
         cell
     ) == hash(cell.text)
     assert cell != cell.text and cell.index == -1
-    assert cell in ALONE and Cell((0,), cell.text) not in ALONE and Cell((1,), "other") not in ALONE
+    assert (
+        cell in ALONE
+        and Cell((0,), cell.text) not in ALONE
+        and Cell((1,), "other") not in ALONE
+    )
     assert cell.text not in ALONE
     for wrong in (7, None, Cell((1,), 7)):  # type: ignore[arg-type]
         with pytest.raises(
@@ -160,9 +184,9 @@ def test_identities_are_numbered_as_they_come() -> None:
 
 def test_cells_are_drawn_once_each() -> None:
     tiny = TinySpace()
-    assert set(drawn_cells(tiny, len(tiny))) == set(tiny) and drawn_cells(tiny, 3) != drawn_cells(
-        tiny, 3, seed=1
-    )
+    assert set(drawn_cells(tiny, len(tiny))) == set(tiny) and drawn_cells(
+        tiny, 3
+    ) != drawn_cells(tiny, 3, seed=1)
     assert set(map(str, drawn_cells(ALONE, 3))) == {
         f"alone(width={width})" for width in (16, 64, 256)
     }
@@ -181,18 +205,24 @@ def test_cells_are_drawn_once_each() -> None:
 
 
 def test_cells_are_found_by_what_they_look_like() -> None:
-    assert cell_named(" 11 ") == (LARGER, LARGER[11]) and cell_named("15624")[1].index == 15624
+    assert (
+        cell_named(" 11 ") == (LARGER, LARGER[11]) and cell_named("15624")[1].index == 15624
+    )
     for text in ("15625", "9" * 5000):
         with pytest.raises(UserError, match="has cells 0 to 15624, not"):
             cell_named(text)
     with pytest.raises(UserError, match="a cell of the space nb201 reads"):
         cell_named("|nor_conv_3x3~0|+|")
-    with pytest.raises(UserError, match=r"a cell of the space macro reads|of the space macro"):
+    with pytest.raises(
+        UserError, match=r"a cell of the space macro reads|of the space macro"
+    ):
         cell_named("conv_stack(layers=3)")
     with pytest.raises(UserError, match="Did you mean 'DARTS_V2'"):
         cell_named("DARTS_V3")
     for name in ("macro", "transnas-macro", "darts"):
         space = space_named(name)
         assert space_of(space.reference) == space
-    with pytest.raises(UserError, match="is a cell of no registered space. Known: .*darts, "):
+    with pytest.raises(
+        UserError, match="is a cell of no registered space. Known: .*darts, "
+    ):
         space_of(Cell((0,), "nowhere"))

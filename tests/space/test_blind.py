@@ -22,12 +22,17 @@ SPACES = ("nb201", "darts", "macro", "mnasnet", "nats-size", "nbgraph")
 def test_everything_but_names_is_as_behind(name: str) -> None:
     base = space_named(name)
     space = blind(base, 5)
-    assert isinstance(space, Enumerable) == isinstance(base, Enumerable) and space.size == base.size
+    assert (
+        isinstance(space, Enumerable) == isinstance(base, Enumerable)
+        and space.size == base.size
+    )
     cells = drawn_cells(base, 12, seed=1)
     for cell in cells:
         hidden = space.hide(cell)
         assert (
-            space.reveal(hidden) == cell and space.parse(str(hidden)) == hidden and hidden in space
+            space.reveal(hidden) == cell
+            and space.parse(str(hidden)) == hidden
+            and hidden in space
         )
         assert [space.reveal(one) for one in space.neighbours(hidden)] == list(
             base.neighbours(cell)
@@ -37,7 +42,9 @@ def test_everything_but_names_is_as_behind(name: str) -> None:
         assert space.reveal(space.mutate(hidden, one)) == base.mutate(cell, other)
         assert space.reveal(space.sample(one)) == base.sample(other)
     first, second = cells[:2]
-    assert space.similarity(space.hide(first), space.hide(second)) == base.similarity(first, second)
+    assert space.similarity(space.hide(first), space.hide(second)) == base.similarity(
+        first, second
+    )
     disguised = [space.hide(cell) for cell in cells]
     classes = {
         (base.identity(cell), space.identity(its))
@@ -48,7 +55,9 @@ def test_everything_but_names_is_as_behind(name: str) -> None:
         for encoding in view.split("+"):
             seen = space.encode(disguised, encoding)
             behind = base.encode(cells, encoding)
-            assert sorted(map(tuple, seen.T.tolist())) == sorted(map(tuple, behind.T.tolist()))
+            assert sorted(map(tuple, seen.T.tolist())) == sorted(
+                map(tuple, behind.T.tolist())
+            )
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -64,7 +73,9 @@ def test_no_name_of_the_space_is_left(name: str) -> None:
         f"{space!r} {cell} {space.options} {space.positions} {space.citation} {space.named}"
         f" {space.identity(cell)}"
     )
-    assert not {word for word in words if re.search(rf"\b{re.escape(word)}\b", shown)} - {"space"}
+    assert not {word for word in words if re.search(rf"\b{re.escape(word)}\b", shown)} - {
+        "space"
+    }
     if isinstance(space, Enumerable):
         assert [space.reveal(one).index for one in space[:8]] != list(range(8))
 
@@ -75,7 +86,9 @@ def test_the_seed_draws_the_names_and_scales_keep_their_order() -> None:
     assert len(faces) > 5
     assert blind(base, 4) == pickle.loads(pickle.dumps(blind(base, 4))) != blind(base, 6)
     widths = blind(space_named("nats-size"), 1)
-    assert all([int(word) for word in options] == list(range(1, 9)) for options in widths.options)
+    assert all(
+        [int(word) for word in options] == list(range(1, 9)) for options in widths.options
+    )
 
 
 def test_cells_that_are_no_choices_are_refused() -> None:

@@ -39,7 +39,9 @@ def test_darts_has_as_many_cells_as_its_paper_counts() -> None:
     assert "1,076,746,950,455,072,400" in repr(DARTS)
 
 
-def test_a_genotype_is_read_as_darts_prints_it_and_printed_with_the_lower_source_first() -> None:
+def test_a_genotype_is_read_as_darts_prints_it_and_printed_with_the_lower_source_first() -> (
+    None
+):
     given_order = DARTS.named["DARTS_V2"]
     cell = DARTS.parse(given_order)
     assert cell == DARTS.parse(cell.text) and cell.text.startswith(
@@ -69,7 +71,10 @@ V2 = DARTS.named["DARTS_V2"]
     [
         ("DARTS_V3", "Did you mean 'DARTS_V2'"),
         (V2[:-1], r"reads Genotype\(normal=.*or is one of DARTS_V1, DARTS_V2"),
-        (V2.replace("dil_conv_3x3", "none"), "holds 'none'; an edge is one of max_pool_3x3"),
+        (
+            V2.replace("dil_conv_3x3", "none"),
+            "holds 'none'; an edge is one of max_pool_3x3",
+        ),
         (
             V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"),
             "normal cell .* node 5 comes after 0 to 4, not 5",
@@ -94,8 +99,12 @@ def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
 def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
     genotype = NASNET.genotype(NASNET.parse("AmoebaNet"))
     assert (genotype.normal_concat, genotype.reduce_concat) == ((4, 5, 6), (3, 4, 6))
-    with pytest.raises(UserError, match="normal cell of the space nasnet joins the nodes 4, 5, 6 "):
-        NASNET.parse(NASNET.named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4"))
+    with pytest.raises(
+        UserError, match="normal cell of the space nasnet joins the nodes 4, 5, 6 "
+    ):
+        NASNET.parse(
+            NASNET.named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4")
+        )
 
 
 def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them() -> None:
@@ -113,7 +122,9 @@ def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others() -> None:
     """
     rng = np.random.default_rng(1)
     cells = [NASNET.sample(rng) for _ in range(3000)]
-    equal = sum(half[0][0] == half[0][1] for cell in cells for half in NASNET.halves(cell.choices))
+    equal = sum(
+        half[0][0] == half[0][1] for cell in cells for half in NASNET.halves(cell.choices)
+    )
     assert abs(equal / 6000 - 16 / 136) < 4 * np.sqrt(16 / 136 / 6000)
 
 
@@ -131,7 +142,8 @@ def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
     )
     changed = DARTS.parse(text.replace("dil_conv_3x3", "dil_conv_5x5"))
     assert (
-        DARTS.identity(one) != DARTS.identity(changed) and DARTS.similarity(one, changed) == 15 / 16
+        DARTS.identity(one) != DARTS.identity(changed)
+        and DARTS.similarity(one, changed) == 15 / 16
     )
 
 
@@ -161,12 +173,22 @@ def test_structure_is_counted() -> None:
     assert (found["depth"], found["reduction_depth"]) == (2, 1)
 
 
-def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_the_image() -> None:
+def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_the_image() -> (
+    None
+):
     cell = DARTS.parse("DARTS_V2")
     layers = DARTS.blueprint(cell, SMALL).layers
-    shapes = [layer.shape for layer in layers if layer.kind == "join" and len(layer.sources) == 4]
+    shapes = [
+        layer.shape for layer in layers if layer.kind == "join" and len(layer.sources) == 4
+    ]
     c = SMALL.channels
-    assert shapes == [(4 * c, 7, 7), (8 * c, 4, 4), (8 * c, 4, 4), (16 * c, 2, 2), (16 * c, 2, 2)]
+    assert shapes == [
+        (4 * c, 7, 7),
+        (8 * c, 4, 4),
+        (8 * c, 4, 4),
+        (16 * c, 2, 2),
+        (16 * c, 2, 2),
+    ]
     pools = [
         (layers[layer.sources[0]].shape[1], layer.shape[1])
         for layer in layers

@@ -21,7 +21,9 @@ def test_a_space_stays_as_it_is(name: str) -> None:
     golden = GOLDEN[name]
     assert list(found) == list(golden)
     changed = [
-        what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-10))
+        what
+        for what in golden
+        if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-10))
     ]
     assert not changed, (
         f"{changed} of {name}; if they were meant to change, make golden NAMES={name}"

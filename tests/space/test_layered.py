@@ -41,7 +41,10 @@ AT_ONCE = Layered(
 )
 EVEN = Layered(
     "even",
-    (global_choice("width", "8", "16"), Decision("depth", (("1", "2"), ("3", "4", "5")), True)),
+    (
+        global_choice("width", "8", "16"),
+        Decision("depth", (("1", "2"), ("3", "4", "5")), True),
+    ),
 )
 
 
@@ -85,7 +88,9 @@ def test_layers_that_are_not_there_say_nothing() -> None:
     assert not ONE_BY_ONE.allows_all(np.array([[0, 0, 0, 1, 0, 0, 0, 0]], dtype=np.int8))
     one = choices_of([ONE_BY_ONE.parse("one-by-one(width=16, depth=1, kind=c, ratio=4)")])
     assert ONE_BY_ONE.encodings["one_hot"](one).sum() == 1 + 1 + 1 + 1
-    assert ONE_BY_ONE.encodings["operation_counts"](one).tolist() == [[0, 1, 1, 0, 0, 1, 0, 1]]
+    assert ONE_BY_ONE.encodings["operation_counts"](one).tolist() == [
+        [0, 1, 1, 0, 0, 1, 0, 1]
+    ]
     assert ONE_BY_ONE.chosen(one, "ratio").tolist() == [[4, 0, 0]]
     assert ONE_BY_ONE.chosen(one, "width").tolist() == [16]
 
@@ -101,7 +106,10 @@ def test_layers_that_are_not_there_say_nothing() -> None:
             "one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4)",
             "ratio of a cell .* has one option a layer: 2, not 3",
         ),
-        ("one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4-2)", "one option a layer: 2, not 4"),
+        (
+            "one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4-2)",
+            "one option a layer: 2, not 4",
+        ),
         (
             "one-by-one(width=8, depth=2, kind=b-d, ratio=2-4)",
             "kind2 of the space one-by-one is a, b, c, not 'd'",
@@ -152,7 +160,9 @@ def test_pit_ti_has_its_published_size() -> None:
     cell = PIT.at((2, 1, 1, 1, 1, 0, 1, 2))
     assert str(cell) == "pit(base_dim=32, mlp_ratio=4, depth=2-6-4, num_heads=2-4-8)"
     (found,) = PIT.parameters(choices_of([cell]), Network(classes=1000, image_size=224))
-    assert found == 4_847_272, "Heo et al., 2021, table 4: 4.9 M, with everything at 224×224"
+    assert found == 4_847_272, (
+        "Heo et al., 2021, table 4: 4.9 M, with everything at 224×224"
+    )
 
 
 def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
@@ -163,9 +173,9 @@ def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
         f"autoformer(hidden_dim={width}, mlp_ratio={'-'.join(map(str, ratios))}, depth=12, "
         f"num_heads={'-'.join(map(str, heads))})"
     )
-    total = weights(nn.Conv2d(3, width, 16), nn.LayerNorm(width), nn.Linear(width, 100)) + width * (
-        1 + 14**2 + 1
-    )
+    total = weights(
+        nn.Conv2d(3, width, 16), nn.LayerNorm(width), nn.Linear(width, 100)
+    ) + width * (1 + 14**2 + 1)
     for head, ratio in zip(heads, ratios, strict=True):
         hidden = int(width * ratio)
         inner = 64 * head
@@ -208,7 +218,10 @@ def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
     for inner, number in ((512, 1), (1024, 3), (512, 1), (1024, 3)):
         between = [nn.Linear(inner, inner) for _ in range(number - 1)]
         total += weights(
-            nn.Linear(hidden, inner), *between, nn.Linear(inner, hidden), nn.LayerNorm(hidden)
+            nn.Linear(hidden, inner),
+            *between,
+            nn.Linear(inner, hidden),
+            nn.LayerNorm(hidden),
         )
     assert FLEXIBERT.parameters(choices_of([cell]), FlexiBERT.network).tolist() == [total]
 

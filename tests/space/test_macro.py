@@ -30,7 +30,9 @@ def cell(layers: int, channels: int) -> sn.Cell:
 def test_what_is_wrong_with_a_string_is_told() -> None:
     with pytest.raises(UserError, match=r"reads conv_stack\(layers=1, channels=4\)"):
         SPACE.parse("conv_stack(channels=16, layers=3)")
-    with pytest.raises(UserError, match="layers of the space macro is 1, 2, 3, 4, 6, 8, not '5'"):
+    with pytest.raises(
+        UserError, match="layers of the space macro is 1, 2, 3, 4, 6, 8, not '5'"
+    ):
         SPACE.parse("conv_stack(layers=5, channels=16)")
     with pytest.raises(UserError, match="channels of the space macro is .*32, not '016'"):
         SPACE.parse("conv_stack(layers=3, channels=016)")
@@ -42,7 +44,9 @@ def test_the_image_is_halved_after_each_third_of_the_layers() -> None:
         layers = SPACE.blueprint(cell(n, 4), SMALL).layers
         convolutions = [layer for layer in layers if layer.kind == "convolution"]
         places[n] = [
-            i for i, one in enumerate(convolutions) if layers[one.sources[0]].kind == "average"
+            i
+            for i, one in enumerate(convolutions)
+            if layers[one.sources[0]].kind == "average"
         ]
     assert places == {1: [], 2: [1], 3: [1, 2], 4: [2, 3], 6: [2, 4], 8: [3, 6]}
 
@@ -63,7 +67,10 @@ def test_the_live_benchmark_is_of_this_space(bench: sn.Benchmark, tmp_path: Path
     ]
     with pytest.raises(UserError, match="metric"):
         bench.query(SPACE[0], "depth")
-    assert bench.query(cell(3, 16), "params") == 5018 and bench.query(cell(3, 16), "layers") == 3
+    assert (
+        bench.query(cell(3, 16), "params") == 5018
+        and bench.query(cell(3, 16), "layers") == 3
+    )
     assert bench.fingerprint != LiveBenchmark(SPEC.removesuffix("/macro")).fingerprint
     answer = bench.query(SPACE[3], "valid_loss")
     thawed = pickle.loads(pickle.dumps(bench))

@@ -104,21 +104,31 @@ def sampled_table() -> Table:
         cost="queries",
     )
     table.add(Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, 300))
-    table.add(Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1.0, 2.0, 300))
+    table.add(
+        Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1.0, 2.0, 300)
+    )
     return table
 
 
 def made(bench: Benchmark, name: str, place: str, cells: int) -> Run:
     objective, limit, workers = PLACES[place]
     return sn.search(
-        bench, name, objective, subject_to=limit, budget=cells, simulated_workers=workers, seed=1
+        bench,
+        name,
+        objective,
+        subject_to=limit,
+        budget=cells,
+        simulated_workers=workers,
+        seed=1,
     )
 
 
 def holds(run: Run, bench: Benchmark, place: str, cells: int) -> None:
     """What every run keeps."""
     assert not run.failure and len(run.trials) == cells
-    assert all(trial.cell in bench.space and math.isfinite(trial.score) for trial in run.trials)
+    assert all(
+        trial.cell in bench.space and math.isfinite(trial.score) for trial in run.trials
+    )
     assert [trial.index for trial in run.trials] == list(range(cells))
     ends = [trial.finished for trial in run.trials]
     assert ends == sorted(ends)
@@ -144,7 +154,9 @@ def test_on_a_table(name: str, benches: Callable[[str], Benchmark]) -> None:
 @pytest.mark.parametrize(
     ("name", "place"), [(name, [*PLACES][1 + i % 6]) for i, name in enumerate(NAMES)]
 )
-def test_at_another_place(name: str, place: str, benches: Callable[[str], Benchmark]) -> None:
+def test_at_another_place(
+    name: str, place: str, benches: Callable[[str], Benchmark]
+) -> None:
     bench = benches(place)
     first, again = (made(bench, name, place, FEW) for _ in range(2))
     holds(first, bench, place, FEW)
@@ -157,10 +169,14 @@ def test_at_another_place(name: str, place: str, benches: Callable[[str], Benchm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if resolve(name).chooses_epochs])
+@pytest.mark.parametrize(
+    "name", [name for name in STRATEGIES if resolve(name).chooses_epochs]
+)
 def test_over_epochs(name: str) -> None:
     """Those that choose epochs read less than everybody, and answer after the objective's own."""
-    run = sn.search("fashion", name, "valid_loss + 0.1*params", budget=60, simulated_workers=3)
+    run = sn.search(
+        "fashion", name, "valid_loss + 0.1*params", budget=60, simulated_workers=3
+    )
     whole = sn.Objective("valid_loss", sn.load("fashion")).epochs
     read = {trial.epochs for trial in run.trials}
     assert whole in read and len(read) > 1
@@ -181,7 +197,8 @@ def space_of(name: str) -> Space:
     space = space_named(name)
     rng = np.random.default_rng(0)
     return Sampled(
-        space, np.array(sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8)
+        space,
+        np.array(sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8),
     )
 
 
@@ -207,4 +224,6 @@ def test_a_strategy_keeps_the_whole_contract_on_a_space(space: str) -> None:
     """Of space and strategy the space is what differs; every strategy keeps it on three spaces
     elsewhere.
     """
-    assert not [found for found in check("local_search", space_of(space)) if not found.passed]
+    assert not [
+        found for found in check("local_search", space_of(space)) if not found.passed
+    ]

@@ -37,7 +37,9 @@ def records(mirror: Path) -> dict[int, Any]:
     under test.
     """
     return {
-        i: pickle.loads(bz2.decompress((mirror / FOLDER / f"{i:06d}.pickle.pbz2").read_bytes()))
+        i: pickle.loads(
+            bz2.decompress((mirror / FOLDER / f"{i:06d}.pickle.pbz2").read_bytes())
+        )
         for i in HELD
     }
 
@@ -72,9 +74,9 @@ def test_what_is_no_cell_is_refused(text: str, message: str) -> None:
 
 
 def test_sizes_are_those_of_the_records(records: dict[int, Any], mirror: Path) -> None:
-    listed = pickle.loads(bz2.decompress((mirror / FOLDER / "meta.pickle.pbz2").read_bytes()))[
-        "meta_archs"
-    ]
+    listed = pickle.loads(
+        bz2.decompress((mirror / FOLDER / "meta.pickle.pbz2").read_bytes())
+    )["meta_archs"]
     assert listed == [str(cell) for cell in NATS_SIZE]
     for index, record in records.items():
         for dataset, network in NETWORKS.items():
@@ -116,7 +118,9 @@ def test_the_network_has_the_parameters_and_learns(network: Network, text: str) 
 def test_import_names_the_size_space(snas: Snas, mirror: Path, tmp_path: Path) -> None:
     imported = snas("data", "import", "nats", mirror / FOLDER, "--json").json
     assert imported["benchmarks"][0] == "nats-size-cifar10"
-    shown = snas("query", "nats-size-cifar10", "8:8:40:32:40", "--metric", "params", "--json").json
+    shown = snas(
+        "query", "nats-size-cifar10", "8:8:40:32:40", "--metric", "params", "--json"
+    ).json
     assert shown[0]["value"] == 144834
     half = tmp_path / "NATS-sss-v1_0-50262-simple"
     shutil.copytree(mirror / FOLDER, half)
@@ -124,5 +128,7 @@ def test_import_names_the_size_space(snas: Snas, mirror: Path, tmp_path: Path) -
     torn.chmod(0o644)
     torn.write_bytes(torn.read_bytes()[:20_000])
     refused = snas("data", "import", "nats", half)
-    assert refused.code == 2 and "000011.pickle.pbz2 is damaged: it is cut off" in refused.err
+    assert (
+        refused.code == 2 and "000011.pickle.pbz2 is damaged: it is cut off" in refused.err
+    )
     assert refused.err.count("\n") == 1 and not refused.out

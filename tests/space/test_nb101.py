@@ -41,8 +41,12 @@ def relabelled(graph: Graph, order: tuple[int, ...]) -> Graph | None:
     """The graph with its inner vertices in another order; None where an edge would be turned
     round.
     """
-    place = {0: 0, graph.vertices - 1: graph.vertices - 1} | {v: i for i, v in enumerate(order, 1)}
-    moved = [(place[x], place[y]) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
+    place = {0: 0, graph.vertices - 1: graph.vertices - 1} | {
+        v: i for i, v in enumerate(order, 1)
+    }
+    moved = [
+        (place[x], place[y]) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1
+    ]
     if any(x >= y for x, y in moved):
         return None
     return Graph(
@@ -100,7 +104,9 @@ def test_every_cell_of_the_list_is_its_own_and_is_found_by_its_text() -> None:
     assert len(texts) == len(SPACE)
     for vertices in range(2, 8):
         rows = np.flatnonzero(listed().vertices == vertices)
-        assert graphs.are_canonical(vertices, listed().edges[rows], listed().operations[rows]).all()
+        assert graphs.are_canonical(
+            vertices, listed().edges[rows], listed().operations[rows]
+        ).all()
     for place in range(0, len(SPACE), 97):
         assert SPACE.parse(SPACE[place].text).index == place
 
@@ -165,7 +171,10 @@ def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(
         ("11|1:maxpool3x3,maxpool3x3", "3 vertices and 2 operations"),
         ("11|1:conv7x7", "is conv3x3-bn-relu, .*not conv7x7"),
         ("10|0:maxpool3x3", "no way from its input"),
-        ("111111|11111|1111|111|11|1:" + ",".join(["maxpool3x3"] * 5), "at most 9 edges, not 21"),
+        (
+            "111111|11111|1111|111|11|1:" + ",".join(["maxpool3x3"] * 5),
+            "at most 9 edges, not 21",
+        ),
     ],
 )
 def test_what_is_no_graph_of_the_space_is_refused(text: str, message: str) -> None:
@@ -198,7 +207,9 @@ def _graph_of(row: list[int]) -> Graph | None:
     if any(x not in place or y not in place for x, y in pairs):
         return None
     return Graph(
-        len(inner) + 2, sum(1 << PAIRS.index((place[x], place[y])) for x, y in pairs), tuple(inner)
+        len(inner) + 2,
+        sum(1 << PAIRS.index((place[x], place[y])) for x, y in pairs),
+        tuple(inner),
     )
 
 
@@ -283,9 +294,13 @@ def test_wider_vertices_are_cut_for_narrower_ones() -> None:
     widths = channels(rows, 128)
     cut = [
         i
-        for i, (linked, own) in enumerate(zip(np.moveaxis(rows, -1, 0), widths.T, strict=True))
+        for i, (linked, own) in enumerate(
+            zip(np.moveaxis(rows, -1, 0), widths.T, strict=True)
+        )
         if any(
-            linked[x, y] and own[x - 1] > own[y - 1] for x in range(1, 6) for y in range(x + 1, 6)
+            linked[x, y] and own[x - 1] > own[y - 1]
+            for x in range(1, 6)
+            for y in range(x + 1, 6)
         )
     ]
     assert cut, "some cells have one"

@@ -21,7 +21,9 @@ SPACE = nb201()
 ALL_SHAPES = pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
 
 
-BUILT = pytest.mark.parametrize("name", ["nb201", "macro", "nats-size", "darts", "nasnet", "nb101"])
+BUILT = pytest.mark.parametrize(
+    "name", ["nb201", "macro", "nats-size", "darts", "nasnet", "nb101"]
+)
 
 
 def some_cells(n: int, seed: int = 0) -> list[Cell]:
@@ -51,11 +53,15 @@ def test_sizes_of_built_networks_are_the_columns(
 ) -> None:
     space = space_named(name)
     deeper = replace(network, cells_per_stage=2)
-    cells = [space.reference, *drawn_cells(space, 2, seed=network.dimensions + network.causal)]
+    cells = [
+        space.reference,
+        *drawn_cells(space, 2, seed=network.dimensions + network.causal),
+    ]
     for cell, macro in zip(cells, (network, deeper, network), strict=True):
         model = space.build(cell, macro, seed=0)
         params, macs = (
-            space.analytic[metric][1](choices_of([cell]), macro)[0] for metric in ("params", "macs")
+            space.analytic[metric][1](choices_of([cell]), macro)[0]
+            for metric in ("params", "macs")
         )
         assert size(model) == params
         with monkeypatch.context() as patched:
@@ -77,7 +83,9 @@ def test_the_future_does_not_change_past_answers(name: str) -> None:
 
 @ALL_SHAPES
 @pytest.mark.parametrize("residual", [True, False])
-def test_a_network_computes_and_learns_what_is_published(network: Network, residual: bool) -> None:
+def test_a_network_computes_and_learns_what_is_published(
+    network: Network, residual: bool
+) -> None:
     network = replace(network, residual=residual, cells_per_stage=2)
     for cell in some_cells(2, seed=1):
         model = nb201().build(cell, network, seed=4).double()
@@ -93,7 +101,9 @@ def test_a_network_computes_and_learns_what_is_published(network: Network, resid
         torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
 
 
-def pooled(shape: tuple[int, int], *, halved: bool, causal: bool = False) -> BlueprintModule:
+def pooled(
+    shape: tuple[int, int], *, halved: bool, causal: bool = False
+) -> BlueprintModule:
     """A network of one pooling."""
     plan = Blueprint(replace(CAUSAL, causal=causal, dimensions=2 if shape[0] > 1 else 1))
     x = plan.input((3, *shape))
@@ -107,10 +117,19 @@ def pooled(shape: tuple[int, int], *, halved: bool, causal: bool = False) -> Blu
 @pytest.mark.parametrize("shape", [(14, 14), (7, 7), (4, 4), (3, 2), (1, 9), (1, 1)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_pooling_is_pytorchs(shape: tuple[int, int], layout: torch.memory_format) -> None:
-    x = torch.randn(2, 3, *shape, dtype=torch.float64).to(memory_format=layout).requires_grad_()
-    kernel, pad, pair = ((3, 3), (1, 1), (2, 2)) if shape[0] > 1 else ((1, 3), (0, 1), (1, 2))
+    x = (
+        torch.randn(2, 3, *shape, dtype=torch.float64)
+        .to(memory_format=layout)
+        .requires_grad_()
+    )
+    kernel, pad, pair = (
+        ((3, 3), (1, 1), (2, 2)) if shape[0] > 1 else ((1, 3), (0, 1), (1, 2))
+    )
     for ours, theirs in [
-        (pooled(shape, halved=False)(x), F.avg_pool2d(x, kernel, 1, pad, count_include_pad=False)),
+        (
+            pooled(shape, halved=False)(x),
+            F.avg_pool2d(x, kernel, 1, pad, count_include_pad=False),
+        ),
         (pooled(shape, halved=True)(x), F.avg_pool2d(x, pair, pair, ceil_mode=True)),
     ]:
         g = torch.randn_like(theirs)
@@ -160,7 +179,9 @@ def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None
 def test_answers_stand_at_the_positions_of_the_last_stage(network: Network) -> None:
     answers = nb201().build(SPACE[11], network, seed=0).double()(inputs(network))
     size = (
-        network.image_size if network.causal or not network.strided else -(-network.image_size // 4)
+        network.image_size
+        if network.causal or not network.strided
+        else -(-network.image_size // 4)
     )
     places = (size,) * network.dimensions if network.positions else ()
     assert answers.shape == (3, network.classes, *places)

@@ -19,7 +19,10 @@ from tests.examples_enumerable import SPACE as LISTED
 from tests.examples_sampled import SPACE as SAMPLED
 
 HERE = Path(__file__).parents[1]
-BENCHES = [f"{HERE / 'examples_enumerable.py'}:BENCH", f"{HERE / 'examples_sampled.py'}:BENCH"]
+BENCHES = [
+    f"{HERE / 'examples_enumerable.py'}:BENCH",
+    f"{HERE / 'examples_sampled.py'}:BENCH",
+]
 
 
 def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None:
@@ -44,13 +47,20 @@ def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(
     (tmp_path / "mine.csv").write_text(f"cell,valid_error\n{rows}\n")
     spec = f"{HERE / 'examples_enumerable.py'}:SPACE"
     made = snas(
-        "data", "import", "csv", tmp_path / "mine.csv", "--name", "perceptrons", "--space", spec
+        "data",
+        "import",
+        "csv",
+        tmp_path / "mine.csv",
+        "--name",
+        "perceptrons",
+        "--space",
+        spec,
     )
     assert made.code == 0, made.err
     bench = sn.load("perceptrons")
-    assert bench.space == LISTED and bench.query(str(LISTED[3]), "valid_error") == pytest.approx(
-        20.3
-    )
+    assert bench.space == LISTED and bench.query(
+        str(LISTED[3]), "valid_error"
+    ) == pytest.approx(20.3)
 
 
 def test_a_definition_without_code_opens_the_same_space() -> None:
@@ -60,12 +70,19 @@ def test_a_definition_without_code_opens_the_same_space() -> None:
     )
     assert space_named(SAMPLED.definition) == SAMPLED
     no_options = '{"name": "x", "listed": true, "options": {}}'
-    for broken in ("{", '{"name": 3}', no_options, '{"name": "x", "listed": 1, "options": 7}'):
+    for broken in (
+        "{",
+        '{"name": 3}',
+        no_options,
+        '{"name": "x", "listed": 1, "options": 7}',
+    ):
         with pytest.raises(UserError):
             space_named(broken)
 
 
-def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path: Path) -> None:
+def test_a_registered_space_is_found_by_name_and_none_takes_its_name(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "odd.py"
     file.write_text(
         "import surrogate_nas as sn\n"

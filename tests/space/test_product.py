@@ -47,7 +47,9 @@ ODD = Odd("odd", OPTIONS)
         (("1", "2", "many"), False),
     ],
 )
-def test_a_scale_is_three_numbers_that_rise_or_fall(names: tuple[str, ...], scale: bool) -> None:
+def test_a_scale_is_three_numbers_that_rise_or_fall(
+    names: tuple[str, ...], scale: bool
+) -> None:
     assert is_scale(names) is scale
 
 
@@ -57,17 +59,24 @@ def test_encodings_by_hand() -> None:
         [0, 0, 1, 1, 0, 0, 1, 0],
         [1, 0, 0, 0, 1, 0, 0, 1],
     ]
-    assert LISTED.encode(cells, "numbers").tolist() == [[2, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1]]
-    assert LISTED.views == ("numbers",) and ChoiceSpace("x", {"act": ("relu", "tanh")}).views == (
-        "one_hot",
-    )
+    assert LISTED.encode(cells, "numbers").tolist() == [
+        [2, 1, 0, 0, 1, 0],
+        [0, 0, 1, 0, 0, 1],
+    ]
+    assert LISTED.views == ("numbers",) and ChoiceSpace(
+        "x", {"act": ("relu", "tanh")}
+    ).views == ("one_hot",)
 
 
 @pytest.mark.parametrize("space", [LISTED, ODD], ids=["every combination", "some"])
 def test_places_count_from_either_end(space: EnumerableChoiceSpace) -> None:
     size = len(space)
     fresh = type(space)(space.name, OPTIONS)  # whose cells are not made yet
-    assert fresh[-1].index == size - 1 and fresh[-size].index == 0 and fresh[size - 1] is fresh[-1]
+    assert (
+        fresh[-1].index == size - 1
+        and fresh[-size].index == 0
+        and fresh[size - 1] is fresh[-1]
+    )
     assert [cell.index for cell in fresh[1:7:2]] == [1, 3, 5] and fresh[-2:] == [
         fresh[size - 2],
         fresh[size - 1],
@@ -77,11 +86,22 @@ def test_places_count_from_either_end(space: EnumerableChoiceSpace) -> None:
 
 
 def test_the_last_position_varies_fastest_and_only_allowed_cells_are_listed() -> None:
-    assert [cell.choices for cell in LISTED[:4]] == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 0)]
+    assert [cell.choices for cell in LISTED[:4]] == [
+        (0, 0, 0),
+        (0, 0, 1),
+        (0, 0, 2),
+        (0, 1, 0),
+    ]
     assert LISTED.size == 18 == DRAWN.size and len(LISTED.choices) == 18
-    assert [cell.choices for cell in ODD[:3]] == [(0, 0, 1), (0, 1, 0), (0, 1, 2)] and ODD.size == 9
+    assert [cell.choices for cell in ODD[:3]] == [
+        (0, 0, 1),
+        (0, 1, 0),
+        (0, 1, 2),
+    ] and ODD.size == 9
     for space in (LISTED, ODD):
-        assert [space.index(space.cell(cell.choices)) for cell in space] == list(range(len(space)))
+        assert [space.index(space.cell(cell.choices)) for cell in space] == list(
+            range(len(space))
+        )
     with pytest.raises(UserError, match=r"\[0, 0, 0\] is not a cell of the space odd"):
         ODD.at((0, 0, 0))
     with pytest.raises(UserError, match="not a cell of the space odd"):
@@ -152,6 +172,6 @@ def test_a_position_has_one_to_127_options(options: int) -> None:
 def test_a_definition_holds_the_options_and_a_class_of_its_own_only_its_name() -> None:
     assert '"listed": true' in LISTED.definition and '"listed": false' in DRAWN.definition
     assert ODD.definition == "odd"
-    assert LISTED == EnumerableChoiceSpace("mlp", OPTIONS) != DRAWN and hash(LISTED) == hash(
-        EnumerableChoiceSpace("mlp", OPTIONS)
-    )
+    assert LISTED == EnumerableChoiceSpace("mlp", OPTIONS) != DRAWN and hash(
+        LISTED
+    ) == hash(EnumerableChoiceSpace("mlp", OPTIONS))

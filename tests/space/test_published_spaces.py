@@ -49,5 +49,8 @@ def test_heads_divide_the_width() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         chosen = dict(zip(space.positions, space.sample(rng).choices, strict=True))
-        width, heads = space.options[0][chosen["d_model"]], space.options[2][chosen["n_heads"]]
+        width, heads = (
+            space.options[0][chosen["d_model"]],
+            space.options[2][chosen["n_heads"]],
+        )
         assert int(width) % int(heads) == 0

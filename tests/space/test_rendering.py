@@ -33,7 +33,10 @@ def test_every_mark_is_set_where_it_stands_and_above_those_before() -> None:
     assert styles == ["Square", "Round"] and rounded.get_boxstyle().rounding_size == 3.0
     assert isinstance(arrow, FancyArrowPatch) and isinstance(line, FancyArrowPatch)
     assert (arrow.get_mutation_scale(), arrow.get_alpha()) == (9.0, 0.5)
-    assert arrow.get_linestyle() == (0, (3.0, 2.0)) and line.get_linestyle() in ("solid", "-")
+    assert arrow.get_linestyle() == (0, (3.0, 2.0)) and line.get_linestyle() in (
+        "solid",
+        "-",
+    )
     heads = [type(one.get_arrowstyle()).__name__ for one in (arrow, line)]
     assert heads == ["CurveFilledB", "Curve"]
     plain, grounded = axes.texts

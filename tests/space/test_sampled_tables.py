@@ -35,9 +35,19 @@ MULTI_RESOLUTION = space_named("nbmr")
 def a_table(space: Sampled | None = None) -> Table:
     space = space or sampled()
     table = Table(
-        "part", space.definition, "t", "s", "l", "c", "valid_error", Network(), cost="queries"
+        "part",
+        space.definition,
+        "t",
+        "s",
+        "l",
+        "c",
+        "valid_error",
+        Network(),
+        cost="queries",
     )
-    table.add(Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, len(space)))
+    table.add(
+        Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, len(space))
+    )
     latency = np.linspace(1.0, 2.0, len(space))
     latency[3] = np.nan
     table.add(Metric("latency@mine", "ms", "search", "cost"), None, latency)
@@ -89,7 +99,8 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
     for damaged in (content[:-40] + bytes(8) + content[-32:], content[:-1], b""):
         path.write_bytes(damaged)
         assert (
-            around(Sampled(space.base, space.choices)) == expected and path.read_bytes() == content
+            around(Sampled(space.base, space.choices)) == expected
+            and path.read_bytes() == content
         )
     assert min(map(len, expected)) >= NEAREST
     assert around(sampled(_QUICK)) and len([*fresh_home.glob("neighbours/*.npy")]) == 1, (
@@ -143,7 +154,10 @@ def held(rows: Any) -> str:
         ({"of": WIDE.definition, "held": "?"}, "describes no space"),
         ({"of": WIDE.definition, "held": held([0] * 7)}, "describes no space"),
         ({"of": WIDE.definition, "held": ""}, "at least one is needed"),
-        ({"of": WIDE.definition, "held": held(np.zeros((1_000_001, 8)))}, "1,000,000 are the most"),
+        (
+            {"of": WIDE.definition, "held": held(np.zeros((1_000_001, 8)))},
+            "1,000,000 are the most",
+        ),
         ({"of": WIDE.definition, "held": held([4] * 8)}, "none of the space wide"),
         ({"of": WIDE.definition, "held": held([-1] * 8)}, "none of the space wide"),
         ({"of": WIDE.definition, "held": held([[1] * 8, [1] * 8])}, "held twice"),
@@ -171,7 +185,8 @@ def test_a_table_holds_its_cells_and_opens_as_a_benchmark(tmp_path: Path) -> Non
     assert bench.query(str(space[7]), "valid_error").value == bench.column("valid_error")[7]
     with pytest.raises(UserError, match="not held"):
         bench.query(
-            next(c for c in map(WIDE.at, np.ndindex((4,) * 8)) if c not in space), "valid_error"
+            next(c for c in map(WIDE.at, np.ndindex((4,) * 8)) if c not in space),
+            "valid_error",
         )
     with pytest.raises(
         UserError, match=r"has no latency@mine for wide\(.*it holds 59 of 60 cells there"
@@ -191,13 +206,20 @@ def test_other_cells_in_a_file_are_noticed(tmp_path: Path) -> None:
     assert a_table(sampled(seed=1)).digest() != a_table().digest()
 
 
-def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas: Snas, tmp_path: Path) -> None:
-    cells = [str(MULTI_RESOLUTION.sample(np.random.default_rng(seed))) for seed in range(30)]
+def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(
+    snas: Snas, tmp_path: Path
+) -> None:
+    cells = [
+        str(MULTI_RESOLUTION.sample(np.random.default_rng(seed))) for seed in range(30)
+    ]
     path = tmp_path / "mine.csv"
     path.write_text(
-        "cell,valid_error\n" + "".join(f"{cell},{40 + i / 7}\n" for i, cell in enumerate(cells))
+        "cell,valid_error\n"
+        + "".join(f"{cell},{40 + i / 7}\n" for i, cell in enumerate(cells))
     )
-    made = snas("data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr", "--json")
+    made = snas(
+        "data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr", "--json"
+    )
     assert made.code == 0, made.err
     bench = TableBenchmark(table_path("mine-mr"))
     assert [
@@ -207,7 +229,10 @@ def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas: Snas, tmp_path:
     path.write_text(path.read_text() + f"{cells[3]},1\n8_8,2\n")
     refused = snas("data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr")
     assert refused.code == 2
-    assert f"2 wrong entries: row 31: the cell of row 4 again, {cells[3]}; row 32:" in refused.err
+    assert (
+        f"2 wrong entries: row 31: the cell of row 4 again, {cells[3]}; row 32:"
+        in refused.err
+    )
     assert "Malformed" in refused.err
 
 
@@ -221,7 +246,9 @@ def fetched_files(mirror: Path, own_home: Path) -> dict[str, list[Path]]:
     return {source: list(fetching.fetch(source)) for source in ("nbmr", "accel")}
 
 
-def test_sizes_of_nas_bench_mr_are_the_recorded_ones(fetched_files: dict[str, list[Path]]) -> None:
+def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
+    fetched_files: dict[str, list[Path]],
+) -> None:
     table = nbmr.read("nbmr-seg")
     space = space_named(table.space)
     params = space.analytic["params"][1](space.choices, table.network)  # type: ignore[attr-defined]
@@ -248,7 +275,9 @@ def test_sizes_of_nas_bench_mr_are_the_recorded_ones(fetched_files: dict[str, li
         ),
     ],
 )
-def test_what_is_no_network_of_several_resolutions_is_refused(text: str, message: str) -> None:
+def test_what_is_no_network_of_several_resolutions_is_refused(
+    text: str, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         MULTI_RESOLUTION.parse(text)
 
@@ -256,7 +285,9 @@ def test_what_is_no_network_of_several_resolutions_is_refused(text: str, message
 # Accel-NASBench
 
 
-def test_parameters_of_mnasnet_are_the_recorded_ones(fetched_files: dict[str, list[Path]]) -> None:
+def test_parameters_of_mnasnet_are_the_recorded_ones(
+    fetched_files: dict[str, list[Path]],
+) -> None:
     network = accel.read("accel-imagenet").network
 
     def params(cell: Cell) -> float:

@@ -67,7 +67,9 @@ def test_gaps_are_left_free_on_the_same_curve(gaps: tuple[float, float]) -> None
 
     dense = [point(whole, i / 5000) for i in range(5001)]
     for t in (0.25, 0.5, 0.9):
-        assert min(math.dist(point((start, control, end), t), other) for other in dense) < 2e-3
+        assert (
+            min(math.dist(point((start, control, end), t), other) for other in dense) < 2e-3
+        )
 
 
 PLAIN = Arrow(((0.0, 0.0), (5.0, 1.0), (10.0, 10.0)), "#d55e00", 1.5, head=0.0)

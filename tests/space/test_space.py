@@ -20,7 +20,9 @@ from surrogate_nas.space.network import CONV1, CONV3
 SPACE = make_space()
 CELLS = st.integers(0, 15624).map(SPACE.__getitem__)
 NONE, SKIP, ONE, THREE, POOL = range(5)
-LANDSCAPE = "v-tao/nats-bench-landscape/b307ae5fe6e8d7043cd4fe7d1c3532288271adb7/nats_bench.csv"
+LANDSCAPE = (
+    "v-tao/nats-bench-landscape/b307ae5fe6e8d7043cd4fe7d1c3532288271adb7/nats_bench.csv"
+)
 
 
 def cell(*choices: int) -> Cell:
@@ -93,11 +95,25 @@ def test_naslib_tuples_by_hand() -> None:
 
 
 PIECES = st.sampled_from(
-    [*OPERATIONS, "|", "+", "~", "0", "1", "2", "~0|", "|+|", "nor_conv_7x7", " ", "None", ""]
+    [
+        *OPERATIONS,
+        "|",
+        "+",
+        "~",
+        "0",
+        "1",
+        "2",
+        "~0|",
+        "|+|",
+        "nor_conv_7x7",
+        " ",
+        "None",
+        "",
+    ]
 )
-NEARLY = st.tuples(CELLS.map(str), st.integers(0, 90), st.integers(0, 5), st.text(max_size=3)).map(
-    lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :]
-)
+NEARLY = st.tuples(
+    CELLS.map(str), st.integers(0, 90), st.integers(0, 5), st.text(max_size=3)
+).map(lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :])
 
 
 @given(st.one_of(st.text(max_size=120), st.lists(PIECES, max_size=30).map("".join), NEARLY))
@@ -117,10 +133,19 @@ SAME_FUNCTION = {
         cell(SKIP, 0, THREE, 0, 0, SKIP),
         cell(THREE, 0, SKIP, 0, 0, SKIP),
     ),
-    "two nodes around a skip": (cell(0, THREE, 0, 0, 0, SKIP), cell(THREE, 0, 0, 0, SKIP, 0)),
+    "two nodes around a skip": (
+        cell(0, THREE, 0, 0, 0, SKIP),
+        cell(THREE, 0, 0, 0, SKIP, 0),
+    ),
     "a dead convolution": (cell(THREE, 0, 0, ONE, 0, 0), cell(0, 0, 0, ONE, 0, 0)),
-    "a dead end before node 2": (cell(0, 0, THREE, SKIP, 0, THREE), cell(0, 0, 0, SKIP, 0, 0)),
-    "the order of a sum": (cell(ONE, THREE, 0, 0, SKIP, SKIP), cell(THREE, ONE, 0, 0, SKIP, SKIP)),
+    "a dead end before node 2": (
+        cell(0, 0, THREE, SKIP, 0, THREE),
+        cell(0, 0, 0, SKIP, 0, 0),
+    ),
+    "the order of a sum": (
+        cell(ONE, THREE, 0, 0, SKIP, SKIP),
+        cell(THREE, ONE, 0, 0, SKIP, SKIP),
+    ),
     "pooling distributes over a sum": (
         cell(THREE, SKIP, SKIP, 0, 0, POOL),
         cell(THREE, 0, 0, POOL, POOL, 0),

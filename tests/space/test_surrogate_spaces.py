@@ -14,7 +14,14 @@ from scipy.stats import spearmanr
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, Space, macro, nb201
+from surrogate_nas.space import (
+    Cell,
+    ChoiceSpace,
+    EnumerableChoiceSpace,
+    Space,
+    macro,
+    nb201,
+)
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
 from surrogate_nas.surrogates.latency import Latency
@@ -41,12 +48,18 @@ def test_every_model_but_the_graph_network_reads_any_space(name: str, space: Spa
     assert space != HUGE or space.size > 10**18
     cells = drawn(space, 150)
     quick = {"trees": 60} if name == "xgboost" else {}
-    model = make_model(name, "cost", **quick).fit(cells[:100], values_of(cells[:100]), space)
+    model = make_model(name, "cost", **quick).fit(
+        cells[:100], values_of(cells[:100]), space
+    )
     found = model.predict(cells[100:])
-    least = 0.6 if name == "mlp" else 0.8  # small networks learn columns that mean nothing by heart
+    least = (
+        0.6 if name == "mlp" else 0.8
+    )  # small networks learn columns that mean nothing by heart
     assert spearmanr(found.mean, values_of(cells[100:])).statistic > least
     assert (found.std > 0).all()
-    again = model_class(name).from_state(model.settings(), model.state()).predict(cells[100:])
+    again = (
+        model_class(name).from_state(model.settings(), model.state()).predict(cells[100:])
+    )
     np.testing.assert_allclose(again.mean, found.mean, rtol=1e-12)
     np.testing.assert_allclose(again.std, found.std, rtol=1e-12)
 
@@ -66,9 +79,12 @@ def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
         make_model("ridge").fit(mixed, range(6))
     with pytest.raises(UserError, match="a cell of the space nb201 reads"):
         make_model("ridge").fit(macro()[:3], [1.0, 2.0, 3.0], nb201())
-    unregistered = drawn(EnumerableChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3)
+    unregistered = drawn(
+        EnumerableChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3
+    )
     with pytest.raises(
-        UserError, match=r"no registered space: give its own, as in fit\(cells, values, space=…\)"
+        UserError,
+        match=r"no registered space: give its own, as in fit\(cells, values, space=…\)",
     ):
         make_model("ridge").fit(unregistered, [1.0, 2.0, 3.0])
 
@@ -110,7 +126,9 @@ def of_macro(tmp_path: Path) -> str:
     return f"surrogate:{','.join(map(str, made))}"
 
 
-def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(of_macro: str) -> None:
+def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(
+    of_macro: str,
+) -> None:
     bench = load(of_macro)
     cell = bench.space.parse("conv_stack(layers=1, channels=32)")
     assert bench.query(cell, "params") == 682
@@ -120,7 +138,13 @@ def test_a_surrogate_of_the_macro_space_answers_with_that_space_s_sizes(of_macro
 
 
 def checks() -> dict[str, object]:
-    return {"a number": 7, "nothing": None, "a text": "cells", "bytes": b"x", "a mapping": {"a": 1}}
+    return {
+        "a number": 7,
+        "nothing": None,
+        "a text": "cells",
+        "bytes": b"x",
+        "a mapping": {"a": 1},
+    }
 
 
 @pytest.mark.parametrize("given", checks().values(), ids=checks())

@@ -55,7 +55,9 @@ class Block(nn.Module):
             self.edges.append(convolution(inputs, outputs, 3, stride))
             self.edges.append(convolution(outputs, outputs, 3))
             changes = (inputs, stride) != (outputs, 1)
-            self.edges.append(convolution(inputs, outputs, 1, stride) if changes else nn.Identity())
+            self.edges.append(
+                convolution(inputs, outputs, 1, stride) if changes else nn.Identity()
+            )
             return
         for source, operation in zip((0, 0, 1, 0, 1, 2), self.code, strict=True):
             shape = (outputs, outputs, 1) if source else (inputs, outputs, stride)
@@ -73,7 +75,9 @@ class Block(nn.Module):
         for edge, source, target, code in zip(
             self.edges, (0, 0, 1, 0, 1, 2), (1, 2, 2, 3, 3, 3), self.code, strict=True
         ):
-            nodes[target] = nodes[target] + edge(nodes[source]) if code != "0" else nodes[target]
+            nodes[target] = (
+                nodes[target] + edge(nodes[source]) if code != "0" else nodes[target]
+            )
         return nodes[3]
 
 
@@ -102,7 +106,9 @@ def decoder(head: Head, channels: int, enlarge: int, outputs: int) -> nn.Sequent
         up = [i > 6 - enlarge for i in range(7)]
     else:
         widths = [channels, 1024, 1024, 512, 512, 256, 128, 64, 64, 32, 32, 16, 32, 16]
-        up = [enlarge >= {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}.get(i, 7) for i in range(13)]
+        up = [
+            enlarge >= {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}.get(i, 7) for i in range(13)
+        ]
     layers: list[nn.Module] = []
     for a, b, larger in zip(widths, widths[1:], up, strict=False):
         layers.append(
@@ -114,7 +120,9 @@ def decoder(head: Head, channels: int, enlarge: int, outputs: int) -> nn.Sequent
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, 3, 1, 1))
 
 
-def counted(module: nn.Module, image: tuple[int, int, int]) -> tuple[int, int, tuple[int, ...]]:
+def counted(
+    module: nn.Module, image: tuple[int, int, int]
+) -> tuple[int, int, tuple[int, ...]]:
     """Parameters, multiply-accumulates, and the shape of the output."""
     with FlopCounterMode(display=False) as counter:
         output = module.eval()(torch.zeros(1, *image))
@@ -127,11 +135,19 @@ def counted(module: nn.Module, image: tuple[int, int, int]) -> tuple[int, int, t
 
 @pytest.mark.parametrize(
     "text",
-    ["64-41414-1_02_331", "64-41414-0_00_000", "64-4111-basic", "64-1234-basic", "64-444311-basic"],
+    [
+        "64-41414-1_02_331",
+        "64-41414-0_00_000",
+        "64-4111-basic",
+        "64-1234-basic",
+        "64-444311-basic",
+    ],
 )
 def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> None:
     space, backbone = (
-        (TRANSNAS_MACRO, macro_backbone) if "basic" in text else (TRANSNAS_MICRO, micro_backbone)
+        (TRANSNAS_MACRO, macro_backbone)
+        if "basic" in text
+        else (TRANSNAS_MICRO, micro_backbone)
     )
     cell = space.parse(text)
     choices = np.array([cell.choices], dtype=np.int8)

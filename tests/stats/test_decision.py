@@ -31,7 +31,8 @@ from surrogate_nas.stats.decision import (
 def test_p_is_the_share_of_all_flips(seed: int) -> None:
     rng = np.random.default_rng(seed)
     parts = [
-        signed_ranks(np.round(rng.normal(0.4, 1, size=n), 1)) for n in rng.integers(1, 5, size=3)
+        signed_ranks(np.round(rng.normal(0.4, 1, size=n), 1))
+        for n in rng.integers(1, 5, size=3)
     ]
     signed = np.concatenate(parts)
     sums = [
@@ -42,11 +43,15 @@ def test_p_is_the_share_of_all_flips(seed: int) -> None:
     assert flip_p(parts) == pytest.approx(wanted, abs=1e-12)
 
 
-def test_p_is_exact_up_to_a_thousand_differing_runs_and_then_the_normal_approximation_s() -> None:
+def test_p_is_exact_up_to_a_thousand_differing_runs_and_then_the_normal_approximation_s() -> (
+    None
+):
     for n in (999, 1000, 1001):
         p = flip_p([np.repeat([1, -1], [530, n - 530])])
         normal = math.erfc((1060 - n) / math.sqrt(2 * n))
-        assert p == pytest.approx(stats.binomtest(530, n).pvalue if n <= 1000 else normal, rel=1e-9)
+        assert p == pytest.approx(
+            stats.binomtest(530, n).pvalue if n <= 1000 else normal, rel=1e-9
+        )
 
 
 def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> None:
@@ -66,7 +71,9 @@ def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> Non
 
 def test_five_runs_of_one_problem_never_decide_and_six_do() -> None:
     for runs, decided in ((5, False), (6, True)):
-        assert decide({"a": [np.zeros(runs)], "b": [1 + np.arange(runs)]}).decided is decided
+        assert (
+            decide({"a": [np.zeros(runs)], "b": [1 + np.arange(runs)]}).decided is decided
+        )
     assert decide({"a": [np.zeros(3)] * 2, "b": [1 + np.arange(3)] * 2}).decided
 
 
@@ -124,7 +131,10 @@ def test_sixteen_problems_of_one_space_are_one_witness() -> None:
     rng = np.random.default_rng(1)
     spaces = ["x"] * 16 + list("abcde")
     better = [-1.0] * 16 + list(rng.choice([-1.0, 1.0], size=5))
-    values = {"a": [np.full(6, b) + rng.normal(0, 0.1, 6) for b in better], "b": [np.zeros(6)] * 21}
+    values = {
+        "a": [np.full(6, b) + rng.normal(0, 0.1, 6) for b in better],
+        "b": [np.zeros(6)] * 21,
+    }
     here = decide(values)
     elsewhere = decide(values, spaces)
     assert here.decided and not elsewhere.decided
@@ -132,7 +142,9 @@ def test_sixteen_problems_of_one_space_are_one_witness() -> None:
 
 def rival_of(better: Values, worse: Values, problems: int = 4) -> Rival:
     """The only rival of two strategies with the same regrets on each problem."""
-    return decide({"a": np.split(better, problems), "b": np.split(worse, problems)}).rivals[0]
+    return decide({"a": np.split(better, problems), "b": np.split(worse, problems)}).rivals[
+        0
+    ]
 
 
 def test_the_mean_has_a_say() -> None:
@@ -145,7 +157,9 @@ def test_the_mean_has_a_say() -> None:
     assert not split.decided and split.leaders == ("fails", "steady") and split.worse == ()
     assert rival.interval is not None and rival.interval[1] < 0 and rival.p_both == 1.0
 
-    most = rival_of(np.where(np.arange(80) % 20 == 19, 1.0, 0.0), 0.1 + 0.01 * rng.random(80))
+    most = rival_of(
+        np.where(np.arange(80) % 20 == 19, 1.0, 0.0), 0.1 + 0.01 * rng.random(80)
+    )
     assert most.p < 0.001 and most.statement == "most runs" and most.interval is not None
     assert most.interval[0] < 0 < most.interval[1]
 
@@ -167,7 +181,9 @@ def test_few_runs_support_no_statement_on_means() -> None:
         for runs, statement in ((enough - 1, "most runs"), (enough, "decided")):
             rival = rival_of(np.zeros(runs), np.full(runs, difference), 1)
             assert rival.statement == statement and rival.p < 0.001
-        assert (1 - difference) ** enough <= END_LEVEL / 2 < (1 - difference) ** (enough - 1)
+        assert (
+            (1 - difference) ** enough <= END_LEVEL / 2 < (1 - difference) ** (enough - 1)
+        )
     # a failure may be as bad as the worst of either
     assert rival_of(np.zeros(80), np.r_[np.full(79, 0.1), 9.0], 1).statement == "most runs"
 
@@ -190,7 +206,9 @@ def test_rare_failures_make_no_claim_false(share: float, m: int, r: int) -> None
 def test_a_later_decision_claims_nothing_unless_the_first_is_decided() -> None:
     values = {"a": [np.zeros(8)], "b": [np.ones(8)]}
     first, undecided = decide(values), decide({"a": [np.zeros(3)], "b": [np.ones(3)]})
-    assert decide(values, after=first).decided and not decide(values, after=undecided).decided
+    assert (
+        decide(values, after=first).decided and not decide(values, after=undecided).decided
+    )
 
 
 def test_rare_failures_are_not_the_same() -> None:
@@ -244,19 +262,27 @@ def test_one_run_has_no_interval_and_decides_nothing() -> None:
 def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
     one = np.zeros(40)
     one[0] = 0.7
-    found = decide({"a": np.split(np.zeros(40), 4), "b": np.split(one, 4), "c": [np.ones(10)] * 4})
+    found = decide(
+        {"a": np.split(np.zeros(40), 4), "b": np.split(one, 4), "c": [np.ones(10)] * 4}
+    )
     assert found.chances["a"] == found.chances["b"] == pytest.approx(0.5)
-    assert sum(found.chances.values()) == pytest.approx(1) and found.rivals[0].needed is None
+    assert (
+        sum(found.chances.values()) == pytest.approx(1) and found.rivals[0].needed is None
+    )
 
 
 def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
-    spread = np.random.default_rng(5).permutation(stats.norm.ppf((np.arange(160) + 0.5) / 160))
+    spread = np.random.default_rng(5).permutation(
+        stats.norm.ppf((np.arange(160) + 0.5) / 160)
+    )
     seen = {}
     for shift in (0.02, 0.08, 0.13):
         rival = rival_of(np.zeros(160), spread + shift)
         seen[shift] = rival.needed
     lower, nothing, about = seen.values()
-    assert lower is not None and lower.about is None and lower.high is None and lower.low > 40
+    assert (
+        lower is not None and lower.about is None and lower.high is None and lower.low > 40
+    )
     assert nothing is None
     assert about is not None and about.about is not None and about.high is not None
     assert 41 <= about.low <= about.about <= about.high <= 400
@@ -285,7 +311,9 @@ def test_detectable_is_decided_with_eighty_percent() -> None:
         shift = detectable([np.zeros(30)], [spread[:30] / spread.std()])
         assert shift is not None and 0.3 < shift < 0.9
         own = (spread - spread.mean()) / spread.std()
-        seen = [rival_of(np.zeros(30), rng.choice(own, 30) + shift, 1).apart for _ in range(400)]
+        seen = [
+            rival_of(np.zeros(30), rng.choice(own, 30) + shift, 1).apart for _ in range(400)
+        ]
         assert 0.65 < np.mean(seen) < 0.93
     for runs in (np.zeros(30), np.arange(5.0)):
         assert detectable([np.zeros(len(runs))], [runs]) is None
@@ -293,9 +321,13 @@ def test_detectable_is_decided_with_eighty_percent() -> None:
 
 def test_times_are_decided_by_ranks_alone() -> None:
     never = np.full(9, 301.0)
-    found = decide({"a": [np.r_[np.full(7, 20.0), 301.0, 301.0]], "b": [never]}, ranks_only=True)
+    found = decide(
+        {"a": [np.r_[np.full(7, 20.0), 301.0, 301.0]], "b": [never]}, ranks_only=True
+    )
     (rival,) = found.rivals
-    assert rival.apart and rival.interval is None and rival.p_mean is None and not rival.alike
+    assert (
+        rival.apart and rival.interval is None and rival.p_mean is None and not rival.alike
+    )
 
 
 def test_other_problems_have_one_mean_a_space() -> None:
@@ -316,7 +348,8 @@ def test_different_problems_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("k", "m", "r", "tied"), [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)]
+    ("k", "m", "r", "tied"),
+    [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)],
 )
 def test_identical_strategies_are_told_apart_in_five_percent(
     k: int,
@@ -328,7 +361,9 @@ def test_identical_strategies_are_told_apart_in_five_percent(
     repeats = 300
     wrong = 0
     for _ in range(repeats):
-        values = np.where(rng.random((k, m, r)) < np.sqrt(tied), 0.0, rng.normal(size=(k, m, r)))
+        values = np.where(
+            rng.random((k, m, r)) < np.sqrt(tied), 0.0, rng.normal(size=(k, m, r))
+        )
         found = decide({str(i): list(of) for i, of in enumerate(values)})
         wrong += bool(found.worse)
     assert wrong / repeats <= 0.055 + 3 * np.sqrt(0.055 * 0.945 / repeats)

@@ -59,7 +59,9 @@ def imported(folder: Path, snas: Snas, by_choices: bool) -> Trials:
         rows = csv.writer(file)
         rows.writerow([*(SPACE if by_choices else ["cell"]), "valid_error"])
         for cell in space:
-            options = [values[i] for values, i in zip(SPACE.values(), cell.choices, strict=True)]
+            options = [
+                values[i] for values, i in zip(SPACE.values(), cell.choices, strict=True)
+            ]
             rows.writerow([*(options if by_choices else [str(cell)]), repr(error_of(cell))])
     where = f"{folder}/space.py:SPACE"
     snas("data", "import", "csv", folder / f"{name}.csv", "--name", name, "--space", where)
@@ -68,7 +70,9 @@ def imported(folder: Path, snas: Snas, by_choices: bool) -> Trials:
 
 def compared(folder: Path | None = None, **options: Any) -> list[Trials]:
     strategies = ["random", "local_search"]
-    made = compare("fashion", strategies, OBJECTIVE, runs=2, budget=20, folder=folder, **options)
+    made = compare(
+        "fashion", strategies, OBJECTIVE, runs=2, budget=20, folder=folder, **options
+    )
     return [trials(run) for run in made.runs]
 
 
@@ -79,7 +83,9 @@ def read_again(folder: Path) -> list[Trials]:
 
 def as_suite(folder: Path) -> list[Trials]:
     entries = [Entry("random", 2), Entry("local_search", 2)]
-    suite = Suite("one", "one problem", [Problem("one", "fashion", OBJECTIVE, cells=20)], entries)
+    suite = Suite(
+        "one", "one problem", [Problem("one", "fashion", OBJECTIVE, cells=20)], entries
+    )
     run_suite(suite, folder / "suite")
     (stored,) = (folder / "suite" / "problems").iterdir()
     return [trials(run) for run in read_comparison(stored).runs]
@@ -108,7 +114,9 @@ PAIRS: dict[str, tuple[Way, Way]] = {
     ),
     "objective: the order of its terms": (
         lambda *_: [cell for cell, _, _ in searched(OBJECTIVE)],
-        lambda *_: [cell for cell, _, _ in searched("valid_loss + 0.05*latency@cpu + 0.1*params")],
+        lambda *_: [
+            cell for cell, _, _ in searched("valid_loss + 0.05*latency@cpu + 0.1*params")
+        ],
     ),
     "limit: in the text and apart": (
         lambda *_: searched(LIMITED),
@@ -140,7 +148,9 @@ PAIRS: dict[str, tuple[Way, Way]] = {
         lambda *_: searched(OBJECTIVE, Evolution),
     ),
     "space: choices and a CSV file of cells": (
-        lambda *_: searched("valid_error", bench=computed(sn.EnumerableChoiceSpace("mlp", SPACE))),
+        lambda *_: searched(
+            "valid_error", bench=computed(sn.EnumerableChoiceSpace("mlp", SPACE))
+        ),
         lambda folder, snas: imported(folder, snas, by_choices=False),
     ),
     "CSV: cells by text and by a column for each choice": (

@@ -21,8 +21,21 @@ def run_of(scores: list[float], costs: list[float] | None = None) -> Run:
     costs = costs or [1.0] * len(scores)
     ends = np.cumsum(costs)
     trials = [
-        Trial(i, nb201()[i], score, score, 0.0, True, None, cost, started=end - cost, finished=end)
-        for i, (score, cost, end) in enumerate(zip(scores, costs, ends.tolist(), strict=True))
+        Trial(
+            i,
+            nb201()[i],
+            score,
+            score,
+            0.0,
+            True,
+            None,
+            cost,
+            started=end - cost,
+            finished=end,
+        )
+        for i, (score, cost, end) in enumerate(
+            zip(scores, costs, ends.tolist(), strict=True)
+        )
     ]
     return Run("mine", 0, trials, 1.0, 0.5)
 
@@ -43,7 +56,9 @@ def test_one_value_has_no_spread_and_no_interval() -> None:
 
 @given(SAMPLES)
 @settings(max_examples=30, deadline=None)
-def test_intervals_repeat_with_the_seed_and_lie_within_the_sample(sample: list[float]) -> None:
+def test_intervals_repeat_with_the_seed_and_lie_within_the_sample(
+    sample: list[float],
+) -> None:
     summary = summarise(sample, seed=4)
     assert summary == summarise(sample, seed=4)
     if summary.ci95 is None:
@@ -68,14 +83,20 @@ def test_the_interval_is_scipys_percentile_bootstrap() -> None:
 def test_paired_tests_are_wilcoxons_with_holms_correction() -> None:
     rng = np.random.default_rng(3)
     base = rng.normal(size=20)
-    scores = {"a": base, "b": base + rng.normal(0.5, 0.5, 20), "c": base + rng.normal(0.1, 1, 20)}
+    scores = {
+        "a": base,
+        "b": base + rng.normal(0.5, 0.5, 20),
+        "c": base + rng.normal(0.1, 1, 20),
+    }
     tests = paired_tests(scores)
     assert [(t.first, t.second) for t in tests] == [("a", "b"), ("a", "c"), ("b", "c")]
     plain = [stats.wilcoxon(scores[t.first], scores[t.second]).pvalue for t in tests]
     assert [t.p for t in tests] == pytest.approx(plain)
     order = np.argsort(plain)
     corrected = np.empty(3)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(np.array(plain)[order] * [3, 2, 1]))
+    corrected[order] = np.minimum(
+        1, np.maximum.accumulate(np.array(plain)[order] * [3, 2, 1])
+    )
     assert [t.p_holm for t in tests] == pytest.approx(corrected)
     for t in tests:
         assert t.wins == (scores[t.first] < scores[t.second]).sum(), "lower is better"
@@ -84,7 +105,9 @@ def test_paired_tests_are_wilcoxons_with_holms_correction() -> None:
 
 def test_the_effect_by_hand() -> None:
     """Differences b - a of 1, 2, 3, -4 and a tie: ranks 1, 2, 3 for a and 4 for b; (6 - 4) / 10."""
-    (test,) = paired_tests({"a": np.array([0.0, 0, 0, 4, 7]), "b": np.array([1.0, 2, 3, 0, 7])})
+    (test,) = paired_tests(
+        {"a": np.array([0.0, 0, 0, 4, 7]), "b": np.array([1.0, 2, 3, 0, 7])}
+    )
     assert (test.wins, test.ties, test.losses) == (3, 1, 1)
     assert test.effect == pytest.approx(0.2)
     (always,) = paired_tests({"a": np.zeros(6), "b": np.arange(1.0, 7)})
@@ -103,7 +126,9 @@ def test_the_incumbent_by_hand_the_earliest_among_equals() -> None:
 def test_curves_are_right_continuous() -> None:
     """Trials finish at 10, 30 and 60 seconds: until then each one counts for nothing."""
     curve = anytime(run_of([5.0, 3.0, 4.0], [10.0, 20.0, 30.0]))
-    at = curve.at_cost(curve.score, np.array([0.0, 9.99, 10.0, 29.99, 30.0, 59.0, 60.0, 1e9]))
+    at = curve.at_cost(
+        curve.score, np.array([0.0, 9.99, 10.0, 29.99, 30.0, 59.0, 60.0, 1e9])
+    )
     assert at.tolist()[2:] == [5, 5, 3, 3, 3, 3]
     assert np.isnan(at[:2]).all()
     assert curve.at_cells(curve.score, np.array([1, 2, 3, 9])).tolist() == [5, 3, 3, 3]
@@ -112,5 +137,7 @@ def test_curves_are_right_continuous() -> None:
 def test_an_interval_of_many_rows_is_the_normal_one_of_each_column() -> None:
     samples = np.random.default_rng(0).normal(size=(1000, 2)) * [1.0, 5.0]
     low, high = interval(samples)
-    expected = stats.norm.interval(0.95, samples.mean(axis=0), samples.std(axis=0) / np.sqrt(1000))
+    expected = stats.norm.interval(
+        0.95, samples.mean(axis=0), samples.std(axis=0) / np.sqrt(1000)
+    )
     np.testing.assert_allclose([low, high], expected, rtol=1e-6)

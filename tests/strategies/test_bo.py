@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.contract.checks import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
+from surrogate_nas.contract.checks import (
+    INFEASIBLE,
+    LargeSpace,
+    TinySpace,
+    synthetic,
+    trials_of,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
 from surrogate_nas.space.product import is_scale
@@ -31,7 +37,9 @@ def test_every_class_of_equal_functions_is_one_point() -> None:
 
 
 def test_workers_that_run_side_by_side_are_given_different_cells() -> None:
-    run = sn.search("fashion", "bo", "valid_loss", budget=50, simulated_workers=5, seed=1000)
+    run = sn.search(
+        "fashion", "bo", "valid_loss", budget=50, simulated_workers=5, seed=1000
+    )
     cells = [trial.cell for trial in run.trials]
     assert len(set(cells)) == 50
     classes = [nb201().classes[cell.index] for cell in cells]
@@ -57,7 +65,10 @@ def test_a_cell_that_is_known_to_break_a_limit_is_never_asked_for() -> None:
         )
         for hidden in (False, True)
     }
-    broken = {hidden: [not trial.feasible for trial in run.trials] for hidden, run in asked.items()}
+    broken = {
+        hidden: [not trial.feasible for trial in run.trials]
+        for hidden, run in asked.items()
+    }
     assert broken[False][:10] == broken[True][:10] and any(broken[False][:10])
     assert not any(broken[False][10:]) and any(broken[True][10:])
 
@@ -93,7 +104,9 @@ def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice() -> None
     _, asked = searched(space, 40)
     assert len(set(asked)) == 40 and space.drawn - before < 1000
     rng = np.random.default_rng(0)
-    assert min(map(synthetic, asked)) < min(synthetic(space.sample(rng)) for _ in range(400))
+    assert min(map(synthetic, asked)) < min(
+        synthetic(space.sample(rng)) for _ in range(400)
+    )
 
 
 def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_than_the_worst() -> (
@@ -115,9 +128,9 @@ def test_scales_are_read_as_numbers_and_names_as_options() -> None:
     )
     space = ChoiceSpace("mlp", {"width": (16, 32, 64), "act": ("relu", "tanh")})
     np.testing.assert_array_equal(space.encode([space.at((2, 1))], "numbers"), [[2, 0, 1]])
-    assert space.views == ("numbers",) and ChoiceSpace("acts", {"act": ("relu", "tanh")}).views == (
-        "one_hot",
-    )
+    assert space.views == ("numbers",) and ChoiceSpace(
+        "acts", {"act": ("relu", "tanh")}
+    ).views == ("one_hot",)
 
 
 def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> None:
@@ -133,7 +146,9 @@ def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> 
     assert around == set(space.neighbours(second))
     before = BayesianOptimisation(space, seed=0)
     before.tell(trials_of([best, second], scores.__getitem__))
-    near = {before._grown().cells[int(place)] for place in before._around_best(before._grown())}
+    near = {
+        before._grown().cells[int(place)] for place in before._around_best(before._grown())
+    }
     assert near == set(space.neighbours(best))
 
 
@@ -152,7 +167,12 @@ def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_second
 ) -> None:
     limited, plain = (
         sn.search(
-            "fashion", one, subject_to="params <= 20000", simulated_workers=3, budget=20, seed=3
+            "fashion",
+            one,
+            subject_to="params <= 20000",
+            simulated_workers=3,
+            budget=20,
+            seed=3,
         )
         for one in (name, "bo")
     )

@@ -70,7 +70,8 @@ def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name: str) -> N
 def test_every_bridge_keeps_the_contract(name: str) -> None:
     if name == "pymoo:AGEMOEA":
         pytest.importorskip(
-            "numba", reason="pymoo compiles this one with numba, which nothing else here needs"
+            "numba",
+            reason="pymoo compiles this one with numba, which nothing else here needs",
         )
     everywhere = name in EVERYWHERE or (FULL and name not in GAUSSIAN)
     assert not broken(checks_of(name, None if everywhere else TinySpace()))
@@ -125,9 +126,12 @@ def test_what_was_told_is_learned_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", SWIFT)
 def test_several_objectives_with_a_limit_and_workers(name: str) -> None:
-    objective = sn.Objective("valid_loss, macs subject to params <= 15000", sn.load("fashion"))
+    objective = sn.Objective(
+        "valid_loss, macs subject to params <= 15000", sn.load("fashion")
+    )
     made, again = (
-        sn.search("fashion", name, objective, budget=30, simulated_workers=3) for _ in range(2)
+        sn.search("fashion", name, objective, budget=30, simulated_workers=3)
+        for _ in range(2)
     )
     assert not made.failure and len(made.trials) == 30
     assert not made.scalarised, "the library sees the objectives themselves"
@@ -150,7 +154,9 @@ def test_a_bridge_is_one_of_ours_and_can_be_pickled() -> None:
         entry = strategy_entry(name)
         assert entry.is_trusted and entry.label == name
         plain = resolve(name.partition("(")[0])
-        assert strategy_entry(plain).is_trusted and pickle.loads(pickle.dumps(plain)) is plain
+        assert (
+            strategy_entry(plain).is_trusted and pickle.loads(pickle.dumps(plain)) is plain
+        )
     made = resolve("optuna:TPESampler(n_startup_trials=3)")(nb201(), seed=0)
     assert made.knobs["n_startup_trials"] == 3
 
@@ -170,15 +176,21 @@ def test_wrong_names_are_one_line(name: str, said: str) -> None:
     with pytest.raises(UserError) as raised:
         resolve(name)
     assert (
-        said in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 400
+        said in str(raised.value)
+        and "\n" not in str(raised.value)
+        and len(str(raised.value)) < 400
     )
 
 
 @pytest.mark.parametrize("name", ["optuna:CmaEsSampler", "smac"])
-def test_a_library_that_is_missing_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_is_missing_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     missing = "cmaes" if name == "optuna:CmaEsSampler" else name.partition(":")[0]
     monkeypatch.setitem(__import__("sys").modules, missing, None)
-    module = __import__(BRIDGES[name.partition(":")[0]].partition(":")[0], fromlist=["bridge"])
+    module = __import__(
+        BRIDGES[name.partition(":")[0]].partition(":")[0], fromlist=["bridge"]
+    )
     module.bridge.cache_clear()
     with pytest.raises(
         UserError, match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'"
@@ -200,7 +212,9 @@ def test_a_space_that_is_none_of_choices_is_refused() -> None:
         StrategySampler("random", Bare())
 
 
-def fashion_study(strategy: str, n: int, **kwargs: Any) -> tuple[optuna.Study, StrategySampler]:
+def fashion_study(
+    strategy: str, n: int, **kwargs: Any
+) -> tuple[optuna.Study, StrategySampler]:
     bench = sn.load("fashion")
     loss = sn.Objective("valid_loss", bench)
     sampler = StrategySampler(strategy, bench.space, seed=3)
@@ -239,7 +253,9 @@ def test_a_strategy_drives_a_study_as_it_drives_a_run(direction: str) -> None:
         )
         made.tell(
             trials_of(
-                [cell], lambda cell: float(loss.look_up([cell])[1].score[0]), start=trial.number
+                [cell],
+                lambda cell: float(loss.look_up([cell])[1].score[0]),
+                start=trial.number,
             )
         )
 
@@ -338,12 +354,16 @@ def test_several_objectives_need_a_strategy_that_knows_them() -> None:
         sampler = StrategySampler(name, space)
         study = optuna.create_study(sampler=sampler, directions=["minimize", "maximize"])
 
-        def score(trial: optuna.Trial, sampler: StrategySampler = sampler) -> tuple[float, float]:
+        def score(
+            trial: optuna.Trial, sampler: StrategySampler = sampler
+        ) -> tuple[float, float]:
             cell = sampler.cell(trial)
             return synthetic(cell), float(sum(cell.choices))
 
         if name == "random":
-            with pytest.raises(UserError, match="random knows one objective, and the study has 2"):
+            with pytest.raises(
+                UserError, match="random knows one objective, and the study has 2"
+            ):
                 study.optimize(score, n_trials=1)
         else:
             study.optimize(score, n_trials=30)
@@ -370,9 +390,9 @@ def test_a_run_leaves_nothing_to_the_next(name: str) -> None:
     """
     alone = sn.search("fashion", name, "valid_loss", budget=45, seed=1)
     assert len(sn.search("fashion", name, "valid_loss, macs", budget=45).trials) == 45
-    assert [t.cell for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials] == [
-        t.cell for t in alone.trials
-    ]
+    assert [
+        t.cell for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials
+    ] == [t.cell for t in alone.trials]
 
 
 SEARCH = """

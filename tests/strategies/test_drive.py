@@ -45,7 +45,9 @@ def early(strategy: Strategy, n: int) -> tuple[list[Request], list[Request]]:
         (whole if one.epochs == strategy.epochs[-1] else short).append(one)
         score = float(one.cell.index)
         values = {f"{name}[{one.epochs}]": -score for name in one.read}
-        strategy.tell([Trial(i, one.cell, score, score, 0.0, True, one.epochs, 1.0, values)])
+        strategy.tell(
+            [Trial(i, one.cell, score, score, 0.0, True, one.epochs, 1.0, values)]
+        )
         if whole:
             break
     return short, whole
@@ -61,7 +63,9 @@ def test_the_signal_ranks_short_runs_in_its_own_direction(name: str) -> None:
         assert whole[0].cell == best(short, key=lambda one: one.cell.index).cell
 
 
-def trial(place: int, loss: float, penalty: float, x: float, feasible: bool = True) -> Trial:
+def trial(
+    place: int, loss: float, penalty: float, x: float, feasible: bool = True
+) -> Trial:
     score = loss + penalty + (0.0 if feasible else 10.0)
     cell = SPACE[place]
     return Trial(place, cell, score, loss, penalty, feasible, 1, 1.0, {"x[1]": x})
@@ -75,7 +79,9 @@ def test_parameters_weigh_as_much_whatever_the_signal_s_unit() -> None:
         trial(3, 0.0, 0.0, 0.0, feasible=False),
     ]
     for unit in (1.0, 1000.0):
-        read = [trial(t.index, t.loss, t.penalty, unit * t.values["x[1]"]) for t in trials[:3]]
+        read = [
+            trial(t.index, t.loss, t.penalty, unit * t.values["x[1]"]) for t in trials[:3]
+        ]
         ranked = Signal("x", 1, 1).ranked([*read, trials[3]])
         assert [one.index for one in ranked] == [1, 2, 0, 3]
     alone = [trial(t.index, t.loss, 0.0, t.values["x[1]"]) for t in trials[:3]]
@@ -137,16 +143,27 @@ def test_a_search_that_is_driven_finds_what_the_signal_knows(
     assert driven.incumbent.score < 0.12
 
 
-def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path: Path) -> None:
+def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(
+    tmp_path: Path,
+) -> None:
     bench = sn.load(str(table(tmp_path / "mine.h5").path))
     strategies = ["asha", "asha(drive=train_loss)", "bo_epochs(drive=train_loss)"]
     for folder in ("whole", "cut"):
-        compare(bench, strategies, "valid_error", runs=1, budget=30, folder=tmp_path / folder)
+        compare(
+            bench, strategies, "valid_error", runs=1, budget=30, folder=tmp_path / folder
+        )
         if folder == "cut":
             for path in (tmp_path / folder / "runs").glob("*.jsonl"):
                 lines = path.read_text().splitlines(keepends=True)
                 path.write_text("".join(lines[:20]))
-            compare(bench, strategies, "valid_error", runs=1, budget=30, folder=tmp_path / folder)
+            compare(
+                bench,
+                strategies,
+                "valid_error",
+                runs=1,
+                budget=30,
+                folder=tmp_path / folder,
+            )
     whole, cut = (read_comparison(tmp_path / folder) for folder in ("whole", "cut"))
     assert [run.trials for run in whole.runs] == [run.trials for run in cut.runs]
     assert [run.strategy for run in cut.runs] == strategies
@@ -155,7 +172,11 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path: 
 @pytest.mark.parametrize(
     ("strategy", "objective", "said"),
     [
-        ("asha(drive=test_error)", "valid_error", "no search metric after 2 epochs; there: "),
+        (
+            "asha(drive=test_error)",
+            "valid_error",
+            "no search metric after 2 epochs; there: ",
+        ),
         ("bo_epochs(drive=nothing)", "valid_error", "valid_error"),
         ("hyperband(drive=params)", "valid_error", "no search metric"),
         ("bohb(until=1.5)", "valid_error", "until must be a number from 0 to 1, not 1.5"),

@@ -67,10 +67,14 @@ def test_rungs_are_a_factor_apart_and_end_at_the_last_epochs() -> None:
     assert epochs((1, 2, 3, 4, 5), 3) == [1, 5]
     assert epochs((1, 2, 3, 4, 5), 2) == [1, 2, 5]
     assert (
-        epochs((12, 200), 3) == [12, 200] and epochs((200,), 3) == [200] and epochs((), 3) == [None]
+        epochs((12, 200), 3) == [12, 200]
+        and epochs((200,), 3) == [200]
+        and epochs((), 3) == [None]
     )
     assert epochs((1, 3, 9, 27), 3, 2) == [9, 27]
-    assert [rung.resource for rung in rungs_of((12,), 3, 3)] == pytest.approx([12 / 9, 4, 12])
+    assert [rung.resource for rung in rungs_of((12,), 3, 3)] == pytest.approx(
+        [12 / 9, 4, 12]
+    )
 
 
 def test_hyperband_cycles_through_its_brackets() -> None:
@@ -119,7 +123,9 @@ def test_asha_promotes_as_soon_as_a_cell_is_among_the_best_and_never_waits() -> 
 
 def test_one_epoch_skips_rungs_and_trains_the_best_of_all_that_were_looked_at() -> None:
     asked = drive(made("one_epoch", (1, 3, 9)), 40, by_place)
-    assert [r.epochs for r in asked] == ([1] * 9 + [9]) * 4, "as many epochs early as to the end"
+    assert [r.epochs for r in asked] == ([1] * 9 + [9]) * 4, (
+        "as many epochs early as to the end"
+    )
     trained: set[Cell] = set()
     for place in (9, 19, 29, 39):
         early = [r for r in asked[:place] if r.epochs == 1 and r.cell not in trained]
@@ -132,7 +138,9 @@ def test_bohb_draws_where_good_cells_are_dense() -> None:
         return -sum(choice == 2 for choice in request.cell.choices)
 
     asked = drive(resolved("bohb(random_fraction=0)", (27,)), 60, convolutions)
-    early, late = (np.mean([convolutions(r) for r in part]) for part in (asked[:8], asked[-20:]))
+    early, late = (
+        np.mean([convolutions(r) for r in part]) for part in (asked[:8], asked[-20:])
+    )
     assert late < early - 1.5
 
 
@@ -155,7 +163,9 @@ def small_sample() -> sn.Space:
     from surrogate_nas.space.sampled import Sampled
 
     rng = np.random.default_rng(0)
-    return Sampled(SPACE, choices_of([SPACE[int(i)] for i in rng.permutation(len(SPACE))[:60]]))
+    return Sampled(
+        SPACE, choices_of([SPACE[int(i)] for i in rng.permutation(len(SPACE))[:60]])
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,11 +177,14 @@ def test_runs_over_two_runs_of_their_own_have_an_answer(
     small: TableBenchmark,
 ) -> None:
     budget = Budget(seconds=4000.0) if seconds else Budget(45)
-    (run,) = Experiment(Objective("valid_error + 0.1*params", small), [name], 1, budget).execute()
+    (run,) = Experiment(
+        Objective("valid_error + 0.1*params", small), [name], 1, budget
+    ).execute()
     assert not run.failure and run.incumbent.epochs == 200
     lengths = Counter(trial.epochs for trial in run.trials[10:])
     assert (
-        lengths[12] > lengths[200] > 0 and [trial.epochs for trial in run.trials[:10]] == [200] * 10
+        lengths[12] > lengths[200] > 0
+        and [trial.epochs for trial in run.trials[:10]] == [200] * 10
     )
     assert run.simulated_seconds <= 4000.0 if seconds else len(run.trials) == 45
 
@@ -182,13 +195,18 @@ def test_no_epochs_are_enough(name: str) -> None:
     assert len(run.answers) == len(run.trials) == 24
 
 
-def test_what_a_request_may_read_is_told_and_nothing_else_is_read(small: TableBenchmark) -> None:
+def test_what_a_request_may_read_is_told_and_nothing_else_is_read(
+    small: TableBenchmark,
+) -> None:
     assert Objective("valid_error", small).readable == {
         12: ("valid_error",),
         200: ("train_loss", "valid_error"),
     }
     fashion = Objective("valid_loss", sn.load("fashion")).readable
-    assert set(fashion) == {1, 2, 3, 4, 5} and set(fashion[1]) >= {"train_loss", "valid_error"}
+    assert set(fashion) == {1, 2, 3, 4, 5} and set(fashion[1]) >= {
+        "train_loss",
+        "valid_error",
+    }
     assert not any(name.startswith("test") for names in fashion.values() for name in names)
 
 
@@ -206,7 +224,9 @@ def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does() -> None:
         looks.append(asked)
         strategy.tell([ledger.tell(asked)])
     assert [look.epochs for look in looks] == [1] * 26
-    assert {look.cell for look in looks[:25]} == {trial.cell for trial in ledger.trials[:25]}
+    assert {look.cell for look in looks[:25]} == {
+        trial.cell for trial in ledger.trials[:25]
+    }
     assert strategy._link[0].startswith("train_")  # type: ignore[attr-defined]
 
 

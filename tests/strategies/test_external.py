@@ -45,7 +45,9 @@ def build(code):
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FILE.parent)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv(
+        "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
 
 
 def command(how: str = "draw", file: Path | None = None) -> str:
@@ -68,7 +70,9 @@ def running(pid_file: Path) -> list[str]:
 
 def _runs(pid: str) -> bool:
     try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return (
+            "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        )
     except FileNotFoundError:
         return False
 
@@ -90,7 +94,9 @@ def test_a_program_reads_the_problem_and_what_is_left(tmp_path: Path) -> None:
     problem = greeting["problem"]
     assert problem["expression"] == f"valid_loss[5] + 0.1*params subject to {limit}"
     assert problem["direction"] == "minimise"
-    assert greeting["epochs"]["choices"] == [1, 2, 3, 4, 5] and greeting["epochs"]["own"] == 5
+    assert (
+        greeting["epochs"]["choices"] == [1, 2, 3, 4, 5] and greeting["epochs"]["own"] == 5
+    )
     assert "params" in greeting["free"]["terms"] and "params" in greeting["free"]["metrics"]
     assert len(first["tell"]) == 10
     asked = [one["left"] for one in later if "ask" in one]
@@ -128,7 +134,9 @@ def test_a_program_may_choose_among_the_epochs() -> None:
     external.epochs = (1, 5)
     external.readable = {1: ("train_loss",), 5: ()}
     asked = {"cell": CELL, "epochs": 1, "read": ["train_loss"]}
-    assert external.answer({"evaluate": [asked]}, 1) == [Request(nb201()[11], 1, ("train_loss",))]
+    assert external.answer({"evaluate": [asked]}, 1) == [
+        Request(nb201()[11], 1, ("train_loss",))
+    ]
     for wrong, said in (
         ({**asked, "epochs": 2}, "epochs is one of 1, 5 here, not 2"),
         ({**asked, "epochs": True}, "got `bool`"),
@@ -174,7 +182,9 @@ def test_a_program_may_finish_before_its_budget() -> None:
 def test_a_budget_of_tokens_ends_a_run() -> None:
     run = sn.search("fashion", talker("learn"), ASKED, budget=40, budget_tokens=250)
     assert len(run.trials) == 12, "the third answer passes it and does not count"
-    assert len(sn.search("fashion", "random", ASKED, budget=15, budget_tokens=1).trials) == 15
+    assert (
+        len(sn.search("fashion", "random", ASKED, budget=15, budget_tokens=1).trials) == 15
+    )
 
 
 def test_a_program_without_history_reads_no_trial(tmp_path: Path) -> None:
@@ -187,7 +197,9 @@ def test_a_program_without_history_reads_no_trial(tmp_path: Path) -> None:
         external.answer({"history": True}, 1)
 
 
-def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path: Path) -> None:
+def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(
+    tmp_path: Path,
+) -> None:
     heard = tmp_path / "heard"
     name = f"blind:{talker('learn', heard)}"
     run = sn.search("fashion", name, f"{ASKED} + 0.1*latency@cpu", budget=14)
@@ -195,7 +207,9 @@ def test_it_runs_blinded_with_several_objectives_and_keeps_the_contract(tmp_path
     text = heard.read_text()
     words = "conv pool skip edge nb201 fashion valid_ params latency cpu nats".split()
     assert [word for word in words if word in text] == []
-    made = sn.search("fashion", talker(), "valid_loss, macs", budget=16, simulated_workers=3)
+    made = sn.search(
+        "fashion", talker(), "valid_loss, macs", budget=16, simulated_workers=3
+    )
     assert len(made.trials) == 16 and not made.failure
     assert [one for one in check(talker(), TinySpace()) if not one.passed] == []
 
@@ -204,7 +218,9 @@ def test_cells_may_be_code_that_a_function_reads(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(BUILD)
     space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
-    bench = sn.Computed(space, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, cheap=True)
+    bench = sn.Computed(
+        space, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, cheap=True
+    )
     name = talker("write_code", code=f"{file}:build")
     run = sn.search(bench, name, "valid_error", budget=6, random_first=2)
     assert [trial.cell.text[-8:-1] for trial in run.trials[2:]] == [
@@ -224,7 +240,9 @@ def test_code_is_limited_in_time_and_gives_a_text(tmp_path: Path) -> None:
     hangs = Builder(f"{file}:build", 0.5)
     with pytest.raises(UserError, match=r"no line within 0\.5 s"):
         hangs.text("sleep = 1")
-    assert hangs.text("width = 64\ndepth = 1") == "mlp(width=64, depth=1)", "a new process reads"
+    assert hangs.text("width = 64\ndepth = 1") == "mlp(width=64, depth=1)", (
+        "a new process reads"
+    )
     for place, said in (
         ("build", "FILE.py:NAME"),
         (f"{tmp_path}/none.py:build", "There is no builder file"),
@@ -244,7 +262,9 @@ def test_code_is_limited_in_time_and_gives_a_text(tmp_path: Path) -> None:
         ("twice", "without being asked"),
     ],
 )
-def test_a_program_that_fails_is_quoted_and_ended(bad: str, said: str, tmp_path: Path) -> None:
+def test_a_program_that_fails_is_quoted_and_ended(
+    bad: str, said: str, tmp_path: Path
+) -> None:
     pids = tmp_path / "pids"
     limit = 0.7 if bad == "hangs" else 60
     external = External(nb201(), seed=0, command=command(bad, pids), timeout_seconds=limit)
@@ -273,7 +293,9 @@ def test_failures_are_one_line_and_exit_code_2(text: str, said: str, snas: Snas)
 
 
 @pytest.mark.parametrize("spawns", ["spawns", "detaches"])
-def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(spawns: str, tmp_path: Path) -> None:
+def test_it_ends_when_the_strategy_goes_and_when_we_are_killed(
+    spawns: str, tmp_path: Path
+) -> None:
     """With what it started, also in a session of its own."""
     pids = tmp_path / "pids"
     external = resolve(talker(spawns, pids))(nb201(), seed=0)

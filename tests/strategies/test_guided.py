@@ -131,12 +131,16 @@ def test_it_runs_under_a_cap_with_workers_and_several_objectives() -> None:
 def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space: NB201) -> None:
     cells = draw(space, 30)
     told_class = space.identity(cells[0])
-    twin = next(cell for cell in space if cell not in cells and space.identity(cell) == told_class)
+    twin = next(
+        cell for cell in space if cell not in cells and space.identity(cell) == told_class
+    )
     made = told(Guided(space, seed=0, model="ridge"), cells)
     model, floor = made._model()
     assert model is not None
     posterior = made._posterior(model, floor, [twin], best=0.0)
-    losses = [synthetic(cell) - floor for cell in cells if space.identity(cell) == told_class]
+    losses = [
+        synthetic(cell) - floor for cell in cells if space.identity(cell) == told_class
+    ]
     assert posterior.mean[0] == pytest.approx(np.log(losses).mean())
 
 
@@ -147,7 +151,9 @@ def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
         "encoding": "one_hot",
         "steps": 3,
     }
-    with pytest.raises(UserError, match="Unknown encoding of nb201 'path'. Did you mean 'paths'"):
+    with pytest.raises(
+        UserError, match="Unknown encoding of nb201 'path'. Did you mean 'paths'"
+    ):
         resolve("bananas(encoding=path)")(space, seed=0)
     with pytest.raises(UserError, match="steps of bananas"):
         resolve("bananas(steps=0)")(space, seed=0)

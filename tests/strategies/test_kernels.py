@@ -51,7 +51,15 @@ def test_golden_files_hold_under_other_kernels(kernel: str) -> None:
         pytest.skip("the tests of golden files have these kernels themselves")
     if not runs(kernel):
         pytest.skip(f"OpenBLAS or this processor lacks {kernel}")
-    quick = ["-q", "-m", "not slow", "-k", "golden_cells or study", "-p", "no:cacheprovider"]
+    quick = [
+        "-q",
+        "-m",
+        "not slow",
+        "-k",
+        "golden_cells or study",
+        "-p",
+        "no:cacheprovider",
+    ]
     started = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     child = subprocess.run(
         [sys.executable, "-c", CHILD, kernel, *quick, *GOLDEN],

@@ -48,17 +48,24 @@ def own() -> Any:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (runner, search):
-        monkeypatch.setattr(module, "supernet_context_of", lambda _, hidden=False: toy_context())  # noqa: ARG005
+        monkeypatch.setattr(
+            module, "supernet_context_of", lambda _, hidden=False: toy_context()
+        )
 
 
-@pytest.mark.parametrize("terms", [*(f"0.1*{name}" for name in EXACT), "0.2*params + 0.05*macs"])
+@pytest.mark.parametrize(
+    "terms", [*(f"0.1*{name}" for name in EXACT), "0.2*params + 0.05*macs"]
+)
 def test_the_expected_penalty_is_that_of_all_cells_enumerated(own: Any, terms: str) -> None:
     bench, probabilities = own
     objective = sn.Objective(f"valid_loss + {terms}", bench)
     summed = additive(objective.known, bench.space)
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
     assert share.sum() == pytest.approx(1)
-    assert abs(summed.expected(probabilities) - share @ objective.known.penalty(bench.space)) < 1e-9
+    assert (
+        abs(summed.expected(probabilities) - share @ objective.known.penalty(bench.space))
+        < 1e-9
+    )
     assert np.allclose(
         summed.penalty(bench.space.choices[:99]),
         objective.known.penalty(bench.space[:99]),
@@ -83,8 +90,16 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> 
         ("valid_loss + 0.1*live_macs", None, "cannot minimise live_macs: it is no sum"),
         ("valid_loss + 0.1*paths", None, "cannot minimise paths"),
         ("valid_loss + 0.1*depth", None, "cannot minimise depth"),
-        ("valid_loss + 0.1*diversity", None, "nothing of several objectives, limits and diversity"),
-        ("valid_loss", "params <= 9000", "nothing of several objectives, limits and diversity"),
+        (
+            "valid_loss + 0.1*diversity",
+            None,
+            "nothing of several objectives, limits and diversity",
+        ),
+        (
+            "valid_loss",
+            "params <= 9000",
+            "nothing of several objectives, limits and diversity",
+        ),
         ("valid_loss, params", None, "nothing of several objectives"),
         ("valid_loss + train_loss", None, "minimises one loss"),
     ],
@@ -117,7 +132,9 @@ def test_l_is_that_of_the_objective(
         "surrogate_nas.training.supernet.supernet.Supernet",
         lambda *all_of_it, **_: given.append(all_of_it[4]),
     )
-    supernet_context_of(sn.Objective(objective, sn.load("live:digits"))).supernet(epochs=1, seed=0)
+    supernet_context_of(sn.Objective(objective, sn.load("live:digits"))).supernet(
+        epochs=1, seed=0
+    )
     assert given == [goal]
 
 
@@ -132,7 +149,9 @@ def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
 
 @pytest.mark.skipif(not has_fashion(), reason="Fashion-MNIST is not here")
 def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers() -> None:
-    context = supernet_context_of(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
+    context = supernet_context_of(
+        sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
+    )
     assert context.penalty.matrix.any()
     assert not supernet_context_of(
         sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), hidden=True
@@ -149,9 +168,14 @@ def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist1d", "text"])
-def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB201) -> None:
+def test_a_path_of_the_supernet_is_the_network_of_that_cell(
+    name: str, space: NB201
+) -> None:
     task = replace(task_named(name), channels=2)
-    data = {split: Split(*(part[:8] for part in task.data[split])) for split in ("train", "valid")}
+    data = {
+        split: Split(*(part[:8] for part in task.data[split]))
+        for split in ("train", "valid")
+    }
     supernet = Supernet(
         space, task.network(), task, data, SupernetLoss(), (len, len), epochs=1, seed=0
     )
@@ -159,7 +183,9 @@ def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB
     single = space.build(cell, task.network(), seed=1)
     weights = single.state_dict()
     weights |= {
-        name: value for name, value in supernet._model.state_dict().items() if name in weights
+        name: value
+        for name, value in supernet._model.state_dict().items()
+        if name in weights
     }
     for stage, mixed in enumerate(supernet._cells):
         for group in mixed.convolutions.values():
@@ -182,7 +208,8 @@ def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
     supernet = toy_context().supernet(epochs=1, seed=0)
     supernet._model.double()
     supernet._data = {
-        name: Split(inputs.double(), targets) for name, (inputs, targets) in supernet._data.items()
+        name: Split(inputs.double(), targets)
+        for name, (inputs, targets) in supernet._data.items()
     }
     supernet._batches = {name: supernet._endless(name, 0) for name in supernet._data}
     start = torch.full((6, 5), 0.2, dtype=torch.float64)
@@ -209,7 +236,14 @@ def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> Non
     plain = toy_context().supernet(epochs=1, seed=0)
     goal = SupernetLoss(weight=2.0, is_error=True)
     made = Supernet(
-        space, plain._model.network, plain._task, plain._data, goal, (len, len), epochs=1, seed=0
+        space,
+        plain._model.network,
+        plain._task,
+        plain._data,
+        goal,
+        (len, len),
+        epochs=1,
+        seed=0,
     )
     weights = torch.full((6, 5), 0.2, requires_grad=True)
     assert 0 < made.train(weights) < 2 and bool(weights.grad.abs().sum() > 0)
@@ -226,7 +260,9 @@ def test_training_and_validation_batches_are_shuffled_apart() -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_the_same_seed_trains_the_same_and_another_does_not(name: str, space: NB201) -> None:
+def test_the_same_seed_trains_the_same_and_another_does_not(
+    name: str, space: NB201
+) -> None:
     state = torch.get_rng_state()
     (first, seconds), (again, charged), (other, _) = (
         trained(name, space, seed) for seed in (5, 5, 6)
@@ -236,18 +272,24 @@ def test_the_same_seed_trains_the_same_and_another_does_not(name: str, space: NB
     assert cells == again.ask(12) != other.ask(12) and len(set(cells)) == 12
     assert first.diagnosis() == again.diagnosis()
     assert all(
-        np.isfinite(value) for group in first.diagnosis().values() for value in group.values()
+        np.isfinite(value)
+        for group in first.diagnosis().values()
+        for value in group.values()
     )
 
 
 @pytest.mark.parametrize("choose", ["argmax", "without_none", "sampled"])
-def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, space: NB201) -> None:
+def test_a_dear_network_collapses_and_dead_cells_are_passed_over(
+    choose: str, space: NB201
+) -> None:
     """Where R drowns L, α goes to none on every edge, which no cell may be made of."""
     dear = replace(toy_context().penalty, matrix=100 * toy_context().penalty.matrix)
     made, _ = trained(f"darts(choose={choose},epochs=30,rate=0.2)", space, penalty=dear)
     told = made.diagnosis()
     assert (
-        told["after epoch 30"]["without weights"] > told["after epoch 1"]["without weights"] > 0.6
+        told["after epoch 30"]["without weights"]
+        > told["after epoch 1"]["without weights"]
+        > 0.6
     )
     assert told["after epoch 30"]["none"] > 0.8
     (cell,) = made.ask(1)
@@ -262,7 +304,9 @@ def test_inherited_weights_rank_what_spos_asks_for(space: NB201) -> None:
     made, _ = trained(QUICK[-1], space)
     cells = made.ask(5)
     losses = made.supernet.inherited([cell.choices for cell in cells], made.examples)
-    scores = losses + made.supernet_context.penalty.penalty([cell.choices for cell in cells])
+    scores = losses + made.supernet_context.penalty.penalty(
+        [cell.choices for cell in cells]
+    )
     assert scores.tolist() == sorted(scores) and all(
         scores[0] <= score for score in made._scores.values()
     )
@@ -289,7 +333,12 @@ def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(
 
     def made(budget: Budget, workers: int = 1, folder: Path | None = None) -> Any:
         compared = Experiment(
-            objective, ["darts", "random"], 1, budget, first_cells=2, simulated_workers=workers
+            objective,
+            ["darts", "random"],
+            1,
+            budget,
+            first_cells=2,
+            simulated_workers=workers,
         )
         return compared.execute(folder=folder)[0]
 
@@ -304,9 +353,14 @@ def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(
     assert len(made(Budget(seconds=before + 0.05)).trials) == 2
     side = made(Budget(cells=5), workers=3)
     ready = side.trials[2].finished - alone[2]
-    assert all(trial.finished >= ready for trial in side.trials[2:]) and len(side.trials) == 5
+    assert (
+        all(trial.finished >= ready for trial in side.trials[2:]) and len(side.trials) == 5
+    )
     stored = made(Budget(cells=5), folder=tmp_path)
-    assert stored == made(Budget(cells=5), folder=tmp_path) and stored.diagnosis == run.diagnosis
+    assert (
+        stored == made(Budget(cells=5), folder=tmp_path)
+        and stored.diagnosis == run.diagnosis
+    )
 
 
 @pytest.mark.usefixtures("toy")
@@ -345,7 +399,9 @@ def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(
     assert "random</span></h3>" not in page
 
 
-def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(tmp_path: Path, snas: Snas) -> None:
+def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(
+    tmp_path: Path, snas: Snas
+) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "from surrogate_nas.strategies.oneshot.darts import Darts\nclass Mine(Darts):\n    pass\n"

@@ -31,7 +31,8 @@ def test_options_reach_the_constructor_and_the_name() -> None:
     made = resolve("evolution( tournament=5, population = 7 )")(nb201(), seed=0)
     assert (made.tournament, made._population.maxlen) == (5, 7)
     assert (
-        label("evolution( tournament=5, population = 7 )") == "evolution(population=7,tournament=5)"
+        label("evolution( tournament=5, population = 7 )")
+        == "evolution(population=7,tournament=5)"
     )
     assert strategy_entry("evolution(population=7)").is_trusted
     assert not strategy_entry("a(1).py:Mine(step=2)").is_trusted
@@ -45,7 +46,10 @@ def test_options_reach_the_constructor_and_the_name() -> None:
     ("text", "said"),
     [
         ("evolution(populaton=5)", "Did you mean 'population'"),
-        ("evolution(population=many)", "population of evolution is a whole number, not 'many'"),
+        (
+            "evolution(population=many)",
+            "population of evolution is a whole number, not 'many'",
+        ),
         ("evolution(5)", "written as evolution"),
         ("evolution(population=open('x'))", "written as evolution"),
         ("evolution(seed=3)", "option of evolution"),
@@ -85,7 +89,12 @@ def test_a_name_within_a_name_is_written_with_quotation_marks_or_without() -> No
 def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     spec = f"{tmp_path}/mine.py:Mine"
-    strategies = ["evolution", "evolution(population=5)", f"{spec}(step=2)", f"{spec}(step=3)"]
+    strategies = [
+        "evolution",
+        "evolution(population=5)",
+        f"{spec}(step=2)",
+        f"{spec}(step=3)",
+    ]
     made = sn.compare("fashion", strategies, runs=2, budget=14, folder=tmp_path / "out")
     assert made.strategies == [
         "evolution",
@@ -112,7 +121,9 @@ def test_an_installed_package_offers_strategies_by_entry_point(
     )
     metadata = tmp_path / "outsider-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outsider\nVersion: 1.0\n")
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: outsider\nVersion: 1.0\n"
+    )
     (metadata / "entry_points.txt").write_text(
         "[surrogate_nas.strategies]\noutside = outsider:Outsider\n"
     )
@@ -124,7 +135,10 @@ def test_an_installed_package_offers_strategies_by_entry_point(
 LIMITS = {
     "bo": {"first_cells": ("2", "1"), "sharpness": ("0.01", "0.0")},
     "asha": {"eta": ("1.01", "1.0"), "until": ("0.0", "-0.01", "1.0", "1.01")},
-    "bohb": {"num_samples": ("0", "-1"), "random_fraction": ("0.0", "-0.01", "1.0", "1.01")},
+    "bohb": {
+        "num_samples": ("0", "-1"),
+        "random_fraction": ("0.0", "-0.01", "1.0", "1.01"),
+    },
     "darts": {"epochs": ("1", "0"), "rate": ("0.0", "-0.01")},
     "forest": {"trees": ("5", "4")},
     "nsga2": {"population": ("2", "1"), "crossover": ("0.0", "-0.01", "1.0", "1.01")},
@@ -136,9 +150,12 @@ above.
 
 
 @pytest.mark.parametrize(
-    ("strategy", "option"), [(one, name) for one, options in LIMITS.items() for name in options]
+    ("strategy", "option"),
+    [(one, name) for one, options in LIMITS.items() for name in options],
 )
-def test_a_value_that_an_option_cannot_have_is_refused_by_name(strategy: str, option: str) -> None:
+def test_a_value_that_an_option_cannot_have_is_refused_by_name(
+    strategy: str, option: str
+) -> None:
     values = LIMITS[strategy][option]
     for possible in values[::2]:
         assert resolve(f"{strategy}({option}={possible})")(nb201(), seed=0)

@@ -54,7 +54,9 @@ def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_an
     run = sn.search(small, Halving, "valid_error", budget=40, seed=1)
     early, late = ([t for t in run.trials if t.epochs == epochs] for epochs in (12, 200))
     assert len(early) > 20 and len(late) >= 15
-    assert {t.cost_seconds for t in early} == {13.0} and {t.cost_seconds for t in late} == {201.0}
+    assert {t.cost_seconds for t in early} == {13.0} and {t.cost_seconds for t in late} == {
+        201.0
+    }
     assert all(
         t.values == {"valid_error[12]": small.query(t.cell, "valid_error", epochs=12)}
         for t in early
@@ -64,7 +66,9 @@ def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_an
     assert ends == sorted(ends) and ends[-1] == pytest.approx(run.simulated_seconds)
 
 
-def test_a_request_may_read_further_search_metrics_but_no_final_one(small: TableBenchmark) -> None:
+def test_a_request_may_read_further_search_metrics_but_no_final_one(
+    small: TableBenchmark,
+) -> None:
     ledger = Ledger(Objective("valid_error", small))
     (outcome,) = ledger.look_up([Request(SPACE[3], 200, ("train_loss",))])
     assert list(outcome.names) == ["valid_error[200]", "train_loss[200]"]
@@ -91,16 +95,22 @@ def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy: str
     )
     assert len(run.trials) == 40
     finished = [trial.finished for trial in run.trials]
-    assert finished == sorted(finished) and [trial.index for trial in run.trials] == list(range(40))
+    assert finished == sorted(finished) and [trial.index for trial in run.trials] == list(
+        range(40)
+    )
     assert all(t.finished == pytest.approx(t.started + t.cost_seconds) for t in run.trials)
     moments = sorted({t.started for t in run.trials})
     busy = [sum(t.started <= m < t.finished for t in run.trials) for m in moments]
     assert max(busy) == 4 and finished[-1] < 0.5 * run.simulated_seconds
 
 
-def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(small: TableBenchmark) -> None:
+def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(
+    small: TableBenchmark,
+) -> None:
     one, four = (
-        sn.search(small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n)
+        sn.search(
+            small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n
+        )
         for n in (1, 4)
     )
     assert len(one.trials) == 5 and len(four.trials) == 20
@@ -116,7 +126,9 @@ def test_several_objectives_give_every_trial_its_vector(small: TableBenchmark) -
     feasible = scores.feasible
     np.testing.assert_allclose(scores.vector.sum(axis=1)[feasible], scores.score[feasible])
     assert (scores.vector[~feasible] > scores.vector[feasible].max(axis=0)).all()
-    assert str(objective).startswith("valid_error[200] + 0.1*params, latency@thing subject to")
+    assert str(objective).startswith(
+        "valid_error[200] + 0.1*params, latency@thing subject to"
+    )
     assert Objective(str(objective), small).fingerprint == objective.fingerprint
     for text in ("params, macs", "valid_error, diversity", "valid_error,", ", valid_error"):
         with pytest.raises(UserError):
@@ -158,11 +170,16 @@ def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchma
     cells = list(SPACE[:500])
     np.testing.assert_allclose(known.penalty(cells), scores.penalty[:500])
     assert (known.feasible(cells) == scores.feasible[:500]).all()
-    assert known.terms == ("params", "latency@thing", "latency@thing <= 4") and known.missing == ()
+    assert (
+        known.terms == ("params", "latency@thing", "latency@thing <= 4")
+        and known.missing == ()
+    )
     assert not any(isinstance(held, Benchmark | Objective) for held in reachable(known))
     thawed = pickle.loads(pickle.dumps(known))
     np.testing.assert_allclose(thawed.penalty(cells), known.penalty(cells))
-    limited = Objective("valid_error + 0.1*train_loss subject to valid_error <= 20", small).known
+    limited = Objective(
+        "valid_error + 0.1*train_loss subject to valid_error <= 20", small
+    ).known
     assert limited.terms == () and limited.missing == ("valid_error[200] <= 20",)
 
 
@@ -173,7 +190,9 @@ class Knows(Greedy):
     def ask(self, n):
         cells = super().ask(n)
         return (
-            cells if self.known is None else sorted(cells, key=lambda c: self.known.penalty([c])[0])
+            cells
+            if self.known is None
+            else sorted(cells, key=lambda c: self.known.penalty([c])[0])
         )
 
 
@@ -182,7 +201,12 @@ def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
     small: TableBenchmark, hidden: bool
 ) -> None:
     made = sn.compare(
-        small, [Knows, "random"], "valid_error + 0.1*params", runs=1, budget=15, hidden=hidden
+        small,
+        [Knows, "random"],
+        "valid_error + 0.1*params",
+        runs=1,
+        budget=15,
+        hidden=hidden,
     )
     assert not made.failures
     assert made.to_json()["known"] == {"hidden": hidden, "terms": ["params"], "missing": []}
@@ -204,14 +228,18 @@ def test_a_run_ends_at_a_target_and_when_a_callback_says_so(small: TableBenchmar
     assert len(watched.trials) == 20 and seen == list(watched.trials)
 
 
-def test_the_caller_s_own_measurements_are_scored_by_the_objective(small: TableBenchmark) -> None:
+def test_the_caller_s_own_measurements_are_scored_by_the_objective(
+    small: TableBenchmark,
+) -> None:
     objective = Objective("valid_error + 0.1*params", small)
     loop = sn.AskTell(objective, "random")
     cell = SPACE[17]
     mine = loop.tell(cell, {"valid_error": 12.0}, cost=3.5)
     params = 0.1 * float(small.query(cell, "params")) / objective.terms[1].divisor
     assert mine.score == pytest.approx(0.12 + params) and mine.cost_seconds == 3.5
-    assert loop.tell(str(cell)).loss == pytest.approx(small.query(cell, "valid_error") / 100)
+    assert loop.tell(str(cell)).loss == pytest.approx(
+        small.query(cell, "valid_error") / 100
+    )
     for values, says in (
         ({}, "is missing"),
         ({"valid_error": float("nan")}, "not nan. Report a failed evaluation"),
@@ -235,12 +263,16 @@ def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -
     other = bench.space[12]
 
     def charged(*asked: Request) -> list[float]:
-        return [ledger.trial(outcome, 0.0).cost_seconds for outcome in ledger.look_up(asked)]
+        return [
+            ledger.trial(outcome, 0.0).cost_seconds for outcome in ledger.look_up(asked)
+        ]
 
     def whole(cell: Cell, epochs: int) -> float:
         return float(bench.measure([cell], [bench.question("valid_loss", epochs)]).cost[0])
 
-    seconds = [float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (1, 3, 5)]
+    seconds = [
+        float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (1, 3, 5)
+    ]
     once = float(bench.query(cell, "valid_seconds", epochs=5))
     assert charged(Request(cell, 1)) == [whole(cell, 1)]
     assert charged(Request(cell, 3)) == [pytest.approx(seconds[1] - seconds[0] + once)]

@@ -55,9 +55,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table.add(Metric("robust_error@pgd-1", "%", "final", "error"), 200, mean + 20)
     table.add(Metric("test_error", "%", "final", "error"), 200, mean + 1)
     table.add(
-        Metric("latency@mine", "ms", "search", "cost"), None, 50.0 - SPACE.choices.sum(axis=1)
+        Metric("latency@mine", "ms", "search", "cost"),
+        None,
+        50.0 - SPACE.choices.sum(axis=1),
     )
-    table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(len(SPACE), 1.0))
+    table.add(
+        Metric("valid_seconds", "s", "record", "cost"), None, np.full(len(SPACE), 1.0)
+    )
     file = tmp_path_factory.mktemp("noisy") / "noisy.h5"
     write_table(table, file)
     return file
@@ -68,7 +72,9 @@ def noisy(path: Path) -> TableBenchmark:
     return TableBenchmark(path)
 
 
-def drawn(noisy: TableBenchmark, expression: str = "valid_error", **settings: str) -> sn.Objective:
+def drawn(
+    noisy: TableBenchmark, expression: str = "valid_error", **settings: str
+) -> sn.Objective:
     return sn.Objective(expression, noisy, seed_policy="draw", **settings)
 
 
@@ -84,7 +90,9 @@ def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(
         for run in (0, 1)
     }
     for values in seen.values():
-        assert (values == held).any(axis=0).all()  # never the mean, never one that is not there
+        assert (
+            (values == held).any(axis=0).all()
+        )  # never the mean, never one that is not there
     assert len({values.tobytes() for values in seen.values()}) == 4
     backwards = objective.seen(Draw(0, 1), cells[::-1]).values[::-1, 0]
     np.testing.assert_array_equal(backwards, seen[0, 1])
@@ -109,7 +117,8 @@ def test_runs_of_other_lengths_show_the_same_training(noisy: TableBenchmark) -> 
         (which,) = (seed for seed in SEEDS if ERROR[12][seed][cell.index] == early)
         assert ERROR[200][which][cell.index] == late
     with pytest.raises(
-        UserError, match=r"no single seeds of valid_error\[200\], valid_loss\[200\] together"
+        UserError,
+        match=r"no single seeds of valid_error\[200\], valid_loss\[200\] together",
     ):
         next(ledger.look_up([Request(SPACE[0], 200, ("valid_loss",))]))
 
@@ -119,7 +128,12 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
 ) -> None:
     made, stored = (
         sn.compare(
-            str(path), ["random", "evolution"], seed_policy="draw", runs=2, budget=60, folder=folder
+            str(path),
+            ["random", "evolution"],
+            seed_policy="draw",
+            runs=2,
+            budget=60,
+            folder=folder,
         )
         for folder in (None, tmp_path)
     )
@@ -136,9 +150,9 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
     with pytest.raises(UserError, match="holds another comparison"):
         sn.compare(str(path), ["random", "evolution"], runs=2, budget=60, folder=tmp_path)
     again = read_comparison(tmp_path)
-    assert again.objective.draws and again.to_json() | {"strategies": 0} == made.to_json() | {
+    assert again.objective.draws and again.to_json() | {
         "strategies": 0
-    }
+    } == made.to_json() | {"strategies": 0}
 
 
 def test_what_is_reported_is_the_mean_of_what_the_search_chose(
@@ -153,25 +167,32 @@ def test_what_is_reported_is_the_mean_of_what_the_search_chose(
         chosen = min(run.trials, key=lambda trial: trial.score)
         assert score == pytest.approx(mean[chosen.cell.index]) == history.score[-1]
         bests = [
-            min(run.trials[: i + 1], key=lambda trial: trial.score).cell.index for i in range(100)
+            min(run.trials[: i + 1], key=lambda trial: trial.score).cell.index
+            for i in range(100)
         ]
         np.testing.assert_allclose(history.score, mean[bests])
     seen = [run.incumbent.score for run in made.runs]
     optimism = made.optimism("random")
-    assert optimism is not None and optimism.mean() < 0  # the winner looked better than it is
+    assert (
+        optimism is not None and optimism.mean() < 0
+    )  # the winner looked better than it is
     np.testing.assert_allclose(optimism, np.array(seen) - made.scores("random"))
     assert made.to_json()["strategies"][0]["optimism"] == pytest.approx(optimism.mean())
     regrets = made.regrets("random")
     assert regrets is not None and (regrets >= 0).all()
     assert (
-        sn.compare(str(path), ["random"], runs=1, budget=5).to_json()["strategies"][0]["optimism"]
+        sn.compare(str(path), ["random"], runs=1, budget=5).to_json()["strategies"][0][
+            "optimism"
+        ]
         is None
     )
 
 
 def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick() -> None:
     """By hand: the picks of three runs by their true scores."""
-    runs = [np.array(picks) for picks in ([8.0, 4.0, 5.0], [8.0, 4.0, 2.0], [4.0, 4.0, 6.0])]
+    runs = [
+        np.array(picks) for picks in ([8.0, 4.0, 5.0], [8.0, 4.0, 2.0], [4.0, 4.0, 6.0])
+    ]
     assert [overtuning([picks]).median_relative for picks in runs] == [0.25, None, None]
     assert [overtuning([picks]).mean_loss for picks in runs] == [1.0, 0.0, 2.0]
     found = overtuning(runs)
@@ -190,7 +211,9 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
     path: Path, noisy: TableBenchmark
 ) -> None:
     mean = noisy.column("valid_error", 200)
-    objective = drawn(noisy, "valid_error + 0.1*latency@mine", subject_to="valid_error <= 14")
+    objective = drawn(
+        noisy, "valid_error + 0.1*latency@mine", subject_to="valid_error <= 14"
+    )
     run = sn.search(noisy, "random", objective, budget=150)
     told = objective.reported(run.trials)
     assert {(a.feasible, b.feasible) for a, b in zip(run.trials, told, strict=True)} == {
@@ -200,20 +223,29 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
     }
     for seen, read in zip(run.trials, told, strict=True):
         assert read.feasible == (seen.feasible and bool(mean[seen.cell.index] <= 14))
-        assert read.values["valid_error[200]"] == mean[seen.cell.index] and read.index == seen.index
+        assert (
+            read.values["valid_error[200]"] == mean[seen.cell.index]
+            and read.index == seen.index
+        )
         assert (
             seen.feasible == (seen.values["valid_error[200]"] <= 14)
             and (seen.score <= objective.bound) == seen.feasible
         )
     both = sn.compare(
-        str(path), ["random"], "valid_error, latency@mine", seed_policy="draw", runs=2, budget=60
+        str(path),
+        ["random"],
+        "valid_error, latency@mine",
+        seed_policy="draw",
+        runs=2,
+        budget=60,
     )
     scores = both.objective.over_space()
     assert scores is not None and both.optimum == 0
     for one in both.runs:
         index = [trial.cell.index for trial in one.trials]
         assert all(
-            any((scores.vector[i] == vector).all() for i in index) for vector in both.vectors(one)
+            any((scores.vector[i] == vector).all() for i in index)
+            for vector in both.vectors(one)
         )
         assert 0 <= both.score(one) < 1 and len(both.vectors(one)) < len(one.trials)
 
@@ -234,7 +266,8 @@ def test_a_draw_is_refused_where_it_cannot_be(
         refused = snas("search", *arguments, "--seed-policy", "draw")
         assert refused.code == 2 and said in refused.err and refused.err.count("\n") == 1
     assert (
-        "'best' is not one of 'mean', 'draw'" in snas("search", path, "--seed-policy", "best").err
+        "'best' is not one of 'mean', 'draw'"
+        in snas("search", path, "--seed-policy", "best").err
     )
     problem = Problem("mine", str(path), "valid_error", seed_policy="best", cells=5)  # type: ignore[arg-type]
     with pytest.raises(
@@ -257,16 +290,23 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(
     asked = f"search {path} --strategy random --seed-policy draw --budget 50 --json"
     found = snas(*asked.split()).json
     best = found["best"]
-    assert best["seen_score"] == min(trial["score"] for trial in found["trials"]) != best["score"]
+    assert (
+        best["seen_score"]
+        == min(trial["score"] for trial in found["trials"])
+        != best["score"]
+    )
     assert found["objective"]["seed_policy"] == "draw"
     assert found["regret"] == pytest.approx(
         best["score"] - sn.Objective("valid_error", sn.load(str(path))).optimum()
     )  # type: ignore[operator]
-    asked = f"compare {path} --strategies random --runs 2 --budget 15 --seed-policy draw --json"
+    asked = (
+        f"compare {path} --strategies random --runs 2 --budget 15 --seed-policy draw --json"
+    )
     made = snas(*asked.split(), "--out", tmp_path).json
     plain = sn.Objective("valid_error", sn.load(str(path)))
     assert (
-        made["fingerprint"] != plain.fingerprint and made["strategies"][0]["optimism"] is not None
+        made["fingerprint"] != plain.fingerprint
+        and made["strategies"][0]["optimism"] is not None
     )
     page = (tmp_path / "report.html").read_text()
     assert "Searches saw one training of each cell" in page and "optimism" in page
@@ -274,7 +314,9 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(
 
 
 def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
-    made = sn.compare(str(path), ["random"], "valid_error + 0.1*latency@mine", runs=1, budget=5)
+    made = sn.compare(
+        str(path), ["random"], "valid_error + 0.1*latency@mine", runs=1, budget=5
+    )
     columns = np.array(list(ERROR[200].values())) / 100
     scores = made.objective.over_space()
     assert scores is not None and made.noise is not None and made.noise.cells == 10
@@ -284,7 +326,11 @@ def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
     assert made.noise.one_seed == pytest.approx(spread.mean())
     assert made.noise.mean_of_seeds == pytest.approx((spread / np.sqrt(count)).mean())
     assert made.to_json()["noise"]["cells"] == 10
-    for without in ("valid_loss", "valid_error + 0.1*diversity", "valid_error, latency@mine"):
+    for without in (
+        "valid_loss",
+        "valid_error + 0.1*diversity",
+        "valid_error, latency@mine",
+    ):
         assert sn.compare(str(path), ["random"], without, runs=1, budget=5).noise is None
 
 
@@ -319,13 +365,19 @@ def test_a_study_may_declare_a_final_metric_and_says_so(
     assert snas(*asked.split()).json["warning"] == ""
 
 
-def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy: TableBenchmark) -> None:
+def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(
+    noisy: TableBenchmark,
+) -> None:
     objective = sn.Objective(f"0.5*{ROBUST} + valid_error", noisy, search_on_final=ROBUST)
     assert objective.fingerprint != sn.Objective("valid_error", noisy).fingerprint
     ledger = Ledger(objective)
     assert next(ledger.look_up([Request(SPACE[0], 200, (ROBUST,))])).values
     for refused, words, settings in (
-        (f"{ROBUST} + test_error", "test_error is a final metric", {"search_on_final": ROBUST}),
+        (
+            f"{ROBUST} + test_error",
+            "test_error is a final metric",
+            {"search_on_final": ROBUST},
+        ),
         ("valid_error", "does not use", {"search_on_final": [ROBUST]}),
         ("valid_error", "no final metric", {"search_on_final": ["valid_error"]}),
         ("valid_error", "Unknown metric", {"search_on_final": ["robust"]}),

@@ -39,14 +39,21 @@ CHEAP = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(CHEAP.get(n, n), marks=pytest.mark.slow) if n in SLOW else n for n in STRATEGIES],
+    [
+        pytest.param(CHEAP.get(n, n), marks=pytest.mark.slow) if n in SLOW else n
+        for n in STRATEGIES
+    ],
 )
 def test_every_strategy_keeps_the_contract(name: str) -> None:
     """On NAS-Bench-201's space, one to exhaust and one to sample."""
     checks = checks_of(name)
     assert not broken(checks)
     assert len(checks) == 3 * 13
-    assert {made.name.rpartition("[")[2] for made in checks} == {"nb201]", "tiny]", "large]"}
+    assert {made.name.rpartition("[")[2] for made in checks} == {
+        "nb201]",
+        "tiny]",
+        "large]",
+    }
 
 
 def test_every_strategy_of_the_room_stands_in_its_list() -> None:
@@ -58,7 +65,9 @@ def test_every_strategy_of_the_room_stands_in_its_list() -> None:
         thing
         for module in modules
         for thing in vars(module).values()
-        if inspect.isclass(thing) and issubclass(thing, Strategy) and not inspect.isabstract(thing)
+        if inspect.isclass(thing)
+        and issubclass(thing, Strategy)
+        and not inspect.isabstract(thing)
     }
     missing = made - {strategies.OURS[name] for name in strategies.OURS}
     assert not missing, f"{missing}: no line in {strategies.__file__}"

@@ -50,7 +50,9 @@ def computed(function: Callable[[Cell], float] = error) -> sn.Computed:
 
 
 def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
-    objective = Objective("valid_error + 3*diversity", computed(), subject_to="weights <= 2.9")
+    objective = Objective(
+        "valid_error + 3*diversity", computed(), subject_to="weights <= 2.9"
+    )
     trials = list(Ledger(objective).evaluate(list(TINY)))
     worst = max(trial.score for trial in trials if trial.feasible)
     assert worst > 2, "diversity counts"
@@ -80,7 +82,9 @@ def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(
     assert last.penalty == pytest.approx(share)
 
 
-def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> None:
+def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> (
+    None
+):
     known = Objective(
         "valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2"
     ).known
@@ -91,16 +95,23 @@ def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_
     assert known.feasible(cells).tolist() == [False, True]
 
 
-def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_path: Path) -> None:
-    table = Table("three", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(
+    tmp_path: Path,
+) -> None:
+    table = Table(
+        "three", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries"
+    )
     for epochs in (4, 12, 200):
-        table.add(Metric("valid_error", "%", "search", "error"), epochs, np.full(N, float(epochs)))
+        table.add(
+            Metric("valid_error", "%", "search", "error"), epochs, np.full(N, float(epochs))
+        )
     write_table(table, tmp_path / "three.h5")
     objective = Objective(
         "valid_error[4] + valid_error[200]", TableBenchmark(tmp_path / "three.h5")
     )
     asked = {
-        epochs: [q.epochs for q in objective.questions(epochs)] for epochs in objective.fidelities
+        epochs: [q.epochs for q in objective.questions(epochs)]
+        for epochs in objective.fidelities
     }
     assert asked == {4: [4, 4], 12: [4, 12], 200: [4, 200]}
 
@@ -131,7 +142,9 @@ def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(
     cell = small.space[3]
     other = small.space[4]
     asked = [(cell, 12), (other, 200), (cell, 200), (cell, 200), (cell, 12), (cell, 200)]
-    costs = [trial.cost_seconds for one in asked for trial in ledger.evaluate([sn.Request(*one)])]
+    costs = [
+        trial.cost_seconds for one in asked for trial in ledger.evaluate([sn.Request(*one)])
+    ]
     assert costs == [13.0, 201.0, 189.0, 201.0, 13.0, 201.0]
 
 
@@ -148,7 +161,12 @@ def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_
 
     alone, four = (
         sn.search(
-            computed(), "random", "valid_error", budget=15, simulated_workers=n, callback=watch
+            computed(),
+            "random",
+            "valid_error",
+            budget=15,
+            simulated_workers=n,
+            callback=watch,
         )
         for n in (1, 4)
     )
@@ -225,17 +243,24 @@ def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(
     )
 
 
-def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(weighted: Weighted) -> None:
+def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(
+    weighted: Weighted,
+) -> None:
     strategy, (recorder,) = weighted
     strategy.tell(
-        [*vectors([(1.0, 2.0), (3.0, 0.0)]), *vectors([(90.0, 90.0), (2.0, 1.0)], feasible=False)]
+        [
+            *vectors([(1.0, 2.0), (3.0, 0.0)]),
+            *vectors([(90.0, 90.0), (2.0, 1.0)], feasible=False),
+        ]
     )
     fine, other, worst, bad = (trial.score for trial in recorder.told[0])
     assert max(fine, other) > 0.2, "scaled to the feasible ones"
     assert worst > bad > max(fine, other)
 
 
-def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted: Weighted) -> None:
+def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(
+    weighted: Weighted,
+) -> None:
     strategy, made = weighted
     strategy.tell(vectors([(i, 9 - i) for i in range(9)]))
     strategy.ask(1)
@@ -248,7 +273,9 @@ def test_every_ten_trials_a_new_strategy_is_told_all_under_new_weights(weighted:
     rng = np.random.default_rng([5, 2])
     rng.dirichlet(np.ones(2))
     scaled = np.array([(i / 9, 1 - i / 9) for i in range(10)]) * rng.dirichlet(np.ones(2))
-    assert [t.score for t in again] == pytest.approx(scaled.max(axis=1) + 0.05 * scaled.sum(axis=1))
+    assert [t.score for t in again] == pytest.approx(
+        scaled.max(axis=1) + 0.05 * scaled.sum(axis=1)
+    )
     assert strategy.seconds == 2.0
     strategy.ask(1)
     assert len(made) == 2
@@ -264,9 +291,13 @@ def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
     bench = computed(
         lambda cell: 20.0 - 5 * cell.choices[1] + 3 * cell.choices[0] + cell.choices[2]
     )
-    frame = frame_of(Objective("valid_error, weights", bench, subject_to="weights <= 2.9"), [])
+    frame = frame_of(
+        Objective("valid_error, weights", bench, subject_to="weights <= 2.9"), []
+    )
     assert frame is not None and frame.exact
-    assert frame.utopia == pytest.approx([0.15, 0.5]) and frame.span == pytest.approx([0.05, 0.5])
+    assert frame.utopia == pytest.approx([0.15, 0.5]) and frame.span == pytest.approx(
+        [0.05, 0.5]
+    )
     assert frame.volume == pytest.approx(1.1 * 0.1 + 0.1 * 1.0)
 
 
@@ -332,7 +363,9 @@ def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
     worst = max(smooth(cell) for cell in cells[5:])
     answers = []
     for infeasible in (worst, 1e6, 1e9):
-        made = bo_told(lambda cell, s=infeasible: s if cell in cells[:5] else smooth(cell), cells)  # type: ignore[misc]
+        made = bo_told(
+            lambda cell, s=infeasible: s if cell in cells[:5] else smooth(cell), cells
+        )  # type: ignore[misc]
         answers.append(made.ask(4))
     assert answers[0] == answers[1] == answers[2]
 

@@ -33,7 +33,9 @@ def test_a_grouped_split_keeps_functional_twins_together(space: NB201) -> None:
     grouped = split_cells(space, values, 1000, "grouped")
     assert not set(classes[grouped.train]) & set(classes[grouped.test])
     random = split_cells(space, values, 1000, "random")
-    assert len(random.test) == 14625 and set(classes[random.train]) & set(classes[random.test])
+    assert len(random.test) == 14625 and set(classes[random.train]) & set(
+        classes[random.test]
+    )
 
 
 def test_what_cannot_be_split_says_so(space: NB201) -> None:
@@ -58,7 +60,9 @@ def test_scores_worked_out_by_hand() -> None:
     assert narrow["coverage90"] == 0.75 and narrow["coverage90_top_quarter"] == 0.0
     assert scores["regret_top"] == 1.0 and scores["precision_top"] == 0.0
     assert scores_of(truth, found, top=2)["precision_top"] == 1.0
-    assert np.isnan(list(scores_of(truth[:1], Prediction(truth[:1], truth[:1])).values())).all()
+    assert np.isnan(
+        list(scores_of(truth[:1], Prediction(truth[:1], truth[:1])).values())
+    ).all()
     assert np.isnan(scores_of(np.ones(4), found)["kendall"])
 
 

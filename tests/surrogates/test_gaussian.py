@@ -38,17 +38,24 @@ def kernel(left: Floats, right: Floats, length: float = 1.0) -> Floats:
 
 def test_the_kernel_of_squared_distances(points: Floats) -> None:
     squared = squared_distances(points, points[:5])
-    np.testing.assert_allclose(matern_of_squares(squared), kernel(points, points[:5]), atol=1e-7)
+    np.testing.assert_allclose(
+        matern_of_squares(squared), kernel(points, points[:5]), atol=1e-7
+    )
     assert (squared_distances(points, points) >= 0).all()
 
 
-def test_predictions_are_the_conditional_distribution(points: Floats, values: Floats) -> None:
+def test_predictions_are_the_conditional_distribution(
+    points: Floats, values: Floats
+) -> None:
     seen = points[:20]
     other = points[20:]
     process = FittedProcess.seeing(kernel(seen, seen), values[:20], NOISE)
     gain = kernel(other, seen) @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20))
     variance = (
-        values[:20] @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20)) @ values[:20] / 20
+        values[:20]
+        @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20))
+        @ values[:20]
+        / 20
     )
     left = 1 - np.diag(gain @ kernel(seen, other))
     mean, std = process.predict(kernel(seen, other))
@@ -56,12 +63,16 @@ def test_predictions_are_the_conditional_distribution(points: Floats, values: Fl
     np.testing.assert_allclose(std, np.sqrt(variance * (left + NOISE)), rtol=1e-8)
 
 
-def test_left_out_is_what_a_process_without_the_point_says(points: Floats, values: Floats) -> None:
+def test_left_out_is_what_a_process_without_the_point_says(
+    points: Floats, values: Floats
+) -> None:
     process = FittedProcess.seeing(kernel(points, points), values, NOISE)
     mean, std = process.left_out(values)
     for i in (0, 7, 24):
         kept = np.arange(25) != i
-        without = FittedProcess.seeing(kernel(points[kept], points[kept]), values[kept], NOISE)
+        without = FittedProcess.seeing(
+            kernel(points[kept], points[kept]), values[kept], NOISE
+        )
         there = without._replace(variance=process.variance).predict(
             kernel(points[kept], points[[i]])
         )
@@ -104,7 +115,9 @@ def conditioned(
     same = np.equal.outer(np.arange(len(points)), places)
     to_all = kernel(points, points[places], hyper.length) + hyper.shared * same
     variance = (target - level) @ inverse @ (target - level) / len(places)
-    left = 1 + hyper.shared + hyper.noise - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
+    left = (
+        1 + hyper.shared + hyper.noise - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
+    )
     return level + to_all @ inverse @ (target - level), variance * left
 
 
@@ -138,11 +151,15 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(
     before = process.predict(values[:8], pending[:0], to_all[:0])
     mean, variance = process.predict(values[:8], pending, to_all[8:])
     believed = np.concatenate([values[:8], before.mean[pending]])
-    np.testing.assert_allclose(mean, conditioned(points, PLACES, believed, hyper)[0], atol=1e-8)
+    np.testing.assert_allclose(
+        mean, conditioned(points, PLACES, believed, hyper)[0], atol=1e-8
+    )
     (of_all, of_told) = (
         conditioned(points, p, np.sin(np.arange(len(p))), hyper)[1] for p in (PLACES, told)
     )
-    shares = (of_all / of_all[15]) / (of_told / of_told[15])  # each has a variance of its own
+    shares = (of_all / of_all[15]) / (
+        of_told / of_told[15]
+    )  # each has a variance of its own
     np.testing.assert_allclose(
         (variance / variance[15]) / (before.variance / before.variance[15]), shares
     )
@@ -156,7 +173,9 @@ def test_a_block_that_says_nothing_gets_the_smaller_weight() -> None:
     assert weights[0] > 20 * weights[1] and noise < 0.05
 
 
-def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(points: Floats) -> None:
+def test_scaled_points_are_one_apart_and_columns_that_do_not_vary_are_gone(
+    points: Floats,
+) -> None:
     block = np.column_stack([100 * points, np.ones(25)])
     scaling = Scaling.of(block)
     unit = scaling.unit(block)

@@ -116,7 +116,9 @@ def test_a_cost_counts_dead_operations(space: NB201) -> None:
 
 def test_a_space_without_terms_is_refused_by_name() -> None:
     cells = macro()[:4]
-    with pytest.raises(UserError, match=r"needs a space of graphs \(Space.terms\); macro has none"):
+    with pytest.raises(
+        UserError, match=r"needs a space of graphs \(Space.terms\); macro has none"
+    ):
         GraphNetwork().fit(cells, [1.0, 2.0, 3.0, 4.0])
     assert not GraphNetwork.reads(macro())
 
@@ -135,16 +137,24 @@ def test_another_space_of_graphs_is_read(space: NB201) -> None:
     other = Renamed()
     cells = some(other, 60)
     model = GraphNetwork(**QUICK).fit(cells, errors_of(cells), other)
-    assert kendalltau(model.predict(other[::20]).mean, errors_of(other[::20])).statistic > 0.4
-    with pytest.raises(UserError, match="cells are those of the space nb201, not of renamed"):
+    assert (
+        kendalltau(model.predict(other[::20]).mean, errors_of(other[::20])).statistic > 0.4
+    )
+    with pytest.raises(
+        UserError, match="cells are those of the space nb201, not of renamed"
+    ):
         model.predict(space)
 
 
 @pytest.mark.data
-def test_on_real_errors_it_is_far_better_than_a_mean(space: NB201, real: TableBenchmark) -> None:
+def test_on_real_errors_it_is_far_better_than_a_mean(
+    space: NB201, real: TableBenchmark
+) -> None:
     values = real.column("valid_error", epochs=200)
     train, test = np.split(np.random.default_rng(0).permutation(len(space))[:2000], [200])
-    model = make_model("gnn", "error", seed=0).fit([space[int(i)] for i in train], values[train])
+    model = make_model("gnn", "error", seed=0).fit(
+        [space[int(i)] for i in train], values[train]
+    )
     found = model.predict([space[int(i)] for i in test])
     assert kendalltau(found.mean, values[test]).statistic > 0.85
     error = np.abs(np.log(found.mean) - np.log(values[test])).mean()

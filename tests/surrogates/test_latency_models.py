@@ -63,7 +63,9 @@ def latency_of(
     live = np.where(edge_live(space.choices), space.choices, 0)
     return np.asarray(
         np.where(
-            live.any(axis=1), operation_counts(live).astype(float) @ np.array(costs) + 1.0, 0.0
+            live.any(axis=1),
+            operation_counts(live).astype(float) @ np.array(costs) + 1.0,
+            0.0,
         )
     )
 
@@ -113,7 +115,9 @@ def test_additive_latencies_are_learned_from_ten_cells(
     space: NB201,
     drawn: list[int],
 ) -> None:
-    assert rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10]) > 0.99
+    assert (
+        rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10]) > 0.99
+    )
 
 
 def test_ticks_and_cells_of_no_time(
@@ -133,9 +137,13 @@ def test_the_interval_holds_nine_in_ten(taught: Latency, space: NB201, n: int) -
     inside = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        values = latency_of(space, COSTS["phone"]) * np.exp(0.08 * rng.standard_normal(len(space)))
+        values = latency_of(space, COSTS["phone"]) * np.exp(
+            0.08 * rng.standard_normal(len(space))
+        )
         measured = rng.choice(len(space), n, replace=False)
-        found = taught.fit([space[int(i)] for i in measured], values[measured]).predict(space)
+        found = taught.fit([space[int(i)] for i in measured], values[measured]).predict(
+            space
+        )
         inside.append((np.abs(found.mean - values) <= 1.645 * found.std).mean())
     assert 0.86 < np.mean(inside) < 0.95
 
@@ -192,7 +200,9 @@ def test_a_bad_known_device_is_named(
 def test_a_known_device_of_another_space_is_refused(space: NB201) -> None:
     stranger = Cell((0,) * 6, "|elsewhere|", 0)
     with pytest.raises(UserError, match="device odd: .* a cell of the space nb201 reads"):
-        Latency(known={"odd": ([stranger] * 3, [1.0, 2.0, 3.0])}).fit(space[:3], [1.0, 2.0, 3.0])
+        Latency(known={"odd": ([stranger] * 3, [1.0, 2.0, 3.0])}).fit(
+            space[:3], [1.0, 2.0, 3.0]
+        )
 
 
 def test_the_posterior_is_that_of_a_gaussian_process() -> None:
@@ -209,9 +219,15 @@ def test_the_posterior_is_that_of_a_gaussian_process() -> None:
     )
     logs = np.array([-1.0, 0.0, -2.0, -4.0])
     found = measure(matrix, target, prior, logs)
-    shape = np.exp(logs[-1]) * noise_shape(matrix @ measure(matrix, target, prior, logs).weights)
+    shape = np.exp(logs[-1]) * noise_shape(
+        matrix @ measure(matrix, target, prior, logs).weights
+    )
     covariance = prior.covariance(logs)
-    gain = covariance @ matrix.T @ np.linalg.inv(matrix @ covariance @ matrix.T + np.diag(shape))
+    gain = (
+        covariance
+        @ matrix.T
+        @ np.linalg.inv(matrix @ covariance @ matrix.T + np.diag(shape))
+    )
     np.testing.assert_allclose(
         found.weights, prior.centre + gain @ (target - matrix @ prior.centre), atol=1e-2
     )
@@ -226,19 +242,26 @@ def test_the_evidence_finds_the_noise() -> None:
     target = matrix @ np.array([1.0, 0.5, 0.4, 0.0]) + 0.05 * rng.standard_normal(150)
     group = np.array([0, 1, 1, 1])
     prior = Prior(np.zeros(4), np.zeros((0, 4)), group, np.full(4, -3.0), np.full(4, 4.0))
-    assert np.exp(most_evident([(matrix, target)], prior)[-1] / 2) == pytest.approx(0.05, rel=0.15)
+    assert np.exp(most_evident([(matrix, target)], prior)[-1] / 2) == pytest.approx(
+        0.05, rel=0.15
+    )
 
 
 def test_devices_of_one_chip_never_teach_each_other() -> None:
-    assert chip("titanx_256") == chip("titanxp_1") == chip("1080ti_32") != chip("titan_rtx_1")
-    assert chip("titan_rtx_256") == chip("2080ti_1") and chip("gold_6226") == chip("gold_6240")
+    assert (
+        chip("titanx_256") == chip("titanxp_1") == chip("1080ti_32") != chip("titan_rtx_1")
+    )
+    assert chip("titan_rtx_256") == chip("2080ti_1") and chip("gold_6226") == chip(
+        "gold_6240"
+    )
     assert chip("essential_ph_1") == "essential_ph_1" and chip("pixel2") != chip("pixel3")
     assert not {chip(device) for device in HELP_POOL} & {chip(device) for device in UNSEEN}
 
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("device", "least"), list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True))
+    ("device", "least"),
+    list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True)),
 )
 def test_ten_cells_of_a_real_unseen_device(
     real: TableBenchmark,
@@ -246,8 +269,14 @@ def test_ten_cells_of_a_real_unseen_device(
     least: float,
 ) -> None:
     assert len(known_devices(real, HELP_POOL)) == 7
-    assert score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean() > least
-    assert score(Setting("156", 156, whole=True, known=HELP_POOL), device, 2)[:, 2].mean() > 0.85
+    assert (
+        score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean()
+        > least
+    )
+    assert (
+        score(Setting("156", 156, whole=True, known=HELP_POOL), device, 2)[:, 2].mean()
+        > 0.85
+    )
 
 
 @pytest.mark.slow
@@ -269,4 +298,6 @@ def test_the_paper_is_redone(real: TableBenchmark, tmp_path: Path) -> None:
             published("latency")["FLOPs", device, "spearman"].value, abs=0.06
         )
     assert ours["HELP, 10 cells", "fpga"] == 0.0
-    assert {"rows.json", "table.md", "latency.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"rows.json", "table.md", "latency.png"} <= {
+        path.name for path in tmp_path.iterdir()
+    }

@@ -29,7 +29,9 @@ def test_files_of_several_metrics_are_one_benchmark(files: str) -> None:
     assert isinstance(bench, LearnedBenchmark) and bench is load(files)
     assert [m.name for m in bench.metrics][:2] == ["valid_error", "latency@thing"]
     cell = bench.space[7]
-    assert bench.query(cell, "valid_error", epochs=200) == bench.column("valid_error", 200)[7]
+    assert (
+        bench.query(cell, "valid_error", epochs=200) == bench.column("valid_error", 200)[7]
+    )
     assert bench.query(cell, "latency@thing").unit == "ms"
     assert bench.query(cell, "params") == bench.truth.query(cell, "params")  # type: ignore[union-attr]
     assert "predicted" in bench.banner and bench.describe()["available"]
@@ -42,7 +44,9 @@ def test_files_of_several_metrics_are_one_benchmark(files: str) -> None:
 def test_a_folder_names_all_its_files(files: str, tmp_path: Path) -> None:
     both = load(f"surrogate:{tmp_path / 'models'}")
     assert both.fingerprint == load(files).fingerprint
-    np.testing.assert_array_equal(both.column("valid_error"), load(files).column("valid_error"))
+    np.testing.assert_array_equal(
+        both.column("valid_error"), load(files).column("valid_error")
+    )
 
 
 def test_it_answers_with_means_and_knows_no_seed(files: str) -> None:
@@ -70,7 +74,9 @@ def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(
 
 def test_without_its_truth_nothing_final_is_said(files: str, small: TableBenchmark) -> None:
     small.path.unlink()
-    bench = LearnedBenchmark([Path(name) for name in files.removeprefix("surrogate:").split(",")])
+    bench = LearnedBenchmark(
+        [Path(name) for name in files.removeprefix("surrogate:").split(",")]
+    )
     assert bench.truth is None and bench.final(bench.space[0]) == {}
 
 
@@ -121,12 +127,16 @@ def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_path: Path) -> None:
+def test_what_was_measured_here_is_fitted_and_joins_a_search(
+    snas: Snas, tmp_path: Path
+) -> None:
     local = tmp_path / "local.h5"
     model = tmp_path / "latency.h5"
     asked = f"measure --cells 12 --task tests/tiny_task.py:TINY --out {local}"
     assert snas(*asked.split()).code == 0
-    asked = f"fit {local} --target latency@local --train 8 --model ridge --out {model} --json"
+    asked = (
+        f"fit {local} --target latency@local --train 8 --model ridge --out {model} --json"
+    )
     assert snas(*asked.split()).json["n_test"] == 4
     asked = f"search analog-cifar10 --strategy evolution --budget 20 --with {model} --json"
     objective = "digital_error + 0.1*latency@local"
@@ -134,7 +144,8 @@ def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_pat
     assert found["best"]["metrics"]["latency@local"] > 0 and found["regret"] >= 0
     joined = sn.load("analog-cifar10", with_=[model])
     assert (
-        "predicted" in joined.banner and joined.query(joined.space[0], "latency@local").unit == "ms"
+        "predicted" in joined.banner
+        and joined.query(joined.space[0], "latency@local").unit == "ms"
     )
 
 

@@ -120,7 +120,10 @@ def test_its_seed_and_its_options_reach_it() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("sklearn:sklearn.linear_model:LogisticRegression", "is no regressor, as its class itself"),
+        (
+            "sklearn:sklearn.linear_model:LogisticRegression",
+            "is no regressor, as its class itself",
+        ),
         ("sklearn:sklearn.cluster:KMeans", "is no regressor, as its class itself"),
         ("sklearn:sklearn.svm:SVX", "Did you mean 'SVR'"),
         ("sklearn:no_such_module.x:Y", "needs no_such_module: pip install no_such_module"),
@@ -181,7 +184,11 @@ def test_options_of_a_name_are_stored_with_the_model(snas: Snas, tmp_path: Path)
 @pytest.mark.parametrize("strategy", ["guided", "bo"])
 def test_strategies_take_a_regressor_with_its_options(strategy: str) -> None:
     found = []
-    for model in (f"{KNN}(n_neighbors=1)", f"'{KNN}(n_neighbors=1)'", f"{KNN}(n_neighbors=4)"):
+    for model in (
+        f"{KNN}(n_neighbors=1)",
+        f"'{KNN}(n_neighbors=1)'",
+        f"{KNN}(n_neighbors=4)",
+    ):
         run = sn.search(
             "fashion", f"{strategy}(pool=mixed,model={model})", "valid_error", budget=14
         )

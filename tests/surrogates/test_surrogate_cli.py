@@ -30,7 +30,9 @@ def test_the_recommended_command_runs(
     tmp_path: Path,
     target: str,
 ) -> None:
-    asked = f"fit {small.path} --target {target} --train 30 --model ridge --out {tmp_path}/m.h5"
+    asked = (
+        f"fit {small.path} --target {target} --train 30 --model ridge --out {tmp_path}/m.h5"
+    )
     made = snas(*asked.split())
     assert made.code == 0
     advised = shlex.split(" ".join(made.err.split(" or snas ")[1].split()))
@@ -47,7 +49,14 @@ def test_a_model_of_one_s_own_is_tested_but_not_stored(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "own.py").write_text(OWN)
-    asked = ["--target", "valid_error", "--train", 30, "--model", f"{tmp_path / 'own.py'}:Mean"]
+    asked = [
+        "--target",
+        "valid_error",
+        "--train",
+        30,
+        "--model",
+        f"{tmp_path / 'own.py'}:Mean",
+    ]
     made = snas("fit", small.path, *asked, "--out", tmp_path / "m.h5", "--json")
     assert made.code == 0 and made.json["file"] is None and made.json["n_test"] == 15595
     assert "not stored" in made.err and not (tmp_path / "m.h5").exists()
@@ -76,7 +85,18 @@ def test_what_cannot_be_fitted_is_one_line(
 ) -> None:
     given = ["--model", "ridge"] if "--model" not in arguments else []
     ended = snas(
-        "fit", small.path, "--target", "valid_error", *given, *arguments, "--out", tmp_path / "m.h5"
+        "fit",
+        small.path,
+        "--target",
+        "valid_error",
+        *given,
+        *arguments,
+        "--out",
+        tmp_path / "m.h5",
     )
-    assert ended.code == 2 and says in " ".join(ended.err.split()) and "Traceback" not in ended.err
+    assert (
+        ended.code == 2
+        and says in " ".join(ended.err.split())
+        and "Traceback" not in ended.err
+    )
     assert not (tmp_path / "m.h5").exists()

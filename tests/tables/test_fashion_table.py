@@ -37,10 +37,14 @@ def test_every_cell_has_every_value_of_seed_0(fashion: TableBenchmark) -> None:
         assert fashion.metric(name).epochs == EPOCHS
         for epoch in EPOCHS:
             values = fashion.column(name, epoch, 0)
-            assert np.isfinite(values).all() and np.array_equal(values, fashion.column(name, epoch))
+            assert np.isfinite(values).all() and np.array_equal(
+                values, fashion.column(name, epoch)
+            )
             assert values.min() > 0
     for name in ("test_loss", "test_error"):
-        assert fashion.metric(name).kind == "final" and np.isfinite(fashion.column(name)).all()
+        assert (
+            fashion.metric(name).kind == "final" and np.isfinite(fashion.column(name)).all()
+        )
     assert (fashion.column("train_seconds") > 0).all()
 
 
@@ -59,12 +63,16 @@ def test_the_network_is_the_tasks(fashion: TableBenchmark) -> None:
     task = TASKS["fashion"]
     settings = json.loads(fashion.card)["settings"]
     assert settings["schedule"]["batch"] == task.schedule.batch
-    assert (fashion.network.channels, fashion.network.residual) == (task.channels, task.residual)
+    assert (fashion.network.channels, fashion.network.residual) == (
+        task.channels,
+        task.residual,
+    )
     assert np.array_equal(
         fashion.column("params"), parameters(fashion.space.choices, fashion.network)
     )
     assert np.allclose(
-        fashion.column("macs"), multiply_accumulates(fashion.space.choices, fashion.network) / 1e6
+        fashion.column("macs"),
+        multiply_accumulates(fashion.space.choices, fashion.network) / 1e6,
     )
 
 
@@ -113,5 +121,9 @@ def test_fit_splits_it_by_class(snas: Snas, tmp_path) -> None:  # type: ignore[n
 def test_a_search_never_sees_the_test(snas: Snas) -> None:
     refused = snas("search", "fashion", "--objective", "test_error")
     assert refused.code == 2 and "test_error" in refused.err
-    found = snas("search", "fashion", "--strategy", "evolution", "--budget", 30, "--json").json
-    assert found["simulated_seconds"] > 0 and "test_error" in json.dumps(found["best"]["final"])
+    found = snas(
+        "search", "fashion", "--strategy", "evolution", "--budget", 30, "--json"
+    ).json
+    assert found["simulated_seconds"] > 0 and "test_error" in json.dumps(
+        found["best"]["final"]
+    )

@@ -22,7 +22,9 @@ HEAD = (
 )
 
 
-def column(table: Table, metric: str, epochs: int | None, seed: int | str = "mean") -> np.ndarray:
+def column(
+    table: Table, metric: str, epochs: int | None, seed: int | str = "mean"
+) -> np.ndarray:
     return table.columns[ColumnKey(metric, epochs, seed)]  # type: ignore[arg-type]
 
 
@@ -82,7 +84,9 @@ def test_means_are_of_the_splits_that_are_there(small: Path) -> None:
     valid = column(table, "valid_error", 16)
     assert valid == pytest.approx([20.0, 30.0, 25.0])
     assert table.n_seeds["valid_error", 16].tolist() == [1, 2, 2]
-    assert column(table, "valid_error", 64) == pytest.approx([np.nan, 10.0, 10.0], nan_ok=True)
+    assert column(table, "valid_error", 64) == pytest.approx(
+        [np.nan, 10.0, 10.0], nan_ok=True
+    )
     assert table.n_seeds["valid_error", 64].tolist() == [0, 2, 1]
     second = column(table, "test_error", 64, 7)
     assert second == pytest.approx([np.nan, 15.0, np.nan], nan_ok=True)
@@ -100,8 +104,13 @@ def test_a_table_is_assembled_when_it_is_first_used(small: Path) -> None:
     assert fetching.is_ready("lcdb") and not fetching.lacks("lcdb")
     assert fetching.how_to_get("lcdb") == "fetched; assembled when first used"
     bench = sn.load("lcdb-44")
-    assert len(bench.space) == 3 and bench.licence == "MIT" and table_path("lcdb-44").is_file()
-    assert bench.query("lcdb(learner=BernoulliNB)", "test_error", epochs=64, seed=0).value == 25.0
+    assert (
+        len(bench.space) == 3 and bench.licence == "MIT" and table_path("lcdb-44").is_file()
+    )
+    assert (
+        bench.query("lcdb(learner=BernoulliNB)", "test_error", epochs=64, seed=0).value
+        == 25.0
+    )
     assert not table_path("lcdb-3").exists()
 
 

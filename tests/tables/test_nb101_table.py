@@ -72,7 +72,9 @@ def test_an_objective_and_a_cell_without_a_value(bench: TableBenchmark, snas: Sn
         and absent.err.count("\n") == 1
     )
     cell = bench.space[100]
-    found = snas("query", "nb101", cell, "--metric", "valid_error", "--epochs", 12, "--json")
+    found = snas(
+        "query", "nb101", cell, "--metric", "valid_error", "--epochs", 12, "--json"
+    )
     assert found.json[0]["value"] == bench.column("valid_error", 12)[100]
 
 
@@ -95,7 +97,9 @@ def test_a_file_of_one_s_own_is_imported(
     whole = space_named_of(table)
     assert bench.space.size == 300 and "300 of 423,624 cells" in bench.title
     places = [whole.index(whole.parse(cell.text)) for cell in bench.space.reference_sample]
-    assert np.array_equal(bench.column("valid_error", 36), column(table, "valid_error", 36)[places])
+    assert np.array_equal(
+        bench.column("valid_error", 36), column(table, "valid_error", 36)[places]
+    )
     table_path("nb101-full").unlink()
 
 
@@ -110,7 +114,9 @@ def test_a_file_of_all_cells_is_on_the_whole_space(
     """
     assert own_home.is_dir()
     space = space_named("nb101")
-    params = space.analytic["params"][1](space.choices, Network(channels=128, cells_per_stage=3))
+    params = space.analytic["params"][1](
+        space.choices, Network(channels=128, cells_per_stage=3)
+    )
     keys = [digest.tobytes().hex() for digest in graphs.all_hashes()]
     accuracy = (0.9 + 0.0000001 * np.arange(len(keys))).tolist()
     content = {
@@ -153,7 +159,9 @@ def test_what_is_no_file_of_records_is_refused(own_home: Path, tmp_path: Path) -
     path = tmp_path / "x.json"
     for content in (b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"key": 3}'):
         path.write_bytes(content)
-        with pytest.raises(UserError, match="is damaged, or no file of NAS-Bench-101's records"):
+        with pytest.raises(
+            UserError, match="is damaged, or no file of NAS-Bench-101's records"
+        ):
             nb101.imported(path)
     with pytest.raises(UserError, match="Cannot read .*Run snas data fetch nb101"):
         nb101.imported(tmp_path / "nowhere.json")

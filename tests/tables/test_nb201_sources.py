@@ -130,14 +130,18 @@ def test_a_fetch_replaces_the_table_that_was_assembled_before(
 def test_a_table_of_an_earlier_version_is_made_anew(snas: Snas) -> None:
     current = nb201.read(NAME)
     older = Table(NAME, "nb201", "t", "s", "l", "c", "valid_error", current.network)
-    for key in (ColumnKey("test_error", 200, "mean"), ColumnKey("train_seconds", 200, "mean")):
+    for key in (
+        ColumnKey("test_error", 200, "mean"),
+        ColumnKey("train_seconds", 200, "mean"),
+    ):
         older.add(current.metrics[key.metric], 200, current.columns[key])
     write_table(older, table_path(NAME))
     for other in ("nb201-cifar10", "nb201-imagenet16"):
         shutil.copy(table_path(NAME), table_path(other))
     ended = snas("data", "verify", "nb201")
     assert (
-        ended.code == 2 and "was made by an earlier version: run snas data fetch nb201" in ended.err
+        ended.code == 2
+        and "was made by an earlier version: run snas data fetch nb201" in ended.err
     )
     assert load(NAME).column("valid_error", 200, 777).shape == (15625,)
     assert TableFile(table_path(NAME)).digest == current.digest()
@@ -152,7 +156,9 @@ def test_the_second_seed_is_888_by_its_test_error(fetched: Path) -> None:
         bench = load(name)
         metric = "test_error_25k" if name == "nb201-cifar10" else "test_error"
         better = bench.column(metric) - bench.column(f"{metric}_seed_888")
-        valid = np.stack([bench.column("valid_error", 200, seed) for seed in (777, 888, 999)])
+        valid = np.stack(
+            [bench.column("valid_error", 200, seed) for seed in (777, 888, 999)]
+        )
         two = np.isnan(valid[2])
         for cells, n in ((two, 2), (~two, 3)):
             lower = valid[:n, cells].mean(axis=0) - valid[:n, cells]
@@ -168,7 +174,9 @@ def test_energy_is_an_objective_on_three_data_sets(fetched: Path) -> None:
     fronts = []
     for name in nb201.NAMES:
         bench = load(name)
-        objective = sn.Objective("valid_error + 0.1*energy@eyeriss + 0.1*energy@edgegpu", bench)
+        objective = sn.Objective(
+            "valid_error + 0.1*energy@eyeriss + 0.1*energy@edgegpu", bench
+        )
         assert 0 < objective.optimum() < 1
         assert "energy@fpga" not in {metric.name for metric in bench.metrics}
         fronts.append(bench.column("energy@eyeriss").tobytes())
@@ -213,7 +221,9 @@ def test_a_device_that_cannot_run_a_cell_is_one_clear_line(
     } <= set(every)
 
 
-def test_errors_under_attack_are_final_and_of_a_named_strength(real: TableBenchmark) -> None:
+def test_errors_under_attack_are_final_and_of_a_named_strength(
+    real: TableBenchmark,
+) -> None:
     robust = [metric for metric in real.metrics if metric.name.startswith("robust_error@")]
     assert len(robust) == 32 and {metric.kind for metric in robust} == {"final"}
     assert {f"robust_error@{a}-1" for a in ("fgsm", "pgd", "apgd-ce", "square")} <= {

@@ -71,7 +71,9 @@ def test_recipes_that_differ_in_names_and_order_are_one_cell() -> None:
         "h_new_0": {"op": "activation_tanh", "input": ["a"]},
         "a": {"op": "linear", "input": ["x", "h_prev_0"]},
     }
-    assert str(NBNLP.parse(json.dumps(RECIPE))) == str(NBNLP.parse(json.dumps(other))) == CELL
+    assert (
+        str(NBNLP.parse(json.dumps(RECIPE))) == str(NBNLP.parse(json.dumps(other))) == CELL
+    )
 
 
 def test_cells_that_differ_in_numbering_have_one_identity() -> None:

@@ -116,7 +116,9 @@ def record(index: int = 5, seeds: tuple[int, ...] = (777, 888, 999)) -> dict[str
 def save(folder: Path, number: int, content: object) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"{number:06d}.pickle.pbz2"
-    path.write_bytes(bz2.compress(content if isinstance(content, bytes) else pickle.dumps(content)))
+    path.write_bytes(
+        bz2.compress(content if isinstance(content, bytes) else pickle.dumps(content))
+    )
     return path
 
 
@@ -178,7 +180,9 @@ def test_every_loss_and_error_is_the_records_own(
                     table.columns[ColumnKey(metric, epochs, seed)][list(HELD)], values
                 )
             mean = table.columns[ColumnKey(metric, epochs, "mean")]
-            np.testing.assert_allclose(mean[list(HELD)], np.mean(expected, axis=0), rtol=1e-14)
+            np.testing.assert_allclose(
+                mean[list(HELD)], np.mean(expected, axis=0), rtol=1e-14
+            )
             counts = table.n_seeds[metric, epochs]
             assert np.isfinite(mean).sum() == len(HELD) == (counts > 0).sum()
             assert set(counts[list(HELD)]) == {len(SEEDS[dataset, epochs])}
@@ -206,7 +210,8 @@ def test_the_pth_gives_the_tables_of_the_folder(folder: Path, tmp_path: Path) ->
 def test_a_seed_that_is_not_held_stays_missing() -> None:
     table = gathered(record(5), record(6, seeds=(777,)))["cifar10"]
     valid = {
-        seed: table.columns[ColumnKey("valid_error", 200, seed)][[5, 6]] for seed in (777, 888, 999)
+        seed: table.columns[ColumnKey("valid_error", 200, seed)][[5, 6]]
+        for seed in (777, 888, 999)
     }
     np.testing.assert_allclose(valid[777], [49.223, 49.223])
     for seed in (888, 999):
@@ -214,7 +219,9 @@ def test_a_seed_that_is_not_held_stays_missing() -> None:
     mean = table.columns[ColumnKey("valid_error", 200, "mean")][[5, 6]]
     np.testing.assert_allclose(mean, [50 - (0.777 + 0.888 + 0.999) / 3, 50 - 0.777])
     assert table.n_seeds["valid_error", 200][[4, 5, 6]].tolist() == [0, 3, 1]
-    assert table.columns[ColumnKey("latency@record", None, "mean")][5] == pytest.approx(20.0)
+    assert table.columns[ColumnKey("latency@record", None, "mean")][5] == pytest.approx(
+        20.0
+    )
 
 
 def test_a_missing_run_data_set_set_or_trial_is_left_out() -> None:
@@ -304,13 +311,20 @@ def test_a_truncated_record_is_named(tmp_path: Path, keep: float) -> None:
 @pytest.mark.parametrize("shown_by", ["name", "meta", "record"])
 def test_a_folder_of_both_spaces_is_refused(tmp_path: Path, shown_by: str) -> None:
     folder = tmp_path / ("NATS-sss-v1_0-50262-simple" if shown_by == "name" else "unpacked")
-    size = {"arch_index": 0, "arch_str": "64:64:64:64:64", "all_results": {}, "dataset_seed": {}}
+    size = {
+        "arch_index": 0,
+        "arch_str": "64:64:64:64:64",
+        "all_results": {},
+        "dataset_seed": {},
+    }
     save(folder, 0, record())
     if shown_by == "record":
         save(folder, 1, {"01": size, "12": size, "90": size})
     if shown_by == "meta":
         meta = {"meta_archs": ["64:64:64:64:64"], "evaluated_indexes": set()}
-        (folder / "meta.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(meta, protocol=4)))
+        (folder / "meta.pickle.pbz2").write_bytes(
+            bz2.compress(pickle.dumps(meta, protocol=4))
+        )
     says = (
         "000001.*is of NATS-Bench's size space"
         if shown_by == "record"
@@ -326,7 +340,9 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no records"):
         nats.read(tmp_path, None)
     save(tmp_path / "NATS-tss-v1_0-3ffb9-simple", 0, record())
-    with pytest.raises(UserError, match="Did you mean the folder NATS-tss-v1_0-3ffb9-simple"):
+    with pytest.raises(
+        UserError, match="Did you mean the folder NATS-tss-v1_0-3ffb9-simple"
+    ):
         nats.read(tmp_path, None)
     with pytest.raises(UserError, match="is a file: unpack"):
         nats.read(tmp_path / "NATS-tss-v1_0-3ffb9-simple/000000.pickle.pbz2", None)
@@ -337,7 +353,10 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
     [
         ([1, 2], "no official record"),
         ({"12": {"no": "architecture"}}, "no official record"),
-        ({"12": state(5, 12, (111,)), "200": state(6, 200, (777,))}, "different architectures"),
+        (
+            {"12": state(5, 12, (111,)), "200": state(6, 200, (777,))},
+            "different architectures",
+        ),
         ({"12": state(5, 200, (111,))}, "the run of 12 epochs on cifar10-valid has 200"),
         ({"7": state(5, 12, (111,))}, "unknown runs"),
         (
@@ -345,7 +364,10 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
             "Malformed cell",
         ),
         (
-            {"12": state(5, 12, (111,)) | {"arch_str": str(nb201()[5]).replace("~0", "x~0", 1)}},
+            {
+                "12": state(5, 12, (111,))
+                | {"arch_str": str(nb201()[5]).replace("~0", "x~0", 1)}
+            },
             "of the space nb201 is none, skip_connect",
         ),
         ({"12": state(5, 12, (111,)) | {"all_results": 7}}, "no official record"),

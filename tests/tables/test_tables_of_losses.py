@@ -20,7 +20,9 @@ FEWEST = 18
 
 def test_they_are_small_and_each_has_a_card() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 12e6
-    tables, cards = ({path.stem for path in FOLDER.glob(f"*{end}")} for end in (".h5", ".json"))
+    tables, cards = (
+        {path.stem for path in FOLDER.glob(f"*{end}")} for end in (".h5", ".json")
+    )
     assert tables == cards and len(tables) >= FEWEST
 
 
@@ -43,7 +45,9 @@ def reads_the_same(path: Path) -> None:
     assert cells.tolist() == [list(cell.choices) for cell in table.cells]
     assert set(values) == {key for key in table.keys if key.seed != "mean"}
     for key, column in values.items():
-        assert np.allclose(column, table.column(key), rtol=1e-12, atol=0, equal_nan=True), key  # type: ignore[arg-type]
+        assert np.allclose(column, table.column(key), rtol=1e-12, atol=0, equal_nan=True), (
+            key
+        )  # type: ignore[arg-type]
 
 
 def test_ten_lines_with_h5py_read_them(tmp_path: Path) -> None:
@@ -53,9 +57,13 @@ def test_ten_lines_with_h5py_read_them(tmp_path: Path) -> None:
     reads_the_same(tmp_path / "new.h5")
     source = Path(read_tables.__file__).read_text()
     body = ast.parse(source).body
-    imported = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
+    imported = {
+        alias.name for node in body if isinstance(node, ast.Import) for alias in node.names
+    }
     assert imported == {"base64", "json", "h5py", "numpy"}
     (node,) = (node for node in body if isinstance(node, ast.FunctionDef))
     function = ast.get_source_segment(source, node)
     assert function is not None and len(function.splitlines()) <= 10
-    assert function in shipped("losses.md").read_text(encoding="utf-8"), "as the data card shows it"
+    assert function in shipped("losses.md").read_text(encoding="utf-8"), (
+        "as the data card shows it"
+    )

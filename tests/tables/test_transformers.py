@@ -57,7 +57,9 @@ def records(folders: dict[str, list[Path]]) -> Records:
     for folder, paths in folders.items():
         for path in paths:
             name = (
-                f"{folder} tracker" if "tracker" in path.name and "energy" in path.name else folder
+                f"{folder} tracker"
+                if "tracker" in path.name and "energy" in path.name
+                else folder
             )
             found.setdefault(name, []).extend(pickle.loads(path.read_bytes()))
     return found
@@ -69,7 +71,8 @@ def text(architecture: dict[str, Any]) -> str:
     width = architecture["sample_embed_dim"]
     scale = {192: "s", 384: "s", 768: "s", 256: "m", 512: "m", 1024: "m"}.get(width, "l")
     lists = (
-        "-".join(map(str, architecture[f"sample_{key}"][:n])) for key in ("n_head", "mlp_ratio")
+        "-".join(map(str, architecture[f"sample_{key}"][:n]))
+        for key in ("n_head", "mlp_ratio")
     )
     heads, ratios = lists
     bias = architecture["sample_bias"]
@@ -92,10 +95,15 @@ def test_sizes_are_the_recorded_ones_to_the_last_digit(records: Records) -> None
         choices = np.array(
             [space.parse(text(record["arch"])).choices for record in held], dtype=np.int8
         )
-        assert space.parameters(choices, NETWORK).tolist() == [record["params"] for record in held]
-        macs = space.multiply_accumulates(choices, NETWORK) * (4 if folder.endswith("_m") else 8)
+        assert space.parameters(choices, NETWORK).tolist() == [
+            record["params"] for record in held
+        ]
+        macs = space.multiply_accumulates(choices, NETWORK) * (
+            4 if folder.endswith("_m") else 8
+        )
         assert all(
-            record["macs"] in (0, expected) for record, expected in zip(held, macs, strict=True)
+            record["macs"] in (0, expected)
+            for record, expected in zip(held, macs, strict=True)
         )
     assert checked == 30_647, "others record none"
 
@@ -108,7 +116,9 @@ def test_a_further_device_is_read_where_its_files_are(
 ) -> None:
     """The mirror has three of fourteen devices, and the fetch does not fail for the others."""
     assert own_files.is_dir()
-    (folder,) = [path for path in (mirror / MEASURED).iterdir() if path.name == "latency_h100"]
+    (folder,) = [
+        path for path in (mirror / MEASURED).iterdir() if path.name == "latency_h100"
+    ]
     copied = tmp_path / "mirror"
     home = tmp_path / "home"
     for name in fetching.registry("hwgpt"):
@@ -129,7 +139,9 @@ def test_a_further_device_is_read_where_its_files_are(
     table = hwgpt.read("hwgpt-s")
     column = table.columns[ColumnKey("latency@a100", None, "mean")]
     own = table.columns[ColumnKey("latency@h100", None, "mean")]
-    assert np.isfinite(column).sum() == 2500 and table.metrics["latency@a100"].n_cells == 2500
+    assert (
+        np.isfinite(column).sum() == 2500 and table.metrics["latency@a100"].n_cells == 2500
+    )
     place = space_named(table.space).cell(text(first[0]["arch"])).index
     there = np.isfinite(column) & (np.arange(len(column)) != place)
     assert (column[there] == own[there]).all()
@@ -153,6 +165,8 @@ def test_a_search_stays_among_what_is_held(own_files: Path, name: str) -> None:
         RegularisedEvolution, bench.space, seed=0, n=30, score=lambda one: float(one.index)
     )
     assert all(one in bench.space for one in found)
-    absent = next(one for one in bench.space.base.neighbours(cell) if one not in bench.space)
+    absent = next(
+        one for one in bench.space.base.neighbours(cell) if one not in bench.space
+    )
     with pytest.raises(UserError, match="but not held"):
         bench.query(str(absent), bench.metrics[0].name)

@@ -30,7 +30,10 @@ def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
     micro = TRANSNAS_MICRO
     macro = TRANSNAS_MACRO
     assert (len(micro), len(macro)) == (4096, 3256)
-    assert str(micro[0b011011]) == "64-41414-0_00_123" and str(micro[4095]) == "64-41414-3_33_333"
+    assert (
+        str(micro[0b011011]) == "64-41414-0_00_123"
+        and str(micro[4095]) == "64-41414-3_33_333"
+    )
     assert [str(macro[i]) for i in (0, 1, 3255)] == [
         "64-4111-basic",
         "64-2311-basic",
@@ -75,7 +78,11 @@ def test_all_macro_cells_are_within_reach_of_one_another() -> None:
     ("one", "other", "same"),
     [
         ("3_01_001", "3_00_010", True),  # a skip between inner nodes is nothing
-        ("0_10_003", "0_00_300", False),  # one from the input has weights where the width changes
+        (
+            "0_10_003",
+            "0_00_300",
+            False,
+        ),  # one from the input has weights where the width changes
         ("3_33_000", "0_00_000", True),  # nothing arrives
         ("3_00_033", "3_00_030", True),  # node 2 is empty
         ("2_30_022", "3_20_022", True),  # nodes change places
@@ -121,7 +128,9 @@ def tables(mirror: Path, own_home: Path) -> Iterator[dict[str, Table]]:
         table_path(name).unlink()
 
 
-def test_cells_of_equal_results_are_of_one_functional_class(tables: dict[str, Table]) -> None:
+def test_cells_of_equal_results_are_of_one_functional_class(
+    tables: dict[str, Table],
+) -> None:
     classes = TRANSNAS_MICRO.classes
     columns = [
         values
@@ -135,7 +144,9 @@ def test_cells_of_equal_results_are_of_one_functional_class(tables: dict[str, Ta
     assert classes.max() + 1 == 1376
 
 
-def test_a_quality_and_a_size_make_an_objective(tables: dict[str, Table], snas: Snas) -> None:
+def test_a_quality_and_a_size_make_an_objective(
+    tables: dict[str, Table], snas: Snas
+) -> None:
     assert tables
     bench = TableBenchmark(table_path("transnas-micro-segmentsemantic"))
     objective = Objective("valid_miou@best + 0.1*model_params", bench)
@@ -156,15 +167,26 @@ def test_a_quality_and_a_size_make_an_objective(tables: dict[str, Table], snas: 
         "--json",
     )
     best = out.json["best"]
-    assert best["score"] == pytest.approx(1 - bench.query(best["cell"], "valid_miou@best") / 100)
+    assert best["score"] == pytest.approx(
+        1 - bench.query(best["cell"], "valid_miou@best") / 100
+    )
     assert out.json["simulated_seconds"] == pytest.approx(
         sum(bench.query(trial["cell"], "train_seconds") for trial in out.json["trials"])
     )
     refused = snas(
-        "search", bench.name, "--strategy", "random", "--budget", 5, "--objective", "test_miou@best"
+        "search",
+        bench.name,
+        "--strategy",
+        "random",
+        "--budget",
+        5,
+        "--objective",
+        "test_miou@best",
     )
     assert refused.code == 2 and "final metric" in refused.err
     refused = snas("query", bench.name, "64-1234-basic", "--metric", "valid_miou@best")
     assert (
-        refused.code == 2 and "64-41414-a_bc_def" in refused.err and "Traceback" not in refused.err
+        refused.code == 2
+        and "64-41414-a_bc_def" in refused.err
+        and "Traceback" not in refused.err
     )

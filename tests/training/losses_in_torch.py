@@ -22,7 +22,9 @@ BoxLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
     given = outputs.flatten(0, 1), _labels(outputs, targets).flatten(0, 1)
-    return _mean(F.cross_entropy(*given, reduction="none", label_smoothing=smoothing), outputs)
+    return _mean(
+        F.cross_entropy(*given, reduction="none", label_smoothing=smoothing), outputs
+    )
 
 
 def label_smoothing(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -201,7 +203,9 @@ def _detector(outputs: Tensor, targets: Tensor, of_boxes: BoxLoss) -> Tensor:
         reduction="none",
     ).view(at_objects.shape[:3])
     of_box = of_boxes(at_objects[..., -4:], middle, boxes)
-    full = torch.zeros_like(flat[0, ..., 0]).scatter_reduce(1, places, there.to(flat.dtype), "amax")
+    full = torch.zeros_like(flat[0, ..., 0]).scatter_reduce(
+        1, places, there.to(flat.dtype), "amax"
+    )
     odds = F.binary_cross_entropy_with_logits(
         flat[..., 0], full.expand(flat.shape[:3]), reduction="none"
     )
@@ -213,11 +217,11 @@ def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum(-1) / weights.sum(-1).clamp(min=1)
 
 
-def adversarial(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001 - the interface
+def adversarial(made: Tensor, real: Tensor) -> Tensor:
     return F.softplus(-made)
 
 
-def adversarial_hinge(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001 - the interface
+def adversarial_hinge(made: Tensor, real: Tensor) -> Tensor:
     return -made
 
 

@@ -47,11 +47,21 @@ def test_a_row_tells_cells_training_and_split_apart() -> None:
     )
     held = np.arange(n) != 1
     assert row["two_seeds"] == pytest.approx(kendalltau(*test[:, held]).statistic)
-    same = np.mean([kendalltau(valid[seed, held], test[seed, held]).statistic for seed in (0, 1)])
-    assert row["same_run"] == pytest.approx(same) and row["low"] < row["two_seeds"] < row["high"]
+    same = np.mean(
+        [kendalltau(valid[seed, held], test[seed, held]).statistic for seed in (0, 1)]
+    )
+    assert (
+        row["same_run"] == pytest.approx(same)
+        and row["low"] < row["two_seeds"] < row["high"]
+    )
     truth = np.array([1, 0.25, 0.09]) / 1.34
-    assert [row[name] for name in ("cells", "training", "split")] == pytest.approx(truth, abs=0.08)
-    assert row["cells"] + row["training"] + row["split"] == pytest.approx(1) and row["gap"] == 0.5
+    assert [row[name] for name in ("cells", "training", "split")] == pytest.approx(
+        truth, abs=0.08
+    )
+    assert (
+        row["cells"] + row["training"] + row["split"] == pytest.approx(1)
+        and row["gap"] == 0.5
+    )
     assert calibrate_tasks.row_of(task, 1, Plan(TASK, 3, 2, 5, 5), {}) is None
 
 
@@ -60,7 +70,16 @@ def test_it_trains_goes_on_and_reads(
     fresh_home: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    asked = ["--tasks", f"{TASK},nothing", "--lengths", "1,2", "--classes", "10", "--workers", "1"]
+    asked = [
+        "--tasks",
+        f"{TASK},nothing",
+        "--lengths",
+        "1,2",
+        "--classes",
+        "10",
+        "--workers",
+        "1",
+    ]
     assert calibrate_tasks.main([*asked, "--read", "--out", str(tmp_path)]) == 1
     assert calibrate_tasks.main([*asked, "--out", str(tmp_path)]) == 0
     told = capsys.readouterr()

@@ -35,7 +35,8 @@ def test_boxes_are_as_tight_as_the_pixels_of_their_digits() -> None:
                 inside = classes[top : top + int(height), left : left + int(width)]
                 assert set(np.unique(inside)) <= {0, digit + 1}
                 assert all(
-                    side.any() for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+                    side.any()
+                    for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1])
                 )
                 covered[top : top + int(height), left : left + int(width)] += 1
             assert covered.max() == 1 and not classes[covered == 0].any()
@@ -46,7 +47,9 @@ def test_boxes_are_as_tight_as_the_pixels_of_their_digits() -> None:
 def test_both_tasks_see_the_same_scenes_and_splits_share_none() -> None:
     seen: set[bytes] = set()
     for split in SPLITS:
-        (inputs, boxes), (same, classes) = (task.data[split] for task in (DETECTION, SEGMENTATION))
+        (inputs, boxes), (same, classes) = (
+            task.data[split] for task in (DETECTION, SEGMENTATION)
+        )
         assert (
             np.array_equal(inputs, same)
             and boxes.shape[1:] == (2, 5)
@@ -65,12 +68,14 @@ def test_pixels_are_shuffled_out_of_places_once() -> None:
         place = answered[:, :, 4 * c + 2 * (y % 2) + x % 2, y // 2, x // 2]
         assert torch.equal(shuffled[:, :, c, y, x], place)
     assert torch.equal(pixels(shuffled, 2), shuffled)
-    assert torch.equal(places(shuffled, 8), answered) and torch.equal(places(shuffled, 2), shuffled)
+    assert torch.equal(places(shuffled, 8), answered) and torch.equal(
+        places(shuffled, 2), shuffled
+    )
     assert np.array_equal(pixels(answered.numpy(), 2), shuffled)
     assert np.array_equal(places(shuffled.numpy(), 8), answered)
-    gradient = np.zeros((1, 1, *SEGMENTATION.data["train"].targets.shape[1:]), np.float32).repeat(
-        4, 1
-    )[None]
+    gradient = np.zeros(
+        (1, 1, *SEGMENTATION.data["train"].targets.shape[1:]), np.float32
+    ).repeat(4, 1)[None]
     assert (
         SEGMENTATION.restored(gradient).shape == (1, 1, 64, 4, 4)
         and DETECTION.restored(gradient) is gradient
@@ -90,7 +95,11 @@ def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> np.nda
             np.log(width / 8),
             np.log(height / 8),
         ]
-        outputs[0, 0, :, row, column] = odds, *(9.0 * (kind == c) for c in range(3)), *numbers
+        outputs[0, 0, :, row, column] = (
+            odds,
+            *(9.0 * (kind == c) for c in range(3)),
+            *numbers,
+        )
     return outputs
 
 
@@ -107,10 +116,19 @@ NOTHING = (0, 6.0, 2.0, 1.0, 1.0)
         ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, 1, *OTHER[1:])], 50, 1),
         # a surer box of nothing
         ([(3.0, *RIGHT), (9.0, *NOTHING), (-3.0, *NOTHING), (2.0, *OTHER)], 50, 0.5),
-        ([(3.0, *RIGHT), (2.0, *RIGHT), (2.0, *RIGHT), (1.0, *OTHER)], 0, 1),  # the same box thrice
+        (
+            [(3.0, *RIGHT), (2.0, *RIGHT), (2.0, *RIGHT), (1.0, *OTHER)],
+            0,
+            1,
+        ),  # the same box thrice
         # half beside
         (
-            [(3.0, 1, 4.0, 2.0, 4.0, 4.0), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, *OTHER)],
+            [
+                (3.0, 1, 4.0, 2.0, 4.0, 4.0),
+                (-3.0, *NOTHING),
+                (-3.0, *NOTHING),
+                (3.0, *OTHER),
+            ],
             50,
             2 / 3,
         ),
@@ -123,9 +141,9 @@ def test_digits_are_found_among_as_many_boxes(
 ) -> None:
     targets = np.array([[RIGHT, OTHER]])
     answers = Predictions(scored(boxes), targets, np.zeros((1, 1, 8, 8)), None, lambda x: x)
-    assert [METRICS[name].of(answers).item() for name in ("missed", "iou")] == pytest.approx(
-        [missed, overlap], abs=1e-6
-    )
+    assert [
+        METRICS[name].of(answers).item() for name in ("missed", "iou")
+    ] == pytest.approx([missed, overlap], abs=1e-6)
 
 
 def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
@@ -134,7 +152,9 @@ def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
     _, targets = SEGMENTATION.data["valid"]
     outputs = np.random.default_rng(0).normal(size=(2, len(targets), 4, 16, 16))
     outputs += 2 * np.moveaxis(np.eye(4)[targets], -1, 1)
-    found = METRICS["miou"].of(Predictions(outputs, targets, targets, SEGMENTATION, lambda x: x))
+    found = METRICS["miou"].of(
+        Predictions(outputs, targets, targets, SEGMENTATION, lambda x: x)
+    )
     for k in range(2):
         said = outputs[k].argmax(1).ravel()
         assert found[k].item() == pytest.approx(
@@ -178,6 +198,8 @@ def beats(task: Task, baseline: list[float]) -> None:
     differ.
     """
     ends = [train([nb201().parse(GOOD)], task, seed=seed)[0].finals for seed in range(3)]
-    error, quality = ([end[f"test_{metric.name}"] for end in ends] for metric in task.measured)
+    error, quality = (
+        [end[f"test_{metric.name}"] for end in ends] for metric in task.measured
+    )
     assert np.mean(error) + np.std(error, ddof=1) < baseline[0]
     assert np.mean(quality) > baseline[1]

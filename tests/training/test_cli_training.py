@@ -58,7 +58,9 @@ def test_train_says_the_unit_of_every_number(snas: Snas) -> None:
     asked = ["train", STACK, "--task", "rotation", "--epochs", 1]
     made = snas(*asked, "--json").json
     assert made["units"]["test_loss"] == made["units"]["train_loss"] == "squared error"
-    assert made["units"]["valid_error"] == "%" and set(made["units"]) == set(made["metrics"])
+    assert made["units"]["valid_error"] == "%" and set(made["units"]) == set(
+        made["metrics"]
+    )
     shown = snas(*asked).out
     assert (
         "squared error, test_error" in shown
@@ -80,7 +82,9 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(
     )
     assert (
         0
-        <= snas("train", STACK, "--task", f"{file}:TASK", "--json").json["metrics"]["test_error"]
+        <= snas("train", STACK, "--task", f"{file}:TASK", "--json").json["metrics"][
+            "test_error"
+        ]
         <= 100
     )
     for wrong, says in [
@@ -143,7 +147,9 @@ def test_cells_of_any_space_are_measured_trained_and_searched(
     assert [str(cell) for cell in bench.space][:1] == ["pairs(wide=1, bias=no)"]
     assert np.isfinite(bench.column("latency@local")).all()
     assert (
-        snas("train", "pairs(wide=2, bias=yes)", "--task", TINY_TASK, "--json").json["params"]
+        snas("train", "pairs(wide=2, bias=yes)", "--task", TINY_TASK, "--json").json[
+            "params"
+        ]
         == 650
     )
     winner = tmp_path / "winner.h5"
@@ -155,7 +161,9 @@ def test_cells_of_any_space_are_measured_trained_and_searched(
         "pairs(wide=2, bias=yes)",
     ]
     for wrong in ([], [0, "--cells", 2]):
-        assert_one_clear_line(snas(*named, *wrong), "Name the cells to measure, or say how many")
+        assert_one_clear_line(
+            snas(*named, *wrong), "Name the cells to measure, or say how many"
+        )
     found = snas(
         "search", f"live:{TINY_TASK}/pairs", "--strategy", "random", "--budget", 3, "--json"
     ).json
@@ -164,7 +172,8 @@ def test_cells_of_any_space_are_measured_trained_and_searched(
         snas("measure", "--cells", 7, "--space", "pairs", "--out", out), "1 to 6 cells"
     )
     assert_one_clear_line(
-        snas("measure", "--cells", 7, "--space", "pear", "--out", out), "Did you mean 'pairs'"
+        snas("measure", "--cells", 7, "--space", "pear", "--out", out),
+        "Did you mean 'pairs'",
     )
 
 
@@ -178,7 +187,9 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_a_second_measurement_of_one_file_says_who_makes_it(snas: Snas, tmp_path: Path) -> None:
+def test_a_second_measurement_of_one_file_says_who_makes_it(
+    snas: Snas, tmp_path: Path
+) -> None:
     out = tmp_path / "local.h5"
     command = [sys.executable, "-c", HOLD, str(out)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

@@ -40,7 +40,9 @@ NETWORKS = {
     "odd image, odd channels, two cells": Network(
         channels=3, cells_per_stage=2, image_size=9, classes=3
     ),
-    "signal": Network(channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1),
+    "signal": Network(
+        channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1
+    ),
     "plain reductions": Network(
         channels=4, cells_per_stage=1, image_size=7, input_channels=2, residual=False
     ),
@@ -54,7 +56,12 @@ NETWORKS = {
         residual=False,
     ),
     "causal": Network(
-        channels=5, cells_per_stage=1, image_size=11, input_channels=2, dimensions=1, causal=True
+        channels=5,
+        cells_per_stage=1,
+        image_size=11,
+        input_channels=2,
+        dimensions=1,
+        causal=True,
     ),
     "image, positions": Network(
         channels=4, cells_per_stage=1, image_size=9, input_channels=1, positions=True
@@ -72,10 +79,20 @@ NETWORKS = {
         residual=False,
     ),
     "signal, positions": Network(
-        channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1, positions=True
+        channels=4,
+        cells_per_stage=1,
+        image_size=13,
+        input_channels=2,
+        dimensions=1,
+        positions=True,
     ),
     "signal, unstrided": Network(
-        channels=4, cells_per_stage=1, image_size=7, input_channels=2, dimensions=1, strided=False
+        channels=4,
+        cells_per_stage=1,
+        image_size=7,
+        input_channels=2,
+        dimensions=1,
+        strided=False,
     ),
     "signal, unstrided positions": Network(
         channels=3,
@@ -86,7 +103,9 @@ NETWORKS = {
         positions=True,
         strided=False,
     ),
-    "one pixel at last": Network(channels=8, cells_per_stage=1, image_size=3, input_channels=1),
+    "one pixel at last": Network(
+        channels=8, cells_per_stage=1, image_size=3, input_channels=1
+    ),
 }
 ALL_SPACES = pytest.mark.parametrize("name", SPACES)
 MOST = 2e-5
@@ -117,7 +136,8 @@ def flat(tensors: dict[str, np.ndarray]) -> np.ndarray:
 def gradients(module: nn.Module) -> dict[str, np.ndarray]:
     held = module.named_parameters()
     return {
-        name: np.zeros(one.shape) if one.grad is None else one.grad.numpy() for name, one in held
+        name: np.zeros(one.shape) if one.grad is None else one.grad.numpy()
+        for name, one in held
     }
 
 
@@ -135,7 +155,9 @@ def compare(
     assert plan is not None
     ours = CompiledNetwork(plan, seed=0, batch=max(batches), at_once=3)
     found = {"forward": 0.0, "gradient": 0.0}
-    for step, examples in enumerate(batches):  # rooms are used again, also by a smaller batch
+    for step, examples in enumerate(
+        batches
+    ):  # rooms are used again, also by a smaller batch
         x = inputs(network, examples, step)
         wanted = theirs(x)
         come = torch.randn(
@@ -235,9 +257,15 @@ LAYERS: dict[str, tuple[Callable[..., int], Callable[..., Tensor]]] = {
     "relu": (lambda p, x: p.relu(x), lambda x, _: x.relu()),
     "average": (lambda p, x: p.pool(x), lambda x, _: mean_of_windows(x, 1)),
     "strided average": (lambda p, x: p.pool(x, 3, 2), lambda x, _: mean_of_windows(x, 2)),
-    "largest": (lambda p, x: p.pool(x, 3, 2, largest=True), lambda x, _: F.max_pool2d(x, 3, 2, 1)),
+    "largest": (
+        lambda p, x: p.pool(x, 3, 2, largest=True),
+        lambda x, _: F.max_pool2d(x, 3, 2, 1),
+    ),
     "halve": (lambda p, x: p.halve(x), lambda x, _: F.avg_pool2d(x, 2)),
-    "halve largest": (lambda p, x: p.halve(x, largest=True), lambda x, _: F.max_pool2d(x, 2)),
+    "halve largest": (
+        lambda p, x: p.halve(x, largest=True),
+        lambda x, _: F.max_pool2d(x, 2),
+    ),
     "sum": (
         lambda p, x: p.sum(x, p.relu(x), p.pool(x)),
         lambda x, _: x + x.relu() + mean_of_windows(x, 1),
@@ -300,7 +328,9 @@ def test_weights_start_as_the_plain_networks(name: str) -> None:
     assert set(ours) == set(theirs)
     for key, one in ours.items():
         assert one.shape == tuple(theirs[key].shape)
-        assert np.abs(one - theirs[key].detach().numpy()).max() < 6e-8  # an ulp of numbers below 1
+        assert (
+            np.abs(one - theirs[key].detach().numpy()).max() < 6e-8
+        )  # an ulp of numbers below 1
 
 
 def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it() -> None:
@@ -346,7 +376,9 @@ def test_dead_operations_and_a_cell_without_a_path_have_no_gradients() -> None:
         found = ours.weights("gradients")
         assert all(not one.any() for name, one in found.items() if ".edges." in name)
         assert found["head.bias"].any()
-        assert ours.input_gradient(x, np.ones((8, 10), np.float32)).any() == (operations[3] == SKIP)
+        assert ours.input_gradient(x, np.ones((8, 10), np.float32)).any() == (
+            operations[3] == SKIP
+        )
 
 
 def test_windows_say_where_a_layer_looks() -> None:
@@ -364,7 +396,9 @@ def test_windows_say_where_a_layer_looks() -> None:
 @pytest.mark.parametrize("shape", [(2, 4, 32, 32), (65, 3, 32, 32), (0, 3, 32, 32)])
 def test_inputs_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     network = CompiledNetwork(
-        around(nb201().graph(nb201()[11]), Network(channels=4, cells_per_stage=1)), seed=0, batch=64
+        around(nb201().graph(nb201()[11]), Network(channels=4, cells_per_stage=1)),
+        seed=0,
+        batch=64,
     )
     with pytest.raises(ValueError, match=r"do not fit a network for \(3, 32, 32\)"):
         network.forward(np.zeros(shape, np.float32))
@@ -383,7 +417,9 @@ WHOLE = (
 """Whole trainings, to the last bit."""
 PLAIN = "X86_V4 AVX512_ICL AVX512_SPR"
 """What NumPy has for AVX-512."""
-COMPILES = "from surrogate_nas.training.fast.compiled import kernels; print(kernels().shape)"
+COMPILES = (
+    "from surrogate_nas.training.fast.compiled import kernels; print(kernels().shape)"
+)
 
 
 def fresh(code: str, cpu: str = "", **env: str) -> subprocess.CompletedProcess[str]:
@@ -434,7 +470,8 @@ def test_what_multiplies_matrices_is_the_same_where_the_message_is_followed() ->
     )
     lesser = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": PLAIN}
     assert all(
-        f"{name}={value}" in machine.HOW_TO_AGREE.replace("'", "") for name, value in lesser.items()
+        f"{name}={value}" in machine.HOW_TO_AGREE.replace("'", "")
+        for name, value in lesser.items()
     )
     code += (
         "from surrogate_nas.benchmarks.live import"
@@ -458,7 +495,9 @@ EMULATED = (
 def test_without_a_fused_multiply_add_the_numbers_are_the_same() -> None:
     own = fresh(EMULATED)
     lacking = fresh(EMULATED, "nocona")
-    assert own.stdout.startswith("True ") and lacking.stdout.startswith("False "), lacking.stderr
+    assert own.stdout.startswith("True ") and lacking.stdout.startswith("False "), (
+        lacking.stderr
+    )
     assert own.stdout.removeprefix("True ") == lacking.stdout.removeprefix("False ")
     trained = [fresh(TRAINED, name).stdout for name in ("", "nocona")]
     assert trained[0] == trained[1] != ""
@@ -516,7 +555,12 @@ def test_exponentials_and_logarithms_are_within_a_unit_of_the_last_place(name: s
 
 
 def test_exponentials_keep_shape_and_order() -> None:
-    x = np.random.default_rng(0).normal(size=(3, 5, 7)).astype(np.float32).transpose(2, 0, 1)
+    x = (
+        np.random.default_rng(0)
+        .normal(size=(3, 5, 7))
+        .astype(np.float32)
+        .transpose(2, 0, 1)
+    )
     assert np.array_equal(arrays.exp(x), arrays.exp(np.ascontiguousarray(x)))
     assert arrays.exp(x).dtype == np.float64
     assert arrays.exp(x[:0]).shape == (0, 3, 5) and float(arrays.exp(np.float64(0))) == 1
@@ -588,7 +632,9 @@ def sealed(head: bytes, code: bytes) -> bytes:
     return whole + hashlib.sha256(whole).digest()
 
 
-def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(cached: Path) -> None:
+def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(
+    cached: Path,
+) -> None:
     whole = cached.read_bytes()
     cached.write_bytes(sealed(whole.partition(b"\n")[0], b"\x7fELF" + bytes(1000)))
     assert is_loaded(cached)  # nothing but the rights tells that it is a forgery
@@ -601,7 +647,8 @@ def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(cache
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files to another user"
+    not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="only root gives files to another user",
 )
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_is_anothers_is_not_loaded(cached: Path, what: str) -> None:
@@ -627,7 +674,9 @@ def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached: Path) -> N
         assert not is_loaded(cached)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes what this system does not have")
+@pytest.mark.skipif(
+    not hasattr(os, "mkfifo"), reason="makes what this system does not have"
+)
 @pytest.mark.parametrize("what", ["fifo", "link", "folder"])
 def test_what_is_no_file_in_the_cache_does_no_harm(
     cached: Path,
@@ -651,8 +700,12 @@ def test_what_is_no_file_in_the_cache_does_no_harm(
         assert cached.read_bytes() == whole and not cached.is_symlink()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes what this system does not have")
-def test_a_link_in_place_of_the_folder_is_not_followed(cached: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not hasattr(os, "mkfifo"), reason="makes what this system does not have"
+)
+def test_a_link_in_place_of_the_folder_is_not_followed(
+    cached: Path, tmp_path: Path
+) -> None:
     cached.parent.rename(tmp_path / "elsewhere")
     cached.parent.symlink_to(tmp_path / "elsewhere")
     assert not is_loaded(cached)
@@ -677,7 +730,9 @@ def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_wor
         "results of two are never mixed" in opened.stderr
         and "NPY_DISABLE_CPU_FEATURES" in opened.stderr
     )
-    assert fresh(f"import pickle; pickle.loads(bytes.fromhex({usual[2]!r}))").returncode == 0
+    assert (
+        fresh(f"import pickle; pickle.loads(bytes.fromhex({usual[2]!r}))").returncode == 0
+    )
 
 
 def test_a_task_whose_trainer_multiplies_matrices_names_them() -> None:
@@ -692,7 +747,9 @@ def test_shipped_tables_were_made_by_engines_that_sum_in_this_order() -> None:
         for path in (ROOT / "data" / folder).glob("*.json")
     ]
     losses = [loss for card in cards for loss in card["losses"].values()]
-    engines = {loss["engine"] for loss in losses if "engine" in loss}  # since 26 November 2026
+    engines = {
+        loss["engine"] for loss in losses if "engine" in loss
+    }  # since 26 November 2026
     # generation is judged by products of matrices: its engine names their library
     kernels = {engine.partition(", BLAS ")[0] for engine in engines}
     assert kernels and kernels <= {"compiled 1", machine.COMPILED}

@@ -29,17 +29,22 @@ def cells_to_optimum(name: str, seed: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "direct"), [("local_search", "steepest"), ("first_improvement", "first improvement")]
+    ("name", "direct"),
+    [("local_search", "steepest"), ("first_improvement", "first improvement")],
 )
 def test_a_search_needs_as_many_cells_as_its_direct_version(name: str, direct: str) -> None:
     rng = np.random.default_rng(0)
-    around = np.array([[cell.index for cell in RUGGED.neighbours(centre)] for centre in RUGGED])
+    around = np.array(
+        [[cell.index for cell in RUGGED.neighbours(centre)] for centre in RUGGED]
+    )
     ours = np.mean([cells_to_optimum(name, seed) for seed in range(100)])
     theirs = np.mean([DESCENTS[direct](VALUES, around, rng) for _ in range(300)])
     assert ours == pytest.approx(theirs, rel=0.15)
 
 
-def test_first_improvement_moves_as_soon_as_it_is_told_of_something_better(space: NB201) -> None:
+def test_first_improvement_moves_as_soon_as_it_is_told_of_something_better(
+    space: NB201,
+) -> None:
     made = resolve("first_improvement")(space, seed=0)
     centre = space[0]
     made.tell(trials_of([centre], lambda _: 1.0))
@@ -54,12 +59,16 @@ def test_iterated_local_search_goes_on_near_the_best_local_optimum() -> None:
     space = NB201()
     made = resolve("iterated_local_search(steps=1)")(space, seed=0)
     centre = space[100]
-    made.tell(trials_of([centre, *space.neighbours(centre)], lambda cell: float(cell != centre)))
+    made.tell(
+        trials_of([centre, *space.neighbours(centre)], lambda cell: float(cell != centre))
+    )
     (after,) = made.ask(1)
     assert 2 <= sum(a != b for a, b in zip(after.choices, centre.choices, strict=True)) <= 3
 
 
-@pytest.mark.parametrize("name", ["local_search", "first_improvement", "iterated_local_search"])
+@pytest.mark.parametrize(
+    "name", ["local_search", "first_improvement", "iterated_local_search"]
+)
 def test_what_is_under_way_is_not_asked_again(name: str) -> None:
     space = TinySpace()
     made = resolve(name)(space, seed=3)

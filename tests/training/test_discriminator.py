@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
-from surrogate_nas.training.trainers.adversarial import BETAS, PENALTY, RATE, WIDTH, Discriminator
+from surrogate_nas.training.trainers.adversarial import (
+    BETAS,
+    PENALTY,
+    RATE,
+    WIDTH,
+    Discriminator,
+)
 from tests.training.losses_in_torch import DISCRIMINATING
 
 SIZES = [(1, 8, 8), (3, 7, 10), (2, 1, 5), (1, 6, 6)]
@@ -54,7 +60,9 @@ def images(n: int, size: tuple[int, int, int], seed: int = 0) -> np.ndarray:
 def test_weights_begin_as_pytorchs(size: tuple[int, int, int], seed: int) -> None:
     expected = list(Same(*size, seed).parameters())
     for found, right in zip(Discriminator(*size, seed=seed).layers, expected, strict=True):
-        np.testing.assert_allclose(found.ravel(), right.detach().numpy().ravel(), rtol=0, atol=1e-7)
+        np.testing.assert_allclose(
+            found.ravel(), right.detach().numpy().ravel(), rtol=0, atol=1e-7
+        )
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -81,7 +89,9 @@ def take_over(ours: Discriminator, same: Same) -> None:
 
 @pytest.mark.parametrize("name", ["adversarial", "adversarial_hinge"])
 @pytest.mark.parametrize("size", SIZES)
-def test_gradients_and_ten_steps_are_pytorchs(name: str, size: tuple[int, int, int]) -> None:
+def test_gradients_and_ten_steps_are_pytorchs(
+    name: str, size: tuple[int, int, int]
+) -> None:
     loss = LOSSES[name]
     assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient
     ours = Discriminator(*size, seed=1, kind=np.float64)

@@ -46,12 +46,16 @@ def test_stacked_curves_are_those_of_training_alone() -> None:
         assert one.cell == many.cell
         assert np.allclose(one.values["train_loss"], many.values["train_loss"], rtol=1e-3)
         assert np.allclose(one.values["valid_loss"], many.values["valid_loss"], rtol=1e-2)
-        assert not np.allclose(one.values["train_loss"], another.values["train_loss"], rtol=1e-2)
+        assert not np.allclose(
+            one.values["train_loss"], another.values["train_loss"], rtol=1e-2
+        )
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_a_seed_gives_the_same_curve_twice(at_once: int) -> None:
-    first, second = (train(CELLS[:3], TINY, epochs=2, at_once=at_once, seed=7) for _ in range(2))
+    first, second = (
+        train(CELLS[:3], TINY, epochs=2, at_once=at_once, seed=7) for _ in range(2)
+    )
     for one, two in zip(first, second, strict=True):
         assert np.array_equal(numbers(one), numbers(two))
 
@@ -61,7 +65,8 @@ def test_dead_operations_change_no_curve() -> None:
         "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|none~2|"
     )
     full, live = (
-        train([cell], TINY, epochs=2, at_once=1, live_only=only)[0] for only in (False, True)
+        train([cell], TINY, epochs=2, at_once=1, live_only=only)[0]
+        for only in (False, True)
     )
     assert np.array_equal(numbers(full), numbers(live))
     assert full.parameters == live.parameters
@@ -81,7 +86,9 @@ def test_a_curve_carries_its_record() -> None:
     for curve in curves:
         choices = SPACE.choices[[curve.cell.index]]
         assert curve.parameters == parameters(choices, TINY.network())[0]
-        assert curve.multiply_accumulates == multiply_accumulates(choices, TINY.network())[0]
+        assert (
+            curve.multiply_accumulates == multiply_accumulates(choices, TINY.network())[0]
+        )
         assert (curve.task, curve.epochs, curve.seed, curve.device, curve.note) == (
             "tiny",
             2,
@@ -101,7 +108,11 @@ def test_divergence_is_a_finite_worst_score_with_a_note(at_once: int) -> None:
     for curve in train(CELLS[:3], wild, epochs=2, at_once=at_once):
         assert np.isfinite(numbers(curve)).all()
         assert curve.note.startswith("diverged in epoch 1")
-        assert curve.values["valid_loss"][-1] == wild.worst_loss == pytest.approx(10 * math.log(10))
+        assert (
+            curve.values["valid_loss"][-1]
+            == wild.worst_loss
+            == pytest.approx(10 * math.log(10))
+        )
 
 
 def test_memory_running_out_halves_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +246,11 @@ with cores(3):
 print(before == torch.get_num_threads() != 3)
 """
     made = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert made.stdout.strip() == "True"
 
@@ -246,7 +261,10 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> 
     # in single precision the input of a ReLU can be so near to 0 that rounding decides its gradient
     networks = [SPACE.build(CELLS[1], TINY.network(), seed=0).double() for _ in range(2)]
     schedule = replace(TINY.schedule, momentum=momentum, weight_decay=decay)
-    model, (images, targets) = TorchModel(networks[0], TINY, schedule, "cpu"), TINY.data["valid"]
+    model, (images, targets) = (
+        TorchModel(networks[0], TINY, schedule, "cpu"),
+        TINY.data["valid"],
+    )
     inputs = images.astype(np.float64)
     optimiser = torch.optim.SGD(
         networks[1].parameters(),
@@ -268,10 +286,14 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> 
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
-def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_engine_too() -> None:
+def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_engine_too() -> (
+    None
+):
     task = TASKS["digits"]
     built = SPACE.build(
-        SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"), task.network(), seed=0
+        SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"),
+        task.network(),
+        seed=0,
     )
     inputs = task.data["valid"].inputs[:4]
     assert not torch_model([built], task, "cpu").input_gradient(inputs, np.ones_like).any()
@@ -282,14 +304,22 @@ def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(7)
-    cells = [SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 30, replace=False)]
+    cells = [
+        SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 30, replace=False)
+    ]
 
     def trained() -> list[Curve]:
-        return [train([cell], TASKS["digits"], epochs=3, seed=i)[0] for i, cell in enumerate(cells)]
+        return [
+            train([cell], TASKS["digits"], epochs=3, seed=i)[0]
+            for i, cell in enumerate(cells)
+        ]
 
     def plain(run: _Run, cells: list[Cell]) -> Model:
         return torch_model(
-            [SPACE.build(cell, run.network, seed=run.seed, live_only=True) for cell in cells],
+            [
+                SPACE.build(cell, run.network, seed=run.seed, live_only=True)
+                for cell in cells
+            ],
             run.task,
             "cpu",
         )
@@ -299,7 +329,8 @@ def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(
     reference = trained()
     for name in ("train_loss", "valid_loss", "valid_error", "test_loss"):
         ours, theirs = (
-            np.array([curve.metrics[name] for curve in curves]) for curves in (compiled, reference)
+            np.array([curve.metrics[name] for curve in curves])
+            for curves in (compiled, reference)
         )
         off = ours - theirs
         assert abs(off.mean()) < 4 * off.std(ddof=1) / np.sqrt(len(off)), name

@@ -99,14 +99,17 @@ def test_a_good_cell_makes_digits_and_a_dead_one_collapses() -> None:
     images = made(task)
     found = [train([CELL], task, seed=seed)[0] for seed in (0, 1)]
     distances = [curve.finals["test_frechet"] for curve in found]
-    rivals = [judged(task, "frechet", images[name]) for name in ("noise", "repeated", "mean")]
+    rivals = [
+        judged(task, "frechet", images[name]) for name in ("noise", "repeated", "mean")
+    ]
     assert max(distances) + abs(distances[0] - distances[1]) < min(rivals)
     assert min(curve.finals["test_coverage"] for curve in found) > judged(
         task, "coverage", images["mean"]
     )
     dead = train([DEAD], task, seed=0, epochs=1)[0]
     assert (
-        dead.note.startswith("collapsed: test coverage 0.0") and dead.finals["test_coverage"] < 0.1
+        dead.note.startswith("collapsed: test coverage 0.0")
+        and dead.finals["test_coverage"] < 0.1
     )
 
 
@@ -121,11 +124,16 @@ def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
         discriminating_gradient=None,
     )
     found = []
-    for outputs, loss in ((noise, task.trained), (noise, own), (torch.from_numpy(noise), own)):
+    for outputs, loss in (
+        (noise, task.trained),
+        (noise, own),
+        (torch.from_numpy(noise), own),
+    ):
         trainer = Adversarial(replace(task, loss=loss), task.data, seed=0)
         batches = (batch for epoch in (0, 1) for batch in trainer.batches(epoch, len))
         values, gradients = zip(
-            *(trainer.loss_and_gradient(outputs, targets) for _, targets in batches), strict=True
+            *(trainer.loss_and_gradient(outputs, targets) for _, targets in batches),
+            strict=True,
         )
         assert (
             values[0].shape == (1,)
@@ -160,7 +168,9 @@ def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:
 
     def windows(images: np.ndarray) -> np.ndarray:
         padded = np.pad(images[:, 0], ((0, 0), (1, 1), (1, 1)))
-        return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(-1, 9)
+        return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(
+            -1, 9
+        )
 
     linear = (
         Ridge(1.0)
@@ -182,5 +192,7 @@ def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:
 
 def test_a_negative_is_not_similar() -> None:
     images = torch.from_numpy(TASKS["denoising"].data["test"].targets[:4])
-    same, negative = (LOSSES["ssim"].each(one[None], images)[0] for one in (images, -images))
+    same, negative = (
+        LOSSES["ssim"].each(one[None], images)[0] for one in (images, -images)
+    )
     assert same.abs().max() < 1e-5 and negative.min() > 1

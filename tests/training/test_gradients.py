@@ -40,7 +40,9 @@ def innermost(values: Array, gap: int) -> Array:
 def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
     given = torch.from_numpy(np.ascontiguousarray(outputs)).double().requires_grad_()
     wanted = torch.from_numpy(targets)
-    values = EACH[loss.name](given, wanted.double() if wanted.is_floating_point() else wanted)
+    values = EACH[loss.name](
+        given, wanted.double() if wanted.is_floating_point() else wanted
+    )
     (gradient,) = torch.autograd.grad(values.mean(1).sum(), given)
     return values.detach().numpy(), gradient.numpy()
 
@@ -60,7 +62,11 @@ def hold(
     where every example is right beyond doubt, what is left is rounding.
     """
     assert loss.gradient
-    for layout in (np.ascontiguousarray, lambda x: innermost(x, 0), lambda x: innermost(x, 3)):
+    for layout in (
+        np.ascontiguousarray,
+        lambda x: innermost(x, 0),
+        lambda x: innermost(x, 3),
+    ):
         for kind, near in ((np.float64, double), (np.float32, single)):
             given = layout(outputs.astype(kind))
             expected = by_autograd(loss, given, targets)
@@ -71,7 +77,10 @@ def hold(
             assert np.array_equal(given, before)
             for value, right in zip(found, expected, strict=True):
                 assert value.dtype == kind and value.shape == right.shape
-                scale = np.abs(right).max() + (floor if kind is np.float64 else 1) / right[0].size
+                scale = (
+                    np.abs(right).max()
+                    + (floor if kind is np.float64 else 1) / right[0].size
+                )
                 off = np.abs(value - right) / (np.abs(right) + scale)
                 assert off.max() < near if kind is np.float64 else np.median(off) < near, (
                     loss.name,
@@ -96,15 +105,30 @@ def test_every_loss_has_a_gradient_and_a_reference() -> None:
     assert [name for name, loss in LOSSES.items() if loss.gradient is None] == []
     assert {*EACH} == {*LOSSES}
     tested = (*OF_CLASSES, *OF_NUMBERS, "ssim", *ONE_AXIS)
-    tested += tuple(name for kind in ("detection", "sequence", "policy") for name in fitting(kind))
+    tested += tuple(
+        name for kind in ("detection", "sequence", "policy") for name in fitting(kind)
+    )
     assert {*tested} == {*LOSSES}
 
 
 @pytest.mark.parametrize("name", OF_CLASSES)
 @settings(max_examples=30, deadline=None)
-@given(SEEDS, COUNTS, BATCHES, st.integers(2, 7), st.lists(st.integers(1, 5), max_size=2), SCALES)
+@given(
+    SEEDS,
+    COUNTS,
+    BATCHES,
+    st.integers(2, 7),
+    st.lists(st.integers(1, 5), max_size=2),
+    SCALES,
+)
 def test_of_classes(
-    name: str, seed: int, count: int, batch: int, classes: int, sides: list[int], scale: float
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    classes: int,
+    sides: list[int],
+    scale: float,
 ) -> None:
     rng = np.random.default_rng(seed)
     sides = sides or ([2, 3] if name == "dice" else [])
@@ -122,9 +146,17 @@ def test_of_classes_where_arrays_are_large(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_NUMBERS)
 @settings(max_examples=30, deadline=None)
-@given(SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans())
+@given(
+    SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans()
+)
 def test_of_numbers(
-    name: str, seed: int, count: int, batch: int, shape: tuple[int, ...], scale: float, equal: bool
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    shape: tuple[int, ...],
+    scale: float,
+    equal: bool,
 ) -> None:
     if name == "l1":
         shape = (1, 4, 3)
@@ -138,17 +170,31 @@ def test_of_numbers(
 
 @settings(max_examples=30, deadline=None)
 @given(
-    SEEDS, COUNTS, BATCHES, st.integers(1, 2), st.integers(1, 10), st.integers(5, 10), st.booleans()
+    SEEDS,
+    COUNTS,
+    BATCHES,
+    st.integers(1, 2),
+    st.integers(1, 10),
+    st.integers(5, 10),
+    st.booleans(),
 )
 def test_ssim(
-    seed: int, count: int, batch: int, channels: int, height: int, width: int, negative: bool
+    seed: int,
+    count: int,
+    batch: int,
+    channels: int,
+    height: int,
+    width: int,
+    negative: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
     targets = rng.random((batch, channels, height, width)).astype(np.float32)
     outputs = rng.random((count, *targets.shape)) - negative
     if count * batch > 2:
         outputs[0, 0] = targets[0]  # where all is rounding
-    hold(LOSSES["ssim"], outputs, targets, floor=1e-3, single=1e-5)  # variances are differences
+    hold(
+        LOSSES["ssim"], outputs, targets, floor=1e-3, single=1e-5
+    )  # variances are differences
 
 
 @pytest.mark.parametrize("name", fitting("detection"))
@@ -175,9 +221,9 @@ def test_of_boxes(
     boxes = np.concatenate([middles, rng.uniform(0, 12, (batch, objects, 2))], 2)
     if scale == 0:
         boxes = np.concatenate([middles // 4 * 4 + 2, np.full((batch, objects, 2), 8.0)], 2)
-    targets = np.where(kinds < 0, [-1.0, 0, 0, 0, 0], np.concatenate([kinds, boxes], 2)).astype(
-        np.float32
-    )
+    targets = np.where(
+        kinds < 0, [-1.0, 0, 0, 0, 0], np.concatenate([kinds, boxes], 2)
+    ).astype(np.float32)
     outputs = outputs_of(rng, scale, count, batch, 1 + classes + 4, rows, columns)
     loss = LOSSES[name]
     hold(loss, outputs, targets.astype(np.float64) if name == "detection" else targets)
@@ -185,7 +231,9 @@ def test_of_boxes(
 
 @pytest.mark.parametrize("name", fitting("sequence"))
 @settings(max_examples=30, deadline=None)
-@given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES)
+@given(
+    SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES
+)
 def test_of_sequences(
     name: str,
     seed: int,
@@ -246,7 +294,9 @@ def test_of_scores(name: str, seed: int, count: int, batch: int, scale: float) -
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in ONE_AXIS])
-def test_outputs_that_are_not_finite_give_losses_that_are_not(name: str, wrong: float) -> None:
+def test_outputs_that_are_not_finite_give_losses_that_are_not(
+    name: str, wrong: float
+) -> None:
     """Silently, and of no other example."""
     loss = LOSSES[name]
     rng = np.random.default_rng(0)
@@ -283,6 +333,8 @@ def test_a_loss_can_be_differentiated_twice_by_pytorch(name: str) -> None:
         found = []
         for each in (LOSSES[name].each, EACH[name]):
             leaf = outputs.clone().requires_grad_()
-            (by,) = torch.autograd.grad(each(leaf, targets).mean(1).sum(), leaf, create_graph=True)
+            (by,) = torch.autograd.grad(
+                each(leaf, targets).mean(1).sum(), leaf, create_graph=True
+            )
             found.append(torch.autograd.grad(by.square().sum(), leaf)[0])
         torch.testing.assert_close(*found, rtol=near, atol=near)

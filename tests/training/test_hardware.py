@@ -20,8 +20,18 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, EnumerableChoiceSpace, macro, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import TableFile, write_table
-from surrogate_nas.training.hardware import Measured, Protocol, device_card, draw_cells, measure
-from surrogate_nas.training.hardware.latency import device_model, time_inference, usable_cores
+from surrogate_nas.training.hardware import (
+    Measured,
+    Protocol,
+    device_card,
+    draw_cells,
+    measure,
+)
+from surrogate_nas.training.hardware.latency import (
+    device_model,
+    time_inference,
+    usable_cores,
+)
 from surrogate_nas.training.hardware.measure import (
     REFERENCE_EVERY,
     Rapl,
@@ -62,7 +72,9 @@ def test_a_visit_warms_up_and_times_each_inference(threads: int, clock: str) -> 
     model = Counted().eval()
     timings = time_inference(model, torch.zeros(1), protocol)
     assert protocol.clock == clock and model.calls == 20 and model.inference
-    assert len(timings.wall) == 10 and len(timings.processor) == (10 if clock == "processor" else 0)
+    assert len(timings.wall) == 10 and len(timings.processor) == (
+        10 if clock == "processor" else 0
+    )
     assert all(wall > 0 for wall in timings.wall)
 
 
@@ -85,7 +97,9 @@ def test_every_cell_is_visited_in_every_round_in_random_order(measured: Measured
     assert places == [0, REFERENCE_EVERY + 1]
     assert made.timings().shape == (12, 50)
     again = measure(measured.cells, SMALL, PROTOCOL, seed=1)
-    assert [visit.cell for visit in again.visits] != [visit.cell for visit in measured.visits]
+    assert [visit.cell for visit in again.visits] != [
+        visit.cell for visit in measured.visits
+    ]
 
 
 def test_the_drift_is_the_references_largest_deviation(measured: Measured) -> None:
@@ -107,7 +121,8 @@ def test_a_drift_is_told_in_words() -> None:
 
 def test_drift_and_load_are_warned_of(measured: Measured) -> None:
     quiet = replace(
-        measured, card=measured.card | {"cores": 2, "load_average": 0.5, "load_average_end": 1.0}
+        measured,
+        card=measured.card | {"cores": 2, "load_average": 0.5, "load_average_end": 1.0},
     )
     doubled = [
         replace(visit, processor=[], wall=[2.0]) if not visit.cell else visit
@@ -132,19 +147,29 @@ def test_cells_of_any_space_with_networks_are_measured(
     space: EnumerableChoiceSpace, tmp_path: Path
 ) -> None:
     cells = draw_cells(3, 1, space)
-    assert draw_cells(2, 1, space) == cells[:2] and draw_cells(len(space), 0, space) != list(space)
+    assert draw_cells(2, 1, space) == cells[:2] and draw_cells(
+        len(space), 0, space
+    ) != list(space)
     made = measure(cells, SMALL, PROTOCOL, space=space, journal=tmp_path / "t.jsonl")
     table = made.table()
     assert table.space == space.definition == space.name
     values = table.columns["latency@local", None, "mean"]  # type: ignore[index]
-    assert np.flatnonzero(np.isfinite(values)).tolist() == sorted(cell.index for cell in cells)
+    assert np.flatnonzero(np.isfinite(values)).tolist() == sorted(
+        cell.index for cell in cells
+    )
     assert made.summary()["reference"]["cell"] == str(space.reference)
 
 
 def test_cells_that_cannot_be_measured_are_told(tmp_path: Path) -> None:
     bare = EnumerableChoiceSpace("bare", {"a": range(3)})
     with pytest.raises(UserError, match="cannot be built"):
-        measure(draw_cells(2, 0, bare), SMALL, PROTOCOL, space=bare, journal=tmp_path / "t.jsonl")
+        measure(
+            draw_cells(2, 0, bare),
+            SMALL,
+            PROTOCOL,
+            space=bare,
+            journal=tmp_path / "t.jsonl",
+        )
     with pytest.raises(UserError, match="is no cell of the space macro"):
         measure([macro()[0], nb201()[0]], SMALL, PROTOCOL)
     with pytest.raises(UserError, match="cannot be listed"):
@@ -152,14 +177,23 @@ def test_cells_that_cannot_be_measured_are_told(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_metrics_are_statistics_of_the_timings(measured: Measured, tmp_path: Path) -> None:
+def test_the_metrics_are_statistics_of_the_timings(
+    measured: Measured, tmp_path: Path
+) -> None:
     write_table(measured.table(), tmp_path / "local.h5")
     file = TableFile(tmp_path / "local.h5")
     index = [cell.index for cell in measured.cells]
     found = {key.metric: file.column(key) for key in file.keys}
     assert set(found) == {
         f"{name}@local"
-        for name in ("latency", "latency_p95", "latency_iqr", "latency_wall", "memory", "energy")
+        for name in (
+            "latency",
+            "latency_p95",
+            "latency_iqr",
+            "latency_wall",
+            "memory",
+            "energy",
+        )
     }
     assert all(
         np.isfinite(column).sum() == N and np.isfinite(column[index]).all()
@@ -177,18 +211,25 @@ def test_the_metrics_are_statistics_of_the_timings(measured: Measured, tmp_path:
         low, high, p95 = np.quantile(own, (0.25, 0.75, 0.95))
         assert found["latency_p95@local"][visit_cell.index] == p95
         assert found["latency_iqr@local"][visit_cell.index] == high - low
-    assert file.metrics["latency@local"].unit == "ms" and file.metrics["latency@local"].n_cells == N
+    assert (
+        file.metrics["latency@local"].unit == "ms"
+        and file.metrics["latency@local"].n_cells == N
+    )
     assert "median of 50 inferences, batch 1" in file.metrics["latency@local"].description
     card = json.loads(file.card)
     assert (
-        card["n"] == N and card["device_card"] == measured.card and card["drift"] == measured.drift
+        card["n"] == N
+        and card["device_card"] == measured.card
+        and card["drift"] == measured.drift
     )
     assert file.network == SMALL
 
 
 def test_the_card_tells_machine_and_software() -> None:
     card = device_card(torch.device("cpu"), 1)
-    assert card["device"] == "cpu" and card["model"] == device_model(torch.device("cpu")) != ""
+    assert (
+        card["device"] == "cpu" and card["model"] == device_model(torch.device("cpu")) != ""
+    )
     assert (
         card["torch"] == torch.__version__
         and card["threads"] == 1
@@ -214,9 +255,13 @@ def test_peak_memory_counts_what_is_alive_at_once() -> None:
             return x
 
     inputs = torch.zeros(1, 250_000)
-    assert peak_memory_mb(Chain(), inputs) == 3.0  # the input, a sum and the next one, 1 MB each
+    assert (
+        peak_memory_mb(Chain(), inputs) == 3.0
+    )  # the input, a sum and the next one, 1 MB each
     assert peak_memory_mb(nn.Identity(), inputs) == 1.0
-    assert peak_memory_mb(nn.Linear(250_000, 1, bias=False), inputs) == pytest.approx(2.0, abs=1e-4)
+    assert peak_memory_mb(nn.Linear(250_000, 1, bias=False), inputs) == pytest.approx(
+        2.0, abs=1e-4
+    )
 
 
 def test_peak_memory_is_exact_and_grows_with_the_batch() -> None:

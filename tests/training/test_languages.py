@@ -21,11 +21,15 @@ pytestmark = pytest.mark.skipif(not TASK.is_here(), reason="needs the package py
 
 def read(row: np.ndarray) -> str:
     """The text of one-hot letters ``(27, 1, LENGTH)``."""
-    return "".join(languages.ALPHABET[column.argmax()] for column in row[:, 0].T if column.any())
+    return "".join(
+        languages.ALPHABET[column.argmax()] for column in row[:, 0].T if column.any()
+    )
 
 
 def test_texts_are_written_without_accents() -> None:
-    assert languages.plain("Élő Łódź – Straße, İstanbul (ı)") == "elo lodz strasse istanbul i"
+    assert (
+        languages.plain("Élő Łódź – Straße, İstanbul (ı)") == "elo lodz strasse istanbul i"
+    )
 
 
 def test_every_language_has_as_many_names_and_none_is_in_two() -> None:
@@ -48,7 +52,9 @@ def test_what_two_languages_write_alike_is_left_out() -> None:
 def test_a_cell_beats_the_majority_by_more_than_its_seeds_differ() -> None:
     targets = TASK.data["test"].targets
     majority = 100 - 100 * np.bincount(targets).max() / len(targets)
-    errors = [train([GOOD], TASK, seed=seed, epochs=6)[0].finals["test_error"] for seed in (0, 1)]
+    errors = [
+        train([GOOD], TASK, seed=seed, epochs=6)[0].finals["test_error"] for seed in (0, 1)
+    ]
     assert np.mean(errors) < majority - 20 - 2 * abs(errors[0] - errors[1])
 
 
@@ -64,5 +70,7 @@ def test_too_few_names_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert not TASK.is_here()
-    with pytest.raises(UserError, match=r"needs pycountry: pip install 'surrogate_nas\[tasks\]'"):
+    with pytest.raises(
+        UserError, match=r"needs pycountry: pip install 'surrogate_nas\[tasks\]'"
+    ):
         languages.names()

@@ -26,7 +26,9 @@ CLASSES = 4
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
 def numbers(*shape: int, most: int = CLASSES) -> Tensor:
@@ -43,7 +45,9 @@ def test_an_image_without_objects_costs_objectness_alone() -> None:
     empty = torch.tensor([-1.0, 0, 0, 0, 0]).expand(BATCH, 2, 5)
     for name in fitting("detection"):
         none = LOSSES[name].each(outputs, empty)
-        torch.testing.assert_close(none, -F.logsigmoid(-outputs[:, :, 0]).flatten(2).mean(2) / 2)
+        torch.testing.assert_close(
+            none, -F.logsigmoid(-outputs[:, :, 0]).flatten(2).mean(2) / 2
+        )
 
 
 def test_ctc_is_the_sum_over_all_paths() -> None:
@@ -100,7 +104,9 @@ def windows_ssim(x: np.ndarray, y: np.ndarray) -> float:
         for j in range(x.shape[1] - columns + 1):
             a, b = (image[i : i + rows, j : j + columns].ravel() for image in (x, y))
             (va, ab), (_, vb) = np.cov(a, b)
-            quotients = (2 * a.mean() * b.mean() + 1e-4) / (a.mean() ** 2 + b.mean() ** 2 + 1e-4)
+            quotients = (2 * a.mean() * b.mean() + 1e-4) / (
+                a.mean() ** 2 + b.mean() ** 2 + 1e-4
+            )
             values.append(quotients * (2 * ab + 9e-4) / (va + vb + 9e-4))
     return float(np.mean(values))
 
@@ -122,7 +128,9 @@ def test_chance_is_the_loss_of_uniform_answers(name: str, classes: int) -> None:
 
 
 @pytest.mark.parametrize("name", fitting("regression"))
-def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(name: str) -> None:
+def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(
+    name: str,
+) -> None:
     quantiles = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     targets = torch.distributions.Normal(0.0, 1.0).icdf(quantiles)
     answers = torch.linspace(-2, 2, 41, dtype=torch.float64)
@@ -136,7 +144,9 @@ def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(name: 
 def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(
     name: str,
 ) -> None:
-    each = LOSSES[name].each(torch.zeros(1, 2, CLASSES, 3), torch.tensor([[1, 2, 3], [1, 2, 0]]))
+    each = LOSSES[name].each(
+        torch.zeros(1, 2, CLASSES, 3), torch.tensor([[1, 2, 3], [1, 2, 0]])
+    )
     assert each[0, 0].item() == pytest.approx(LOSSES[name].chance(CLASSES))
     assert each[0, 1].item() <= LOSSES[name].chance(CLASSES) + 1e-6
 
@@ -205,7 +215,9 @@ def test_a_loss_of_ones_own_says_what_it_does_wrong(
 @pytest.mark.parametrize("chance", [0.0, -1.0, math.nan, math.inf, None, "high"])
 def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> None:
     wrong = replace(LOSSES["focal"], chance=lambda _: chance)
-    with pytest.raises(UserError, match="of knowing nothing must be a finite number above 0"):
+    with pytest.raises(
+        UserError, match="of knowing nothing must be a finite number above 0"
+    ):
         wrong.worst(10)
 
 

@@ -35,7 +35,9 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
 def answers(outputs: Tensor, targets: Tensor, *, tolerance: float = 0.0) -> Predictions:
     inputs = np.zeros((len(targets), 1, 1, 1))
     task = SimpleNamespace(tolerance=tolerance)
-    return Predictions(outputs.numpy(), targets.numpy(), inputs, task, lambda _: outputs.numpy())
+    return Predictions(
+        outputs.numpy(), targets.numpy(), inputs, task, lambda _: outputs.numpy()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,8 @@ def classified() -> Predictions:
     targets = torch.arange(N) % CLASSES
     right = torch.eye(CLASSES)[targets]
     return answers(
-        torch.stack([(k + 1) * (right + randn(N, CLASSES, seed=k)) for k in range(K)]), targets
+        torch.stack([(k + 1) * (right + randn(N, CLASSES, seed=k)) for k in range(K)]),
+        targets,
     )
 
 
@@ -52,7 +55,8 @@ def classified() -> Predictions:
 def numbered() -> Predictions:
     targets = randn(N, 2)
     return answers(
-        torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]), targets
+        torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]),
+        targets,
     )
 
 
@@ -82,7 +86,9 @@ def test_measures_of_classes_are_sklearns_or_the_papers(classified: Predictions)
         [100 - 100 * metrics.accuracy_score(targets, q.argmax(1)) for q in p]
     )
     assert of("nll", classified) == pytest.approx([metrics.log_loss(targets, q) for q in p])
-    assert of("brier", classified) == pytest.approx([((q - one_hot) ** 2).sum(1).mean() for q in p])
+    assert of("brier", classified) == pytest.approx(
+        [((q - one_hot) ** 2).sum(1).mean() for q in p]
+    )
     assert of("ece", classified) == pytest.approx([by_bins(q, targets) for q in p])
     assert 0 < min(of("ece", classified))
 
@@ -151,7 +157,8 @@ def numbers(texts: list[str], length: int) -> np.ndarray:
 def test_edit_distances_are_those_of_the_definition() -> None:
     rng = np.random.default_rng(0)
     said, meant = (
-        ["".join(rng.choice(list("abc"), rng.integers(m + 1))) for _ in range(60)] for m in (6, 5)
+        ["".join(rng.choice(list("abc"), rng.integers(m + 1))) for _ in range(60)]
+        for m in (6, 5)
     )
     expected = [levenshtein(a, b) for a, b in zip(said, meant, strict=True)]
     assert distances(numbers(said, 7), numbers(meant, 5)).tolist() == expected
@@ -162,7 +169,11 @@ def test_edit_distances_are_those_of_the_definition() -> None:
 def test_texts_are_read_by_merging_and_dropping_blanks() -> None:
     paths = torch.tensor([[0, 1, 1, 0, 1, 2], [0, 0, 0, 0, 0, 0], [3, 3, 3, 2, 2, 0]])
     outputs = torch.eye(CLASSES)[paths].transpose(1, 2)
-    assert greedy(outputs.numpy()).tolist() == [[1, 1, 2, 0, 0, 0], [0] * 6, [3, 2, 0, 0, 0, 0]]
+    assert greedy(outputs.numpy()).tolist() == [
+        [1, 1, 2, 0, 0, 0],
+        [0] * 6,
+        [3, 2, 0, 0, 0, 0],
+    ]
     targets = torch.tensor([[1, 1, 2], [1, 0, 0], [3, 3, 2]])
     given = answers(torch.stack([outputs, outputs.flip(1)]), targets)
     errors = of("character_error", given)
@@ -178,7 +189,9 @@ def linear(weights: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> Pred
         return np.einsum("kcd,nd->knc", weights, given.reshape(len(given), -1))
 
     def slope(given: np.ndarray, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        return np.einsum("knc,kcd->knd", of(again(given)), weights).reshape(-1, *given.shape)
+        return np.einsum("knc,kcd->knd", of(again(given)), weights).reshape(
+            -1, *given.shape
+        )
 
     return Predictions(again(inputs), targets, inputs, None, again, slope)
 
@@ -208,7 +221,9 @@ def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
 
 def test_measures_of_images_follow_their_formulas() -> None:
     targets = randn(2, 1, 9, 8).sigmoid()
-    outputs = torch.stack([targets, (targets + 0.1 * randn(2, 1, 9, 8, seed=1)).clamp(0, 1)])
+    outputs = torch.stack(
+        [targets, (targets + 0.1 * randn(2, 1, 9, 8, seed=1)).clamp(0, 1)]
+    )
     given = answers(outputs, targets)
     assert of("ssim", given) == pytest.approx(
         [1, 1 - LOSSES["ssim"].each(outputs, targets)[1].mean().item()], abs=1e-6

@@ -48,7 +48,9 @@ def test_the_cart_and_the_pole_obey_the_equations_of_motion() -> None:
     moved, turned = np.linalg.solve(
         left, np.stack([force, inertia * cartpole.GRAVITY * np.sin(angle)], 1)[:, :, None]
     )[:, :, 0].T
-    np.testing.assert_allclose(found, np.stack([velocity, moved, turning, turned], 1), atol=1e-9)
+    np.testing.assert_allclose(
+        found, np.stack([velocity, moved, turning, turned], 1), atol=1e-9
+    )
 
 
 def test_an_episode_ends_where_the_cart_or_the_pole_is_too_far_off() -> None:
@@ -68,7 +70,9 @@ def test_distances_are_shortest_paths_of_the_graph_of_free_squares() -> None:
         free = state[2].ravel() == 0
         rows, columns = np.divmod(np.arange(free.size), gridworld.SIZE)
         near = abs(rows[:, None] - rows) + abs(columns[:, None] - columns) == 1
-        expected = shortest_path(csr_array(near & free[:, None] & free), indices=goal.argmax())
+        expected = shortest_path(
+            csr_array(near & free[:, None] & free), indices=goal.argmax()
+        )
         np.testing.assert_array_equal(found.ravel()[free], expected[free])
 
 
@@ -114,7 +118,12 @@ def bandit(**changes: object) -> Task:
         for i, name in enumerate(("train", "valid", "test"))
     }
     task = Task(
-        "bandit", "", lambda: starting(Bandit(), noise), 3, kind="policy", environment=Bandit()
+        "bandit",
+        "",
+        lambda: starting(Bandit(), noise),
+        3,
+        kind="policy",
+        environment=Bandit(),
     )
     return replace(task, **changes)  # type: ignore[arg-type]
 
@@ -162,8 +171,15 @@ def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> No
     task = bandit()
     trainer = trainer_of(task)
     for name in CONTROL:
-        used = {loss: trainer_of(TASKS[name].with_loss(loss)).passes for loss in fitting("policy")}
-        assert used == {"expected_return": 1, "entropy_return": 1, "clipped_return": policy.PASSES}
+        used = {
+            loss: trainer_of(TASKS[name].with_loss(loss)).passes
+            for loss in fitting("policy")
+        }
+        assert used == {
+            "expected_return": 1,
+            "entropy_return": 1,
+            "clipped_return": policy.PASSES,
+        }
     batches = list(trainer.batches(0, always(0.0, 0.0, 0.0)))
     assert len(batches) == trainer.steps == policy.PASSES
     inputs, targets = batches[0]
@@ -174,7 +190,8 @@ def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> No
     gained = (targets[:, 0] ** 2).sum().item() + noise.sum()
     assert loss.item() == pytest.approx(1 - gained / (4 + noise).sum(), rel=1e-5)
     assert (
-        loss.shape == (1,) and np.isnan(trainer.loss_and_gradient(odds * np.nan, targets)[0]).all()
+        loss.shape == (1,)
+        and np.isnan(trainer.loss_and_gradient(odds * np.nan, targets)[0]).all()
     )
     same = torch.zeros(1, len(inputs), 3, requires_grad=True)
     task.losses(same, torch.from_numpy(targets)).sum().backward()
@@ -205,7 +222,9 @@ def test_a_policy_is_judged_by_its_returns_and_collapse_is_noted() -> None:
 
 
 def test_a_policy_that_is_no_number_is_recorded_as_the_worst() -> None:
-    (curve,) = train([CELL], bandit(schedule=Schedule(epochs=2, learning_rate=1e30)), seed=0)
+    (curve,) = train(
+        [CELL], bandit(schedule=Schedule(epochs=2, learning_rate=1e30)), seed=0
+    )
     assert "not finite" in curve.note
     assert curve.metrics["valid_loss"] == 10 and curve.metrics["valid_return"] == 0
     assert curve.metrics["test_failures"] == 100
@@ -217,7 +236,9 @@ def test_a_policy_needs_an_environment() -> None:
 
 
 def test_an_environments_settings_are_part_of_the_digest() -> None:
-    assert bandit().digest == bandit().digest != bandit(environment=Bandit(longest=2)).digest
+    assert (
+        bandit().digest == bandit().digest != bandit(environment=Bandit(longest=2)).digest
+    )
 
 
 @pytest.fixture(scope="module", params=CONTROL)
@@ -248,7 +269,9 @@ def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(
 def test_what_a_control_task_tells(trained: tuple[Task, list[Curve]]) -> None:
     task, curves = trained
     for curve in curves:
-        assert curve.metrics["test_loss"] == pytest.approx(1 - curve.metrics["test_return"] / 100)
+        assert curve.metrics["test_loss"] == pytest.approx(
+            1 - curve.metrics["test_return"] / 100
+        )
         assert (
             0 <= curve.metrics["train_loss"] <= 1
             and curve.values["train_loss"][0] > curve.values["train_loss"][-1]

@@ -31,7 +31,14 @@ from surrogate_nas.strategies.zero_cost import ZeroCost
 from surrogate_nas.tables import TableFile
 from surrogate_nas.training import task_named
 from surrogate_nas.training.proxies import PROXIES
-from surrogate_nas.training.proxies.score import Watch, jacob_cov, naswot, of_loss, score, synflow
+from surrogate_nas.training.proxies.score import (
+    Watch,
+    jacob_cov,
+    naswot,
+    of_loss,
+    score,
+    synflow,
+)
 
 TASK = f"{Path(__file__).parents[1] / 'tiny_task.py'}:TINY"
 DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
@@ -98,11 +105,16 @@ def test_naswot_and_jacob_cov_prefer_examples_that_differ() -> None:
     assert jacob_cov(different) == pytest.approx(jacob_cov(3 * different - 1))
 
 
-def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space: NB201) -> None:
+def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(
+    space: NB201,
+) -> None:
     task = task_named(TASK)
-    every = [score(space.parse(text), space, task) for text in (DEAD, PATH, str(space.reference))]
+    every = [
+        score(space.parse(text), space, task) for text in (DEAD, PATH, str(space.reference))
+    ]
     assert all(
-        set(found) == {*PROXIES} and all(map(math.isfinite, found.values())) for found in every
+        set(found) == {*PROXIES} and all(map(math.isfinite, found.values()))
+        for found in every
     )
     assert (
         every[1]
@@ -119,7 +131,9 @@ def test_dead_operations_change_nothing(space: NB201) -> None:
     assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
 
 
-def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(analog: TableBenchmark) -> None:
+def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(
+    analog: TableBenchmark,
+) -> None:
     assert shipped("proxies-nb201.h5").stat().st_size < 1.5e6
     classes = analog.space.classes
     assert classes is not None
@@ -151,7 +165,9 @@ def test_a_space_of_the_same_name_has_none_of_them() -> None:
     assert untrained(other) == other.analytic
 
 
-def test_only_objectives_that_name_one_depend_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_objectives_that_name_one_depend_on_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     texts = ("digital_error + 0.1*params", "digital_error + 0.1*synflow@fashion")
     before = [sn.Objective(text, load("analog-cifar10")).fingerprint for text in texts]
     held = load("analog-cifar10").fingerprint
@@ -181,7 +197,9 @@ def test_what_is_known_can_be_read_by_name(analog: TableBenchmark) -> None:
     cells = [analog.space[i] for i in (3, 14, 15)]
     again = pickle.loads(pickle.dumps(known))
     for name in ("params", NAMES[2]):
-        assert known.metric(name, cells).tolist() == analog.column(name)[[3, 14, 15]].tolist()
+        assert (
+            known.metric(name, cells).tolist() == analog.column(name)[[3, 14, 15]].tolist()
+        )
         assert again.metric(name, cells).tolist() == known.metric(name, cells).tolist()
     with pytest.raises(UserError, match="synflow@fashion"):
         known.metric("synflow", cells)

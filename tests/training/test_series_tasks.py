@@ -33,7 +33,8 @@ def test_what_is_forecast_lies_behind_what_was_trained_on() -> None:
     parts = forecasting.windows(np.arange(200.0))
     ahead = {name: rows[:, -forecasting.SEASON :] for name, rows in parts.items()}
     assert (
-        ahead["train"].max() < ahead["valid"].min() and ahead["valid"].max() < ahead["test"].min()
+        ahead["train"].max() < ahead["valid"].min()
+        and ahead["valid"].max() < ahead["test"].min()
     )
     assert parts["train"].max() < ahead["valid"].min()
     inputs, _ = TASKS["forecasting"].data["test"]
@@ -80,7 +81,9 @@ def test_the_area_is_that_of_scikit_learn() -> None:
     )
     found = METRICS["auc"].of(answers)
     errors = np.square(outputs[0] - split.inputs).mean((1, 2, 3))
-    assert found[0].item() == pytest.approx(roc_auc_score(labels, errors)) and np.isnan(found[1])
+    assert found[0].item() == pytest.approx(roc_auc_score(labels, errors)) and np.isnan(
+        found[1]
+    )
     alike = Predictions(
         outputs[:1] * 0, split.targets, split.inputs * 0, TASKS["digits"], answers.again
     )
@@ -93,8 +96,12 @@ def test_only_normal_examples_are_trained_on() -> None:
     task = Task("odd", "", dict, 2, kind="reconstruction", outputs=1)
     trainer = Reconstruction(task, dict.fromkeys(("train", "valid"), split), seed=0)
     (batch,) = trainer.batches(0, lambda _: np.zeros(0))
-    assert sorted(batch[0].ravel().tolist()) == sorted(batch[1].ravel().tolist()) == [0, 2, 4]
-    loss, answers = trainer.judged("valid", lambda given: given.reshape(1, len(given), -1) * 0)
+    assert (
+        sorted(batch[0].ravel().tolist()) == sorted(batch[1].ravel().tolist()) == [0, 2, 4]
+    )
+    loss, answers = trainer.judged(
+        "valid", lambda given: given.reshape(1, len(given), -1) * 0
+    )
     assert loss.tolist() == pytest.approx([20 / 3]) and answers.outputs.shape == (
         1,
         6,
@@ -109,12 +116,16 @@ def test_only_normal_examples_are_trained_on() -> None:
 @pytest.mark.skipif(not anomaly.TASK.is_here(), reason="needs sktime's or aeon's files")
 def test_a_good_cell_finds_winter_days() -> None:
     task = TASKS["anomaly"]
-    assert {name: tuple(np.bincount(split.targets)) for name, split in task.data.items()} == {
+    assert {
+        name: tuple(np.bincount(split.targets)) for name, split in task.data.items()
+    } == {
         "train": (300,),
         "valid": (124, 273),
         "test": (125, 274),
     }
-    days, test = (task.data[name].inputs.reshape(-1, anomaly.HOURS) for name in ("train", "test"))
+    days, test = (
+        task.data[name].inputs.reshape(-1, anomaly.HOURS) for name in ("train", "test")
+    )
     shape = task.data["test"].inputs.shape
     mean = judged(task, "auc", "test", np.tile(days.mean(0), (len(test), 1)).reshape(shape))
     linear = PCA(3).fit(days)
@@ -122,7 +133,11 @@ def test_a_good_cell_finds_winter_days() -> None:
         task, "auc", "test", linear.inverse_transform(linear.transform(test)).reshape(shape)
     )
     curve = train([GOOD], task)[0]
-    assert 0.5 < mean < components and mean + 0.05 < curve.finals["test_auc"] and not curve.note
+    assert (
+        0.5 < mean < components
+        and mean + 0.05 < curve.finals["test_auc"]
+        and not curve.note
+    )
 
 
 @pytest.mark.parametrize(

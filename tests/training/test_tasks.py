@@ -63,7 +63,9 @@ def clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images = rng.integers(0, 80, size=(n, 28, 28))
         for label in range(10):
             images[
-                labels == label, 4 * (label // 5) + 8 :, 5 * (label % 5) : 5 * (label % 5) + 6
+                labels == label,
+                4 * (label // 5) + 8 :,
+                5 * (label % 5) : 5 * (label % 5) + 6,
             ] += 90
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images), 1))
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
@@ -75,7 +77,9 @@ def baseline(task: Task) -> tuple[float, float]:
     train_targets, targets = (task.data[name].targets for name in ("train", "test"))
     if task.kind == "regression":
         off = targets - train_targets.mean()
-        return np.square(off).mean().item(), 100 * (np.abs(off) > task.tolerance).mean().item()
+        return np.square(off).mean().item(), 100 * (
+            np.abs(off) > task.tolerance
+        ).mean().item()
     counts = np.bincount(train_targets.ravel(), minlength=task.classes) + 1.0
     loss = -np.log(counts / counts.sum())[targets.ravel()].mean().item()
     return loss, 100 * (targets != counts.argmax()).mean().item()
@@ -89,7 +93,9 @@ def test_a_task_beats_its_baseline_and_its_splits_share_nothing(name: str) -> No
         inputs, targets = task.data[split]
         assert inputs.dtype == np.float32 and np.isfinite(inputs).all()
         assert inputs.flags.c_contiguous and len(inputs) == len(targets)
-        assert task.kind == "regression" or 0 <= targets.min() <= targets.max() < task.classes
+        assert (
+            task.kind == "regression" or 0 <= targets.min() <= targets.max() < task.classes
+        )
         own = {x.tobytes() for x in inputs}
         assert name == "text" or not own & seen
         seen |= own
@@ -153,7 +159,9 @@ def test_pooling_pixels_averages_blocks() -> None:
     assert (fashion.pool(images, 2)[0, 0] * 255).round(3).tolist() == [[25, 45], [105, 125]]
 
 
-def test_missing_fashion_names_three_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_fashion_names_three_ways(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(fashion, "folders", lambda: [tmp_path])
 
     def unreachable() -> None:
@@ -175,7 +183,9 @@ def test_a_damaged_file_is_told(content: bytes) -> None:
         fashion.parse_idx(content, "train-images")
 
 
-def test_cifar_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cifar_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
     with pytest.raises(UserError, match="torchvision"):
         TASKS["cifar10"].load()
@@ -185,7 +195,9 @@ def test_tasks_from_a_users_file(tmp_path: Path) -> None:
     header = "from surrogate_nas.training.tasks import Task\n"
     (tmp_path / "good.py").write_text(f"{header}TASK = Task('mine', '', dict, 2)\n")
     (tmp_path / "raises.py").write_text("1 / 0\n")
-    (tmp_path / "late.py").write_text(f"{header}TASK = Task('late', '', lambda: 1 / 0, 2)\n")
+    (tmp_path / "late.py").write_text(
+        f"{header}TASK = Task('late', '', lambda: 1 / 0, 2)\n"
+    )
     assert task_named(f"{tmp_path}/good.py:TASK").name == "mine"
     for name, message in [
         (f"{tmp_path}/raises.py:TASK", "cannot be imported: ZeroDivisionError"),
@@ -202,13 +214,19 @@ def test_tasks_from_a_users_file(tmp_path: Path) -> None:
 
 
 def images(n: int = 4, **changes: object) -> tuple[object, object]:
-    return changes.get("inputs", np.zeros((n, 1, 3, 3))), changes.get("targets", np.arange(n) % 2)
+    return changes.get("inputs", np.zeros((n, 1, 3, 3))), changes.get(
+        "targets", np.arange(n) % 2
+    )
 
 
 def task_of(train_split: object, kind: str = "classification", classes: int = 2) -> Task:
-    other = (np.zeros((4, 1, 1, 3)), np.zeros((4, 3), int)) if kind == "language" else images()
+    other = (
+        (np.zeros((4, 1, 1, 3)), np.zeros((4, 3), int)) if kind == "language" else images()
+    )
     splits = {"train": train_split, "valid": other, "test": other}
-    return Task("mine", "", lambda: splits, 1 if kind == "regression" else classes, kind=kind)  # type: ignore[arg-type]
+    return Task(
+        "mine", "", lambda: splits, 1 if kind == "regression" else classes, kind=kind
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -226,10 +244,15 @@ def task_of(train_split: object, kind: str = "classification", classes: int = 2)
 )
 def test_pairs_of_arrays_become_splits(pair: object) -> None:
     inputs, targets = task_of(pair).data["train"]
-    assert inputs.dtype == np.float32 and targets.dtype == np.int64 and inputs.shape == (4, 1, 3, 3)
+    assert (
+        inputs.dtype == np.float32
+        and targets.dtype == np.int64
+        and inputs.shape == (4, 1, 3, 3)
+    )
     assert inputs.flags.c_contiguous and targets.flags.c_contiguous
     assert (
-        task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == np.float32
+        task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype
+        == np.float32
     )
 
 
@@ -263,10 +286,22 @@ NAN = np.full((4, 1, 2, 3), np.nan)
         (images(targets=np.array([0, -1, 1, 0])), "classification", "go from -1 to 1"),
         (images(targets=np.array([0, 0.5, 1, 0])), "classification", "whole numbers"),
         (images(targets=np.array([0, np.nan, 1, 0])), "classification", "whole numbers"),
-        (images(targets=np.zeros((4, 1), int)), "classification", r"shape \(4,\), not \(4, 1\)"),
-        (images(targets=np.zeros((4, 1))), "regression", "values, one for each output, of shape"),
+        (
+            images(targets=np.zeros((4, 1), int)),
+            "classification",
+            r"shape \(4,\), not \(4, 1\)",
+        ),
+        (
+            images(targets=np.zeros((4, 1))),
+            "regression",
+            "values, one for each output, of shape",
+        ),
         (images(targets=np.array([0, np.inf, 1, 0])), "regression", "not finite"),
-        (images(targets=np.zeros((4, 1, 4, 4))), "generation", r"images of shape \(4, 2, 3, 3\)"),
+        (
+            images(targets=np.zeros((4, 1, 4, 4))),
+            "generation",
+            r"images of shape \(4, 2, 3, 3\)",
+        ),
         (images(targets=np.zeros((4, 3), int)), "language", "inputs of height 1"),
         (images(inputs=np.zeros((4, 1, 9, 9))), "classification", "different shapes"),
     ],
@@ -285,7 +320,10 @@ def test_settings_that_are_wrong_are_told() -> None:
     for settings, says in [
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
         ({"batch": 2.5}, "batch must be a whole number"),
-        ({"learning_rate": float("nan")}, "learning_rate of a schedule must be a number from 0 on"),
+        (
+            {"learning_rate": float("nan")},
+            "learning_rate of a schedule must be a number from 0 on",
+        ),
     ]:
         with pytest.raises(UserError, match=says):
             Schedule(**settings)  # type: ignore[arg-type]
@@ -352,7 +390,10 @@ def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
         ("digits?loss=focul", "Did you mean 'focal'"),
         ("digits?loss=", r"only \?loss=LOSS may stand"),
         ("digits?seed=3", r"only \?loss=LOSS may stand, not \?seed=3"),
-        ("digits?loss=squared", "not for the classification task digits; these are: cross_entropy"),
+        (
+            "digits?loss=squared",
+            "not for the classification task digits; these are: cross_entropy",
+        ),
         (f"digits?loss={tmp_path}/none.py:MINE", "no loss file"),
     ]:
         with pytest.raises(UserError, match=says):
@@ -422,7 +463,9 @@ def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
     settings: dict[str, Any],
     said: str,
 ) -> None:
-    task = Task("mine", "t", lambda: noise(kind, *size), kind=kind, **{"classes": 2, **settings})
+    task = Task(
+        "mine", "t", lambda: noise(kind, *size), kind=kind, **{"classes": 2, **settings}
+    )
     with pytest.raises(UserError, match=re.escape(said)) as raised:
         train([CELL], task, epochs=1)
     assert str(raised.value).startswith("The task mine is wrong: ") and "\n" not in str(

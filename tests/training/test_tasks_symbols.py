@@ -15,7 +15,14 @@ import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training import TASKS
-from surrogate_nas.training.tasks import bytecode, hyphens, scripture, splice, symbols, words
+from surrogate_nas.training.tasks import (
+    bytecode,
+    hyphens,
+    scripture,
+    splice,
+    symbols,
+    words,
+)
 from tests.tasks_here import tasks_here
 
 
@@ -52,7 +59,9 @@ def test_a_verse_has_the_characters_of_the_alphabet() -> None:
 
 
 @pytest.mark.parametrize("name", tasks_here("hyphens"))
-def test_a_break_is_told_one_letter_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_break_is_told_one_letter_later(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = TASKS[name].data["valid"].targets
     assert 1 < kept.sum(1).mean() < 5 and kept[:, :3].sum() == 0
     monkeypatch.setattr(hyphens, "words", lambda: ["silbenrätsel"] * 4500)
@@ -79,7 +88,9 @@ def test_a_function_is_named_by_its_first_operations(
     found = bytecode.functions.__wrapped__()  # not what this process has read before
     assert len(found) == 2 and len(found[0]) > len(found[1]) > 0
     assert all(len(one) == 49 for own in found for one in own)
-    assert "RETURN_VALUE" in {operation for own in found for one in own for operation in one}
+    assert "RETURN_VALUE" in {
+        operation for own in found for one in own for operation in one
+    }
 
 
 def test_a_word_of_two_languages_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +113,9 @@ def columns_of_bases() -> np.ndarray:
 def frame(columns: np.ndarray) -> bytes:
     """A file of R: every column after flags, type and length, and something between two."""
     head = bytes.fromhex("0000030d") + len(columns).to_bytes(4, "big")
-    return b"RDX2" + b"".join(head + (c + 1).astype(">i4").tobytes() + b"names" for c in columns.T)
+    return b"RDX2" + b"".join(
+        head + (c + 1).astype(">i4").tobytes() + b"names" for c in columns.T
+    )
 
 
 @pytest.fixture
@@ -130,7 +143,9 @@ def test_bases_are_read_from_a_file_of_r(r_package: Callable[[bytes], None]) -> 
     assert all(np.all(split.inputs.sum(1) == 1) for split in splits.values())
     inputs = np.concatenate([split.inputs for split in splits.values()])
     bits = inputs[:, :3, 0].transpose(0, 2, 1).reshape(len(inputs), -1)
-    assert {*map(bytes, bits.astype(np.uint8))} == {*map(bytes, columns[:, :-1].astype(np.uint8))}
+    assert {*map(bytes, bits.astype(np.uint8))} == {
+        *map(bytes, columns[:, :-1].astype(np.uint8))
+    }
 
 
 @pytest.mark.parametrize(

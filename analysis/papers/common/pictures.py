@@ -27,7 +27,9 @@ STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 _SMALL = 8
 _TINY = 7
 
-Place = Literal["best", "upper left", "upper center", "lower left", "lower right", "center right"]
+Place = Literal[
+    "best", "upper left", "upper center", "lower left", "lower right", "center right"
+]
 """Where a legend stands."""
 
 
@@ -95,7 +97,10 @@ class Series:
 
 
 def mean_curves(
-    x: NDArray[np.float64], samples: Mapping[str, NDArray[np.float64]], *, steps: bool = False
+    x: NDArray[np.float64],
+    samples: Mapping[str, NDArray[np.float64]],
+    *,
+    steps: bool = False,
 ) -> list[Series]:
     """The mean over runs with its 95 % interval, a series a name.
 
@@ -168,7 +173,9 @@ class Level:
     at: float
     label: str = ""
     upright: bool = False
-    style: Mapping[str, Any] = field(default_factory=lambda: {"color": "grey", "linewidth": 0.8})
+    style: Mapping[str, Any] = field(
+        default_factory=lambda: {"color": "grey", "linewidth": 0.8}
+    )
 
     def draw(self, axes: Axes) -> None:
         """Add the line."""

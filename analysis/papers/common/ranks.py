@@ -48,7 +48,8 @@ def absent_tables(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     """A note for every table that is not here, by the entries of `benchmarks.tables`."""
     absent = [entry for entry in entries if not entry["available"]]
     return [
-        f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent
+        f"Not here: {entry['name']} ({entry.get('get') or entry['title']})."
+        for entry in absent
     ]
 
 
@@ -145,7 +146,9 @@ class Candidate:
     role: str  # The same relative to the goal: one of `ROLES`, or empty
     values: Values  # Smaller is better, shape `(n,)`
     seeds: tuple[Values, ...]  # The same of single seeds, if the table has them
-    seconds: float | None  # What a cell costs on average, or None where the table does not say
+    seconds: (
+        float | None
+    )  # What a cell costs on average, or None where the table does not say
     share: float  # Of the cost of the table's longest run, or of its epochs; 1 for a run to the end
     # Whether it was measured on test data, which a search may not see unless a study declares it
     final: bool
@@ -155,7 +158,15 @@ def itself(bench: Benchmark, goal: Goal) -> Candidate:
     """The goal as a candidate, of which single seeds can be compared with the others."""
     epochs = goal.question.epochs
     return _candidate(
-        bench, goal, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench)
+        bench,
+        goal,
+        goal.metric,
+        str(goal.question),
+        "",
+        epochs,
+        goal.values,
+        (),
+        _longest(bench),
     )
 
 
@@ -169,7 +180,9 @@ def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
             question = Question(metric.name, epochs)
             values = metric.minimised(bench.column(*question))
             seeds = tuple(seeds_of(bench, metric, question))
-            yield _candidate(bench, goal, metric, str(question), "", epochs, values, seeds, longest)
+            yield _candidate(
+                bench, goal, metric, str(question), "", epochs, values, seeds, longest
+            )
         if bench.one_curve and split_of(metric) == "train" and metric.quantity == "loss":
             yield from _sums(bench, goal, metric, longest)
 
@@ -193,7 +206,15 @@ def _sums(
             if kind == "TSE-E" and i + 1 <= _LAST_EPOCHS:
                 continue  # the same sum as TSE
             yield _candidate(
-                bench, goal, metric, f"{kind}[{epochs}]", f", {kind}", epochs, values, (), longest
+                bench,
+                goal,
+                metric,
+                f"{kind}[{epochs}]",
+                f", {kind}",
+                epochs,
+                values,
+                (),
+                longest,
             )
 
 

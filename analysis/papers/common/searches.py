@@ -68,7 +68,9 @@ class Search(NamedTuple):
     objective: str
     strategy: str
     seconds: float  # The budget
-    seed: int | None = None  # The training seed that it sees; None for the benchmark's own choice
+    seed: int | None = (
+        None  # The training seed that it sees; None for the benchmark's own choice
+    )
 
 
 class Trajectory(NamedTuple):
@@ -141,7 +143,9 @@ OURS = (
     Method("first-improvement local search (ours)", "first_improvement"),
     Method("iterated local search (ours)", "iterated_local_search"),
     Method(
-        "BOHB's density, no brackets", f"bohb({DENSITY},rungs=1)", remark="every cell trained once"
+        "BOHB's density, no brackets",
+        f"bohb({DENSITY},rungs=1)",
+        remark="every cell trained once",
     ),
     Method("Hyperband, 12 and 200 epochs", "hyperband", WHOLE, remark=_SEPARATE_RUNS),
     Method("ASHA, 12 and 200 epochs", "asha", WHOLE, remark=_SEPARATE_RUNS),
@@ -258,7 +262,9 @@ def against_runs(ours: Values, name: str, theirs: Values) -> str:
     return f"{difference:+.2f} to {name} (Mann–Whitney {p_text})"
 
 
-def accuracy_curves(runs: Mapping[tuple[str, str], Sequence[Trajectory]], seconds: float) -> Figure:
+def accuracy_curves(
+    runs: Mapping[tuple[str, str], Sequence[Trajectory]], seconds: float
+) -> Figure:
     """Test accuracy on CIFAR-10 of the best validated cell over simulated seconds."""
     accuracy = 100.0 - load(DATA_SETS["CIFAR-10"]).column("test_error", 200)
     moments = np.linspace(seconds / 100, seconds, 200)

@@ -106,7 +106,9 @@ class Signals:
         content = asdict(self) | {"leader": self.leader}
         content["held"] = {}
         for name, by_mark in self.held.items():
-            content["held"][name] = {f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()}
+            content["held"][name] = {
+                f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()
+            }
         return content
 
 

@@ -36,7 +36,11 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
         >>> found = sn.compare(
-        ...     "fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=2, budget=20
+        ...     "fashion",
+        ...     ["random", "local_search"],
+        ...     "valid_loss + 0.1*params",
+        ...     runs=2,
+        ...     budget=20,
         ... )
         >>> with TemporaryDirectory() as folder:
         ...     write_explorer(found, Path(folder)).name
@@ -44,7 +48,12 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
     """
     from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
-    from surrogate_nas.report.reading import Comparison, SuiteResult, numbers_of, stored_problems
+    from surrogate_nas.report.reading import (
+        Comparison,
+        SuiteResult,
+        numbers_of,
+        stored_problems,
+    )
 
     if isinstance(result, SuiteResult):
         page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
@@ -55,6 +64,8 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
         assert isinstance(result, Comparison)
         page = Page(f"The cells of {result.title}")
         description = result.description
-        data = ProblemData(result, description["strategies"], numbers_of(description)[-1] + 1)
+        data = ProblemData(
+            result, description["strategies"], numbers_of(description)[-1] + 1
+        )
         page.add(result.title, data.packed)
     return write_whole(folder / EXPLORER, page.html()) if page.included else None

@@ -16,7 +16,13 @@ from surrogate_nas.benchmarks import Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective, Scores
-from surrogate_nas.report.reading import Comparison, Run, Values, final_questions, undominated
+from surrogate_nas.report.reading import (
+    Comparison,
+    Run,
+    Values,
+    final_questions,
+    undominated,
+)
 from surrogate_nas.report.style import styles
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, listed
 from surrogate_nas.space.base import numbered
@@ -25,7 +31,9 @@ from surrogate_nas.space.trial import Trial
 
 _ALIGNED = 8
 _LEVEL = 6
-_FEW = 4  # how often a value must occur on average for a list of distinct values to be smaller
+_FEW = (
+    4  # how often a value must occur on average for a list of distinct values to be smaller
+)
 _NARROW = 1 << 8
 _WIDE = 1 << 16
 _END = "\0"  # between texts
@@ -46,8 +54,12 @@ class Block:
 
     def array(self, values: NDArray[Any]) -> dict[str, Any]:
         """Add an array."""
-        content = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
-        return self._stored(content, f"{values.dtype.kind}{values.dtype.itemsize}", values.size)
+        content = (
+            np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
+        )
+        return self._stored(
+            content, f"{values.dtype.kind}{values.dtype.itemsize}", values.size
+        )
 
     def column(self, values: NDArray[np.float64], *, exact: bool) -> dict[str, Any]:
         """Add one number per cell; NaN where there is none."""
@@ -141,7 +153,9 @@ class ProblemData:
         self._styles = styles(strategies)
         finished = {name: comparison.runs_of(name) for name in strategies}
         self._runs = {
-            name: [run for run in made if run.run < runs] for name, made in finished.items() if made
+            name: [run for run in made if run.run < runs]
+            for name, made in finished.items()
+            if made
         }
 
     @cached_property
@@ -186,7 +200,11 @@ class ProblemData:
         objective = self.objective
         benchmark = self.benchmark
         feasible = np.where(selection.scores.feasible, selection.scores.score, np.inf)
-        known = self._scores is not None and objective.parts == 1 and np.isfinite(feasible).any()
+        known = (
+            self._scores is not None
+            and objective.parts == 1
+            and np.isfinite(feasible).any()
+        )
         n_runs = sum(map(len, self._runs.values()))
         return {
             "benchmark": benchmark.name,
@@ -244,7 +262,9 @@ class ProblemData:
 
     @property
     def _has_penalty(self) -> bool:
-        return self.objective.has_history or not all(term.is_loss for term in self.objective.terms)
+        return self.objective.has_history or not all(
+            term.is_loss for term in self.objective.terms
+        )
 
     def _score_columns(
         self,
@@ -257,7 +277,11 @@ class ProblemData:
         losses = [term for term in objective.terms if term.is_loss]
         if objective.parts > 1:
             columns = [
-                (_OBJECTIVE.format(part + 1), *self._objective_label(part), scores.vector[:, part])
+                (
+                    _OBJECTIVE.format(part + 1),
+                    *self._objective_label(part),
+                    scores.vector[:, part],
+                )
                 for part in range(objective.parts)
             ]
         else:
@@ -266,7 +290,9 @@ class ProblemData:
             columns = [(_LOSS, loss, units.pop() if len(units) == 1 else "", scores.loss)]
         if objective.parts == 1 and self._has_penalty:
             rest = [
-                _weighted(term.weight, term.name) for term in objective.terms if not term.is_loss
+                _weighted(term.weight, term.name)
+                for term in objective.terms
+                if not term.is_loss
             ]
             if objective.has_history:
                 rest.append(_weighted(objective.diversity_weight, "diversity"))
@@ -295,16 +321,24 @@ class ProblemData:
         columns: list[dict[str, Any]] = []
         for question, group in _shown_metrics(self.objective).items():
             values = self._values(question, group, selection)
-            if len(columns) < detail.metrics and values is not None and np.isfinite(values).any():
+            if (
+                len(columns) < detail.metrics
+                and values is not None
+                and np.isfinite(values).any()
+            ):
                 metric = self.benchmark.metric(question.metric)
                 kept = block.column(values, exact=detail.exact and group == READ)
                 unit = metric.unit
                 places = _DECIMALS.get(unit)
-                column = _column(str(question), metric.description, unit, places, group, kept)
+                column = _column(
+                    str(question), metric.description, unit, places, group, kept
+                )
                 columns.append(column | {"larger": metric.larger_is_better})
         return columns
 
-    def _values(self, question: Question, group: str, selection: Selection) -> Values | None:
+    def _values(
+        self, question: Question, group: str, selection: Selection
+    ) -> Values | None:
         """A metric of the cells, from the table, from trials, or computed for free; else None."""
         if selection.places is not None:
             seed = self.objective.seed if group == READ else None
@@ -430,7 +464,9 @@ def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -
         trials = list(best.values())
         return Selection(list(best), _scores_of(trials), trials)
     space = listed(objective.benchmark.space)
-    places = _places(objective, scores_of_all, [space.index(cell) for cell in best], background)
+    places = _places(
+        objective, scores_of_all, [space.index(cell) for cell in best], background
+    )
     scores = Scores(
         scores_of_all.score[places],
         scores_of_all.loss[places],
@@ -466,7 +502,11 @@ def _places(
 
 def _front_among(objective: Objective, scores: Scores) -> Places:
     feasible = np.flatnonzero(scores.feasible)
-    plane = scores.vector if objective.parts > 1 else np.column_stack([scores.penalty, scores.loss])
+    plane = (
+        scores.vector
+        if objective.parts > 1
+        else np.column_stack([scores.penalty, scores.loss])
+    )
     return feasible[undominated(plane[feasible])] if len(feasible) else feasible
 
 
@@ -478,7 +518,8 @@ def _sample(n: int, wanted: int) -> Places:
 def _counted(space: ChoiceSpace, cells: Enumerable, places: Places) -> list[list[float]]:
     choices = cells.choices[places]
     counts = (
-        np.bincount(choices[:, p], minlength=len(space.options[p])) for p in range(choices.shape[1])
+        np.bincount(choices[:, p], minlength=len(space.options[p]))
+        for p in range(choices.shape[1])
     )
     return [[round(count / len(choices), 4) for count in held.tolist()] for held in counts]
 
@@ -495,9 +536,13 @@ def _best_so_far(run: Run) -> list[Cell]:
 
 
 def _scores_of(trials: Sequence[Trial]) -> Scores:
-    numbers = np.array([(one.score, one.loss, one.penalty) for one in trials], dtype=np.float64)
+    numbers = np.array(
+        [(one.score, one.loss, one.penalty) for one in trials], dtype=np.float64
+    )
     feasible = np.array([trial.feasible for trial in trials], dtype=np.bool_)
-    vector = np.array([trial.scores or (trial.score,) for trial in trials], dtype=np.float64)
+    vector = np.array(
+        [trial.scores or (trial.score,) for trial in trials], dtype=np.float64
+    )
     score, loss, penalty = numbers.reshape(-1, 3).T
     return Scores(score, loss, penalty, feasible, vector)
 
@@ -537,14 +582,20 @@ class _Marks:
         """The numbers of a cell's marks, from bottom to top."""
         if cell not in self._places:
             sketch = self._space.sketch(cell)
-            self._sketches.append(sketch)  # what it is made of stays the object that was seen
-            self._places[cell] = [self._number(mark) for mark in sketch.marks] if sketch else []
+            self._sketches.append(
+                sketch
+            )  # what it is made of stays the object that was seen
+            self._places[cell] = (
+                [self._number(mark) for mark in sketch.marks] if sketch else []
+            )
         return self._places[cell]
 
     def _number(self, mark: Mark) -> int:
         number = self._seen.get(id(mark))
         if number is None:
-            number = self._seen[id(mark)] = self._numbers.setdefault(mark, len(self._numbers))
+            number = self._seen[id(mark)] = self._numbers.setdefault(
+                mark, len(self._numbers)
+            )
             if number == len(self.marks):
                 self.marks.append(mark)
         return number

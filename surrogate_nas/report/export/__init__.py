@@ -43,7 +43,9 @@ class Format(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-EXPORTS = Registry("format", Format, places_in(__name__, "EXPORT"), group="surrogate_nas.exports")
+EXPORTS = Registry(
+    "format", Format, places_in(__name__, "EXPORT"), group="surrogate_nas.exports"
+)
 """Every format by its name: the ``EXPORT`` of the file of that name, which is imported when it is
 asked for.
 """

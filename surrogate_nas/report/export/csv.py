@@ -96,7 +96,9 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
             where = comparison.columns | {"strategy": run.strategy, "run": run.run}
             tables["confirmed"] += [where | row for row in confirmation.rows()]
         where = comparison.columns
-        tables["runs"] += [where | run_row(comparison, run) for run in comparison.ended_runs]
+        tables["runs"] += [
+            where | run_row(comparison, run) for run in comparison.ended_runs
+        ]
         tables["summary"] += [where | row for row in comparison.summary_rows()]
     if not tables["confirmed"]:
         del tables["confirmed"]
@@ -110,7 +112,11 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
 def _columns_of(result: StudyResult, tables: Mapping[str, Rows]) -> Rows:
     words = ("unit", "meaning")
     rows = [
-        {"file": file, "column": column, **dict(zip(words, _meaning(result, column), strict=True))}
+        {
+            "file": file,
+            "column": column,
+            **dict(zip(words, _meaning(result, column), strict=True)),
+        }
         for file, table in tables.items()
         for column in (table[0] if table else ())
     ]
@@ -145,4 +151,6 @@ def _aligned(rows: Rows) -> Rows:
     return [{column: row.get(column) for column in columns} for row in rows]
 
 
-EXPORT = Format(write_csv, "csv", "Units and meanings: {out}/columns.csv", "tidy tables with units")
+EXPORT = Format(
+    write_csv, "csv", "Units and meanings: {out}/columns.csv", "tidy tables with units"
+)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.picture import Area, Canvas, Colour, Line, Mark, Point, Shape, Text
+from surrogate_nas.report.picture import (
+    Area,
+    Canvas,
+    Colour,
+    Line,
+    Mark,
+    Point,
+    Shape,
+    Text,
+)
 from surrogate_nas.report.reading import Comparison, Source, Study, StudyResult, results_of
 from surrogate_nas.report.style import COLOURS
 from surrogate_nas.space.sketch import POINTS_PER_INCH
@@ -173,7 +182,11 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
         >>> from tempfile import TemporaryDirectory
         >>> made = sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=2)
         >>> with TemporaryDirectory() as folder:
-        ...     sorted(file.name for file in write_figures(made, folder) if file.stem == "ranking")
+        ...     sorted(
+        ...         file.name
+        ...         for file in write_figures(made, folder)
+        ...         if file.stem == "ranking"
+        ...     )
         ['ranking.pdf', 'ranking.png', 'ranking.svg']
     """
     result = results_of(source)

@@ -41,7 +41,9 @@ _MARKS = (
     r" mean difference "
     r"above 0)."
 )
-_NO_WIDER_THAN_THE_PAGE = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+_NO_WIDER_THAN_THE_PAGE = (
+    r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -86,7 +88,9 @@ def _summary(result: StudyResult, comparison: Comparison) -> str:
     for name in comparison.strategies:
         scores += comparison.scores(name).tolist()
     decimals = decimals_for(scores)
-    means = _ranked({name: entry["score"]["mean"] for name, entry in entries.items()}, decimals)
+    means = _ranked(
+        {name: entry["score"]["mean"] for name, entry in entries.items()}, decimals
+    )
     worse = _worse(comparison)
     heads = [
         "Strategy",
@@ -119,7 +123,9 @@ def _summary(result: StudyResult, comparison: Comparison) -> str:
 def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
     """The printed means: those equal to the best in bold, the next underlined."""
     places = sorted({round(mean, 12) for mean in means.values() if mean is not None})
-    styles: dict[float | None, str] = dict(zip(places, ("textbf", "underline"), strict=False))
+    styles: dict[float | None, str] = dict(
+        zip(places, ("textbf", "underline"), strict=False)
+    )
     printed = {}
     for name, mean in means.items():
         style = styles.get(None if mean is None else round(mean, 12))
@@ -166,10 +172,13 @@ def _regret(result: StudyResult) -> str:
             }
     else:
         caption = (
-            "Mean normalised regret (0: the optimum, 1: what random sampling is expected to reach)."
+            "Mean normalised regret (0: the optimum, 1: what random sampling is expected to"
+            " reach)."
         )
         for of_problem in result.problems:
-            samples[of_problem.name] = {name: of_problem.at(name) for name in of_problem.traces}
+            samples[of_problem.name] = {
+                name: of_problem.at(name) for name in of_problem.traces
+            }
     names = list(dict.fromkeys(name for sample in samples.values() for name in sample))
     rows = []
     for problem, comparison in result.comparisons.items():
@@ -177,12 +186,15 @@ def _regret(result: StudyResult) -> str:
             continue
         sample = samples[problem]
         decimals = decimals_for([value for values in sample.values() for value in values])
-        known = {name: float(values.mean()) for name, values in sample.items() if len(values)}
+        known = {
+            name: float(values.mean()) for name, values in sample.items() if len(values)
+        }
         means = _ranked(known, decimals)
         worse = _worse(comparison)
         head = f"{comparison.key:g}" if isinstance(comparison.key, float) else problem
         row = [
-            means.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names
+            means.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "")
+            for name in names
         ]
         rows.append([escaped(head), *row])
     runs = max(len(values) for sample in samples.values() for values in sample.values())

@@ -72,7 +72,9 @@ def _write(result: StudyResult, store: Path) -> None:
         with _client(store) as client:
             for comparison in result.comparisons.values():
                 name = f"{result.name} / {comparison.problem}"
-                points += _add(client, comparison, name if comparison.problem else result.name)
+                points += _add(
+                    client, comparison, name if comparison.problem else result.name
+                )
         _insert(store, points)
     except MlflowException as error:
         raise UserError(f"MLflow failed: {' '.join(str(error).split()):.300}") from error
@@ -112,7 +114,9 @@ def _insert(store: Path, points: Sequence[dict[str, Any]]) -> None:
     engine.dispose()
 
 
-def _add(client: MlflowClient, comparison: Comparison, name: str) -> Iterator[dict[str, Any]]:
+def _add(
+    client: MlflowClient, comparison: Comparison, name: str
+) -> Iterator[dict[str, Any]]:
     facts = comparison.objective.describe()
     keys = ("benchmark", "expression", "fingerprint")
     tags = {key: str(facts[key])[:_LONGEST] for key in keys}
@@ -154,7 +158,9 @@ def _add_run(
         "found_cell": found["cell"],
     }
     params = [
-        Param(key, str(value)[:_LONGEST]) for key, value in parameters.items() if value is not None
+        Param(key, str(value)[:_LONGEST])
+        for key, value in parameters.items()
+        if value is not None
     ]
     client.log_batch(identity, params=params)
     best = comparison.anytime(run).score.tolist() if run.trials else []

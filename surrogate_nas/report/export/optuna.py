@@ -30,7 +30,14 @@ from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.exporting import clock, run_row
-from surrogate_nas.report.reading import Comparison, Ledger, Run, Source, StudyResult, results_of
+from surrogate_nas.report.reading import (
+    Comparison,
+    Ledger,
+    Run,
+    Source,
+    StudyResult,
+    results_of,
+)
 from surrogate_nas.space import Cell, ChoiceSpace
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import nearest_cell
@@ -40,7 +47,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-_CONSTRAINTS = "constraints"  # the system attribute of constraints, which Optuna's dashboard reads
+_CONSTRAINTS = (
+    "constraints"  # the system attribute of constraints, which Optuna's dashboard reads
+)
 _WRITER = "surrogate_nas"
 _BROKEN = "broken limits"
 
@@ -72,7 +81,9 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
     result = results_of(source)
     out = Path(out)
     verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it logs every study that it creates
+    optuna.logging.set_verbosity(
+        optuna.logging.ERROR
+    )  # it logs every study that it creates
     try:
         with warnings.catch_warnings(), replacing(out) as temporary:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -237,7 +248,9 @@ class OptunaObjective:
     Example:
         >>> import optuna, surrogate_nas as sn
         >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
-        >>> objective = OptunaObjective(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")))
+        >>> objective = OptunaObjective(
+        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
+        ... )
         >>> study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
         >>> study.optimize(objective, n_trials=20)
         >>> study.best_value == min(trial.score for trial in objective.trials)

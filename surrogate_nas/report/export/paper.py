@@ -96,7 +96,9 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
     out = Path(out)
     comparisons = [one for one in result.comparisons.values() if one.strategies]
     if not comparisons:
-        raise UserError("There is no finished run to tell of; give the folder of the results.")
+        raise UserError(
+            "There is no finished run to tell of; give the folder of the results."
+        )
     written = write_latex(result, out / "tables")
     figures = [picture for _, picture in islice(pictures(result), _MOST_FIGURES)]
     for picture in figures:
@@ -133,7 +135,10 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
             filled = templates.get_template(f"{name}.{suffix}").render(**content)
             written.append(write_whole(out / f"{name}.{suffix}", filled))
     written.append(write_whole(out / "references.bib", papers.bibtex(content["without"])))
-    return [*written, write_whole(out / "paper.tex", templates.get_template("paper.tex").render())]
+    return [
+        *written,
+        write_whole(out / "paper.tex", templates.get_template("paper.tex").render()),
+    ]
 
 
 def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[str, Any]:
@@ -145,7 +150,10 @@ def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[st
         for label, digests in (one.description.get("sources") or {}).items()
         if label in labels
     }
-    cited = {name: papers.cite(paper) for name, paper in papers_of_strategies(labels, own).items()}
+    cited = {
+        name: papers.cite(paper)
+        for name, paper in papers_of_strategies(labels, own).items()
+    }
     data = []
     for name, comparison in {one.title: one for one in comparisons}.items():
         benchmark = comparison.objective.benchmark
@@ -195,7 +203,12 @@ def _setting(comparison: Comparison) -> list[str]:
     )
     asked = f"Minimised: {objective} on {objective.benchmark.name}. Terms: {constants}."
     fingerprint = f"Fingerprint of the objective: {objective.fingerprint}."
-    return [asked, fingerprint, f"Root seed {description['seed']}.", *conventions(comparison)]
+    return [
+        asked,
+        fingerprint,
+        f"Root seed {description['seed']}.",
+        *conventions(comparison),
+    ]
 
 
 def _addresses(comparison: Comparison) -> list[str]:

@@ -85,7 +85,9 @@ class _Problem:
             budget["cells"],
             budget["seconds"],
         )
-        is_over = is_spent or ended_by(run.trials, run.epochs, Options.read(self.description))
+        is_over = is_spent or ended_by(
+            run.trials, run.epochs, Options.read(self.description)
+        )
         return "done" if is_over else "to do"
 
     def counts(self, name: str) -> Counter[str]:
@@ -136,11 +138,15 @@ class Pages:
         for file, text in _LINKS.items():
             if (folder / file).is_file():
                 line += [" · ", Span(text, "link", None, file)]
-        boxes = [Notice("What went wrong:", items=items)] if (items := _wrong(problems)) else []
+        boxes = (
+            [Notice("What went wrong:", items=items)] if (items := _wrong(problems)) else []
+        )
         status = [Paragraph([_status(problems)]), Paragraph([_bar(problems)])]
         if folder != self.root:
             status.append(Paragraph([Span("all results", "link", None, "/")], note=True))
-        return document(Header(title, title, line, boxes, status, None), sections, live=True)
+        return document(
+            Header(title, title, line, boxes, status, None), sections, live=True
+        )
 
     def _problem(self, folder: Path) -> _Problem:
         store = Store(folder)
@@ -168,11 +174,15 @@ class Pages:
 def _inside(folder: Path) -> list[Path]:
     inside = folder / PROBLEMS if kind_of(folder) else folder
     found = sorted(inside.iterdir()) if inside.is_dir() else []
-    return [one for one in found if one.name[0] != "." and not one.is_symlink() and kind_of(one)]
+    return [
+        one for one in found if one.name[0] != "." and not one.is_symlink() and kind_of(one)
+    ]
 
 
 def _bar(problems: Sequence[_Problem]) -> Markup:
-    counts = sum((one.counts(name) for one in problems for name in one.runs), Counter[str]())
+    counts = sum(
+        (one.counts(name) for one in problems for name in one.runs), Counter[str]()
+    )
     ended = counts["done"] + counts["failed"]
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
     bar = f'<progress max="{counts.total() or 1}" value="{ended}"></progress>'
@@ -197,11 +207,15 @@ def _wrong(problems: Sequence[_Problem]) -> list[str]:
         for name, runs in one.runs.items():
             for number, run in runs.items():
                 if run.damage:
-                    items.append(f"{run.path} is damaged: {run.damage}. Delete it and run again.")
+                    items.append(
+                        f"{run.path} is damaged: {run.damage}. Delete it and run again."
+                    )
                 elif run.end and run.end.failure:
                     items.append(run.end.failure)
                 for cell, reason in run.failed[: -_MOST_FAILED - 1 : -1]:
-                    items.append(f"{name}, run {number}: training {_cut(cell)}: {_cut(reason)}")
+                    items.append(
+                        f"{name}, run {number}: training {_cut(cell)}: {_cut(reason)}"
+                    )
     return items
 
 
@@ -237,7 +251,11 @@ _CURVES_NOTE = (
 
 def _curve(runs: Sequence[RunWatch]) -> Curve | None:
     """The best scores so far over cells; a finished run keeps its last value."""
-    used = [run for run in runs if run.trials and not (run.damage or (run.end and run.end.failure))]
+    used = [
+        run
+        for run in runs
+        if run.trials and not (run.damage or (run.end and run.end.failure))
+    ]
     longest = max((len(run.trials) for run in used), default=0)
     best = np.full((len(used), longest), np.nan)
     for row, run in zip(best, used, strict=True):
@@ -259,9 +277,14 @@ def _strategies(problem: _Problem, with_scores: Sequence[str]) -> Section:
     rows: list[list[Content]] = []
     for name, runs in problem.runs.items():
         counts = problem.counts(name)
-        last = {run: run.best[-1] for run in runs.values() if run.trials and name in with_scores}
+        last = {
+            run: run.best[-1] for run in runs.values() if run.trials and name in with_scores
+        }
         finished = [score for run, score in last.items() if problem.state(run) == "done"]
-        scores = [min(last.values(), default=np.nan), np.median(finished) if finished else np.nan]
+        scores = [
+            min(last.values(), default=np.nan),
+            np.median(finished) if finished else np.nan,
+        ]
         evaluations = sum(len(run.trials) for run in runs.values())
         row: list[Content] = [strategy(name, by_name[name])]
         row += [str(counts[state]) for state in _STATES]
@@ -287,7 +310,9 @@ def _in_training(problem: _Problem) -> list[Section]:
             words = [f"{name}, run {number}: {told + running.in_flight:,}{of} begun"]
             words += [f"{told:,} reported", f"{len(run.failed):,} failed"]
             words.append(plural(running.slots, "worker"))
-            left = None if cells is None else running.seconds_left(cells - told, time.time())
+            left = (
+                None if cells is None else running.seconds_left(cells - told, time.time())
+            )
             if left:
                 words.append(f"about {duration(left)} left")
             blocks.append(Paragraph([" · ".join(words)]))
@@ -330,8 +355,18 @@ def _last_report(path: str | None) -> dict[str, float]:
             opened.seek(max(opened.seek(0, 2) - _MOST_BYTES, 0))
             report = json.loads(opened.read(_MOST_BYTES).split(b"\n")[-2])
         epoch = {"epoch": int(report["epoch"])}
-        return epoch | {key: one for key, one in report.items() if type(one) in (int, float)}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, UserError):
+        return epoch | {
+            key: one for key, one in report.items() if type(one) in (int, float)
+        }
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        UserError,
+    ):
         return {}
 
 

@@ -145,7 +145,9 @@ class _Handler(SimpleHTTPRequestHandler):
             return None
         content = page.encode(errors="backslashreplace")
         if self.server.token:
-            self._more = {"Set-Cookie": f"{self.server.cookie}; Path=/; HttpOnly; SameSite=Lax"}
+            self._more = {
+                "Set-Cookie": f"{self.server.cookie}; Path=/; HttpOnly; SameSite=Lax"
+            }
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))

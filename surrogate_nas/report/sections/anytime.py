@@ -63,7 +63,9 @@ def over_time(study: Study) -> Section | None:
     """Both over the simulated clock."""
     if not study.histories or study.comparison.objective.benchmark.cost == "queries":
         return None
-    makers = (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
+    makers = (
+        (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
+    )
     drawn = [made for make in makers if isinstance(made := make(study, "cost"), Picture)]
     return Section("Over simulated time", [Figures(drawn)], folded=True)
 
@@ -136,12 +138,19 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
         reference = float(values_of(benchmark, question, [best])[0])
         rule += " Dotted: the cell of the optimal score."
     panel = Panel(
-        "", plain(str(question), _LONGEST_LABEL), False, 0.0, reference, metric.larger_is_better
+        "",
+        plain(str(question), _LONGEST_LABEL),
+        False,
+        0.0,
+        reference,
+        metric.larger_is_better,
     )
     return _drawing("test", what, rule, study, values, over, panel)
 
 
-def _final_values(benchmark: Benchmark, question: Question, run: Run, history: Anytime) -> Values:
+def _final_values(
+    benchmark: Benchmark, question: Question, run: Run, history: Anytime
+) -> Values:
     """A final metric of the best cell after each trial; NaN where all trainings failed until then,
     which are not trained again.
     """
@@ -169,7 +178,9 @@ def _showing(study: Study, shown: Callable[[Run, Anytime], Values]) -> _Historie
             has_answer = np.isfinite(history.score) & np.array(
                 [reported[i].feasible for i in history.best]
             )
-            values[name].append((history, np.where(has_answer, shown(run, history), np.nan)))
+            values[name].append(
+                (history, np.where(has_answer, shown(run, history), np.nan))
+            )
     return values
 
 
@@ -210,10 +221,14 @@ def _drawing(
         rule += " The steep start is cut off."
     bands = "Bands: 95 % intervals of the leader and of random search."
     if {len(runs) for runs in study.histories.values()} == {1}:
-        bands = "One run per strategy, so there are no bands, and chance is not averaged out."
+        bands = (
+            "One run per strategy, so there are no bands, and chance is not averaged out."
+        )
     ordered = {one: curves[one] for one in study.result.standings if one in curves}
     draw = partial(chart, ordered, study.styles, panel)
-    return Picture(f"{name}-by-{over}", f"{what}. {bands}{rule}{_until_feasible(study)}", draw)
+    return Picture(
+        f"{name}-by-{over}", f"{what}. {bands}{rule}{_until_feasible(study)}", draw
+    )
 
 
 def _until_feasible(study: Study) -> str:
@@ -221,7 +236,9 @@ def _until_feasible(study: Study) -> str:
     comparison = study.comparison
     if not comparison.objective.constraints:
         return ""
-    none = sum(len(comparison.runs_of(name)) - len(runs) for name, runs in study.feasible.items())
+    none = sum(
+        len(comparison.runs_of(name)) - len(runs) for name, runs in study.feasible.items()
+    )
     left_out = (
         f" {plural(none, 'run')} without a feasible cell {'is' if none == 1 else 'are'} left out."
         if none
@@ -237,7 +254,10 @@ def regret_along_the_budget(study: Study) -> Section | None:
     problems = study.result.problems
     fractions = np.arange(1, _STEPS + 1) / _STEPS
     samples = [
-        {name: p.regrets(name)[:, [p.place(fraction) for fraction in fractions]] for name in names}
+        {
+            name: p.regrets(name)[:, [p.place(fraction) for fraction in fractions]]
+            for name in names
+        }
         for p in problems
     ]
     banded = {names[0], "random"}
@@ -248,7 +268,8 @@ def regret_along_the_budget(study: Study) -> Section | None:
         high = mean
         if name in banded:
             drawn = [
-                resampled_means(i, {name: by_name[name]})[0] for i, by_name in enumerate(samples)
+                resampled_means(i, {name: by_name[name]})[0]
+                for i, by_name in enumerate(samples)
             ]
             low, high = ends(np.mean(drawn, axis=0))
         curves[name] = Curve(100 * fractions, mean, low, high)
@@ -264,7 +285,9 @@ def regret_along_the_budget(study: Study) -> Section | None:
         " after each share of the budget; square-root scale. Bands: 95 % of resampled runs, of the"
         " leader and of random search."
     )
-    picture = Picture("regret-by-budget", caption, partial(chart, curves, study.styles, panel))
+    picture = Picture(
+        "regret-by-budget", caption, partial(chart, curves, study.styles, panel)
+    )
     return Section("Regret over the budget", [Figures([picture])], half=True)
 
 
@@ -294,5 +317,7 @@ def ranks_along_the_budget(study: Study) -> Section | None:
         " share of the budget; 1 is the best. Shaded: the first cells, the same for all."
         " Descriptive only; see the verdict for significance."
     )
-    picture = Picture("ranks-by-budget", caption, partial(chart, curves, study.styles, panel))
+    picture = Picture(
+        "ranks-by-budget", caption, partial(chart, curves, study.styles, panel)
+    )
     return Section("Average rank", [Figures([picture])], half=True)

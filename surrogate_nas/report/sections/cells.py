@@ -96,7 +96,10 @@ def card(
     if final := _final(comparison, trial):
         parts.append(("final, never searched on", final))
     finders: _Pairs = [
-        (strategy(name, styles[name]), f"{n} of {plural(len(comparison.runs_of(name)), 'run')}")
+        (
+            strategy(name, styles[name]),
+            f"{n} of {plural(len(comparison.runs_of(name)), 'run')}",
+        )
         for name, n in best.found_by.items()
     ]
     parts.append(("", finders))

@@ -98,7 +98,9 @@ def constants(study: Study) -> Section | None:
     if objective.has_history:
         meaning = "similarity to the run's ten best cells by L"
         weight = f"{objective.diversity_weight:g}"
-        rows.append([Span("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING])
+        rows.append(
+            [Span("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING]
+        )
     heads = [
         Column("term"),
         Column("part of"),
@@ -123,14 +125,20 @@ def constants(study: Study) -> Section | None:
 @section(110, "comparison", "front")
 def comparison_conventions(study: Study) -> Section | None:
     """What was charged, shared, averaged and tested."""
-    return Section("Conventions", [Block("items", conventions(study.comparison))], folded=True)
+    return Section(
+        "Conventions", [Block("items", conventions(study.comparison))], folded=True
+    )
 
 
 @section(110, "suite")
 def suite_conventions(study: Study) -> Section | None:
     """How problems are put together."""
     options = study.suite.suite.options
-    items = [*_SUITE, *([_WITHHELD] if options.get("hidden") else []), *_side_by_side(options)]
+    items = [
+        *_SUITE,
+        *([_WITHHELD] if options.get("hidden") else []),
+        *_side_by_side(options),
+    ]
     return Section("Conventions", [Block("items", items)], folded=True)
 
 
@@ -151,7 +159,9 @@ def suite_provenance(study: Study) -> Section | None:
         ("suite", result.suite.name),
         ("root seed", str(result.suite.seed)),
     ]
-    rows += [(name.replace("_", " "), str(value)) for name, value in result.suite.options.items()]
+    rows += [
+        (name.replace("_", " "), str(value)) for name, value in result.suite.options.items()
+    ]
     papers = []
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
         try:
@@ -280,7 +290,9 @@ def _inputs(comparison: Comparison) -> list[str]:
     entries = [strategy_entry(name) for name in comparison.strategies]
     trained = [one.label for one in entries if one.is_trusted and one.load().needs_supernet]
     weighted = [
-        s for s in comparison.strategies if any(run.scalarised for run in comparison.runs_of(s))
+        s
+        for s in comparison.strategies
+        if any(run.scalarised for run in comparison.runs_of(s))
     ]
     hidden = comparison.description["hidden"]
     items = (
@@ -334,7 +346,10 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         ("fingerprint", comparison.objective.fingerprint),
         ("root seed", str(description["seed"])),
         ("runs", str(description["runs"])),
-        ("budget, evaluations", "no limit" if budget["cells"] is None else str(budget["cells"])),
+        (
+            "budget, evaluations",
+            "no limit" if budget["cells"] is None else str(budget["cells"]),
+        ),
         (
             f"budget, {benchmark.cost}",
             "no limit" if budget["seconds"] is None else f"{budget['seconds']:g}",
@@ -342,8 +357,11 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
     ]
     for key, head in (("sources", "source of {}"), ("files", "files that {} read")):
         for label, files in description.get(key, {}).items():
-            named = ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items())
+            named = ", ".join(
+                f"{name} (sha256 {digest:.12})" for name, digest in files.items()
+            )
             rows.append((head.format(label), named))
     return rows + [
-        (str(name), str(value)) for name, value in (description.get("provenance") or {}).items()
+        (str(name), str(value))
+        for name, value in (description.get("provenance") or {}).items()
     ]

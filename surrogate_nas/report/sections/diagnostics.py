@@ -38,7 +38,10 @@ def diagnostics(study: Study) -> Section | None:
     blocks: list[Block | Table | Paragraph] = []
     for name, diagnosed in runs.items():
         if diagnosed:
-            blocks += [Block("heading", strategy(name, study.styles[name])), *_tables(diagnosed)]
+            blocks += [
+                Block("heading", strategy(name, study.styles[name])),
+                *_tables(diagnosed),
+            ]
     if not blocks:
         return None
     blocks.append(note("Medians over runs; of long tables a few rows are shown."))
@@ -92,12 +95,21 @@ def _trivial(comparison: Comparison) -> Table | None:
                 fixed(float(values[i]), decimals)
                 for values in (scores.score, scores.loss, scores.penalty)
             ),
-            NOTHING if optimum is None else fixed(float(scores.score[i]) - optimum, decimals),
+            NOTHING
+            if optimum is None
+            else fixed(float(scores.score[i]) - optimum, decimals),
         ]
         for i, (name, cell) in enumerate(cells.items())
     ]
     return Table(
-        [Column(""), Column("cell"), Column("score"), Column("L"), Column("λR"), Column("regret")],
+        [
+            Column(""),
+            Column("cell"),
+            Column("score"),
+            Column("L"),
+            Column("λR"),
+            Column("regret"),
+        ],
         rows,
         texts=2,
     )
@@ -127,7 +139,13 @@ def failed_trainings(study: Study) -> Section | None:
         for run, trial in failed[:_MOST_FAILED]
     ]
     n_trials = sum(len(run.trials) for run in runs)
-    heads = [Column("strategy"), Column("cell"), Column("reason"), Column("run"), Column("epochs")]
+    heads = [
+        Column("strategy"),
+        Column("cell"),
+        Column("reason"),
+        Column("run"),
+        Column("epochs"),
+    ]
     words = (
         f"{len(failed):,} of {plural(n_trials, 'training')} failed. Each counts as an evaluation"
         " without a feasible cell, and is charged what it took."

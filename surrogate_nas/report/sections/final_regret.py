@@ -13,7 +13,15 @@ import numpy as np
 
 from surrogate_nas.core.numbers import NOTHING, fixed
 from surrogate_nas.report.markup import Figures, Section, section
-from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Scale, text_width
+from surrogate_nas.report.picture import (
+    HALF,
+    SLIM,
+    WIDE,
+    Canvas,
+    Picture,
+    Scale,
+    text_width,
+)
 from surrogate_nas.report.reading import (
     TARGET,
     ProblemResult,
@@ -116,7 +124,9 @@ def ranking_of(study: Study) -> Ranking | None:
         dict(
             zip(
                 order,
-                resampled_means(i, {name: p.at(name)[:, None] * unit for name in order})[:, :, 0],
+                resampled_means(i, {name: p.at(name)[:, None] * unit for name in order})[
+                    :, :, 0
+                ],
                 strict=True,
             )
         )
@@ -142,7 +152,14 @@ def ranking_of(study: Study) -> Ranking | None:
             np.empty(0) if several else on[0].runs,
         )
         entries.append(
-            Entry(name, study.styles[name], over_all, on, *_spent(timed, name, several), open_with)
+            Entry(
+                name,
+                study.styles[name],
+                over_all,
+                on,
+                *_spent(timed, name, several),
+                open_with,
+            )
         )
     return Ranking(entries, problems, units, several, study.result.kind == "front")
 
@@ -158,11 +175,21 @@ def _spent(
     if not problems:
         return (), 0, 0, 0
     spent = np.concatenate(
-        [p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0) for p in problems]
+        [
+            p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0)
+            for p in problems
+        ]
     )
     n_found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in problems)
-    low, high = (float(np.quantile(spent, share, method="inverted_cdf")) for share in (0.25, 0.75))
-    return (low, float(np.median(spent)), high), n_found, int(np.isfinite(spent).sum()), len(spent)
+    low, high = (
+        float(np.quantile(spent, share, method="inverted_cdf")) for share in (0.25, 0.75)
+    )
+    return (
+        (low, float(np.median(spent)), high),
+        n_found,
+        int(np.isfinite(spent).sum()),
+        len(spent),
+    )
 
 
 def _heading(study: Study, ranking: Ranking) -> str:
@@ -181,9 +208,13 @@ def _heading(study: Study, ranking: Ranking) -> str:
 def _caption(ranking: Ranking) -> str:
     front, several = ranking.front, ranking.several
     exact = all(problem.reference.exact for problem in ranking.problems)
-    above = "the optimum" if exact else "the best score of all runs (the optimum is unknown)"
+    above = (
+        "the optimum" if exact else "the best score of all runs (the optimum is unknown)"
+    )
     has_noise = any(problem.noise is not None for problem in ranking.problems)
-    traces = [t for p in ranking.problems for e in ranking.entries for t in p.traces[e.name]]
+    traces = [
+        t for p in ranking.problems for e in ranking.entries for t in p.traces[e.name]
+    ]
     parts = (
         (front, "The share of the front’s hypervolume that is missed"),
         (
@@ -245,7 +276,15 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
         sub = "0 optimum, 1 random" if slim else "0 optimum, 1 random sampling"
     scale = Scale(0.0, _edge(ranking), left, right)
     _draw_panel(
-        canvas, scale, _HEAD, row, [e.over_all for e in ranking.entries], ranking, noise, title, sub
+        canvas,
+        scale,
+        _HEAD,
+        row,
+        [e.over_all for e in ranking.entries],
+        ranking,
+        noise,
+        title,
+        sub,
     )
     _draw_numbers(canvas, ranking, row, right, slim)
     if ranking.several and not slim:
@@ -254,7 +293,11 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
             canvas.line([(0, below_bar), (width, below_bar)], colour="axis")
     if ranking.several and not slim and ranking.timed:
         _draw_target(
-            canvas, ranking, Scale(0.0, 1.0, right + 120, width - 84, "root"), row, numbers=True
+            canvas,
+            ranking,
+            Scale(0.0, 1.0, right + 120, width - 84, "root"),
+            row,
+            numbers=True,
         )
     for i, panel in enumerate(below):
         x = (width + 18) / columns * (i % columns)
@@ -288,7 +331,9 @@ def _draw_names(
     at = x + 6
     joined = {ranking.entries[0].name, *ranking.entries[0].alike}
     # thin beside rows that it does not join
-    canvas.line([(at, _HEAD + 5), (at, _HEAD + row * (last + 1) - 5)], colour="axis", width=1)
+    canvas.line(
+        [(at, _HEAD + 5), (at, _HEAD + row * (last + 1) - 5)], colour="axis", width=1
+    )
     members = [i for i, entry in enumerate(ranking.entries) if entry.name in joined]
     canvas.line(
         *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
@@ -329,7 +374,9 @@ def _draw_panel(
     if noise is not None:
         canvas.rectangle(scale(0), top, scale(noise * unit), bottom, "soft")
     ticks = scale.ticks(38.0)
-    canvas.line(*([(scale(v), top), (scale(v), bottom)] for v, _ in ticks if v), colour="line")
+    canvas.line(
+        *([(scale(v), top), (scale(v), bottom)] for v, _ in ticks if v), colour="line"
+    )
     canvas.line([(scale(0), top), (scale(0), bottom)], colour="axis", width=1.4)
     if not ranking.front and scale.high >= unit and ranking.problems[0].reference.exact:
         canvas.line(
@@ -456,7 +503,9 @@ def _draw_target(
         bold=True,
     )
     canvas.text(
-        scale.start, top - 10, "to the optimum, within 1 %" if numbers else "%, to within 1 %"
+        scale.start,
+        top - 10,
+        "to the optimum, within 1 %" if numbers else "%, to within 1 %",
     )
     for share in shares:
         canvas.text(
@@ -514,7 +563,12 @@ def _draw_small(
     end = x + width - 13
     if panel is None:
         _draw_target(
-            canvas, ranking, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False
+            canvas,
+            ranking,
+            Scale(0.0, 1.0, start, end, "root"),
+            _ROW_SMALL,
+            first,
+            numbers=False,
         )
         return
     problem = ranking.problems[panel]

@@ -44,11 +44,17 @@ from surrogate_nas.report.reading import (
 from surrogate_nas.report.style import plain
 from surrogate_nas.space import listed
 
-_SHOWN_SHARE = 0.6  # the share of cells, best in L first, that the vertical axis has room for
+_SHOWN_SHARE = (
+    0.6  # the share of cells, best in L first, that the vertical axis has room for
+)
 _APART = 0.02  # optima nearer than this share of the axes share a label
 _LOG = 15.0  # an axis whose ends differ by more than this factor is logarithmic
 _GRAIN = 5.0  # pixels of a square of the picture of all cells
-_SHADES = ((1, 0.16), (3, 0.3), (9, 0.5))  # from so many cells in a square on, how dark it is
+_SHADES = (
+    (1, 0.16),
+    (3, 0.3),
+    (9, 0.5),
+)  # from so many cells in a square on, how dark it is
 _MOST_POINTS = 40  # of a front whose points are told one by one
 _SAME = 1e-9
 
@@ -118,7 +124,8 @@ def plane_of(study: Study) -> Plane | None:
         known = np.concatenate([run for runs in reached.values() for run in runs])
     whole = nondominated(known)
     inside = nondominated(
-        (comparison.frame.utopia + comparison.frame.front * comparison.frame.span)[:, :2] / units
+        (comparison.frame.utopia + comparison.frame.front * comparison.frame.span)[:, :2]
+        / units
     )
     low = inside.min(axis=0)
     high = inside.max(axis=0)
@@ -130,7 +137,13 @@ def plane_of(study: Study) -> Plane | None:
     if low[1] > 0 and high[1] / low[1] > _LOG:
         floor[1], room[1] = low[1] / 1.25, high[1] * 1.15
     return Plane(
-        axes, every, front, int((~seen).sum()), reached, (floor[1], room[1]), (floor[0], room[0])
+        axes,
+        every,
+        front,
+        int((~seen).sum()),
+        reached,
+        (floor[1], room[1]),
+        (floor[0], room[0]),
     )
 
 
@@ -182,7 +195,9 @@ def _draw_fronts(
     study: Study,
     stairs: bool,
 ) -> Canvas:
-    columns, high = (2, 150.0) if width <= SLIM else (min(max(len(plane.found), 2), 4), 215.0)
+    columns, high = (
+        (2, 150.0) if width <= SLIM else (min(max(len(plane.found), 2), 4), 215.0)
+    )
     gap, left = (12.0, 30.0) if width <= SLIM else (26.0, 42.0)
     room = (width - left - gap * (columns - 1)) / columns
     pitch = high + 62
@@ -218,7 +233,9 @@ def _draw_fronts(
             beside = x0 + 24 + text_width(plain(name, longest), 15.5)
             canvas.text(beside, top - 10, f"{100 * missed:.1f} % missed", size=12)
         if stairs:
-            best, middle, worst = (attained(runs, share) for share in (100 / len(runs), 50, 100))
+            best, middle, worst = (
+                attained(runs, share) for share in (100 / len(runs), 50, 100)
+            )
             with canvas.of(style, name):
                 canvas.area(_stairs(best, x, y) + _stairs(worst, x, y)[::-1], style, 0.2)
                 canvas.line(_stairs(middle, x, y), colour=style, width=2)
@@ -247,7 +264,10 @@ def _draw_frame(
     canvas.grid(x, y, across, up)
     for value, text in across:
         canvas.text(
-            min(x(value), last - text_width(text, 11) / 2), y.start + 16, text, align="center"
+            min(x(value), last - text_width(text, 11) / 2),
+            y.start + 16,
+            text,
+            align="center",
         )
     for value, text in up if labelled else ():
         canvas.text(x.start - 6, y(value) + 4, text, align="right")
@@ -317,7 +337,9 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
     dominate or reach.
     """
     of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
-    return np.asarray(moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[share])[:, :2])
+    return np.asarray(
+        moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[share])[:, :2]
+    )
 
 
 @section(80, "comparison")
@@ -367,7 +389,11 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
     feasible cell.
     """
     scores = objective.over_space()
-    if scores is None or all(term.is_loss for term in objective.terms) or not scores.feasible.any():
+    if (
+        scores is None
+        or all(term.is_loss for term in objective.terms)
+        or not scores.feasible.any()
+    ):
         return None
     on_front = np.zeros(len(scores.loss), dtype=bool)
     feasible = np.flatnonzero(scores.feasible)
@@ -391,12 +417,17 @@ def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
     x = Scale(scores.penalty.min() - margin, scores.penalty.max() + margin, 44, width - 8)
     y = Scale(*trade.up, 286, 8)
     _draw_axes(canvas, x, y, "λR", "L")
-    _draw_density(canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y)
+    _draw_density(
+        canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y
+    )
     places = np.flatnonzero(trade.on_front)
     points = np.column_stack([scores.loss[places], scores.penalty[places]])
     canvas.line(_stairs(points[points[:, 0] <= y.high], x, y), colour="ink", width=1.3)
     optimum = float(scores.score[trade.optimum])
-    ends = [(r, optimum - r) for r in (max(x.low, optimum - y.high), min(x.high, optimum - y.low))]
+    ends = [
+        (r, optimum - r)
+        for r in (max(x.low, optimum - y.high), min(x.high, optimum - y.low))
+    ]
     canvas.line(
         [(x(r), y(loss)) for r, loss in ends],
         colour="axis",
@@ -406,11 +437,15 @@ def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
     for name, runs in study.feasible.items():
         style = study.styles[name]
         ended = [run.incumbent.cell.index for run in runs]
-        at = [(x(float(scores.penalty[place])), y(float(scores.loss[place]))) for place in ended]
+        at = [
+            (x(float(scores.penalty[place])), y(float(scores.loss[place])))
+            for place in ended
+        ]
         # What stands within a few pixels is one mark, so that thousands of runs do not weigh as
         # much.
         together = Counter(
-            (round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN) for right, down in at
+            (round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN)
+            for right, down in at
         )
         for (right, down), n in together.items():
             with canvas.of(style, f"{name}: {plural(n, 'run')}"):
@@ -494,15 +529,22 @@ def _draw_plane(width: float, study: Study) -> Canvas:
         loss, cost = point = path.points[optimum]
         canvas.line(ring(x(cost), y(loss), 5), colour="ink", width=1.4)
         if not named or np.abs((point - named[-1]) / span).max() > _APART:
-            canvas.text(x(cost) + 8, y(loss) - 6, step.problem.partition("-")[2], colour="ink")
+            canvas.text(
+                x(cost) + 8, y(loss) - 6, step.problem.partition("-")[2], colour="ink"
+            )
             named.append(point)
     return canvas
 
 
 def _regrets(path: LambdaPath, name: str) -> Curve:
     held = [(step.key, step.regrets(name)) for step in path.steps]
-    values, samples = zip(*((value, each) for value, each in held if each is not None), strict=True)
+    values, samples = zip(
+        *((value, each) for value, each in held if each is not None), strict=True
+    )
     ends = np.array([interval(each[:, None]) for each in samples])[:, :, 0]
     return Curve(
-        np.array(values), np.array([each.mean() for each in samples]), ends[:, 0], ends[:, 1]
+        np.array(values),
+        np.array([each.mean() for each in samples]),
+        ends[:, 0],
+        ends[:, 1],
     )

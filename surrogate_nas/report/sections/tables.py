@@ -59,7 +59,10 @@ def summary(study: Study) -> Section | None:
     comparison = study.comparison
     return Section(
         "Summary",
-        [summary_table(comparison, study.styles), note(" ".join(summary_notes(comparison)))],
+        [
+            summary_table(comparison, study.styles),
+            note(" ".join(summary_notes(comparison))),
+        ],
         folded=True,
     )
 
@@ -95,7 +98,10 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
         for name in names
     ]
     failed = [name for name in comparison.description["strategies"] if name not in names]
-    rows += [[strategy(name, styles[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
+    rows += [
+        [strategy(name, styles[name]), "0", *[NOTHING] * (len(heads) - 2)]
+        for name in failed
+    ]
     return Table(heads, rows)
 
 
@@ -162,7 +168,10 @@ def summary_notes(comparison: Comparison) -> list[str]:
             objective.over_space() is not None,
             "Regret is undefined: no cell of the space is feasible.",
         ),
-        (True, "Regret is undefined: the benchmark is no table, so its optimum is not known."),
+        (
+            True,
+            "Regret is undefined: the benchmark is no table, so its optimum is not known.",
+        ),
     )
     notes = (
         (
@@ -232,7 +241,9 @@ def tests(study: Study) -> Section | None:
         ]
         for test in comparison.tests
     ]
-    return Section("Every pair", [Table(heads, rows, texts=2), note(_TESTS_NOTE)], folded=True)
+    return Section(
+        "Every pair", [Table(heads, rows, texts=2), note(_TESTS_NOTE)], folded=True
+    )
 
 
 _FEWEST_PROBLEMS = 7  # with fewer, pairs of strategies say nothing over problems
@@ -327,7 +338,8 @@ def overtuning(study: Study) -> Section | None:
         found = [problem.overtuning(name) for name in names]
         if any(one is not None for one in found):
             shown = [
-                NOTHING if one is None else f"{share(one[0])}, {fixed(one[1], 3)}" for one in found
+                NOTHING if one is None else f"{share(one[0])}, {fixed(one[1], 3)}"
+                for one in found
             ]
             rows.append([problem.name, *shown])
     if not rows:

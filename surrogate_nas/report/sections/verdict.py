@@ -31,11 +31,19 @@ _STATEMENTS: Mapping[Statement, str] = {
 def _statement(rival: Rival) -> str:
     """What is said of a rival, seen from its side."""
     text = _STATEMENTS[rival.statement]
-    return f"{text}, practically the same" if rival.alike and rival.statement != "same" else text
+    return (
+        f"{text}, practically the same"
+        if rival.alike and rival.statement != "same"
+        else text
+    )
 
 
 def _difference(rival: Rival) -> str:
-    ends = "" if rival.interval is None else " – ".join(fixed(end, 3) for end in rival.interval)
+    ends = (
+        ""
+        if rival.interval is None
+        else " – ".join(fixed(end, 3) for end in rival.interval)
+    )
     return fixed(rival.difference, 3) + (f" ({ends})" if ends else "")
 
 

@@ -65,7 +65,7 @@ def alarmed() -> Iterator[bool]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _ring(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+def _ring(signum: int, frame: FrameType | None) -> None:
     raise TimeLimitError
 
 
@@ -78,7 +78,12 @@ class Sandboxed:
     """
 
     def __init__(
-        self, entry: StrategyEntry, space: Space, seed: int, limit: float, files: Files | None
+        self,
+        entry: StrategyEntry,
+        space: Space,
+        seed: int,
+        limit: float,
+        files: Files | None,
     ) -> None:
         """Make it.
 
@@ -123,7 +128,9 @@ class Sandboxed:
 
         def ask() -> list[Cell | Request]:
             asked = self._strategy.ask(n)
-            return own_cells(asked, n, self._space, self._epochs, may_end=self.flags.from_outside)
+            return own_cells(
+                asked, n, self._space, self._epochs, may_end=self.flags.from_outside
+            )
 
         return self._call(ask, "was asked")  # type: ignore[no-any-return]
 
@@ -148,7 +155,9 @@ class Sandboxed:
         Raises:
             StrategyError: It raised, or took too long.
         """
-        return self._call(self._strategy.work, "worked") if self.flags.needs_supernet else None
+        return (
+            self._call(self._strategy.work, "worked") if self.flags.needs_supernet else None
+        )
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What it says of the run besides its trials; a user's is not asked."""
@@ -172,7 +181,9 @@ class Sandboxed:
                 leave(0)  # a copy that the strategy forked came back here
             return result
         except TimeLimitError as error:
-            raise StrategyError(f"it took more than {self._limit:g} s when it {when}.") from error
+            raise StrategyError(
+                f"it took more than {self._limit:g} s when it {when}."
+            ) from error
         except BaseException as error:
             if is_interrupt(error) or (self._is_ours and not isinstance(error, Exception)):
                 raise
@@ -268,7 +279,9 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
     return flags
 
 
-def rehearse(entry: StrategyEntry, space: Space, limit: float, settings: Mapping[str, Any]) -> None:
+def rehearse(
+    entry: StrategyEntry, space: Space, limit: float, settings: Mapping[str, Any]
+) -> None:
     """Make a strategy with its options once, before any run.
 
     Other libraries look at theirs when they are first asked, and so do those of ours that choose
@@ -319,7 +332,7 @@ def _flags_of_user_code(entry: StrategyEntry) -> Flags:
 
 
 @lru_cache(maxsize=64)
-def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
+def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:
     try:
         return call_aside(_declared, sent(entry), START_SECONDS)
     except UserError as error:

@@ -62,7 +62,9 @@ class Files:
         takes 1.7 times as long.
         """
 
-        def heard(function: Callable[..., Any], notes: Callable[..., None]) -> Callable[..., Any]:
+        def heard(
+            function: Callable[..., Any], notes: Callable[..., None]
+        ) -> Callable[..., Any]:
             @wraps(function)
             def called(*given: Any, **named: Any) -> Any:
                 result = function(*given, **named)
@@ -77,7 +79,7 @@ class Files:
         def opened_low(path: Any, flags: int, *_: Any, **__: Any) -> None:
             self._note(path, writes=bool(flags & (os.O_WRONLY | os.O_RDWR)))
 
-        def moved(src: Any, dst: Any, **_: Any) -> None:  # noqa: ARG001 - as the functions take them
+        def moved(src: Any, dst: Any, **_: Any) -> None:
             self._note(dst, writes=True)
 
         builtins.open = io.open = heard(io.open, opened)
@@ -90,7 +92,9 @@ class Files:
         parent, name = os.path.split(os.fsdecode(path))
         whole = os.path.join(os.path.realpath(parent or "."), name)
         inside = whole.removeprefix(self._root)
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in Path(inside).parts)
+        hidden = any(
+            part.startswith(".") or part == "__pycache__" for part in Path(inside).parts
+        )
         is_own = whole.startswith(self._root) and not whole.startswith(self._without)
         if is_own and not hidden and not whole.endswith(_CODE) and len(inside) <= _LONGEST:
             self.read[inside] = MISSING
@@ -100,7 +104,9 @@ class Files:
     def end(self) -> None:
         """Take the digests of what was read, and not written too."""
         self.hears = False
-        digests = {name: digest_of(self.folder / name) for name in {*self.read} - self.written}
+        digests = {
+            name: digest_of(self.folder / name) for name in {*self.read} - self.written
+        }
         self.read = {name: one for name, one in digests.items() if one != MISSING}
 
 
@@ -116,7 +122,7 @@ def digest_of(file: Path) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(file: Path, size: int, changed: int) -> str:  # noqa: ARG001 - a file that changed is read anew
+def _digest(file: Path, size: int, changed: int) -> str:
     total = sha256(str(size).encode())
     left = _LARGEST
     with file.open("rb") as opened:

@@ -79,7 +79,11 @@ class Flags(NamedTuple):
 
     def read(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Those settings that the strategy declares that it reads."""
-        return {name: value for name, value in settings.items() if getattr(self, _DECLARED[name])}
+        return {
+            name: value
+            for name, value in settings.items()
+            if getattr(self, _DECLARED[name])
+        }
 
 
 def flags_of(strategy: Strategy) -> Flags:
@@ -113,7 +117,9 @@ def own_cells(
     listed = isinstance(asked, Sequence) and not isinstance(asked, str)
     taken = list(islice(iter(asked), n + 1)) if listed else []
     if not taken and not (listed and may_end):
-        raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
+        raise StrategyError(
+            f"ask({n}) must return a non-empty list of cells, not {shown(asked)}."
+        )
     if len(taken) > n:
         raise StrategyError(f"ask({n}) returned more than {n}: {len(asked)} cells.")
     return [_own(one, n, space, epochs) for one in taken]
@@ -122,14 +128,18 @@ def own_cells(
 def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
     cell = asked.cell if isinstance(asked, Request) else asked
     if not isinstance(cell, Cell) or cell not in space:
-        raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")
+        raise StrategyError(
+            f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}."
+        )
     if not isinstance(asked, Request):
         return space.cell(cell)
     if asked.epochs in epochs:
         return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
     choices = ", ".join(map(str, epochs))
     why = f", not one of {choices}." if epochs else ": declare chooses_epochs."
-    raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs{why}")
+    raise StrategyError(
+        f"ask({n}) returned a request for {shown(asked.epochs)} epochs{why}"
+    )
 
 
 def as_json(asked: Cell | Request) -> Any:
@@ -173,13 +183,17 @@ class _Names:
     def hide(self, name: str) -> str:
         """``valid_error[12]`` as ``m1[12]``."""
         plain, bracket, epochs = name.partition("[")
-        return self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}") + bracket + epochs
+        return (
+            self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}") + bracket + epochs
+        )
 
     def reveal(self, name: str) -> str:
         """The metric of a disguised name; an unknown name is returned unchanged, to be refused
         later.
         """
-        return next((plain for plain, hidden in self._hidden.items() if hidden == name), name)
+        return next(
+            (plain for plain, hidden in self._hidden.items() if hidden == name), name
+        )
 
 
 class BlindKnown:
@@ -239,11 +253,15 @@ class Blinded(Wrapped):
         if given.get("known") is not None:
             given["known"] = BlindKnown(given["known"], self._space, self._names)
         if readable := given.get("readable"):
-            given["readable"] = {epochs: [*map(hide, names)] for epochs, names in readable.items()}
+            given["readable"] = {
+                epochs: [*map(hide, names)] for epochs, names in readable.items()
+            }
             given["qualities"] = [*map(hide, given.get("qualities", ()))]
         if problem := given.get("problem"):
             named = {
-                part: [{**one, "name": hide(one["name"]), "unit": ""} for one in problem[part]]
+                part: [
+                    {**one, "name": hide(one["name"]), "unit": ""} for one in problem[part]
+                ]
                 for part in ("terms", "limits")
                 if problem[part]
             }
@@ -277,7 +295,9 @@ class Recorded(Wrapped):
         usage: The sum of what its answers cost, as it told, by name.
     """
 
-    def __init__(self, inside: Any, journal: Journal, space: Space, epochs: Sequence[int]) -> None:
+    def __init__(
+        self, inside: Any, journal: Journal, space: Space, epochs: Sequence[int]
+    ) -> None:
         """Wrap it around a strategy.
 
         Args:
@@ -383,7 +403,8 @@ class Scalarised(Wrapped):
 
     def _scored(self, trials: Sequence[Trial]) -> list[Trial]:
         seen = np.array(
-            [trial.scores for trial in self._history if trial.feasible] or [trials[0].scores]
+            [trial.scores for trial in self._history if trial.feasible]
+            or [trials[0].scores]
         )
         low = seen.min(axis=0)
         span = np.ptp(seen, axis=0)

@@ -137,7 +137,9 @@ class Jobs:
         self._running: dict[Future[Any], int] = {}
         self._is_alone = False
         self._executor: Executor = (
-            ThreadPoolExecutor(self._most) if self._is_here else ENGINES.find(name)(place, workers)
+            ThreadPoolExecutor(self._most)
+            if self._is_here
+            else ENGINES.find(name)(place, workers)
         )
 
     def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
@@ -184,7 +186,9 @@ class Jobs:
             if self._is_here:
                 arguments = (self.key, call, *arguments)
                 call = owned
-            self._executor.submit(call, *arguments).add_done_callback(partial(self._ended, future))
+            self._executor.submit(call, *arguments).add_done_callback(
+                partial(self._ended, future)
+            )
 
     def _ended(self, future: Future[Any], inner: Future[Any]) -> None:
         try:
@@ -280,7 +284,9 @@ def run_jobs(
                 result = function(job)
             yield Outcome(job, result)
         return
-    with closing(Jobs(engine, None if workers is None else min(workers, len(jobs)))) as pool:
+    with closing(
+        Jobs(engine, None if workers is None else min(workers, len(jobs)))
+    ) as pool:
         task = Task.of(function)
         futures = {pool.submit(task, job): job for job in jobs}
         for future in as_completed(futures):
@@ -298,4 +304,6 @@ def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
     """  # noqa: E501
     if lost:
         jobs = "1 job was" if len(lost) == 1 else f"{len(lost)} jobs were"
-        raise UserError(f"{jobs} lost: {lost[0].failure}. Run the same command again to go on.")
+        raise UserError(
+            f"{jobs} lost: {lost[0].failure}. Run the same command again to go on."
+        )

@@ -69,7 +69,7 @@ class Dask(Executor):
             with suppress(Exception):
                 self._client.run(end, key)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the interface
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End our workers there; nothing else there is touched."""
         with self._open:
             for key in self._keys:
@@ -92,14 +92,18 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
             memory_limit=0,
             silence_logs=logging.CRITICAL,
         )
-        return stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
+        return stack.enter_context(
+            Client(stack.enter_context(cluster), set_as_default=False)
+        )
     named = {"scheduler_file" if place.endswith(".json") else "address": place}
     try:
         client = stack.enter_context(
             Client(**named, timeout=_CONNECT_SECONDS, set_as_default=False)
         )
     except (OSError, ValueError, TimeoutError) as error:
-        raise UserError(f"There is no Dask scheduler at {place}: {in_a_line(error)}") from error
+        raise UserError(
+            f"There is no Dask scheduler at {place}: {in_a_line(error)}"
+        ) from error
     if not client.nthreads():
         raise UserError(f"The Dask cluster at {place} has no worker.")
     return client

@@ -101,7 +101,7 @@ class Ray(Executor):
             f"The Ray cluster{place} went away ({in_a_line(error)}). {AGAIN}"
         ) from error
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the interface
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take back what is not done, and leave."""
         with suppress(Exception):
             for reference in list(self._given.values()):

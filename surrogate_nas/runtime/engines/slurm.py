@@ -47,7 +47,11 @@ class Slurm(Executor):
         options = _options(place)
         cluster = options.pop("cluster", "slurm")
         self._folder = _folder(options.pop("folder", ""), cluster == "local")
-        wanted: dict[str, Any] = {"timeout_min": _MINUTES, "cpus_per_task": 1, "name": "snas"}
+        wanted: dict[str, Any] = {
+            "timeout_min": _MINUTES,
+            "cpus_per_task": 1,
+            "name": "snas",
+        }
         with _refusing(self._folder):
             for name, value in options.items():
                 known, kind = _OURS.get(name, (f"slurm_{name}", str))
@@ -87,7 +91,9 @@ class Slurm(Executor):
         shares = [new[n :: self._workers] for n in range(min(self._workers, len(new)))]
         with _refusing(), self._executor.batch():
             tasks = [
-                self._executor.submit(_share, str(self._folder), [given for _, given in share])
+                self._executor.submit(
+                    _share, str(self._folder), [given for _, given in share]
+                )
                 for share in shares
             ]
         for task, share in zip(tasks, shares, strict=True):
@@ -97,11 +103,13 @@ class Slurm(Executor):
         try:
             replies = task.result()
         except Exception:  # noqa: BLE001 - submitit raises many
-            replies = [Lost(f"its Slurm task {task.job_id} ended ({task.state})")] * len(futures)
+            replies = [Lost(f"its Slurm task {task.job_id} ended ({task.state})")] * len(
+                futures
+            )
         for future, reply in zip(futures, replies, strict=True):
             future.set_result(reply)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the interface
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Cancel the tasks, and remove the folder."""
         self._over.set()
         self._thread.join()
@@ -151,7 +159,9 @@ def _folder(place: str, here: bool) -> Path:
 def _options(place: str) -> dict[str, str]:
     pairs = [text.partition("=") for text in place.split(",") if text]
     if wrong := [
-        name for name, equals, value in pairs if not (name.isidentifier() and equals and value)
+        name
+        for name, equals, value in pairs
+        if not (name.isidentifier() and equals and value)
     ]:
         raise UserError(
             "Options of slurm are NAME=VALUE with commas between, such as partition=cpu, not"

@@ -57,7 +57,9 @@ def _darts_options() -> dict[str, tuple[str, ...]]:
     for cell in CELLS:
         for node, pairs in enumerate(_PAIRS):
             if len(pairs) > 1:
-                positions[f"{cell}.{node + INPUTS}.sources"] = tuple(f"{a}+{b}" for a, b in pairs)
+                positions[f"{cell}.{node + INPUTS}.sources"] = tuple(
+                    f"{a}+{b}" for a, b in pairs
+                )
             positions |= dict.fromkeys(
                 (f"{cell}.{node + INPUTS}.{edge}" for edge in ("first", "second")),
                 _DARTS_OPERATIONS,
@@ -66,10 +68,15 @@ def _darts_options() -> dict[str, tuple[str, ...]]:
 
 
 _DARTS_OPTIONS = _darts_options()
-_SOURCE_COLUMNS = [place for place, name in enumerate(_DARTS_OPTIONS) if name.endswith("sources")]
-_OPERATION_COLUMNS = [place for place in range(len(_DARTS_OPTIONS)) if place not in _SOURCE_COLUMNS]
+_SOURCE_COLUMNS = [
+    place for place, name in enumerate(_DARTS_OPTIONS) if name.endswith("sources")
+]
+_OPERATION_COLUMNS = [
+    place for place in range(len(_DARTS_OPTIONS)) if place not in _SOURCE_COLUMNS
+]
 _PAIR_TABLE = np.array(
-    [[*pairs, *[(0, 0)] * (len(_PAIRS[-1]) - len(pairs))] for pairs in _PAIRS], dtype=np.int8
+    [[*pairs, *[(0, 0)] * (len(_PAIRS[-1]) - len(pairs))] for pairs in _PAIRS],
+    dtype=np.int8,
 )
 
 
@@ -146,7 +153,7 @@ class Darts(GenotypeSpace):
                 )
         return tuple(choices)
 
-    def joined(self, half: Half) -> tuple[int, ...]:  # noqa: ARG002 - all of them, in any cell
+    def joined(self, half: Half) -> tuple[int, ...]:
         """All nodes: their channels are the output of a cell."""
         return _JOINED
 
@@ -205,7 +212,8 @@ class NASNet(GenotypeSpace):
 
     name = "nasnet"
     citation = (
-        "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR 2018"
+        "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition,"
+        " CVPR 2018"
     )
     positions = tuple(_NASNET_OPTIONS)
     options = tuple(_NASNET_OPTIONS.values())
@@ -232,12 +240,16 @@ class NASNet(GenotypeSpace):
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
         """The choices of a normal and a reduction cell."""
-        return tuple(number for half in halves for node in half for edge in node for number in edge)
+        return tuple(
+            number for half in halves for node in half for edge in node for number in edge
+        )
 
     def joined(self, half: Half) -> tuple[int, ...]:
         """The nodes that no edge leaves: their channels are the output of a cell."""
         left = {source for node in half for source, _ in node}
-        return tuple(node for node in range(INPUTS, INPUTS + _NASNET_NODES) if node not in left)
+        return tuple(
+            node for node in range(INPUTS, INPUTS + _NASNET_NODES) if node not in left
+        )
 
 
 @lru_cache(maxsize=1)
@@ -254,6 +266,9 @@ def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
 def _nasnet_half(choices: tuple[int, ...]) -> Half:
     nodes = []
     for place in range(0, len(choices), 4):
-        edges = (choices[place], choices[place + 1]), (choices[place + 2], choices[place + 3])
+        edges = (
+            (choices[place], choices[place + 1]),
+            (choices[place + 2], choices[place + 3]),
+        )
         nodes.append((min(edges), max(edges)))
     return tuple(nodes)

@@ -201,7 +201,9 @@ def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
 
     def deepest(name: str, description: str, which: int) -> Analysed:
         return structural(
-            name, description, lambda choices: depth(wire(choices), works)[:, which].max(axis=1)
+            name,
+            description,
+            lambda choices: depth(wire(choices), works)[:, which].max(axis=1),
         )
 
     return by_name(
@@ -233,7 +235,9 @@ def _tables(
                 _operation(drawn, x, name, width, stride, "edge")
                 edges[:, which + strided, place] += drawn.size, drawn.multiply_accumulates
     numbers = range(nodes + 1)
-    rest = np.array([[_of_rest(network, (n, r)) for r in numbers] for n in numbers], dtype=float)
+    rest = np.array(
+        [[_of_rest(network, (n, r)) for r in numbers] for n in numbers], dtype=float
+    )
     return tuple((edges[part].ravel(), rest[..., part]) for part in range(2))
 
 
@@ -295,7 +299,9 @@ def _half(
     def behind(node: int) -> Point:
         return places[node][0] + (0.17 if node < INPUTS else _WIDTH / 2), places[node][1]
 
-    arrows: list[Mark] = [arrow(behind(n), (out[0] - 0.3, out[1]), MIDDLE, 0.9) for n in concat]
+    arrows: list[Mark] = [
+        arrow(behind(n), (out[0] - 0.3, out[1]), MIDDLE, 0.9) for n in concat
+    ]
     boxes: list[Mark] = []
     for place, (operation, source) in enumerate(edges):
         node, row = place // 2 + INPUTS, place % 2
@@ -308,7 +314,11 @@ def _half(
         if row:
             left, above = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
             boxes.append(Text((left, above - 4.5), str(node), 7.0, MIDDLE, "left"))
-    for centre, name, width in ((places[0], "0", 0.34), (places[1], "1", 0.34), (out, "out", 0.6)):
+    for centre, name, width in (
+        (places[0], "0", 0.34),
+        (places[1], "1", 0.34),
+        (out, "out", 0.6),
+    ):
         boxes += [box(centre, (width, _NAMED)), Text(frame.at(centre), name)]
     return (*arrows, *boxes)
 
@@ -378,7 +388,10 @@ class GenotypeSpace(ChoiceSpace):
     def _genotype(self, halves: Sequence[Half]) -> Genotype:
         normal, reduce = halves
         return Genotype(
-            self._edges(normal), self.joined(normal), self._edges(reduce), self.joined(reduce)
+            self._edges(normal),
+            self.joined(normal),
+            self._edges(reduce),
+            self.joined(reduce),
         )
 
     def _edges(self, half: Half) -> tuple[tuple[str, int], ...]:
@@ -423,7 +436,9 @@ class GenotypeSpace(ChoiceSpace):
                 raise UserError(
                     f"{subject}: node {node} comes after 0 to {node - 1}, not {source}."
                 )
-        numbered = [(source, self.operations.index(operation)) for operation, source in edges]
+        numbered = [
+            (source, self.operations.index(operation)) for operation, source in edges
+        ]
         pairs = zip(numbered[::2], numbered[1::2], strict=True)
         half = tuple((min(pair), max(pair)) for pair in pairs)
         if tuple(sorted(concat)) != self.joined(half):
@@ -478,9 +493,13 @@ class GenotypeSpace(ChoiceSpace):
         """What an edge of a node can become, beside its other edge."""
         source, operation = edge
         taken = source if self.same_source else beside[0]
-        edges = [(source, other) for other in range(len(self.operations)) if other != operation]
+        edges = [
+            (source, other) for other in range(len(self.operations)) if other != operation
+        ]
         return edges + [
-            (other, operation) for other in range(node + INPUTS) if other not in (source, taken)
+            (other, operation)
+            for other in range(node + INPUTS)
+            if other not in (source, taken)
         ]
 
     def _changed(
@@ -497,7 +516,9 @@ class GenotypeSpace(ChoiceSpace):
 
     def _shared(self, first: Cell, second: Cell) -> float:
         shared = 0
-        for one, other in zip(self.halves(first.choices), self.halves(second.choices), strict=True):
+        for one, other in zip(
+            self.halves(first.choices), self.halves(second.choices), strict=True
+        ):
             for node, same in zip(one, other, strict=True):
                 shared += max(
                     sum(a == b for a, b in zip(node, way, strict=True))
@@ -523,7 +544,7 @@ class GenotypeSpace(ChoiceSpace):
         cell: Cell,
         network: Network,
         *,
-        live_only: bool = False,  # noqa: ARG002
+        live_only: bool = False,
     ) -> Blueprint:
         """The whole network of a genotype, without auxiliary head and drop path.
 

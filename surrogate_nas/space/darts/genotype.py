@@ -69,7 +69,11 @@ class Genotype(NamedTuple):
 
     def part(self, which: int) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
         """The edges and the joined nodes of one cell."""
-        return (self.reduce, self.reduce_concat) if which else (self.normal, self.normal_concat)
+        return (
+            (self.reduce, self.reduce_concat)
+            if which
+            else (self.normal, self.normal_concat)
+        )
 
     def __str__(self) -> str:
         return (
@@ -85,7 +89,11 @@ def _edges(edges: Iterable[Edge]) -> str:
 def _concat(nodes: tuple[int, ...]) -> str:
     first = nodes[0]
     last = nodes[-1]
-    return f"range({first}, {last + 1})" if len(nodes) == last + 1 - first else str(list(nodes))
+    return (
+        f"range({first}, {last + 1})"
+        if len(nodes) == last + 1 - first
+        else str(list(nodes))
+    )
 
 
 def read(text: str) -> Genotype | None:
@@ -230,8 +238,12 @@ def relabelled(half: Half) -> Half:
     ways = []
     for order in permutations(range(len(half))):
         place = {node + INPUTS: i for i, node in enumerate(order, INPUTS)}
-        nodes = [[(place.get(source, source), o) for source, o in half[node]] for node in order]
-        if all(source < node for node, edges in enumerate(nodes, INPUTS) for source, _ in edges):
+        nodes = [
+            [(place.get(source, source), o) for source, o in half[node]] for node in order
+        ]
+        if all(
+            source < node for node, edges in enumerate(nodes, INPUTS) for source, _ in edges
+        ):
             ways.append(tuple((min(edges), max(edges)) for edges in nodes))
     return min(ways)
 
@@ -268,7 +280,9 @@ def adjacency(cells: Wiring, operations: int) -> Matrix:
     columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
     rows, which, node = np.ogrid[:n, :2, :nodes]
     for edge in range(2):
-        columns[rows, which, node, cells.sources[..., edge], cells.operations[..., edge]] += 1
+        columns[
+            rows, which, node, cells.sources[..., edge], cells.operations[..., edge]
+        ] += 1
     exists = np.arange(nodes + INPUTS - 1) < np.arange(nodes)[:, None] + INPUTS
     return columns[:, :, exists].reshape(n, 2 * int(exists.sum()) * operations)
 
@@ -283,7 +297,11 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
     """
     holds = cells.operations[..., None] == np.arange(operations)
     strided = cells.sources[:, 1] < INPUTS
-    counts = [holds[:, 0], holds[:, 1] & ~strided[..., None], holds[:, 1] & strided[..., None]]
+    counts = [
+        holds[:, 0],
+        holds[:, 1] & ~strided[..., None],
+        holds[:, 1] & strided[..., None],
+    ]
     return np.column_stack([part.sum(axis=(1, 2)) for part in counts]).astype(np.float32)
 
 
@@ -292,23 +310,29 @@ def paths(cells: Wiring, operations: int) -> Matrix:
     n, _, nodes, _ = cells.sources.shape
     rows, which = np.ogrid[:n, :2]
     single = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations), dtype=np.float32)
-    double = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations, operations), dtype=np.float32)
+    double = np.zeros(
+        (n, 2, INPUTS + nodes, INPUTS, operations, operations), dtype=np.float32
+    )
     for node in range(nodes):
         for edge in range(2):
             source = cells.sources[:, :, node, edge]
             operation = cells.operations[:, :, node, edge]
             for entry in range(INPUTS):
                 single[rows, which, INPUTS + node, entry, operation] += source == entry
-            double[rows, which, INPUTS + node, :, :, operation] += single[rows, which, source]
+            double[rows, which, INPUTS + node, :, :, operation] += single[
+                rows, which, source
+            ]
     heard = cells.joined[..., None]
     blocks = [
         (part[:, :, INPUTS:].reshape(n, 2, nodes, INPUTS * width) * heard).sum(axis=2)
         for part, width in ((single, operations), (double, operations**2))
     ]
-    return np.concatenate(blocks, axis=2).reshape(n, 2 * INPUTS * (operations + operations**2))
+    return np.concatenate(blocks, axis=2).reshape(
+        n, 2 * INPUTS * (operations + operations**2)
+    )
 
 
-def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape is the same whatever they are
+def shape(cells: Wiring, operations: int) -> Matrix:
     """Longest and mean way to nodes, ways from each input, joined nodes; 10 columns."""
     n, _, nodes, _ = cells.sources.shape
     depths = depth(cells)

@@ -48,11 +48,27 @@ from surrogate_nas.space.nb101.graphs import (
     module_hash,
     pruned,
 )
-from surrogate_nas.space.nb101.sizes import ANALYTIC, CONV3, ENCODINGS, OUTPUT, POOL, channels
+from surrogate_nas.space.nb101.sizes import (
+    ANALYTIC,
+    CONV3,
+    ENCODINGS,
+    OUTPUT,
+    POOL,
+    channels,
+)
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
-from surrogate_nas.space.sketch import INK, Arrow, Frame, Mark, Sketch, columned, curved, labelled
+from surrogate_nas.space.sketch import (
+    INK,
+    Arrow,
+    Frame,
+    Mark,
+    Sketch,
+    columned,
+    curved,
+    labelled,
+)
 
 
 def _cell(
@@ -78,7 +94,9 @@ def _cell(
             computed[v] = plan.pool(computed[v], largest=True)
         elif not is_last:
             kernel = 3 if operation == CONV3 else 1
-            computed[v] = _followed(plan, computed[v], f"{name}.{v}.operation", width, kernel)
+            computed[v] = _followed(
+                plan, computed[v], f"{name}.{v}.operation", width, kernel
+            )
     return computed[graph.vertices - 1]
 
 
@@ -110,7 +128,9 @@ _INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool
 
 _PLACES = {
     vertices: [
-        PAIRS.index((x, OUTPUT if y == vertices - 1 else y)) for x, y in PAIRS if y < vertices
+        PAIRS.index((x, OUTPUT if y == vertices - 1 else y))
+        for x, y in PAIRS
+        if y < vertices
     ]
     for vertices in range(2, MOST_VERTICES + 1)
 }
@@ -136,7 +156,8 @@ class NB101(EnumerableChoiceSpace):
 
     name = "nb101"
     citation = (
-        "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
+        "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search,"
+        " ICML 2019"
     )
     positions = (
         *(f"edge.{x}-{y}" for x, y in PAIRS),
@@ -172,7 +193,9 @@ class NB101(EnumerableChoiceSpace):
             inner = vertices - 2
             for place in range(inner):
                 left = len(OPERATIONS) ** (inner - 1 - place)
-                matrix[rows, len(PAIRS) + place] = every.operations[rows] // left % len(OPERATIONS)
+                matrix[rows, len(PAIRS) + place] = (
+                    every.operations[rows] // left % len(OPERATIONS)
+                )
         return matrix
 
     def identity(self, cell: Cell) -> str:
@@ -205,7 +228,9 @@ class NB101(EnumerableChoiceSpace):
                 bits |= column.astype(np.int32) << bit
             for column in inner_operations:
                 numbers = numbers * len(OPERATIONS) + column
-            inside = (inner_operations != _NONE).all(axis=0) & (own.sum(axis=0) == used[rows])
+            inside = (inner_operations != _NONE).all(axis=0) & (
+                own.sum(axis=0) == used[rows]
+            )
             codes = (each[inside].astype(np.int64) for each in (bits, numbers))
             is_allowed[rows[inside]] = are_canonical(vertices, *codes)
         return is_allowed
@@ -214,7 +239,10 @@ class NB101(EnumerableChoiceSpace):
         """The upper triangle of the adjacency matrix and the operations."""
         graph = _graph(choices)
         pairs, n = set(graph.pairs), graph.vertices
-        rows = ("".join(str(int((x, y) in pairs)) for y in range(x + 1, n)) for x in range(n - 1))
+        rows = (
+            "".join(str(int((x, y) in pairs)) for y in range(x + 1, n))
+            for x in range(n - 1)
+        )
         operations = ",".join(OPERATIONS[operation] for operation in graph.operations)
         return f"{'|'.join(rows)}:{operations}"
 
@@ -225,7 +253,9 @@ class NB101(EnumerableChoiceSpace):
             UserError: It has another form, or is a graph that is no cell of this space.
         """
         stripped = cell_text(text)
-        return self._by_text.get(stripped) or self._of(_read(self.named.get(stripped, stripped)))
+        return self._by_text.get(stripped) or self._of(
+            _read(self.named.get(stripped, stripped))
+        )
 
     def _of(self, graph: Graph) -> Cell:
         cell: Cell = self._cells[listed().place(graph)]
@@ -252,7 +282,7 @@ class NB101(EnumerableChoiceSpace):
         cell: Cell,
         network: Network,
         *,
-        live_only: bool = False,  # noqa: ARG002
+        live_only: bool = False,
     ) -> Blueprint:
         """The whole network of a cell, layer by layer."""
         graph = _graph(cell.choices)
@@ -303,7 +333,9 @@ def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
         elif len(edges) < MOST_EDGES:
             yield vertices, [*edges, pair], operations
     for vertex in range(1, vertices - 1):
-        rest = [(x - (x > vertex), y - (y > vertex)) for x, y in edges if vertex not in (x, y)]
+        rest = [
+            (x - (x > vertex), y - (y > vertex)) for x, y in edges if vertex not in (x, y)
+        ]
         if len(rest) == len(edges) - 2:
             yield vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:])
     if vertices < MOST_VERTICES and len(edges) + 2 <= MOST_EDGES:
@@ -318,7 +350,9 @@ def _free(vertices: int, edges: _Edges) -> _Edges:
     """The pairs of vertices that an edge can join without a circle."""
     reached = set(edges)
     for middle in range(vertices):
-        reached |= {(x, y) for x, m in reached if m == middle for n, y in reached if n == middle}
+        reached |= {
+            (x, y) for x, m in reached if m == middle for n, y in reached if n == middle
+        }
     pairs = itertools.product(range(vertices - 1), range(1, vertices))
     return [(x, y) for x, y in pairs if x != y and (y, x) not in reached]
 
@@ -346,7 +380,12 @@ def _read(text: str) -> Graph:
             f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE}, each row"
             " one bit shorter than the last."
         )
-    pairs = [(x, y) for x, row in enumerate(rows) for y, bit in enumerate(row, x + 1) if bit == "1"]
+    pairs = [
+        (x, y)
+        for x, row in enumerate(rows)
+        for y, bit in enumerate(row, x + 1)
+        if bit == "1"
+    ]
     operations = match[2].split(",") if match[2] else []
     vertices = len(operations) + 2
     if len(rows) != vertices - 1:
@@ -364,7 +403,9 @@ def _read(text: str) -> Graph:
             f"{text!r:.200} has no way from its input to its output, so it is not a cell of nb101."
         )
     if (edges := graph.edges.bit_count()) > MOST_EDGES:
-        raise UserError(f"A cell of the space nb101 has at most {MOST_EDGES} edges, not {edges}.")
+        raise UserError(
+            f"A cell of the space nb101 has at most {MOST_EDGES} edges, not {edges}."
+        )
     return canonical(graph)
 
 

@@ -112,7 +112,9 @@ def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]
     moved = bits[orders.gathers]
     codes = np.where(moved.sum(axis=1) == bits.sum(), moved @ orders.weights, _REVERSED)
     least = int(codes.min())
-    return least, tuple(orders.inner[place] for place in np.flatnonzero(codes == least).tolist())
+    return least, tuple(
+        orders.inner[place] for place in np.flatnonzero(codes == least).tolist()
+    )
 
 
 class _Orders:
@@ -145,7 +147,9 @@ class _Orders:
         chunks = places.reshape(-1, _CHUNKS, _CHUNK)
         entries = np.zeros((*chunks.shape[:2], 1 << _CHUNK), dtype=np.int32)
         for bit in range(_CHUNK):
-            entries[:, :, 1 << bit : 2 << bit] = entries[:, :, : 1 << bit] | chunks[:, :, [bit]]
+            entries[:, :, 1 << bit : 2 << bit] = (
+                entries[:, :, : 1 << bit] | chunks[:, :, [bit]]
+            )
         return entries
 
     @cached_property
@@ -185,7 +189,9 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.
     for order, same in enumerate(moved == codes):
         if order and same.any():
             rows = np.flatnonzero(same[of_graph])
-            is_first[rows] &= orders.of_operations[order][operations[rows]] >= operations[rows]
+            is_first[rows] &= (
+                orders.of_operations[order][operations[rows]] >= operations[rows]
+            )
     return is_first
 
 
@@ -239,14 +245,20 @@ class Listed:
         """The graph at a place."""
         vertices = int(self.vertices[place])
         return Graph(
-            vertices, int(self.edges[place]), digits(int(self.operations[place]), vertices - 2)
+            vertices,
+            int(self.edges[place]),
+            digits(int(self.operations[place]), vertices - 2),
         )
 
     def place(self, graph: Graph) -> int:
         """The place of a canonical form."""
         low, high = np.searchsorted(self.vertices, [graph.vertices, graph.vertices + 1])
-        low, high = low + np.searchsorted(self.edges[low:high], [graph.edges, graph.edges + 1])
-        return int(low + np.searchsorted(self.operations[low:high], number(graph.operations)))
+        low, high = low + np.searchsorted(
+            self.edges[low:high], [graph.edges, graph.edges + 1]
+        )
+        return int(
+            low + np.searchsorted(self.operations[low:high], number(graph.operations))
+        )
 
 
 def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:

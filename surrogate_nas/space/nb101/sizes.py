@@ -78,7 +78,9 @@ def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
         own = channels(linked, width)
         inner = kernel * own * own if macs else kernel * own * own + 2 * own * (kernel > 0)
         cell = inner.sum(axis=0)
-        projected = np.where(linked[0, 1:OUTPUT], own, 0).sum(axis=0) + width * linked[0, OUTPUT]
+        projected = (
+            np.where(linked[0, 1:OUTPUT], own, 0).sum(axis=0) + width * linked[0, OUTPUT]
+        )
         for inputs, times in ((before, 1), (width, network.cells_per_stage - 1)):
             total += (
                 times
@@ -118,7 +120,9 @@ def _along(
 def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The most counted vertices on a way from the input to the output, shape ``(n,)``."""
     own = np.vstack([counted, np.zeros_like(counted[:1])])
-    return _along(linked, 0, -MOST_VERTICES, np.max, lambda most, vertex: most + own[vertex - 1])
+    return _along(
+        linked, 0, -MOST_VERTICES, np.max, lambda most, vertex: most + own[vertex - 1]
+    )
 
 
 def _counted(name: str, description: str, *kinds: int) -> Analysed:
@@ -130,7 +134,9 @@ def _counted(name: str, description: str, *kinds: int) -> Analysed:
 ANALYTIC: Analytic = by_name(
     params_of(parameters),
     macs_of(multiply_accumulates),
-    _counted("convolutions", "vertices that hold one, projections not counted", CONV3, CONV1),
+    _counted(
+        "convolutions", "vertices that hold one, projections not counted", CONV3, CONV1
+    ),
     _counted("convolutions3x3", "vertices that hold a 3×3 one", CONV3),
     _counted("pools", "vertices that hold a pooling", POOL),
     structural(
@@ -138,7 +144,9 @@ ANALYTIC: Analytic = by_name(
         "most vertices on a way from input to output",
         lambda choices: longest(links(choices), operations(choices) < len(OPERATIONS)),
     ),
-    structural("edges", "of the cell", lambda choices: choices[:, : len(PAIRS)].sum(axis=1)),
+    structural(
+        "edges", "of the cell", lambda choices: choices[:, : len(PAIRS)].sum(axis=1)
+    ),
 )
 
 
@@ -165,7 +173,9 @@ def paths(choices: Choices) -> Matrix:
     n = len(choices)
     linked = links(choices)
     kinds = operations(choices)
-    nothing = [np.zeros((_KINDS**length, n), np.float32) for length in range(1, _LONGEST + 1)]
+    nothing = [
+        np.zeros((_KINDS**length, n), np.float32) for length in range(1, _LONGEST + 1)
+    ]
     paths_to: list[list[Matrix]] = [[np.ones((1, n), np.float32), *nothing]]
     for vertex in range(1, MOST_VERTICES):
         arrived = []

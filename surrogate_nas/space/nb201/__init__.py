@@ -96,7 +96,9 @@ def _write(terms: tuple[Term, ...], names: Mapping[int, str]) -> str:
         else:
             operation, edge, inner = term
             name = "" if edge is None else names.get(edge, "")
-            written.append(f"{operation}{'w' + name if name else ''}({_write(inner, names)})")
+            written.append(
+                f"{operation}{'w' + name if name else ''}({_write(inner, names)})"
+            )
     return "+".join(sorted(written))
 
 
@@ -135,7 +137,8 @@ class NB201(EnumerableChoiceSpace):
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "convolutions"
     reference_text = (
-        "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+        "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|"
+        "+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
     )
     size = len(OPERATIONS) ** len(EDGES)  # without listing them
 
@@ -235,7 +238,9 @@ class NB201(EnumerableChoiceSpace):
             UserError: There are not six, or one is out of range.
         """
         numbers = tuple(numbers)
-        if len(numbers) != len(EDGES) or not all(0 <= n < len(NASLIB_OPERATIONS) for n in numbers):
+        if len(numbers) != len(EDGES) or not all(
+            0 <= n < len(NASLIB_OPERATIONS) for n in numbers
+        ):
             raise UserError(
                 f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}."
             )

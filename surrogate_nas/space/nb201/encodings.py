@@ -39,7 +39,9 @@ Matrix = NDArray[np.float32]
 
 _LIVE_OPERATIONS = (SKIP, CONV1, CONV3, POOL)
 _SUBSETS = tuple(
-    subset for size in (1, 2, 3, 4) for subset in itertools.combinations(_LIVE_OPERATIONS, size)
+    subset
+    for size in (1, 2, 3, 4)
+    for subset in itertools.combinations(_LIVE_OPERATIONS, size)
 )
 _MISSING = -1.0
 
@@ -68,7 +70,9 @@ def depth_and_live(choices: Choices) -> Matrix:
     lengths = np.stack([working[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
     depth = np.where(live, lengths, 0).max(axis=1)
     edges = edge_live(choices)
-    counts = [((choices == operation) & edges).sum(axis=1) for operation in _LIVE_OPERATIONS]
+    counts = [
+        ((choices == operation) & edges).sum(axis=1) for operation in _LIVE_OPERATIONS
+    ]
     return np.column_stack([depth, live.sum(axis=1), *counts]).astype(np.float32)
 
 
@@ -85,7 +89,9 @@ def graph(choices: Choices) -> Matrix:
     columns = []
     for subset in _SUBSETS:
         inside = np.isin(choices, subset)
-        only = live & np.stack([inside[:, list(path)].all(axis=1) for path in PATHS], axis=1)
+        only = live & np.stack(
+            [inside[:, list(path)].all(axis=1) for path in PATHS], axis=1
+        )
         shortest = np.where(only, lengths, np.inf).min(axis=1)
         longest = np.where(only, lengths, _MISSING).max(axis=1)
         counts = np.stack([inside[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
@@ -127,7 +133,9 @@ def signal(choices: Choices) -> Matrix:
         node = nodes[start]
         operation = choices[:, edge]
         nodes[end] += np.where((operation == SKIP)[:, None, None], node, 0)
-        nodes[end, :, :, 1:] += np.where((operation == POOL)[:, None, None], node[:, :, :-1], 0)
+        nodes[end, :, :, 1:] += np.where(
+            (operation == POOL)[:, None, None], node[:, :, :-1], 0
+        )
         works = ((operation == CONV1) | (operation == CONV3)) & node.any(axis=(1, 2))
         three = operation == CONV3
         inside = (_shares(node)[1][:, :, None] * sources).sum(axis=1)
@@ -158,7 +166,10 @@ def _make_up(
     """The columns of `signal` from the output node and what is known of each source."""
     total, share = _shares(output)
     depth = sources[:, :, 0]
-    bands = [np.where((depth > low) & (depth <= low + 1), share, 0).sum(axis=1) for low in range(3)]
+    bands = [
+        np.where((depth > low) & (depth <= low + 1), share, 0).sum(axis=1)
+        for low in range(3)
+    ]
     means = (share[:, :, None] * sources).sum(axis=1)
     pooled = output[:, :, 1:].sum(axis=(1, 2)) / np.maximum(output.sum(axis=(1, 2)), 1)
     threes = np.where(choices == CONV3, share[:, 1:], 0).sum(axis=1)
@@ -223,9 +234,12 @@ def _by_operation(network: Network) -> Column:
     """
     nothing = (NONE,) * (len(EDGES) - 1)
     plans = [
-        around(Graph(EDGES, (operation, *nothing)), network) for operation in (NONE, *OPERATIONS)
+        around(Graph(EDGES, (operation, *nothing)), network)
+        for operation in (NONE, *OPERATIONS)
     ]
-    sizes = np.array([(plan.size, plan.multiply_accumulates) for plan in plans], dtype=np.float64)
+    sizes = np.array(
+        [(plan.size, plan.multiply_accumulates) for plan in plans], dtype=np.float64
+    )
     sizes[1:] -= sizes[0]
     return sizes
 
@@ -257,11 +271,15 @@ ANALYTIC: Analytic = by_name(
     macs_of(multiply_accumulates, "multiply-accumulates, the paper's convention"),
     macs_of(_live, "multiply-accumulates on live paths only", "live_macs"),
     structural(
-        "depth", "longest live path, in operations", lambda choices: depth_and_live(choices)[:, 0]
+        "depth",
+        "longest live path, in operations",
+        lambda choices: depth_and_live(choices)[:, 0],
     ),
     _built("convolutions", "convolutions built in a cell", CONV1, CONV3),
     _built("operations", "edges that are not none or skip", CONV1, CONV3, POOL),
     structural(
-        "paths", "live paths from input to output", lambda choices: path_live(choices).sum(axis=1)
+        "paths",
+        "live paths from input to output",
+        lambda choices: path_live(choices).sum(axis=1),
     ),
 )

@@ -64,7 +64,11 @@ def terms_of(space: Enumerable) -> Terms:
         if depth:
             rows = [_row(base[1], place, before) for base, _ in unpooled]
             levels.append(
-                Level(np.stack(rows), sum(base[0] == CONV1 for base, _ in unpooled), tuple(pooled))
+                Level(
+                    np.stack(rows),
+                    sum(base[0] == CONV1 for base, _ in unpooled),
+                    tuple(pooled),
+                )
             )
     counts = np.zeros((len(outputs), 3 * len(place)), dtype=np.float32)
     for row, (total, live) in enumerate(zip(sums, inside, strict=True)):
@@ -87,7 +91,8 @@ def _output(choices: tuple[int, ...]) -> list[_Use]:
                 node += summands
             elif operation == POOL:
                 node += [
-                    _Use((use.term[0], use.term[1] + 1), use.name, use.inside) for use in summands
+                    _Use((use.term[0], use.term[1] + 1), use.name, use.inside)
+                    for use in summands
                 ]
             else:
                 term = ((operation, _sum(summands)), 0)

@@ -79,7 +79,9 @@ class Network:
         """Its fields as data; `positions` and `strided` only where `causal` does not imply them."""
         implied = {"positions": self.causal, "strided": not self.causal}
         return {
-            name: value for name, value in asdict(self).items() if implied.get(name) is not value
+            name: value
+            for name, value in asdict(self).items()
+            if implied.get(name) is not value
         }
 
     @property

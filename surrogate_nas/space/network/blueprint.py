@@ -156,10 +156,15 @@ class Blueprint:
         """
         height = self.network.image_size if self.network.dimensions == 2 else 1
         return self._add(
-            Layer("input", shape or (self.network.input_channels, height, self.network.image_size))
+            Layer(
+                "input",
+                shape or (self.network.input_channels, height, self.network.image_size),
+            )
         )
 
-    def module(self, x: int, name: str, parameters: Mapping[str, Parameter] | None = None) -> int:
+    def module(
+        self, x: int, name: str, parameters: Mapping[str, Parameter] | None = None
+    ) -> int:
         """What PyTorch alone computes, from a tensor to one of the same shape.
 
         Args:
@@ -198,7 +203,9 @@ class Blueprint:
                 where the network is causal, one that ends there.
         """
         inputs, height, width = self.layers[x].shape
-        geometry = windows((height, width), kernel, stride, dilation, self.network.causal, start)
+        geometry = windows(
+            (height, width), kernel, stride, dilation, self.network.causal, start
+        )
         fan_in = (1 if depthwise else inputs) * kernel[0] * kernel[1]
         self._weigh(name, (outputs, 1 if depthwise else inputs, *kernel), fan_in)
         kind = "depthwise" if depthwise else "convolution"
@@ -241,7 +248,9 @@ class Blueprint:
         rows = kernel if self.network.dimensions == 2 else 1
         if relu:
             x = self.relu(x)
-        x = self.convolution(x, f"{name}.weight", outputs, (rows, kernel), stride=(stride, stride))
+        x = self.convolution(
+            x, f"{name}.weight", outputs, (rows, kernel), stride=(stride, stride)
+        )
         return self.normalisation(x, f"{name}.norm")
 
     def relu(self, x: int) -> int:
@@ -293,7 +302,9 @@ class Blueprint:
         """
         inputs, height, width = self.layers[x].shape
         return (
-            x if inputs == channels else self._add(Layer("part", (channels, height, width), (x,)))
+            x
+            if inputs == channels
+            else self._add(Layer("part", (channels, height, width), (x,)))
         )
 
     def pool(
@@ -314,7 +325,9 @@ class Blueprint:
         """
         channels, height, width = self.layers[x].shape
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
-        geometry = windows((height, width), window, (stride, stride), 1, self.network.causal)
+        geometry = windows(
+            (height, width), window, (stride, stride), 1, self.network.causal
+        )
         kind = "largest" if largest else "average"
         return self._add(Layer(kind, (channels, *geometry.size), (x,), windows=geometry))
 
@@ -342,11 +355,15 @@ class Blueprint:
         if not self.network.positions:
             channels, height, width = self.layers[x].shape
             x = self._add(
-                Layer("average", (channels, 1, 1), (x,), windows=_everything(height * width))
+                Layer(
+                    "average", (channels, 1, 1), (x,), windows=_everything(height * width)
+                )
             )
         inputs, height, width = self.layers[x].shape
         self._weigh(f"{name}.weight", (self.network.classes, inputs), inputs)
-        self.parameters[f"{name}.bias"] = Parameter((self.network.classes,), 1 / math.sqrt(inputs))
+        self.parameters[f"{name}.bias"] = Parameter(
+            (self.network.classes,), 1 / math.sqrt(inputs)
+        )
         geometry = windows((height, width), (1, 1), (1, 1))
         return self._add(
             Layer("linear", (self.network.classes, height, width), (x,), name, geometry)

@@ -88,7 +88,11 @@ class BlueprintModule(nn.Module):
             if of:
                 self._read[of[-1]].append(place)
             kinds = {plan.layers[reader].kind for reader in of}
-            if plan.graph and plan.layers[place].kind == "relu" and kinds == {"convolution"}:
+            if (
+                plan.graph
+                and plan.layers[place].kind == "relu"
+                and kinds == {"convolution"}
+            ):
                 self._own_relu |= {place, *of}
 
     def _holder(self, name: str) -> tuple[nn.Module, str]:
@@ -106,7 +110,9 @@ class BlueprintModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the answers, shape ``(batch, classes)``, or with positions behind."""
         outputs: list[Any] = []
-        for place, (layer, read) in enumerate(zip(self.plan.layers, self._read, strict=True)):
+        for place, (layer, read) in enumerate(
+            zip(self.plan.layers, self._read, strict=True)
+        ):
             sources = [outputs[source] for source in layer.sources]
             outputs.append(self._computed(place, layer, sources or [x]))
             for source in read:
@@ -128,7 +134,11 @@ class BlueprintModule(nn.Module):
                 assert weight is not None
                 y = convolved(x, weight, layer.windows)
                 # grouped ones leave another order in memory, in which normalisation is slow
-                return y if self.count == 1 else y.contiguous(memory_format=torch.channels_last)
+                return (
+                    y
+                    if self.count == 1
+                    else y.contiguous(memory_format=torch.channels_last)
+                )
             case "normalisation" | "module":
                 transformed: Tensor = owner._modules[name](x)  # type: ignore[misc]
                 return transformed
@@ -145,7 +155,11 @@ class BlueprintModule(nn.Module):
                 return x[:, : layer.shape[0]]
             case "linear":
                 return self._answered(x, getattr(owner, name))
-        return x if layer.windows is None else _pooled(x, layer.windows, layer.kind == "largest")
+        return (
+            x
+            if layer.windows is None
+            else _pooled(x, layer.windows, layer.kind == "largest")
+        )
 
     def _answered(self, x: Tensor, head: nn.Module) -> Tensor:
         weight = head.get_parameter("weight")

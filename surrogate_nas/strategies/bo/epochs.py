@@ -145,7 +145,10 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return None if drawn is None else self._first_request(drawn)
 
     def _learned(self) -> Request | None:
-        if len(self._trials) < _LEAST or len(self._trials) + len(self._pending) >= self.space.size:
+        if (
+            len(self._trials) < _LEAST
+            or len(self._trials) + len(self._pending) >= self.space.size
+        ):
             return None
         self._choose()
         pool = self._grown()
@@ -221,7 +224,10 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             second = remaining.at(of_candidate)
             mean = rate * np.where(was_read, reading, first.mean) + second.mean
             scores.append(
-                Posterior(mean, np.where(was_read, 0.0, rate**2 * first.variance) + second.variance)
+                Posterior(
+                    mean,
+                    np.where(was_read, 0.0, rate**2 * first.variance) + second.variance,
+                )
             )
         return scores
 

@@ -75,7 +75,9 @@ class Expert:
         n = len(self._observed)
         norms = np.einsum("ij,ij->i", new, new)
         observed = self._points[self._observed]
-        to_new = np.maximum(self._norms[self._observed][:, None] + norms - 2 * observed @ new.T, 0)
+        to_new = np.maximum(
+            self._norms[self._observed][:, None] + norms - 2 * observed @ new.T, 0
+        )
         away = np.empty((len(self._away), len(self._points) + len(new)), dtype=np.float32)
         away[:n] = np.hstack([self._away[:n], to_new])
         self._away, self._points = away, np.vstack([self._points, new])
@@ -113,7 +115,9 @@ class Expert:
         """
         known = len(self._observed)
         if len(observed) > len(self._away):
-            room = np.empty((max(_ROOM, 2 * len(observed)), len(self._points)), dtype=np.float32)
+            room = np.empty(
+                (max(_ROOM, 2 * len(observed)), len(self._points)), dtype=np.float32
+            )
             room[:known] = self._away[:known]
             self._away = room
         for number in range(known, len(observed)):
@@ -126,7 +130,9 @@ class Expert:
             self._process.observe_all(observed, partial(self._covariance_within, observed))
         for number in range(self._process.n_observed, len(observed)):
             place = observed[[number]]
-            self._process.observe(int(place[0]), self._covariance(place, self._away[[number]])[0])
+            self._process.observe(
+                int(place[0]), self._covariance(place, self._away[[number]])[0]
+            )
         between = np.empty((len(pending), len(self._points)), dtype=np.float32)
         for number, place in enumerate(pending):
             between[number] = self._distances(int(place))
@@ -213,7 +219,9 @@ class Substitute:
         >>> from surrogate_nas.space import nb201
         >>> cells = nb201()[:40]
         >>> values = np.array([sum(cell.choices) + 1.0 for cell in cells])
-        >>> pole, seen = Substitute("ridge", nb201(), seed=0).predict(0, cells, values, 0.5, cells)
+        >>> pole, seen = Substitute("ridge", nb201(), seed=0).predict(
+        ...     0, cells, values, 0.5, cells
+        ... )
         >>> bool(pole < 1.0), bool(np.corrcoef(seen.mean, values)[0, 1] > 0.9)
         (True, True)
     """
@@ -256,13 +264,17 @@ class Substitute:
         ):
             fitted = self._by_objective[objective] = self._fit(cells, values, sharpness)
         if fitted.surrogate is None:
-            return fitted.pole, Posterior(np.full(len(asked), fitted.level), np.ones(len(asked)))
+            return fitted.pole, Posterior(
+                np.full(len(asked), fitted.level), np.ones(len(asked))
+            )
         if new := [cell for cell in asked if cell not in fitted.predicted]:
             mean, std = logarithm_of(fitted.surrogate.predict(new, by_region=False))
             fitted.predicted.update(
                 zip(new, zip(mean.tolist(), (std**2).tolist(), strict=True), strict=True)
             )
-        return fitted.pole, Posterior(*np.array([fitted.predicted[cell] for cell in asked]).T)
+        return fitted.pole, Posterior(
+            *np.array([fitted.predicted[cell] for cell in asked]).T
+        )
 
     def _fit(self, cells: Sequence[Cell], values: Floats, sharpness: float) -> _Fitted:
         least = float(values.min())
@@ -270,5 +282,7 @@ class Substitute:
         above = values - pole
         surrogate = None
         if len(cells) > 1 and np.ptp(above) > 0:
-            surrogate = make_model(self._model, seed=self._seed).fit(cells, above, self._space)
+            surrogate = make_model(self._model, seed=self._seed).fit(
+                cells, above, self._space
+            )
         return _Fitted(surrogate, pole, len(cells), float(np.log(above).mean()), {})

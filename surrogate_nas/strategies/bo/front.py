@@ -72,7 +72,9 @@ def shortfall(room: Floats, seen: Posterior) -> Floats:
     deviation = np.sqrt(variance)
     q = (np.log(left) - mean) / deviation
     shortfalls = np.zeros(room.shape)
-    shortfalls[room > 0] = left * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
+    shortfalls[room > 0] = left * ndtr(q) - np.exp(
+        mean + variance / 2 + log_ndtr(q - deviation)
+    )
     return np.maximum(shortfalls, 0.0)
 
 
@@ -112,7 +114,9 @@ def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
         return np.asarray(last[:, ranks.min(initial=top)])
     total = np.zeros(len(last))
     for low, high in pairwise([0, *np.unique(ranks[:, -1]).tolist(), top]):
-        total += (last[:, high] - last[:, low]) * _integral(others, ranks[ranks[:, -1] <= low, :-1])
+        total += (last[:, high] - last[:, low]) * _integral(
+            others, ranks[ranks[:, -1] <= low, :-1]
+        )
     return total
 
 
@@ -133,7 +137,9 @@ def thinned(front: Floats, reference: Floats) -> Floats:
     if len(best) <= most:
         return best
     return np.asarray(
-        best[np.argsort(-moocore.hv_contributions(best, ref=reference), kind="stable")[:most]]
+        best[
+            np.argsort(-moocore.hv_contributions(best, ref=reference), kind="stable")[:most]
+        ]
     )
 
 
@@ -164,7 +170,9 @@ def learned_of(
         return scores, scores - known
     learned = np.minimum(scores, scores[feasible].max(axis=0)) - known
     if all_known and sum(whole) == len(whole) - 1:
-        sums = np.array([trial.loss + trial.penalty for trial in trials]) - known.sum(axis=1)
+        sums = np.array([trial.loss + trial.penalty for trial in trials]) - known.sum(
+            axis=1
+        )
         learned[~feasible] = sums[~feasible, None]
     return scores[feasible], learned
 

@@ -55,7 +55,9 @@ class _Standard(NamedTuple):
         """From many points; `share` is the mean squared distance of two of them afterwards."""
         deviation = columns.std(axis=0)
         varying = deviation > 0
-        spread = np.where(varying, deviation, 1.0) * np.sqrt(2 * max(int(varying.sum()), 1) / share)
+        spread = np.where(varying, deviation, 1.0) * np.sqrt(
+            2 * max(int(varying.sum()), 1) / share
+        )
         return cls(columns.mean(axis=0), spread)
 
     def __call__(self, columns: Floats) -> Floats:
@@ -88,7 +90,9 @@ def _views(
     @cache
     def joined(view: str) -> View:
         blocks = [block(name, share) for name, share in _blocks(space, view, with_costs)]
-        return np.hstack([standard(columns).astype(np.float32) for standard, columns in blocks])
+        return np.hstack(
+            [standard(columns).astype(np.float32) for standard, columns in blocks]
+        )
 
     return tuple(map(joined, space.views * 2 if len(space.views) == 1 else space.views))
 
@@ -97,7 +101,9 @@ def _views(
 def whole(space: Enumerable, with_costs: bool) -> Points:
     """The points of all cells of a space."""
     classes = None if with_costs else space.classes
-    of_cell: Places = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
+    of_cell: Places = (np.arange(len(space)) if classes is None else classes).astype(
+        np.intp
+    )
 
     @cache
     def means(name: str) -> Floats:
@@ -113,7 +119,9 @@ def _averaged(cells: Floats, of_cell: Places) -> Floats:
     counts = np.bincount(of_cell)
     if len(counts) == len(cells):
         return cells
-    sums = np.add.reduceat(cells[np.argsort(of_cell, kind="stable")], np.cumsum(counts) - counts)
+    sums = np.add.reduceat(
+        cells[np.argsort(of_cell, kind="stable")], np.cumsum(counts) - counts
+    )
     return np.asarray(sums / counts[:, None])
 
 
@@ -187,7 +195,9 @@ class Pool(ABC):
     known: Floats
     allowed: NDArray[np.bool_]
 
-    def __init__(self, known: Any, objectives: int, seed: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, known: Any, objectives: int, seed: int, rng: np.random.Generator
+    ) -> None:
         self._known = known
         self._objectives = objectives
         self._seed = seed % 2**32
@@ -311,7 +321,9 @@ class Choice(Pool):
             self._begin()
             before, self._experts = self._experts, before
         times = _FIRST_CHILDREN if anew else _CHILDREN
-        near = [self._space.mutate(cell, self._rng) for cell in parents for _ in range(times)]
+        near = [
+            self._space.mutate(cell, self._rng) for cell in parents for _ in range(times)
+        ]
         drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
         self.places([*fixed, *near, *drawn])
         for part, experts in before.items():
@@ -330,7 +342,9 @@ class Choice(Pool):
         self._place.update((cell, n + number) for number, cell in enumerate(cells))
         self.cells += cells
         views = some(self._space, cells, self._with_costs).views
-        self._views = tuple(map(np.vstack, zip(self._views, views, strict=True))) if n else views
+        self._views = (
+            tuple(map(np.vstack, zip(self._views, views, strict=True))) if n else views
+        )
         for experts in self._experts.values():
             for expert, view in zip(experts, views, strict=True):
                 expert.extend(view)

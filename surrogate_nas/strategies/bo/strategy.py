@@ -149,7 +149,9 @@ class BayesianOptimisation(Strategy):
         self.uses_known = check_flag("uses_known", uses_known)  # type: ignore[misc]
         self.many_objectives = self.many_objectives and acquisition == _BY_TURNS  # type: ignore[misc]
         self._seed = seed
-        self._substitute = None if model == _EXPERTS else Substitute(model, space, seed % 2**32)
+        self._substitute = (
+            None if model == _EXPERTS else Substitute(model, space, seed % 2**32)
+        )
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
         self._listed = is_listed(space)
@@ -249,7 +251,9 @@ class BayesianOptimisation(Strategy):
         penalty = pool.known.sum(axis=1)
         values, best = self._targets(penalty[places])
         settled = _settled(pool.of_cell, places, values, penalty)
-        free = _narrowed(free, _among(around, len(free)), ~settled, self._apart(pool, pending))
+        free = _narrowed(
+            free, _among(around, len(free)), ~settled, self._apart(pool, pending)
+        )
         candidates = self._candidates(pool, free)
         gains = self._gains(
             pool, candidates, penalty[candidates], places, pending, values, best, rule
@@ -309,7 +313,8 @@ class BayesianOptimisation(Strategy):
         if rule in _SCORED:
             return -self._scored(rule, believed, penalty, best)
         by_expert = (
-            gain_of(seen, best - pole - penalty, rule == "probability") for pole, seen in believed
+            gain_of(seen, best - pole - penalty, rule == "probability")
+            for pole, seen in believed
         )
         return sum(by_expert, np.zeros(len(candidates)))
 
@@ -335,7 +340,9 @@ class BayesianOptimisation(Strategy):
         if self._substitute is not None:
             asked = [pool.cells[int(place)] for place in looked]
             sharpness, _ = ends[0]
-            return [self._substitute.predict(part, list(self._trials), values, sharpness, asked)]
+            return [
+                self._substitute.predict(part, list(self._trials), values, sharpness, asked)
+            ]
         learned = [sharpened(values, *end) for end in ends]
         targets = [target for _, target in learned]
         seen = self._seen(pool, part, looked, places, pending, targets)
@@ -355,7 +362,9 @@ class BayesianOptimisation(Strategy):
             believed = [believed[int(self.rng.integers(len(believed)))]]
         score = np.zeros(len(penalty))
         for pole, seen in believed:
-            posterior = LossPosterior(seen.mean, np.sqrt(seen.variance), penalty, pole, best)
+            posterior = LossPosterior(
+                seen.mean, np.sqrt(seen.variance), penalty, pole, best
+            )
             score += ACQUISITIONS[rule](posterior, self.rng) / len(believed)
         return score
 
@@ -423,7 +432,9 @@ class BayesianOptimisation(Strategy):
             pole, seen = found[0][0], [each for _, each in found]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
-        gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
+        gain = expected_gain(
+            believed, np.vstack([scores, waiting]), reference_of(scores, whole)
+        )
         return self._largest(candidates, gain[: len(candidates)])
 
     def _largest(self, candidates: Places, gain: Floats) -> int:

@@ -174,13 +174,20 @@ def plain_knobs(
         annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
         if annotation not in _PLAIN_NAMES:
             annotation = type(default).__name__
-        if annotation in _PLAIN_NAMES and default is not parameter.empty and name not in without:
+        if (
+            annotation in _PLAIN_NAMES
+            and default is not parameter.empty
+            and name not in without
+        ):
             knobs |= knob(name, default, annotation)
     return knobs
 
 
 def strategy_class(
-    base: type[AnyBridge], name: str, knobs: Mapping[str, inspect.Parameter], **attributes: Any
+    base: type[AnyBridge],
+    name: str,
+    knobs: Mapping[str, inspect.Parameter],
+    **attributes: Any,
 ) -> type[AnyBridge]:
     """A strategy of one algorithm, whose constructor shows the algorithm's knobs."""
     ours = {name: parameter.default for name, parameter in knobs.items()}

@@ -18,7 +18,13 @@ import numpy as np
 
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Trial
-from surrogate_nas.strategies.bridges.base import Bridge, by_name, knob, library, strategy_class
+from surrogate_nas.strategies.bridges.base import (
+    Bridge,
+    by_name,
+    knob,
+    library,
+    strategy_class,
+)
 
 _BUDGET = 150
 # Writes into the current folder, and has a bridge of its own.

@@ -55,7 +55,9 @@ class OptunaStrategy(Bridge):
 
     def _propose(self) -> Cell:
         trial = self._study.ask(self._distributions)
-        return self._waits([trial.params[position] for position in self.space.positions], trial)
+        return self._waits(
+            [trial.params[position] for position in self.space.positions], trial
+        )
 
     def _learn(self, trial: Trial) -> None:
         import optuna
@@ -63,12 +65,16 @@ class OptunaStrategy(Bridge):
         question = self._question(trial)
         if question is not None:
             failed = optuna.trial.TrialState.FAIL if trial.failure else None
-            self._study.tell(question, None if failed else self._losses(trial), state=failed)
+            self._study.tell(
+                question, None if failed else self._losses(trial), state=failed
+            )
         elif not trial.failure:
             params = dict(zip(self.space.positions, trial.cell.choices, strict=True))
             self._study.add_trial(
                 optuna.trial.create_trial(
-                    params=params, distributions=self._distributions, values=self._losses(trial)
+                    params=params,
+                    distributions=self._distributions,
+                    values=self._losses(trial),
                 )
             )
 
@@ -89,7 +95,9 @@ class OptunaStrategy(Bridge):
         import optuna
 
         sampler = type(self).sampler(seed=self.own_seed, **self.knobs)
-        return optuna.create_study(sampler=sampler, directions=["minimize"] * self.objectives)
+        return optuna.create_study(
+            sampler=sampler, directions=["minimize"] * self.objectives
+        )
 
 
 @cache
@@ -108,16 +116,30 @@ def bridge(name: str) -> type[OptunaStrategy]:
         True
     """
     samplers = library("optuna", f"optuna:{name}").samplers
-    known = [each for each in samplers.__all__ if each.endswith("Sampler") and each not in _OTHERS]
+    known = [
+        each
+        for each in samplers.__all__
+        if each.endswith("Sampler") and each not in _OTHERS
+    ]
     if name not in known:
         raise unknown("sampler of Optuna", name, known)
     if name == "CmaEsSampler":
         library("cmaes", f"optuna:{name}")
     sampler = getattr(samplers, name)
-    knobs = plain_knobs(sampler, without=("seed", *_QUIET), defaults=_DEFAULTS.get(name, {}))
-    attributes = {"origin": f"optuna:{name}", "sampler": sampler, "ordered": name in _ORDERED}
+    knobs = plain_knobs(
+        sampler, without=("seed", *_QUIET), defaults=_DEFAULTS.get(name, {})
+    )
+    attributes = {
+        "origin": f"optuna:{name}",
+        "sampler": sampler,
+        "ordered": name in _ORDERED,
+    }
     return strategy_class(
-        OptunaStrategy, name, knobs, many_objectives=name not in _ONE_OBJECTIVE, **attributes
+        OptunaStrategy,
+        name,
+        knobs,
+        many_objectives=name not in _ONE_OBJECTIVE,
+        **attributes,
     )
 
 

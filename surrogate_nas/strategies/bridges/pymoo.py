@@ -116,9 +116,13 @@ class PymooStrategy(Bridge):
         )
         last = np.array([len(options) - 1 for options in self.space.options])
         n_objectives = self.objectives * self._copies
-        problem = Problem(n_var=len(last), n_obj=n_objectives, xl=0 * last, xu=last, vtype=int)
+        problem = Problem(
+            n_var=len(last), n_obj=n_objectives, xl=0 * last, xu=last, vtype=int
+        )
         # defaults of constructors are objects that all algorithms of a kind would share
-        return deepcopy(instance).setup(problem, seed=self.own_seed, termination=NoTermination())
+        return deepcopy(instance).setup(
+            problem, seed=self.own_seed, termination=NoTermination()
+        )
 
     @property
     def _copies(self) -> int:
@@ -151,7 +155,9 @@ def _directions(objectives: int, most: int) -> NDArray[np.float64]:
     parts = 1
     while objectives > 1 and math.comb(parts + objectives, objectives - 1) <= most:
         parts += 1
-    return np.asarray(get_reference_directions("das-dennis", objectives, n_partitions=parts))
+    return np.asarray(
+        get_reference_directions("das-dennis", objectives, n_partitions=parts)
+    )
 
 
 @cache

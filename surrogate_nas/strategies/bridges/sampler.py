@@ -43,7 +43,8 @@ def suggested(space: ChoiceSpace, trial: optuna.trial.BaseTrial) -> list[int]:
     """The choices that a trial suggests, one option index per position."""
     places = zip(space.positions, space.options, strict=True)
     return [
-        options.index(trial.suggest_categorical(position, options)) for position, options in places
+        options.index(trial.suggest_categorical(position, options))
+        for position, options in places
     ]
 
 
@@ -83,7 +84,9 @@ class StrategySampler(optuna.samplers.RandomSampler):
         >>> sampler = StrategySampler("evolution(population=5)", nb201(), seed=0)
         >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
         >>> study = optuna.create_study(sampler=sampler)
-        >>> study.optimize(lambda trial: str(sampler.cell(trial)).count("none"), n_trials=20)
+        >>> study.optimize(
+        ...     lambda trial: str(sampler.cell(trial)).count("none"), n_trials=20
+        ... )
         >>> study.best_value
         0.0
     """
@@ -146,7 +149,9 @@ class StrategySampler(optuna.samplers.RandomSampler):
         """
         del study, values
         asked = self._asked.pop(trial.number, None)
-        left_out = [position for position in self.space.positions if position not in trial.params]
+        left_out = [
+            position for position in self.space.positions if position not in trial.params
+        ]
         if state == TrialState.COMPLETE and asked is not None and left_out:
             raise UserError(
                 f"Trial {trial.number} did not suggest {', '.join(left_out)}, so it makes no cell"
@@ -173,10 +178,13 @@ class StrategySampler(optuna.samplers.RandomSampler):
 
     def _tell(self, study: Study) -> None:
         signs = [
-            1 if direction == StudyDirection.MINIMIZE else -1 for direction in study.directions
+            1 if direction == StudyDirection.MINIMIZE else -1
+            for direction in study.directions
         ]
         if len(signs) > 1 and not self.strategy.many_objectives:
-            raise UserError(f"{self._name} knows one objective, and the study has {len(signs)}.")
+            raise UserError(
+                f"{self._name} knows one objective, and the study has {len(signs)}."
+            )
         self.strategy.objectives = len(signs)
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         new = [trial for trial in finished if trial.number not in self._observed]
@@ -193,7 +201,9 @@ class StrategySampler(optuna.samplers.RandomSampler):
             )
         except (KeyError, ValueError):  # other parameters, or no cell of the space
             return None
-        scores = tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
+        scores = tuple(
+            sign * value for sign, value in zip(signs, trial.values, strict=True)
+        )
         total = sum(scores)
         several = scores if len(scores) > 1 else ()
         return Trial(trial.number, cell, total, total, 0.0, True, None, 0.0, scores=several)

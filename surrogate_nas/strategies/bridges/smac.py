@@ -19,7 +19,13 @@ from typing import Any, ClassVar
 
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Trial
-from surrogate_nas.strategies.bridges.base import Bridge, by_name, knob, library, strategy_class
+from surrogate_nas.strategies.bridges.base import (
+    Bridge,
+    by_name,
+    knob,
+    library,
+    strategy_class,
+)
 
 _FACADES = {
     "BlackBox": "BlackBoxFacade",
@@ -97,7 +103,10 @@ class SmacStrategy(Bridge):
         self._space = ConfigurationSpace(seed=self.own_seed)
         counts = map(len, self.space.options)
         self._space.add(
-            [Categorical(name, range(n)) for name, n in zip(self._names, counts, strict=True)]
+            [
+                Categorical(name, range(n))
+                for name, n in zip(self._names, counts, strict=True)
+            ]
         )
         self._folder = TemporaryDirectory(prefix="surrogate_nas-smac-")
         scenario = smac.Scenario(

@@ -25,7 +25,9 @@ class Asha(Climber):
         >>> from surrogate_nas.space import nb201
         >>> search = Asha(nb201(), seed=0)
         >>> search.epochs = (1, 3, 9)
-        >>> [request.epochs for request in search.ask(4)]  # never waits for what was asked before
+        >>> [
+        ...     request.epochs for request in search.ask(4)
+        ... ]  # never waits for what was asked before
         [1, 1, 1, 1]
     """
 

@@ -138,13 +138,19 @@ class Bohb(Hyperband):
             until=until,
         )
         if not isinstance(space, ChoiceSpace):
-            raise UserError(f"bohb needs a space of choices (ChoiceSpace); {space.name} is none.")
+            raise UserError(
+                f"bohb needs a space of choices (ChoiceSpace); {space.name} is none."
+            )
         self.num_samples = check_whole("num_samples", num_samples)
         self.random_fraction = check_number("random_fraction", random_fraction, 0.0, 1.0)
-        self.bandwidth_factor = check_number("bandwidth_factor", bandwidth_factor, above=True)
+        self.bandwidth_factor = check_number(
+            "bandwidth_factor", bandwidth_factor, above=True
+        )
         self.min_bandwidth = check_number("min_bandwidth", min_bandwidth, above=True)
         self._choices = space
-        self._counts = np.array([len(options) for options in space.options], dtype=np.float64)
+        self._counts = np.array(
+            [len(options) for options in space.options], dtype=np.float64
+        )
         self._seen: dict[Rung, list[Trial]] = {}
         self._model: tuple[list[Cell], Density, Density] | None = None
         self._stale = False

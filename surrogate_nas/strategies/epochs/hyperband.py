@@ -65,7 +65,9 @@ class Hyperband(Climber):
         super().tell(trials)
         for trial in trials:
             brackets = (
-                rung for bracket in self._brackets if (rung := bracket.tell(trial)) is not None
+                rung
+                for bracket in self._brackets
+                if (rung := bracket.tell(trial)) is not None
             )
             self._learn(trial, next(brackets, None))
         self._brackets = [bracket for bracket in self._brackets if bracket.rung is not None]

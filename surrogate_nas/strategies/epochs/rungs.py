@@ -82,7 +82,12 @@ class Drive(NamedTuple):
             StrategyError: The metric is none that a search may read after this run.
         """
         whole = strategy.epochs[-1] if strategy.epochs else 0
-        if self.name is None or not epochs or epochs >= whole or epochs > self.until * whole:
+        if (
+            self.name is None
+            or not epochs
+            or epochs >= whole
+            or epochs > self.until * whole
+        ):
             return None
         readable = strategy.readable.get(epochs, ())
         if self.name not in readable:

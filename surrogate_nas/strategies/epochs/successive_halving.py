@@ -45,5 +45,5 @@ class SuccessiveHalving(Hyperband):
             until=until,
         )
 
-    def _enters(self, number: int) -> int:  # noqa: ARG002 - every bracket alike
+    def _enters(self, number: int) -> int:
         return 0

@@ -103,7 +103,9 @@ class Alphas(OneShot):
         context = self.supernet_context
         start = self.rng.normal(scale=1e-3, size=(len(context.edges), len(context.choices)))
         self.alpha = torch.from_numpy(start).float().requires_grad_()
-        self.supernet = context.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
+        self.supernet = context.supernet(
+            epochs=self._passes, seed=int(self.rng.integers(2**31))
+        )
         self._costs = torch.from_numpy(context.penalty.matrix)
         self._optimiser = torch.optim.Adam([self.alpha], lr=self.rate, betas=_BETAS)
         self._steps = self._passes * self.supernet.steps_an_epoch

@@ -51,7 +51,9 @@ class Additive:
     def penalty(self, choices: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """λR of cells, shape ``(n,)``; `choices`: one choice an edge, for each cell."""
         edges = np.arange(len(self.matrix))
-        return np.array([self.constant + self.matrix[edges, list(one)].sum() for one in choices])
+        return np.array(
+            [self.constant + self.matrix[edges, list(one)].sum() for one in choices]
+        )
 
 
 @dataclass(frozen=True, eq=False)

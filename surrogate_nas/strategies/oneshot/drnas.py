@@ -30,7 +30,8 @@ class DrNas(Alphas):
         ...     pass
         >>> first, second = search.ask(2)
         >>> chance = [
-        ...     search.probabilities[range(6), cell.choices].prod() for cell in (first, second)
+        ...     search.probabilities[range(6), cell.choices].prod()
+        ...     for cell in (first, second)
         ... ]
         >>> bool(chance[0] >= chance[1])  # the most probable cell first
         True

@@ -33,7 +33,9 @@ class Gdas(Alphas):
         >>> search = equipped(Gdas)(nb201(), seed=0)
         >>> while search.work() is not None:
         ...     pass
-        >>> search.probabilities.sum(axis=1).round(6).tolist()  # of the operations on each edge
+        >>> search.probabilities.sum(axis=1).round(
+        ...     6
+        ... ).tolist()  # of the operations on each edge
         [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
 

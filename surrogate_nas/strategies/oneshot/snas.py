@@ -31,7 +31,10 @@ class Snas(Alphas):
         >>> search = equipped(Snas)(nb201(), seed=0)
         >>> while search.work() is not None:
         ...     pass
-        >>> any(group.startswith("after epoch") for group in search.diagnosis()), len(search.ask(1))
+        >>> (
+        ...     any(group.startswith("after epoch") for group in search.diagnosis()),
+        ...     len(search.ask(1)),
+        ... )
         (True, 1)
     """
 

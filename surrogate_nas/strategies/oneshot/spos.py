@@ -65,7 +65,9 @@ class Spos(OneShot):
             epochs=self._passes, seed=int(self.rng.integers(2**31))
         )
         self._alive = np.flatnonzero(self.supernet_context.alive)
-        self._places = {tuple(row): place for place, row in enumerate(self.space.choices.tolist())}
+        self._places = {
+            tuple(row): place for place, row in enumerate(self.space.choices.tolist())
+        }
         for _ in range(self._passes):
             for place in self.rng.choice(self._alive, size=self.supernet.steps_an_epoch):
                 self.supernet.train(path=self.space[int(place)].choices)
@@ -91,11 +93,15 @@ class Spos(OneShot):
         for attempt in range(20 * self.population):
             if len(children) >= self.population:
                 break
-            first, second = (np.array(best[i]) for i in self.rng.integers(len(best), size=2))
+            first, second = (
+                np.array(best[i]) for i in self.rng.integers(len(best), size=2)
+            )
             if attempt % 2:
                 child = np.where(self.rng.random(len(first)) < 0.5, first, second)
             else:
-                drawn = self.rng.integers(len(self.supernet_context.choices), size=len(first))
+                drawn = self.rng.integers(
+                    len(self.supernet_context.choices), size=len(first)
+                )
                 child = np.where(self.rng.random(len(first)) < _MUTATED, drawn, first)
             place = self._places[tuple(child.tolist())]
             if place not in self._scores and self.supernet_context.alive[place]:
@@ -117,7 +123,9 @@ class Spos(OneShot):
         if self._scores:
             place, *_ = self._ranked()
             score = self._scores[place]
-            penalty = float(self.supernet_context.penalty.penalty([self.space[place].choices])[0])
+            penalty = float(
+                self.supernet_context.penalty.penalty([self.space[place].choices])[0]
+            )
             numbers["best by inherited weights"] = {
                 "L": score - penalty,
                 "λR": penalty,

@@ -45,7 +45,9 @@ def read(name: str) -> Table:
         table = table_of("accel", name, _SPACE, ordered, cells)
         if not name.endswith("-devices"):
             return table
-        whole = np.all([np.isfinite(values) for values in table.columns.values()], axis=0)[places]
+        whole = np.all([np.isfinite(values) for values in table.columns.values()], axis=0)[
+            places
+        ]
         return table_of(
             "accel",
             name,

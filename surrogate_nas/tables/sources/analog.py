@@ -30,10 +30,15 @@ def read(name: str) -> Table:
     with reading(path, "file of analog-nasbench"):
         records = {
             space.from_naslib(key).index: {
-                field: getattr(value, "value", value) for field, value in vars(record).items()
+                field: getattr(value, "value", value)
+                for field, value in vars(record).items()
             }
             for key, record in read_pickle_file(path, allowed).items()
         }
         if len(records) != len(space):
-            raise ValueError(f"it lists {len(records):,} cells, not all of the {len(space):,}")
-        return table_of("analog", name, space, [records[index] for index in range(len(space))])
+            raise ValueError(
+                f"it lists {len(records):,} cells, not all of the {len(space):,}"
+            )
+        return table_of(
+            "analog", name, space, [records[index] for index in range(len(space))]
+        )

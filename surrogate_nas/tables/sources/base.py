@@ -159,7 +159,9 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.{advice}") from error
+        raise UserError(
+            f"Cannot read {printable(path)}: {error.strerror}.{advice}"
+        ) from error
     except _WRONG as error:
         if isinstance(error, UserError) and str(error).startswith(printable(path)):
             raise  # it says all of that itself
@@ -175,7 +177,7 @@ def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
     """The same function, which reads a file again only where that has changed."""
 
     @lru_cache(maxsize=4)
-    def kept(path: Path, modified: int) -> T:  # noqa: ARG001 - part of the cache's key
+    def kept(path: Path, modified: int) -> T:
         return read(path)
 
     return lambda path: kept(path, path.stat().st_mtime_ns)
@@ -204,7 +206,9 @@ class Declared:
 @lru_cache(maxsize=1)
 def manifest() -> dict[str, Any]:
     """Our own sources, and the address that files are fetched from."""
-    content: dict[str, Any] = json.loads(shipped("manifest.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(
+        shipped("manifest.json").read_text(encoding="utf-8")
+    )
     for path in sorted(Path(__file__).parent.glob("*.toml")):
         if "\n[entry]\n" in (text := path.read_text(encoding="utf-8")):
             content["sources"][path.stem] = tomllib.loads(text)["entry"]
@@ -262,7 +266,12 @@ def _theirs(module: str) -> Declared:
             key = target.id.lower() if isinstance(target, ast.Name) else ""
             if key in Declared.__dataclass_fields__:
                 values[key] = ast.literal_eval(node.value)
-    except (ImportError, OSError, ValueError, SyntaxError):  # the source is listed all the same
+    except (
+        ImportError,
+        OSError,
+        ValueError,
+        SyntaxError,
+    ):  # the source is listed all the same
         return Declared(title=module, names=())
     return Declared(**values)
 

@@ -27,7 +27,9 @@ def read(name: str) -> Table:
     """Read the fetched files into a table on the sampled space of its encoders."""
     with fetching.opened("bert") as (records, proxies):
         trainings = json.loads(records.read_bytes())
-        cells = [_cell(training["hparams"]["model_hparam_overrides"]) for training in trainings]
+        cells = [
+            _cell(training["hparams"]["model_hparam_overrides"]) for training in trainings
+        ]
         rows = csv.DictReader(proxies.read_text(errors="replace").splitlines())
         for training, row in zip(trainings, rows, strict=True):
             training["row"] = row
@@ -42,7 +44,11 @@ def _cell(architecture: dict[str, Any]) -> Cell:
         "operation": [f"{x['operation_type']}_{x['operation_parameter']}" for x in layers],
         **{
             name: [str(layer[name]) for layer in layers]
-            for name in ("num_operation_heads", "feed_forward_dimension", "num_feed_forward")
+            for name in (
+                "num_operation_heads",
+                "feed_forward_dimension",
+                "num_feed_forward",
+            )
         },
     }
     parts = [f"hidden_size={architecture['hidden_size']}", f"encoder_layers={len(layers)}"]

@@ -270,7 +270,9 @@ def table_of(
         epochs = words[column.epochs] if isinstance(column.epochs, str) else column.epochs
         values = column.values(records, own)
         if values.ndim == 2:
-            numbers = column.seeds if isinstance(column.seeds, list) else range(values.shape[1])
+            numbers = (
+                column.seeds if isinstance(column.seeds, list) else range(values.shape[1])
+            )
             seeds = dict(zip(numbers, values.T.copy(), strict=True))
             counts = np.isfinite(values).sum(axis=1).astype(np.int16)
             table.add(metric, epochs, np.nanmean(values, axis=1), counts, seeds)

@@ -45,7 +45,9 @@ def check_facts(name: str, facts: Facts) -> Iterator[Verified]:
         word, _, text = what.partition(" ")
         metric_of_table = table.metrics[_key(table, text).metric]
         values = metric_of_table.minimised(column(table, text))
-        (value,) = metric_of_table.minimised(np.quantile(values, [_QUANTILES[word]])).tolist()
+        (value,) = metric_of_table.minimised(
+            np.quantile(values, [_QUANTILES[word]])
+        ).tolist()
         yield close(f"{what} of {name}", value, published, facts.within)
     for pair, published in facts.ranks.items():
         tau = kendall(*(column(table, text) for text in pair.split(" ~ ")))

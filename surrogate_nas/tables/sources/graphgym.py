@@ -75,7 +75,9 @@ class _Task(NamedTuple):
 
 def read(name: str) -> Table:
     """Read a task's rows of the fetched files into a table."""
-    grid = next((grid for grid in ("v1", "link") if name.startswith(_ROUNDS[grid].prefix)), "v2")
+    grid = next(
+        (grid for grid in ("v1", "link") if name.startswith(_ROUNDS[grid].prefix)), "v2"
+    )
     grid = "ogb" if name == "graphgym-ogbg" else grid
     paths = fetching.fetched("graphgym", f"*/{_ROUNDS[grid].folder}/*")
     task = read_tasks(grid, *paths)[name]
@@ -131,7 +133,11 @@ def _named(grid: str, row: dict[str, str]) -> tuple[str, str]:
     """The name of a row's task, and what it is in words."""
     data = row["dataset"].removeprefix("TU_")
     if row["format"] != "nx":
-        kind = "link prediction" if row["task"] == "link_pred" else f"{row['task']} classification"
+        kind = (
+            "link prediction"
+            if row["task"] == "link_pred"
+            else f"{row['task']} classification"
+        )
         return f"{_ROUNDS[grid].prefix}{data.lower()}", f"{kind} on {data}"
     feature, label = (
         _WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label")

@@ -115,7 +115,10 @@ def archive() -> dict[str, Scores]:
 @read_once
 def read_archive(path: Path) -> dict[str, Scores]:
     """Read the spreadsheets of a source archive, a part at a time."""
-    with reading(path, "source archive of lcdb", "lcdb"), tarfile.open(path, "r:gz") as packed:
+    with (
+        reading(path, "source archive of lcdb", "lcdb"),
+        tarfile.open(path, "r:gz") as packed,
+    ):
         found = {}
         for member in packed:
             kind = member.name.rpartition("/database-")[2].removesuffix(".csv")
@@ -207,7 +210,9 @@ def table_of_set(name: str, sheets: dict[str, Scores]) -> Table:
         for kind, one in held.items():
             short, unit, quantity, meaning, conversion = _KINDS[kind]
             for split, scores in zip(_SPLITS, one.scores[:, :, learners], strict=True):
-                metric = score_metric(f"{split}_{short}", unit, quantity, meaning, table.source)
+                metric = score_metric(
+                    f"{split}_{short}", unit, quantity, meaning, table.source
+                )
                 _add(table, metric, one.sizes, CONVERSIONS[conversion](scores, 100.0))
         described = "of fitting, on machines that are not stated"
         seconds = record_metric("train_seconds", "s", described, table.source)

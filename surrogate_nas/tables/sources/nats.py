@@ -81,7 +81,9 @@ def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Reco
             "its first record": _first(files[0], allowed),
         }
         kinds = {
-            where: kind for where, found in shown.items() if (kind := kind_of(found)) is not None
+            where: kind
+            for where, found in shown.items()
+            if (kind := kind_of(found)) is not None
         }
         for where, kind in kinds.items():
             if kind is not next(iter(kinds.values())):

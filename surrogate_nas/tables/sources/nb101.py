@@ -43,18 +43,26 @@ def read(name: str) -> Table:
 
 def read_files(paths: list[Path], name: str, source: str) -> Table:
     """Read files of the benchmark's records into one table; a cell in several is the same."""
-    with reading(" and ".join(map(printable, paths)), "file of NAS-Bench-101's records", "nb101"):
+    with reading(
+        " and ".join(map(printable, paths)), "file of NAS-Bench-101's records", "nb101"
+    ):
         parts = [_part(json.loads(path.read_bytes())) for path in paths]
-        all_places, all_numbers = (np.concatenate(each) for each in zip(*parts, strict=True))
+        all_places, all_numbers = (
+            np.concatenate(each) for each in zip(*parts, strict=True)
+        )
         places, first = np.unique(all_places, return_index=True)
         numbers = all_numbers[first]
     every = NB101()
     whole = len(places) == len(every)
     space = every if whole else Sampled(every, every.choices[places])
     notice = (
-        f"{space.notice} The others have no values here. " if isinstance(space, Sampled) else ""
+        f"{space.notice} The others have no values here. "
+        if isinstance(space, Sampled)
+        else ""
     )
-    extent = f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(every):,} cells"
+    extent = (
+        f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(every):,} cells"
+    )
     table = Table(
         name=name,
         space=space.definition,
@@ -72,9 +80,8 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
         " its own"
     )
     error = score_metric("valid_error", "%", "error", described, source)
-    described = (
-        "recorded of 108 epochs; of a shorter training its share of those, which is an estimate"
-    )
+    recorded = "recorded of 108 epochs; of a shorter training its share of those"
+    described = f"{recorded}, which is an estimate"
     seconds = record_metric("train_seconds", "s", described, source)
     for place, epochs in enumerate(_EPOCHS):
         table.add(error, epochs, 100.0 * (1.0 - numbers[:, place]))
@@ -107,7 +114,9 @@ def _part(fields: dict[str, Any]) -> tuple[NDArray[np.intp], NDArray[np.float64]
 
 def _places(keys: list[str]) -> NDArray[np.intp]:
     """Where the cells of hashes are in the list of all; the first half of a hash tells it apart."""
-    digests = np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(len(keys), -1)
+    digests = np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(
+        len(keys), -1
+    )
     known, wanted = (
         np.ascontiguousarray(each[:, :8]).view(">u8")[:, 0].astype(np.uint64)
         for each in (all_hashes(), digests)

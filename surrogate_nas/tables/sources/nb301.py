@@ -80,7 +80,7 @@ def predicting(name: str) -> Predicting:
     )
 
 
-def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:  # noqa: ARG001 - there is one
+def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
     """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape
     ``(n, 3)``.
     """
@@ -111,11 +111,16 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
                 chosen = choices[:, place].astype(np.intp)
                 place = place + 1
                 column, codes = columns[f"{_PREFIX}inputs_node_{half}_{node}"]
-                encoding[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[chosen]
+                encoding[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[
+                    chosen
+                ]
             for edge in range(2):
                 chosen_operations = operations[choices[:, place]]
                 where = np.array(
-                    [columns[f"{_PREFIX}edge_{half}_{first_edge + s}"][0] for s in range(node)]
+                    [
+                        columns[f"{_PREFIX}edge_{half}_{first_edge + s}"][0]
+                        for s in range(node)
+                    ]
                 )
                 encoding[rows, where[pairs[chosen, edge]]] = chosen_operations
                 place += 1
@@ -149,7 +154,9 @@ def _session() -> InferenceSession:
     options.log_severity_level = 3
     model = _content("model_v2.onnx")
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:
         raise UserError(
             f"The model of {PREDICTS[0]} cannot be run: {' '.join(str(error).split()):.200}."
@@ -160,5 +167,7 @@ def verify() -> Iterator[Verified]:
     """Check what is predicted of known cells."""
     space = space_named(_SPACE)
     for name, expected in _KNOWN.items():
-        accuracy = 100.0 - float(predict(PREDICTS[0], choices_of([space.parse(name)]), 98)[0, 0])
+        accuracy = 100.0 - float(
+            predict(PREDICTS[0], choices_of([space.parse(name)]), 98)[0, 0]
+        )
         yield close(f"accuracy of {name}", accuracy, expected, _NEAR)

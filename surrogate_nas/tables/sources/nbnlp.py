@@ -23,7 +23,11 @@ from surrogate_nas.tables.sources.declaration import distinct, table_of
 
 EPOCHS = 50
 _SINGLE = 3
-_LOSSES = {"train_loss": "train_losses", "valid_loss": "val_losses", "test_loss": "test_losses"}
+_LOSSES = {
+    "train_loss": "train_losses",
+    "valid_loss": "val_losses",
+    "test_loss": "test_losses",
+}
 
 
 def read(name: str) -> Table:
@@ -34,7 +38,9 @@ def read(name: str) -> Table:
         logs = [log for log in logs if log["status"] == "OK"]
         space = NBNLP()
         trained = [space.parse(log["recepie"]) for log in logs]
-        curves = np.array([[log[key] for key in (*_LOSSES.values(), "wall_times")] for log in logs])
+        curves = np.array(
+            [[log[key] for key in (*_LOSSES.values(), "wall_times")] for log in logs]
+        )
         curves[:, -1] = np.cumsum(curves[:, -1], axis=1)
         cells, places = distinct(trained)
         of_cell = [curves[places == place] for place in range(len(cells))]
@@ -46,8 +52,12 @@ def read(name: str) -> Table:
         several = int((counts > 1).sum())
         table = table_of("nbnlp", name, space, {}, trained, several=several)
     described = "cross-entropy a word of WikiText-2, after each epoch"
-    metrics = [score_metric(loss, "nats", "loss", described, table.source) for loss in _LOSSES]
-    seconds = "up to an epoch, as recorded: whether evaluations are among them is not stated"
+    metrics = [
+        score_metric(loss, "nats", "loss", described, table.source) for loss in _LOSSES
+    ]
+    seconds = (
+        "up to an epoch, as recorded: whether evaluations are among them is not stated"
+    )
     record = record_metric("train_seconds", "s", seconds, table.source)
     for row, metric in enumerate([*metrics, record]):
         for epoch in range(EPOCHS):

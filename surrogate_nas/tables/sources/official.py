@@ -43,7 +43,9 @@ class Records(NamedTuple):
     runs: dict[str, int]
 
 
-TOPOLOGY = Records("the topology space", "nb201", {"12": 12, "less": 12, "200": 200, "full": 200})
+TOPOLOGY = Records(
+    "the topology space", "nb201", {"12": 12, "less": 12, "200": 200, "full": 200}
+)
 SIZE = Records("NATS-Bench's size space", "nats-size", {"01": 1, "12": 12, "90": 90})
 CITATION = "Dong & Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021"
 _UNITS: dict[Literal["loss", "error"], str] = {"loss": "nats", "error": "%"}
@@ -99,7 +101,9 @@ _DATA_SETS = {
         ),
     ),
     "cifar100": _plain("CIFAR-100", "cifar100", Network(classes=100)),
-    "imagenet16": _plain("ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)),
+    "imagenet16": _plain(
+        "ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)
+    ),
 }
 _LATENCY_NOTE = (
     "read by the authors on a GPU that the records do not name, without synchronising, batch 256;"
@@ -133,7 +137,9 @@ class RecordTables:
         self._kind = kind
         self._space = listed(space_named(kind.space))
         by_seed = partial(defaultdict[int, Values], self._nothing)
-        self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = defaultdict(by_seed)
+        self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = defaultdict(
+            by_seed
+        )
 
     def add(self, record: object, origin: str) -> None:
         """Add one architecture's record; of one added before, what both hold is replaced."""
@@ -168,8 +174,12 @@ class RecordTables:
         for epochs, results in runs.items():
             for reading in data.readings:
                 for seed, trial in _trials(results, reading.dataset, epochs):
-                    for what, value in _loss_and_error(trial, reading.images, epochs).items():
-                        self._put(name, reading.metric.format(what), epochs, seed, index, value)
+                    for what, value in _loss_and_error(
+                        trial, reading.images, epochs
+                    ).items():
+                        self._put(
+                            name, reading.metric.format(what), epochs, seed, index, value
+                        )
         longest: dict[str, int] = {}
         for epochs in sorted(runs, reverse=True):
             for seed, trial in _trials(runs[epochs], data.readings[0].dataset, epochs):
@@ -198,7 +208,9 @@ class RecordTables:
         imagenet16.
         """
         names = {name for name, _, _ in self._columns}
-        return [self._table(name, data) for name, data in _DATA_SETS.items() if name in names]
+        return [
+            self._table(name, data) for name, data in _DATA_SETS.items() if name in names
+        ]
 
     def _table(self, name: str, data: _DataSet) -> Table:
         table = Table(
@@ -211,7 +223,10 @@ class RecordTables:
             objective="valid_error",
             network=data.network,
         )
-        metrics = [*(_metric(r, what) for r in data.readings for what in _UNITS), _TRAIN_SECONDS]
+        metrics = [
+            *(_metric(r, what) for r in data.readings for what in _UNITS),
+            _TRAIN_SECONDS,
+        ]
         for metric, epochs in [
             *product(metrics, sorted({*self._kind.runs.values()})),
             (_VALID_SECONDS, None),
@@ -231,7 +246,9 @@ class RecordTables:
                     counts.astype(np.int16),
                     per_seed,
                 )
-        has_value = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
+        has_value = np.any(
+            [np.isfinite(column) for column in table.columns.values()], axis=0
+        )
         if not has_value.all():
             table.title += f" ({has_value.sum():,} of the {len(has_value):,} architectures)"
         if self._lacks_times(table):
@@ -244,7 +261,9 @@ class RecordTables:
 
     def _lacks_times(self, table: Table) -> bool:
         """Whether some result lacks the times that a query of it costs."""
-        valid = table.columns.get(ColumnKey(_VALID_SECONDS.name, None, "mean"), self._nothing())
+        valid = table.columns.get(
+            ColumnKey(_VALID_SECONDS.name, None, "mean"), self._nothing()
+        )
         for key in (key for key in table.columns if key.epochs is not None):
             train = table.columns.get(
                 ColumnKey(_TRAIN_SECONDS.name, key.epochs, "mean"), self._nothing()
@@ -269,7 +288,9 @@ def _runs(record: object, kind: Records) -> tuple[dict[int, Any], str]:
         raise TypeError(f"expected a dict of runs, found {type(record).__name__}")
     architectures = {state["arch_str"] for state in record.values()}
     if len(architectures) != 1:
-        raise ValueError(f"its runs are of different architectures, {sorted(architectures)}")
+        raise ValueError(
+            f"its runs are of different architectures, {sorted(architectures)}"
+        )
     architecture = str(architectures.pop())
     if kind_of(architecture) not in (kind, None):
         other = SIZE if kind is TOPOLOGY else TOPOLOGY
@@ -281,17 +302,22 @@ def _runs(record: object, kind: Records) -> tuple[dict[int, Any], str]:
             f"unknown runs {sorted(set(record) - set(kind.runs))}; known are {', '.join(kind.runs)}"
         )
     return {
-        kind.runs[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()
+        kind.runs[run]: ArchResults.create_from_state_dict(state)
+        for run, state in record.items()
     }, architecture
 
 
 def _trials(results: Any, dataset: str, epochs: int) -> Iterator[tuple[int, Any]]:
     """The seeds and the ``ResultsCount`` of the trials that are held."""
-    for seed in results.get_dataset_seeds(dataset) if dataset in results.dataset_seed else ():
+    for seed in (
+        results.get_dataset_seeds(dataset) if dataset in results.dataset_seed else ()
+    ):
         if (dataset, seed) in results.all_results:
             trial = results.query(dataset, seed)
             if trial.epochs != epochs:
-                raise ValueError(f"the run of {epochs} epochs on {dataset} has {trial.epochs}")
+                raise ValueError(
+                    f"the run of {epochs} epochs on {dataset} has {trial.epochs}"
+                )
             yield int(seed), trial
 
 
@@ -321,7 +347,9 @@ def _fixed(trial: Any, epochs: int) -> dict[str, float]:
     latencies = [float(seconds) for seconds in trial.latency or () if seconds > 0]
     return {
         _VALID_SECONDS.name: _number(trial.eval_times, f"x-valid@{epochs - 1}"),
-        RECORD_LATENCY.name: 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan,
+        RECORD_LATENCY.name: 1000.0 * sum(latencies) / len(latencies)
+        if latencies
+        else np.nan,
     }
 
 

@@ -15,7 +15,12 @@ from surrogate_nas.core.extras import package_folder
 from surrogate_nas.files.paths import printable
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources.base import package_of, reading, source_of
-from surrogate_nas.tables.sources.declaration import columns_of, declaration, space_of, table_of
+from surrogate_nas.tables.sources.declaration import (
+    columns_of,
+    declaration,
+    space_of,
+    table_of,
+)
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
 
 
@@ -37,7 +42,8 @@ def read(name: str) -> Table:
         records = read_pickle_file(path, numpy_scalars())
         found = [records[key(cell)] for cell in space]
         results: dict[str, Values] = {
-            field: np.array([one[field] for one in found], dtype=np.float64) for field in fields
+            field: np.array([one[field] for one in found], dtype=np.float64)
+            for field in fields
         }
     if digest_of(results) != words["digest"]:
         raise UserError(
@@ -51,5 +57,7 @@ def digest_of(results: dict[str, Values]) -> str:
     """The first 16 digits of the sha256 of all numbers."""
     total = hashlib.sha256()
     for field in sorted(results):
-        total.update(field.encode() + np.ascontiguousarray(results[field], dtype="<f8").tobytes())
+        total.update(
+            field.encode() + np.ascontiguousarray(results[field], dtype="<f8").tobytes()
+        )
     return total.hexdigest()[:16]

@@ -21,7 +21,9 @@ class AllowListUnpickler(pickle.Unpickler):
     chose for it.
     """
 
-    def __init__(self, file: IO[bytes], allowed: Mapping[str, object], origin: Path) -> None:
+    def __init__(
+        self, file: IO[bytes], allowed: Mapping[str, object], origin: Path
+    ) -> None:
         """Wrap an open file."""
         super().__init__(file)
         self._allowed = allowed
@@ -82,6 +84,10 @@ def _number(kind: Any, content: Any) -> Any:
     """One number; NumPy's own function also makes arrays of any size, and objects."""
     from numpy._core import multiarray
 
-    if kind.kind not in "biuf" or kind.itemsize > _NUMBER_BYTES or not isinstance(content, bytes):
+    if (
+        kind.kind not in "biuf"
+        or kind.itemsize > _NUMBER_BYTES
+        or not isinstance(content, bytes)
+    ):
         raise ValueError(f"{kind} is no type of number")
     return multiarray.scalar(kind, content)

@@ -40,7 +40,15 @@ from surrogate_nas.core.metrics import (
     undeclared_units,
 )
 from surrogate_nas.files.paths import printable
-from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, Space, choices_of, listed
+from surrogate_nas.space import (
+    Cell,
+    ChoiceSpace,
+    Enumerable,
+    Sampled,
+    Space,
+    choices_of,
+    listed,
+)
 from surrogate_nas.tables import Table
 
 if TYPE_CHECKING:
@@ -99,7 +107,9 @@ def read_frame(path: Path) -> tuple[list[str], pd.DataFrame]:
                 " its header."
             )
     texts = pd.DataFrame(rows, columns=range(len(header)), dtype=str)
-    return [entry.strip() for entry in header], texts.apply(lambda column: column.str.strip())
+    return [entry.strip() for entry in header], texts.apply(
+        lambda column: column.str.strip()
+    )
 
 
 class Declared(NamedTuple):
@@ -161,7 +171,9 @@ def check_name(name: str, taken: frozenset[str], *, what: str = "A benchmark") -
             f"not {printable(repr(name)):.120}."
         )
     if name in taken:
-        raise UserError(f"{name} is another benchmark's name; choose a further one with --name.")
+        raise UserError(
+            f"{name} is another benchmark's name; choose a further one with --name."
+        )
 
 
 def read(
@@ -190,7 +202,9 @@ def read(
     held = _held(path, space, found, wrong)
     others = [place for place in range(len(header)) if place not in naming]
     try:
-        columns, with_unit = _columns([header[place] for place in others], path, held, declared)
+        columns, with_unit = _columns(
+            [header[place] for place in others], path, held, declared
+        )
     except UserError:
         if advice:  # the names of metrics are wrong in one space and right in another
             raise _refused(path, wrong, advice) from None
@@ -200,7 +214,9 @@ def read(
     first: dict[int, int] = {}
     for row, place in zip(rows.tolist(), places.tolist(), strict=True):
         if (earlier := first.setdefault(place, row)) != row:
-            again = f"the cell of row {earlier + 1} again, {printable(found[row].text):.120}"
+            again = (
+                f"the cell of row {earlier + 1} again, {printable(found[row].text):.120}"
+            )
             wrong.append((row, again))
     by_metric: dict[str, list[NDArray[np.float64]]] = {}
     table = _table(path, name, held, [metric for metric, _ in columns], len(frame))
@@ -217,12 +233,18 @@ def read(
     return table
 
 
-def _naming(header: Sequence[str], space: Space, path: Path, advice: str) -> tuple[int, ...]:
+def _naming(
+    header: Sequence[str], space: Space, path: Path, advice: str
+) -> tuple[int, ...]:
     """The places of the columns that name cells: of ``cell``, or of one for every position."""
     positions = space.positions if isinstance(space, ChoiceSpace) else ()
     is_text = CELL_COLUMN in header
     names = (CELL_COLUMN,) if is_text else tuple(positions)
-    if not names or any(header.count(name) != 1 for name in names) or len(header) <= len(names):
+    if (
+        not names
+        or any(header.count(name) != 1 for name in names)
+        or len(header) <= len(names)
+    ):
         by_position = f", or one for each of {', '.join(positions)}" if positions else ""
         example = (
             space.write((0,) * len(space.positions))
@@ -277,8 +299,12 @@ def _held(path: Path, space: Space, found: Mapping[int, Cell], wrong: _Wrong) ->
     return Sampled(space, choices_of(list(dict.fromkeys(found.values()))))
 
 
-def _table(path: Path, name: str, space: Enumerable, metrics: list[Metric], n_rows: int) -> Table:
-    losses = [metric.name for metric in metrics if metric.kind == "search" and metric.is_loss]
+def _table(
+    path: Path, name: str, space: Enumerable, metrics: list[Metric], n_rows: int
+) -> Table:
+    losses = [
+        metric.name for metric in metrics if metric.kind == "search" and metric.is_loss
+    ]
     return Table(
         name=name,
         space=space.definition,
@@ -339,7 +365,9 @@ def _metric(
     if match["unit"]:
         given = printable(match["unit"].strip())
         if unit not in ("", given):
-            raise UserError(f"{printable(path)} gives {name} in {given}, and --unit in {unit}.")
+            raise UserError(
+                f"{printable(path)} gives {name} in {given}, and --unit in {unit}."
+            )
         unit = given
     if match["direction"]:
         if direction not in (None, match["direction"]):
@@ -372,7 +400,9 @@ def _numbers(entries: pd.Series[str], metric: Metric, wrong: _Wrong) -> NDArray[
         shown = f"{printable(repr(entries[row])):.80}"
         wrong.append((row, f"{metric.name} is {shown}, no number"))
     for row in np.flatnonzero(is_number).tolist():
-        outside = metric.outside(numbers[row]) if np.isfinite(numbers[row]) else "not finite"
+        outside = (
+            metric.outside(numbers[row]) if np.isfinite(numbers[row]) else "not finite"
+        )
         if outside:
             wrong.append((row, f"{metric.name} is {entries[row]}, {outside}"))
     return numbers

@@ -55,7 +55,12 @@ if TYPE_CHECKING:
 
 _SQLITE = b"SQLite format 3\0"
 _SHOWN = 5
-_LEFT_OUT = {"FAIL": "failed", "PRUNED": "pruned", "RUNNING": "running", "WAITING": "waiting"}
+_LEFT_OUT = {
+    "FAIL": "failed",
+    "PRUNED": "pruned",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
 """States of trials that have no value, and how they are called where they are counted."""
 
 
@@ -105,7 +110,9 @@ def read_study(
     finished, notes = _finished(source_study)
     source = f"study {printable(source_study.study_name)} of {_shown(place)}"
     if not finished:
-        raise UserError(f"The {source} has no finished trial: {'; '.join(notes) or 'it is empty'}.")
+        raise UserError(
+            f"The {source} has no finished trial: {'; '.join(notes) or 'it is empty'}."
+        )
     name = name or "".join(
         c if c.isalnum() and c.isascii() else "-" for c in source_study.study_name
     )
@@ -113,7 +120,9 @@ def read_study(
     columns = _columns_of(finished)
     chosen = _space_of(name, columns) if space is None else space
     if not isinstance(chosen, ChoiceSpace):
-        raise UserError(f"A study needs a space of choices (ChoiceSpace); {chosen.name} is none.")
+        raise UserError(
+            f"A study needs a space of choices (ChoiceSpace); {chosen.name} is none."
+        )
     cells = [_cell(trial, chosen, columns) for trial in finished]
     repeated = len(cells) - len(set(cells))
     if repeated:
@@ -211,7 +220,9 @@ def _opened(place: str, study: str | None) -> tuple[optuna.Study, list[Path]]:
                 f"{_shown(place)} holds {wanted}{f': there are {shown}' if names else ''}."
             )
         return (
-            optuna.load_study(study_name=names[0] if study is None else study, storage=storage),
+            optuna.load_study(
+                study_name=names[0] if study is None else study, storage=storage
+            ),
             files,
         )
 
@@ -241,14 +252,18 @@ def _shown(place: str) -> str:
     """A place without the password that a URL may hold."""
     head, at, rest = place.rpartition("@")
     scheme, is_url, user = head.partition("://")
-    return printable(f"{scheme}://{user.partition(':')[0]}@{rest}" if at and is_url else place)
+    return printable(
+        f"{scheme}://{user.partition(':')[0]}@{rest}" if at and is_url else place
+    )
 
 
 def _finished(study: optuna.Study) -> tuple[list[FrozenTrial], list[str]]:
     """The trials with finite values, and what was left out."""
     trials = study.get_trials(deepcopy=False)
     finished = [
-        t for t in trials if t.state.name == "COMPLETE" and all(map(math.isfinite, t.values))
+        t
+        for t in trials
+        if t.state.name == "COMPLETE" and all(map(math.isfinite, t.values))
     ]
     counts = {
         words: sum(trial.state.name == state for trial in trials)
@@ -346,9 +361,13 @@ def _named(
     """
     n = len(study.directions)
     if names and len(names) != n:
-        raise UserError(f"The study has {plural(n, 'objective')}, and --metric names {len(names)}.")
+        raise UserError(
+            f"The study has {plural(n, 'objective')}, and --metric names {len(names)}."
+        )
     given = list(
-        names or study.metric_names or (["value"] if n == 1 else [f"value_{i}" for i in range(n)])
+        names
+        or study.metric_names
+        or (["value"] if n == 1 else [f"value_{i}" for i in range(n)])
     )
     declared.check(given)
     metrics = []
@@ -395,5 +414,7 @@ def _steps(trials: Sequence[FrozenTrial]) -> dict[int, int] | None:
             return None
         if not all(map(math.isfinite, reported.values())):
             return None
-    first = 1 if steps[0] == 0 else 0  # steps that are counted from 0 are so many epochs and one
+    first = (
+        1 if steps[0] == 0 else 0
+    )  # steps that are counted from 0 are so many epochs and one
     return {step: step + first for step in steps}

@@ -37,7 +37,12 @@ NAMES = declared("tabm").names
 SEEDS = 15
 EPOCHS = 1
 """A whole training, whose own epochs differ by cell and seed."""
-_ENSEMBLES = {"plain": "single", "tabm-packed": "packed", "tabm": "full", "tabm-mini": "mini"}
+_ENSEMBLES = {
+    "plain": "single",
+    "tabm-packed": "packed",
+    "tabm": "full",
+    "tabm-mini": "mini",
+}
 """By the architecture's type in a configuration."""
 _EMBEDDINGS = {
     "PiecewiseLinearEmbeddings": "piecewise-linear",
@@ -66,14 +71,19 @@ def read(name: str) -> Table:
 def read_reports(path: Path) -> dict[str, Trainings]:
     """The trainings of all splits by their benchmarks' names, of a tar of reports."""
     found: dict[str, Trainings] = defaultdict(lambda: defaultdict(dict))
-    with reading(path, "tar of TabM's reports", "tabm"), tarfile.open(path, "r|") as archive:
+    with (
+        reading(path, "tar of TabM's reports", "tabm"),
+        tarfile.open(path, "r|") as archive,
+    ):
         for member in archive:
             if file := archive.extractfile(member):
                 report = json.load(file)
                 folder = member.name.partition("/0-evaluation/")[0]
                 data = folder.removeprefix("paper/exp/").partition("/")[2]
                 cell = _cell(report["config"]["model"])
-                found[named(data)][cell].setdefault(report["config"]["seed"], _record(report))
+                found[named(data)][cell].setdefault(
+                    report["config"]["seed"], _record(report)
+                )
     return found
 
 
@@ -98,7 +108,9 @@ def _cell(settings: dict[str, Any]) -> Cell:
         embeddings = _EMBEDDINGS[numbers["type"]] + ("-lite" if numbers.get("lite") else "")
     is_shared = ensemble != "single" and settings.get("share_training_batches", True)
     batches = "shared" if is_shared else "own"
-    return _SPACE.parse(f"tabm(ensemble={ensemble}, embeddings={embeddings}, batches={batches})")
+    return _SPACE.parse(
+        f"tabm(ensemble={ensemble}, embeddings={embeddings}, batches={batches})"
+    )
 
 
 def _record(report: dict[str, Any]) -> Record:
@@ -131,7 +143,9 @@ def table_of_split(name: str, trainings: Trainings) -> Table:
     first = trainings[cells[0]][0]
     fields = {field for field in first if isinstance(first[field], int | float)}
     columns: dict[str, Values] = {
-        field: np.array([[trainings[cell][s][field] for s in range(SEEDS)] for cell in cells])
+        field: np.array(
+            [[trainings[cell][s][field] for s in range(SEEDS)] for cell in cells]
+        )
         for field in fields
     }
     columns |= {field: columns[field][:, 0] for field in _TUNED}

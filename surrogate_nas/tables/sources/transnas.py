@@ -48,7 +48,10 @@ def read(name: str) -> Table:
         first = 0 if kind == "macro" else len(TransNASMacro())
         part = rows.iloc[first : first + len(space)]
         columns: dict[str, Values] = {key: part[key].to_numpy(float) for key in part}
-    with fetching.opened("transnas", f"*/{_ARCHIVES[kind]}") as (last,), ZipFile(last) as archive:
+    with (
+        fetching.opened("transnas", f"*/{_ARCHIVES[kind]}") as (last,),
+        ZipFile(last) as archive,
+    ):
         records: dict[str, Any] = {
             record["arch"]: record["val_accuracy"]
             for member in archive.namelist()
@@ -56,9 +59,12 @@ def read(name: str) -> Table:
             for record in json.loads(archive.read(member))
         }
         written = (
-            [str(digit) for digit in cell.choices if digit or kind == "micro"] for cell in space
+            [str(digit) for digit in cell.choices if digit or kind == "micro"]
+            for cell in space
         )
-        columns["last"] = np.array([records[f"({', '.join(digits)})"] for digits in written])
+        columns["last"] = np.array(
+            [records[f"({', '.join(digits)})"] for digits in written]
+        )
     words = declaration("transnas").tables[name]
     network = Network(classes=words["outputs"], channels=64, image_size=words["image_size"])
     backbone = micro_backbone if kind == "micro" else macro_backbone

@@ -157,7 +157,9 @@ class Code:
             argument: Value(self, kind, f"%{argument}") for kind, argument in arguments
         }
         given = ", ".join(map(str, self.arguments.values()))
-        self._head = f"define {'' if public else 'internal '}void @{name}({given}) nounwind {{"
+        self._head = (
+            f"define {'' if public else 'internal '}void @{name}({given}) nounwind {{"
+        )
         self._allocations: list[str] = []
         self._lines: list[str] = []
         self._count = 0
@@ -199,7 +201,9 @@ class Code:
         if element != I64:
             value.text = f"0x{struct.pack('>d', number).hex()}"
         if element != kind:
-            value.text = f"<{', '.join([f'{element} {value.text}'] * int(kind[1:].split()[0]))}>"
+            value.text = (
+                f"<{', '.join([f'{element} {value.text}'] * int(kind[1:].split()[0]))}>"
+            )
         return value
 
     def variable(self, start: Value) -> Variable:
@@ -277,7 +281,9 @@ class Code:
         length = LANES
         while length > 1:
             length //= 2
-            low, high = (self._shuffled(vector, vector, range(i, i + length)) for i in (0, length))
+            low, high = (
+                self._shuffled(vector, vector, range(i, i + length)) for i in (0, length)
+            )
             vector = low + high
         return self.do(F32, f"extractelement {vector}, i64 0")
 
@@ -300,10 +306,14 @@ class Code:
         high = self._shuffled(a, b, [i + length for i in firsts])
         return low + high, 2 * segments
 
-    def _shuffled(self, a: Value, b: Value, order: Sequence[int], length: int = LANES) -> Value:
+    def _shuffled(
+        self, a: Value, b: Value, order: Sequence[int], length: int = LANES
+    ) -> Value:
         order = [*order] + [0] * (length - len(order))
         mask = ", ".join(f"i32 {i}" for i in order)
-        return self.do(several(F32, length), f"shufflevector {a}, {b}, <{length} x i32> <{mask}>")
+        return self.do(
+            several(F32, length), f"shufflevector {a}, {b}, <{length} x i32> <{mask}>"
+        )
 
     def part(self, vector: Value, start: int, length: int) -> Value:
         """Some neighbouring numbers of a vector, as a shorter one."""

@@ -167,7 +167,9 @@ class _Cache:
 
     def _head(self, shape: Shape) -> bytes:
         registers = {"wide": shape.is_wide, "fused": shape.fused}
-        return json.dumps({"key": self._key, **registers, "kernels": [*_ARGUMENTS]}).encode()
+        return json.dumps(
+            {"key": self._key, **registers, "kernels": [*_ARGUMENTS]}
+        ).encode()
 
     def _is_ours(self) -> bool:
         """Make the folder, or take others' rights from it; False where it is no folder or
@@ -218,7 +220,9 @@ def written(shape: Shape) -> str:
 
 
 def _compile(llvm: Any, machine: Any, shape: Shape) -> bytes:
-    sys.stderr.write("Compiling the kernels that train on this processor: once, a second or two.\n")
+    sys.stderr.write(
+        "Compiling the kernels that train on this processor: once, a second or two.\n"
+    )
     if not shape.fused:
         sys.stderr.write(
             "This processor has no fused multiply-add: the kernels compute it from simpler"

@@ -44,7 +44,13 @@ ADD = 1
 MASK = 2
 BIAS = 4
 """Flags: add to what is there; only where a rectified tensor is above 0; begin with a bias."""
-_SIGNATURE = ((PTR, "words"), (PTR, "arena"), (PTR, "tables"), (I64, "row"), (I64, "examples"))
+_SIGNATURE = (
+    (PTR, "words"),
+    (PTR, "arena"),
+    (PTR, "tables"),
+    (I64, "row"),
+    (I64, "examples"),
+)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,9 @@ class _Operation:
     def masked(self, vector: Value, example: Value, inside: Value) -> Value:
         """A vector with zeros for what is no example."""
         last = (example + LANES).equals(self.used)
-        return self.code.choose(last, self.code.choose(inside, vector, self.code.zero), vector)
+        return self.code.choose(
+            last, self.code.choose(inside, vector, self.code.zero), vector
+        )
 
 
 def _whole_vectors(examples: Value) -> Value:
@@ -213,7 +221,9 @@ class _Sum(NamedTuple):
         self.variable.set(code.multiply_add(factor, vector, self.variable.get()))
 
 
-def _sums(op: _Operation, pixel: Value, channel: Value, example: Value, vectors: int) -> list[_Sum]:
+def _sums(
+    op: _Operation, pixel: Value, channel: Value, example: Value, vectors: int
+) -> list[_Sum]:
     """The sums of some vectors of a channel, which begin with zeros."""
     places = [(pixel, channel, example + v * LANES) for v in range(vectors)]
     return [_Sum(op.code.variable(op.code.zero), place) for place in places]
@@ -239,13 +249,19 @@ def convolve(shape: Shape) -> Code:
     The numbers say where the weights are, how far apart those of two inputs and of two outputs
     lie, where the bias is, and which table has the pixels and taps of every pixel of the output.
     """
-    op = _Operation("convolve", "out in mask", "weight by_input by_output bias table flags", shape)
+    op = _Operation(
+        "convolve", "out in mask", "weight by_input by_output bias table flags", shape
+    )
     code = op.code
     by_tap = op["in_channels"] * op["out_channels"]
     for example, vectors in _chunks(op, [*dict(shape.blocks)]):
         with code.loop(op["out_pixels"]) as pixel:
-            for first, channels in _blocks(op, op["out_channels"], dict(shape.blocks)[vectors]):
-                lines = [_sums(op, pixel, first + k, example, vectors) for k in range(channels)]
+            for first, channels in _blocks(
+                op, op["out_channels"], dict(shape.blocks)[vectors]
+            ):
+                lines = [
+                    _sums(op, pixel, first + k, example, vectors) for k in range(channels)
+                ]
                 with code.when(op["flags"].has(BIAS)):
                     for k, line in enumerate(lines):
                         bias = code.spread(op.number("bias", first + k))
@@ -256,7 +272,9 @@ def convolve(shape: Shape) -> Code:
                     w = op.float_at("weight", tap * by_tap + first * op["by_output"])
                     columns = [w + op["by_output"] * k for k in range(channels)]
                     with code.loop(op["in_channels"]) as j:
-                        read = [code.load(x + (j * op.row + v * LANES)) for v in range(vectors)]
+                        read = [
+                            code.load(x + (j * op.row + v * LANES)) for v in range(vectors)
+                        ]
                         for column, line in zip(columns, lines, strict=True):
                             factor = code.spread(code.number(column + j * op["by_input"]))
                             for one, vector in zip(line, read, strict=True):
@@ -303,7 +321,9 @@ def _weight_block(
                 gradients = [code.load(g + (op.row * i + example)) for i in range(outputs)]
                 for i in range(inputs):
                     read = code.load(x + (op.row * i + example))
-                    for total, gradient in zip(sums[i * outputs :], gradients, strict=False):
+                    for total, gradient in zip(
+                        sums[i * outputs :], gradients, strict=False
+                    ):
                         total.set(code.multiply_add(gradient, read, total.get()))
         with code.when(piece < final):
             for total, address in zip(sums, kept, strict=True):
@@ -314,7 +334,9 @@ def _weight_block(
             if count == LANES:
                 totals = code.totals([total.get() for total in sums])
                 for i in range(inputs):
-                    code.store(code.part(totals, i * outputs, outputs), weight + by_input * i)
+                    code.store(
+                        code.part(totals, i * outputs, outputs), weight + by_input * i
+                    )
             else:
                 for n, total in enumerate(sums):
                     address = weight + by_input * (n // outputs) + n % outputs
@@ -331,7 +353,9 @@ def convolve_each(shape: Shape) -> Code:
         for pixel, channel in op.planes("out"):
             sums = _sums(op, pixel, channel, example, vectors)
             for source, tap in _pairs(op, pixel):
-                factor = code.spread(op.number("weight", tap * op["out_channels"] + channel))
+                factor = code.spread(
+                    op.number("weight", tap * op["out_channels"] + channel)
+                )
                 x = op.at("in", source, channel, example)
                 for v, one in enumerate(sums):
                     one.add_product(factor, code.load(x + v * LANES))
@@ -373,7 +397,9 @@ def weighted_pool(shape: Shape) -> Code:
                 factor = code.spread(op.number("factors", which))
                 x = op.at("in", source, channel, example)
                 for v, total in enumerate(sums):
-                    total.set(code.multiply_add(factor, code.load(x + v * LANES), total.get()))
+                    total.set(
+                        code.multiply_add(factor, code.load(x + v * LANES), total.get())
+                    )
             for v, total in enumerate(sums):
                 code.store(total.get(), out + v * LANES)
     return code
@@ -413,13 +439,17 @@ def max_pool_gradient(shape: Shape) -> Code:
     return code
 
 
-def _elementwise(name: str, tensors: str, shape: Shape, compute: Callable[..., Value]) -> Code:
+def _elementwise(
+    name: str, tensors: str, shape: Shape, compute: Callable[..., Value]
+) -> Code:
     """An operation on every number of the output by those of other tensors at its place."""
     op = _Operation(name, tensors, "flags", shape)
     for pixel, channel in op.planes("out"):
         out, *others = (op.at(tensor, pixel, channel) for tensor in tensors.split())
         for example in op.vectors():
-            op.put(compute(*(op.code.load(other + example) for other in others)), out + example)
+            op.put(
+                compute(*(op.code.load(other + example) for other in others)), out + example
+            )
     return op.code
 
 
@@ -483,7 +513,10 @@ def normalise(shape: Shape) -> Code:
         code.store(inverse, op.float_at("inverse", channel))
         less = count - 1.0
         unbiased = code.choose(less > 1.0, less, code.constant(F32, 1.0))
-        for field, value in (("running_mean", mean), ("running_variance", square / unbiased)):
+        for field, value in (
+            ("running_mean", mean),
+            ("running_variance", square / unbiased),
+        ):
             before = op.number(field, channel)
             after = code.multiply_add(value - before, code.constant(F32, MOMENTUM), before)
             code.store(after, op.float_at(field, channel))
@@ -644,7 +677,9 @@ def execute() -> Code:
         code.write(f"switch {chosen}, label %{end} [{ways}]")
         for name, i in CODES.items():
             code.write(f"op{i}:")
-            code.call(name, words, *(given[n] for n in ("arena", "tables", "row", "examples")))
+            code.call(
+                name, words, *(given[n] for n in ("arena", "tables", "row", "examples"))
+            )
             code.write(f"br label %{end}")
         code.write(f"{end}:")
     return code
@@ -697,7 +732,9 @@ def sgd_step(shape: Shape) -> Code:
     )
     code = Code("sgd_step", arguments, fused=shape.fused, public=True)
     given = code.arguments
-    rate, momentum, decay = (code.spread(given[name]) for name in ("rate", "momentum", "decay"))
+    rate, momentum, decay = (
+        code.spread(given[name]) for name in ("rate", "momentum", "decay")
+    )
     down = code.zero - rate
     with code.loop(given["count"], 0, LANES) as i:
         weight, moved = (code.load(given[name] + i) for name in ("weights", "momenta"))

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.training.fast.compiled import kernels
-from surrogate_nas.training.fast.program import TABLES, Program, Signature, Tensor, Words, shares
+from surrogate_nas.training.fast.program import (
+    TABLES,
+    Program,
+    Signature,
+    Tensor,
+    Words,
+    shares,
+)
 
 if TYPE_CHECKING:
     from surrogate_nas.training.models import LossAndGradient
@@ -103,7 +110,9 @@ class CompiledNetwork:
     def sgd_step(self, rate: float, momentum: float, decay: float) -> None:
         """A step of stochastic gradient descent by the gradients of `backward`."""
         offsets = self.program.fixed.offsets
-        starts = (self._base + 4 * offsets[what] for what in ("weights", "gradients", "momenta"))
+        starts = (
+            self._base + 4 * offsets[what] for what in ("weights", "gradients", "momenta")
+        )
         self._kernels.sgd_step(*starts, self.program.parameters.size, rate, momentum, decay)
         self._folded = False
 
@@ -118,7 +127,9 @@ class CompiledNetwork:
             ValueError: See `forward`.
         """
         inference = self.program.inference
-        outputs = np.empty((inference.output.pixels, inference.output.channels, len(x)), np.float32)
+        outputs = np.empty(
+            (inference.output.pixels, inference.output.channels, len(x)), np.float32
+        )
         for part, examples in self._answered(x, inference):
             outputs[:, :, part] = self._all(inference, inference.output)[:, :, :examples]
         return self._shaped(outputs.transpose(2, 1, 0))

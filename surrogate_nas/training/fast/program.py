@@ -27,7 +27,14 @@ _PIECE = 24 << 10
 """Bytes of a tensor's piece that a weight's gradient takes at once."""
 NOTHING = -1
 _ADDS = ("normalisation", "average", "convolution", "depthwise")
-_OF_NORMALISATION = ("running mean", "running variance", "mean", "inverse", "factor", "constant")
+_OF_NORMALISATION = (
+    "running mean",
+    "running variance",
+    "mean",
+    "inverse",
+    "factor",
+    "constant",
+)
 
 
 class Tables:
@@ -284,7 +291,9 @@ class Program:
         self.live = _live(plan)
         self.norm_after: dict[int, int] = {}
         self.sinks: dict[int, int] = {}
-        times = Counter(source for place in self.live for source in plan.layers[place].sources)
+        times = Counter(
+            source for place in self.live for source in plan.layers[place].sources
+        )
         for place in self.live:
             for source in plan.layers[place].sources:
                 kinds = plan.layers[source].kind, plan.layers[place].kind
@@ -344,14 +353,18 @@ class Program:
                 weights = weight, folded, each
             written = self.of(place, "factor", "constant")
             running = self.of(place, "running mean", "running variance")
-            schedule.emit("fold", *written, layer.shape[0], *self.affine(layer), *running, *weights)
+            schedule.emit(
+                "fold", *written, layer.shape[0], *self.affine(layer), *running, *weights
+            )
         return schedule.words()
 
     def affine(self, layer: Layer, what: str = "weights") -> tuple[int, int]:
         """Where scales and shifts lie, or their gradients."""
         if not layer.affine:
             return NOTHING, NOTHING
-        return self.weight(f"{layer.name}.weight", what), self.weight(f"{layer.name}.bias", what)
+        return self.weight(f"{layer.name}.weight", what), self.weight(
+            f"{layer.name}.bias", what
+        )
 
     def schedule(self, *, training: bool, by_input: bool = False) -> Signature:
         """Write a pass through the network.
@@ -411,7 +424,9 @@ class _Forward:
                 start += self.plan.layers[source].shape[0]
         for place in program.live:
             layer = self.plan.layers[place]
-            read = [self.outputs[source] for source in layer.sources if source in self.outputs]
+            read = [
+                self.outputs[source] for source in layer.sources if source in self.outputs
+            ]
             getattr(self, f"_{layer.kind}")(place, layer, *read[:1])
 
     def tensor(self, place: int) -> Tensor:
@@ -449,14 +464,21 @@ class _Forward:
         if norm is None:
             self._convolve(place, layer, x, self.program.weight(layer.name), NOTHING)
         else:
-            (weight,), (bias,) = self.program.of(place, "folded"), self.program.of(norm, "constant")
+            (weight,), (bias,) = (
+                self.program.of(place, "folded"),
+                self.program.of(norm, "constant"),
+            )
             self._convolve(norm, layer, x, weight, bias)
 
     def _linear(self, place: int, layer: Layer, x: Tensor) -> None:
-        weight, bias = (self.program.weight(f"{layer.name}.{what}") for what in ("weight", "bias"))
+        weight, bias = (
+            self.program.weight(f"{layer.name}.{what}") for what in ("weight", "bias")
+        )
         self._convolve(place, layer, x, weight, bias)
 
-    def _convolve(self, place: int, layer: Layer, x: Tensor, weight: int, bias: int) -> None:
+    def _convolve(
+        self, place: int, layer: Layer, x: Tensor, weight: int, bias: int
+    ) -> None:
         """A convolution, or a linear layer at every pixel; weights are ``(tap, input, output)``."""
         out, flags = self.target(place)
         apart = out.channels, 1
@@ -467,7 +489,9 @@ class _Forward:
     def _depthwise(self, place: int, layer: Layer, x: Tensor) -> None:
         out, flags = self.target(place)
         table = TABLES.offset(layer, "forward")
-        self.emit("convolve_each", out, x, out, self.program.weight(layer.name), table, flags)
+        self.emit(
+            "convolve_each", out, x, out, self.program.weight(layer.name), table, flags
+        )
 
     def _normalisation(self, place: int, layer: Layer, x: Tensor | None = None) -> None:
         if not self.training and place in self.program.convolution_before:
@@ -481,7 +505,7 @@ class _Forward:
         else:
             self.emit("scale", out, x, *self.program.of(place, "factor", "constant"), flags)
 
-    def _relu(self, place: int, layer: Layer, x: Tensor) -> None:  # noqa: ARG002 - as all
+    def _relu(self, place: int, layer: Layer, x: Tensor) -> None:
         self.emit("rectify", self.tensor(place), x, 0)
 
     def _average(self, place: int, layer: Layer, x: Tensor) -> None:
@@ -497,7 +521,9 @@ class _Forward:
             self.emit("clear", self.tensor(place))
         for source in layer.sources:
             if self.program.sinks.get(source) != place:
-                self.emit("move", self.tensor(place), self.outputs[source], self.added(place))
+                self.emit(
+                    "move", self.tensor(place), self.outputs[source], self.added(place)
+                )
 
     def _join(self, place: int, layer: Layer, _: Tensor) -> None:
         start = 0
@@ -507,7 +533,7 @@ class _Forward:
                 self.emit("move", self.tensor(place).part(start, part.channels), part, 0)
             start += part.channels
 
-    def _part(self, place: int, layer: Layer, x: Tensor) -> None:  # noqa: ARG002 - as all
+    def _part(self, place: int, layer: Layer, x: Tensor) -> None:
         out = self.tensor(place)
         self.emit("move", out, x.part(0, out.channels), 0)
 
@@ -579,7 +605,9 @@ class _Backward:
     def _convolve(self, layer: Layer, name: str, g: Tensor) -> None:
         """The gradients of a convolution, or of a linear layer at every pixel."""
         if not self.by_input:
-            piece = max(1, _PIECE // (4 * self.schedule.row * sum(self.program.shape.pairs)))
+            piece = max(
+                1, _PIECE // (4 * self.schedule.row * sum(self.program.shape.pairs))
+            )
             self.emit(
                 "weight_gradient",
                 g,
@@ -600,7 +628,9 @@ class _Backward:
 
     def _linear(self, _: int, layer: Layer, g: Tensor) -> None:
         if not self.by_input:
-            self.emit("bias_gradient", g, self.program.weight(f"{layer.name}.bias", "gradients"))
+            self.emit(
+                "bias_gradient", g, self.program.weight(f"{layer.name}.bias", "gradients")
+            )
         self._convolve(layer, f"{layer.name}.weight", g)
 
     def _depthwise(self, _: int, layer: Layer, g: Tensor) -> None:
@@ -622,7 +652,10 @@ class _Backward:
                 self.into(source, "scale", g, *self.program.of(place, "factor"), NOTHING)
             return
         # The gradients of scales and shifts are wanted even where that of the input is not.
-        out, flags = self.target(source) or (self.schedule.tensor(self.plan.layers[source]), 0)
+        out, flags = self.target(source) or (
+            self.schedule.tensor(self.plan.layers[source]),
+            0,
+        )
         self.emit(
             "normalise_gradient",
             out,

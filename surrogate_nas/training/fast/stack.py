@@ -18,7 +18,13 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from surrogate_nas.space.network import Graph
-from surrogate_nas.space.network.blueprint import OPERATIONS, Blueprint, Shape, piece, skeleton
+from surrogate_nas.space.network.blueprint import (
+    OPERATIONS,
+    Blueprint,
+    Shape,
+    piece,
+    skeleton,
+)
 from surrogate_nas.space.network.module import BlueprintModule
 
 Cells = tuple[int, ...]
@@ -67,7 +73,9 @@ class _Gather(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
         present = [
-            (g, group) for g, group in zip(gradients, ctx.groups, strict=True) if g is not None
+            (g, group)
+            for g, group in zip(gradients, ctx.groups, strict=True)
+            if g is not None
         ]
         return _sum(present, ctx.channels, ctx.shape[1] // ctx.channels), None, None
 
@@ -109,7 +117,9 @@ class _StackedCell(nn.Module):
     hold it.
     """
 
-    def __init__(self, networks: Sequence[BlueprintModule], name: str, shape: Shape) -> None:
+    def __init__(
+        self, networks: Sequence[BlueprintModule], name: str, shape: Shape
+    ) -> None:
         super().__init__()
         graphs = [cast(Graph, network.plan.graph) for network in networks]
         self.channels = shape[0]
@@ -213,7 +223,9 @@ class Stack(BlueprintModule):
         bias = head.get_parameter("bias").view(self.count, -1)
         places = x.reshape(batch, self.count, features, -1).transpose(0, 1)
         if not self.network.positions:
-            return torch.baddbmm(bias.unsqueeze(1), places.squeeze(3), weight.transpose(1, 2))
+            return torch.baddbmm(
+                bias.unsqueeze(1), places.squeeze(3), weight.transpose(1, 2)
+            )
         outputs = torch.einsum("kbcl,koc->kbol", places, weight) + bias[:, None, :, None]
         if self.network.dimensions == 1:
             return outputs

@@ -69,7 +69,11 @@ def device_model(device: torch.device) -> str:
 
 def usable_cores() -> int:
     """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 def load_average() -> float:
@@ -140,13 +144,17 @@ class Protocol:
     @property
     def clock(self) -> Literal["processor", "wall"]:
         """Which clock the latency is read from."""
-        return "processor" if self.torch_device.type == "cpu" and self.threads == 1 else "wall"
+        return (
+            "processor" if self.torch_device.type == "cpu" and self.threads == 1 else "wall"
+        )
 
     def inputs(self, network: Network) -> Tensor:
         """One batch of noise on the device."""
         height = network.image_size if network.dimensions == 2 else 1
         shape = (self.batch, network.input_channels, height, network.image_size)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.torch_device)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(
+            self.torch_device
+        )
 
 
 class Timings(NamedTuple):
@@ -172,7 +180,10 @@ def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Ti
     device = protocol.torch_device
     started = time.perf_counter()
     warm_ups = 0
-    while warm_ups < protocol.warm_ups or time.perf_counter() - started < protocol.warm_up_seconds:
+    while (
+        warm_ups < protocol.warm_ups
+        or time.perf_counter() - started < protocol.warm_up_seconds
+    ):
         network(inputs)
         synchronise(device)
         warm_ups += 1

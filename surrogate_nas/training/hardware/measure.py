@@ -85,7 +85,9 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        self._live = {key: entry for key, entry in self._live.items() if not entry[0].expired()}  # type: ignore[no-untyped-call]
+        expired = [key for key, (live, *_) in self._live.items() if live.expired()]  # type: ignore[no-untyped-call]
+        for key in expired:
+            del self._live[key]
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
@@ -127,7 +129,9 @@ class Rapl:
         ]
         if not self._packages:
             raise FileNotFoundError(f"no RAPL counters in {folder}")
-        self._ranges = [int((path / "max_energy_range_uj").read_text()) for path in self._packages]
+        self._ranges = [
+            int((path / "max_energy_range_uj").read_text()) for path in self._packages
+        ]
         self.start()
 
     def start(self) -> None:
@@ -251,7 +255,9 @@ def measure(
     network = network or Network()
     protocol = protocol or Protocol()
     if watts is not None and not 0 < watts < float("inf"):
-        raise UserError(f"The assumed power must be a finite number of watts above 0, not {watts}.")
+        raise UserError(
+            f"The assumed power must be a finite number of watts above 0, not {watts}."
+        )
     if not cells or len(set(cells)) < len(cells):
         raise UserError("A measurement needs at least one cell, and none twice.")
     check_whole("A seed", seed, most=None)
@@ -298,7 +304,9 @@ def measure(
             ) from error
     card |= {"load_average_end": load_average()}
     assumed = watts if meter is None else None
-    return Measured(space, cells, network, protocol, card, visits, assumed, settings["meter"])
+    return Measured(
+        space, cells, network, protocol, card, visits, assumed, settings["meter"]
+    )
 
 
 def _resumed(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
@@ -342,7 +350,11 @@ class _Bench:
         self.reference = self._build(space.reference)
 
     def _build(self, cell: Cell) -> nn.Module:
-        return self.space.build(cell, self.network, seed=0).to(self.protocol.torch_device).eval()
+        return (
+            self.space.build(cell, self.network, seed=0)
+            .to(self.protocol.torch_device)
+            .eval()
+        )
 
     def visit(self, cell: Cell | None, *, thorough: bool) -> Visit:
         """Time a cell, and on its first visit measure memory and energy too."""

@@ -77,7 +77,9 @@ class Measured:
         >>> from surrogate_nas.training.hardware import Protocol, measure
         >>> from surrogate_nas.space import nb201
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> measured = measure([nb201()[0], nb201()[10000]], small, Protocol(rounds=5, repeats=10))
+        >>> measured = measure(
+        ...     [nb201()[0], nb201()[10000]], small, Protocol(rounds=5, repeats=10)
+        ... )
         >>> measured.timings().shape, measured.table().metrics["latency@local"].unit
         ((2, 50), 'ms')
     """
@@ -107,7 +109,9 @@ class Measured:
     @property
     def reference(self) -> Values:
         """The reference cell's median at each of its visits, in order."""
-        return np.array([np.median(visit.milliseconds) for visit in self.visits if not visit.cell])
+        return np.array(
+            [np.median(visit.milliseconds) for visit in self.visits if not visit.cell]
+        )
 
     @property
     def drift(self) -> float:
@@ -122,7 +126,9 @@ class Measured:
         sentences = []
         if not self.drift <= STEADY:
             sentences.append(f"the reference cell {drift_in_words(self.drift)}.")
-        load = max(self.card.get(name) or 0.0 for name in ("load_average", "load_average_end"))
+        load = max(
+            self.card.get(name) or 0.0 for name in ("load_average", "load_average_end")
+        )
         if load > self.card["cores"] + _OWN_LOAD:
             sentences.append(
                 f"{load:g} processes wanted {self.card['cores']} cores at a time; measure again"
@@ -224,7 +230,9 @@ class Measured:
 
         times = self.timings()
         low, high, p95 = np.quantile(times, (0.25, 0.75, 0.95), axis=1)
-        add("latency", "ms", self.latency, f"median of {how}, by the {protocol.clock} clock")
+        add(
+            "latency", "ms", self.latency, f"median of {how}, by the {protocol.clock} clock"
+        )
         add("latency_p95", "ms", p95, f"95 % quantile of {how}")
         add("latency_iqr", "ms", high - low, f"interquartile range of {how}", "record")
         if protocol.clock != "wall":

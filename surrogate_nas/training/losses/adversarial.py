@@ -38,8 +38,12 @@ class AdversarialLoss(Loss):
             one PyTorch finds the gradients.
     """
 
-    discriminating: Callable[[Tensor, Tensor], Tensor] | None = field(default=None, kw_only=True)
-    discriminating_gradient: DiscriminatorGradient | None = field(default=None, kw_only=True)
+    discriminating: Callable[[Tensor, Tensor], Tensor] | None = field(
+        default=None, kw_only=True
+    )
+    discriminating_gradient: DiscriminatorGradient | None = field(
+        default=None, kw_only=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -56,11 +56,15 @@ class Loss:
     def __post_init__(self) -> None:
         if self.each is None and self.gradient is not None:
             object.__setattr__(self, "each", partial(_each, self.gradient))
-        values = {name: getattr(self, name) for name in ("name", "title", "unit", "comparable")}
+        values = {
+            name: getattr(self, name) for name in ("name", "title", "unit", "comparable")
+        }
         wrong = {k: "a text" for k, v in values.items() if not isinstance(v, str) or not v}
         if not isinstance(self.fits, tuple) or not self.fits:
             wrong["fits"] = "a tuple of kinds of task"
-        wrong |= {k: "a function" for k in ("each", "chance") if not callable(getattr(self, k))}
+        wrong |= {
+            k: "a function" for k in ("each", "chance") if not callable(getattr(self, k))
+        }
         for name, right in wrong.items():
             value = getattr(self, name)
             raise UserError(
@@ -99,7 +103,9 @@ class Loss:
         gradient = self.gradient
         if gradient is not None:
             gradient = partial(_checked_gradient, gradient, self.name)
-        return replace(self, each=partial(_checked_each, self.each, self.name), gradient=gradient)
+        return replace(
+            self, each=partial(_checked_each, self.each, self.name), gradient=gradient
+        )
 
     def worst(self, classes: int) -> float:
         """The finite value recorded of a network that diverged: ten times that of knowing nothing.

@@ -82,7 +82,9 @@ def _summed(of_boxes: _BoxGradient, outputs: Array, targets: Array) -> tuple[Arr
 
 def _weights(chosen: Array, axes: int) -> Array:
     """What each weighs in the mean of those chosen, of the last axes; 0 where none is."""
-    weights: Array = chosen / np.maximum(chosen.sum(tuple(range(-axes, 0)), keepdims=True), 1)
+    weights: Array = chosen / np.maximum(
+        chosen.sum(tuple(range(-axes, 0)), keepdims=True), 1
+    )
     return weights
 
 
@@ -127,7 +129,9 @@ def _giou(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
     losses = 2 - shared / some - union / all_around
     by_union = np.where(union >= 1e-9, shared / some**2, 0) - 1 / all_around
     by_reach = ((-1 / some - by_union)[..., None] * within[..., ::-1]) * (reach >= 0)
-    by_span = np.where(around >= 1e-9, union / all_around**2, 0)[..., None] * span[..., ::-1]
+    by_span = (
+        np.where(around >= 1e-9, union / all_around**2, 0)[..., None] * span[..., ::-1]
+    )
     outside = _exceeds(high, other_high)
     outside_low = _exceeds(other_low, low)
     by_high = by_reach * (1 - outside) + by_span * outside

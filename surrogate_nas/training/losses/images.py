@@ -53,7 +53,9 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     axes = (0, 1, 2)
     windows = math.prod(similarity.shape[:3])
     by_luminance = taken * (-1 / (windows * batch))
-    by_structure = luminance * np.where(negative, np.sign(structure), 1) * (-1 / (windows * batch))
+    by_structure = (
+        luminance * np.where(negative, np.sign(structure), 1) * (-1 / (windows * batch))
+    )
     back = np.empty((*similarity.shape[:2], 3, channels, count, batch), outputs.dtype)
     by_xy = by_structure * 2 * unbiased / variances
     by_xx = -by_structure * structure * unbiased / variances

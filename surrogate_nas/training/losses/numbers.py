@@ -28,7 +28,9 @@ def mean_error(of_error: Callable[[Array], tuple[Array, Array]]) -> Gradient:
     def gradient_of(outputs: Array, targets: Array) -> tuple[Array, Array]:
         size = math.prod(outputs.shape[2:])
         wanted = targets.reshape(outputs.shape[1:]).astype(outputs.dtype, copy=False)
-        values, gradient = of_error(np.subtract(outputs, wanted, out=np.empty_like(outputs)))
+        values, gradient = of_error(
+            np.subtract(outputs, wanted, out=np.empty_like(outputs))
+        )
         losses: Array = np.add.reduce(values, axis=tuple(range(2, values.ndim))) / size
         gradient *= 1 / (outputs.shape[1] * size)
         return losses, gradient

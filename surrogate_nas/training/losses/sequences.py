@@ -80,10 +80,15 @@ def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
     hopeless = lengths + doubled.sum(1) > positions
     shares, nats = _shares(exp(logs), skips, ends, np.add, np.multiply, 0.0, 1.0)
     nats = log(nats)
-    if not (np.isfinite(nats) & (nats > 1.1 * positions - 650) | np.tile(hopeless, count)).all():
+    if not (
+        np.isfinite(nats) & (nats > 1.1 * positions - 650) | np.tile(hopeless, count)
+    ).all():
         shares, nats = _shares(logs, skips, ends, np.logaddexp, np.add, -np.inf, 0.0)
         shares = exp(shares)
-    losses = -(nats + greatest[:, 0].sum(0)).reshape(count, batch).astype(outputs.dtype) / positions
+    losses = (
+        -(nats + greatest[:, 0].sum(0)).reshape(count, batch).astype(outputs.dtype)
+        / positions
+    )
     gradient /= total
     # What a label's states hold at every position, off the probabilities.
     by_label = shares.reshape(positions, 1 + longest, count, batch).astype(outputs.dtype)

@@ -105,7 +105,9 @@ class Diagnostic:
         """A measured value, or the worst where it is worse or not finite."""
         if not math.isfinite(value):
             return self.worst
-        return max(value, self.worst) if self.quantity == "quality" else min(value, self.worst)
+        return (
+            max(value, self.worst) if self.quantity == "quality" else min(value, self.worst)
+        )
 
     def metric(
         self,

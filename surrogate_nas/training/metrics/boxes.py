@@ -32,7 +32,9 @@ def surest(outputs: Array, targets: Array) -> tuple[Array, Array]:
         many as the image has objects.
     """
     count, n, numbers, rows, columns = outputs.shape
-    flat = outputs.astype(np.float64).reshape(count, n, numbers, rows * columns).swapaxes(2, 3)
+    flat = (
+        outputs.astype(np.float64).reshape(count, n, numbers, rows * columns).swapaxes(2, 3)
+    )
     y, x = STRIDE * (np.indices((rows, columns)).reshape(2, -1) + 0.5)
     sides = ANCHOR * exp(np.minimum(flat[..., -2:], _LARGEST))
     boxes = np.concatenate([np.stack([x, y], 1) + ANCHOR * flat[..., -4:-2], sides], 3)
@@ -47,7 +49,9 @@ def surest(outputs: Array, targets: Array) -> tuple[Array, Array]:
         sure[_shared(box, boxes) > HALF] = -1
         np.put_along_axis(sure, best, -1, 2)
     within = np.arange(targets.shape[1]) < (targets[..., 0] >= 0).sum(1, keepdims=True)
-    chosen_boxes, chosen_classes = (np.concatenate(part, 2) for part in zip(*chosen, strict=True))
+    chosen_boxes, chosen_classes = (
+        np.concatenate(part, 2) for part in zip(*chosen, strict=True)
+    )
     return chosen_boxes, np.where(within, chosen_classes, -1)
 
 

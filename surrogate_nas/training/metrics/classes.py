@@ -43,8 +43,14 @@ def _calibration_error(predictions: Predictions) -> Array:
     outputs = predictions.outputs.astype(np.float64)
     outputs -= outputs.max(2, keepdims=True)
     confidence = 1 / exp(outputs).sum(2)
-    over = (confidence - (outputs.argmax(2) == predictions.targets)).reshape(len(outputs), -1)
-    bins = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1).reshape(over.shape)
+    over = (confidence - (outputs.argmax(2) == predictions.targets)).reshape(
+        len(outputs), -1
+    )
+    bins = (
+        (np.ceil(confidence * BINS).astype(np.int64) - 1)
+        .clip(0, BINS - 1)
+        .reshape(over.shape)
+    )
     sums = np.array(
         [np.bincount(*network, minlength=BINS) for network in zip(bins, over, strict=True)]
     )
@@ -91,13 +97,18 @@ def _robust_error(predictions: Predictions) -> Array:
     def uphill(outputs: Array) -> Array:
         # In double precision a gradient is left where single precision answers a probability of 1.
         gradient = softmax(outputs, 2)
-        right = np.broadcast_to(targets[None, :, None], (*outputs.shape[:2], 1, *outputs.shape[3:]))
+        right = np.broadcast_to(
+            targets[None, :, None], (*outputs.shape[:2], 1, *outputs.shape[3:])
+        )
         np.put_along_axis(gradient, right, np.take_along_axis(gradient, right, 2) - 1, 2)
         return gradient
 
     attacks = inputs + STEP * np.sign(predictions.input_gradient(inputs, uphill))
     wrong = np.stack(
-        [predictions.again(attacked)[k].argmax(1) != targets for k, attacked in enumerate(attacks)]
+        [
+            predictions.again(attacked)[k].argmax(1) != targets
+            for k, attacked in enumerate(attacks)
+        ]
     )
     return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
 
@@ -106,7 +117,9 @@ def _mean_overlap(predictions: Predictions) -> Array:
     outputs = predictions.outputs
     classes = outputs.shape[2]
     pairs = classes * predictions.targets + outputs.argmax(2)
-    table = np.stack([np.bincount(network.ravel(), minlength=classes**2) for network in pairs])
+    table = np.stack(
+        [np.bincount(network.ravel(), minlength=classes**2) for network in pairs]
+    )
     table = table.reshape(-1, classes, classes).astype(np.float64)
     both = table.diagonal(axis1=1, axis2=2)
     either = table.sum(1) + table.sum(2)

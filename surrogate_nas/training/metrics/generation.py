@@ -50,7 +50,9 @@ def _learned(images: Array) -> Features:
     centre = pixels.mean()
     scale = pixels.std()
     pixels = (pixels - centre) / scale
-    clusters = KMeans(min(CLUSTERS, len(pixels)), n_init=1, random_state=0).fit_predict(pixels)
+    clusters = KMeans(min(CLUSTERS, len(pixels)), n_init=1, random_state=0).fit_predict(
+        pixels
+    )
     classifier = MLPClassifier((_FEATURES,), max_iter=_EPOCHS, random_state=0)
     # it need not converge
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
@@ -85,7 +87,10 @@ def frechet(a: Array, b: Array) -> float:
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_a @ root), 0)).sum()
     return max(
-        0.0, float(np.square(mean_a - mean_b).sum() + cov_a.trace() + cov_b.trace() - 2 * shared)
+        0.0,
+        float(
+            np.square(mean_a - mean_b).sum() + cov_a.trace() + cov_b.trace() - 2 * shared
+        ),
     )
 
 

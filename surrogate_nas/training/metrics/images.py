@@ -27,7 +27,9 @@ def _structural_similarity(predictions: Predictions) -> Array:
 
     def mean(of: Array) -> Array:
         rows = np.sum([of[..., i : i + height, :] for i in range(window[0])], 0)
-        return np.asarray(np.sum([rows[..., i : i + width] for i in range(window[1])], 0) / pixels)
+        return np.asarray(
+            np.sum([rows[..., i : i + width] for i in range(window[1])], 0) / pixels
+        )
 
     mean_x = mean(x)
     mean_y = mean(y)
@@ -42,7 +44,9 @@ def _structural_similarity(predictions: Predictions) -> Array:
 
 
 FAMILY = (
-    TaskMetric("psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, _peak_signal_to_noise),
+    TaskMetric(
+        "psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, _peak_signal_to_noise
+    ),
     TaskMetric(
         "ssim",
         "structural similarity (Wang et al., IEEE TIP 2004)",

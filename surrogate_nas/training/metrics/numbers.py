@@ -26,7 +26,9 @@ def _pinball_error(predictions: Predictions) -> Array:
 
 def _explained(predictions: Predictions) -> Array:
     targets = predictions.targets.astype(np.float64).reshape(len(predictions.targets), -1)
-    return np.asarray((1 - np.square(_missing(predictions)).mean(1) / targets.var(0)).mean(1))
+    return np.asarray(
+        (1 - np.square(_missing(predictions)).mean(1) / targets.var(0)).mean(1)
+    )
 
 
 def _missing(predictions: Predictions) -> Array:
@@ -80,7 +82,9 @@ def _area(anomalous: Array, normal: Array) -> float:
     # An error that is not finite orders nothing: the worst value is recorded.
     if not (np.isfinite(anomalous).all() and np.isfinite(normal).all()):
         return float("nan")
-    below, not_above = (np.searchsorted(normal, anomalous, side) for side in ("left", "right"))
+    below, not_above = (
+        np.searchsorted(normal, anomalous, side) for side in ("left", "right")
+    )
     return float((below + not_above).mean() / (2 * len(normal)))
 
 
@@ -89,11 +93,15 @@ def _mean_return(predictions: Predictions) -> Array:
 
 
 def _failures(predictions: Predictions) -> Array:
-    return np.asarray(100 * (~(predictions.outputs[:, :, 0] >= predictions.targets / 2)).mean(1))
+    return np.asarray(
+        100 * (~(predictions.outputs[:, :, 0] >= predictions.targets / 2)).mean(1)
+    )
 
 
 FAMILY = (
-    TaskMetric("mae", "mean absolute error", "absolute error", "loss", 10.0, _mean_absolute_error),
+    TaskMetric(
+        "mae", "mean absolute error", "absolute error", "loss", 10.0, _mean_absolute_error
+    ),
     TaskMetric(
         "rmse",
         "root mean squared error",
@@ -111,7 +119,12 @@ FAMILY = (
         _pinball_error,
     ),
     TaskMetric(
-        "r2", "share of the targets' variance that is explained", "", "quality", -1.0, _explained
+        "r2",
+        "share of the targets' variance that is explained",
+        "",
+        "quality",
+        -1.0,
+        _explained,
     ),
     TaskMetric(
         "mase",

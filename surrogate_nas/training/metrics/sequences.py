@@ -17,7 +17,9 @@ def _perplexity(predictions: Predictions) -> Array:
 
 
 def _character_error(predictions: Predictions) -> Array:
-    return np.asarray(100 * _distances(predictions).sum(1) / (predictions.targets != BLANK).sum())
+    return np.asarray(
+        100 * _distances(predictions).sum(1) / (predictions.targets != BLANK).sum()
+    )
 
 
 def _text_error(predictions: Predictions) -> Array:
@@ -49,10 +51,14 @@ def distances(written: Array, meant: Array) -> Array:
     """
     columns = np.arange(meant.shape[1] + 1)
     row = np.tile(columns, (len(meant), 1))
-    for i, character in enumerate(written[:, : (written != BLANK).sum(1).max(initial=0)].T, 1):
+    for i, character in enumerate(
+        written[:, : (written != BLANK).sum(1).max(initial=0)].T, 1
+    ):
         begun = np.empty_like(row)
         begun[:, 0] = i
-        np.minimum(row[:, 1:] + 1, row[:, :-1] + (character[:, None] != meant), out=begun[:, 1:])
+        np.minimum(
+            row[:, 1:] + 1, row[:, :-1] + (character[:, None] != meant), out=begun[:, 1:]
+        )
         following = np.minimum.accumulate(begun - columns, 1) + columns  # insertions
         row = np.where((character != BLANK)[:, None], following, row)
     return np.take_along_axis(row, (meant != BLANK).sum(1, keepdims=True), 1).squeeze(1)

@@ -82,7 +82,9 @@ def naswot(relus: Sequence[Tensor]) -> float:
     agreeing = torch.zeros((), dtype=torch.float64)
     for entering in relus:
         is_open = (entering.flatten(1) > 0).float()
-        agreeing = agreeing + (is_open @ is_open.T + (1 - is_open) @ (1 - is_open).T).double()
+        agreeing = (
+            agreeing + (is_open @ is_open.T + (1 - is_open) @ (1 - is_open).T).double()
+        )
     return float(
         torch.linalg.slogdet(
             agreeing + _RIDGE * torch.eye(agreeing.shape[-1], dtype=torch.float64)
@@ -208,13 +210,16 @@ def of_loss(
     of_weights = flat[: len(weights)]
     of_layers = flat[len(weights) :]
     curvature = sum(
-        ((g.detach() * g).sum() for g in grads[: len(weights)] if g is not None), torch.zeros(())
+        ((g.detach() * g).sum() for g in grads[: len(weights)] if g is not None),
+        torch.zeros(()),
     )
     return {
         "grad_norm": sum(float(g.norm()) for g in of_weights if g is not None),
         "snip": _products(weights, of_weights, signed=False),
         "fisher": sum(
-            _fisher(a.detach(), g) for a, g in zip(layers, of_layers, strict=True) if g is not None
+            _fisher(a.detach(), g)
+            for a, g in zip(layers, of_layers, strict=True)
+            if g is not None
         ),
         "grasp": -_products(weights, gradients(curvature, weights), signed=True),
     }
@@ -230,7 +235,9 @@ def _products(weights: Sequence[Tensor], grads: Grads, *, signed: bool) -> float
 def _fisher(activation: Tensor, gradient: Tensor) -> float:
     """½ Σ over channels of the mean over examples of (Σ over places of activation · gradient)²."""
     product = (
-        (activation * gradient).flatten(2).sum(2) if activation.dim() > 2 else activation * gradient
+        (activation * gradient).flatten(2).sum(2)
+        if activation.dim() > 2
+        else activation * gradient
     )
     return float(product.square().mean(0).sum() / 2)
 

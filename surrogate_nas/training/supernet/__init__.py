@@ -55,12 +55,16 @@ def edge_choices(space: Space) -> EdgeChoices:
         if graph is None or len(graph.operations) != len(by_edge):
             raise refused
         edges.add(graph.edges)
-        for of_edge, choice, operation in zip(by_edge, cell.choices, graph.operations, strict=True):
+        for of_edge, choice, operation in zip(
+            by_edge, cell.choices, graph.operations, strict=True
+        ):
             if of_edge.setdefault(choice, operation) != operation:
                 raise refused
     if len(edges) > 1 or len({len(of_edge) for of_edge in by_edge}) > 1:
         raise refused
-    operations = (tuple(of_edge[choice] for choice in sorted(of_edge)) for of_edge in by_edge)
+    operations = (
+        tuple(of_edge[choice] for choice in sorted(of_edge)) for of_edge in by_edge
+    )
     return EdgeChoices(edges.pop(), tuple(operations))
 
 
@@ -70,4 +74,6 @@ def live_operations(space: Enumerable) -> NDArray[np.int8]:
     elsewhere.
     """
     graphs = (space.graph(cell, live_only=True) for cell in space)
-    return np.array([graph.operations for graph in graphs if graph is not None], dtype=np.int8)
+    return np.array(
+        [graph.operations for graph in graphs if graph is not None], dtype=np.int8
+    )

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Space, listed
 from surrogate_nas.space.network import NONE, Network
-from surrogate_nas.space.network.blueprint import Blueprint, Parameter, Shape, piece, skeleton
+from surrogate_nas.space.network.blueprint import (
+    Blueprint,
+    Parameter,
+    Shape,
+    piece,
+    skeleton,
+)
 from surrogate_nas.space.network.module import BlueprintModule, convolved
 from surrogate_nas.training.machine import cores
 from surrogate_nas.training.supernet import EdgeChoices, edge_choices
@@ -61,7 +67,9 @@ class _Convolutions(BlueprintModule):
         active: Active,
     ) -> list[tuple[int, Tensor]]:
         """Give (edge, term) for every active one; `x` has passed the ReLU."""
-        chosen = [i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]]
+        chosen = [
+            i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]
+        ]
         if not chosen:
             return []
         windows = self.plan.layers[2].windows
@@ -70,19 +78,25 @@ class _Convolutions(BlueprintModule):
         scale: Tensor = self.get_parameter("all.norm.weight")
         shift: Tensor = self.get_parameter("all.norm.bias")
         if len(chosen) < len(self.places):
-            kernels, scale, shift = (self._of(chosen, part) for part in (kernels, scale, shift))
+            kernels, scale, shift = (
+                self._of(chosen, part) for part in (kernels, scale, shift)
+            )
         if weights is not None:
             edges, choices = zip(*(self.places[i] for i in chosen), strict=True)
             factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
             scale = scale * factor
             shift = shift * factor
         raw = convolved(x, kernels, windows)
-        terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(len(chosen), dim=1)
+        terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(
+            len(chosen), dim=1
+        )
         return [(self.places[i][0], term) for i, term in zip(chosen, terms, strict=True)]
 
     def _of(self, chosen: list[int], part: Tensor) -> Tensor:
         """The rows of a parameter that belong to some of the convolutions."""
-        return part.view(len(self.places), self.channels, *part.shape[1:])[chosen].flatten(0, 1)
+        return part.view(len(self.places), self.channels, *part.shape[1:])[chosen].flatten(
+            0, 1
+        )
 
 
 class MixedCell(nn.Module):
@@ -166,7 +180,9 @@ class MixedCell(nn.Module):
         """Compute the last node."""
         nodes: dict[int, Tensor] = {0: x}
         for source in sorted(self.leaving):
-            for edge, term in self._leaving(source, nodes[source]) if source in nodes else ():
+            for edge, term in (
+                self._leaving(source, nodes[source]) if source in nodes else ()
+            ):
                 target = self.targets[edge]
                 nodes[target] = nodes[target] + term if target in nodes else term
         return nodes.get(max(self.targets), torch.zeros_like(x))
@@ -183,7 +199,9 @@ class MixedCell(nn.Module):
             for c in self._active[e]
             if (e, c) in self._others
         ]
-        computed = {name: self.others[name](x) for name in dict.fromkeys(n for *_, n in others)}
+        computed = {
+            name: self.others[name](x) for name in dict.fromkeys(n for *_, n in others)
+        }
         for e, c, name in others:
             term = computed[name]
             terms.append((e, term if self._weights is None else self._weights[e, c] * term))
@@ -247,7 +265,8 @@ class Supernet:
         self._task = task
         self._goal = goal
         self._data = {
-            name: tuple(torch.as_tensor(part) for part in split) for name, split in data.items()
+            name: tuple(torch.as_tensor(part) for part in split)
+            for name, split in data.items()
         }
         self._step_price, self._example_price = prices
         self._seconds = 0.0
@@ -306,7 +325,11 @@ class Supernet:
 
     def _active(self, path: Path | None) -> list[list[int]]:
         edges, choices = self.choices.shape
-        return [list(range(choices))] * edges if path is None else [[choice] for choice in path]
+        return (
+            [list(range(choices))] * edges
+            if path is None
+            else [[choice] for choice in path]
+        )
 
     def _judged(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if not self._goal.is_error:
@@ -384,7 +407,9 @@ class Supernet:
         with cores(1):
             for path in paths:
                 active = self._active(path)
-                values.append(float(self._judged(self._outputs(inputs, None, active), targets)))
+                values.append(
+                    float(self._judged(self._outputs(inputs, None, active), targets))
+                )
                 self._seconds += len(targets) * self._example_price(active)
         return values
 

@@ -84,7 +84,9 @@ def parted(name: str) -> tuple[str, str]:
     task, asked, option = name.partition("?")
     key, _, loss = option.partition("=")
     if asked and (key != "loss" or not loss):
-        raise UserError(f"Behind a task's name only ?loss=LOSS may stand, not ?{option:.80}.")
+        raise UserError(
+            f"Behind a task's name only ?loss=LOSS may stand, not ?{option:.80}."
+        )
     return task, loss
 
 

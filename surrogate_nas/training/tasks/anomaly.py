@@ -31,21 +31,31 @@ def load() -> dict[str, Split]:
     read = [day for part in ("TRAIN", "TEST") for day in series("anomaly", _NAME, part)]
     days, labels = arrays(read)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(days))
-    summer, winter = (order[(labels[order] == _SUMMER) == is_summer] for is_summer in (True, False))
+    summer, winter = (
+        order[(labels[order] == _SUMMER) == is_summer] for is_summer in (True, False)
+    )
     normal = np.split(summer, [_N_TRAIN, (_N_TRAIN + len(summer)) // 2])
     anomalous = winter[:0], *np.split(winter, [len(winter) // 2])
     splits = {}
     for name, parts in zip(SPLITS, zip(normal, anomalous, strict=True), strict=True):
         chosen = np.concatenate(parts)
-        splits[name] = as_split(days[chosen][:, :, None], np.repeat([0, 1], [*map(len, parts)]))
+        splits[name] = as_split(
+            days[chosen][:, :, None], np.repeat([0, 1], [*map(len, parts)])
+        )
     return splits
 
 
 def arrays(read: list[tuple[Array, int]]) -> tuple[Array, Array]:
     """Days, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
     for day, label in read:
-        if day.shape != (1, HOURS) or not np.isfinite(day).all() or label not in (1, _SUMMER):
-            raise UserError(f"The file of {_NAME} is damaged: it holds other days than it should.")
+        if (
+            day.shape != (1, HOURS)
+            or not np.isfinite(day).all()
+            or label not in (1, _SUMMER)
+        ):
+            raise UserError(
+                f"The file of {_NAME} is damaged: it holds other days than it should."
+            )
     return np.stack([day for day, _ in read]), np.array([label for _, label in read])
 
 

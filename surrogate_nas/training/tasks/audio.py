@@ -38,7 +38,9 @@ def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
     try:
         import soundfile
     except OSError as error:
-        raise UserError(f"soundfile lacks the library that it is made for: {error}.") from error
+        raise UserError(
+            f"soundfile lacks the library that it is made for: {error}."
+        ) from error
     try:
         channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
@@ -71,7 +73,9 @@ def log_mel(
     starts = np.arange(0, len(padded) - window + 1, hop * rate).astype(int)
     frames = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / window
-    return np.asarray(np.log(power @ _triangles(bands, window, rate) + _FLOOR).T, np.float32)
+    return np.asarray(
+        np.log(power @ _triangles(bands, window, rate) + _FLOOR).T, np.float32
+    )
 
 
 def stretched(bands: np.ndarray, factor: float) -> np.ndarray:

@@ -126,7 +126,13 @@ KINDS = {
     for kind in (
         Kind("classification", "cross_entropy", _OF_CLASSES, checking.one_class),
         Kind("regression", "squared", ("error", "mae"), checking.values, least=1),
-        Kind("reconstruction", "squared", ("auc",), checking.one_class, trainer="reconstruction"),
+        Kind(
+            "reconstruction",
+            "squared",
+            ("auc",),
+            checking.one_class,
+            trainer="reconstruction",
+        ),
         Kind(
             "images",
             "squared",
@@ -187,7 +193,13 @@ KINDS = {
             of_images=True,
             every_pixel=True,
         ),
-        Kind("policy", "clipped_return", ("return", "failures"), checking.states, trainer="policy"),
+        Kind(
+            "policy",
+            "clipped_return",
+            ("return", "failures"),
+            checking.states,
+            trainer="policy",
+        ),
     )
 }
 
@@ -268,8 +280,14 @@ class Task:
         >>> def halves():
         ...     images = np.random.default_rng(0).standard_normal((300, 1, 8, 8))
         ...     labels = images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean((1, 2))
-        ...     places = {"train": slice(0, 200), "valid": slice(200, 250), "test": slice(250, 300)}
-        ...     return {name: (images[place], labels[place]) for name, place in places.items()}
+        ...     places = {
+        ...         "train": slice(0, 200),
+        ...         "valid": slice(200, 250),
+        ...         "test": slice(250, 300),
+        ...     }
+        ...     return {
+        ...         name: (images[place], labels[place]) for name, place in places.items()
+        ...     }
         >>> task = Task("halves", "which half of the noise is brighter?", halves, classes=2)
         >>> (curve,) = train([nb201()[11]], task, epochs=3)
         >>> curve.values["train_loss"][-1] < curve.values["train_loss"][0]
@@ -300,7 +318,12 @@ class Task:
             raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
         if self.kind not in KINDS:
             raise unknown("kind of task", self.kind, KINDS)
-        least = {"classes": self.about.least, "channels": 1, "cells_per_stage": 1, "_outputs": 1}
+        least = {
+            "classes": self.about.least,
+            "channels": 1,
+            "cells_per_stage": 1,
+            "_outputs": 1,
+        }
         for name, number in least.items():
             what = f"The {name.lstrip('_')} of the task {self.name}"
             check_whole(what, getattr(self, name), number)
@@ -349,7 +372,9 @@ class Task:
                 " height 1"
             )
         size = channels * height * width
-        if (self.trainer or self.about.trainer) == "reconstruction" and self._outputs != size:
+        if (
+            self.trainer or self.about.trainer
+        ) == "reconstruction" and self._outputs != size:
             raise UserError(
                 f"it answers {self._outputs} numbers for inputs of {channels} × {height} × {width};"
                 f" right is outputs={size}"
@@ -379,7 +404,11 @@ class Task:
         """
         from surrogate_nas.training.losses import fitting, loss_named
 
-        loss = loss_named(self.loss or self.about.loss) if isinstance(self.loss, str) else self.loss
+        loss = (
+            loss_named(self.loss or self.about.loss)
+            if isinstance(self.loss, str)
+            else self.loss
+        )
         if self.kind not in loss.fits:
             right = ", ".join(fitting(self.kind))
             raise UserError(
@@ -456,7 +485,9 @@ class Task:
         """The unit of its losses."""
         return self.trained.unit
 
-    def network(self, channels: int | None = None, cells_per_stage: int | None = None) -> Network:
+    def network(
+        self, channels: int | None = None, cells_per_stage: int | None = None
+    ) -> Network:
         """The macro architecture for this task's inputs.
 
         Args:
@@ -549,7 +580,9 @@ class Task:
         other = replace(self, loss=loss, load=partial(getattr, self, "data"))
         if other.trained.name == self.trained.name:
             return self
-        return replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
+        return replace(
+            other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}"
+        )
 
 
 def split_images(

@@ -78,7 +78,9 @@ def _inside(code: CodeType) -> Iterator[CodeType]:
 
 def _beginning(code: CodeType) -> Operations:
     """The first operations of a piece of code; empty where there are too few."""
-    operations = tuple(one.opname for one in islice(dis.get_instructions(code), _LENGTH + 1))
+    operations = tuple(
+        one.opname for one in islice(dis.get_instructions(code), _LENGTH + 1)
+    )
     return operations if len(operations) > _LENGTH else ()
 
 
@@ -94,9 +96,13 @@ def load() -> dict[str, Split]:
             f" has {len(chosen)}."
         )
     times = Counter(operation for one in chosen for operation in one)
-    frequent = sorted(times, key=lambda operation: (-times[operation], operation))[: KINDS - 1]
+    frequent = sorted(times, key=lambda operation: (-times[operation], operation))[
+        : KINDS - 1
+    ]
     place = {operation: number for number, operation in enumerate(frequent)}
-    numbers = np.array([[place.get(operation, KINDS - 1) for operation in one] for one in chosen])
+    numbers = np.array(
+        [[place.get(operation, KINDS - 1) for operation in one] for one in chosen]
+    )
     return next_ones(numbers, KINDS, _SIZES)
 
 

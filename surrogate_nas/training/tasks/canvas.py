@@ -58,7 +58,9 @@ def scenes() -> dict[str, Scenes]:
     for name in SPLITS:
         own = order[start : start + _SCANS[name]]
         start += _SCANS[name]
-        drawn = [_scene(images[own] / BRIGHTEST, labels[own], rng) for _ in range(_SCENES[name])]
+        drawn = [
+            _scene(images[own] / BRIGHTEST, labels[own], rng) for _ in range(_SCENES[name])
+        ]
         by_split[name] = Scenes(*(np.stack(part) for part in zip(*drawn, strict=True)))
     return by_split
 
@@ -71,7 +73,9 @@ def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
         taken = np.zeros((SIDE, SIDE))
         boxes = np.tile((-1.0, 0, 0, 0, 0), (MOST, 1))
         for number, chosen in enumerate(rng.integers(len(images), size=count)):
-            rows, columns = (np.flatnonzero((images[chosen] > _INK).any(axis)) for axis in (1, 0))
+            rows, columns = (
+                np.flatnonzero((images[chosen] > _INK).any(axis)) for axis in (1, 0)
+            )
             ink = images[chosen][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             height, width = ink.shape
             top = rng.integers(SIDE - height + 1)
@@ -80,6 +84,15 @@ def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
             image[0][inside] += ink
             classes[inside] = np.where(ink > _INK, labels[chosen] + 1, 0)
             taken[inside] += 1
-            boxes[number] = labels[chosen], left + width / 2, top + height / 2, width, height
-        if taken.max() == 1 and len(np.unique(boxes[:count, 1:3] // _PLACE, axis=0)) == count:
+            boxes[number] = (
+                labels[chosen],
+                left + width / 2,
+                top + height / 2,
+                width,
+                height,
+            )
+        if (
+            taken.max() == 1
+            and len(np.unique(boxes[:count, 1:3] // _PLACE, axis=0)) == count
+        ):
             return Scenes(image, classes, boxes)

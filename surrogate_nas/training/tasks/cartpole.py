@@ -92,7 +92,8 @@ def load() -> dict[str, Split]:
     rng = np.random.default_rng(SPLIT_SEED)
     states = {name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()}
     return starting(
-        ENVIRONMENT, {name: part.repeat(ENVIRONMENT.seen, 1) for name, part in states.items()}
+        ENVIRONMENT,
+        {name: part.repeat(ENVIRONMENT.seen, 1) for name, part in states.items()},
     )
 
 

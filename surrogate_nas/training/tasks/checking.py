@@ -39,7 +39,9 @@ def as_split(inputs: Array, targets: Array) -> Split:
         targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
     """
     kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
-    return Split(np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C"))
+    return Split(
+        np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C")
+    )
 
 
 Check = Callable[[Array, Array, str, int], Array]
@@ -51,9 +53,13 @@ type.
 def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
     """The splits of a task, float32 inputs with targets of the right kind."""
     if not isinstance(given, Mapping) or set(given) != set(SPLITS):
-        actual = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
+        actual = (
+            sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
+        )
         raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}")
-    splits = {name: _split(given[name], f"its {name} split", check, classes) for name in SPLITS}
+    splits = {
+        name: _split(given[name], f"its {name} split", check, classes) for name in SPLITS
+    }
     for what, shapes in (
         ("inputs", {tuple(split.inputs.shape[1:]) for split in splits.values()}),
         ("targets", {tuple(split.targets.shape[1:]) for split in splits.values()}),
@@ -81,7 +87,8 @@ def _split(given: Any, where: str, check: Check, classes: int) -> Split:
         raise UserError(f"{where} has {len(inputs)} inputs but {len(targets)} targets")
     inputs = _finite(inputs, f"the inputs of {where}")
     return Split(
-        inputs, np.ascontiguousarray(check(inputs, targets, f"the targets of {where}", classes))
+        inputs,
+        np.ascontiguousarray(check(inputs, targets, f"the targets of {where}", classes)),
     )
 
 
@@ -116,7 +123,12 @@ def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     ``(n, outputs)``.
     """
     n = len(inputs)
-    _shaped(targets, what, "values, one for each output,", (n,) if classes == 1 else (n, classes))
+    _shaped(
+        targets,
+        what,
+        "values, one for each output,",
+        (n,) if classes == 1 else (n, classes),
+    )
     return _finite(targets, what)
 
 
@@ -131,7 +143,9 @@ def states(_inputs: Array, targets: Array, what: str, _classes: int) -> Array:
     return _finite(targets, what)
 
 
-def one_class(inputs: Array, targets: Array, what: str, classes: int, *, axes: int = 0) -> Array:
+def one_class(
+    inputs: Array, targets: Array, what: str, classes: int, *, axes: int = 0
+) -> Array:
     """Class numbers, one each, or one at every position of the last axes of the inputs."""
     _of_signals(inputs, what, axes == 1)
     shape = inputs.shape[4 - axes :]
@@ -143,7 +157,10 @@ def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> A
     _of_signals(inputs, what, True)
     longest = targets.shape[1] if targets.ndim > 1 else 1
     numbers = _numbers(targets, what, classes, (len(inputs), longest))
-    if not (numbers[:, 0] > 0).all() or ((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any():
+    if (
+        not (numbers[:, 0] > 0).all()
+        or ((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any()
+    ):
         raise UserError(
             f"{what} must be sequences of at least one class from 1 on, with zeros only behind them"
         )
@@ -164,7 +181,9 @@ def boxes(_inputs: Array, targets: Array, what: str, classes: int) -> Array:
     values = _finite(targets, what)
     kinds = values[:, :, 0]
     if not (kinds == kinds.round()).all() or kinds.min() < -1 or kinds.max() >= classes:
-        raise UserError(f"{what} must have classes from 0 to {classes - 1}, or -1 for no object")
+        raise UserError(
+            f"{what} must have classes from 0 to {classes - 1}, or -1 for no object"
+        )
     return values
 
 

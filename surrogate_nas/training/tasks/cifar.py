@@ -15,7 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.base import (
+    Schedule,
+    Task,
+    as_split,
+    split_images,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 
 CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
@@ -48,7 +54,9 @@ def load(name: str) -> dict[str, Split]:
             f" it; {CIFAR_VARIABLE} may name another folder."
         ) from error
     splits = split_images(_images(train.data), np.array(train.targets), (25000, 25000, 0))
-    return standardise({**splits, "test": as_split(_images(test.data), np.array(test.targets))})
+    return standardise(
+        {**splits, "test": as_split(_images(test.data), np.array(test.targets))}
+    )
 
 
 def _images(pixels: np.ndarray) -> np.ndarray:

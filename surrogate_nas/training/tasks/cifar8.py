@@ -12,7 +12,13 @@ import json
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.base import (
+    Schedule,
+    Task,
+    as_split,
+    split_images,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 from surrogate_nas.training.tasks.cifar import CIFAR_VARIABLE, cifar_root, has_cifar
 
@@ -28,7 +34,9 @@ _SIZES = (4000, 4000, 0)
 
 def has_pictures() -> bool:
     """Whether the npm package's files are in the folder of CIFAR."""
-    return all((cifar_root() / name).is_file() for name in (*_PICTURES.values(), *_LABELS.values()))
+    return all(
+        (cifar_root() / name).is_file() for name in (*_PICTURES.values(), *_LABELS.values())
+    )
 
 
 def batch(part: str) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,13 @@ import numpy as np
 
 from surrogate_nas.core.extras import need, package_folder
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, split_images, standardise
+from surrogate_nas.training.tasks.base import (
+    SPLIT_SEED,
+    Schedule,
+    Task,
+    split_images,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 
 BRIGHTEST = 16
@@ -46,7 +52,9 @@ def published(task: str) -> tuple[Array, Array]:
         Images, shape ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and digits, shape ``(1797,)``.
     """
     need(f"The task {task}", "sklearn")
-    file = package_folder(("scikit-learn", "sklearn")) / "datasets" / "data" / "digits.csv.gz"
+    file = (
+        package_folder(("scikit-learn", "sklearn")) / "datasets" / "data" / "digits.csv.gz"
+    )
     rows = np.array(
         gzip.decompress(file.read_bytes()).replace(b"\n", b",").rstrip(b",").split(b",")
     ).astype(np.int64)

@@ -69,4 +69,6 @@ class Environment:
 
 def starting(environment: Environment, states: Mapping[str, Array]) -> dict[str, Split]:
     """Splits of start states with what is seen of them."""
-    return {name: as_split(environment.observe(part), part) for name, part in states.items()}
+    return {
+        name: as_split(environment.observe(part), part) for name, part in states.items()
+    }

@@ -20,7 +20,13 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.home import expanded
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.base import (
+    Schedule,
+    Task,
+    as_split,
+    split_images,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 
 VARIABLE = "SURROGATE_NAS_FASHION"
@@ -110,7 +116,8 @@ def pool(images: np.ndarray, size: int) -> np.ndarray:
     _, height, _ = images.shape
     block = height // size
     pooled = [
-        part.reshape(len(part), 1, size, block, size, block).astype(np.float32).mean((3, 5)) / 255
+        part.reshape(len(part), 1, size, block, size, block).astype(np.float32).mean((3, 5))
+        / 255
         # all at once would take hundreds of MB
         for part in np.split(images, range(_PART, len(images), _PART))
     ]
@@ -127,7 +134,9 @@ def load(size: int = 7) -> dict[str, Split]:
         arrays["train-labels-idx1-ubyte"],
         (*_SIZES, 0),
     )
-    test = as_split(pool(arrays["t10k-images-idx3-ubyte"], size), arrays["t10k-labels-idx1-ubyte"])
+    test = as_split(
+        pool(arrays["t10k-images-idx3-ubyte"], size), arrays["t10k-labels-idx1-ubyte"]
+    )
     return standardise({**splits, "test": test})
 
 

@@ -59,7 +59,9 @@ def _rows(name: str) -> list[list[str]]:
     reading.
     """
     need("The task forecasting", "statsmodels")
-    file = package_folder(("statsmodels", "statsmodels")) / "datasets" / name / f"{name}.csv"
+    file = (
+        package_folder(("statsmodels", "statsmodels")) / "datasets" / name / f"{name}.csv"
+    )
     return [line.split(",") for line in file.read_text(encoding="utf-8").splitlines()[1:]]
 
 
@@ -74,7 +76,9 @@ def windows(series: np.ndarray) -> dict[str, np.ndarray]:
     stops = [0, *(int(cut * len(series)) for cut in _CUTS), len(series)]
     return {
         name: all_of_it[(first >= a) & (first + SEASON <= b)]
-        for name, a, b in zip(("train", "valid", "test"), stops[:-1], stops[1:], strict=True)
+        for name, a, b in zip(
+            ("train", "valid", "test"), stops[:-1], stops[1:], strict=True
+        )
     }
 
 

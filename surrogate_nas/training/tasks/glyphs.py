@@ -42,7 +42,11 @@ def fonts() -> list[Path]:
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return [folder / f"{name}{style}.ttf" for name, styles in _STYLES.items() for style in styles]
+    return [
+        folder / f"{name}{style}.ttf"
+        for name, styles in _STYLES.items()
+        for style in styles
+    ]
 
 
 def letters() -> dict[str, dict[str, list[Picture]]]:
@@ -81,7 +85,9 @@ def drawn(picture: Picture, shift: np.ndarray) -> np.ndarray:
     points = np.column_stack([columns.ravel(), rows.ravel()])
     inside = np.zeros(len(points), bool)
     for contour in outline.to_polygons():
-        inside ^= Outline(contour).contains_points(points)  # a contour in another one is a hole
+        inside ^= Outline(contour).contains_points(
+            points
+        )  # a contour in another one is a hole
     return np.asarray(inside.reshape(SIDE, _BLOCK, SIDE, _BLOCK).mean((1, 3)))
 
 
@@ -101,7 +107,9 @@ def load() -> dict[str, Split]:
             for i in rng.permutation(len(own))[:size]:
                 inputs[name].append(drawn(own[i], rng.uniform(-_SHIFT, _SHIFT, 2)))
     return {
-        name: as_split(np.stack(inputs[name])[:, None], np.repeat(np.arange(len(SCRIPTS)), size))
+        name: as_split(
+            np.stack(inputs[name])[:, None], np.repeat(np.arange(len(SCRIPTS)), size)
+        )
         for name, size in zip(SPLITS, _SIZES, strict=True)
     }
 

@@ -41,7 +41,12 @@ def distances(states: Array) -> Array:
     steps = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
     while True:
         around = np.pad(steps, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
-        sides = around[:, :-2, 1:-1], around[:, 2:, 1:-1], around[:, 1:-1, :-2], around[:, 1:-1, 2:]
+        sides = (
+            around[:, :-2, 1:-1],
+            around[:, 2:, 1:-1],
+            around[:, 1:-1, :-2],
+            around[:, 1:-1, 2:],
+        )
         nearer = np.where(walls, np.inf, np.minimum(steps, 1 + np.minimum.reduce(sides)))
         if np.array_equal(nearer, steps):
             return steps
@@ -101,7 +106,9 @@ class GridWorld(Environment):
     def greatest(self, states: Array) -> Array:
         """One, discounted along the shortest way, shape ``(n,)``."""
         at = _place(states, _AGENT)
-        return self.discount ** (distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1)
+        return self.discount ** (
+            distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1
+        )
 
     def value(self, states: Array) -> Array:
         """One, discounted along a way without walls, shape ``(n,)``."""

@@ -44,7 +44,9 @@ def load() -> dict[str, Split]:
     hyphenate = pyphen.Pyphen(lang="de_DE", left=_MARGIN, right=_MARGIN)
     listed = words()
     if len(listed) < sum(_SIZES):
-        raise UserError(f"pyspellchecker has only {len(listed)} of {sum(_SIZES)} German words.")
+        raise UserError(
+            f"pyspellchecker has only {len(listed)} of {sum(_SIZES)} German words."
+        )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(listed))
     chosen = [listed[i] for i in order[: sum(_SIZES)]]
     targets = np.zeros((len(chosen), LENGTH), np.int64)

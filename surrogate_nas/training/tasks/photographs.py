@@ -57,7 +57,9 @@ def grey(name: str) -> np.ndarray:
     with Image.open(path) as opened:
         pixels = np.asarray(opened.convert("RGB"), np.float64) @ _LUMA / _BLACK
     height, width = (2 * (size // 2) for size in pixels.shape)
-    return np.asarray(pixels[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3)))
+    return np.asarray(
+        pixels[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))
+    )
 
 
 def _tiles(pixels: np.ndarray) -> np.ndarray:

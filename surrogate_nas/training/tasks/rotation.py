@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, split_images, standardise
+from surrogate_nas.training.tasks.base import (
+    SPLIT_SEED,
+    Schedule,
+    Task,
+    split_images,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 from surrogate_nas.training.tasks.digits import published
 

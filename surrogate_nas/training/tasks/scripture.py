@@ -35,7 +35,9 @@ def is_here() -> bool:
 def verses() -> list[str]:
     """All verses in the order of the books, in the characters of `ALPHABET`."""
     if not is_here():
-        raise UserError("The task scripture needs Debian's bible-kjv: apt-get install bible-kjv.")
+        raise UserError(
+            "The task scripture needs Debian's bible-kjv: apt-get install bible-kjv."
+        )
     said = subprocess.run(
         [_PROGRAM, "-f", "-l", "20000", "gen1:1-rev22:21"],
         stdin=subprocess.DEVNULL,
@@ -56,7 +58,9 @@ def load() -> dict[str, Split]:
     """The first 49 characters of verses of all books: 1,500 / 750 / 1,500."""
     texts = sorted({verse[: _LENGTH + 1] for verse in verses() if len(verse) > _LENGTH})
     if len(texts) < sum(_SIZES):
-        raise UserError(f"The program {_PROGRAM} gave {len(texts)} verses, not {sum(_SIZES)}.")
+        raise UserError(
+            f"The program {_PROGRAM} gave {len(texts)} verses, not {sum(_SIZES)}."
+        )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(texts))[: sum(_SIZES)]
     letters = numbered([texts[i] for i in order], ALPHABET, _LENGTH + 1)
     return next_ones(letters, len(ALPHABET), _SIZES)

@@ -18,7 +18,13 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.tasks import audio
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.base import (
+    SPLIT_SEED,
+    Schedule,
+    Task,
+    as_split,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 
 FOLDER = Path("/usr/share/hydrogen/data/drumkits")
@@ -66,7 +72,9 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
     """Read all strokes of some kits, in the order of their files' names."""
     results = []
     for kit in kits:
-        files = sorted(path for path in (FOLDER / kit).rglob("*") if path.suffix in _SUFFIXES)
+        files = sorted(
+            path for path in (FOLDER / kit).rglob("*") if path.suffix in _SUFFIXES
+        )
         if not files:
             raise UserError(
                 f"The task sounds needs the drum kit in {FOLDER / kit}, which Debian's"
@@ -97,10 +105,16 @@ def repeated(
     Returns:
         Mel bands, shape ``(5 n, 16, 1, 24)``, and kinds, shape ``(5 n,)``.
     """
-    kinds = [[stroke for stroke in strokes if stroke[1] == kind] for kind in range(len(KINDS))]
+    kinds = [
+        [stroke for stroke in strokes if stroke[1] == kind] for kind in range(len(KINDS))
+    ]
     drawn = [each[rng.integers(len(each))] for each in kinds for _ in range(n)]
     again = [
-        _fitted(audio.warped(audio.stretched(bands, rng.uniform(0.8, 1.2)), rng.uniform(0.9, 1.1)))
+        _fitted(
+            audio.warped(
+                audio.stretched(bands, rng.uniform(0.8, 1.2)), rng.uniform(0.9, 1.1)
+            )
+        )
         for bands, _ in drawn
     ]
     inputs = np.stack(again)[:, :, None]
@@ -111,7 +125,10 @@ def load() -> dict[str, Split]:
     """Repeat the strokes: 800 / 800 / 1,000."""
     rng = np.random.default_rng(SPLIT_SEED)
     return standardise(
-        {name: as_split(*repeated(strokes(KITS[name]), n, rng)) for name, n in _SIZES.items()}
+        {
+            name: as_split(*repeated(strokes(KITS[name]), n, rng))
+            for name, n in _SIZES.items()
+        }
     )
 
 

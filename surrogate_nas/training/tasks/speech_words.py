@@ -142,7 +142,9 @@ def _splits() -> dict[str, Split]:
             f"{_ACCENTS[rng.integers(len(_ACCENTS))]}+{own[rng.integers(len(own))]}"
             for _ in range(size)
         ]
-        pitches, speeds = (rng.integers(*range_, size=size) for range_ in (_PITCHES, _SPEEDS))
+        pitches, speeds = (
+            rng.integers(*range_, size=size) for range_ in (_PITCHES, _SPEEDS)
+        )
         with ThreadPoolExecutor(os.cpu_count()) as at_once:
             sounds = at_once.map(
                 spoken, [WORDS[label] for label in labels], voices, pitches, speeds
@@ -165,7 +167,8 @@ def load() -> dict[str, Split]:
     try:
         with np.load(path) as held:
             splits = {
-                name: Split(held[f"{name}_inputs"], held[f"{name}_targets"]) for name in SPLITS
+                name: Split(held[f"{name}_inputs"], held[f"{name}_targets"])
+                for name in SPLITS
             }
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         splits = _splits()

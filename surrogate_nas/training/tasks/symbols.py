@@ -13,7 +13,9 @@ NOTHING = -1
 """The number of a position behind a sequence."""
 
 
-def numbered(sequences: Sequence[Sequence[str]], symbols: Sequence[str], length: int) -> np.ndarray:
+def numbered(
+    sequences: Sequence[Sequence[str]], symbols: Sequence[str], length: int
+) -> np.ndarray:
     """Number symbols by their place in a list, shape ``(n, length)``; `NOTHING` behind a sequence.
 
     Args:

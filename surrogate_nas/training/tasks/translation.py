@@ -35,7 +35,7 @@ _SIZES = (1000, 400, 400)
 
 
 class _Missing(gettext.NullTranslations):
-    def gettext(self, message: str) -> str:  # noqa: ARG002 - the signature of gettext
+    def gettext(self, message: str) -> str:
         return ""
 
 
@@ -65,7 +65,9 @@ def _catalogue(folder: Path, domain: str, language: str) -> gettext.NullTranslat
 
 def plain(text: str) -> str:
     """Lower-case a text and take the accents off characters that `GERMAN` lacks."""
-    return "".join(c if c in GERMAN else unicodedata.normalize("NFD", c)[0] for c in text.lower())
+    return "".join(
+        c if c in GERMAN else unicodedata.normalize("NFD", c)[0] for c in text.lower()
+    )
 
 
 def _fits(german: str, serbian: str) -> bool:

@@ -18,7 +18,13 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, package_folder
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.base import (
+    SPLIT_SEED,
+    Schedule,
+    Task,
+    as_split,
+    standardise,
+)
 from surrogate_nas.training.tasks.checking import Split
 
 SPEAKERS = 9
@@ -65,7 +71,11 @@ def series(task: str, name: str, part: str) -> list[tuple[Array, int]]:
 
 def parsed(text: str, name: str) -> list[tuple[Array, int]]:
     """Read series from lines: channels parted by colons, the label last."""
-    lines = [line.split(":") for line in text.splitlines() if line.strip() and line[0] not in "#@"]
+    lines = [
+        line.split(":")
+        for line in text.splitlines()
+        if line.strip() and line[0] not in "#@"
+    ]
     try:
         read = []
         for *channels, label in lines:
@@ -103,13 +113,17 @@ def joined(
             frames_of.append(frames)
         frames = np.concatenate(frames_of, 1)
         frames = frames[:, : 2 * min(_LENGTH, frames.shape[1] // 2)]
-        inputs[row, :, 0, : frames.shape[1] // 2] = frames.reshape(len(frames), -1, 2).mean(2)
+        inputs[row, :, 0, : frames.shape[1] // 2] = frames.reshape(len(frames), -1, 2).mean(
+            2
+        )
     return inputs, targets
 
 
 def load() -> dict[str, Split]:
     """Join 800 / 800 / 800 sequences from 270 / 185 / 185 utterances."""
-    train, rest = (checked(series("speech-vowels", _NAME, part)) for part in ("TRAIN", "TEST"))
+    train, rest = (
+        checked(series("speech-vowels", _NAME, part)) for part in ("TRAIN", "TEST")
+    )
     rng = np.random.default_rng(SPLIT_SEED)
     splits = {"train": train, "valid": rest[::2], "test": rest[1::2]}
     return standardise(
@@ -120,7 +134,9 @@ def load() -> dict[str, Split]:
 def checked(utterances: list[Utterance]) -> list[Utterance]:
     """The utterances in float32, if they are of all speakers."""
     if {speaker for _, speaker in utterances} != {*range(1, SPEAKERS + 1)}:
-        raise UserError(f"The file of {_NAME} is damaged: it lacks some of the nine speakers.")
+        raise UserError(
+            f"The file of {_NAME} is damaged: it lacks some of the nine speakers."
+        )
     return [(frames.astype(np.float32), speaker) for frames, speaker in utterances]
 
 

@@ -53,7 +53,10 @@ def own_words() -> list[list[str]]:
         for code in LANGUAGES
     ]
     writers = Counter(word for words in lists for word in words)
-    return [sorted(word for word in words if writers[word] == 1 and _fits(word)) for words in lists]
+    return [
+        sorted(word for word in words if writers[word] == 1 and _fits(word))
+        for words in lists
+    ]
 
 
 def _fits(word: str) -> bool:

@@ -74,9 +74,12 @@ class Discriminator:
         quarter = _halved(*_halved(height, width))
         ins = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter))
         outs = (WIDTH, 2 * WIDTH, 1)
-        shapes = [shape for i, o in zip(ins, outs, strict=True) for shape in ((o, i), (o, 1))]
+        shapes = [
+            shape for i, o in zip(ins, outs, strict=True) for shape in ((o, i), (o, 1))
+        ]
         bounds = np.repeat(
-            [1 / math.sqrt(i) for i in ins], [o * (i + 1) for i, o in zip(ins, outs, strict=True)]
+            [1 / math.sqrt(i) for i in ins],
+            [o * (i + 1) for i, o in zip(ins, outs, strict=True)],
         )
         self._all = _uniform(seed, bounds.astype(np.float32)).astype(kind)
         self.layers = _views(self._all, shapes)
@@ -119,7 +122,9 @@ class Discriminator:
         return seen.scores[fooled:]
 
     def _pass(self, images: Array) -> _Pass:
-        return _Pass(self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False))
+        return _Pass(
+            self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False)
+        )
 
     def _of_scores(self, seen: _Pass, by_score: Array) -> None:
         """The gradient of a loss of the scores: each score's gradient, times that of the loss by
@@ -147,10 +152,14 @@ class Discriminator:
         for_first, _, for_second, _, for_head, _ = self.gradients
         windows = _windows(image_gradient)
         for_first += by_first.reshape(WIDTH, -1) @ windows.T
-        image_gradient = (first @ windows).reshape(by_first.shape) * seen.first_mask[..., begin:]
+        image_gradient = (first @ windows).reshape(by_first.shape) * seen.first_mask[
+            ..., begin:
+        ]
         windows = _windows(image_gradient)
         for_second += by_second.reshape(2 * WIDTH, -1) @ windows.T
-        image_gradient = (second @ windows).reshape(by_second.shape) * seen.second_mask[..., begin:]
+        image_gradient = (second @ windows).reshape(by_second.shape) * seen.second_mask[
+            ..., begin:
+        ]
         for_head += np.add.reduce(image_gradient, axis=3).reshape(1, -1)
 
     def _step(self) -> None:
@@ -177,9 +186,13 @@ class _Pass:
         first, first_bias, second, second_bias, head, head_bias = self.layers = layers
         self.images = images
         self.first_windows = _windows(images)
-        hidden, self.first_mask = _rectified(first @ self.first_windows + first_bias, images)
+        hidden, self.first_mask = _rectified(
+            first @ self.first_windows + first_bias, images
+        )
         self.second_windows = _windows(hidden)
-        hidden, self.second_mask = _rectified(second @ self.second_windows + second_bias, hidden)
+        hidden, self.second_mask = _rectified(
+            second @ self.second_windows + second_bias, hidden
+        )
         self.features = hidden.reshape(-1, images.shape[3])
         self.scores: Array = (head @ self.features + head_bias)[0]
 
@@ -257,7 +270,8 @@ def _views(flat: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
     """Parts of a vector as matrices of these shapes, the same memory."""
     stops = np.cumsum([math.prod(shape) for shape in shapes])
     return [
-        part.reshape(shape) for part, shape in zip(np.split(flat, stops[:-1]), shapes, strict=True)
+        part.reshape(shape)
+        for part, shape in zip(np.split(flat, stops[:-1]), shapes, strict=True)
     ]
 
 
@@ -287,7 +301,7 @@ class Adversarial(Trainer):
         )
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
 
-    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
         """Noise, and as many real images."""
         noise, images = self.data["train"]
         rng = np.random.default_rng((self.seed, epoch))
@@ -322,7 +336,9 @@ class Adversarial(Trainer):
         fake = _logistic(as_array(predict(noise)))
         predictions = Predictions(fake, images, noise, self.task, predict)
         covered = coverage(predictions).item()
-        self.note = f"collapsed: {split} coverage {covered:.2f}" if covered < COLLAPSED else ""
+        self.note = (
+            f"collapsed: {split} coverage {covered:.2f}" if covered < COLLAPSED else ""
+        )
         real = self.discriminator.scores(as_array(images))
         scores = self.discriminator.scores(fake[0])[None]
         return self.loss.loss_and_gradient(scores, real)[0], predictions

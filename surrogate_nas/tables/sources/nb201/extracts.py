@@ -48,7 +48,9 @@ def extracts(benchmark: str, seconds: Values) -> dict[str, Values]:
         found["test 12"] = _numbers(after_12, f"{beginning}12Epochs")
         found["test one seed"] = _numbers(after_12, f"{beginning}200Epochs")
         (mini,) = fetching.fetched("nb201", "BayesWatch/*")
-        found["valid 12"] = np.asarray(read_mini(mini)[f"{words['short']}-val"], dtype=float)
+        found["valid 12"] = np.asarray(
+            read_mini(mini)[f"{words['short']}-val"], dtype=float
+        )
         (landscapes,) = map(_rows, fetching.fetched("nb201", f"{_LANDSCAPES}/*"))
         passes = _numbers(landscapes, "test-per-time") * words["valid_images"]
         found["valid_seconds"] = passes / _IMAGES_PER_TEST_PASS
@@ -124,7 +126,9 @@ def _of_records(benchmark: str, *keys: str) -> Values:
             if f"--{official}--" in member:
                 records += json.loads(archive.read(member))
     values = np.empty(len(records))
-    for index, record in zip(_order(str(one["arch"]) for one in records), records, strict=True):
+    for index, record in zip(
+        _order(str(one["arch"]) for one in records), records, strict=True
+    ):
         value: Any = reduce(getitem, keys, record)
         values[index] = value
     return values

@@ -63,7 +63,9 @@ def read(path: Path, progress: Progress | None = None) -> list[Table]:
             progress(done, total)
     results = tables.tables()
     if not results:
-        raise UserError(f"{path} holds no results of CIFAR-10, CIFAR-100 or ImageNet16-120.")
+        raise UserError(
+            f"{path} holds no results of CIFAR-10, CIFAR-100 or ImageNet16-120."
+        )
     return results
 
 
@@ -89,9 +91,13 @@ def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
     }
     content = read_pickle(file, allowed, path)
     if read_pickle(file, {}, path) != []:
-        raise UserError(f"{path} is refused: it holds tensors, which the published file does not.")
+        raise UserError(
+            f"{path} is refused: it holds tensors, which the published file does not."
+        )
     records = content.get("arch2infos") if isinstance(content, dict) else None
-    if not isinstance(records, dict) or not all(isinstance(index, int) for index in records):
+    if not isinstance(records, dict) or not all(
+        isinstance(index, int) for index in records
+    ):
         raise UserError(
             f"{path} is not a NAS-Bench-201 file: it has no arch2infos by architecture."
         )
