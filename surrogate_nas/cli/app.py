@@ -78,7 +78,7 @@ PANELS = {
         "check": ("new:check", "Check the contract of a strategy, a space or a surrogate."),
         "import": (
             "data:import_",
-            "Import official files, a CSV file, or an Optuna study.",
+            "Import official files or a CSV file.",
         ),
     },
     "Train, measure, learn": {

@@ -26,7 +26,7 @@ from surrogate_nas.core.metrics import DIRECTIONS, by_use, metric_named
 from surrogate_nas.files import home, locked, table_path
 from surrogate_nas.space import Sampled, register, space_named
 from surrogate_nas.tables import Table, write_table
-from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet, studies
+from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet
 from surrogate_nas.tables.sources.base import declared, package_of, sources
 from surrogate_nas.tables.sources.facts import verified
 from surrogate_nas.tables.sources.nb201 import pth
@@ -227,45 +227,30 @@ def fetch(
 @app.command("import")
 def import_(
     kind: Annotated[
-        Literal["nats", "nb201-pth", "nb101", "csv", "optuna"],
+        Literal["nats", "nb201-pth", "nb101", "csv"],
         typer.Argument(help="The format."),
     ],
     source: Annotated[
-        str,
+        Path,
         typer.Argument(
-            help=(
-                "The official folder or file, one's own CSV or Parquet file, or a study's FILE or"
-                " URL."
-            )
+            help="The official folder or file, or one's own CSV or Parquet file."
         ),
     ],
     name: Annotated[
         str | None,
-        typer.Option(
-            help="For csv and optuna: the benchmark's name; the file's or study's if left out."
-        ),
+        typer.Option(help="For csv: the benchmark's name; the file's if left out."),
     ] = None,
     space: Annotated[
         str | None,
         typer.Option(
-            help="For csv and optuna: the space of its cells, FILE.py:SPACE or a registered name "
-            "[csv: nb201; optuna: the study's parameters]."
-        ),
-    ] = None,
-    study: Annotated[
-        str | None, typer.Option(help="For optuna: which study, where there are several.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            help="For optuna: a name for each objective, such as valid_error,latency@mine."
+            help="For csv: the space of its cells, FILE.py:SPACE or a registered name [nb201]."
         ),
     ] = None,
     unit: UnitOption = None,
     direction: DirectionOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Import official files, a CSV file, or an Optuna study.
+    """Import official files or a CSV file.
 
     Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as
     data-full.json has them; one's own has a column cell (or one for every choice) and columns of
@@ -280,58 +265,34 @@ def import_(
       snas data import nb101 data-full.json
       snas data import csv mine.csv --name mine
       snas data import csv mine.csv --unit valid_error=fraction --direction val_f1=max
-      snas import optuna study.log --metric valid_error
-      snas import optuna sqlite:///study.db --study first
     """
     started = time.perf_counter()
-    given = {
-        "name": name,
-        "space": space,
-        "study": study,
-        "metric": metric,
-        "unit": unit,
-        "direction": direction,
-    }
+    given = {"name": name, "space": space, "unit": unit, "direction": direction}
     for option, value in given.items():
-        if value is not None and option not in _OPTIONS_OF.get(kind, ()):
+        if value is not None and kind != "csv":
             raise UserError(
                 f"--{option} is not for {kind}, which says it itself or has no such."
             )
-    units = _declared(unit, direction)
-    path = Path(source)
-    if kind == "optuna":
-        of_study = studies.read_study(
-            source,
-            name or "",
-            reserved(),
-            study=study,
-            metrics=[each.strip() for each in metric.split(",")] if metric else [],
-            space=None if space is None else register(space),
-            declared=units,
-        )
-        _imported(kind, [of_study.table], list(of_study.files), started, json)
-        for line in of_study.notes:
-            note(f"{of_study.table.name}: {line}.")
-    elif kind == "csv":
+    if kind == "csv":
         advice = f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
         cells = register(space or _DEFAULT_SPACE)
         table = spreadsheet.read(
-            path,
-            name or path.stem,
+            source,
+            name or source.stem,
             reserved(),
             cells,
             advice="" if space else advice,
-            declared=units,
+            declared=_declared(unit, direction),
         )
-        _imported(kind, [table], [path], started, json)
+        _imported(kind, [table], [source], started, json)
     else:
         if kind == "nb201-pth":
             note(
-                f"Reading {source} needs about {pth.memory_needed(path) / 1e9:.1f} GB of memory."
+                f"Reading {source} needs about {pth.memory_needed(source) / 1e9:.1f} GB of memory."
             )
         with progress_bar("architectures") as progress:
-            tables = _OFFICIAL[kind](path, progress)
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
+            tables = _OFFICIAL[kind](source, progress)
+        files = sorted(source.iterdir()) if source.is_dir() else [source]
         _imported(kind, tables, files, started, json)
 
 
@@ -339,11 +300,6 @@ _OFFICIAL: dict[str, Callable[..., Any]] = {
     "nats": nats.read,
     "nb201-pth": pth.read,
     "nb101": nb101.imported,
-}
-# What may be said of a file that is not official
-_OPTIONS_OF = {
-    "csv": ("name", "space", "unit", "direction"),
-    "optuna": ("name", "space", "unit", "study", "metric"),
 }
 
 
