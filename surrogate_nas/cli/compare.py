@@ -10,24 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from surrogate_nas.benchmarks import default
+from surrogate_nas.benchmarks.resolvers import known as known_benchmarks
 from surrogate_nas.cli.options import (
-    PROCESSES,
+    OF_ONE_OBJECTIVE,
     AgainstOption,
-    BenchmarkOrFoldersArgument,
     BlindOption,
-    BudgetOption,
-    BudgetSecondsOption,
-    ControlsOption,
-    EngineOption,
-    ObjectiveOption,
     StrategiesOption,
-    SubjectToOption,
     WithOption,
-    WorkersOption,
     bound_objective,
     entering,
     results_folder,
-    run_options,
+    taking,
     with_controls,
 )
 from surrogate_nas.cli.output import (
@@ -49,25 +42,37 @@ from surrogate_nas.results.api import compare as run_compare
 from surrogate_nas.results.api import read_comparison, stored_suite
 from surrogate_nas.results.archive import opened
 from surrogate_nas.results.comparison import Comparison
-from surrogate_nas.runs.options import OBJECTIVE_OPTIONS
 from surrogate_nas.runs.store import PLAN
 from surrogate_nas.strategies import DEFAULTS
 
 
-@partial(run_options, more=OBJECTIVE_OPTIONS)
+@taking(
+    "objective subject_to runs budget budget_seconds seed workers engine", *OF_ONE_OBJECTIVE
+)
 def compare(
-    bench: BenchmarkOrFoldersArgument = None,
+    bench: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[BENCH | FOLDER...]",
+            help=(
+                "A benchmark's name; fashion, which comes along, if left out. Or folders of"
+                " finished results."
+            ),
+            autocompletion=known_benchmarks,
+        ),
+    ] = None,
     strategies: StrategiesOption = None,
     blind: BlindOption = False,
-    controls: ControlsOption = False,
-    objective: ObjectiveOption = None,
-    subject_to: SubjectToOption = None,
-    runs: Annotated[int, typer.Option(help="Seeds per strategy.")] = 10,
-    budget: BudgetOption = None,
-    budget_seconds: BudgetSecondsOption = None,
-    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
-    workers: WorkersOption = None,
-    engine: EngineOption = PROCESSES,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls",
+            help=(
+                "Run each external program also with hidden names, without history, and beside"
+                " random mutation."
+            ),
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -103,11 +108,12 @@ def compare(
             _judge_together([*map(Path, given), *earlier], out, json)
         return
     name = given[0]
-    bound = bound_objective(name, with_, objective, subject_to, options)
+    asked = options["objective"], options["subject_to"]
+    bound = bound_objective(name, with_, options)
     entered = entering(strategies, DEFAULTS, blind)
     if controls:
         entered = with_controls(entered, bound.benchmark.space)
-    folder = results_folder(out, "comparison", "compare", name, objective, subject_to)
+    folder = results_folder(out, "comparison", "compare", name, *asked)
     with opened(against or (), objective=bound) as earlier:
         with shown(folder, serve), progress_bar("runs") as bar:
             counts = (0, 0)
@@ -124,12 +130,6 @@ def compare(
                 bound.benchmark,
                 entered,
                 bound,
-                runs=runs,
-                budget=budget,
-                budget_seconds=budget_seconds,
-                seed=seed,
-                workers=workers,
-                engine=engine,
                 folder=folder,
                 progress=progress,
                 callback=within,

@@ -9,19 +9,14 @@ import typer
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.options import (
-    DEFAULT_BUDGET,
-    PROCESSES,
+    OF_RUNS,
     BenchmarkArgument,
-    EngineOption,
-    ObjectiveOption,
     StrategiesOption,
-    SubjectToOption,
     WithOption,
-    WorkersOption,
     names,
     numbers,
     results_folder,
-    run_options,
+    taking,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 from surrogate_nas.files import write_whole
@@ -34,10 +29,9 @@ from surrogate_nas.runs.store import Store
 from surrogate_nas.strategies import DEFAULTS
 
 
-@run_options
+@taking("objective subject_to runs budget seed workers engine", *OF_RUNS)
 def lambda_path(
     bench: BenchmarkArgument,
-    objective: ObjectiveOption = None,
     lambdas: Annotated[
         str,
         typer.Option(
@@ -45,14 +39,6 @@ def lambda_path(
         ),
     ] = "0,0.02,0.05,0.1,0.2,0.5,1",
     strategies: StrategiesOption = None,
-    subject_to: SubjectToOption = None,
-    runs: Annotated[int, typer.Option(help="Seeds per strategy and λ.")] = 10,
-    budget: Annotated[
-        int, typer.Option(help="The most evaluated cells of a run.")
-    ] = DEFAULT_BUDGET,
-    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
-    workers: WorkersOption = None,
-    engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -77,19 +63,13 @@ def lambda_path(
       snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4"
     """
     opened = load(bench, with_=with_ or ())
-    folder = results_folder(out, "path over λ", "lambda-path", bench, objective, subject_to)
+    asked = options["objective"], options["subject_to"]
+    folder = results_folder(out, "path over λ", "lambda-path", bench, *asked)
     with progress_bar("runs") as progress:
         path = run_path(
             opened,
             names(strategies) or list(DEFAULTS),
-            objective,
             lambdas=numbers(lambdas, "λ", float),
-            subject_to=subject_to,
-            runs=runs,
-            budget=budget,
-            seed=seed,
-            workers=workers,
-            engine=engine,
             folder=folder,
             progress=progress,
             **options,

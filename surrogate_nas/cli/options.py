@@ -16,7 +16,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
-from surrogate_nas.runs.options import OPTIONS, USUAL_CELLS, ObjectiveOptions, Option
+from surrogate_nas.runs.options import OBJECTIVE_OPTIONS, OPTIONS, ObjectiveOptions, Option
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
@@ -25,9 +25,6 @@ from surrogate_nas.strategies import BLIND, controls_of, known, label
 Command = TypeVar("Command", bound=Callable[..., None])
 Number = TypeVar("Number", int, float)
 
-DEFAULT_BUDGET = USUAL_CELLS
-DEFAULT_STRATEGY = "bo"
-PROCESSES = "processes"
 _NO_NAME = re.compile(r"[^\w.]+")
 _LONGEST_NAME = 120
 
@@ -39,38 +36,10 @@ BenchmarkArgument = Annotated[
         autocompletion=known_benchmarks,
     ),
 ]
-StrategyArgument = Annotated[
-    str | None,
-    typer.Argument(
-        help="The strategy, as --strategy takes it; bo if left out.", autocompletion=known
-    ),
-]
-BenchmarkOrFoldersArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[BENCH | FOLDER...]",
-        help=(
-            "A benchmark's name; fashion, which comes along, if left out. Or folders of finished"
-            " results."
-        ),
-        autocompletion=known_benchmarks,
-    ),
-]
 CellsArgument = Annotated[
     list[str],
     typer.Argument(
         help="Cells as the field prints them, their indices, or published names."
-    ),
-]
-StrategyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--strategy",
-        help=(
-            "A name (snas strategies lists them), file.py:Class, or either as in"
-            " evolution(population=50)."
-        ),
-        autocompletion=known,
     ),
 ]
 StrategiesOption = Annotated[
@@ -94,32 +63,6 @@ BlindOption = Annotated[
         ),
     ),
 ]
-ControlsOption = Annotated[
-    bool,
-    typer.Option(
-        "--controls",
-        help=(
-            "Run each external program also with hidden names, without history, and beside random"
-            " mutation."
-        ),
-    ),
-]
-ObjectiveOption = Annotated[
-    str | None,
-    typer.Option(
-        help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.'
-    ),
-]
-SubjectToOption = Annotated[
-    str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')
-]
-BudgetOption = Annotated[
-    int | None,
-    typer.Option(help="The most evaluated cells of a run; 150 if no budget is given."),
-]
-BudgetSecondsOption = Annotated[
-    float | None, typer.Option(help="The most simulated seconds of a run.")
-]
 WithOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -136,63 +79,72 @@ AgainstOption = Annotated[
         ),
     ),
 ]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        help=(
-            "How many jobs at once; if left out, one or two processes, or all that a cluster takes."
-        )
+_SHARED = [
+    Option(
+        "objective",
+        str | None,
+        None,
+        'Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.',
+    ),
+    Option("subject_to", str | None, None, 'Limits, such as "latency@raspi4 <= 20".'),
+    Option("runs", int, 10, "Seeds per strategy, and at each λ of a path."),
+    Option(
+        "budget",
+        int | None,
+        None,
+        "The most evaluated cells of a run; 150 if no budget is given.",
+    ),
+    Option("budget_seconds", float | None, None, "The most simulated seconds of a run."),
+    Option("seed", int, 0, "The root of all randomness; of one run its number."),
+    Option(
+        "workers",
+        int | None,
+        None,
+        "How many jobs at once; if left out, one or two processes, or all that a cluster takes.",
+    ),
+    Option(
+        "engine",
+        str,
+        "processes",
+        "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
+        " FILE.py:NAME.",
     ),
 ]
-EngineOption = Annotated[
-    str,
-    typer.Option(
-        help=(
-            "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
-            " FILE.py:NAME."
-        )
-    ),
-]
+OF_RUNS = [option for option in OPTIONS if option.name not in ("seed", "first_cells")]
+"""The options of the runs of a study, and with those of an objective."""
+OF_ONE_OBJECTIVE = [*OBJECTIVE_OPTIONS, *OF_RUNS]
 
 
-def run_options(
-    command: Command,
-    *,
-    more: Sequence[Option] = (),
-    without: Sequence[str] = (),
-) -> Command:
-    """Let ``**options`` of a command stand for the flags of ``Options`` and for more: it is given
-    those fields by their names.
-    """
-    signature = inspect.signature(command, eval_str=True)
-    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+def taking(shared: str, *more: Option) -> Callable[[Command], Command]:
+    """Let ``**options`` of a command stand for shared options, by their names, and for more."""
     flags = []
-    for option in (*more, *OPTIONS):
-        if option.name not in (*without, "seed", "first_cells"):
-            is_plain = option.type != str | Sequence[str]
-            flag = typer.Option(f"--{option.name.replace('_', '-')}", help=option.help)
-            flags.append(
-                option.parameter(Annotated[option.type if is_plain else list[str], flag])
-            )
-    place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
-    parameters = [
-        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for one in [*own[:place], *flags, *own[place:]]
-    ]
-    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return command
+    for option in (*(one for one in _SHARED if one.name in shared.split()), *more):
+        is_plain = option.type != str | Sequence[str]
+        flag = typer.Option(f"--{option.name.replace('_', '-')}", help=option.help)
+        flags.append(
+            option.parameter(Annotated[option.type if is_plain else list[str], flag])
+        )
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for one in signature.parameters.values()
+            if one.kind is not one.VAR_KEYWORD
+        ]
+        command.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
 
 
 def bound_objective(
-    bench: str,
-    with_: Sequence[Path] | None,
-    objective: str | None,
-    subject_to: str | None,
-    options: dict[str, Any],
+    bench: str, with_: Sequence[Path] | None, options: dict[str, Any]
 ) -> Objective:
     """The objective that a command is given; its own options are taken out of all."""
     benchmark = load(bench, with_=with_ or ())
-    return bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
+    objective, limits = (options.pop(name) for name in ("objective", "subject_to"))
+    return bind(benchmark, objective, limits, ObjectiveOptions.out_of(options))
 
 
 def results_folder(out: Path | None, kind: str, command: str, *what: str | None) -> Path:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from surrogate_nas.benchmarks import default
-from surrogate_nas.cli.options import (
-    DEFAULT_BUDGET,
-    ObjectiveOption,
-    StrategiesOption,
-    SubjectToOption,
-    WorkersOption,
-    names,
-    numbers,
-)
+from surrogate_nas.cli.options import StrategiesOption, names, numbers, taking
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NOTHING, share
 from surrogate_nas.results.plan import STRATEGIES
 from surrogate_nas.results.plan import plan as planned
+from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_suite
 
 _NO_NAME = re.compile(r"[^\w.+-]+")
+_OF_PROBLEMS = ("objective", "subject_to", "budget")
 
 
+@taking("objective subject_to budget seed workers")
 def plan(
     what: Annotated[
         list[str] | None,
@@ -48,18 +43,12 @@ def plan(
             help="Numbers of runs per problem whose power to show; commas between."
         ),
     ] = "10,20",
-    objective: ObjectiveOption = None,
-    subject_to: SubjectToOption = None,
-    budget: Annotated[
-        int, typer.Option(help="The most evaluated cells of a run.")
-    ] = DEFAULT_BUDGET,
     pilot: Annotated[
         int,
         typer.Option(help="Runs of each strategy on each problem that show the spread."),
     ] = 40,
-    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
-    workers: WorkersOption = None,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Say before a study how many runs it needs.
 
@@ -75,14 +64,13 @@ def plan(
     counts = numbers(runs, "number of runs", int)
     with progress_bar("runs and differences") as progress:
         found = planned(
-            _problems(what, objective, subject_to, budget),
+            _problems(what, **{name: options.pop(name) for name in _OF_PROBLEMS}),
             names(strategies) or list(STRATEGIES),
             differences=numbers(difference, "difference", float),
             runs=counts,
             pilot_runs=pilot,
-            seed=seed,
-            workers=workers,
             progress=progress,
+            **options,
         )
     rows: list[list[object]] = []
     for one in found.differences:
@@ -112,13 +100,14 @@ def _problems(
     what: list[str] | None,
     objective: str | None,
     subject_to: str | None,
-    budget: int,
+    budget: int | None,
 ) -> Suite | list[Problem]:
     asked = what or [default()]
     suites = [name for name in asked if name in SUITES or name.endswith(".toml")]
     if not suites:
+        cells = budget_of(budget, None).cells
         return [
-            Problem(_NO_NAME.sub("-", name), name, objective, subject_to, cells=budget)
+            Problem(_NO_NAME.sub("-", name), name, objective, subject_to, cells=cells)
             for name in asked
         ]
     if len(asked) > 1:

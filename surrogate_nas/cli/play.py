@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from surrogate_nas.cli.options import (
+    OF_ONE_OBJECTIVE,
     BenchmarkArgument,
-    BudgetOption,
-    BudgetSecondsOption,
-    ObjectiveOption,
-    SubjectToOption,
     WithOption,
     bound_objective,
     results_folder,
-    run_options,
+    taking,
 )
 from surrogate_nas.cli.output import note
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files.progress import duration
-from surrogate_nas.runs.options import OBJECTIVE_OPTIONS
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -151,13 +147,18 @@ def mcp_server(play: Play) -> MCPServer:
     return server
 
 
+# Options of runs that evaluate several cells at once, or whose strategy may hang
+_OF_WORKERS = (
+    "call_limit simulated_workers parallel in_flight order at_end gpus per_gpu gpus_each"
+).split()
+
+
+@taking(
+    "objective subject_to budget budget_seconds seed",
+    *(option for option in OF_ONE_OBJECTIVE if option.name not in _OF_WORKERS),
+)
 def play(
     bench: BenchmarkArgument,
-    objective: ObjectiveOption = None,
-    subject_to: SubjectToOption = None,
-    budget: BudgetOption = None,
-    budget_seconds: BudgetSecondsOption = None,
-    seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
     name: Annotated[str, typer.Option(help="What results call the player.")] = "play",
     blind: Annotated[
         bool, typer.Option("--blind", help="Show operations and metrics under drawn names.")
@@ -204,8 +205,9 @@ def play(
     if mcp:
         need("snas play --mcp", "mcp")
     check_number("--patience", patience, above=True)
-    bound = bound_objective(bench, with_, objective, subject_to, options)
-    folder = results_folder(out, "comparison", "play", bench, objective, subject_to)
+    asked = options["objective"], options["subject_to"]
+    bound = bound_objective(bench, with_, options)
+    folder = results_folder(out, "comparison", "play", bench, *asked)
     replies = sys.stdout.buffer
     source = open(0, "rb", buffering=0, closefd=False)
     with (
@@ -213,9 +215,6 @@ def play(
         Play(
             bound.benchmark,
             bound,
-            budget=budget,
-            budget_seconds=budget_seconds,
-            seed=seed,
             name=name,
             blind=blind,
             code=code,
@@ -240,18 +239,3 @@ def play(
     note(
         f"{played.evaluations} evaluations are in {folder}; snas report {folder} shows them."
     )
-
-
-# Options of runs that evaluate several cells at once, or whose strategy may hang
-_OF_WORKERS = (
-    "call_limit",
-    "simulated_workers",
-    "parallel",
-    "in_flight",
-    "order",
-    "at_end",
-    "gpus",
-    "per_gpu",
-    "gpus_each",
-)
-play = run_options(play, more=OBJECTIVE_OPTIONS, without=_OF_WORKERS)

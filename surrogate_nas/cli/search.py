@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from surrogate_nas.cli.options import (
-    DEFAULT_STRATEGY,
-    PROCESSES,
+    OF_ONE_OBJECTIVE,
     BenchmarkArgument,
-    BudgetOption,
-    BudgetSecondsOption,
-    EngineOption,
-    ObjectiveOption,
-    StrategyArgument,
-    StrategyOption,
-    SubjectToOption,
     WithOption,
     bound_objective,
-    run_options,
+    taking,
 )
 from surrogate_nas.cli.output import (
     JsonOption,
@@ -45,67 +36,75 @@ from surrogate_nas.results.api import search as run_search
 from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.runs.beginning import usual_first_cells
 from surrogate_nas.runs.confirm import found_by
-from surrogate_nas.runs.options import (
-    OBJECTIVE_OPTIONS,
-    budget_of,
-)
+from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.running import Running
 from surrogate_nas.runs.stored import Confirmation
 from surrogate_nas.space.trial import Trial
-
-FirstOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CELL|FILE",
-        help="A cell to ask for first, or a file with one a line; the option again for more.",
-    ),
-]
-KnownOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="A CSV file of what was trained before: cell, metrics, epochs; not charged."
-    ),
-]
-RandomFirstOption = Annotated[
-    int | None,
-    typer.Option(
-        help="How many random cells come first; by default 10, and 0 on a training of your own."
-    ),
-]
-
-ConfirmOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CELLSxSEEDS",
-        help="Train the best cells with seeds that the search did not see, such as 3x5.",
-    ),
-]
-AgainstCellOption = Annotated[
-    str | None,
-    typer.Option(
-        help="A cell of yours that the confirmed one must beat; by default the first of --first."
-    ),
-]
+from surrogate_nas.strategies import known as known_strategies
 
 
-@partial(run_options, more=OBJECTIVE_OPTIONS)
+@taking("objective subject_to budget budget_seconds seed engine", *OF_ONE_OBJECTIVE)
 def search(
     bench: BenchmarkArgument,
-    strategy: StrategyArgument = None,
-    strategy_: StrategyOption = None,
-    objective: ObjectiveOption = None,
-    subject_to: SubjectToOption = None,
-    budget: BudgetOption = None,
-    budget_seconds: BudgetSecondsOption = None,
-    seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
-    first: FirstOption = None,
-    known: KnownOption = None,
-    random_first: RandomFirstOption = None,
-    confirm: ConfirmOption = None,
-    against_cell: AgainstCellOption = None,
+    strategy: Annotated[
+        str | None,
+        typer.Argument(
+            help="The strategy, as --strategy takes it; bo if left out.",
+            autocompletion=known_strategies,
+        ),
+    ] = None,
+    strategy_: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            help=(
+                "A name (snas strategies lists them), file.py:Class, or either as in"
+                " evolution(population=50)."
+            ),
+            autocompletion=known_strategies,
+        ),
+    ] = None,
+    first: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CELL|FILE",
+            help=(
+                "A cell to ask for first, or a file with one a line; the option again for more."
+            ),
+        ),
+    ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV file of what was trained before: cell, metrics, epochs; not charged."
+        ),
+    ] = None,
+    random_first: Annotated[
+        int | None,
+        typer.Option(
+            help=(
+                "How many random cells come first; by default 10, and 0 on a training of your own."
+            )
+        ),
+    ] = None,
+    confirm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CELLSxSEEDS",
+            help="Train the best cells with seeds that the search did not see, such as 3x5.",
+        ),
+    ] = None,
+    against_cell: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "A cell of yours that the confirmed one must beat; by default the first of"
+                " --first."
+            )
+        ),
+    ] = None,
     with_: WithOption = None,
-    engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -133,22 +132,18 @@ def search(
         raise UserError(
             f"The strategy is named twice, {strategy} and --strategy {strategy_}; name it once."
         )
-    strategy = strategy or strategy_ or DEFAULT_STRATEGY
-    bound = bound_objective(bench, with_, objective, subject_to, options)
-    budget = budget_of(budget, budget_seconds).cells
+    strategy = strategy or strategy_ or "bo"
+    bound = bound_objective(bench, with_, options)
+    cells = budget_of(options["budget"], options["budget_seconds"]).cells
     with progress_bar("cells") as progress:
-        counted = _Counted(progress, budget or 0)
+        counted = _Counted(progress, cells or 0)
         run = run_search(
             bound.benchmark,
             strategy,
             bound,
-            budget=budget,
-            budget_seconds=budget_seconds,
-            seed=seed,
             first=first or (),
             known=known,
             random_first=random_first,
-            engine=engine,
             folder=out,
             confirm=confirm,
             against_cell=against_cell,
@@ -169,7 +164,7 @@ def search(
         note(bound.warning)
     note_absent(bench, [content["best"]["final"]])
     drawn = usual_first_cells(bound.benchmark) if random_first is None else random_first
-    note_unasked(budget, drawn)
+    note_unasked(cells, drawn)
     note(_where(out, bound))
 
 
@@ -190,16 +185,8 @@ class _Counted:
     """Shows how many cells a run has evaluated and, on a terminal, how many trainings run."""
 
     def __init__(self, progress: Progress, total: int) -> None:
-        """Begin to count.
-
-        Args:
-            progress: Called with the number of cells.
-            total: The budget in cells; 0 for none.
-        """
-        self._progress = progress
-        self._total = total
-        self._done = 0
-        self._failed = 0
+        self._progress, self._total = progress, total
+        self._done = self._failed = 0
         self._detail = ""
 
     def __call__(self, trials: Sequence[Trial]) -> None:
@@ -235,38 +222,29 @@ def _show_confirmed(confirmed: Confirmation) -> None:
 
 def _content(run: Run, bound: Objective) -> dict[str, Any]:
     best, optimum, known = found_by(bound, run), bound.optimum(), run.best_known
-    is_exact = best.feasible and bound.parts == 1
+    found: dict[str, Any] = {"cell": None, "score": None, "seen_score": None}
+    found |= {"feasible": best.feasible, "metrics": {}, "final": {}}
+    regret = None
+    if best.feasible:
+        found |= {
+            "cell": str(best.cell),
+            "score": best.score,
+            "seen_score": run.incumbent.score,
+            "metrics": dict(best.values),
+            "final": final_metrics(bound, best.cell),
+        }
+        if optimum is not None and bound.parts == 1:
+            regret = best.score - optimum
     content = {
-        "best": {
-            "cell": str(best.cell) if best.feasible else None,
-            "score": best.score if best.feasible else None,
-            "seen_score": run.incumbent.score if best.feasible else None,
-            "feasible": best.feasible,
-            "metrics": dict(best.values) if best.feasible else {},
-            "final": final_metrics(bound, best.cell) if best.feasible else {},
-        },
+        "best": found,
         "known": {
-            "trainings": [
-                {
-                    "cell": str(t.cell),
-                    "epochs": t.epochs,
-                    "score": t.score,
-                    "feasible": t.feasible,
-                }
-                for t in run.known
-            ],
-            "best": None
-            if known is None
-            else {"cell": str(known.cell), "score": known.score},
+            "trainings": [_told(t, "epochs", "score", "feasible") for t in run.known],
+            "best": None if known is None else _told(known, "score"),
         },
         "trials": [
             {
                 "index": trial.index,
-                "cell": str(trial.cell),
-                "epochs": trial.epochs,
-                "score": trial.score,
-                "feasible": trial.feasible,
-                "cost_seconds": trial.cost_seconds,
+                **_told(trial, "epochs", "score", "feasible", "cost_seconds"),
                 **({"failure": trial.failure} if trial.failure else {}),
             }
             for trial in run.trials
@@ -274,7 +252,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "cost_unit": bound.benchmark.cost,
         "simulated_seconds": run.simulated_seconds,
         "real_seconds": run.real_seconds,
-        "regret": None if optimum is None or not is_exact else best.score - optimum,
+        "regret": regret,
         "objective": bound.describe(),
         "warning": bound.warning,
     }
@@ -292,42 +270,37 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
     return content
 
 
+def _told(trial: Any, *fields: str) -> dict[str, Any]:
+    return {"cell": str(trial.cell), **{name: getattr(trial, name) for name in fields}}
+
+
 def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
-    best, found, known, judged = (
-        found_by(bound, run),
-        content["best"],
-        content["known"],
-        run.judged,
-    )
+    best, found, known = found_by(bound, run), content["best"], content["known"]
     final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
-    further = len(final) - _MOST_FINAL
-    before = known["best"] or {}
-    failures = [trial.failure for trial in run.trials if trial.failure]
+    rows: list[tuple[str, object]]
+    if best.feasible:
+        rows = [("best cell", found["cell"]), ("score", found["score"])]
+        if bound.draws:
+            rows.append(("score that the search saw", found["seen_score"]))
+    else:
+        rows = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
+    rows += [("regret", content["regret"]), *best.values.items()]
+    rows += [(f"{name} (final)", value) for name, value in final[:_MOST_FINAL]]
+    if final[_MOST_FINAL:]:
+        rows.append(("further final metrics", f"{len(final) - _MOST_FINAL}, with --json"))
+    if known["trainings"]:
+        rows.append(("known before, not charged", len(known["trainings"])))
+    if known["best"]:
+        rows.append(("best known before", known["best"]["cell"]))
+        rows.append(("score of that", known["best"]["score"]))
+    rows.append(("evaluations", len(run.trials)))
+    if failures := [trial.failure for trial in run.trials if trial.failure]:
+        rows.append(("failed trainings", f"{len(failures)}, the first by {failures[0]}"))
+    if run.judged is not None:
+        spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} s"
+        rows.append(("by other seeds, not charged", spent))
+        if run.judged.failures:
+            rows.append(("failed of these", "; ".join(run.judged.failures)))
     charged = "charged" if bound.benchmark.one_by_one else "simulated"
-    rows: list[tuple[Any, str, object]] = [
-        (best.feasible, "best cell", found["cell"]),
-        (best.feasible, "score", found["score"]),
-        (best.feasible and bound.draws, "score that the search saw", found["seen_score"]),
-        (not best.feasible, "best cell", NO_CELL),
-        (not best.feasible, "least over the limits", str(best.cell)),
-        (True, "regret", content["regret"]),
-        *((True, *item) for item in best.values.items()),
-        *((True, f"{name} (final)", value) for name, value in final[:_MOST_FINAL]),
-        (further > 0, "further final metrics", f"{further}, with --json"),
-        (known["trainings"], "known before, not charged", len(known["trainings"])),
-        (before, "best known before", before.get("cell")),
-        (before, "score of that", before.get("score")),
-        (True, "evaluations", len(run.trials)),
-        (
-            failures,
-            "failed trainings",
-            f"{len(failures)}, the first by {''.join(failures[:1])}",
-        ),
-    ]
-    if judged is not None:
-        spent = f"{judged.trainings}, {seconds(judged.cost)} s"
-        rows.append((True, "by other seeds, not charged", spent))
-        rows.append((judged.failures, "failed of these", "; ".join(judged.failures)))
-    rows.append((True, f"{charged} {bound.benchmark.cost}", seconds(run.simulated_seconds)))
-    rows.append((True, "real seconds", seconds(run.real_seconds)))
-    return [(head, value) for is_shown, head, value in rows if is_shown]
+    rows.append((f"{charged} {bound.benchmark.cost}", seconds(run.simulated_seconds)))
+    return [*rows, ("real seconds", seconds(run.real_seconds))]

@@ -10,16 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from surrogate_nas.cli.options import (
-    PROCESSES,
+    OF_RUNS,
     AgainstOption,
     BlindOption,
-    EngineOption,
     StrategiesOption,
-    WorkersOption,
     entering,
     names,
     results_folder,
-    run_options,
+    taking,
 )
 from surrogate_nas.cli.output import (
     JsonOption,
@@ -39,7 +37,7 @@ from surrogate_nas.results.tables import TABLES
 from surrogate_nas.runs.problem import read_suite
 
 
-@partial(run_options, without=("target",))
+@taking("workers engine", *(option for option in OF_RUNS if option.name != "target"))
 def suite(
     name: Annotated[
         str,
@@ -63,8 +61,6 @@ def suite(
             help="The root of all randomness; the suite's own, usually 0, if left out."
         ),
     ] = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -98,9 +94,7 @@ def suite(
             if kind_of(other) != "suite":
                 raise UserError(f"{other} holds no results of snas suite.")
         with shown(folder, serve), progress_bar("runs") as progress:
-            result = run_suite(
-                chosen, folder, workers=workers, engine=engine, progress=progress, **options
-            )
+            result = run_suite(chosen, folder, progress=progress, **options)
         if earlier:
             result = stored_suite(folder, against=earlier)
         finish(result, folder, json)

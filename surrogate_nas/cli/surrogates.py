@@ -10,14 +10,12 @@ import typer
 from msgspec import to_builtins
 
 from surrogate_nas.cli.options import (
-    PROCESSES,
     CellsArgument,
-    EngineOption,
-    WorkersOption,
     cells_named,
     names,
     numbers,
     results_folder,
+    taking,
 )
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 from surrogate_nas.core.arguments import check_whole
@@ -33,12 +31,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
 
-_WORKERS = 2
 # Behind a τ that is no better than that of −parameters
 _WEAK = " *"
 
 
 @app.command()
+@taking("seed workers engine")
 def judge(
     models: Annotated[
         list[str],
@@ -58,9 +56,6 @@ def judge(
         str, typer.Option(help="Numbers of cells to learn from, commas between.")
     ] = "78,156,469",
     draws: Annotated[int, typer.Option(help="How often these cells are drawn.")] = 4,
-    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
-    workers: WorkersOption = None,
-    engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -68,6 +63,7 @@ def judge(
         ),
     ] = None,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Judge surrogates on several tables.
 
@@ -90,16 +86,16 @@ def judge(
 
     folder = results_folder(out, "judgement", "surrogates")
     sizes = numbers(train, "number of cells", int)
+    if options["workers"] is None and options["engine"] == "processes":
+        options["workers"] = 2
     with progress_bar("fits") as progress:
         result = judge_surrogates(
             names(models),
             names(tables) or [default()],
             sizes=sizes,
             draws=draws,
-            seed=seed,
-            workers=_WORKERS if workers is None and engine == PROCESSES else workers,
-            engine=engine,
             progress=progress,
+            **options,
         )
     content = to_builtins(result)
     Store(folder).write_json("summary.json", content)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption
+from surrogate_nas.cli.options import taking
 from surrogate_nas.cli.output import (
     JsonOption,
     emit,
@@ -19,6 +19,7 @@ from surrogate_nas.cli.output import (
 )
 
 
+@taking("workers engine")
 def table(
     name: Annotated[
         str,
@@ -38,12 +39,11 @@ def table(
         int | None,
         typer.Option(help="Seeds of every cell; 1, or those of your own training."),
     ] = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = PROCESSES,
     space: Annotated[
         str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")
     ] = None,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Train every cell of a space: a benchmark.
 
@@ -64,10 +64,9 @@ def table(
             out=out,
             epochs=epochs,
             seeds=seeds,
-            workers=workers,
-            engine=engine,
             progress=progress,
             note=lambda line: note(in_a_line(line)),
+            **options,
         )
     content = {
         "table": str(path),

@@ -27,7 +27,7 @@ from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.results.api import compared, read_comparison
 from surrogate_nas.results.columns import Rows
 from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
-from surrogate_nas.runs.options import Budget, takes_options
+from surrogate_nas.runs.options import budget_of, takes_options
 from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Progress, execute
 from surrogate_nas.runs.scale import Frame, frame_of
@@ -189,7 +189,7 @@ def lambda_path(
     lambdas: Sequence[float],
     subject_to: str | None = None,
     runs: int = 10,
-    budget: int = 150,
+    budget: int | None = None,
     workers: int | None = None,
     engine: str = "processes",
     folder: str | Path | None = None,
@@ -204,7 +204,7 @@ def lambda_path(
         objective: One expression with L and R; None for the benchmark's default.
         lambdas: Different numbers of at least 0.
         runs: How many seeds at each λ, the same at all.
-        budget: The most evaluations of a run.
+        budget: The most evaluations of a run; 150 if left out.
         workers: How many runs at once; None for one, or for as many as a cluster takes.
         engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
             colon its place, such as ``dask:tcp://HOST:8786``. Results depend neither on it nor on
@@ -237,7 +237,7 @@ def lambda_path(
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
         place = None if folder is None else Path(folder) / name
-        asked = resumed(under, place), strategies, runs, Budget(budget)
+        asked = resumed(under, place), strategies, runs, budget_of(budget, None)
         problems.append(Experiment(*asked, name=name, folder=place, **options))
     made = execute(problems, workers=workers, engine=engine, progress=progress)
     if failures := [run.failure for run in made.values() if run.failure]:
