@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.space import registry
 
 with suppress(
@@ -42,14 +44,46 @@ def own_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_opened", dict(registry._opened))
 
 
+Once = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Put something into the home by a function; under xdist one worker does, the others copy."""
+    folder = tmp_path_factory.getbasetemp().parent / "shared"
+
+    def fill(make: Callable[[], object], *names: str) -> None:
+        if "PYTEST_XDIST_WORKER" not in os.environ:
+            make()
+            return
+        with FileLock(f"{folder}.lock"):
+            source, target = folder, home()
+            if not (folder / names[0]).exists():
+                make()
+                source, target = target, source
+            for name in names:
+                copy = shutil.copytree if (source / name).is_dir() else shutil.copy2
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                copy(source / name, target / name)
+
+    return fill
+
+
 @pytest.fixture(scope="session", autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def own_home(tmp_path_factory: pytest.TempPathFactory, once: Once) -> Iterator[Path]:
     """A fresh home for the session (under xdist, for the worker): the user's is never touched."""
-    before = os.environ.get(HOME_VARIABLE)
-    folder = tmp_path_factory.mktemp("home")
-    os.environ[HOME_VARIABLE] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ[HOME_VARIABLE]
-    else:
-        os.environ[HOME_VARIABLE] = before
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv(HOME_VARIABLE, str(folder))
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            once(_learn, "listed.json", "compiled")
+        yield folder
+
+
+def _learn() -> None:
+    """What lists remember of tables, and compiled kernels, which take seconds."""
+    from surrogate_nas.benchmarks import available
+    from surrogate_nas.training.fast.compiled import kernels
+
+    available()
+    kernels()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_hints: Callable[[type], dict[str, Any]] = cache(get_type_hints)
 
 
 def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
@@ -15,7 +17,7 @@ def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     Raises:
         ValueError: A field is missing, unknown or of another type.
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     wanted = {field.name for field in fields(kind)} - set(further)  # type: ignore[arg-type]
     if not isinstance(content, Mapping) or set(content) != wanted:
         raise ValueError(f"a {kind.__name__.lower()} needs {', '.join(sorted(wanted))}")
