@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.benchmarks.training import RunningTrial
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.report.export.latex import escaped, write_latex
 from surrogate_nas.report.export.optuna import OptunaObjective
@@ -131,7 +132,7 @@ def valid(file: Path) -> bool:
     if file.suffix in (".pdf", ".png", ".db"):
         return content.startswith((b"%PDF", b"\x89PNG", b"SQLite format 3"))
     text = content.decode()
-    if file.suffix == ".log":  # Optuna's journal: a JSON document a line
+    if file.suffix in (".log", ".jsonl"):  # a JSON document a line
         return bool(
             [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
         )
@@ -142,6 +143,27 @@ def valid(file: Path) -> bool:
     if file.suffix == ".svg":
         return ElementTree.fromstring(text).tag.endswith("svg")
     return balanced(text) if file.suffix == ".tex" else bool(text.strip())
+
+
+@pytest.fixture(scope="module")
+def failed() -> Comparison:
+    """Every third training fails, and has no value."""
+    space = sn.load("fashion").space
+
+    def train(cell: sn.Cell, trial: RunningTrial) -> None:
+        assert space.index(cell) % 3, "This cell fails."
+        trial.report(1, valid_error=float(len(cell.text)))
+
+    training = sn.Training(space, train, metrics=["valid_error"], epochs=1)
+    return compare(training, ["random"], runs=1, budget=12)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_every_export_takes_failed_trials(
+    name: str, failed: Comparison, tmp_path: Path
+) -> None:
+    assert any(trial.failure for trial in failed.runs[0].trials)
+    assert all(map(valid, EXPORTS[name].write(failed, tmp_path / EXPORTS[name].default)))
 
 
 @pytest.mark.parametrize("name", EXPORTS)
