@@ -19,6 +19,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runtime.worker import Worker
 from surrogate_nas.space import Cell
@@ -51,7 +52,7 @@ def history(trials: list[Trial]) -> list[tuple[object, ...]]:
 
 def search(
     bench: Delayed, strategy: str = "evolution", **options: object
-) -> sn.study.run.Run:
+) -> Run:
     return sn.search(bench, strategy, OBJECTIVE, **options)  # type: ignore[arg-type]
 
 
@@ -120,7 +121,7 @@ def first() -> str:
     return sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell.text
 
 
-def failed_of(run: sn.study.run.Run) -> Trial:
+def failed_of(run: Run) -> Trial:
     """The only trial that failed, which is that of the first cell."""
     (failed,) = [trial for trial in run.trials if trial.failure]
     assert failed.cell.text == first() and not failed.feasible and not run.incumbent.failure
