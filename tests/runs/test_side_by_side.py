@@ -50,9 +50,7 @@ def history(trials: list[Trial]) -> list[tuple[object, ...]]:
     ]
 
 
-def search(
-    bench: Delayed, strategy: str = "evolution", **options: object
-) -> Run:
+def search(bench: Delayed, strategy: str = "evolution", **options: object) -> Run:
     return sn.search(bench, strategy, OBJECTIVE, **options)  # type: ignore[arg-type]
 
 
