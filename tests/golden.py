@@ -132,8 +132,6 @@ OPTIONS = (
     "zero_cost(first_cells=5, promising=2)",
     "zero_cost(sees_cells=False)",
     "bo(first_cells=4, sharpness=0.5, mildness=0.2)",
-    "bo(model=ridge, pool=mutations, acquisition=confidence_bound)",
-    "bo(uses_known=False)",
     "bo_epochs(first_cells=4, sharpness=0.5)",
     "nsga2(population=4, crossover=0.3)",
     "guided(model=ridge, pool=local, acquisition=greedy)",

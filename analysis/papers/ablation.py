@@ -11,8 +11,9 @@ A problem, a strategy and a run are one job; finished ones are stored in ``runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,13 @@ from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search
 from surrogate_nas.runs.problem import bind
+from surrogate_nas.space import Space
 from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies import StrategyEntry, strategy_entry
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, Situation, sharpened
+from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, LossPosterior, logarithm_of
+from surrogate_nas.surrogates import Surrogate, make_model
+from surrogate_nas.surrogates.gaussian import Places, Posterior
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 PROBLEMS = ("nb201-cifar10", "nb201-imagenet16", "fashion")
 """Benchmarks, each with its default objective."""
 BASE = "bo"
+HIDDEN = "bo(uses_known=False)"
 PARTS: dict[str, str] = {
     "bo(model=gp)": "model: gp",
     "bo(pool=neighbours)": "among neighbours of the best",
@@ -39,7 +47,7 @@ PARTS: dict[str, str] = {
     "bo(acquisition=confidence_bound)": "confidence bound",
     "bo(acquisition=thompson)": "Thompson sampling",
     "bo(acquisition=expected_improvement)": "expected improvement alone",
-    "bo(uses_known=False)": "R not known",
+    HIDDEN: "R not known",
 }
 """The strategies with one part exchanged, and their names in the figure."""
 _ALL = "all"
@@ -62,9 +70,97 @@ _NOTES = [
     (
         "R is part of the objective of fashion alone. Where nothing is known for free, bo does not"
         " pool observations of isomorphic cells either, since their costs may differ: that is the"
-        " only effect of bo(uses_known=False) on the other two."
+        f" only effect of {HIDDEN} on the other two."
     ),
 ]
+
+
+class Exchanged(BayesianOptimisation):
+    """`bo` with a part exchanged.
+
+    Args:
+        model: A key of `surrogate_nas.surrogates.MODELS` in the place of its own processes, fitted
+            anew when a tenth of the observed cells is new to it.
+        acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS` for every question.
+        pool: A key of `surrogate_nas.strategies.guided.POOLS`: among which cells one is chosen;
+            where none of them is new, among all.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        model: str = "",
+        acquisition: str = "",
+        pool: str = "",
+    ) -> None:
+        super().__init__(space, seed=seed)
+        self.model = model
+        self.acquisition = acquisition
+        self.pool = pool
+        self.seed = seed % 2**32
+        self._fitted: tuple[Surrogate, float, int] | None = None
+
+    def rule(self) -> str:
+        return self.acquisition or super().rule()
+
+    def among(self, pool: Any, rule: str) -> Places | None:
+        if rule == "near" or not self.pool:
+            return super().among(pool, rule)
+        return pool.places(POOLS[self.pool](self.space, self.ranked(), self.rng))
+
+    def believed(
+        self,
+        now: Situation,
+        part: int,
+        looked: Places,
+        values: Values,
+        ends: Sequence[tuple[float, float]],
+    ) -> list[tuple[float, Posterior]]:
+        if not self.model:
+            return super().believed(now, part, looked, values, ends)
+        fitted, cells = self._fitted, now.pool.cells
+        if not fitted or len(values) >= 1.1 * fitted[2] or values.min() <= fitted[1]:
+            pole, _ = sharpened(values, *ends[0])
+            model = make_model(self.model, seed=self.seed)
+            told = [cells[place] for place in now.observed.tolist()]
+            model.fit(told, values - pole, self.space)
+            fitted = self._fitted = model, pole, len(values)
+        model, pole, _ = fitted
+        asked = [cells[place] for place in looked.tolist()]
+        mean, std = logarithm_of(model.predict(asked, by_region=False))
+        return [(pole, Posterior(mean, std**2))]
+
+    def gains(
+        self,
+        believed: Sequence[tuple[float, Posterior]],
+        penalty: Values,
+        best: float,
+        rule: str,
+    ) -> Values:
+        if rule not in ("thompson", "confidence_bound"):
+            return super().gains(believed, penalty, best, rule)
+        if rule == "thompson":  # a draw is of one expert
+            believed = [believed[int(self.rng.integers(len(believed)))]]
+        scores = [
+            ACQUISITIONS[rule](
+                LossPosterior(seen.mean, np.sqrt(seen.variance), penalty, pole, best),
+                self.rng,
+            )
+            for pole, seen in believed
+        ]
+        return -np.mean(scores, axis=0)
+
+
+@cache
+def _strategy(name: str) -> StrategyEntry | str:
+    """A strategy by its name in `PARTS`, as trusted as `bo` itself."""
+    named = strategy_entry(name)
+    if not named.options or name == HIDDEN:
+        return BASE
+    entry = replace(strategy_entry(f"{__file__}:Exchanged"), options=named.options)
+    return replace(entry, origin="built-in", target=entry.load(), label=name)
 
 
 class _Difference(NamedTuple):
@@ -142,8 +238,9 @@ def until_optimum(job: tuple[str, str, int]) -> int:
 
     search(
         objective.benchmark,
-        strategy,
+        _strategy(strategy),
         objective,
+        hidden=strategy == HIDDEN,
         budget=_CELLS,
         seed=_FIRST + run,
         callback=watch,

@@ -34,8 +34,8 @@ def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, A
         UserError: The options are not written as keyword arguments, or are too long.
 
     Example:
-        >>> parse_reference("bo(pool=mixed, model=gp(warp=True))")
-        ('bo', {'model': 'gp(warp=True)', 'pool': 'mixed'})
+        >>> parse_reference("guided(pool=mixed, model=gp(warp=True))")
+        ('guided', {'model': 'gp(warp=True)', 'pool': 'mixed'})
     """
     text = text.strip()
     place = _opening(text)
@@ -74,8 +74,8 @@ def split_outside(text: str) -> list[str]:
     """The parts of a text between commas that stand in no parentheses and no quoted text.
 
     Example:
-        >>> split_outside("random, bo(model=gp(warp=True),pool='a,b')")
-        ['random', "bo(model=gp(warp=True),pool='a,b')"]
+        >>> split_outside("random, guided(model=gp(warp=True),pool='a,b')")
+        ['random', "guided(model=gp(warp=True),pool='a,b')"]
     """
     parts = [""]
     depth = 0

@@ -84,7 +84,7 @@ def _named_in(command: object) -> Sources:
 
 
 def _models_in(options: Mapping[str, Any]) -> Sources:
-    """The files of models that options name, as in ``bo(model=file.py:Class)``."""
+    """The files of models that options name, as in ``guided(model=file.py:Class)``."""
     sources: dict[str, str] = {}
     for value in options.values():
         if isinstance(value, str):

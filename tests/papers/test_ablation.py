@@ -27,13 +27,23 @@ def test_differences_are_of_paired_runs_within_problems() -> None:
     assert "needs fewer cells" in ablation.difference_of(base, other).text
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in ablation.PARTS if name != ablation.HIDDEN]
+)
+def test_a_part_is_exchanged_after_the_first_cells(name: str) -> None:
+    run, usual = (
+        sn.search("fashion", ablation._strategy(one), budget=20, seed=3)
+        for one in (name, "bo")
+    )
+    cells, others = ([trial.cell for trial in made.trials] for made in (run, usual))
+    assert run.strategy == name
+    assert cells[:10] == others[:10] and cells != others and len(set(cells)) == 20
+
+
 def test_the_parts_stand_beside_the_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = {
-        "bo(pool=neighbours)": "among neighbours",
-        "bo(uses_known=False)": "R not known",
-    }
+    parts = {"bo(pool=neighbours)": "among neighbours", ablation.HIDDEN: "R not known"}
     monkeypatch.setattr(ablation, "PROBLEMS", ("fashion",))
     monkeypatch.setattr(ablation, "PARTS", parts)
     monkeypatch.setattr(ablation, "_CELLS", 40)

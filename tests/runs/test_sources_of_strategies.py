@@ -301,11 +301,11 @@ def test_the_file_of_a_model_in_an_option_is_source(tmp_path: Path) -> None:
     file = tmp_path / "model.py"
     file.write_text("class Mean: ...")
     for model in (f"{file}:Mean", f"sklearn:{file}:Mean(knob=1)"):
-        for strategy in (f"guided(model={model})", f"bo(model='{model}',pool=mixed)"):
+        for strategy in (f"guided(model={model})", f"guided(model='{model}',pool=all)"):
             assert sources_of(strategy_entry(strategy)) == {"model.py": "class Mean: ..."}
     for strategy in (
         "guided(model=gp(warp=True))",
-        "bo(model=sklearn:sklearn.svm:SVR)",
+        "guided(model=sklearn:sklearn.svm:SVR)",
         "bo",
     ):
         assert not sources_of(strategy_entry(strategy))

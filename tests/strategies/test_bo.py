@@ -4,8 +4,6 @@ little is known.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -15,12 +13,11 @@ from surrogate_nas.contract.checks import (
     LargeSpace,
     TinySpace,
     synthetic,
+    trajectory,
     trials_of,
 )
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
 from surrogate_nas.space.product import is_scale
-from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.bo.pool import some, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 
@@ -85,23 +82,11 @@ class Noting(LargeSpace):
         return super().sample(rng)
 
 
-def searched(
-    space: LargeSpace, cells: int, **options: Any
-) -> tuple[BayesianOptimisation, list[Cell]]:
-    made = BayesianOptimisation(space, seed=3, **options)
-    asked: list[Cell] = []
-    for _ in range(cells):
-        (cell,) = made.ask(1)
-        made.tell(trials_of([cell], start=len(asked)))
-        asked.append(cell)
-    return made, asked
-
-
 def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice() -> None:
     space = Noting()
     assert len(space.reference_sample) == space.drawn
     before = space.drawn
-    _, asked = searched(space, 40)
+    asked = trajectory(BayesianOptimisation, space, seed=3, n=40, first=0)
     assert len(set(asked)) == 40 and space.drawn - before < 1000
     rng = np.random.default_rng(0)
     assert min(map(synthetic, asked)) < min(
@@ -150,73 +135,6 @@ def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> 
         before._grown().cells[int(place)] for place in before._around_best(before._grown())
     }
     assert near == set(space.neighbours(best))
-
-
-EXCHANGED = (
-    "bo(model=gp)",
-    "bo(model=ridge,pool=local)",
-    "bo(pool=mutations,acquisition=confidence_bound)",
-    "bo(pool=sampled,acquisition=thompson)",
-    "bo(acquisition=greedy,uses_known=False)",
-)
-
-
-@pytest.mark.parametrize("name", EXCHANGED)
-def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_seconds(
-    name: str,
-) -> None:
-    limited, plain = (
-        sn.search(
-            "fashion",
-            one,
-            subject_to="params <= 20000",
-            simulated_workers=3,
-            budget=20,
-            seed=3,
-        )
-        for one in (name, "bo")
-    )
-    front = sn.search("fashion", name, "valid_loss, params", budget=20, seed=3)
-    timed = sn.search("fashion", name, budget_seconds=limited.trials[-1].finished, seed=3)
-    assert (
-        len({trial.cell for trial in limited.trials})
-        == len({trial.cell for trial in front.trials})
-        == 20
-    )
-    assert len(front.trials[-1].scores) == 2 and len(timed.trials) > 5
-    cells = [trial.cell for trial in limited.trials]
-    usual = [trial.cell for trial in plain.trials]
-    assert cells[:10] == usual[:10] and cells != usual
-    if "uses_known" not in name:
-        # the first ten finish among them
-        assert all(trial.feasible for trial in limited.trials[13:])
-
-
-@pytest.mark.parametrize("name", ["model=ridge", "pool=neighbours"])
-def test_parts_are_exchanged_in_a_space_that_is_not_listed(name: str) -> None:
-    option, value = name.split("=")
-    _, asked = searched(LargeSpace(), 14, first_cells=6, **{option: value})
-    assert len(set(asked)) == 14
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ("model=gpp", "Did you mean 'gp'"),
-        ("pool=neighbors", "Did you mean 'neighbours'"),
-        ("acquisition=by_turn", "Did you mean 'by_turns'"),
-        ("uses_known=1", "uses_known of bo is True or False, not 1"),
-        ("pool=3", "pool of bo is a text, not 3"),
-    ],
-)
-def test_an_unknown_part_is_one_line(options: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        resolve(f"bo({options})")(nb201(), seed=0)
-
-
-def test_a_model_that_cannot_read_the_space_is_refused() -> None:
-    with pytest.raises(UserError, match="gnn cannot read cells of"):
-        BayesianOptimisation(TinySpace(), seed=0, model="gnn")
 
 
 def test_values_that_differ_by_rounding_alone_have_finite_logarithms() -> None:

@@ -21,7 +21,11 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.space import Cell, Request, Space, Trial
 from surrogate_nas.strategies.bo.pool import Pool
-from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
+from surrogate_nas.strategies.bo.strategy import (
+    BayesianOptimisation,
+    Situation,
+    sharpened,
+)
 from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
 from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
 
@@ -189,36 +193,32 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return np.union1d(super()._candidates(pool, free), early[free[early]])
 
     def _seen(
-        self,
-        pool: Pool,
-        part: int,
-        looked: Places,
-        places: Places,
-        pending: Places,
-        targets: Sequence[Floats],
+        self, now: Situation, part: int, looked: Places, targets: Sequence[Floats]
     ) -> list[Posterior]:
         """What is read early, or predicted of it, times a slope, and what is predicted of the
         rest.
         """
         if self._link is None:
-            return super()._seen(pool, part, looked, places, pending, targets)
+            return super()._seen(now, part, looked, targets)
         name, sign = self._link
+        pool = now.pool
         values = sign * np.array([trial.values[name] for trial in self._early.values()])
         _, read = sharpened(values, self.sharpness, values.min())
-        begun = pool.places(self._early)
-        both = pool.places(self._both)
-        read_of = dict(zip(begun.tolist(), read.tolist(), strict=True))
-        number = {place: i for i, place in enumerate(places.tolist())}
-        early = np.array([read_of[place] for place in both.tolist()])
-        late = [target[[number[place] for place in both.tolist()]] for target in targets]
+        begun, both = pool.places(self._early), pool.places(self._both)
+        read_at = np.full(len(pool.of_cell), np.nan)
+        read_at[begun] = read
+        early = read_at[both]
+        late_at = np.empty(len(pool.of_cell), dtype=np.intp)
+        late_at[now.observed] = np.arange(len(now.observed))
+        late = [target[late_at[both]] for target in targets]
         slopes = [_regression(early, y) for y in late]
         rests = [y - rate * early for y, rate in zip(late, slopes, strict=True)]
-        reading = np.array([read_of.get(place, np.nan) for place in looked.tolist()])
+        reading = read_at[looked]
         of_candidate = pool.of_cell[looked]
         was_read = ~np.isnan(reading)
         scores = []
-        firsts = pool.seen(_EARLY, begun, [read], pending)
-        seconds = pool.seen(_LATE, both, rests, pending)
+        firsts = pool.seen(_EARLY, begun, [read], now.pending)
+        seconds = pool.seen(_LATE, both, rests, now.pending)
         for predicted, remaining, rate in zip(firsts, seconds, cycle(slopes), strict=False):
             first = predicted.at(of_candidate)
             second = remaining.at(of_candidate)

@@ -16,19 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import ClassVar
+from operator import attrgetter
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from surrogate_nas.core.arguments import check_flag, check_number, check_whole
-from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Request, Space, Trial, listed
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.bo.expert import Substitute
 from surrogate_nas.strategies.bo.front import (
     Believed,
     expected_gain,
@@ -45,19 +44,23 @@ from surrogate_nas.strategies.bo.pool import (
     prepare,
     whole,
 )
-from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, LossPosterior
 from surrogate_nas.strategies.nsga2 import survivors
 from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
 
 _PARENTS = 10
 _CENTRES = 10
 _ALIKE = 1e-9
-# The acquisitions that are a score to be minimised, and no gain.
-_SCORED = ("thompson", "confidence_bound", "greedy")
 _ROUND = ("improvement", "probability", "improvement", "near")
-_EXPERTS = "experts"
-_BY_TURNS = "by_turns"
-_ALL = "all"
+
+
+class Situation(NamedTuple):
+    """What a question is asked in: the places, in a pool, of cells that have a part in it."""
+
+    pool: Pool
+    observed: Places
+    pending: Places
+    free: NDArray[np.bool_]
+    """Whether each cell of the pool may be asked for."""
 
 
 def prepare_named(name: str) -> None:
@@ -75,9 +78,6 @@ class BayesianOptimisation(Strategy):
     asked for and not told yet are believed to score as predicted. On several objectives every
     question maximises the expected improvement of hypervolume.
 
-    What it consists of can be exchanged, part by part, to see what each is worth
-    (``make paper-ablation``).
-
     Args:
         space: The space that cells come from.
         seed: The root of the strategy's randomness.
@@ -90,19 +90,9 @@ class BayesianOptimisation(Strategy):
             cells.
         front_sharpness: The same where there are several objectives, since a front is more than
             its end.
-        model: ``experts``, the processes over the space's views, or a key of
-            `surrogate_nas.surrogates.MODELS`, which is fitted anew when a tenth of the observed
-            cells is new to it.
-        acquisition: ``by_turns`` as above, or a key of
-            `surrogate_nas.strategies.guided.ACQUISITIONS` for every question; several
-            objectives are then scalarised at random.
-        pool: ``all``, or a key of `surrogate_nas.strategies.guided.POOLS`: among which cells
-            one is chosen. Where none of them is new, it is chosen among all.
-        uses_known: Whether λR and limits that are known for free are used; else they are
-            learned with L.
 
     Raises:
-        UserError: One of them is out of range or unknown, or the model cannot read the space.
+        UserError: One of them is out of range.
 
     Example:
         >>> import surrogate_nas as sn
@@ -126,32 +116,13 @@ class BayesianOptimisation(Strategy):
         sharpness: float = 0.15,
         mildness: float = 0.5,
         front_sharpness: float = 1.0,
-        model: str = "experts",
-        acquisition: str = "by_turns",
-        pool: str = "all",
-        uses_known: bool = True,
     ) -> None:
         super().__init__(space, seed=seed)
         self.first_cells = check_whole("first_cells", first_cells, 2)
         self.sharpness = check_number("sharpness", sharpness, above=True)
         self.mildness = check_number("mildness", mildness, above=True)
         self.front_sharpness = check_number("front_sharpness", front_sharpness, above=True)
-        for what, name, known in (
-            ("acquisition", acquisition, (_BY_TURNS, *ACQUISITIONS)),
-            ("pool of candidates", pool, POOLS),
-        ):
-            if name not in known:
-                raise unknown(what, name, known)
-        self.model = model
-        self.acquisition = acquisition
-        self.pool = pool
-        # What a run gives a strategy follows from what the instance declares.
-        self.uses_known = check_flag("uses_known", uses_known)  # type: ignore[misc]
-        self.many_objectives = self.many_objectives and acquisition == _BY_TURNS  # type: ignore[misc]
         self._seed = seed
-        self._substitute = (
-            None if model == _EXPERTS else Substitute(model, space, seed % 2**32)
-        )
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
         self._listed = is_listed(space)
@@ -212,11 +183,12 @@ class BayesianOptimisation(Strategy):
             else:
                 self._pool = Choice(self.space, not self._all_known, *shared)
         if isinstance(self._pool, Choice):
-            self._pool.grow(self._evaluated_cells(), self._ranked()[:_PARENTS])
+            self._pool.grow(self._evaluated_cells(), self.ranked()[:_PARENTS])
         return self._pool
 
-    def _ranked(self) -> list[Cell]:
-        trials = sorted(self._trials.values(), key=lambda trial: trial.score)
+    def ranked(self) -> list[Cell]:
+        """The observed cells, the best first."""
+        trials = sorted(self._trials.values(), key=attrgetter("score"))
         if self.objectives > 1:
             trials = survivors(list(self._trials.values()), len(trials))
         return [trial.cell for trial in trials]
@@ -243,148 +215,89 @@ class BayesianOptimisation(Strategy):
         return scores - known, float(scores[counted].min())
 
     def _best_place(self, pool: Pool) -> int | None:
-        rule = self._rule()
-        around = self._around_best(pool) if rule == "near" else self._in_pool(pool)
-        places, pending, free = self._taken(pool)
-        if not free.any():
+        rule = self.rule()
+        around = self.among(pool, rule)
+        now = self._situation(pool)
+        if not now.free.any():
             return None
         penalty = pool.known.sum(axis=1)
-        values, best = self._targets(penalty[places])
-        settled = _settled(pool.of_cell, places, values, penalty)
-        free = _narrowed(
-            free, _among(around, len(free)), ~settled, self._apart(pool, pending)
-        )
-        candidates = self._candidates(pool, free)
-        gains = self._gains(
-            pool, candidates, penalty[candidates], places, pending, values, best, rule
-        )
-        return self._largest(candidates, gains)
+        values, best = self._targets(penalty[now.observed])
+        free = now.free
+        if around is not None:
+            near = np.zeros(len(free), dtype=bool)
+            near[around] = True
+            free = _narrowed(free, near)
+        settled = _settled(pool.of_cell, now.observed, values, penalty)
+        candidates = self._candidates(pool, _narrowed(free, ~settled))
+        least, price = values.min(), penalty[candidates]
+        mild = self.mildness, min(least, best - np.median(price))
+        ends = [(self.sharpness, least), mild]
+        believed = self.believed(now, 0, candidates, values, ends)
+        return self._largest(candidates, self.gains(believed, price, best, rule))
 
-    def _rule(self) -> str:
-        if self.acquisition == _BY_TURNS and not self._rules:
+    def rule(self) -> str:
+        """What the next question maximises."""
+        if not self._rules:
             self._rules = [_ROUND[i] for i in self.rng.permutation(len(_ROUND))]
-        return self._rules.pop() if self._rules else self.acquisition
+        return self._rules.pop()
 
-    def _in_pool(self, pool: Pool) -> Places | None:
-        if self.pool == _ALL:
-            return None
-        return pool.places(POOLS[self.pool](self.space, self._ranked(), self.rng))
-
-    def _apart(self, pool: Pool, pending: Places) -> NDArray[np.bool_]:
-        """Whether each cell is of another point than every pending one: a substitute does not learn
-        of these.
-        """
-        if self._substitute is None:
-            return np.ones(len(pool.of_cell), dtype=bool)
-        return ~np.isin(pool.of_cell, pool.of_cell[pending])
+    def among(self, pool: Pool, rule: str) -> Places | None:
+        """The places among which one is chosen; None for all."""
+        return self._around_best(pool) if rule == "near" else None
 
     def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
         return pool.cheapest(free)
 
-    def _gains(
+    def gains(
         self,
-        pool: Pool,
-        candidates: Places,
+        believed: Sequence[tuple[float, Posterior]],
         penalty: Floats,
-        places: Places,
-        pending: Places,
-        values: Floats,
         best: float,
         rule: str,
     ) -> Floats:
         """What asking for each candidate promises, shape ``(k,)``.
 
         Args:
-            pool: What they are places of.
-            candidates: The places of cells that may be asked for.
-            penalty: Their known λR, shape ``(k,)``.
-            places: Those of told cells.
-            pending: Those of cells that are asked for and not told.
-            values: What is learned of the told cells, shape ``(n,)``.
+            believed: See `believed`.
+            penalty: The known λR of the candidates, shape ``(k,)``.
             best: The least score.
-            rule: See `_rule`.
+            rule: See `rule`.
         """
-        least = values.min()
-        ends = [
-            (self.sharpness, least),
-            (self.mildness, min(least, best - np.median(penalty))),
-        ]
-        believed = self._believed(pool, 0, candidates, places, pending, values, ends)
-        if rule in _SCORED:
-            return -self._scored(rule, believed, penalty, best)
         by_expert = (
             gain_of(seen, best - pole - penalty, rule == "probability")
             for pole, seen in believed
         )
-        return sum(by_expert, np.zeros(len(candidates)))
+        return sum(by_expert, np.zeros(len(penalty)))
 
-    def _believed(
+    def believed(
         self,
-        pool: Pool,
+        now: Situation,
         part: int,
         looked: Places,
-        places: Places,
-        pending: Places,
         values: Floats,
         ends: Sequence[tuple[float, float]],
     ) -> list[tuple[float, Posterior]]:
-        """What is thought of some cells, each with the pole of the logarithms that it is of: by
-        every expert, or by the substitute.
+        """What every expert thinks of some cells, with the pole of its logarithms.
 
         Args:
-            pool: As for `_gains`, as what is not named here.
+            now: The situation of the question.
             part: The objective.
             looked: The places of the cells, shape ``(k,)``.
+            values: What is learned of the observed cells, shape ``(n,)``.
             ends: By turns for the experts a sharpness, and what is of interest from.
         """
-        if self._substitute is not None:
-            asked = [pool.cells[int(place)] for place in looked]
-            sharpness, _ = ends[0]
-            return [
-                self._substitute.predict(part, list(self._trials), values, sharpness, asked)
-            ]
         learned = [sharpened(values, *end) for end in ends]
-        targets = [target for _, target in learned]
-        seen = self._seen(pool, part, looked, places, pending, targets)
+        seen = self._seen(now, part, looked, [target for _, target in learned])
         return list(zip(cycle([pole for pole, _ in learned]), seen, strict=False))
 
-    def _scored(
-        self,
-        rule: str,
-        believed: Sequence[tuple[float, Posterior]],
-        penalty: Floats,
-        best: float,
-    ) -> Floats:
-        """The score of each candidate by an acquisition, averaged over the experts; a draw is of
-        one of them.
-        """
-        if rule == "thompson":
-            believed = [believed[int(self.rng.integers(len(believed)))]]
-        score = np.zeros(len(penalty))
-        for pole, seen in believed:
-            posterior = LossPosterior(
-                seen.mean, np.sqrt(seen.variance), penalty, pole, best
-            )
-            score += ACQUISITIONS[rule](posterior, self.rng) / len(believed)
-        return score
-
     def _seen(
-        self,
-        pool: Pool,
-        part: int,
-        looked: Places,
-        places: Places,
-        pending: Places,
-        targets: Sequence[Floats],
+        self, now: Situation, part: int, looked: Places, targets: Sequence[Floats]
     ) -> list[Posterior]:
-        """What every expert says of some cells, each of its own target.
-
-        Args:
-            pool: As for `_believed`, as what is not named here.
-            targets: What the experts learn of the told cells, by turns, shape ``(n,)`` each.
+        """What every expert says of some cells; `targets`: what the experts learn of the observed
+        cells, by turns.
         """
-        everywhere = pool.seen(part, places, targets, pending)
-        return [each.at(pool.of_cell[looked]) for each in everywhere]
+        everywhere = now.pool.seen(part, now.observed, targets, now.pending)
+        return [each.at(now.pool.of_cell[looked]) for each in everywhere]
 
     def _around_best(self, pool: Pool) -> Places:
         """The places of the neighbours of the best observed cell that has one left to ask for.
@@ -392,35 +305,33 @@ class BayesianOptimisation(Strategy):
         The best may be an island: where all around it is known, or shares its function, those of
         the next best follow.
         """
-        for cell in self._ranked()[:_CENTRES]:
+        for cell in self.ranked()[:_CENTRES]:
             around = pool.around(cell)
-            places, _, free = self._taken(pool)
+            now = self._situation(pool)
             penalty = pool.known.sum(axis=1)
-            values, _ = self._targets(penalty[places])
-            if (free & ~_settled(pool.of_cell, places, values, penalty))[around].any():
+            values, _ = self._targets(penalty[now.observed])
+            settled = _settled(pool.of_cell, now.observed, values, penalty)
+            if (now.free & ~settled)[around].any():
                 break
         return around
 
-    def _taken(self, pool: Pool) -> tuple[Places, Places, NDArray[np.bool_]]:
-        """The places of told cells and of pending ones, and whether each cell may be asked for."""
-        places, pending = pool.places(self._trials), pool.places(self._pending)
+    def _situation(self, pool: Pool) -> Situation:
+        observed, pending = pool.places(self._trials), pool.places(self._pending)
         free = np.ones(len(pool.allowed), dtype=bool)
-        free[[*places, *pending]] = False
-        return places, pending, free & pool.allowed if (free & pool.allowed).any() else free
+        free[[*observed, *pending]] = False
+        return Situation(pool, observed, pending, _narrowed(free, pool.allowed))
 
     def _front_place(self, pool: Pool) -> int | None:
-        trials = list(self._trials.values())
-        around = self._in_pool(pool)
-        places, pending, free = self._taken(pool)
+        now = self._situation(pool)
         known = pool.known
-        if not free.any():
+        if not now.free.any():
             return None
-        free = _narrowed(free, _among(around, len(free)), self._apart(pool, pending))
         whole = self.known.whole if self.known is not None else (False,) * self.objectives
-        scores, learned = learned_of(trials, known[places], whole, self._all_known)
+        trials = list(self._trials.values())
+        scores, learned = learned_of(trials, known[now.observed], whole, self._all_known)
         one_price = np.count_nonzero(known.any(axis=0)) < 2
-        candidates = pool.cheapest(free) if one_price else np.flatnonzero(free)
-        looked = np.concatenate([candidates, pending])
+        candidates = pool.cheapest(now.free) if one_price else np.flatnonzero(now.free)
+        looked = np.concatenate([candidates, now.pending])
         believed = []
         for part, is_whole in enumerate(whole):
             if is_whole:
@@ -428,9 +339,9 @@ class BayesianOptimisation(Strategy):
                 continue
             values = learned[:, part]
             end = self.front_sharpness, values.min()
-            found = self._believed(pool, part, looked, places, pending, values, [end])
-            pole, seen = found[0][0], [each for _, each in found]
-            believed.append(Believed(known[looked, part], pole, seen))
+            seen = self.believed(now, part, looked, values, [end])
+            pole = seen[0][0]
+            believed.append(Believed(known[looked, part], pole, [each for _, each in seen]))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
         gain = expected_gain(
             believed, np.vstack([scores, waiting]), reference_of(scores, whole)
@@ -442,13 +353,9 @@ class BayesianOptimisation(Strategy):
         return int(candidates[ties[self.rng.integers(len(ties))]])
 
 
-def _narrowed(free: NDArray[np.bool_], *wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The free cells that are wanted in every way, one way after another; one that would leave none
-    is passed over.
-    """
-    for each in wanted:
-        free = free & each if (free & each).any() else free
-    return free
+def _narrowed(free: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The free cells that are wanted, or all of them where none is."""
+    return free & wanted if (free & wanted).any() else free
 
 
 def _settled(
@@ -487,13 +394,6 @@ def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Fl
     if pole >= least:  # half of them are equal, or differ by rounding alone
         pole = float(least - sharpness)
     return pole, np.log(values - pole)
-
-
-def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
-    mask = np.full(n, places is None)
-    if places is not None:
-        mask[places] = True
-    return mask
 
 
 def gain_of(seen: Posterior, left: Floats, probability: bool) -> Floats:
