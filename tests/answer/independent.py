@@ -1,26 +1,19 @@
-"""The page's numbers again, by h5py, NumPy and SciPy alone, from what is shipped.
+"""The page's numbers again, by h5py, NumPy, pandas and SciPy alone, from what is shipped.
 
 Nothing of the package or of the study's code is imported: the rules are written anew from
 ``analysis/losses_protocol.md`` and the page's text. Of the page's own files two are read besides
 being checked: ``classes.csv`` for parameters, ``trainings.csv`` for what the design wants. Not
 computed again is ``controls.csv``, whose studies are drawn at random.
-
-    python tests/answer/independent.py data/losses results/answer [HOME]
-
-says of every file of the page which lines differ. HOME is the folder of other people's tables
-(``SURROGATE_NAS_HOME``).
 """
 
 from __future__ import annotations
 
 import base64
 import csv
-import io
 import itertools
 import json
 import math
 import random
-import sys
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -30,6 +23,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 from scipy import optimize, special, stats
 
 SHIPPED = Path(__file__).parents[2] / "data"
@@ -69,10 +63,8 @@ def order_of(space: str) -> dict[tuple[int, ...], int]:
         random.Random(88).shuffle(cells)
         with h5py.File(SHIPPED / "fashion.h5") as file:
             first = np.unique(file["columns/functional_class/any/mean"][()].astype(int))
-    return {
-        cells[at]: place
-        for place, at in enumerate(np.random.default_rng(0).permutation(first))
-    }
+    order = np.random.default_rng(0).permutation(first)
+    return {cells[at]: place for place, at in enumerate(order)}
 
 
 def numbers(raw: Values, metrics: Iterable[Line]) -> Values:
@@ -90,7 +82,7 @@ class Table:
     """One file: ``columns[loss, name, time]`` has shape (seeds, classes).
 
     Classes are those of some places in the random order that every seed trained; all that the
-    table has if no places are given.
+    table has if no places are given. A training that diverged has the worst value of its column.
     """
 
     def __init__(self, path: Path, places: range | None) -> None:
@@ -98,13 +90,13 @@ class Table:
             index = json.loads(file["index"][()].tobytes())
             raw = file["values"][()].astype(np.int64)
             self.digest = str(file.attrs["digest"], "ascii")
-        texts = index["texts"]
+        texts, metrics = index["texts"], index["metrics"]
         card, space = json.loads(texts["card"]), json.loads(texts["space"])
         self.name, self.task, self.length = path.stem, card["task"], card.get("length", 1)
         self.source, self.space = sources()[self.task], space["of"]
         self.usual = texts["objective"].split("@")[1].split(" ")[0]
         self.measure = card["judged_by"].removeprefix("valid_")
-        self.unit = index["metrics"][f"test_{self.measure}@{self.usual}"]["details"]["unit"]
+        self.unit = metrics[f"test_{self.measure}@{self.usual}"]["details"]["unit"]
         order = order_of(self.space)
         held = np.frombuffer(base64.b64decode(space["held"]), np.uint8)
         cells = held.reshape(-1, len(next(iter(order)))).tolist()
@@ -112,17 +104,14 @@ class Table:
         if places is not None:
             first = 0 if self.space == "macro" else places.start
             at = np.array([order[tuple(cell)] - first for cell in cells])
-        n = len(at) if places is None else len(places)
-        values = numbers(raw.reshape(-1, len(cells)), index["metrics"].values())
+        n = len(at if places is None else places)
+        values = numbers(raw.reshape(-1, len(cells)), metrics.values())
         wide = np.full((len(values), n), np.nan)
         here = (0 <= at) & (at < n)
         wide[:, at[here]] = values[:, here]
-        self._fill(self._found(index["metrics"], wide), np.full(n, np.nan))
 
-    @staticmethod
-    def _found(metrics: Line, values: Values) -> dict[Any, dict[int, Values]]:
         found: dict[Any, dict[int, Values]] = defaultdict(dict)
-        lines = iter(values)
+        lines = iter(wide)
         for metric, entry in metrics.items():
             name, loss = metric.split("@")
             last = max(epochs for epochs, _ in entry["columns"])
@@ -130,55 +119,56 @@ class Table:
             ending = name.rpartition("_")[2]
             for epochs, seed in entry["columns"]:
                 row = sign * next(lines)
-                times = [t for t in TIMES if epochs == math.ceil(t * last / 100 - 1e-12)]
+                times = [t for t in TIMES if epochs == math.ceil(t * last / 100 - SMALL)]
                 for time in [ending] if ending in ("late", "mean") else times:
                     found[loss, name.removesuffix(f"_{time}"), time][seed] = row
-        return found
-
-    def _fill(self, found: dict[Any, dict[int, Values]], none: Values) -> None:
-        """A training that diverged has the worst value of its column."""
         made = {
-            key[0]: {seed: np.isfinite(row) for seed, row in own.items()}
-            for key, own in found.items()
-            if key[1] == "diverged"
+            loss: {seed: np.isfinite(row) for seed, row in found[loss, name, 100].items()}
+            for loss, name, _ in list(found)
+            if name == "diverged"
         }
         self.trained = {
             loss: int(sum(map(sum, own.values()))) for loss, own in made.items()
         }
-        usual = made[self.usual]
+        usual, never = made[self.usual], np.zeros(n, bool)
         some = np.any(list(usual.values()), axis=0).sum()
-        self.seeds = sorted(
-            seed for seed, row in usual.items() if 2 * row.sum() >= some > 0
-        )
-        whole = [usual[seed] for seed in self.seeds] or [np.zeros(len(none), bool)]
-        self.places = np.flatnonzero(np.all(whole, axis=0))
-        self.columns = {}
-        for key, own in found.items():
-            filled = []
-            for seed in self.seeds:
-                row = own.get(seed, none).copy()
-                worst = np.nanmax(row) if np.isfinite(row).any() else np.nan
-                row[made[key[0]].get(seed, np.zeros(len(none), bool)) & np.isnan(row)] = (
-                    worst
-                )
-                filled.append(row[self.places])
-            self.columns[key] = np.array(filled)
+        seeds = sorted(s for s, known in usual.items() if 2 * known.sum() >= some > 0)
+        self.places = np.flatnonzero(np.all([usual[s] for s in seeds] or [never], axis=0))
+        self.is_usable = len(seeds) >= 2 and len(self.places) >= 10
 
-    @property
-    def is_usable(self) -> bool:
-        return len(self.seeds) >= 2 and len(self.places) >= 10
+        def filled(row: Values, known: Values) -> Values:
+            worst = np.nanmax(row) if np.isfinite(row).any() else np.nan
+            return np.where(known & np.isnan(row), worst, row)[self.places]
+
+        none = np.full(n, np.nan)
+        self.columns = {
+            key: np.array(
+                [filled(own.get(s, none), made[key[0]].get(s, never)) for s in seeds]
+            )
+            for key, own in found.items()
+        }
 
     def get(self, name: str, time: Any = 100, loss: str = "") -> Values:
         return self.columns[loss or self.usual, name, time]
 
     @property
+    def goal(self) -> Values:
+        return self.get(f"test_{self.measure}")
+
+    @property
     def signals(self) -> list[tuple[str, str, Any]]:
         """Split, quantity and time of what a search may see of the usual loss's runs."""
-        own = [key[1:] for key in self.columns if key[0] == self.usual and "_" in key[1]]
-        keys = [(*name.split("_", 1), time) for name, time in own]
+        keys = [
+            (*name.split("_", 1), time)
+            for loss, name, time in self.columns
+            if loss == self.usual and "_" in name
+        ]
         known = {key[1] for key in keys if key[::2] == ("valid", 100)} - {"seconds"}
-        kept = [key for key in keys if key[1] in known]
-        return [key for key in kept if key[0] == "valid" or key[:2] == ("train", "loss")]
+        return [
+            key
+            for key in keys
+            if key[1] in known and (key[0] == "valid" or key[:2] == ("train", "loss"))
+        ]
 
 
 # Orders: signals and goals have shape (seeds, classes)
@@ -188,8 +178,7 @@ def rest(goal: Values) -> Values:
     """By seed the mean of the other seeds; of one training, itself."""
     if len(goal) == 1:
         return goal
-    each = [np.delete(goal, seed, axis=0).mean(axis=0) for seed in range(len(goal))]
-    return np.round(each, 12)
+    return np.round([np.delete(goal, s, axis=0).mean(axis=0) for s in range(len(goal))], 12)
 
 
 def over_seeds(value: Callable[[Values, Values], Any], one: Values, two: Values) -> Any:
@@ -200,10 +189,6 @@ def over_seeds(value: Callable[[Values, Values], Any], one: Values, two: Values)
 def kendall(one: Values, two: Values) -> float:
     """τ_b; 0 where all values of one tie."""
     return float(np.nan_to_num(stats.kendalltau(one, two, method="asymptotic").statistic))
-
-
-def tau(signal: Values, goal: Values) -> float:
-    return float(over_seeds(kendall, signal, rest(goal)))
 
 
 def alike(values: Values) -> float:
@@ -223,17 +208,14 @@ def pairs_of(weights: Values) -> Values:
     return weights[:, i].astype(float) * weights[:, j]
 
 
-def weighted_tau(one: Values, two: Values, pairs: Values) -> Values:
-    i, j = np.triu_indices(len(one), 1)
-    a, b = np.sign(one[i] - one[j]), np.sign(two[i] - two[j])
-    below = (pairs @ a**2) * (pairs @ b**2)
-    return np.where(
-        below > 0, (pairs @ (a * b)) / np.sqrt(np.where(below > 0, below, 1)), 0.0
-    )
-
-
 def resampled(signal: Values, goal: Values, pairs: Values) -> Values:
-    return np.asarray(over_seeds(partial(weighted_tau, pairs=pairs), signal, rest(goal)))
+    def tau(one: Values, two: Values) -> Values:
+        i, j = np.triu_indices(len(one), 1)
+        a, b = np.sign(one[i] - one[j]), np.sign(two[i] - two[j])
+        below = np.sqrt((pairs @ a**2) * (pairs @ b**2))
+        return np.divide(pairs @ (a * b), below, np.zeros(len(pairs)), where=below > 0)
+
+    return np.asarray(over_seeds(tau, signal, rest(goal)))
 
 
 def regret(signal: Values, goal: Values, halves: Values) -> float:
@@ -254,9 +236,9 @@ def expected_pick(seen: Values, wanted: Values, draws: Values) -> Values:
     for drawn in draws:
         every = np.repeat(np.arange(len(seen)), drawn)
         every = every[np.argsort(seen[every], kind="stable")]
-        starts = np.flatnonzero(np.r_[True, np.diff(seen[every]) > 0])
-        mean = np.add.reduceat(wanted[every], starts) / np.diff(np.r_[starts, len(every)])
-        found.append(np.add.reduceat(_chances(len(every)), starts) @ mean)
+        n, starts = len(every), np.flatnonzero(np.diff(seen[every], prepend=-np.inf) > 0)
+        mean = np.add.reduceat(wanted[every], starts) / np.diff(starts, append=n)
+        found.append(np.add.reduceat(_chances(n), starts) @ mean)
     return np.array(found)
 
 
@@ -267,16 +249,7 @@ def _chances(n: int) -> Values:
 
 
 def sd_of_seeds(goal: Values) -> float:
-    return math.sqrt(np.mean(np.var(goal, axis=0, ddof=1))) or 1.0
-
-
-def concordant(one: Values, two: Values) -> tuple[Values, Values, Values, float]:
-    """By cell its concordant less its discordant pairs, and those that each order does not tie; the
-    denominator of τ_b.
-    """
-    a, b = (np.sign(values[:, None] - values) for values in (one, two))
-    untied = np.abs(a).sum(1), np.abs(b).sum(1)
-    return (a * b).sum(1), *untied, math.sqrt(untied[0].sum() * untied[1].sum()) or math.inf
+    return math.sqrt(np.var(goal, axis=0, ddof=1).mean()) or 1.0
 
 
 # Means of sources
@@ -286,14 +259,13 @@ def random_effects(y: Values, v: Values) -> Line:
     """Paule and Mandel's variance between sources, Hartung and Knapp's interval and test."""
     k, v = len(y), np.maximum(v, SMALL)
 
-    def mean(t: float) -> float:
-        return float((y / (v + t)).sum() / (1 / (v + t)).sum())
-
     def excess(t: float) -> float:
-        return float(((y - mean(t)) ** 2 / (v + t)).sum() - (k - 1))
+        mean = np.average(y, weights=1 / (v + t))
+        return float(((y - mean) ** 2 / (v + t)).sum() - (k - 1))
 
     t = optimize.brentq(excess, 0, 1e4, xtol=1e-16) if excess(0) > 0 else 0.0
-    w, m = 1 / (v + t), mean(t)
+    w = 1 / (v + t)
+    m = np.average(y, weights=w)
     error = max(math.sqrt((w * (y - m) ** 2).sum() / ((k - 1) * w.sum())), SMALL)
     reach = stats.t.ppf(0.975, k - 1) * error
     new = stats.t.ppf(0.975, k - 2) * math.sqrt(t + error**2)
@@ -309,13 +281,12 @@ def resampled_effects(values: Values) -> Line:
 
 def hall(y: Values, level: float) -> tuple[float, float]:
     n, s = len(y), stats.sem(y)
-    k = stats.skew(y, bias=False) / math.sqrt(n)
     # Σ(y−ȳ)³/((n−1)(n−2)n)/s³ of VERDICT equals the unbiased skewness over √n
-    q = stats.t.ppf(1 - level / 2, n - 1)
-    ends = [
-        3 / k * (np.cbrt(1 + k * (x - k / 6)) - 1) if abs(k) > 1e-9 else x for x in (q, -q)
-    ]
-    return float(y.mean() - s * ends[0]), float(y.mean() - s * ends[1])
+    k = stats.skew(y, bias=False) / math.sqrt(n)
+    q = stats.t.ppf(1 - level / 2, n - 1) * np.array([1, -1])
+    if abs(k) > 1e-9:
+        q = 3 / k * (np.cbrt(1 + k * (q - k / 6)) - 1)
+    return tuple(y.mean() - s * q)
 
 
 def holm(p: Sequence[float]) -> tuple[Values, Values]:
@@ -360,19 +331,17 @@ def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Values]:
 class Study:
     """The tables of a folder, at some places of the random order of classes.
 
-    A method that is named as a file of the page gives its lines. `only` names some tables, and
-    without resamples there are no errors and no regrets.
+    A method that is named as a file of the page gives its lines. `only` names some tables.
     """
 
     def __init__(
         self,
         data: Path,
         page: Path,
+        resamples: int,
         first: int = FIRST,
         n: int = CLASSES,
-        *,
         only: Collection[str] = (),
-        resamples: int = 1000,
     ) -> None:
         self.page = page
         paths = [
@@ -406,9 +375,10 @@ class Study:
             found[0] = regret(signal, wanted, halves)
             return np.asarray(found / sd_of_seeds(wanted))
 
-        if len(draws) > 1:
-            self.costs[table.name] = self._four(table, cost)
-        own = lambda signal, goal: resampled(signal, table.get(goal), pairs)  # noqa: E731
+        def own(signal: Values, goal: str) -> Values:
+            return resampled(signal, table.get(goal), pairs)
+
+        self.costs[table.name] = self._four(table, cost)
         self.taus[table.name] = self._four(table, own)
 
     def _four(
@@ -427,11 +397,15 @@ class Study:
         return found
 
     def of_length(
-        self, length: float, *, noise: bool = False, without: Collection[str] = ()
+        self, length: float, noise: bool = False, without: Collection[str] = ()
     ) -> list[Table]:
-        own = [one for one in self.tables if (one.length, one.space) == (length, "nb201")]
-        own = [one for one in own if one.task not in without]
-        return [one for one in own if noise or self.agreement[one.name] >= 0.3]
+        return [
+            one
+            for one in self.tables
+            if (one.length, one.space) == (length, "nb201")
+            and one.task not in without
+            and (noise or self.agreement[one.name] >= 0.3)
+        ]
 
     def _by_source(self, tables: list[Table], values: Line, name: str) -> dict[str, Values]:
         own = [table for table in tables if name in values[table.name]]
@@ -443,26 +417,21 @@ class Study:
         }
         told = rows(self.page / "data/trainings.csv")
         wanted = {(line["table"], line["loss"]): int(line["wanted"]) for line in told}
-        keys = {*here, *wanted}
         return [
             dict(
                 table=key[0], loss=key[1], here=here.get(key, 0), wanted=wanted.get(key, 0)
             )
-            for key in sorted(keys)
+            for key in sorted({*here, *wanted})
         ]
 
-    def contrasts(
-        self, *, in_part: bool = True, noise: bool = False, without: Collection[str] = ()
-    ) -> list[Line]:
+    def contrasts(self, in_part: bool = True, **tasks: Any) -> list[Line]:
         """Lengths of which trainings lack decide nothing, unless they are told as they are."""
         lacking = {one["table"] for one in self.trainings() if one["here"] < one["wanted"]}
         lines = []
         for length in LENGTHS:
             ending = "" if length == 1 else f"-x{length}"
             whole = not (in_part and lacking & {f"{task}{ending}" for task in sources()})
-            for line in self._contrasts(
-                self.of_length(length, noise=noise, without=without)
-            ):
+            for line in self._contrasts(self.of_length(length, **tasks)):
                 for name in ("decided", "regret_decided", "negligible"):
                     line[name] = bool(line[name] and whole)
                 lines.append(line | dict(length=length, whole=whole))
@@ -494,21 +463,6 @@ class Study:
             line["regret_p"] = cost["p"] if decided else math.nan
         return list(lines.values())
 
-    def points(
-        self, which: str = "", *, noise: bool = False, without: Collection[str] = ()
-    ) -> list[Line]:
-        """Of contrasts what needs no resamples: plain means of sources, and counts."""
-        lines = []
-        for length, name in itertools.product(LENGTHS, NAMES):
-            own = self.of_length(length, noise=noise, without=without)
-            values = list(self._by_source(own, self.taus, name).values())
-            line: Line = dict(
-                which=which, length=length, contrast=name, sources=len(values)
-            )
-            line["tasks"] = sum(name in self.taus[table.name] for table in own)
-            lines += [line | dict(plain=np.mean(values))] if len(values) >= 3 else []
-        return lines
-
     def besides(self) -> list[Line]:
         named: dict[str, Line] = {"with tasks that are noise": dict(noise=True)}
         named[f"without {' and '.join(WEAK)}"] = dict(without=WEAK)
@@ -521,9 +475,7 @@ class Study:
     def sources(self) -> list[Line]:
         lines = []
         for length, name in itertools.product(LENGTHS, NAMES):
-            own = [
-                table for table in self.of_length(length) if name in self.taus[table.name]
-            ]
+            own = [one for one in self.of_length(length) if name in self.taus[one.name]]
             for source, values in self._by_source(own, self.taus, name).items():
                 tasks = ", ".join(table.task for table in own if table.source == source)
                 about = dict(length=length, contrast=name, source=source, tasks=tasks)
@@ -536,21 +488,20 @@ class Study:
         told: dict[str, list[float]] = defaultdict(list)
         spaces = {table.name: table.space for table in self.tables}
         for line in rows(self.page / "data/classes.csv"):
-            if line["table"] not in spaces:
-                continue
-            cell = tuple(map(int, line["cell"]))
-            assert order_of(spaces[line["table"]])[cell] == int(line["place"])
-            told[line["table"]].append(float(line["params"]))
+            if line["table"] in spaces:
+                cell = tuple(map(int, line["cell"]))
+                assert order_of(spaces[line["table"]])[cell] == int(line["place"])
+                told[line["table"]].append(float(line["params"]))
         return {name: np.array(values) for name, values in told.items()}
 
     @cache  # noqa: B019
     def signals(self) -> list[Line]:
         lines = []
         for one in self.tables:
-            about = dict(
-                table=one.name, task=one.task, source=one.source, length=one.length
-            )
-            about |= dict(space=one.space, measure=one.measure)
+            about = {
+                name: getattr(one, name) for name in ("task", "source", "length", "space")
+            }
+            about |= dict(table=one.name, measure=one.measure)
             about["noise"] = self.agreement[one.name] < 0.3
             lines += [about | line for line in self._signals(one)]
         return lines
@@ -564,9 +515,8 @@ class Study:
             if (table.usual, f"test_{name}", 100) not in table.columns:
                 continue
             goal = table.get(f"test_{name}")
-            seen["floor", "−parameters", 100] = -np.tile(
-                self.params[table.name], (len(goal), 1)
-            )
+            sizes = np.tile(self.params[table.name], (len(goal), 1))
+            seen["floor", "−parameters", 100] = -sizes
             seen["floor", "random", 100] = rng.standard_normal(goal.shape)
             seen["ceiling", "another seed", 100] = goal
             agreement["ceiling", "another seed", 100] = of_goal = alike(goal)
@@ -574,7 +524,7 @@ class Study:
             of_mean = (len(goal) - 1) * of_goal / (1 + (len(goal) - 2) * of_goal)
             for key, values in seen.items():
                 line: Line = dict(zip(("split", "quantity", "time"), key, strict=True))
-                line |= dict(goal=name, tau=tau(values, goal))
+                line |= dict(goal=name, tau=over_seeds(kendall, values, rest(goal)))
                 line["quarter"] = over_seeds(quarter, values, rest(goal))
                 both = of_mean * agreement.get(key, 0.0)
                 line["corrected"] = line["tau"] / math.sqrt(both) if both > 0 else math.nan
@@ -583,20 +533,14 @@ class Study:
 
     def kinds(self, signals: Iterable[Line] = ()) -> list[Line]:
         """Signals at the usual length by source, the measure by its role."""
-        keys = ("split", "quantity", "time", "goal", "source")
-        numbers = ("tau", "quarter", "corrected", "regret")
-        found = defaultdict(list)
-        usual = {table.name for table in self.of_length(1)}
-        for line in signals or self.signals():
-            if line["table"] in usual:
-                named = ["measure" if line[k] == line["measure"] else line[k] for k in keys]
-                found[tuple(named)].append([float(line[name] or "nan") for name in numbers])
-        means = {
-            key: np.ma.masked_invalid(own).mean(0).filled(np.nan)
-            for key, own in found.items()
-        }
-        names = (*keys, *numbers)
-        return [dict(zip(names, (*key, *own), strict=True)) for key, own in means.items()]
+        frame = pd.DataFrame(signals or self.signals())
+        frame = frame[frame["table"].isin([table.name for table in self.of_length(1)])]
+        for name in ("quantity", "goal"):
+            frame[name] = frame[name].where(frame[name] != frame["measure"], "measure")
+        told = ["tau", "quarter", "corrected", "regret"]
+        frame[told] = frame[told].apply(pd.to_numeric)
+        keys = ["split", "quantity", "time", "goal", "source"]
+        return frame.groupby(keys)[told].mean().reset_index().to_dict("records")
 
     def losses(self) -> list[Line]:
         """Another loss's own validation value less the usual measure, by the usual goal."""
@@ -605,15 +549,12 @@ class Study:
             for loss in sorted({key[0] for key in table.columns} - {table.usual}):
                 own = table.columns[loss, "valid_loss", 100]
                 known = np.isfinite(own).all(axis=0)
-                pairs = pairs_of(self.weights[:, table.places[known]])
-                goal = table.get(f"test_{table.measure}")[:, known]
-                usual = table.get(f"valid_{table.measure}")[:, known]
-                values = resampled(own[:, known], goal, pairs) - resampled(
-                    usual, goal, pairs
-                )
+                own, usual = own[:, known], table.get(f"valid_{table.measure}")[:, known]
+                about = table.goal[:, known], pairs_of(self.weights[:, table.places[known]])
+                values = resampled(own, *about) - resampled(usual, *about)
                 p = 2 * stats.norm.sf(abs(values[0]) / max(values[1:].std(ddof=1), SMALL))
-                about = dict(task=table.task, loss=loss, usual=table.usual, p=p)
-                lines.append(about | over_classes(values))
+                line = dict(task=table.task, loss=loss, usual=table.usual, p=p)
+                lines.append(line | over_classes(values))
         after = holm([line["p"] for line in lines])[0]
         return [line | dict(holm=p) for line, p in zip(lines, after, strict=True)]
 
@@ -629,15 +570,13 @@ class Study:
                     )
                     gap = (valid - train) / (abs(valid) + abs(train))
                     points[table.length].append((gap, self.taus[table.name][name][0]))
-            every = [point for own in points.values() for point in own]
+            every = sum(points.values(), [])
             enough = [own for own in (every, *points.values()) if len(own) >= 3]
             over, *within = [
                 stats.spearmanr(*np.transpose(own)).statistic for own in enough
             ]
-            line = dict(
-                contrast=name, points=len(every), over_all=over, within=np.mean(within)
-            )
-            lines.append(line)
+            line = dict(contrast=name, points=len(every), over_all=over)
+            lines.append(line | dict(within=np.mean(within)))
         return lines
 
     def left_out(self) -> list[Line]:
@@ -649,10 +588,10 @@ class Study:
         return lines
 
     def second_space(self) -> list[Line]:
-        some = [table for table in self.tables if table.space != "nb201"]
         return [
             dict(space=table.space, task=table.task, contrast=name) | over_classes(values)
-            for table in some
+            for table in self.tables
+            if table.space != "nb201"
             for name, values in self.taus[table.name].items()
         ]
 
@@ -666,35 +605,28 @@ class Study:
                 continue
             both = np.intersect1d(short.places, long.places)
             here, there = np.isin(short.places, both), np.isin(long.places, both)
-            pairs, goal = pairs_of(self.weights[:, both]), long.get(f"test_{long.measure}")
-            for split, quantity in (
-                ("valid", long.measure),
-                ("valid", "loss"),
-                ("train", "loss"),
-            ):
-                name = f"{split}_{quantity}"
-                own = resampled(short.get(name)[:, here], goal[:, there], pairs)
-                point = resampled(long.get(name, 20)[:, there], goal[:, there], pairs)
-                line = dict(
-                    task=short.task, split=split, quantity=quantity, length=short.length
-                )
-                lines.append(
-                    line | dict(own=own[0], point=point[0]) | over_classes(own - point)
-                )
+            about = long.goal[:, there], pairs_of(self.weights[:, both])
+            for name in (f"valid_{long.measure}", "valid_loss", "train_loss"):
+                split, quantity = name.split("_", 1)
+                own = resampled(short.get(name)[:, here], *about)
+                point = resampled(long.get(name, 20)[:, there], *about)
+                line = dict(task=short.task, split=split, quantity=quantity)
+                line |= dict(length=short.length, own=own[0], point=point[0])
+                lines.append(line | over_classes(own - point))
         return lines
 
     def worth(self) -> list[Line]:
         """What .05 of τ is worth: less the slope of regret on τ over a task's signals."""
         in_unit, in_seeds = [], []
         for table in self.of_length(1):
-            every = [line for line in self.signals() if line["table"] == table.name]
             own = [
                 (line["tau"], line["regret_in_unit"])
-                for line in every
-                if line["goal"] == table.measure and line["split"] in ("train", "valid")
+                for line in self.signals()
+                if (line["table"], line["goal"]) == (table.name, table.measure)
+                and line["split"] in ("train", "valid")
             ]
             worth = -0.05 * stats.linregress(*np.transpose(own)).slope
-            in_seeds.append(worth / sd_of_seeds(table.get(f"test_{table.measure}")))
+            in_seeds.append(worth / sd_of_seeds(table.goal))
             in_unit += [worth] if table.unit == "%" else []
         points = np.median(in_unit) if in_unit else math.nan
         return [dict(points=points, of_tasks=len(in_unit), seeds=np.median(in_seeds))]
@@ -709,8 +641,7 @@ class Study:
         for rule in each[0][1]:
             line: Line = dict(rule=rule)
             for i, name in enumerate(("params", "goal")):
-                pairs = [(source, of_seeds(far[rule][i])) for source, far in each]
-                for told in over_sources(pairs):
+                for told in over_sources((source, far[rule][i]) for source, far in each):
                     line |= {name: told["difference"], "sources": told["sources"]}
                     line |= {f"{name}_low": told["low"], f"{name}_high": told["high"]}
             lines += [line] if "sources" in line else []
@@ -719,43 +650,38 @@ class Study:
 
 def optima(data: Path, fewest: int = 1000) -> list[Line]:
     """The signals' picks among all classes of a space, on the tasks that have them all."""
+
+    def picked(seen: Values, wanted: Values) -> Values:
+        own = wanted[seen == seen.min()]
+        better = np.mean([(wanted < one).mean() for one in own])
+        return np.array([own.mean() - wanted.min(), better])
+
     lines = []
     paths = [data / f"{name}.h5" for name in ("digits", "rotation")]
     for table in [Table(path, None) for path in paths if path.exists()]:
         if not table.is_usable or len(table.places) < fewest:
             continue
-        goal = table.get(f"test_{table.measure}")
-
-        def picked(seen: Values, wanted: Values) -> Values:
-            own = wanted[seen == seen.min()]
-            better = np.mean([(wanted < one).mean() for one in own])
-            return np.array([own.mean() - wanted.min(), better])
-
-        signals = [("valid", table.measure, 100), ("valid", "loss", 100)]
-        for split, quantity, time in (
-            *signals,
-            ("train", "loss", 100),
-            ("train", "loss", 20),
-        ):
-            signal = table.get(f"{split}_{quantity}", time)
-            lost, better = over_seeds(picked, signal, rest(goal))
-            line = dict(task=table.task, signal=f"{split} {quantity} {time}", better=better)
-            line |= dict(classes=len(table.places), tau=tau(signal, goal))
-            lines.append(line | dict(regret=lost / sd_of_seeds(goal)))
+        wanted = rest(table.goal)
+        measure, loss = f"valid_{table.measure}", "train_loss"
+        for name, time in ((measure, 100), ("valid_loss", 100), (loss, 100), (loss, 20)):
+            signal = table.get(name, time)
+            lost, better = over_seeds(picked, signal, wanted)
+            line = dict(task=table.task, signal=f"{name.replace('_', ' ', 1)} {time}")
+            line |= dict(better=better, regret=lost / sd_of_seeds(table.goal))
+            tau = over_seeds(kendall, signal, wanted)
+            lines.append(line | dict(classes=len(table.places), tau=tau))
     return lines
 
 
 # λ by a tolerance, and stored searches
 
 
-def of_seeds(values: Values) -> tuple[float, float]:
-    """The mean of a number by seed, and its variance."""
-    return float(values.mean()), float(values.var(ddof=1) / len(values))
-
-
-def over_sources(pairs: Iterable[tuple[str, tuple[float, float]]]) -> list[Line]:
-    """The mean over sources, each with the mean of their variances; none of fewer than three."""
-    means = np.array(list(grouped(pairs).values()))
+def over_sources(pairs: Iterable[tuple[str, Values]]) -> list[Line]:
+    """The mean over sources of numbers by seed, each source with the mean of their variances; none
+    of fewer than three.
+    """
+    told = [(source, (own.mean(), own.var(ddof=1) / len(own))) for source, own in pairs]
+    means = np.array(list(grouped(told).values()))
     if len(means) < 3:
         return []
     values, variances = means.T
@@ -772,32 +698,29 @@ def picks_apart(table: Table, params: Values) -> dict[str, Values]:
     most the parameters of the measure's pick; a knee lies farthest below the line between the ends
     of a front.
     """
-    goal, size = table.get(f"test_{table.measure}"), params / np.median(params)
-    wanted = rest(goal) / sd_of_seeds(goal)
+    size, wanted = params / np.median(params), rest(table.goal) / sd_of_seeds(table.goal)
     measure = table.get(f"valid_{table.measure}") / (100 if table.unit == "%" else 1)
     signals = np.array([measure, table.get("valid_loss"), table.get("train_loss")])
-    far: dict[str, Values] = defaultdict(lambda: np.zeros((2, len(goal))))
-    for share, seed in itertools.product((0.1, 0.3, 1.0), range(len(goal))):
+    far: dict[str, Values] = defaultdict(lambda: np.zeros((2, len(wanted))))
+    for share, seed in itertools.product((0.1, 0.3, 1.0), range(len(wanted))):
         losses = signals[:, seed]
         low, high = np.quantile(losses, [0.25, 0.75], axis=1)
         weights = share * (high - low)[:, None]
         by_tolerance = losses + weights * size
         limit = size[by_tolerance[0].argmin()]
-        penalised = {
-            "tolerance": by_tolerance,
-            "same λ": losses + weights[0] * size,
-            "limit": np.where(size <= limit, losses, np.inf),
+        picks = {
+            "tolerance": by_tolerance.argmin(axis=1),
+            "same λ": (losses + weights[0] * size).argmin(axis=1),
+            "limit": np.where(size <= limit, losses, np.inf).argmin(axis=1),
+            "knee": np.array([knee(loss, size) for loss in losses]),
         }
-        picks = {rule: values.argmin(axis=1) for rule, values in penalised.items()}
-        picks["knee"] = np.array([knee(loss, size) for loss in losses])
         for rule, (own, *others) in picks.items():
             doublings = np.abs(np.log2(size[others] / size[own])).mean()
             apart = np.abs(wanted[seed, others] - wanted[seed, own]).mean()
             far[rule][:, seed] += np.array([doublings, apart]) / 3
-    less = {
-        rule: own - far["tolerance"] for rule, own in far.items() if rule != "tolerance"
-    }
-    return far | {f"{rule} less tolerance": own for rule, own in less.items()}
+    others = {f"{rule} less tolerance": own - far["tolerance"] for rule, own in far.items()}
+    others.pop("tolerance less tolerance")
+    return far | others
 
 
 def knee(loss: Values, size: Values) -> int:
@@ -814,98 +737,81 @@ def knee(loss: Values, size: Values) -> int:
 SEARCHED = ("measure", "validation loss", "training loss")
 WHOLE = 3 * 7 * 4 * 4
 """Searches of a task: signals, strategies, λ and seeds; the switch's come besides."""
-Searches = dict[str, list[dict[str, str]]]
 
 
-def searches(data: Path, tables: Iterable[Table]) -> Searches:
-    """The stored searches of the tables as they are now, by task, where all were made."""
+def of_searches(data: Path, tables: Iterable[Table]) -> dict[str, list[Line]]:
+    """The lines of the stored searches of the tables as they are now, where all were made."""
     store = data.parent / f"{data.name}-searches.csv"
-    digests = {
-        table.task: table.digest[:12] for table in tables if table.name == table.task
-    }
-    found: Searches = defaultdict(list)
-    for line in rows(store) if store.exists() else []:
-        if digests.get(line["task"]) == line["digest"][:12]:
-            found[line["task"]].append(line)
-    n = {
-        task: sum(line["signal"] in SEARCHED for line in own) for task, own in found.items()
-    }
-    return {task: own for task, own in found.items() if n[task] == WHOLE}
+    if not store.exists():
+        return dict(variance=[], gains=[], switches=[])
+    digests = {one.task: one.digest[:12] for one in tables if one.name == one.task}
+    made = pd.read_csv(store)
+    made = made[made["task"].map(digests) == made["digest"].str[:12]]
+    made["source"] = made["task"].map(sources())
+    plain = made[made["signal"].isin(SEARCHED)]
+    whole = plain["task"].value_counts()
+    made = made[made["task"].isin(whole.index[whole == WHOLE])]
+    keys = ["source", "task", "seed"]
+
+    def costs(signal: str, own: pd.DataFrame) -> list[Line]:
+        """What a signal costs instead of the measure."""
+        regrets = own.pivot_table(index=keys, columns="signal", values="regret")
+        if signal not in regrets:
+            return []
+        more = (regrets[signal] - regrets["measure"]).dropna()
+        groups = more.groupby(keys[:2], sort=False)
+        return over_sources((source, part.to_numpy()) for (source, _), part in groups)
+
+    free = made[made["lambda"] == 0]
+    found: dict[str, list[Line]] = dict(variance=shares(made), gains=[], switches=[])
+    for signal in SEARCHED[1:]:
+        found["gains"] += [line | dict(signal=signal) for line in costs(signal, free)]
+    for name in ("hyperband", "bo_epochs"):
+        lines = costs("training loss early", made[made["strategy"] == name])
+        found["switches"] += [line | dict(strategy=name) for line in lines]
+    return found
 
 
-def costs(made: Searches, signal: str, column: str, entry: str, name: str) -> list[Line]:
-    """What a signal costs instead of the measure, in searches with some entry of a column."""
-    pairs = []
-    for task, own in made.items():
-        regrets: dict[str, Line] = {signal: defaultdict(list), "measure": defaultdict(list)}
-        for line in own:
-            if line["signal"] in regrets and line[column] == entry:
-                regrets[line["signal"]][line["seed"]].append(float(line["regret"]))
-        driven, plain = (np.array(list(by_seed.values())) for by_seed in regrets.values())
-        if driven.shape == plain.shape:
-            pairs.append((sources()[task], of_seeds((driven - plain).mean(axis=1))))
-    return [
-        line | {name: signal if name == "signal" else entry} for line in over_sources(pairs)
-    ]
-
-
-def shares(made: Searches) -> list[Line]:
+def shares(made: pd.DataFrame) -> list[Line]:
     """The mean over sources of the shares of the variance of regret."""
-    told = [
-        (sources()[task], parts) for task, own in made.items() if (parts := components(own))
+    told = []
+    made = made.sort_values(["signal", "strategy", "lambda", "seed"])
+    for (source, _), own in made[made["signal"].isin(SEARCHED)].groupby(["source", "task"]):
+        parts = components(own["regret"].to_numpy().reshape(3, 7, 4, 4))
+        told += [(source, parts / parts.sum())] if parts.any() else []
+    by = list(grouped(told).values())
+    means = np.mean(by, axis=0) if by else ()
+    return [
+        dict(component=name, share=mean, sources=len(by))
+        for name, mean in zip(
+            ("signal", "strategy", "λ", "together", "seed"), means, strict=False
+        )
     ]
-    by = list(grouped((source, list(parts.values())) for source, parts in told).values())
-    means = zip(told[0][1], np.mean(by, axis=0), strict=True) if by else ()
-    return [dict(component=name, share=mean, sources=len(by)) for name, mean in means]
 
 
-def components(searches: list[dict[str, str]]) -> dict[str, float]:
-    """Shares of the variance of one task's regrets, none where there is no variance."""
-    searches = [line for line in searches if line["signal"] in SEARCHED]
-    names = ("signal", "strategy", "lambda", "seed")
-    levels = [sorted({line[name] for line in searches}) for name in names]
-    shape = [len(level) for level in levels]
-    values = np.empty(shape)
-    for line in searches:
-        place = tuple(level.index(line[n]) for level, n in zip(levels, names, strict=True))
-        values[place] = float(line["regret"])
-    a, b, c, r = shape
-    grand = values.mean()
-    within = ((values - values.mean(3, keepdims=True)) ** 2).sum() / (a * b * c * (r - 1))
-    sums = []
-    for i in range(3):
-        level = values.mean(tuple(j for j in range(4) if j != i))
-        sums.append(values.size / shape[i] * ((level - grand) ** 2).sum())
-    total = r * ((values.mean(3) - grand) ** 2).sum()
-    mixed = (total - sum(sums)) / (a * b * c - 1 - sum(shape[i] - 1 for i in range(3)))
-    found = {}
-    for i, name in enumerate(("signal", "strategy", "λ")):
-        square = sums[i] / (shape[i] - 1)
-        found[name] = max(0.0, (square - mixed) * shape[i] / values.size)
-    found |= {"together": max(0.0, (mixed - within) / r), "seed": within}
-    whole = sum(found.values())
-    return {name: value / whole for name, value in found.items()} if whole > 0 else {}
+def components(values: Values) -> Values:
+    """The parts of the variance of one task's regrets: three factors, all together, and seeds."""
+    *levels, seeds = values.shape
+    cells, freedom = values.mean(3), np.array(levels) - 1
+    within = values.var(3, ddof=1).mean()
+    others = [tuple({0, 1, 2} - {i}) for i in range(3)]
+    each = values.size / np.array(levels)
+    squares = each * [cells.mean(axes).var(ddof=1) for axes in others]
+    left = seeds * cells.size * cells.var() - squares @ freedom
+    mixed = left / (cells.size - 1 - freedom.sum())
+    found = [*((squares - mixed) / each), (mixed - within) / seeds, within]
+    return np.maximum(found, 0.0)
 
 
 # Other people's tables
 
 FAMILIES = "fashion LCDB TabM NAS-Bench-201 GraphGym NAS-Bench-NLP ScAn ViT-Bench".split()
 PREFIXES = "fashion lcdb- tabm- nb201- graphgym- nbnlp- scan- vitbench-".split()
-PROBABLE = (
-    *(
-        "LinearDiscriminantAnalysis",
-        "QuadraticDiscriminantAnalysis",
-        "ExtraTreesClassifier",
-    ),
-    *(
-        "GradientBoostingClassifier",
-        "RandomForestClassifier",
-        "LogisticRegression",
-        "BernoulliNB",
-    ),
-    *("MultinomialNB", "KNeighborsClassifier", "MLPClassifier", "DecisionTreeClassifier"),
-    "ExtraTreeClassifier",
-)
+PROBABLE = """
+    LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis ExtraTreesClassifier
+    GradientBoostingClassifier RandomForestClassifier LogisticRegression BernoulliNB MultinomialNB
+    KNeighborsClassifier MLPClassifier DecisionTreeClassifier ExtraTreeClassifier
+""".split()
 """Learners of LCDB that give probabilities."""
 Columns = dict[tuple[str, str, int], Values]
 """By split, ``loss`` or ``measure``, and time, shape (trainings, cells)."""
@@ -919,10 +825,7 @@ def runs_of(table: h5py.Group) -> dict[tuple[str, str], dict[float, h5py.Group]]
     measure = next(both, None)
     if measure is None:
         return {}
-    names = {
-        ("valid", "measure"): f"valid_{measure}",
-        ("test", "measure"): f"test_{measure}",
-    }
+    names = {(split, "measure"): f"{split}_{measure}" for split in ("valid", "test")}
     names["train", "loss"] = "train_rmse" if measure == "rmse" else "train_loss"
     if measure == "error":
         # NAS-Bench-201 has the loss of networks that were trained on half of the data
@@ -932,7 +835,7 @@ def runs_of(table: h5py.Group) -> dict[tuple[str, str], dict[float, h5py.Group]]
     for key, name in names.items():
         if name in table:
             epochs = {
-                int(at) if at.isdecimal() else 1: table[name][at] for at in table[name]
+                int(at) if at.isdecimal() else 1: own for at, own in table[name].items()
             }
             found[key] = {at / max(epochs): own for at, own in epochs.items()}
             for other in table:
@@ -982,9 +885,10 @@ def judged(columns: Columns) -> dict[Any, Values]:
     n = int(whole.sum())
     sample = np.random.default_rng(0).permutation(n)[:1500]
 
-    def shares(one: Values, two: Values) -> Values:
-        both, *_, scale = concordant(one[sample], two[sample])
-        return both * len(both) / scale
+    def shares(*both: Values) -> Values:
+        a, b = (np.sign(values[sample, None] - values[sample]) for values in both)
+        scale = math.sqrt(np.abs(a).sum() * np.abs(b).sum()) or math.inf
+        return (a * b).sum(1) * len(sample) / scale
 
     found = {}
     for goal in ("measure", "loss") if n >= 8 else ():
@@ -1005,14 +909,13 @@ def with_error(value: float, parts: Values, n: int) -> Values:
 
 def differences(found: dict[Any, Values]) -> dict[str, Values]:
     """The contrasts whose signals a table has."""
-    by, loss = ("valid", "measure", 100), ("valid", "loss", 100)
-    signals = {
-        "valid_loss": loss,
-        "train": ("train", "loss", 100),
-        "early": ("train", "loss", 20),
-    }
+    by, loss, train = ("valid", "measure", 100), ("valid", "loss", 100), ("train", "loss")
     each = {}
-    for name, key in signals.items():
+    for name, key in (
+        ("valid_loss", loss),
+        ("train", (*train, 100)),
+        ("early", (*train, 20)),
+    ):
         if (key, "measure") in found:
             each[name] = found[key, "measure"] - found[by, "measure"]
     if (loss, "loss") in found:
@@ -1036,13 +939,9 @@ def lost_epochs(path: Path) -> dict[Any, Values]:
             }
             known, test = whole_of(curves), curves.pop(("test", "measure"))
             chosen = {"the last epoch": np.full(len(known), len(at) - 1)}
-            for key, curve in curves.items():
-                name = (
-                    " ".join(key)
-                    .replace("valid", "validation")
-                    .replace("train ", "training ")
-                )
-                chosen[name] = curve.argmin(axis=0)
+            for (split, role), curve in curves.items():
+                name = dict(valid="validation", train="training")[split]
+                chosen[f"{name} {role}"] = curve.argmin(axis=0)
             for name, epoch in chosen.items():
                 more = test[epoch, np.arange(len(known))] - test.min(axis=0)
                 lost[name, unit].append(np.where(known, more, np.nan))
@@ -1059,18 +958,16 @@ def over_tables(source: list[str], each: list[dict[Any, Values]]) -> dict[Any, L
     lines = {}
     for key in {key: None for own in each for key in own}:
         pairs = [(s, own[key]) for s, own in zip(source, each, strict=True) if key in own]
-        means = list(grouped(pairs).values())
+        means = grouped(pairs).values()
         y = np.array([one[0] for one in means])
         v = np.array([(one[1:] ** 2).sum() for one in means])
-        few = normal(y.mean(), math.sqrt(v.sum()) / len(y)) | dict(
-            plain=y.mean(), sources=len(y)
-        )
-        ends = few["low"], few["high"]
+        line = normal(y.mean(), math.sqrt(v.sum()) / len(y))
+        line |= dict(plain=y.mean(), sources=len(y))
+        ends = line["low"], line["high"]
         if len(y) >= 3:
+            line = random_effects(y, v)
             ends = stats.t.interval(0.95, len(y) - 1, y.mean(), stats.sem(y))
-        line = random_effects(y, v) if len(y) >= 3 else few
-        line |= dict(plain_low=ends[0], plain_high=ends[1], tables=len(pairs))
-        lines[key] = line
+        lines[key] = line | dict(plain_low=ends[0], plain_high=ends[1], tables=len(pairs))
     return lines
 
 
@@ -1078,31 +975,27 @@ def lcdb(path: Path) -> dict[str, Columns]:
     """By set of LCDB the columns: a training is an outer split, the mean over its inner ones; an
     early point is the size nearest to a fifth of the largest.
     """
-    splits = ("train", "valid", "test")
     found: dict[str, Columns] = defaultdict(dict)
+    splits = {f"score_{split}": split for split in ("train", "valid", "test")}
     with tarfile.open(path) as archive:
         for role, kind, sign in (("measure", "accuracy", -1), ("loss", "logloss", 1)):
-            scores = defaultdict(partial(np.full, (3, 5, len(PROBABLE), 5), np.nan))
             file = archive.extractfile(f"lcdb-0.1.0/lcdb/database-{kind}.csv")
-            for line in csv.DictReader(io.TextIOWrapper(file)):
-                own = scores[line["openmlid"], int(line["size_train"])]
-                learner, inner = line["learner"].rpartition(".")[2], int(line["inner_seed"])
-                if learner in PROBABLE and inner < 5:
-                    told = [
-                        sign * float(line[f"score_{split}"] or "nan") for split in splits
-                    ]
-                    own[:, int(line["outer_seed"]), PROBABLE.index(learner), inner] = told
-            for data in {data for data, _ in scores}:
-                sizes = np.array(sorted(size for own, size in scores if own == data))
+            frame = pd.read_csv(file)
+            frame["learner"] = frame["learner"].str.rpartition(".")[2]
+            frame = frame[frame["learner"].isin(PROBABLE) & (frame["inner_seed"] < 5)]
+            keys = ["openmlid", "size_train", "outer_seed", "learner"]
+            for data, means in frame.groupby(keys)[[*splits]].mean().groupby(level=0):
+                sizes = means.index.unique("size_train").to_numpy()
                 early = sizes[np.abs(np.log(sizes / sizes[-1] / 0.2)).argmin()]
-                for time, size in ((20, early), (100, sizes[-1])):
-                    means = np.ma.masked_invalid(scores[data, size]).mean(3).filled(np.nan)
-                    for split, values in zip(splits, means, strict=True):
-                        if (split, role) == ("train", "loss") or (
-                            split != "train" and time == 100
-                        ):
-                            found[data][split, role, time] = values
-    return dict(sorted(found.items()))
+                for (time, size), name in itertools.product(
+                    ((20, early), (100, sizes[-1])), splits
+                ):
+                    key = splits[name], role
+                    if key == ("train", "loss") or (key[0] != "train" and time == 100):
+                        wide = means.loc[data, size][name].unstack().reindex(range(5))
+                        values = sign * wide.reindex(columns=PROBABLE).to_numpy()
+                        found[str(data)][(*key, time)] = values
+    return found
 
 
 def families(home: Path | None) -> dict[str, list[Line]]:
@@ -1111,16 +1004,15 @@ def families(home: Path | None) -> dict[str, list[Line]]:
     for family, prefix in zip(FAMILIES, PREFIXES, strict=True):
         folder = {"fashion": SHIPPED}.get(family, home and home / "tables")
         paths = sorted(folder.glob(f"{prefix}*.h5")) if folder else []
-        if family != "LCDB":
-            columns = {path.stem: columns_of(path) for path in paths}
-        else:
+        columns = {path.stem: columns_of(path) for path in paths}
+        if family == "LCDB":
             columns = dict(*map(lcdb, home.glob("fetched/lcdb/*/*.tar.gz") if home else ()))
         source = [data_set(name) for name in columns]
         each = [judged(own) for own in columns.values()]
         for name, line in over_tables(source, list(map(differences, each))).items():
             found["replications"].append(line | dict(family=family, contrast=name))
-        for (*key, goal), line in over_tables(source, each).items():
-            about = dict(zip(("split", "quantity", "time"), key[0], strict=True))
+        for (key, goal), line in over_tables(source, each).items():
+            about = dict(zip(("split", "quantity", "time"), key, strict=True))
             found["outside"].append(about | line | dict(family=family, goal=goal))
         lost = list(map(lost_epochs, paths)) if family == "NAS-Bench-NLP" else []
         for (chooser, unit), line in over_tables(source[: len(lost)], lost).items():
@@ -1130,69 +1022,35 @@ def families(home: Path | None) -> dict[str, list[Line]]:
 
 def data_set(name: str) -> str:
     """TabM's splits of one set are one source."""
-    stem, _, split = name.rpartition("-")
-    return (
-        stem if name.startswith("tabm-") and len(split) == 1 and split.isdigit() else name
-    )
+    return name.rstrip("0123456789").removesuffix("-") if name.startswith("tabm-") else name
 
 
 # The page's files
 
-KEYS = {
-    *(
-        "which",
-        "length",
-        "contrast",
-        "source",
-        "table",
-        "split",
-        "quantity",
-        "time",
-        "goal",
-    ),
-    *(
-        "task",
-        "loss",
-        "space",
-        "signal",
-        "component",
-        "strategy",
-        "piloted",
-        "family",
-        "chosen_by",
-    ),
-}
+KEYS = """
+    which length contrast source table split quantity time goal task loss space signal component
+    strategy piloted family chosen_by
+""".split()
 """Columns that name a line, but for `tolerance`, where the goal is a number."""
 GIVEN = {"defined", "differs"}
 """Columns that hold no result."""
-
-
-def files(data: Path, page: Path, home: Path | None = None) -> dict[str, list[Line]]:
-    """The lines of every file of a page, by its name."""
-    study = Study(data, page)
-    methods = (
-        *(study.contrasts, study.besides, study.sources, study.signals, study.kinds),
-        *(
-            study.losses,
-            study.moderator,
-            study.left_out,
-            study.second_space,
-            study.short_runs,
-        ),
-        *(study.worth, study.tolerance, study.trainings),
-    )
-    found = {method.__name__: method() for method in methods}
-    found["pilot"] = Study(data, page, 0, FIRST).contrasts(in_part=False)
-    made = searches(data, study.tables)
-    gains = [costs(made, signal, "lambda", "0.0", "signal") for signal in SEARCHED[1:]]
-    early = partial(costs, made, "training loss early", "strategy", name="strategy")
-    found |= dict(variance=shares(made), gains=sum(gains, []))
-    found |= dict(switches=early("hyperband") + early("bo_epochs"))
-    return found | dict(optima=optima(data)) | families(home)
-
-
 SAMPLE = ("digits-macro", "mnist1d-x4", "rotation", "rotation-x0.2", "splice-x8")
 """Shipped tables of every length and space."""
+
+
+def files(
+    data: Path, page: Path, home: Path | None = None, resamples: int = 1000
+) -> dict[str, list[Line]]:
+    """The lines of every file of a page, by its name."""
+    study = Study(data, page, resamples)
+    methods = """
+        contrasts besides sources signals kinds losses moderator left_out second_space short_runs
+        worth tolerance trainings
+    """
+    found = {name: getattr(study, name)() for name in methods.split()}
+    found["pilot"] = Study(data, page, resamples, 0, FIRST).contrasts(in_part=False)
+    found |= of_searches(data, study.tables) | dict(optima=optima(data))
+    return found | families(home)
 
 
 def in_part(data: Path, page: Path) -> dict[str, list[Line]]:
@@ -1201,69 +1059,52 @@ def in_part(data: Path, page: Path) -> dict[str, list[Line]]:
     Of all tables these are what needs no resamples, of `SAMPLE` all; means over tables are taken of
     the page's own lines.
     """
-    points = Study(data, page, resamples=0)
-    some = Study(data, page, only=SAMPLE)
+    every, some = Study(data, page, 2), Study(data, page, 1000, only=SAMPLE)
+    pilot = Study(data, page, 2, 0, FIRST)
     found = {
-        name: getattr(points, name)() for name in ("left_out", "moderator", "trainings")
+        name: getattr(study, name)()
+        for study, names in (
+            (every, "left_out moderator trainings tolerance"),
+            (some, "signals second_space short_runs losses sources"),
+        )
+        for name in names.split()
     }
-    found |= {
-        name: getattr(some, name)() for name in ("signals", "second_space", "short_runs")
-    }
-    found |= dict(tolerance=points.tolerance(), contrasts=points.points())
-    weak = f"without {' and '.join(WEAK)}"
-    found["besides"] = points.points("with tasks that are noise", noise=True)
-    found["besides"] += points.points(weak, without=WEAK)
-    found["pilot"] = Study(data, page, 0, FIRST, resamples=0).points()
-    others = {(one.length, one.source) for one in points.tables if one.name not in SAMPLE}
-    own = [
-        line for line in some.sources() if (line["length"], line["source"]) not in others
+    whole = dict(contrasts=every.contrasts(), besides=every.besides())
+    whole["pilot"] = pilot.contrasts(in_part=False)
+    plain = {"which", "length", "contrast", "sources", "tasks", "plain"}
+    for name, lines in whole.items():
+        found[name] = [{k: v for k, v in line.items() if k in plain} for line in lines]
+    for line in found["losses"]:
+        del line["holm"]
+    others = {(one.length, one.source) for one in every.tables if one.name not in SAMPLE}
+    found["sources"] = [
+        line for line in found["sources"] if (line["length"], line["source"]) not in others
     ]
-    found |= dict(sources=own, kinds=points.kinds(rows(page / "data/signals.csv")))
-    found["losses"] = [
-        {k: v for k, v in line.items() if k != "holm"} for line in some.losses()
-    ]
-    made = searches(data, points.tables)
-    gains = [costs(made, signal, "lambda", "0.0", "signal") for signal in SEARCHED[1:]]
-    early = partial(costs, made, "training loss early", "strategy", name="strategy")
-    found |= dict(variance=shares(made), gains=sum(gains, []))
-    found |= dict(switches=early("hyperband") + early("bo_epochs"))
-    return found | dict(optima=optima(data)) | families(None)
+    found["kinds"] = every.kinds(rows(page / "data/signals.csv"))
+    found |= of_searches(data, every.tables) | dict(optima=optima(data))
+    return found | families(None)
 
 
-def differing_in_part(own: list[Line], told: list[dict[str, str]]) -> list[str]:
-    """What a file of the page says otherwise in the lines and columns that were computed again."""
-    heads = list(told[0]) if told else []
-    keys = ["rule"] if "rule" in heads else [name for name in heads if name in KEYS]
-    by_key = {tuple(printed(line[name]) for name in keys): line for line in told}
-    found = []
-    for line in own:
-        key = tuple(printed(line[name]) for name in keys)
-        for column in set(heads) & set(line) - GIVEN:
-            if not agrees(by_key[key][column], line[column]):
-                found.append(f"{key} {column}: {by_key[key][column]}, not {line[column]}")
+def differing(
+    own: list[Line], told: list[dict[str, str]], *, in_part: bool = False
+) -> list[str]:
+    """What a file of the page says otherwise: lines and numbers, or those that are here in part."""
+    heads = set(told[0]) if told else set()
+    keys = ["rule"] if "rule" in heads else sorted(heads & {*KEYS})
+    by_own, by_told = (
+        {tuple(str(line[name]).removesuffix(".0") for name in keys): line for line in lines}
+        for lines in (own, told)
+    )
+    lacking = by_own.keys() - by_told if in_part else by_own.keys() ^ by_told
+    found = [f"{key} is not in both" for key in lacking]
+    if not (lacking or in_part) and len(own) != len(told):
+        found.append(f"{len(told)} lines, not {len(own)}")
+    for key in by_own.keys() & by_told:
+        line, texts = by_own[key], by_told[key]
+        for column in heads - GIVEN if not in_part else heads & set(line) - GIVEN:
+            if not agrees(texts[column], line[column]):
+                found.append(f"{key} {column}: {texts[column]}, not {line[column]}")
     return found
-
-
-def differing(own: list[Line], told: list[dict[str, str]]) -> list[str]:
-    """What a file of the page says otherwise: lines and numbers."""
-    heads = list(told[0]) if told else []
-    keys = ["rule"] if "rule" in heads else [name for name in heads if name in KEYS]
-    by_key = {tuple(printed(line[name]) for name in keys): line for line in own}
-    found = [f"{len(told)} lines, not {len(own)}"] if len(told) != len(own) else []
-    for line in told:
-        key = tuple(printed(line[name]) for name in keys)
-        if key not in by_key:
-            found.append(f"{key} is not here")
-            continue
-        for column, text in line.items():
-            if column not in GIVEN and not agrees(text, by_key[key][column]):
-                found.append(f"{key} {column}: {text}, not {by_key[key][column]}")
-    return found
-
-
-def printed(value: Any) -> str:
-    """A key as all files print it: 1 and 1.0 are one length."""
-    return str(value).removesuffix(".0")
 
 
 def agrees(text: str, value: Any) -> bool:
@@ -1273,24 +1114,3 @@ def agrees(text: str, value: Any) -> bool:
     if not text or math.isnan(value):
         return not text and math.isnan(value)
     return math.isclose(float(text), value, rel_tol=2e-4, abs_tol=2e-6)
-
-
-def main() -> int:
-    if len(sys.argv) not in (3, 4) or not (Path(sys.argv[2]) / "data").is_dir():
-        sys.stderr.write(
-            "Give a folder of tables, and that of a page that make answer wrote of them.\n"
-        )
-        return 2
-    data, page, *home = map(Path, sys.argv[1:])
-    wrong = 0
-    for name, own in files(data, page, *home).items():
-        told = rows(page / "data" / f"{name}.csv")
-        found = differing(own, told)
-        wrong += len(found)
-        said = [f"{name}: {len(told)} lines, {len(found)} differences", *found[:9]]
-        sys.stdout.write("\n  ".join(said) + "\n")
-    return int(wrong > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.answer import orders
 from analysis.answer.findings import Findings, find
 from analysis.answer.page import clause, sentences, summary, write_page
 from analysis.answer.searching import (
@@ -31,14 +32,7 @@ from analysis.answer.searching import (
 from analysis.marked import held
 from surrogate_nas.files import home
 from surrogate_nas.tables import read_compact
-from tests.answer.independent import (
-    Line,
-    differing,
-    differing_in_part,
-    files,
-    in_part,
-    rows,
-)
+from tests.answer.independent import Line, differing, files, in_part, rows
 from tests.answer.simulated import effects, write_simulated
 from tests.conftest import FULL
 
@@ -50,29 +44,15 @@ pytestmark = pytest.mark.slow
 TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]
 README = Path(__file__).parents[2] / "README.md"
 SHIPPED = README.parent / "data/losses"
-FILES = {
-    *(
-        "contrasts",
-        "besides",
-        "pilot",
-        "sources",
-        "signals",
-        "kinds",
-        "losses",
-        "moderator",
-    ),
-    *(
-        "left_out",
-        "second_space",
-        "optima",
-        "short_runs",
-        "replications",
-        "outside",
-        "epochs",
-    ),
-    *("variance", "gains", "switches", "tolerance", "worth", "trainings"),
-}
+FILES = set(
+    """
+    contrasts besides pilot sources signals kinds losses moderator left_out second_space optima
+    short_runs replications outside epochs variance gains switches tolerance worth trainings
+    """.split()
+)
 """Of the page, whose numbers are computed again."""
+RESAMPLES = 60
+"""Of simulated tables; those of shipped tables are as many as the page has."""
 
 
 def searches(folder: Path) -> None:
@@ -117,9 +97,19 @@ def wanted(lacking: str) -> dict[tuple[str, str], int]:
     return {key: n + (key[0] == lacking) for key, n in more.items()}
 
 
+def found_in(data: Path, lacking: str = "") -> Findings:
+    """What few resamples say of a folder."""
+    orders.draws.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(orders, "RESAMPLES", RESAMPLES)
+        found = find(data, workers=1, repeats=2, wanted=wanted(lacking))
+    orders.draws.cache_clear()
+    return found
+
+
 @pytest.fixture(scope="module")
 def found(data: Path) -> Findings:
-    return find(data, workers=1, repeats=6, wanted=wanted(""))
+    return found_in(data)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +119,7 @@ def page(found: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def again(data: Path, page: Path) -> dict[str, list[Line]]:
-    return files(data, page, home())
+    return files(data, page, home(), RESAMPLES)
 
 
 def printed(value: float) -> str:
@@ -235,7 +225,7 @@ def test_three_sentences_follow_from_the_numbers(found: Findings) -> None:
 def test_a_length_that_is_not_whole_is_told_and_not_decided(
     data: Path, tmp_path: Path
 ) -> None:
-    found = find(data, workers=1, repeats=2, wanted=wanted("text-x4"))
+    found = found_in(data, "text-x4")
     frame = found.contrasts.set_index("length")
     assert frame.loc[1, "whole"].all() and frame.loc[1, "decided"].any()
     longer = frame.loc[4]
@@ -303,9 +293,7 @@ def test_of_too_few_sources_the_page_says_so(tmp_path: Path) -> None:
     write_simulated(
         tmp_path / "two", effects(["digits", "text"]), losses=("cross_entropy",)
     )
-    made = write_page(
-        find(tmp_path / "two", workers=1, repeats=2), tmp_path / "page"
-    ).parent
+    made = write_page(found_in(tmp_path / "two"), tmp_path / "page").parent
     assert "There are too few sources of data to answer by." in words(made)
 
 
@@ -337,9 +325,11 @@ def test_numbers_of_every_file_of_the_shipped_tables_are_recomputed(
     for name, own in found.items():
         told = rows(page / "data" / f"{name}.csv")
         assert bool(own) == (name != "epochs"), name
-        assert differing_in_part(own, told) == [], name
+        assert differing(own, told, in_part=True) == [], name
     wrong = [line | {"tau": line["tau"] + 0.001} for line in found["signals"]]
-    assert len(differing_in_part(wrong, rows(page / "data/signals.csv"))) == len(wrong)
+    assert len(differing(wrong, rows(page / "data/signals.csv"), in_part=True)) == len(
+        wrong
+    )
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; SURROGATE_NAS_FULL=1 makes it")
