@@ -23,6 +23,7 @@ from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.runtime.worker import PRELOADED
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
+from surrogate_nas.space.nb101.graphs import all_hashes
 from surrogate_nas.space.network import Network
 from surrogate_nas.strategies import DEFAULTS, STRATEGIES
 from surrogate_nas.tables import Table, write_table
@@ -92,6 +93,17 @@ def fetched(mirror: Path, own_home: Path, once: Callable[..., None]) -> Path:
             write_table(nb201.read(name), table_path(name))
 
     once(write, *(f"tables/{name}.h5" for name in nb201.NAMES))
+    return own_home
+
+
+@pytest.fixture(scope="session")
+def fetched_nb101(mirror: Path, own_home: Path, once: Callable[..., None]) -> Path:
+    """The session's home with NAS-Bench-101's sample, and the hashes of all cells, which take a
+    minute.
+    """
+    assert mirror.is_dir()
+    fetch("nb101")
+    once(all_hashes, "nb101-hashes.npy")
     return own_home
 
 

@@ -16,7 +16,6 @@ from analysis.papers.common.searches import (
 )
 from surrogate_nas.files import table_path
 from surrogate_nas.tables import write_table
-from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nb101 as nb101_source
 
 
@@ -140,13 +139,11 @@ def test_predictors_stand_beside_the_published_ones(
 
 @pytest.mark.slow
 def test_predictors_on_nb101_stand_beside_what_needs_no_model(
-    mirror: Path,
-    own_home: Path,
+    fetched_nb101: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert mirror.is_dir() and own_home.is_dir()
-    fetching.fetch("nb101")
+    assert fetched_nb101
     write_table(nb101_source.read("nb101"), table_path("nb101"))
     monkeypatch.setattr(nb101, "SIZES", (78,))
     monkeypatch.setattr(nb101, "TENTH_MODELS", ())

