@@ -24,6 +24,7 @@ import sys
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,32 +57,9 @@ STUDIES_FILE = Path(__file__).with_name("golden_studies.json")
 CELLS = 60
 NETWORKS = (
     Network(),
-    Network(
-        classes=7,
-        channels=8,
-        cells_per_stage=2,
-        image_size=30,
-        input_channels=1,
-        residual=False,
-    ),
-    Network(
-        classes=5,
-        channels=6,
-        cells_per_stage=1,
-        image_size=50,
-        input_channels=2,
-        dimensions=1,
-        positions=True,
-    ),
-    Network(
-        classes=9,
-        channels=4,
-        cells_per_stage=1,
-        image_size=24,
-        input_channels=4,
-        dimensions=1,
-        causal=True,
-    ),
+    Network(7, 8, 2, 30, input_channels=1, residual=False),
+    Network(5, 6, 1, 50, input_channels=2, dimensions=1, positions=True),
+    Network(9, 4, 1, 24, input_channels=4, dimensions=1, causal=True),
 )
 
 
@@ -142,38 +120,23 @@ ELSEWHERE = [name for name in STEADY if name != "zero_cost"]
 """All but one, whose network meets near ties there that other kernels break otherwise."""
 SUM = "valid_loss + 0.1*params"
 FREE = "valid_error + 0.1*latency@mine"
-LIMITED = f"{SUM} subject to params <= 9000"
 
 
 def elsewhere(name: str) -> dict[str, int]:
     """A digest of the cells, and their epochs, that a strategy asks for elsewhere, by the kind of
     search.
     """
+    fashion = partial(sn.search, "fashion", name)
     if "(" in name:
-        runs = {
-            "options": sn.search(
-                "fashion", name, SUM, budget=40, simulated_workers=2, seed=3
-            )
-        }
+        runs = {"options": fashion(SUM, budget=40, simulated_workers=2, seed=3)}
     else:
-        runs = {
-            "limit": sn.search(
-                "fashion",
-                name,
-                SUM,
-                subject_to="params <= 9000",
-                budget=60,
-                simulated_workers=3,
-                seed=1,
-            ),
-            "front": sn.search(
-                "fashion", name, "valid_loss, macs", budget=40, simulated_workers=2, seed=2
-            ),
-        }
+        limit = {"subject_to": "params <= 9000", "budget": 60}
+        runs = {"limit": fashion(SUM, **limit, simulated_workers=3, seed=1)}
+        two = "valid_loss, macs"
+        runs["front"] = fashion(two, budget=40, simulated_workers=2, seed=2)
         if not resolve(name).chooses_epochs:
-            runs["not listed"] = sn.search(
-                examples_sampled.BENCH, name, FREE, budget=30, seed=4
-            )
+            sampled = examples_sampled.BENCH
+            runs["not listed"] = sn.search(sampled, name, FREE, budget=30, seed=4)
     return {
         way: digest(*(f"{trial.cell} {trial.epochs}" for trial in run.trials))
         for way, run in runs.items()
@@ -363,112 +326,77 @@ def curves(
     return found
 
 
+def several(n: int, start: int, *about: Any, **more: Any) -> SuiteResult:
+    """Problems p0, p1… with the `curves` of one seed after another."""
+    return made({f"p{i}": curves(start + i, *about, **more) for i in range(n)})
+
+
+def changed(result: SuiteResult, change: Callable[[int], dict[str, Any]]) -> SuiteResult:
+    """A result whose problems have other fields, by their place."""
+    problems = [replace(p, **change(i)) for i, p in enumerate(result.problems)]
+    return replace(result, problems=problems)
+
+
 def studies() -> Iterator[tuple[str, SuiteResult]]:
     """Results of many kinds, by name."""
-    yield (
-        "one problem, decided",
-        made({"p": curves(1, (0.1, 0.3, 0.5, 0.5, 0.6, 0.7, 0.8), 12, 0.03, digits=6)}),
-    )
-    yield "one problem, not decided", made({"p": curves(2, (0.30, 0.34, 0.6), 12, 0.06)})
-    yield "five runs", made({"p": curves(3, (0.1, 0.5), 5, 0.02)})
-    yield "one run", made({"p": curves(4, (0.1, 0.5), 1, 0.02)})
-    yield "alike", made({"p": curves(5, (0.2, 0.2), 60, 0.0005, digits=4)})
-    yield (
-        "unequal runs",
-        made(
-            {f"p{i}": curves(10 + i, (0.2, 0.24, 0.4), (12, 9, 5), 0.05) for i in range(3)}
+    for name, *about, more in (
+        (
+            "one problem, decided",
+            1,
+            (0.1, 0.3, 0.5, 0.5, 0.6, 0.7, 0.8),
+            12,
+            0.03,
+            {"digits": 6},
         ),
-    )
-    spaces = made({f"p{i}": curves(20 + i, (0.2, 0.3, 0.31), 6, 0.05) for i in range(9)})
-    yield (
-        "eight spaces",
-        replace(
-            spaces,
-            problems=[
-                replace(p, space="p0" if i == 1 else p.space)
-                for i, p in enumerate(spaces.problems)
-            ],
-        ),
-    )
-    close = made(
-        {
-            f"p{i}": curves(40 + i, (0.4, 0.43, 0.42, 0.5), 5, 0.2, digits=1)
-            for i in range(10)
-        }
-    )
+        ("one problem, not decided", 2, (0.30, 0.34, 0.6), 12, 0.06, {}),
+        ("five runs", 3, (0.1, 0.5), 5, 0.02, {}),
+        ("one run", 4, (0.1, 0.5), 1, 0.02, {}),
+        ("alike", 5, (0.2, 0.2), 60, 0.0005, {"digits": 4}),
+    ):
+        yield name, made({"p": curves(*about, **more)})  # type: ignore[arg-type]
+    yield "unequal runs", several(3, 10, (0.2, 0.24, 0.4), (12, 9, 5), 0.05)
+    spaces = several(9, 20, (0.2, 0.3, 0.31), 6, 0.05)
+    yield "eight spaces", changed(spaces, lambda i: {"space": f"p{0 if i == 1 else i}"})
+    close = several(10, 40, (0.4, 0.43, 0.42, 0.5), 5, 0.2, digits=1)
+    noise = [0.02 * (i + 1) for i in range(10)]
     yield (
         "seven spaces, coarse",
-        replace(
-            close,
-            problems=[
-                replace(p, space=f"s{i % 7}", noise=0.02 * (i + 1))
-                for i, p in enumerate(close.problems)
-            ],
-        ),
+        changed(close, lambda i: {"space": f"s{i % 7}", "noise": noise[i]}),
     )
     weights = {"p1": 0.1, "p2": 0.5, "p5": 0.2}
-    kinds = made(
-        {f"p{i}": curves(60 + i, (0.3, 0.32, 0.3), 8, 0.1) for i in range(6)}, weights
-    )
-    limited = [
-        replace(p, problem=replace(p.problem, subject_to="params <= 9"))
-        for p in kinds.problems[3:5]
+    six = {f"p{i}": curves(60 + i, (0.3, 0.32, 0.3), 8, 0.1) for i in range(6)}
+    kinds = made(six, weights)
+    limits = [
+        "params <= 9" if i in (3, 4) else p.problem.subject_to
+        for i, p in enumerate(kinds.problems)
     ]
     yield (
         "kinds",
-        replace(kinds, problems=[*kinds.problems[:3], *limited, *kinds.problems[5:]]),
+        changed(
+            kinds,
+            lambda i: {"problem": replace(kinds.problems[i].problem, subject_to=limits[i])},
+        ),
     )
-    failing = made({f"p{i}": curves(80 + i, (0.3, 0.4), 8, 0.1) for i in range(2)})
+    failing = several(2, 80, (0.3, 0.4), 8, 0.1)
+    traces = [p.traces | {"b": _failing(p.traces["b"])} for p in failing.problems]
+    skipped = [Skipped(failing.problems[0].problem, "not here")]
     yield (
         "failures",
-        replace(
-            failing,
-            problems=[
-                replace(p, traces=p.traces | {"b": _failing(p.traces["b"])})
-                for p in failing.problems
-            ],
-            skipped=[Skipped(failing.problems[0].problem, "not here")],
-        ),
+        replace(changed(failing, lambda i: {"traces": traces[i]}), skipped=skipped),
     )
-    yield (
-        "near the optimum",
-        made(
-            {f"p{i}": curves(100 + i, (0, 0, 0.005), 9, 0.004, late=0.1) for i in range(2)}
-        ),
-    )
-    yield (
-        "one, near the optimum",
-        made({"p": curves(110, (0, 0, 0, 0.001, 0.001, 0.1), 9, 0.003, late=0.01)}),
-    )
+    yield "near the optimum", several(2, 100, (0, 0, 0.005), 9, 0.004, late=0.1)
+    ends = (0, 0, 0, 0.001, 0.001, 0.1)
+    yield "one, near the optimum", made({"p": curves(110, ends, 9, 0.003, late=0.01)})
     sides = ((0.2, 0.3), (0.3, 0.2), (0.2, 0.3), (0.35, 0.2), (0.2, 0.24))
-    yield (
-        "one problem fewer",
-        made({f"p{i}": curves(120 + i, means, 6, 0.02) for i, means in enumerate(sides)}),
-    )
-    unknown = made({f"p{i}": curves(90 + i, (0.3, 0.5), 8, 0.1) for i in range(2)})
-    yield (
-        "no table",
-        replace(
-            unknown,
-            problems=[
-                replace(p, noise=None, reference=replace(p.reference, exact=False))
-                for p in unknown.problems
-            ],
-        ),
-    )
-    yield (
-        "equal",
-        made({f"p{i}": {name: np.ones((6, 4)) for name in "abc"} for i in range(7)}),
-    )
-    yield (
-        "equal leaders",
-        made(
-            {
-                "p": curves(7, (0.1, 0.5), 8, 0.02)
-                | {"z": curves(7, (0.1, 0.5), 8, 0.02)["a"]}
-            }
-        ),
-    )
+    fewer = {f"p{i}": curves(120 + i, means, 6, 0.02) for i, means in enumerate(sides)}
+    yield "one problem fewer", made(fewer)
+    unknown = several(2, 90, (0.3, 0.5), 8, 0.1)
+    reference = replace(unknown.problems[0].reference, exact=False)
+    yield "no table", changed(unknown, lambda _: {"noise": None, "reference": reference})
+    equal = {f"p{i}": {name: np.ones((6, 4)) for name in "abc"} for i in range(7)}
+    yield "equal", made(equal)
+    pair = curves(7, (0.1, 0.5), 8, 0.02)
+    yield "equal leaders", made({"p": pair | {"z": pair["a"]}})
     yield "nothing found", made({"p": {name: np.full((3, 4), np.inf) for name in "ab"}})
     yield "alone", made({"p": curves(8, (0.1,), 4, 0.02)})
 
@@ -522,8 +450,8 @@ def update(
     make: Callable[[str], Any],
     names: Iterable[str],
     wanted: Collection[str] = (),
-    *,
     rounding: float = 0.0,
+    *,
     indent: int | None = None,
 ) -> list[str]:
     """Store what is new or wanted, settled; no test may forgive less than the rounding.
@@ -566,29 +494,17 @@ def main(wanted: Collection[str]) -> list[str]:
     """Update all files, and return the names of entries that differ and are not wanted."""
     by_name = dict(studies())
     every = STRATEGIES | ONE_SHOT
+
+    def study(name: str) -> dict[str, Any]:
+        return of_study(by_name[name])
+
     return [
         *update(FILE, "", trajectory, STEADY, wanted),
         *update(ELSEWHERE_FILE, "", elsewhere, (*ELSEWHERE, *OPTIONS), wanted, indent=1),
         *update(ELSEWHERE_FILE, "defaults", defaults, every, wanted, indent=1),
-        *update(
-            ELSEWHERE_FILE,
-            "supernets",
-            supernet,
-            SUPERNETS,
-            wanted,
-            rounding=1e-6,
-            indent=1,
-        ),
-        *update(SPACES_FILE, "", of_space, SPACES, wanted, rounding=1e-10),
-        *update(
-            STUDIES_FILE,
-            "",
-            lambda name: of_study(by_name[name]),
-            by_name,
-            wanted,
-            rounding=1e-9,
-            indent=1,
-        ),
+        *update(ELSEWHERE_FILE, "supernets", supernet, SUPERNETS, wanted, 1e-6, indent=1),
+        *update(SPACES_FILE, "", of_space, SPACES, wanted, 1e-10),
+        *update(STUDIES_FILE, "", study, by_name, wanted, 1e-9, indent=1),
     ]
 
 
