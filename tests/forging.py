@@ -33,6 +33,18 @@ def resealed(store: Store, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps({**content, "check": json_check(content)}))
 
 
+def setting(field: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Set a field, or a field in a field after a full stop."""
+    *path, last = field.split(".")
+
+    def change(content: dict[str, Any]) -> None:
+        for name in path:
+            content = content[name]
+        content[last] = value
+
+    return change
+
+
 def rewritten(
     store: Store,
     strategy: str,
@@ -43,12 +55,15 @@ def rewritten(
     path = store.path(strategy, run)
     root = f"{Store(store.folder)._root} {strategy} {run}"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for line in lines:
-        del line["seal"]
     change(lines)
     path.unlink()
+    resealed_run(path, root, lines)
+
+
+def resealed_run(path: Path, root: str, lines: list[dict[str, Any]]) -> None:
+    """Write a run's lines with new seals."""
     log = RunLog(path, root)
-    log._chain.append(*lines)
+    log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in lines])
     log.close()
 
 
@@ -135,27 +150,13 @@ def flagged(folder: Path, field: str, value: Any, *, cheats: bool) -> Path:
     }
     if cheats:
         cheat(lines["random", 0], lines["random", 1])
-    top, _, inner = field.partition(".")
-
-    def change(content: dict[str, Any]) -> None:
-        if inner:
-            content[top][inner] = value
-        else:
-            content[top] = value
-
-    resealed(Store(copied), change)
+    resealed(Store(copied), setting(field, value))
     shutil.rmtree(copied / "runs")
     described = Store(copied).read()
     labels = dict(zip(("random", "evolution"), described["strategies"], strict=True))
     for (label, run), entries in lines.items():
-        log = RunLog(
-            Store(copied).path(labels[label], run),
-            Store(copied).root_of(labels[label], run),
-        )
-        log._chain.append(
-            *[{k: v for k, v in one.items() if k != "seal"} for one in entries]
-        )
-        log.close()
+        run_of = labels[label], run
+        resealed_run(Store(copied).path(*run_of), Store(copied).root_of(*run_of), entries)
     for label, sources in (described.get("sources") or {}).items():
         (copied / "sources" / label).mkdir(parents=True)
         for name in sources:
@@ -222,45 +223,34 @@ LOCKS = {
 }
 
 
-def setting(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
-    def change(content: dict[str, Any]) -> None:
-        for name in path[:-1]:
-            content = content[name]
-        content[path[-1]] = to
-
-    return change
-
-
 DESCRIPTIONS = {
-    "budget.cells, a text": setting("budget", "cells", to="many"),
-    "budget.cells, an endless number": setting("budget", "cells", to=10**400),
-    "budget.seconds, a list": setting("budget", "seconds", to=[1]),
-    "objective.objectives, a number": setting("objective", "objectives", to=3),
-    "objective.seed, a list": setting("objective", "seed", to=[]),
-    "objective.seed_policy, a number": setting("objective", "seed_policy", to=7),
-    "objective.terms, a text": setting("objective", "terms", to="x"),
-    "objective.constraints, null": setting("objective", "constraints", to=None),
-    "objective.search_on_final, a number": setting("objective", "search_on_final", to=4),
-    "objective.cost, a list": setting("objective", "cost", to=[2]),
-    "address, a number": setting("address", to=5),
-    "address, null": setting("address", to=None),
-    "benchmark, with a line break": setting("benchmark", to="a\nb"),
-    "with, files that are not there": setting("with", to=["/nowhere.h5"]),
-    "runs, 10**30": setting("runs", to=10**30),
-    "runs, 10**7": setting("runs", to=10**7),
-    "seed, 10**400": setting("seed", to=10**400),
-    "first_cells, 10**30": setting("first_cells", to=10**30),
-    "simulated_workers, a text": setting("simulated_workers", to="two"),
-    "hidden, a text": setting("hidden", to="no"),
-    "target, a text": setting("target", to="best"),
-    "target, no number": setting("target", to=float("nan")),
-    "strategies, a very long name": setting("strategies", to=["random", "x" * 5000]),
-    "provenance, lists in lists": setting("provenance", to={"numpy": [[[[["x"]]]]]}),
-    "sources, a text": setting("sources", to="x"),
-    "extensions, numbers within": setting(
-        "extensions", to=[{"runs": "x", "provenance": 4}]
-    ),
-    "version, a truth value": setting("version", to=True),
+    f"{field}, {value!r:.20}": setting(field, value)
+    for field, values in {
+        "budget.cells": ("many", 10**400),
+        "budget.seconds": ([1],),
+        "objective.objectives": (3,),
+        "objective.seed": ([],),
+        "objective.seed_policy": (7,),
+        "objective.terms": ("x",),
+        "objective.constraints": (None,),
+        "objective.search_on_final": (4,),
+        "objective.cost": ([2],),
+        "address": (5, None),
+        "benchmark": ("a\nb",),
+        "with": (["/nowhere.h5"],),
+        "runs": (10**30, 10**7),
+        "seed": (10**400,),
+        "first_cells": (10**30,),
+        "simulated_workers": ("two",),
+        "hidden": ("no",),
+        "target": ("best", float("nan")),
+        "strategies": (["random", "x" * 5000],),
+        "provenance": ({"numpy": [[[[["x"]]]]]},),
+        "sources": ("x",),
+        "extensions": ([{"runs": "x", "provenance": 4}],),
+        "version": (True,),
+    }.items()
+    for value in values
 }
 
 
