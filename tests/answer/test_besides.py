@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,14 +16,12 @@ import pytest
 from analysis.answer import optima as picks
 from analysis.answer import replications as outside
 from analysis.answer import searching, tolerance
-from analysis.answer.contrasts import second_space, short_runs
+from analysis.answer.contrasts import second_space
 from analysis.answer.controls import _Fast, controls
 from analysis.answer.orders import CONTRASTED, KIND, Judged, judge
 from analysis.answer.reading import Table, designed, places_in, read_tables
 from analysis.answer.replications import (
     agrees,
-    chosen_epochs,
-    combined,
     lacking,
     replications,
 )
@@ -93,14 +90,6 @@ def test_controls_without_an_effect_decide_rarely_and_with_one_often(
 
 def test_of_too_few_sources_there_is_no_control(judged: list[Judged]) -> None:
     assert controls(judged[:2], 100, repeats=2).empty
-
-
-def test_components_of_regrets_that_are_sums_of_one_factor() -> None:
-    signal = np.array([0.0, 1.0, 5.0])
-    regrets = np.broadcast_to(signal[:, None, None, None], (3, 7, 4, 4))
-    found = components(regrets)
-    assert found["signal"] == pytest.approx(signal.var(ddof=1))
-    assert all(found[name] == pytest.approx(0) for name in found if name != "signal")
 
 
 def test_components_are_right_in_the_mean() -> None:
@@ -276,29 +265,6 @@ def test_fetched_tables_are_recomputed(
     assert_recomputed(frames, tmp_path)
 
 
-def test_tables_of_one_source_are_averaged_before_sources_are_combined() -> None:
-    judged = [{"x": np.array(own)} for own in ([0.1, 0.3], [0.3, 0.5], [0.6, 0.3])]
-    ((_, line),) = combined(["wine", "wine", "tea"], judged)
-    assert (line["tables"], line["sources"]) == (3, 2)
-    assert line["difference"] == line["plain"] == pytest.approx(0.4)
-    # variances .4² and .3²
-    assert line["high"] - line["low"] == pytest.approx(1.959964 * 0.5)
-    assert (line["plain_low"], line["plain_high"]) == (line["low"], line["high"])
-
-
-def test_the_plain_mean_of_sources_has_an_interval_of_its_own() -> None:
-    judged = [{"x": np.array(own)} for own in ([0.1, 0.01], [0.2, 0.01], [0.9, 1.0])]
-    ((_, line),) = combined("abc", judged)
-    assert line["plain"] == pytest.approx(0.4) and line["difference"] < 0.2
-    # 4.302653 times the standard error of three sources
-    assert line["plain_high"] - line["plain"] == pytest.approx(
-        4.302653 * 0.4358899 / 3**0.5
-    )
-    assert line["plain"] - line["plain_low"] == pytest.approx(
-        line["plain_high"] - line["plain"]
-    )
-
-
 def test_an_error_of_many_cells_is_scaled_from_some(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -312,22 +278,6 @@ def test_an_error_of_many_cells_is_scaled_from_some(
     assert len(some) == 401 and some[0] == pytest.approx(whole[0])
     errors = [np.sqrt((own[1:] ** 2).sum()) for own in (some, whole)]
     assert errors[0] == pytest.approx(errors[1], rel=0.15)
-
-
-def test_an_epoch_is_chosen_within_each_run() -> None:
-    """Two cells, three epochs; the second seed lacks the second cell."""
-    test = np.array([[5.0, 9], [3, 7], [4, 6]])
-    first = {
-        ("test", "measure"): test,
-        ("valid", "measure"): np.array([[1.0, 3], [2, 2], [3, 1]]),
-        ("train", "loss"): np.array([[3.0, 3], [2, 2], [1, 1]]),
-    }
-    second = {key: curve[::-1].copy() for key, curve in first.items()}
-    second["test", "measure"][0, 1] = np.nan
-    found = chosen_epochs([first, second], "%")
-    lost = {chooser: values[0] for (chooser, _), values in found.items()}
-    # first cell: 2 by validation in both seeds; 1 and 1 by training; 1 and 2 at the end
-    assert lost == {"validation measure": 1.0, "training loss": 0.5, "the last epoch": 0.75}
 
 
 def test_of_regression_the_loss_is_the_measure() -> None:
@@ -355,23 +305,6 @@ def test_of_regression_the_loss_is_the_measure() -> None:
 )
 def test_a_family_is_told_beside_ours(low: float, high: float, said: str) -> None:
     assert agrees(-0.1, low, high) == said
-
-
-def test_a_short_run_is_held_against_the_whole_ones_goal(judged: list[Judged]) -> None:
-    short = next(one for one in judged if one.table.length < 1)
-    whole = next(
-        one for one in judged if one.table.task == TASKS[0] and one.table.length == 1
-    )
-    # a short run that tells what the whole run does at its end
-    same = replace(short, table=replace(short.table, columns=whole.table.columns))
-    found = short_runs([same, whole], 100).set_index(["split", "quantity"])
-    tau = whole.signals.set_index(["split", "quantity", "time", "goal"])["tau"]
-    assert found.loc[("train", "loss"), "own"] == pytest.approx(
-        tau["train", "loss", 100, "error"]
-    )
-    point = tau["train", "loss", 20, "error"]
-    assert found.loc[("train", "loss"), "point"] == pytest.approx(point)
-    assert (found["difference"] > 0).all()
 
 
 def test_another_space_is_told_apart(tmp_path: Path) -> None:
@@ -452,21 +385,6 @@ def test_one_tolerance_picks_one_class_where_losses_differ_by_their_unit() -> No
         assert (of_rule["same λ"] > 0) == (unit != 1)
 
 
-def test_how_far_apart_picks_are_is_in_doublings_and_spreads_of_seeds() -> None:
-    # by the measure's ranges of 15 points the measure picks 4, 4 and 2 parameters, the loss 1
-    found = tolerance.apart(table_of([40.0, 20.0, 10.0], [1.0, 2.0, 4.0], unit=0.01))
-    same = dict(zip(tolerance.RULES, found.tolist(), strict=True))["same λ"]
-    assert same == [pytest.approx([5 / 3] * 2), pytest.approx([80 / 3 / np.sqrt(2)] * 2)]
-
-
-def test_the_knee_lies_farthest_below_the_line_of_the_front_s_ends() -> None:
-    size = np.array([1.0, 2.0, 3.0, 9.0, 2.5, 1.0])
-    loss = np.array([9.0, 4.0, 3.5, 3.0, 8.0, 9.5])
-    assert tolerance.knee(loss, size) == 1
-    assert tolerance.knee(-size, size) in range(6)
-    assert tolerance.knee(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 0
-
-
 def test_the_study_s_tolerance_is_the_package_s(folder: Path) -> None:
     bench = LossesBenchmark(folder / "text.h5")
     loss = bench.column("valid_loss@cross_entropy")
@@ -484,18 +402,3 @@ def test_the_study_s_tolerance_is_the_package_s(folder: Path) -> None:
     error = bench.column("valid_error@cross_entropy")
     expected = tolerance.spread(loss) / tolerance.spread(error)
     assert by_error.terms[1].weight == pytest.approx(expected, rel=0.005)
-
-
-def test_each_rule_is_told_over_sources_beside_the_tolerance(judged: list[Judged]) -> None:
-    tables = [one.table for one in judged if one.table.length == 1]
-    found = tolerance.tolerances(tables).set_index("rule")
-    assert list(found.index) == [
-        *tolerance.RULES,
-        *(f"{rule} less tolerance" for rule in tolerance.RULES[1:]),
-    ]
-    far = np.array([tolerance.apart(table).mean(axis=2) for table in tables])
-    for place, rule in enumerate(tolerance.RULES):
-        for quantity, values in zip(("params", "goal"), far[:, place].T, strict=True):
-            assert values.min() <= found.loc[rule, quantity] <= values.max()
-    assert set(found["sources"]) == {len(tables)}
-    assert tolerance.tolerances(tables[:2]).empty

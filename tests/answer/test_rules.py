@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import optimize, stats
+from scipy import stats
 from scipy.stats import kendalltau
 
 from analysis.answer.contrasts import (
     LEVEL,
     Combined,
-    by_source,
     combine,
     contrasts,
     decide,
@@ -27,11 +26,9 @@ from analysis.answer.orders import (
     Judged,
     judge,
     others,
-    regret,
     regret_resampled,
-    spread_of_seeds,
 )
-from analysis.answer.reading import DIGITS, SOURCES, Table, designed, read_tables
+from analysis.answer.reading import SOURCES, Table, designed, read_tables
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.stats.decision import mean_difference
 from tests.answer.simulated import effects, write_simulated
@@ -67,19 +64,6 @@ def test_a_signal_that_ties_everywhere_orders_nothing() -> None:
     assert Crossed(np.ones((1, 3), dtype=np.float32))(np.ones((2, 3)), goal)[0] == 0
 
 
-def test_a_seed_is_judged_by_the_mean_of_the_others() -> None:
-    goal = np.array([[1.0, 5.0], [3.0, 1.0], [8.0, 0.0]])
-    assert others(goal).tolist() == [[5.5, 0.5], [4.5, 2.5], [2.0, 3.0]]
-
-
-def test_regret_is_what_the_pick_has_more_than_the_best_and_ties_share_it() -> None:
-    signal = np.array([[0.0, 0.0, 1.0, 2.0]] * 2)
-    goal = np.array([[10.0, 20.0, 0.0, 5.0]] * 2)
-    chosen = np.array([[True, True, False, True], [False, False, True, True]])
-    # of the first half the picks 10 and 20 tie, and 5 is best; of the second 0 is both
-    assert regret(signal, goal, chosen) == pytest.approx((15 - 5 + 0) / 2)
-
-
 def test_regret_of_resamples_is_the_mean_over_all_halves() -> None:
     rng = np.random.default_rng(1)
     signal = rng.integers(4, size=(2, 6)).astype(float)
@@ -94,37 +78,6 @@ def test_regret_of_resamples_is_the_mean_over_all_halves() -> None:
             seen, wanted = signal[seed][half], others(goal)[seed][half]
             lost.append(wanted[seen == seen.min()].mean() - wanted.min())
         assert value == pytest.approx(np.mean(lost))
-
-
-def test_the_unit_of_regret_is_the_spread_between_the_seeds_of_a_class() -> None:
-    assert spread_of_seeds(np.array([[1.0, 0.0], [3.0, 0.0]])) == pytest.approx(1.0)
-
-
-def test_sources_with_equal_variances_combine_to_a_t_test() -> None:
-    values = np.array([0.1, 0.3, -0.1, 0.2, 0.4])
-    found = combine(values, np.full(5, 0.001))
-    test = stats.ttest_1samp(values, 0)
-    assert found.p == pytest.approx(test.pvalue)
-    assert found.between == pytest.approx(values.var(ddof=1) - 0.001, rel=1e-4)
-    assert found.interval() == pytest.approx(tuple(test.confidence_interval(0.95)))
-
-
-def test_the_variance_between_sources_solves_the_equation_of_paule_and_mandel() -> None:
-    rng = np.random.default_rng(2)
-    values, variances = rng.normal(0.05, 0.1, 12), rng.uniform(0.0005, 0.004, 12)
-
-    def excess(between: float) -> float:
-        weights = 1 / (variances + between)
-        mean = (weights * values).sum() / weights.sum()
-        return float((weights * (values - mean) ** 2).sum() - 11)
-
-    found = combine(values, variances)
-    assert found.between == pytest.approx(optimize.brentq(excess, 0, 1), rel=1e-4)
-    weights = 1 / (variances + found.between)
-    assert found.error == pytest.approx(1 / np.sqrt(weights.sum()), rel=1e-4)
-    low, high = found.predicted
-    reach = stats.t.ppf(0.975, 10) * np.sqrt(found.between + found.error**2)
-    assert (low, high) == pytest.approx((found.mean - reach, found.mean + reach))
 
 
 def test_halls_interval_is_students_without_skewness_and_moves_with_it() -> None:
@@ -173,14 +126,6 @@ def test_each_outcome_has_a_name(
     assert outcome(pd.Series({**told, "whole": False})) == "part"
 
 
-def test_tasks_of_one_source_are_one(judged: list[Judged]) -> None:
-    pairs = [(one.table.source, one.taus["train"]) for one in judged]
-    found = by_source(pairs)
-    assert len(found) == len(TASKS) - 1
-    both = [one.taus["train"] for one in judged if one.table.source == DIGITS]
-    assert np.allclose(found[DIGITS], (both[0] + both[1]) / 2)
-
-
 def test_the_design_has_27_tasks_of_20_sources() -> None:
     tasks = {table for table, _ in designed() if "-x" not in table and "macro" not in table}
     assert len(tasks) == 27 and len({SOURCES[task] for task in tasks}) == 20
@@ -203,14 +148,6 @@ def test_a_loss_that_is_the_measure_takes_no_part_in_two_contrasts(
     same[usual, "valid", "loss", 100] = same[usual, "valid", tables[0].measure, 100]
     found = judge(replace(tables[0], columns=same), 100)
     assert set(found.taus) == set(found.regrets) == {"train", "early"}
-
-
-def test_regret_is_tested_only_where_tau_is_decided(judged: list[Judged]) -> None:
-    found = contrasts(judged).set_index("contrast")
-    assert found["decided"].any()
-    for _, line in found.iterrows():
-        assert np.isfinite(line["regret_p"]) == line["decided"]
-        assert line["decided"] or not line["regret_decided"]
 
 
 def test_effects_that_were_put_in_are_found(judged: list[Judged]) -> None:
