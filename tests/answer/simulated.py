@@ -45,51 +45,25 @@ def write_simulated(
         space: The space's name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for number, (task, noise) in enumerate(tasks.items()):
-        for length in lengths:
-            rng = np.random.default_rng([seed, number, int(10 * length)])
-            trained = losses if length == 1 else losses[:1]
-            table = _table(
-                rng, task, length, noise, classes, trained, broken and number == 0, space
-            )
-            ending = "" if length == 1 else f"-x{length:g}"
-            ending += "" if space == DEFAULT_SPACE else f"-{space}"
-            write_compact(table, folder / f"{task}{ending}.h5")
-
-
-def _table(
-    rng: np.random.Generator,
-    task: str,
-    length: float,
-    noise: tuple[float, float],
-    classes: range,
-    losses: tuple[str, ...],
-    broken: bool,
-    of: str,
-) -> Table:
-    space = listed(space_named(of))
-    order = class_order(of)
+    of, order = listed(space_named(space)), class_order(space)
     cells = sorted(order[place] for place in classes)
+    held = Sampled(of, of.choices[cells]).definition
     n = len(cells)
-    card = {"task": task, "length": length, "judged_by": "valid_error"}
-    objective = f"valid_loss@{losses[0]} + 0.1*params"
-    table = Table(
-        f"losses-{task}",
-        Sampled(space, space.choices[cells]).definition,
-        "simulated",
-        "nobody trained this",
-        "l",
-        "c",
-        objective,
-        Network(),
-        epochs="curve",
-        card=json.dumps(card),
-    )
-    worth = rng.standard_normal(n)
-    of_loss = 0.8 * worth + 0.6 * rng.standard_normal(n)
-    for loss in losses:
-        _train(rng, table, loss, worth, of_loss, noise, broken)
-    return table
+    for (number, (task, noise)), length in itertools.product(
+        enumerate(tasks.items()), lengths
+    ):
+        rng = np.random.default_rng([seed, number, int(10 * length)])
+        card = json.dumps({"task": task, "length": length, "judged_by": "valid_error"})
+        about = (f"losses-{task}", held, "simulated", "nobody trained this", "l", "c")
+        objective = f"valid_loss@{losses[0]} + 0.1*params"
+        table = Table(*about, objective, Network(), epochs="curve", card=card)
+        worth = rng.standard_normal(n)
+        of_loss = 0.8 * worth + 0.6 * rng.standard_normal(n)
+        for loss in losses if length == 1 else losses[:1]:
+            _train(rng, table, loss, worth, of_loss, noise, broken and number == 0)
+        ending = "" if length == 1 else f"-x{length:g}"
+        ending += "" if space == DEFAULT_SPACE else f"-{space}"
+        write_compact(table, folder / f"{task}{ending}.h5")
 
 
 def _train(
@@ -145,43 +119,17 @@ def _train(
     add("diverged", EPOCHS, np.where(here, diverged.astype(float), np.nan), "record", "")
 
 
-FULL = [
-    *("digits", "rotation", "detection", "segmentation", "denoising", "fashion", "mnist1d"),
-    *("text", "languages", "translation", "cartpole", "forecasting", "speech-vowels"),
-    *(
-        "scripture",
-        "photographs",
-        "spelling",
-        "bytecode",
-        "mnist8",
-        "splice",
-        "speech-words",
-    ),
-    *("glyphs", "words", "life", "chessboard", "cifar8"),
-]
-"""As many tasks as the design wants."""
-
-
 def effects(tasks: list[str], seed: int = 0) -> dict[str, tuple[float, float]]:
     """Noise of the training loss and of the validation loss by task."""
     rng = np.random.default_rng(seed)
-    return {
-        task: (float(rng.uniform(0.3, 1.0)), float(rng.uniform(0, 0.4))) for task in tasks
-    }
+    return {task: (rng.uniform(0.3, 1.0), rng.uniform(0, 0.4)) for task in tasks}
 
 
-LEARNERS = (
-    "ExtraTreesClassifier",
-    "GradientBoostingClassifier",
-    "RandomForestClassifier",
-    "LogisticRegression",
-    "BernoulliNB",
-    "MultinomialNB",
-    "KNeighborsClassifier",
-    "MLPClassifier",
-    "DecisionTreeClassifier",
-    "ExtraTreeClassifier",
-)
+LEARNERS = """
+    ExtraTreesClassifier GradientBoostingClassifier RandomForestClassifier LogisticRegression
+    BernoulliNB MultinomialNB KNeighborsClassifier MLPClassifier DecisionTreeClassifier
+    ExtraTreeClassifier
+""".split()
 """Of LCDB's, ten that give probabilities."""
 _HEAD = (
     "openmlid,learner,size_train,size_test,outer_seed,inner_seed,traintime,"
