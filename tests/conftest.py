@@ -25,7 +25,7 @@ from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.space.nb101.graphs import all_hashes
 from surrogate_nas.space.network import Network
-from surrogate_nas.strategies import DEFAULTS, STRATEGIES
+from surrogate_nas.strategies import STRATEGIES
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import nb201
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, fetch
@@ -45,11 +45,6 @@ EVERY_STRATEGY = [
     for n in STRATEGIES
 ]
 """To parametrise a test over: the slow ones belong to ``make test-slow``."""
-ON_EVERY_SPACE = [
-    n if n in (*DEFAULTS, "nsga2") else pytest.param(n, marks=pytest.mark.slow)
-    for n in STRATEGIES
-]
-"""The same for one space of many: the matrix of strategies and kinds of benchmarks has them all."""
 FULL = bool(os.environ.get("SURROGATE_NAS_FULL"))
 """Whether the longest tests are made at full size, which takes hours; else on fewer cells, spaces
 or trainings.
