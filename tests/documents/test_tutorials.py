@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import jupytext
 import nbformat
@@ -22,34 +21,19 @@ LEFT = Path("results", "tutorials")
 OF_ALL = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 
 
-class WithoutAssertions(ast.NodeTransformer):
-    """A tutorial without what holds for its own numbers alone."""
-
-    def visit_Assert(self, node: ast.Assert) -> ast.Pass:
-        return ast.copy_location(ast.Pass(), node)
-
-
-def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, script],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-
-
-def notebook(path: Path) -> Any:
-    return jupytext.read(path, fmt="py:percent")
-
-
 @pytest.mark.slow
 @OF_ALL
 def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(
     path: Path, tmp_path: Path
 ) -> None:
-    made = run(path, tmp_path)
+    made = subprocess.run(
+        [sys.executable, path],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert made.returncode == 0, made.stderr
     assert "Warning" not in made.stderr, made.stderr
     left = {file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()}
@@ -59,7 +43,7 @@ def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(
 
 @OF_ALL
 def test_it_is_a_notebook_that_explains_before_it_computes(path: Path) -> None:
-    book = notebook(path)
+    book = jupytext.read(path, fmt="py:percent")
     nbformat.validate(book)
     kinds = [cell.cell_type for cell in book.cells]
     assert kinds[0] == "markdown" and book.cells[0].source.startswith("# ")
@@ -70,19 +54,3 @@ def test_it_is_a_notebook_that_explains_before_it_computes(path: Path) -> None:
         assert cell.source.strip()
         if cell.cell_type == "code":
             ast.parse(cell.source)
-
-
-@pytest.mark.slow
-def test_the_strategy_works_on_another_space_when_the_name_is_replaced(
-    tmp_path: Path,
-) -> None:
-    text = (ROOT / "analysis" / "tutorials" / "strategy.py").read_text(encoding="utf-8")
-    assert '"fashion"' in text
-    tree = WithoutAssertions().visit(
-        ast.parse(text.replace('"fashion"', '"fcnet-protein"'))
-    )
-    script = tmp_path / "strategy.py"
-    script.write_text(ast.unparse(tree))
-    made = run(script, tmp_path)
-    assert made.returncode == 0, made.stderr
-    assert (tmp_path / LEFT / "strategy" / "suite" / "report.html").is_file()
