@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 import surrogate_nas as sn
-from analysis.papers import nb101, predictors, reproduce
+from analysis.papers import nb101, predictors
 from analysis.papers.common.paper import Work
-from analysis.papers.common.searches import (
-    Search,
-    run_searches,
-)
+from analysis.papers.common.searches import Search, run_searches
 from surrogate_nas.files import table_path
 from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources import nb101 as nb101_source
+from tests.papers import rows_of
 
 
 @pytest.mark.slow
@@ -24,35 +22,33 @@ def test_the_nas_bench_201_table_stands_beside_the_published_one(
     fetched: Path, tmp_path: Path
 ) -> None:
     assert fetched
-    result = reproduce("nb201", folder=tmp_path, runs=4)
-    rows = {(row.method, row.dataset): row for row in result.rows}
+    every = rows_of("nb201", tmp_path, runs=4)
+    assert {metric for *_, metric in every} == {"test_accuracy"}
+    rows = {key[:2]: row for key, row in every.items()}
     random = rows["random search", "CIFAR-10"]
     assert (random.published, random.published_std, random.runs) == (93.70, 0.36, 4)
     assert random.evaluations == pytest.approx(106, abs=3)
-    assert random.ours == pytest.approx(93.75, abs=0.45)
-    assert rows["DARTS V1/V2, ENAS (all-skip cell)", "CIFAR-100"].ours == pytest.approx(
-        15.61, abs=0.01
-    )
-    assert rows["optimum", "ImageNet16-120"].ours == pytest.approx(47.3111, abs=1e-4)
-    assert rows["BO (ours)", "CIFAR-10"].runs == 4
+    for method, dataset, ours, error in (
+        ("random search", "CIFAR-10", 93.75, 0.45),
+        ("DARTS V1/V2, ENAS (all-skip cell)", "CIFAR-100", 15.61, 0.01),
+        ("optimum", "ImageNet16-120", 47.3111, 1e-4),
+        ("BOHB", "CIFAR-10", 93.8, 0.4),
+        ("zero-cost BO (ours), 3,051 s", "CIFAR-10", 94.37, 0.05),
+        ("best by the reward", "CIFAR-100", 73.09, 0.01),
+    ):
+        assert rows[method, dataset].ours == pytest.approx(ours, abs=error), method
     bohb = rows["BOHB", "CIFAR-10"]
-    assert bohb.published == 93.61 and bohb.ours == pytest.approx(93.8, abs=0.4)
-    assert bohb.evaluations == pytest.approx(103, abs=4)
+    assert bohb.published == 93.61 and bohb.evaluations == pytest.approx(103, abs=4)
+    plain = rows["BO (ours)", "CIFAR-10"]
     noisy = rows["BO (ours), one seed's noise put back", "CIFAR-10"]
-    assert noisy.runs == 4 and (noisy.ours or 0) < (rows["BO (ours)", "CIFAR-10"].ours or 0)
-    assert (
-        "REA's published 93.92" in noisy.verdict
-        and "RoBoT 94.36" in noisy.verdict
-        and "p " not in noisy.verdict
-    )
-    early = rows["zero-cost BO (ours), 3,051 s", "CIFAR-10"]
-    assert early.ours == pytest.approx(94.37, abs=0.05) and "RoBoT 94.36" in early.verdict
+    assert plain.runs == noisy.runs == 4 and (noisy.ours or 0) < (plain.ours or 0)
+    for said in ("REA's published 93.92", "RoBoT 94.36"):
+        assert said in noisy.verdict
+    assert "p " not in noisy.verdict
+    assert "RoBoT 94.36" in rows["zero-cost BO (ours), 3,051 s", "CIFAR-10"].verdict
     assert rows["RoBoT, 3,051 s", "CIFAR-100"].published == 73.51
-    assert rows["best by the reward", "CIFAR-100"].ours == pytest.approx(73.09, abs=0.01)
-    assert (
-        json.loads((tmp_path / "rows.json").read_text())["rows"][0]["metric"]
-        == "test_accuracy"
-    )
+    stored = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert stored[0]["metric"] == "test_accuracy"
     assert "| random search | CIFAR-10 |" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "curves.png").stat().st_size > 20_000
 
@@ -88,22 +84,12 @@ def test_the_nats_bench_protocol_searches_on_each_data_set(
     fetched: Path, tmp_path: Path
 ) -> None:
     assert fetched
-    result = reproduce("nats", folder=tmp_path, runs=1)
-    made = [row for row in result.rows if row.ours is not None]
-    assert {(row.method, row.dataset) for row in made} >= {
-        ("REA", "CIFAR-100"),
-        ("BO (ours)", "ImageNet16-120"),
-    }
-    assert all(
-        row.mark == "?"
-        for row in result.rows
-        if row.published is not None and row.method != "MF-NAS"
-    )
-    cells = next(
-        row.evaluations
-        for row in made
-        if row.method == "random search" and row.dataset == "CIFAR-10"
-    )
+    rows = rows_of("nats", tmp_path, runs=1)
+    accuracy = {key[:2]: row for key, row in rows.items() if row.ours is not None}
+    assert {("REA", "CIFAR-100"), ("BO (ours)", "ImageNet16-120")} <= set(accuracy)
+    for row in rows.values():
+        assert row.published is None or row.method == "MF-NAS" or row.mark == "?"
+    cells = accuracy["random search", "CIFAR-10"].evaluations
     assert cells == pytest.approx(20_000 / 112.84, rel=0.1)
 
 
@@ -116,10 +102,7 @@ def test_predictors_stand_beside_the_published_ones(
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
     monkeypatch.setattr(predictors, "MODELS", ("ridge", "gp"))
-    rows = {
-        (r.method, r.dataset, r.metric): r
-        for r in reproduce("predictors", folder=tmp_path, runs=2).rows
-    }
+    rows = rows_of("predictors", tmp_path, runs=2)
     ours = rows["gp (ours)", "CIFAR-10", "kendall@78"]
     assert ours.runs == 2 and ours.evaluations == 78
     assert ours.ours is not None and 0.6 < ours.ours < 0.9 and "from PINAT" in ours.verdict
@@ -148,14 +131,11 @@ def test_predictors_on_nb101_stand_beside_what_needs_no_model(
     monkeypatch.setattr(nb101, "SIZES", (78,))
     monkeypatch.setattr(nb101, "TENTH_MODELS", ())
     monkeypatch.setattr(nb101, "MODELS", ("gp",))
-    rows = {
-        (r.method, r.metric): r for r in reproduce("nb101", folder=tmp_path, runs=2).rows
-    }
-    ours = rows["gp (ours)", "kendall@78"]
+    rows = rows_of("nb101", tmp_path, runs=2)
+    by = {(method, metric): row for (method, _, metric), row in rows.items()}
+    ours = by["gp (ours)", "kendall@78"]
     assert ours.ours is not None and ours.runs == 2 and 0.55 < ours.ours < 0.75
-    assert rows["the most parameters", "kendall"].ours == pytest.approx(0.316, abs=5e-4)
-    assert rows["a training of 36 epochs", "kendall"].ours == pytest.approx(0.695, abs=5e-4)
-    assert (
-        rows["NN-Former", "kendall"].published == 0.877
-        and rows["NN-Former", "kendall"].mark == "?"
-    )
+    for method, tau in (("the most parameters", 0.316), ("a training of 36 epochs", 0.695)):
+        assert by[method, "kendall"].ours == pytest.approx(tau, abs=5e-4)
+    theirs = by["NN-Former", "kendall"]
+    assert theirs.published == 0.877 and theirs.mark == "?"
