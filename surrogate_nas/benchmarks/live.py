@@ -204,7 +204,7 @@ class LiveBenchmark(TrainedBenchmark):
         """Median and worst value of an analytic metric; the worst for both of a trained one."""
         if question.epochs is None:
             return super().scale(question, seed)
-        worst = next(d.worst for d in self.task.diagnostics if d.name == question.metric)
+        worst = next(d.of.worst for d in self.task.diagnostics if d.name == question.metric)
         return worst, worst
 
 

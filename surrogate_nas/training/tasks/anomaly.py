@@ -1,10 +1,8 @@
 """Anomaly detection: days of Italy's electricity demand; summer's are normal, winter's are not.
-Judged by the AUC.
 
 Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the
-files that the packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network sees
-a day and answers its 24 hours through the pooled features. It is trained on summer days only (April
-to September).
+files that the packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network
+reconstructs the 24 hours of a day. It is trained on summer days only (April to September).
 """
 
 from __future__ import annotations
@@ -12,9 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
-from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.training.tasks.base import (
+    SPLITS,
+    Array,
+    Schedule,
+    Splits,
+    Task,
+    as_split,
+    split_rng,
+)
 from surrogate_nas.training.tasks.vowels import carried, series
 
 HOURS = 24
@@ -24,35 +28,29 @@ _SUMMER = 2
 _N_TRAIN = 300
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of
     summer.
     """
     read = [day for part in ("TRAIN", "TEST") for day in series("anomaly", _NAME, part)]
     days, labels = arrays(read)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(days))
-    summer, winter = (
-        order[(labels[order] == _SUMMER) == is_summer] for is_summer in (True, False)
-    )
+    order = split_rng().permutation(len(days))
+    summer, winter = (order[labels[order] == label] for label in (_SUMMER, 1))
     normal = np.split(summer, [_N_TRAIN, (_N_TRAIN + len(summer)) // 2])
     anomalous = winter[:0], *np.split(winter, [len(winter) // 2])
     splits = {}
-    for name, parts in zip(SPLITS, zip(normal, anomalous, strict=True), strict=True):
+    for name, *parts in zip(SPLITS, normal, anomalous, strict=True):
         chosen = np.concatenate(parts)
-        splits[name] = as_split(
-            days[chosen][:, :, None], np.repeat([0, 1], [*map(len, parts)])
-        )
+        kinds = np.repeat([0, 1], [*map(len, parts)])
+        splits[name] = as_split(days[chosen][:, :, None], kinds)
     return splits
 
 
 def arrays(read: list[tuple[Array, int]]) -> tuple[Array, Array]:
     """Days, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
     for day, label in read:
-        if (
-            day.shape != (1, HOURS)
-            or not np.isfinite(day).all()
-            or label not in (1, _SUMMER)
-        ):
+        is_day = day.shape == (1, HOURS) and np.isfinite(day).all()
+        if not is_day or label not in (1, _SUMMER):
             raise UserError(
                 f"The file of {_NAME} is damaged: it holds other days than it should."
             )
@@ -70,5 +68,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=20, batch=16, learning_rate=0.05),
     source="ItalyPowerDemand of the UCR archive, carried by the packages sktime and aeon",
-    is_here=lambda: carried(_NAME) is not None,
+    has_files=lambda: carried(_NAME) is not None,
 )

@@ -1,40 +1,35 @@
-"""Recordings as pictures: what tasks of speech and sounds share. Read, trimmed, and seen as mel
-bands over time.
-"""
+"""Recordings for tasks of speech and sounds: trimmed, and seen as mel bands over time."""
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, need
+from surrogate_nas.training.tasks.base import Array
 
-HIGHEST_HZ = 8000
-_LOWEST_HZ = 60
+_HERTZ = np.array([60, 8000])
+"""The lowest and the highest frequency that is seen."""
 _QUIET = 0.02
 _FLOOR = 1e-4
 _LOUDNESS = 0.3
 _NOISE = (-7.0, -4.0)
-can_read = partial(is_installed, "soundfile")
 SILENCE = float(np.log(_FLOOR))
-"""What `log_mel` gives where nothing sounds."""
+"""The value of `log_mel` where nothing sounds."""
 
 
-def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
+def read(path: Path, seconds: float) -> tuple[Array, int]:
     """Read a recording from its first sound on, as one channel whose loudest sample is 1.
 
     Args:
         path: The file.
-        task: For the message.
         seconds: What is longer is cut off; silence at the end is too.
 
     Returns:
         Samples, shape ``(samples,)``, and how many make a second.
     """
-    need(f"The task {task}", "soundfile")
     try:
         import soundfile
     except OSError as error:
@@ -53,12 +48,7 @@ def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
     return samples[loud[0] : min(loud[-1] + 1, loud[0] + round(seconds * rate))], rate
 
 
-def log_mel(
-    samples: np.ndarray,
-    rate: int,
-    bands: int,
-    hop: float,
-) -> np.ndarray:
+def log_mel(samples: Array, rate: int, bands: int, hop: float) -> Array:
     """The logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz, shape
     ``(bands, frames)``.
 
@@ -73,41 +63,26 @@ def log_mel(
     starts = np.arange(0, len(padded) - window + 1, hop * rate).astype(int)
     frames = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / window
-    return np.asarray(
-        np.log(power @ _triangles(bands, window, rate) + _FLOOR).T, np.float32
-    )
+    energy = power @ _triangles(bands, window, rate)
+    return np.asarray(np.log(energy + _FLOOR).T, np.float32)
 
 
-def stretched(bands: np.ndarray, factor: float) -> np.ndarray:
-    """Say the same slower or faster, at the same pitch.
-
-    Args:
-        bands: Shape ``(bands, frames)``.
-        factor: The new length as a share of the old.
-    """
+def stretched(bands: Array, factor: float) -> Array:
+    """Say the same slower or faster, at the same pitch: the length times a factor."""
     n = bands.shape[1]
     places = np.linspace(0, n - 1, max(1, round(factor * n)))
     return np.stack([np.interp(places, np.arange(n), band) for band in bands])
 
 
-def warped(bands: np.ndarray, factor: float) -> np.ndarray:
+def warped(bands: Array, factor: float) -> Array:
     """Say the same with a longer or a shorter throat (Jaitly & Hinton, "Vocal tract length
-    perturbation", 2013).
-
-    Args:
-        bands: Shape ``(bands, frames)``.
-        factor: Where every band is read, as a share of its number; beyond the last, the last is.
+    perturbation", 2013): every band is read at its number times a factor.
     """
     places = np.arange(len(bands))
     return np.stack([np.interp(factor * places, places, frame) for frame in bands.T], 1)
 
 
-def levelled(bands: np.ndarray) -> np.ndarray:
-    """Take its mean off every example, which takes the gain of its recording away."""
-    return np.asarray(bands - bands.mean((1, 2, 3), keepdims=True))
-
-
-def noisy(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def noisy(bands: Array, rng: np.random.Generator) -> Array:
     """Draw a loudness for every example, and lay white noise of a level of its own under it."""
     each = (len(bands), 1, 1, 1)
     loud = np.exp(bands + rng.normal(0, _LOUDNESS, each))
@@ -116,11 +91,11 @@ def noisy(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _triangles(bands: int, window: int, rate: int) -> np.ndarray:
+def _triangles(bands: int, window: int, rate: int) -> Array:
     """The weight of every frequency in every band, shape ``(frequencies, bands)``."""
-    low, high = 2595 * np.log10(1 + np.array([_LOWEST_HZ, HIGHEST_HZ]) / 700)
+    low, high = 2595 * np.log10(1 + _HERTZ / 700)
     corners = 700 * (10 ** (np.linspace(low, high, bands + 2) / 2595) - 1)
     hertz = np.fft.rfftfreq(window, 1 / rate)[:, None]
     rising = (hertz - corners[:-2]) / np.diff(corners)[:-1]
     falling = (corners[2:] - hertz) / np.diff(corners)[1:]
-    return np.asarray(np.maximum(0, np.minimum(rising, falling)))
+    return np.maximum(0, np.minimum(rising, falling))

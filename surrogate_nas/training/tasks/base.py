@@ -1,6 +1,4 @@
-"""What a task is: data in fixed splits, the loss that is trained, what is measured besides, and a
-schedule.
-"""
+"""A task: data in fixed splits, the loss that is trained, further metrics, and a schedule."""
 
 from __future__ import annotations
 
@@ -10,24 +8,41 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.extras import is_optional, missing
+from surrogate_nas.core.extras import is_installed, is_optional, missing, need
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.metrics import sequences
 from surrogate_nas.training.metrics.base import Diagnostic, TaskMetric
 from surrogate_nas.training.tasks import checking
-from surrogate_nas.training.tasks.checking import SPLITS, Split, as_split, checked
+from surrogate_nas.training.tasks.checking import SPLITS, Split, Splits, as_split, checked
 
 if TYPE_CHECKING:
     from surrogate_nas.training.losses import Loss
     from surrogate_nas.training.metrics import Predictions
     from surrogate_nas.training.tasks.environment import Environment
+
+__all__ = [
+    "SPLITS",
+    "Array",
+    "Schedule",
+    "Split",
+    "Splits",
+    "Task",
+    "as_split",
+    "by_share",
+    "cut",
+    "enough",
+    "pooled",
+    "split_images",
+    "split_rng",
+    "standardise",
+]
 
 
 @dataclass(frozen=True)
@@ -36,21 +51,16 @@ class Kind:
 
     Attributes:
         name: The key in `KINDS`.
-        loss: The name of the loss that is trained if none is named.
+        loss: The default loss.
         measures: The names of the default metrics; the first judges the task.
-        check: Of inputs, targets, what to call them in a message, and the number of classes; gives
-            the targets in their own type, or raises a `UserError`.
+        check: Returns the targets in their own type, or raises a `UserError`.
         positions: Whether the head answers at every position instead of once, after pooling.
         strided: Whether the size is halved between the stages of the network.
         causal: Whether a position sees only itself and what is before it.
-        trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`.
+        trainer: The key in `surrogate_nas.training.trainers.TRAINERS`.
         least: The fewest classes.
-        arrange: From what the head answers and the number of classes to what losses and metrics
-            take, arrays or tensors; None where it is the same.
-        restore: The inverse of `arrange`, which takes how many numbers the head answers: so a
-            gradient by what losses take becomes one by what the head answers.
-        faults: From answers to what went wrong with each network, or empty; None where nothing is
-            known that could.
+        shuffled: Whether a place of the head may answer several pixels, see `pixels`.
+        faults: From answers to what went wrong with each network, or empty.
         of_images: Whether inputs are images, not signals of height 1.
         every_pixel: Whether targets have the height and width of the inputs.
     """
@@ -64,8 +74,7 @@ class Kind:
     causal: bool = False
     trainer: str = "supervised"
     least: int = 2
-    arrange: Callable[[Any, int], Any] | None = None
-    restore: Callable[[Any, int], Any] | None = None
+    shuffled: bool = False
     faults: Callable[[Predictions], list[str]] | None = None
     of_images: bool = False
     every_pixel: bool = False
@@ -76,47 +85,32 @@ def pixels(answered: Any, classes: int) -> Any:
     2016).
 
     Args:
-        answered: Shape ``(K, batch, classes·f², rows, columns)``; pixels are as they should be
-            where f is 1.
+        answered: An array or a tensor ``(K, batch, classes·f², rows, columns)``.
         classes: How many classes there are.
 
     Returns:
-        Shape ``(K, batch, classes, f·rows, f·columns)``, an array or a tensor as was given.
+        Shape ``(K, batch, classes, f·rows, f·columns)``.
     """
     count, batch, numbers, rows, columns = answered.shape
     finer = math.isqrt(numbers // classes)
     if finer == 1:
         return answered
     parted = answered.reshape(count * batch * classes, finer, finer, rows, columns)
-    return _moved(parted, (0, 3, 1, 4, 2)).reshape(
-        count, batch, classes, finer * rows, finer * columns
-    )
+    moved = parted.swapaxes(1, 3).swapaxes(2, 3).swapaxes(3, 4)
+    return moved.reshape(count, batch, classes, finer * rows, finer * columns)
 
 
 def places(shuffled: Any, outputs: int) -> Any:
-    """Answers of a coarser grid out of those of every pixel: the inverse of `pixels`.
-
-    Args:
-        shuffled: Shape ``(K, batch, classes, f·rows, f·columns)``.
-        outputs: How many numbers a place of the coarser grid answers: ``classes·f²``.
-
-    Returns:
-        Shape ``(K, batch, classes·f², rows, columns)``, an array or a tensor as was given.
-    """
+    """The inverse of `pixels`, for ``outputs = classes·f²``."""
     count, batch, classes, height, width = shuffled.shape
     finer = math.isqrt(outputs // classes)
     if finer == 1:
         return shuffled
-    parted = shuffled.reshape(
-        count * batch * classes, height // finer, finer, width // finer, finer
-    )
-    return _moved(parted, (0, 2, 4, 1, 3)).reshape(
-        count, batch, outputs, height // finer, width // finer
-    )
-
-
-def _moved(x: Any, axes: tuple[int, ...]) -> Any:
-    return x.transpose(axes) if isinstance(x, np.ndarray) else x.permute(axes)
+    rows = height // finer
+    columns = width // finer
+    parted = shuffled.reshape(count * batch * classes, rows, finer, columns, finer)
+    moved = parted.swapaxes(3, 4).swapaxes(2, 3).swapaxes(1, 3)
+    return moved.reshape(count, batch, outputs, rows, columns)
 
 
 _OF_CLASSES = ("error", "nll", "ece", "robust_error")
@@ -168,8 +162,7 @@ KINDS = {
             ("error", "miou"),
             partial(checking.one_class, axes=2),
             positions=True,
-            arrange=pixels,
-            restore=places,
+            shuffled=True,
             of_images=True,
             every_pixel=True,
         ),
@@ -204,25 +197,9 @@ KINDS = {
 }
 
 
-__all__ = [
-    "SPLIT_SEED",
-    "Schedule",
-    "Task",
-    "as_split",
-    "by_share",
-    "cut",
-    "split_images",
-    "standardise",
-]
-
-SPLIT_SEED = 0
-"""The seed of every shuffled split: splits are part of a task, not of a run."""
-
-
 @dataclass(frozen=True)
 class Schedule:
-    """How a task is trained: SGD with Nesterov momentum, the learning rate falling to 0 as a cosine
-    over all steps.
+    """SGD with Nesterov momentum; the learning rate falls to 0 as a cosine over all steps.
 
     Attributes:
         epochs: The default length of a run.
@@ -262,15 +239,14 @@ class Task:
         schedule: How it is trained.
         tolerance: For regression: an answer further off than this counts as an error.
         source: Where the data comes from.
-        is_here: Whether the data can be read without a network.
-        loss: What is trained: a name in `LOSSES`, or a loss of a user's own; that of the kind if
-            empty.
-        measures: What is measured besides: names in `METRICS`, or metrics of a user's own; those
-            of the kind if empty. The first judges the task.
+        packages: Packages that `load` needs, as Python imports them.
+        has_files: Whether further files that `load` needs are here.
+        loss: A name in `LOSSES`, or a loss of a user's own; that of the kind if empty.
+        measures: Names in `METRICS`, or metrics of a user's own, besides the loss; those of the
+            kind if empty. The first judges the task.
         outputs: Numbers that the head answers; None for one of each class.
         strided: Whether the size is halved between the stages; None for what the kind says.
-        trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`; that of
-            the kind if empty.
+        trainer: The key in `surrogate_nas.training.trainers.TRAINERS`; that of the kind if empty.
         environment: What a policy acts in.
 
     Example:
@@ -280,14 +256,7 @@ class Task:
         >>> def halves():
         ...     images = np.random.default_rng(0).standard_normal((300, 1, 8, 8))
         ...     labels = images[:, 0, :, :4].mean((1, 2)) > images[:, 0, :, 4:].mean((1, 2))
-        ...     places = {
-        ...         "train": slice(0, 200),
-        ...         "valid": slice(200, 250),
-        ...         "test": slice(250, 300),
-        ...     }
-        ...     return {
-        ...         name: (images[place], labels[place]) for name, place in places.items()
-        ...     }
+        ...     return cut(images, labels * 1, (200, 50, 50))
         >>> task = Task("halves", "which half of the noise is brighter?", halves, classes=2)
         >>> (curve,) = train([nb201()[11]], task, epochs=3)
         >>> curve.values["train_loss"][-1] < curve.values["train_loss"][0]
@@ -296,7 +265,7 @@ class Task:
 
     name: str
     title: str
-    load: Callable[[], dict[str, Split]]
+    load: Callable[[], Splits]
     classes: int
     kind: str = "classification"
     channels: int = 4
@@ -305,7 +274,8 @@ class Task:
     schedule: Schedule = field(default_factory=Schedule)
     tolerance: float = 0.0
     source: str = ""
-    is_here: Callable[[], bool] = lambda: True
+    packages: tuple[str, ...] = ()
+    has_files: Callable[[], bool] = lambda: True
     loss: str | Loss = ""
     measures: tuple[str | TaskMetric, ...] = ()
     outputs: int | None = None
@@ -318,28 +288,29 @@ class Task:
             raise UserError(f"The name of a task is a text, not {self.name!r:.80}.")
         if self.kind not in KINDS:
             raise unknown("kind of task", self.kind, KINDS)
-        least = {
-            "classes": self.about.least,
-            "channels": 1,
-            "cells_per_stage": 1,
-            "_outputs": 1,
-        }
-        for name, number in least.items():
+        for name in ("classes", "channels", "cells_per_stage", "_outputs"):
             what = f"The {name.lstrip('_')} of the task {self.name}"
-            check_whole(what, getattr(self, name), number)
+            check_whole(
+                what, getattr(self, name), self.about.least if name == "classes" else 1
+            )
 
     @property
     def about(self) -> Kind:
         """What tasks of its kind have in common."""
         return KINDS[self.kind]
 
+    def is_here(self) -> bool:
+        """Whether the data can be read without a network."""
+        return all(map(is_installed, self.packages)) and self.has_files()
+
     @cached_property
-    def data(self) -> dict[str, Split]:
+    def data(self) -> Splits:
         """The splits ``train``, ``valid`` and ``test``.
 
         Raises:
             UserError: The data is not here or not what it should be, or the task's own code failed.
         """
+        need(f"The task {self.name}", *self.packages)
         try:
             splits = self.load()
         except UserError:
@@ -358,9 +329,7 @@ class Task:
         return result
 
     def _check_size(self, shape: tuple[int, ...]) -> None:
-        """Refuse inputs of a size, and a number of outputs, that no network of the task can be
-        trained with.
-        """
+        """Refuse inputs and numbers of outputs that no network of the task can be trained with."""
         _, channels, height, width = shape
         if height == 1 and self.about.of_images:
             raise UserError(
@@ -381,7 +350,7 @@ class Task:
             )
         places = self._network_for(shape).stages[-1][1]
         finer, left = divmod(width, places)
-        shuffled = self.about.arrange is not None and not left
+        shuffled = self.about.shuffled and not left
         right = self.classes * finer**2
         fits = self._outputs == right and (finer == 1 or shuffled)
         if self.about.every_pixel and not fits:
@@ -404,16 +373,13 @@ class Task:
         """
         from surrogate_nas.training.losses import fitting, loss_named
 
-        loss = (
-            loss_named(self.loss or self.about.loss)
-            if isinstance(self.loss, str)
-            else self.loss
-        )
+        loss = self.loss or self.about.loss
+        if isinstance(loss, str):
+            loss = loss_named(loss)
         if self.kind not in loss.fits:
-            right = ", ".join(fitting(self.kind))
             raise UserError(
                 f"The loss {loss.name} is not for the {self.kind} task {self.name}; these are:"
-                f" {right}."
+                f" {', '.join(fitting(self.kind))}."
             )
         return loss
 
@@ -431,18 +397,16 @@ class Task:
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Everything that a training of it tells, in the order of a report."""
-        every: list[Diagnostic] = []
+        """All metrics of a training, in the order of a report."""
         loss = TaskMetric(
             "loss", "", self.trained.unit, "loss", self.worst_loss, np.asarray, "batch"
         )
-        for split in SPLITS:
-            for told in (loss, *self.measured):
-                if split != "train" or told.when == "batch":
-                    name = f"{split}_{told.name}"
-                    about = name, split, told.unit, told.quantity, told.worst
-                    every.append(Diagnostic(*about, split != "test" and told.when != "end"))
-        return tuple(every)
+        return tuple(
+            Diagnostic(split, metric)
+            for split in SPLITS
+            for metric in (loss, *self.measured)
+            if split != "train" or metric.when == "batch"
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -480,11 +444,6 @@ class Task:
                 total.update(np.ascontiguousarray(part).data)
         return total.hexdigest()
 
-    @property
-    def loss_unit(self) -> str:
-        """The unit of its losses."""
-        return self.trained.unit
-
     def network(
         self, channels: int | None = None, cells_per_stage: int | None = None
     ) -> Network:
@@ -499,11 +458,8 @@ class Task:
         return replace(network, **{k: v for k, v in given.items() if v is not None})
 
     def _network_for(self, shape: tuple[int, ...]) -> Network:
-        """The macro architecture of its default size, for inputs of a shape
-        ``(n, channels, height, width)``.
-        """
+        """The default macro architecture for inputs ``(n, channels, height, width)``."""
         _, inputs, height, width = shape
-        strided = self.about.strided if self.strided is None else self.strided
         return Network(
             classes=self._outputs,
             channels=self.channels,
@@ -513,24 +469,21 @@ class Task:
             dimensions=2 if height > 1 else 1,
             causal=self.about.causal,
             positions=self.about.positions,
-            strided=strided,
+            strided=self.about.strided if self.strided is None else self.strided,
             residual=self.residual,
         )
 
     @property
     def worst_loss(self) -> float:
-        """The finite loss of a network that diverged: ten times that of knowing nothing (see
-        `Curve`).
-        """
+        """The loss recorded of a network that diverged, see `Loss.worst`."""
         return self.trained.worst(self.classes)
 
     def losses(self, outputs: Any, targets: Any) -> Any:
-        """The training loss of each network on a batch, shape ``(K,)``, in `loss_unit`.
+        """The training loss of each network on a batch, shape ``(K,)``.
 
         Args:
-            outputs: As networks answer, arranged or not: shape ``(K, batch, outputs)``, or
-                ``(K, batch, outputs, …)`` where positions answer. Arrays give an array; tensors,
-                with tensors for targets, one that can be differentiated.
+            outputs: As networks answer, arranged or not: shape ``(K, batch, outputs[, …])``. Arrays
+                give an array; tensors, with tensors for targets, one that can be differentiated.
             targets: As in `Split`, one batch of them.
         """
         outputs = self.arranged(outputs)
@@ -538,34 +491,13 @@ class Task:
             return self.trained.loss_and_gradient(outputs, targets)[0]
         return self.trained.each(outputs, targets).mean(1)
 
-    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The training loss of each network on a batch, shape ``(K,)`` float64, and the gradient of
-        their sum.
-
-        Args:
-            outputs: Arranged, an array or a tensor; the gradient is like it.
-            targets: As in `Split`, one batch of them.
-        """
-        return self.trained.loss_and_gradient(outputs, targets)
-
     def arranged(self, outputs: Any) -> Any:
-        """What losses and metrics take.
-
-        Args:
-            outputs: What K networks answer, shape ``(K, batch, …)``, an array or a tensor; what is
-                arranged already stays as it is.
-        """
-        arrange = self.about.arrange
-        return outputs if arrange is None else arrange(outputs, self.classes)
+        """Turn the answers of networks, an array or a tensor, into what losses and metrics take."""
+        return pixels(outputs, self.classes) if self.about.shuffled else outputs
 
     def restored(self, gradient: Any) -> Any:
-        """The gradient by what networks answer.
-
-        Args:
-            gradient: That by what losses take, shape ``(K, batch, …)``, an array or a tensor.
-        """
-        restore = self.about.restore
-        return gradient if restore is None else restore(gradient, self._outputs)
+        """Turn a gradient with respect to arranged outputs into one by what networks answer."""
+        return places(gradient, self._outputs) if self.about.shuffled else gradient
 
     def with_loss(self, loss: str | Loss) -> Task:
         """The same task trained by another loss, which its name then says.
@@ -585,23 +517,45 @@ class Task:
         )
 
 
-def split_images(
-    images: np.ndarray,
-    labels: np.ndarray,
-    sizes: tuple[int, int, int],
-) -> dict[str, Split]:
-    """Shuffle examples and cut them into splits.
+def split_rng(stream: int = 0) -> np.random.Generator:
+    """The random numbers of a task's data: splits are part of a task, not of a run."""
+    return np.random.default_rng(stream)
+
+
+Items = TypeVar("Items", bound=Sequence[Any] | Array)
+
+
+def enough(items: Items, count: int, what: str) -> Items:
+    """The first of some items.
 
     Args:
-        images: Shape ``(n, channels, height, width)``.
-        labels: Shape ``(n,)``.
-        sizes: How many examples of each split.
+        items: In the order of the splits.
+        count: How many are needed.
+        what: What they are called in a message.
+
+    Raises:
+        UserError: There are fewer, as in another version of a package.
     """
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
-    return cut(images[order], labels[order], sizes)
+    if len(items) < count:
+        raise UserError(f"There are only {len(items)} of {count} {what}.")
+    return items[:count]  # type: ignore[return-value]
 
 
-def cut(inputs: np.ndarray, targets: np.ndarray, sizes: Sequence[int]) -> dict[str, Split]:
+def pooled(images: Array, block: int) -> Array:
+    """Means of square blocks of pixels, which are the last two axes."""
+    *others, height, width = images.shape
+    parted = images.reshape(*others, height // block, block, width // block, block)
+    means: Array = parted.mean((-3, -1))
+    return means
+
+
+def split_images(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
+    """Shuffle examples, and cut them as `cut` does."""
+    order = split_rng().permutation(len(inputs))
+    return cut(inputs[order], targets[order], sizes)
+
+
+def cut(inputs: Array, targets: Array, sizes: Sequence[int]) -> Splits:
     """Cut examples into splits, in the order given.
 
     Args:
@@ -615,18 +569,12 @@ def cut(inputs: np.ndarray, targets: np.ndarray, sizes: Sequence[int]) -> dict[s
 
 
 def by_share(items: Array, shares: Sequence[float]) -> dict[str, Array]:
-    """Cut items into parts by split, in the order given.
-
-    Args:
-        items: Shuffled, such as what examples are made of.
-        shares: How many each split gets, in proportion.
-    """
-    stops = (np.cumsum((0, *shares)) * (len(items) / sum(shares))).round().astype(int)
-    cuts = zip(SPLITS, stops[:-1], stops[1:], strict=True)
-    return {name: items[a:b] for name, a, b in cuts}
+    """Cut shuffled items into parts by split, in proportion to the shares."""
+    stops = (np.cumsum(shares) * (len(items) / sum(shares))).round().astype(int)
+    return dict(zip(SPLITS, np.split(items, stops[:-1]), strict=True))
 
 
-def standardise(splits: dict[str, Split]) -> dict[str, Split]:
+def standardise(splits: Splits) -> Splits:
     """Give every split mean 0 and deviation 1 by the training split's statistics, per channel."""
     inputs = splits["train"].inputs
     axes = (0, 2, 3)

@@ -20,30 +20,14 @@ from types import CodeType
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, enough, split_rng
 from surrogate_nas.training.tasks.symbols import next_ones
 
 KINDS = 32
 PACKAGES = (
-    "asyncio",
-    "collections",
-    "concurrent",
-    "ctypes",
-    "email",
-    "html",
-    "http",
-    "importlib",
-    "json",
-    "logging",
-    "multiprocessing",
-    "unittest",
-    "urllib",
-    "wsgiref",
-    "xml",
-    "xmlrpc",
-)
+    "asyncio collections concurrent ctypes email html http importlib json logging multiprocessing"
+    " unittest urllib wsgiref xml xmlrpc"
+).split()
 """Read besides the modules that are single files: what every distribution of Python installs."""
 _LENGTH = 48
 _SIZES = (1400, 700, 1500)
@@ -53,9 +37,7 @@ Operations = tuple[str, ...]
 
 @cache
 def functions() -> list[list[Operations]]:
-    """Of every file of the library its different functions that are long enough, in the order of
-    the files' names.
-    """
+    """By file of the library, in the order of names, the different functions of enough length."""
     library = Path(sysconfig.get_paths()["stdlib"])
     files = [*library.glob("*.py")]
     for package in PACKAGES:
@@ -63,8 +45,8 @@ def functions() -> list[list[Operations]]:
     found = []
     for file in sorted(files):
         code = InspectLoader.source_to_code(file.read_bytes(), file.name)
-        beginnings = dict.fromkeys(filter(None, map(_beginning, _inside(code))))
-        found.append(list(beginnings))
+        beginnings = dict.fromkeys(map(_beginning, _inside(code)))
+        found.append([one for one in beginnings if len(one) > _LENGTH])
     return found
 
 
@@ -77,33 +59,21 @@ def _inside(code: CodeType) -> Iterator[CodeType]:
 
 
 def _beginning(code: CodeType) -> Operations:
-    """The first operations of a piece of code; empty where there are too few."""
-    operations = tuple(
-        one.opname for one in islice(dis.get_instructions(code), _LENGTH + 1)
-    )
-    return operations if len(operations) > _LENGTH else ()
+    instructions = islice(dis.get_instructions(code), _LENGTH + 1)
+    return tuple(one.opname for one in instructions)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """The first 49 operations of functions, file by file: 1,400 / 700 / 1,500."""
     by_file = functions()
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(by_file))
+    order = split_rng().permutation(len(by_file))
     different = {one[:_LENGTH]: one for i in order for one in by_file[i]}
-    chosen = list(different.values())[: sum(_SIZES)]
-    if len(chosen) < sum(_SIZES):
-        raise UserError(
-            f"The task bytecode needs {sum(_SIZES)} functions of Python's library, and this Python"
-            f" has {len(chosen)}."
-        )
+    chosen = enough([*different.values()], sum(_SIZES), "functions of Python's library")
     times = Counter(operation for one in chosen for operation in one)
-    frequent = sorted(times, key=lambda operation: (-times[operation], operation))[
-        : KINDS - 1
-    ]
-    place = {operation: number for number, operation in enumerate(frequent)}
-    numbers = np.array(
-        [[place.get(operation, KINDS - 1) for operation in one] for one in chosen]
-    )
-    return next_ones(numbers, KINDS, _SIZES)
+    frequent = sorted(times, key=lambda operation: (-times[operation], operation))
+    place = {operation: number for number, operation in enumerate(frequent[: KINDS - 1])}
+    numbers = [[place.get(operation, KINDS - 1) for operation in one] for one in chosen]
+    return next_ones(np.array(numbers), KINDS, _SIZES)
 
 
 TASK = Task(
@@ -114,6 +84,6 @@ TASK = Task(
     kind="language",
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=4, batch=32, learning_rate=0.1),
+    schedule=Schedule(epochs=4, batch=32),
     source=f"the library of the running Python, {platform.python_version()} (PSF licence)",
 )

@@ -2,9 +2,8 @@
 pixels.
 
 Every split's scenes are made of scans of its own, cut to their ink. Two digits never overlap, nor
-have their centres in one of the 4×4 places that a network answers at. There are three digits, since
-of ten a small network learns too little in the half second that a training may take: all cells
-would look alike.
+have their centres in one of the 4×4 places that a network answers at. Of ten digits a small network
+would learn too little in half a second.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED
-from surrogate_nas.training.tasks.checking import SPLITS
+from surrogate_nas.training.tasks.base import SPLITS, Array, split_rng
 from surrogate_nas.training.tasks.digits import BRIGHTEST, published
 
 DIGITS = 3
@@ -25,8 +23,8 @@ SOURCE = "scikit-learn's digits 0, 1 and 2, placed here"
 _PLACE = 4
 _INK = 0.25
 """Of the blackest that a pixel can be: what is darker belongs to the digit."""
-_SCANS = {"train": 300, "valid": 120, "test": 117}
-_SCENES = {"train": 600, "valid": 300, "test": 300}
+_SCANS = (300, 120, 117)
+_SCENES = (600, 300, 300)
 
 
 class Scenes(NamedTuple):
@@ -40,32 +38,27 @@ class Scenes(NamedTuple):
             is none.
     """
 
-    images: np.ndarray
-    classes: np.ndarray
-    boxes: np.ndarray
+    images: Array
+    classes: Array
+    boxes: Array
 
 
 @lru_cache(maxsize=1)
 def scenes() -> dict[str, Scenes]:
     """Draw the scenes of every split: 600 to train, 300 to validate, 300 to test."""
-    images, labels = published("detection or segmentation")
-    images = images[labels < DIGITS]
+    images, labels = published()
+    images = images[labels < DIGITS] / BRIGHTEST
     labels = labels[labels < DIGITS]
-    rng = np.random.default_rng(SPLIT_SEED)
-    order = rng.permutation(len(images))
-    start = 0
+    rng = split_rng()
+    parts = np.split(rng.permutation(len(images)), np.cumsum(_SCANS))
     by_split = {}
-    for name in SPLITS:
-        own = order[start : start + _SCANS[name]]
-        start += _SCANS[name]
-        drawn = [
-            _scene(images[own] / BRIGHTEST, labels[own], rng) for _ in range(_SCENES[name])
-        ]
+    for name, own, size in zip(SPLITS, parts, _SCENES, strict=False):
+        drawn = [_scene(images[own], labels[own], rng) for _ in range(size)]
         by_split[name] = Scenes(*(np.stack(part) for part in zip(*drawn, strict=True)))
     return by_split
 
 
-def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Scenes:
+def _scene(images: Array, labels: Array, rng: np.random.Generator) -> Scenes:
     count = rng.integers(1, MOST + 1)
     while True:
         image = np.zeros((1, SIDE, SIDE))
@@ -73,10 +66,10 @@ def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
         taken = np.zeros((SIDE, SIDE))
         boxes = np.tile((-1.0, 0, 0, 0, 0), (MOST, 1))
         for number, chosen in enumerate(rng.integers(len(images), size=count)):
-            rows, columns = (
-                np.flatnonzero((images[chosen] > _INK).any(axis)) for axis in (1, 0)
+            (top, left), (bottom, right) = (
+                of(np.nonzero(images[chosen] > _INK), 1) for of in (np.min, np.max)
             )
-            ink = images[chosen][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            ink = images[chosen][top : bottom + 1, left : right + 1]
             height, width = ink.shape
             top = rng.integers(SIDE - height + 1)
             left = rng.integers(SIDE - width + 1)
@@ -84,15 +77,8 @@ def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
             image[0][inside] += ink
             classes[inside] = np.where(ink > _INK, labels[chosen] + 1, 0)
             taken[inside] += 1
-            boxes[number] = (
-                labels[chosen],
-                left + width / 2,
-                top + height / 2,
-                width,
-                height,
-            )
-        if (
-            taken.max() == 1
-            and len(np.unique(boxes[:count, 1:3] // _PLACE, axis=0)) == count
-        ):
+            middle = left + width / 2, top + height / 2
+            boxes[number] = labels[chosen], *middle, width, height
+        places = np.unique(boxes[:count, 1:3] // _PLACE, axis=0)
+        if taken.max() == 1 and len(places) == count:
             return Scenes(image, classes, boxes)

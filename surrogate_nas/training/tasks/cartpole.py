@@ -1,12 +1,11 @@
 """Control: a pole on a cart (Barto, Sutton & Anderson 1983) that is kept upright without seeing
 velocities.
 
-The equations are the paper's without its tiny frictions, integrated by Euler's method every 20 ms,
-as most software has them. A push of 10 N to the left or to the right at every step; an episode ends
-where the pole is more than 12° off or the cart more than 2.4 m, or after 100 steps, each of which
-is worth 1. The policy sees where cart and pole were at the last eight steps, a signal of two
-channels, so that a cell must find the velocities itself (the variant of Gomez & Miikkulainen, IJCAI
-1999).
+The equations are the paper's without its tiny frictions, integrated by Euler's method every 20 ms.
+Every step is a push of 10 N to the left or to the right and is worth 1. An episode ends where the
+pole is more than 12° off or the cart more than 2.4 m, or after 100 steps. The policy sees where
+cart and pole were at the last eight steps, a signal of two channels (the variant of Gomez &
+Miikkulainen, IJCAI 1999).
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, split_rng
 from surrogate_nas.training.tasks.environment import Environment, starting
 
 GRAVITY = 9.8
@@ -85,15 +82,15 @@ class CartPole(Environment):
 ENVIRONMENT = CartPole()
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Draw starts, all four numbers uniform in ±0.05, at rest for the steps before: 500 / 128 /
     384.
     """
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = split_rng()
     states = {name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()}
+    seen = ENVIRONMENT.seen
     return starting(
-        ENVIRONMENT,
-        {name: part.repeat(ENVIRONMENT.seen, 1) for name, part in states.items()},
+        ENVIRONMENT, {name: one.repeat(seen, 1) for name, one in states.items()}
     )
 
 

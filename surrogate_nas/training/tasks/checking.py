@@ -1,14 +1,9 @@
-"""What a task's loader gave, checked and brought to one form: a stranger's loader can give
-anything.
-
-A split may be a `Split`, or any pair of arrays or tensors; what is wrong with one is told in a
-line.
-"""
+"""What a task's loader returned, checked and brought to one form: a user's may return anything."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,39 +26,31 @@ class Split(NamedTuple):
     targets: Array
 
 
-def as_split(inputs: Array, targets: Array) -> Split:
-    """Turn arrays into a split.
+Splits: TypeAlias = dict[str, Split]
+Check: TypeAlias = Callable[[Array, Array, int], Array]
+"""From inputs, targets and the number of classes to the targets in their own type. The message of
+its `UserError` follows on "the targets of …".
+"""
 
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Shape ``(n,)`` or ``(n, length)``; whole numbers become class numbers.
-    """
+
+def as_split(inputs: Array, targets: Array) -> Split:
+    """Turn arrays into a split; whole numbers become class numbers."""
     kind = np.int64 if np.issubdtype(targets.dtype, np.integer) else np.float32
     return Split(
         np.array(inputs, np.float32, order="C"), np.array(targets, kind, order="C")
     )
 
 
-Check = Callable[[Array, Array, str, int], Array]
-"""From inputs, targets, a name for them and the number of classes to the targets in their own
-type.
-"""
-
-
-def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
+def checked(given: Any, check: Check, classes: int) -> Splits:
     """The splits of a task, float32 inputs with targets of the right kind."""
-    if not isinstance(given, Mapping) or set(given) != set(SPLITS):
-        actual = (
-            sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
-        )
+    if not isinstance(given, Mapping) or {*given} != {*SPLITS}:
+        actual = [*given] if isinstance(given, Mapping) else type(given).__name__
         raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}")
     splits = {
         name: _split(given[name], f"its {name} split", check, classes) for name in SPLITS
     }
-    for what, shapes in (
-        ("inputs", {tuple(split.inputs.shape[1:]) for split in splits.values()}),
-        ("targets", {tuple(split.targets.shape[1:]) for split in splits.values()}),
-    ):
+    for what in Split._fields:
+        shapes = {getattr(split, what).shape[1:] for split in splits.values()}
         if len(shapes) > 1:
             raise UserError(
                 f"its splits have {what} of different shapes: {', '.join(map(str, sorted(shapes)))}"
@@ -76,126 +63,114 @@ def _split(given: Any, where: str, check: Check, classes: int) -> Split:
         raise UserError(
             f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}"
         )
-    inputs = _array(given[0], f"the inputs of {where}")
-    targets = _array(given[1], f"the targets of {where}")
-    if inputs.ndim != 4 or not inputs.size:
-        raise UserError(
-            f"the inputs of {where} must have a shape (n, channels, height, width), not"
-            f" {inputs.shape}"
-        )
-    if len(inputs) != len(targets):
-        raise UserError(f"{where} has {len(inputs)} inputs but {len(targets)} targets")
-    inputs = _finite(inputs, f"the inputs of {where}")
-    return Split(
-        inputs,
-        np.ascontiguousarray(check(inputs, targets, f"the targets of {where}", classes)),
-    )
-
-
-def _array(given: Any, what: str) -> Array:
+    what = "inputs"
     try:
-        array = as_array(given)
+        inputs = _finite(_array(given[0]))
+        if inputs.ndim != 4 or not inputs.size:
+            raise UserError(
+                f"must have a shape (n, channels, height, width), not {inputs.shape}"
+            )
+        what = "targets"
+        targets = _array(given[1])
+        if len(inputs) != len(targets):
+            raise UserError(f"are {len(targets)} for {len(inputs)} inputs")
+        targets = check(inputs, targets, classes)
+    except UserError as error:
+        raise UserError(f"the {what} of {where} {error}") from None
+    return Split(inputs, np.ascontiguousarray(targets))
+
+
+def _array(given: Any) -> Array:
+    try:
+        array = np.atleast_1d(as_array(given))
         if array.dtype.kind not in "biuf":
             raise TypeError(f"they are of the type {array.dtype}")
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"{what} are no array of numbers ({type(error).__name__}: {error})"
+            f"are no array of numbers ({type(error).__name__}: {error})"
         ) from error
-    return array if array.ndim else array[None]
+    return array
 
 
-def _finite(array: Array, what: str) -> Array:
+def _finite(array: Array) -> Array:
     """Float32; what is too large for it counts as infinite."""
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(single).all():
-        raise UserError(f"{what} hold numbers that are not finite")
+        raise UserError("hold numbers that are not finite")
     return single
 
 
-def _shaped(targets: Array, what: str, form: str, shape: tuple[int, ...]) -> None:
+def _shaped(targets: Array, form: str, *shape: int) -> None:
     if targets.shape != shape:
-        raise UserError(f"{what} must be {form} of shape {shape}, not {targets.shape}")
+        raise UserError(f"must be {form} of shape {shape}, not {targets.shape}")
 
 
-def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:
-    """Finite values, one for each output: shape ``(n,)`` where there is one, else
-    ``(n, outputs)``.
-    """
-    n = len(inputs)
-    _shaped(
-        targets,
-        what,
-        "values, one for each output,",
-        (n,) if classes == 1 else (n, classes),
-    )
-    return _finite(targets, what)
+def values(inputs: Array, targets: Array, classes: int) -> Array:
+    """Finite values, shape ``(n,)`` for one output, else ``(n, outputs)``."""
+    shape = (len(inputs), classes)[: 1 + (classes > 1)]
+    _shaped(targets, "values, one for each output,", *shape)
+    return _finite(targets)
 
 
-def images(inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def images(inputs: Array, targets: Array, classes: int) -> Array:
     """Images of the size of the inputs, shape ``(n, outputs, height, width)``."""
-    _shaped(targets, what, "images", (len(inputs), classes, *inputs.shape[2:]))
-    return _finite(targets, what)
+    _shaped(targets, "images", len(inputs), classes, *inputs.shape[2:])
+    return _finite(targets)
 
 
-def states(_inputs: Array, targets: Array, what: str, _classes: int) -> Array:
-    """Whatever an environment starts from: finite numbers, shape ``(n, …)``."""
-    return _finite(targets, what)
+def states(_inputs: Array, targets: Array, _classes: int) -> Array:
+    """Start states of an environment: finite numbers, shape ``(n, …)``."""
+    return _finite(targets)
 
 
-def one_class(
-    inputs: Array, targets: Array, what: str, classes: int, *, axes: int = 0
-) -> Array:
+def one_class(inputs: Array, targets: Array, classes: int, *, axes: int = 0) -> Array:
     """Class numbers, one each, or one at every position of the last axes of the inputs."""
-    _of_signals(inputs, what, axes == 1)
-    shape = inputs.shape[4 - axes :]
-    return _numbers(targets, what, classes, (len(inputs), *shape))
+    if axes == 1:
+        _check_signals(inputs)
+    return _numbers(targets, classes, len(inputs), *inputs.shape[4 - axes :])
 
 
-def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def class_sequences(inputs: Array, targets: Array, classes: int) -> Array:
     """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``."""
-    _of_signals(inputs, what, True)
+    _check_signals(inputs)
     longest = targets.shape[1] if targets.ndim > 1 else 1
-    numbers = _numbers(targets, what, classes, (len(inputs), longest))
-    if (
-        not (numbers[:, 0] > 0).all()
-        or ((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any()
-    ):
+    numbers = _numbers(targets, classes, len(inputs), longest)
+    starts_late = (numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)
+    if starts_late.any() or not (numbers[:, 0] > 0).all():
         raise UserError(
-            f"{what} must be sequences of at least one class from 1 on, with zeros only behind them"
+            "must be sequences of at least one class from 1 on, with zeros only behind them"
         )
     return numbers
 
 
-def _of_signals(inputs: Array, what: str, needed: bool) -> None:
-    if needed and inputs.shape[2] != 1:
-        raise UserError(f"{what} belong to inputs of height 1, not {inputs.shape[2]}")
+def _check_signals(inputs: Array) -> None:
+    if inputs.shape[2] != 1:
+        raise UserError(f"belong to inputs of height 1, not {inputs.shape[2]}")
 
 
-def boxes(_inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def boxes(_inputs: Array, targets: Array, classes: int) -> Array:
     """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width,
     height in pixels.
     """
     if targets.ndim != 3 or targets.shape[2] != 5:
-        raise UserError(f"{what} must be boxes of shape (n, most, 5), not {targets.shape}")
-    values = _finite(targets, what)
+        raise UserError(f"must be boxes of shape (n, most, 5), not {targets.shape}")
+    values = _finite(targets)
     kinds = values[:, :, 0]
     if not (kinds == kinds.round()).all() or kinds.min() < -1 or kinds.max() >= classes:
-        raise UserError(
-            f"{what} must have classes from 0 to {classes - 1}, or -1 for no object"
-        )
+        raise UserError(f"must have classes from 0 to {classes - 1}, or -1 for no object")
     return values
 
 
-def _numbers(targets: Array, what: str, classes: int, shape: tuple[int, ...]) -> Array:
-    _shaped(targets, what, "class numbers", shape)
+def _numbers(targets: Array, classes: int, *shape: int) -> Array:
+    _shaped(targets, "class numbers", *shape)
     with np.errstate(invalid="ignore"):
         numbers = targets.astype(np.int64)
     if not (numbers == targets).all():
-        raise UserError(f"{what} must be whole numbers, the numbers of classes")
+        raise UserError("must be whole numbers, the numbers of classes")
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
         raise UserError(
-            f"{what} go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"
+            f"go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"
         )
     return numbers

@@ -1,16 +1,15 @@
 """Segmentation: which squares of a chessboard does White attack?
 
 Positions are drawn here: of the sixteen pieces of each side a share that differs from board to
-board is left, each on a square of its own. A square is attacked where a white piece could take
-something that stood there; pieces in between bar the way, and pawns go up.
+board is left. A square is attacked where a white piece could take something that stood there;
+pieces in between bar the way, and pawns go up.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, cut, split_rng
 
 SIDE = 8
 PIECES = {"pawn": 8, "knight": 2, "bishop": 2, "rook": 2, "queen": 1, "king": 1}
@@ -32,7 +31,7 @@ _LEFT = (0.2, 0.9)
 _SIZES = (800, 500, 1500)
 
 
-def attacked(board: np.ndarray) -> np.ndarray:
+def attacked(board: Array) -> Array:
     """Whether White attacks each square, shape ``(8, 8)``.
 
     Args:
@@ -53,7 +52,7 @@ def attacked(board: np.ndarray) -> np.ndarray:
     return found
 
 
-def drawn(rng: np.random.Generator) -> np.ndarray:
+def drawn(rng: np.random.Generator) -> Array:
     """A position, shape ``(8, 8)``."""
     set_of_pieces = np.repeat(np.arange(2 * len(PIECES)), 2 * [*PIECES.values()])
     left = set_of_pieces[rng.random(len(set_of_pieces)) < rng.uniform(*_LEFT)]
@@ -62,9 +61,9 @@ def drawn(rng: np.random.Generator) -> np.ndarray:
     return board.reshape(SIDE, SIDE)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Boards with a channel for each kind of piece: 800 / 500 / 1,500."""
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = split_rng()
     boards = np.stack([drawn(rng) for _ in range(sum(_SIZES))])
     inputs = boards[:, None] == np.arange(2 * len(PIECES))[:, None, None]
     targets = np.stack([attacked(board) for board in boards]).astype(np.int64)
@@ -77,9 +76,8 @@ TASK = Task(
     load=load,
     classes=2,
     kind="segmentation",
-    channels=4,
     residual=False,
     strided=False,
-    schedule=Schedule(epochs=5, batch=32, learning_rate=0.1),
+    schedule=Schedule(epochs=5, batch=32),
     source="positions drawn here",
 )

@@ -1,13 +1,10 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) through torchvision, where the user has them; no
-augmentation.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) through torchvision, without augmentation.
 
-The 50,000 training images are halved as NAS-Bench-201 does for CIFAR-10: 25,000 to train, 25,000 to
-validate (a shuffle of our own, not its published one).
+Half of the 50,000 training images validate, as in NAS-Bench-201, but by a shuffle of our own.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from functools import partial
 from pathlib import Path
@@ -15,14 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_installed
 from surrogate_nas.training.tasks.base import (
+    Array,
     Schedule,
+    Splits,
     Task,
     as_split,
     split_images,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import Split
 
 CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
 """Names the folder that torchvision keeps the data set in; ``data`` where unset."""
@@ -35,11 +34,10 @@ def cifar_root() -> Path:
 
 def has_cifar(folder: str) -> bool:
     """Whether torchvision and the folder that it unpacks are here."""
-    has_files = (cifar_root() / folder).is_dir()
-    return has_files and importlib.util.find_spec("torchvision") is not None
+    return (cifar_root() / folder).is_dir() and is_installed("torchvision")
 
 
-def load(name: str) -> dict[str, Split]:
+def load(name: str) -> Splits:
     """Read the images at their full 32×32 pixels."""
     try:
         from torchvision import datasets
@@ -59,16 +57,11 @@ def load(name: str) -> dict[str, Split]:
     )
 
 
-def _images(pixels: np.ndarray) -> np.ndarray:
+def _images(pixels: Array) -> Array:
     return pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255
 
 
-def _task(
-    name: str,
-    title: str,
-    folder: str,
-    classes: int,
-) -> Task:
+def _task(name: str, title: str, folder: str, classes: int) -> Task:
     return Task(
         name=name.lower(),
         title=f"{title} at 32×32",
@@ -78,7 +71,7 @@ def _task(
         cells_per_stage=5,
         schedule=Schedule(epochs=12, batch=256),
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
-        is_here=partial(has_cifar, folder),
+        has_files=partial(has_cifar, folder),
     )
 
 

@@ -13,13 +13,15 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.tasks.base import (
+    Array,
     Schedule,
+    Splits,
     Task,
     as_split,
+    pooled,
     split_images,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import Split
 from surrogate_nas.training.tasks.cifar import CIFAR_VARIABLE, cifar_root, has_cifar
 
 _FOLDER = "cifar-10-batches-py"
@@ -34,12 +36,11 @@ _SIZES = (4000, 4000, 0)
 
 def has_pictures() -> bool:
     """Whether the npm package's files are in the folder of CIFAR."""
-    return all(
-        (cifar_root() / name).is_file() for name in (*_PICTURES.values(), *_LABELS.values())
-    )
+    files = (*_PICTURES.values(), *_LABELS.values())
+    return all((cifar_root() / name).is_file() for name in files)
 
 
-def batch(part: str) -> tuple[np.ndarray, np.ndarray]:
+def batch(part: str) -> tuple[Array, Array]:
     """Images, shape ``(10000, 32, 32, 3)``, from 0 to 255, and their labels.
 
     Args:
@@ -59,7 +60,7 @@ def batch(part: str) -> tuple[np.ndarray, np.ndarray]:
     return held.data[:_BATCH], np.array(held.targets[:_BATCH])
 
 
-def _picture(part: str) -> tuple[np.ndarray, np.ndarray]:
+def _picture(part: str) -> tuple[Array, Array]:
     from PIL import Image
 
     with Image.open(cifar_root() / _PICTURES[part]) as opened:
@@ -70,14 +71,12 @@ def _picture(part: str) -> tuple[np.ndarray, np.ndarray]:
     return pixels.reshape(_BATCH, _SIDE, _SIDE, 3), np.array(labels[:_BATCH])
 
 
-def small(images: np.ndarray) -> np.ndarray:
+def small(images: Array) -> Array:
     """Means of blocks of pixels, shape ``(n, 3, 8, 8)``, from 0 to 1."""
-    count = _SIDE // _BLOCK
-    means = images.reshape(-1, count, _BLOCK, count, _BLOCK, 3).mean((2, 4))
-    return np.asarray(means.transpose(0, 3, 1, 2) / 255)
+    return pooled(images.transpose(0, 3, 1, 2), _BLOCK) / 255
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Read 4,000 images to train, 4,000 to validate, 10,000 to test."""
     images, labels = batch("train")
     splits = split_images(small(images), labels, _SIZES)
@@ -93,5 +92,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=5),
     source="CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html, which states no licence",
-    is_here=lambda: has_pictures() or has_cifar(_FOLDER),
+    has_files=lambda: has_pictures() or has_cifar(_FOLDER),
 )

@@ -4,12 +4,11 @@ answer a box.
 
 from __future__ import annotations
 
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, as_split, standardise
 from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
-from surrogate_nas.training.tasks.checking import Split
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """The scenes with their boxes (`canvas`)."""
     return standardise(
         {name: as_split(split.images, split.boxes) for name, split in scenes().items()}
@@ -26,4 +25,5 @@ TASK = Task(
     outputs=1 + DIGITS + 4,
     schedule=Schedule(epochs=12, batch=16, learning_rate=0.05),
     source=SOURCE,
+    packages=("sklearn",),
 )

@@ -1,9 +1,7 @@
-"""Handwritten digits: scikit-learn's 1,797 real scans of 8×8 pixels; nothing to download, a run
-takes no second.
+"""Handwritten digits: scikit-learn's 1,797 real scans of 8×8 pixels; a run takes no second.
 
-Few are trained on, and all are seen through noise: the scans as they are were read without an error
-by half of the cells, so that which of them is better was noise (figures: analysis/README.md,
-Calibration).
+Few are trained on, and all are seen through noise: half of the cells read the scans themselves
+without an error (figures: analysis/README.md, Calibration).
 """
 
 from __future__ import annotations
@@ -12,16 +10,16 @@ import gzip
 
 import numpy as np
 
-from surrogate_nas.core.extras import need, package_folder
-from surrogate_nas.training.arrays import Array
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.training.tasks.base import (
-    SPLIT_SEED,
+    Array,
     Schedule,
+    Splits,
     Task,
     split_images,
+    split_rng,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import Split
 
 BRIGHTEST = 16
 _SIDE = 8
@@ -29,36 +27,29 @@ _SIZES = (600, 500, 697)
 _NOISE = 3.0
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Read the scans and add noise: 600 to train, 500 to validate, 697 to test."""
-    images, labels = published("digits")
-    seen = images[:, None] + _NOISE * np.random.default_rng(SPLIT_SEED).standard_normal(
-        (len(images), 1, _SIDE, _SIDE)
-    )
+    images, labels = published()
+    seen = (images + _NOISE * split_rng().standard_normal(images.shape))[:, None]
     return standardise(split_images(seen, labels, _SIZES))
 
 
-def scans(scale: float = 1.0) -> dict[str, Split]:
+def scans(scale: float = 1.0) -> Splits:
     """The scans as they are: 1,000 / 400 / 397, which other tasks are made of."""
-    images, labels = published("digits")
+    images, labels = published()
     return split_images(images[:, None] / scale, labels, (1000, 400, 397))
 
 
-def published(task: str) -> tuple[Array, Array]:
-    """All scans as scikit-learn's own loader gives them, read from its file: importing the library
-    takes longer.
+def published() -> tuple[Array, Array]:
+    """All scans ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and their digits ``(1797,)``.
 
-    Returns:
-        Images, shape ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and digits, shape ``(1797,)``.
+    They are read from scikit-learn's file: importing the library takes longer.
     """
-    need(f"The task {task}", "sklearn")
     file = (
         package_folder(("scikit-learn", "sklearn")) / "datasets" / "data" / "digits.csv.gz"
     )
-    rows = np.array(
-        gzip.decompress(file.read_bytes()).replace(b"\n", b",").rstrip(b",").split(b",")
-    ).astype(np.int64)
-    rows = rows.reshape(-1, _SIDE**2 + 1)
+    numbers = gzip.decompress(file.read_bytes()).replace(b"\n", b",").rstrip(b",")
+    rows = np.array(numbers.split(b",")).astype(np.int64).reshape(-1, _SIDE**2 + 1)
     return rows[:, :-1].astype(np.float64).reshape(-1, _SIDE, _SIDE), rows[:, -1]
 
 
@@ -70,4 +61,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=10),
     source="scikit-learn's copy of the UCI optical recognition of handwritten digits",
+    packages=("sklearn",),
 )

@@ -1,6 +1,4 @@
-"""What a policy acts in: many episodes at once, each a row of arrays, without a state of its
-own.
-"""
+"""What a policy acts in: many episodes at once, each a row of arrays, without own state."""
 
 from __future__ import annotations
 
@@ -8,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.tasks.checking import Split, as_split
+from surrogate_nas.training.tasks.base import Array, Splits, as_split
 
 
 class Environment:
@@ -27,11 +24,9 @@ class Environment:
     trace: float = 1.0
 
     def observe(self, states: Array) -> Array:
-        """What the policy sees, shape ``(n, channels, height, width)`` float32; height 1 for
-        signals.
+        """What the policy sees of states ``(n, …)``: float32 ``(n, channels, height, width)``.
 
-        Args:
-            states: Shape ``(n, …)``.
+        Signals have height 1.
         """
         raise NotImplementedError
 
@@ -46,28 +41,19 @@ class Environment:
         raise NotImplementedError
 
     def greatest(self, states: Array) -> Array:
-        """The greatest possible discounted return from each state, above 0, shape ``(n,)``.
-
-        Args:
-            states: Shape ``(n, …)``.
-        """
+        """The greatest possible discounted return from each state, above 0, shape ``(n,)``."""
         raise NotImplementedError
 
     def value(self, states: Array) -> Array:
-        """A guess of the return to come that is known without learning, shape ``(n,)``; 0 if there
-        is none.
+        """A guess of the return to come that is known without learning, shape ``(n,)``.
 
-        It serves as the baseline of advantages, which shaping by a potential is another word for
-        (Ng, Harada & Russell, ICML 1999; Wiewiora, JAIR 2003): what it says changes how fast a
-        policy learns, not which one is best.
-
-        Args:
-            states: Shape ``(n, …)``.
+        It is the baseline of advantages, as shaping by a potential is (Ng, Harada & Russell, ICML
+        1999; Wiewiora, JAIR 2003): it changes how fast a policy learns, not which one is best.
         """
         return np.zeros(len(states))
 
 
-def starting(environment: Environment, states: Mapping[str, Array]) -> dict[str, Split]:
+def starting(environment: Environment, states: Mapping[str, Array]) -> Splits:
     """Splits of start states with what is seen of them."""
     return {
         name: as_split(environment.observe(part), part) for name, part in states.items()

@@ -1,13 +1,12 @@
 """Fashion-MNIST (Xiao et al., 2017): ten kinds of clothing, pooled from 28×28 to 7×7 pixels.
 
-Size and network are those, of the tried ones, under which a second of training orders
-NAS-Bench-201's cells most like its own 200 epochs on CIFAR-10 (figures: analysis/README.md). The
-residual blocks between the stages are left out: in a network this small they do most of the work,
-whatever the cell. And the images are small: on larger ones the field of view of three cells is what
-counts, so that pooling looks better, and a direct path worse, than in a network of fifteen.
+Of the sizes and networks that were tried, these order NAS-Bench-201's cells in a second most like
+its own 200 epochs on CIFAR-10 (figures: analysis/README.md). Residual blocks between the stages
+would do most of the work, whatever the cell. On larger images the field of view of three cells
+counts most.
 
-The idx files are read from torchvision's folder, from the folder of Debian's package, or fetched
-with a checksum.
+The idx files are read from torchvision's folder, from that of Debian's package, or fetched with a
+checksum.
 """
 
 from __future__ import annotations
@@ -21,13 +20,15 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.home import expanded
 from surrogate_nas.training.tasks.base import (
+    Array,
     Schedule,
+    Splits,
     Task,
     as_split,
+    pooled,
     split_images,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import Split
 
 VARIABLE = "SURROGATE_NAS_FASHION"
 """Names a folder with Fashion-MNIST's four files, before the other places are tried."""
@@ -44,6 +45,7 @@ ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _SIZES = (4000, 5000)
 _PART = 2000
 """Images that are pooled at once."""
+_BLOCK = 4
 
 
 def folders() -> list[Path]:
@@ -54,9 +56,7 @@ def folders() -> list[Path]:
 
 
 def found() -> dict[str, Path] | None:
-    """Fashion-MNIST's four files by name, compressed or not, in the first folder that holds all;
-    None where there is none.
-    """
+    """The four files by name, compressed or not, in the first folder that holds all, or None."""
     for folder in folders():
         files = [path for name in FILES for path in (folder / name, folder / f"{name}.gz")]
         here = {path.name.removesuffix(".gz"): path for path in files if path.is_file()}
@@ -95,48 +95,38 @@ def _fetch() -> dict[str, Path]:
     }
 
 
-def parse_idx(content: bytes, name: str) -> np.ndarray:
+def parse_idx(content: bytes, name: str) -> Array:
     """Read an idx file of bytes."""
-    dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
-    shape = (
-        np.frombuffer(content, ">i4", dimensions, 4)
-        if dimensions and len(content) >= 4 + 4 * dimensions
-        else ()
-    )
-    body = len(content) - 4 - 4 * dimensions
-    if not len(shape) or body != np.prod(shape):
+    try:
+        dimensions = content[3] * (content[:3] == b"\0\0\x08")
+        shape = np.frombuffer(content, ">i4", dimensions, 4)
+        numbers = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
+        return numbers.reshape(shape)
+    except (ValueError, IndexError) as error:
         raise UserError(
             f"Fashion-MNIST's file {name} is damaged: it is not a whole idx file of bytes."
-        )
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+        ) from error
 
 
-def pool(images: np.ndarray, size: int) -> np.ndarray:
-    """Average square blocks of pixels, shape ``(n, 1, size, size)``."""
-    _, height, _ = images.shape
-    block = height // size
-    pooled = [
-        part.reshape(len(part), 1, size, block, size, block).astype(np.float32).mean((3, 5))
-        / 255
-        # all at once would take hundreds of MB
-        for part in np.split(images, range(_PART, len(images), _PART))
-    ]
-    return np.concatenate(pooled)
+def small(images: Array) -> Array:
+    """Means of blocks of pixels, shape ``(n, 1, 7, 7)``, from 0 to 1."""
+    # all at once would take hundreds of MB
+    parts = np.split(images[:, None], range(_PART, len(images), _PART))
+    return np.concatenate([pooled(part.astype(np.float32), _BLOCK) / 255 for part in parts])
 
 
-def load(size: int = 7) -> dict[str, Split]:
+def load() -> Splits:
     """Read 4,000 images to train and 5,000 to validate from the training file, and all 10,000 test
     images.
     """
     arrays = {name: parse_idx(content, name) for name, content in find().items()}
     splits = split_images(
-        pool(arrays["train-images-idx3-ubyte"], size),
+        small(arrays["train-images-idx3-ubyte"]),
         arrays["train-labels-idx1-ubyte"],
         (*_SIZES, 0),
     )
-    test = as_split(
-        pool(arrays["t10k-images-idx3-ubyte"], size), arrays["t10k-labels-idx1-ubyte"]
-    )
+    images = small(arrays["t10k-images-idx3-ubyte"])
+    test = as_split(images, arrays["t10k-labels-idx1-ubyte"])
     return standardise({**splits, "test": test})
 
 
@@ -148,6 +138,6 @@ TASK = Task(
     channels=8,
     residual=False,
     schedule=Schedule(epochs=5),
-    is_here=has_fashion,
+    has_files=has_fashion,
     source="Fashion-MNIST, MIT licence, https://github.com/zalandoresearch/fashion-mnist",
 )

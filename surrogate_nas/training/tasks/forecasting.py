@@ -3,8 +3,7 @@ it.
 
 The series are the carbon dioxide at Mauna Loa, 1958 to 2001 (weekly, averaged to months; the few
 months without a measurement are interpolated), and the sea's temperature off Peru (Niño 1+2), 1950
-to 2010. A window is standardised by its own past. Every series is cut in time: what is forecast in
-validation lies behind all of what was trained on, and the test behind both; only the past that a
+to 2010. A window is standardised by its own past. Every series is cut in time; only the past that a
 forecast starts from reaches back over a cut. Two seeds agree on cells in runs of the default
 length, but not in runs twice as long (figures: analysis/README.md, Calibration).
 """
@@ -12,13 +11,18 @@ length, but not in runs twice as long (figures: analysis/README.md, Calibration)
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.extras import is_installed, need, package_folder
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.training.tasks.base import (
+    SPLITS,
+    Array,
+    Schedule,
+    Splits,
+    Task,
+    as_split,
+)
 
 SEASON = 12
 """Months in a season; the horizon is one."""
@@ -26,30 +30,25 @@ _PAST = 60
 _CUTS = (0.6, 0.8)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """All windows of both series: 612 / 229 / 231, with 60 months of inputs and 12 of targets."""
     splits = [windows(series) for series in (carbon_dioxide(), sea_temperature())]
-    joined = {name: np.concatenate([part[name] for part in splits]) for name in splits[0]}
+    joined = {name: np.concatenate([part[name] for part in splits]) for name in SPLITS}
     return {name: as_split(*_standardised(rows)) for name, rows in joined.items()}
 
 
-def carbon_dioxide() -> np.ndarray:
+def carbon_dioxide() -> Array:
     """Monthly means in parts per million, shape ``(526,)``."""
     months: dict[str, list[float]] = {}
     for day, measured in _rows("co2"):
         weeks = months.setdefault(day[: len("YYYYMM")], [])
         if measured:
             weeks.append(float(measured))
-    means = np.full(len(months), math.nan)
-    for i, weeks in enumerate(months.values()):
-        if weeks:
-            means[i] = math.fsum(weeks) / len(weeks)
-    places = np.arange(len(means))
-    known = ~np.isnan(means)
-    return np.asarray(np.interp(places, places[known], means[known]))
+    means = {i: math.fsum(own) / len(own) for i, own in enumerate(months.values()) if own}
+    return np.interp(np.arange(len(months)), [*means], [*means.values()])
 
 
-def sea_temperature() -> np.ndarray:
+def sea_temperature() -> Array:
     """Monthly means in °C, shape ``(732,)``."""
     return np.array([float(month) for _, *months in _rows("elnino") for month in months])
 
@@ -58,31 +57,24 @@ def _rows(name: str) -> list[list[str]]:
     """The rows of a data set in statsmodels' own file: importing the library takes longer than
     reading.
     """
-    need("The task forecasting", "statsmodels")
     file = (
         package_folder(("statsmodels", "statsmodels")) / "datasets" / name / f"{name}.csv"
     )
     return [line.split(",") for line in file.read_text(encoding="utf-8").splitlines()[1:]]
 
 
-def windows(series: np.ndarray) -> dict[str, np.ndarray]:
-    """Cut a series into windows of past and horizon, by the split that all of the horizon is in.
-
-    Returns:
-        By split, shape ``(windows, 72)``.
-    """
+def windows(series: Array) -> dict[str, Array]:
+    """The windows of past and horizon ``(n, 72)``, by the split that all of the horizon is in."""
     all_of_it = np.lib.stride_tricks.sliding_window_view(series, _PAST + SEASON)
     first = np.arange(len(all_of_it)) + _PAST
     stops = [0, *(int(cut * len(series)) for cut in _CUTS), len(series)]
     return {
         name: all_of_it[(first >= a) & (first + SEASON <= b)]
-        for name, a, b in zip(
-            ("train", "valid", "test"), stops[:-1], stops[1:], strict=True
-        )
+        for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
     }
 
 
-def _standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _standardised(rows: Array) -> tuple[Array, Array]:
     past = rows[:, :_PAST]
     scaled = (rows - past.mean(1, keepdims=True)) / past.std(1, keepdims=True)
     return scaled[:, None, None, :_PAST], scaled[:, _PAST:]
@@ -99,5 +91,5 @@ TASK = Task(
     schedule=Schedule(epochs=10, batch=32, learning_rate=0.03),
     measures=("mase", "mae", "rmse"),
     source="statsmodels' copies of NOAA's series co2 and elnino, public domain",
-    is_here=partial(is_installed, "statsmodels"),
+    packages=("statsmodels",),
 )

@@ -2,32 +2,36 @@
 trained adversarially.
 
 The noise of an image is a point of a space of six dimensions, the same at every pixel, beside two
-channels that say where the pixel is; the generator keeps that size and answers every pixel. Real
-images are scikit-learn's scans, scaled to values from 0 to 1. Judged by distances in the features
-of a small fixed classifier; lower is better.
+channels that say where the pixel is. Real images are scikit-learn's scans, from 0 to 1.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import (
+    Array,
+    Schedule,
+    Splits,
+    Task,
+    as_split,
+    split_rng,
+)
 from surrogate_nas.training.tasks.digits import BRIGHTEST, scans
 
 _DIMENSIONS = 6
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Noise with as many real images: 1,000 / 400 / 397."""
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = split_rng()
     return {
         name: as_split(noise(len(split.inputs), split.inputs.shape[3], rng), split.inputs)
         for name, split in scans(BRIGHTEST).items()
     }
 
 
-def noise(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def noise(n: int, size: int, rng: np.random.Generator) -> Array:
     """Standard normal points, spread over all pixels, and the pixels' coordinates, shape
     ``(n, 8, size, size)``.
     """
@@ -44,11 +48,7 @@ TASK = Task(
     kind="generation",
     channels=12,
     residual=False,
-    schedule=Schedule(
-        epochs=6,
-        batch=50,
-        learning_rate=0.05,
-        momentum=0.5,
-    ),
+    schedule=Schedule(epochs=6, batch=50, learning_rate=0.05, momentum=0.5),
     source="scikit-learn's copy of the UCI optical recognition of handwritten digits",
+    packages=("sklearn",),
 )

@@ -1,10 +1,9 @@
 """Classification of characters: to which script does this letter belong?
 
 The letters are those of the DejaVu fonts (Bitstream Vera licence, changes in the public domain),
-which the package matplotlib carries. An outline is seen at 32×32 points, with its ink in the middle
-and then a little out of place, and blocks of 4×4 are averaged: so a picture does not depend on who
-draws it. The script is the first word of a letter's name in Unicode. A letter goes to one split in
-all its fonts.
+which the package matplotlib carries. An outline is seen at 32×32 points, with its ink a little out
+of the middle, and blocks of 4×4 are averaged. The script is the first word of a letter's name in
+Unicode. A letter goes to one split in all its fonts.
 """
 
 from __future__ import annotations
@@ -14,17 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, by_share
-from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.training.tasks.base import (
+    SPLITS,
+    Array,
+    Schedule,
+    Splits,
+    Task,
+    as_split,
+    by_share,
+    enough,
+    pooled,
+    split_rng,
+)
 
 SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "ARABIC", "CANADIAN")
 SIDE = 8
-_STYLES = {
-    "DejaVuSans": ("", "-Bold", "-Oblique", "-BoldOblique"),
-    "DejaVuSansMono": ("", "-Bold", "-Oblique", "-BoldOblique"),
-    "DejaVuSerif": ("", "-Bold", "-Italic", "-BoldItalic"),
-}
+_FONTS = {"Sans": "Oblique", "SansMono": "Oblique", "Serif": "Italic"}
+"""The DejaVu fonts, and how each calls its slanted style."""
 _LETTERS = ("Lu", "Ll", "Lt", "Lo")
 _HEIGHT = 100.0
 """Of a line of text, and of a picture, in units of an outline."""
@@ -43,9 +48,9 @@ def fonts() -> list[Path]:
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return [
-        folder / f"{name}{style}.ttf"
-        for name, styles in _STYLES.items()
-        for style in styles
+        folder / f"DejaVu{name}{style}.ttf"
+        for name, slanted in _FONTS.items()
+        for style in ("", "-Bold", f"-{slanted}", f"-Bold{slanted}")
     ]
 
 
@@ -63,7 +68,7 @@ def letters() -> dict[str, dict[str, list[Picture]]]:
     return found
 
 
-def drawn(picture: Picture, shift: np.ndarray) -> np.ndarray:
+def drawn(picture: Picture, shift: Array) -> Array:
     """How dark each pixel is, from 0 to 1, shape ``(8, 8)``.
 
     Args:
@@ -85,31 +90,25 @@ def drawn(picture: Picture, shift: np.ndarray) -> np.ndarray:
     points = np.column_stack([columns.ravel(), rows.ravel()])
     inside = np.zeros(len(points), bool)
     for contour in outline.to_polygons():
-        inside ^= Outline(contour).contains_points(
-            points
-        )  # a contour in another one is a hole
-    return np.asarray(inside.reshape(SIDE, _BLOCK, SIDE, _BLOCK).mean((1, 3)))
+        # a contour in another one is a hole
+        inside ^= Outline(contour).contains_points(points)
+    return pooled(inside.reshape(count, count), _BLOCK)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Draw the pictures: 2,100 / 1,050 / 2,450, of each script as many."""
-    rng = np.random.default_rng(SPLIT_SEED)
-    inputs: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
+    rng = split_rng()
+    inputs: dict[str, list[Array]] = {name: [] for name in SPLITS}
     for script, by_letter in letters().items():
         parts = by_share(rng.permutation(sorted(by_letter)), _SHARES)
         for (name, part), size in zip(parts.items(), _SIZES, strict=True):
             own = [picture for letter in part for picture in by_letter[letter]]
-            if len(own) < size:
-                raise UserError(
-                    f"The DejaVu fonts have only {len(own)} of {size} pictures of the script"
-                    f" {script} for the {name} split."
-                )
-            for i in rng.permutation(len(own))[:size]:
+            what = f"pictures of {script} letters for the {name} split"
+            for i in enough(rng.permutation(len(own)), size, what):
                 inputs[name].append(drawn(own[i], rng.uniform(-_SHIFT, _SHIFT, 2)))
+    kinds = np.arange(len(SCRIPTS))
     return {
-        name: as_split(
-            np.stack(inputs[name])[:, None], np.repeat(np.arange(len(SCRIPTS)), size)
-        )
+        name: as_split(np.stack(inputs[name])[:, None], np.repeat(kinds, size))
         for name, size in zip(SPLITS, _SIZES, strict=True)
     }
 
@@ -120,6 +119,6 @@ TASK = Task(
     load=load,
     classes=len(SCRIPTS),
     residual=False,
-    schedule=Schedule(epochs=8, batch=32, learning_rate=0.1),
+    schedule=Schedule(epochs=8, batch=32),
     source="letters of the DejaVu fonts that matplotlib carries (Bitstream Vera licence)",
 )

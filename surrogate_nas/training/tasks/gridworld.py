@@ -1,13 +1,12 @@
 """Control: a walk to a goal through a grid with random walls, of which the policy sees its
 neighbourhood.
 
-Every episode has walls of its own, so a policy cannot learn a way by heart. It sees the 5×5 squares
-around it as image planes: the goal where it is in sight, walls, and its own fading trail; as
-constant planes, in which direction the goal lies, the compass of point-goal navigation (Anderson et
-al. 2018); and two planes that number rows and columns, as pooling forgets places (CoordConv, Liu et
-al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step; after 20 steps an
-episode ends with nothing. While it learns, what the goal would be worth without walls is a
-baseline.
+Every episode has walls of its own. The policy sees the 5×5 squares around it as image planes: the
+goal where it is in sight, walls, and its own fading trail; two constant planes with the direction
+of the goal, the compass of point-goal navigation (Anderson et al. 2018); and two planes that number
+rows and columns (CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by
+0.95 a step; after 20 steps an episode ends with nothing. The worth of the goal without walls is the
+baseline of advantages.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, split_rng
 from surrogate_nas.training.tasks.environment import Environment, starting
 
 SIZE = 7
@@ -41,12 +38,7 @@ def distances(states: Array) -> Array:
     steps = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
     while True:
         around = np.pad(steps, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
-        sides = (
-            around[:, :-2, 1:-1],
-            around[:, 2:, 1:-1],
-            around[:, 1:-1, :-2],
-            around[:, 1:-1, 2:],
-        )
+        sides = [np.roll(around, move, (1, 2))[:, 1:-1, 1:-1] for move in MOVES]
         nearer = np.where(walls, np.inf, np.minimum(steps, 1 + np.minimum.reduce(sides)))
         if np.array_equal(nearer, steps):
             return steps
@@ -83,7 +75,7 @@ class GridWorld(Environment):
         padded[:, :, self.sight : -self.sight, self.sight : -self.sight] = states[:, _GOAL:]
         windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (2, 3))
         seen = np.empty((len(states), 7, side, side), dtype=np.float32)
-        seen[:, :3] = windows[np.arange(len(states)), :, at[:, 0], at[:, 1]]
+        seen[:, :3] = windows[np.arange(len(states)), :, *at.T]
         seen[:, 3:5] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
         ramp = np.linspace(-1, 1, side)
         seen[:, 5] = ramp[:, None]
@@ -95,20 +87,17 @@ class GridWorld(Environment):
         rows = np.arange(len(states))
         at = _place(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
-        to = np.where(states[rows, _WALLS, to[:, 0], to[:, 1]][:, None] > 0, at, to)
+        to = np.where(states[rows, _WALLS, *to.T][:, None] > 0, at, to)
         moved = states.copy()
         moved[:, _TRAIL] = np.maximum(0.8 * states[:, _TRAIL], states[:, _AGENT])
         moved[:, _AGENT] = 0
-        moved[rows, _AGENT, to[:, 0], to[:, 1]] = 1
-        ended = states[rows, _GOAL, to[:, 0], to[:, 1]] > 0
+        moved[rows, _AGENT, *to.T] = 1
+        ended = states[rows, _GOAL, *to.T] > 0
         return moved, ended.astype(float), ended
 
     def greatest(self, states: Array) -> Array:
         """One, discounted along the shortest way, shape ``(n,)``."""
-        at = _place(states, _AGENT)
-        return self.discount ** (
-            distances(states)[np.arange(len(states)), at[:, 0], at[:, 1]] - 1
-        )
+        return self.discount ** (_away(states) - 1)
 
     def value(self, states: Array) -> Array:
         """One, discounted along a way without walls, shape ``(n,)``."""
@@ -123,17 +112,19 @@ def _place(states: Array, plane: int) -> Array:
     )
 
 
+def _away(states: Array) -> Array:
+    """The steps from agent to goal on the shortest way, shape ``(n,)``."""
+    steps: Array = distances(states)[np.arange(len(states)), *_place(states, _AGENT).T]
+    return steps
+
+
 ENVIRONMENT = GridWorld()
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 384 / 768."""
-    splits = np.split(_drawn(sum(_SIZES.values())), np.cumsum([*_SIZES.values()])[:-1])
-    return starting(ENVIRONMENT, dict(zip(_SIZES, splits, strict=True)))
-
-
-def _drawn(n: int) -> Array:
-    rng = np.random.default_rng(SPLIT_SEED)
+    n = sum(_SIZES.values())
+    rng = split_rng()
     solvable = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(solvable) < n:
         drawn = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
@@ -143,10 +134,10 @@ def _drawn(n: int) -> Array:
             drawn[np.arange(n), plane, two[:, plane]] = 1
             drawn[np.arange(n), _WALLS, two[:, plane]] = 0
         grids = drawn.reshape(n, 4, SIZE, SIZE)
-        at = _place(grids, _AGENT)
-        far = distances(grids)[np.arange(n), at[:, 0], at[:, 1]]
+        far = _away(grids)
         solvable = np.concatenate([solvable, grids[(far >= NEAREST) & (far <= FURTHEST)]])
-    return solvable[:n]
+    parts = np.split(solvable[:n], np.cumsum([*_SIZES.values()])[:-1])
+    return starting(ENVIRONMENT, dict(zip(_SIZES, parts, strict=True)))
 
 
 TASK = Task(

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, need
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, enough, split_rng
 from surrogate_nas.training.tasks.symbols import numbered, one_hot
 from surrogate_nas.training.tasks.words import frequent
 
@@ -31,24 +28,18 @@ def words() -> list[str]:
     """Words of 7 to 16 letters, the most frequent first."""
     return [
         word
-        for word in frequent("hyphens", "de", _MOST)
+        for word in frequent("de", _MOST)
         if _SHORTEST <= len(word) <= LENGTH and set(word) <= set(LETTERS)
     ]
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Letters, and whether a break is before the letter before: 1,000 / 1,000 / 2,500 words."""
-    need("The task hyphens", "pyphen")
     import pyphen
 
     hyphenate = pyphen.Pyphen(lang="de_DE", left=_MARGIN, right=_MARGIN)
-    listed = words()
-    if len(listed) < sum(_SIZES):
-        raise UserError(
-            f"pyspellchecker has only {len(listed)} of {sum(_SIZES)} German words."
-        )
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(listed))
-    chosen = [listed[i] for i in order[: sum(_SIZES)]]
+    what = "German words in pyspellchecker"
+    chosen = enough(split_rng().permutation(words()), sum(_SIZES), what)
     targets = np.zeros((len(chosen), LENGTH), np.int64)
     for row, word in zip(targets, chosen, strict=True):
         row[[place + _DELAY for place in hyphenate.positions(word)]] = 1
@@ -69,5 +60,5 @@ TASK = Task(
         "words of OpenSubtitles in the package pyspellchecker (MIT), TeX's patterns in the package"
         " pyphen (LPPL and LGPL 2 or later)"
     ),
-    is_here=lambda: is_installed("spellchecker") and is_installed("pyphen"),
+    packages=("spellchecker", "pyphen"),
 )

@@ -3,9 +3,8 @@ script or money?
 
 The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
 pycountry installs. A text is written without accents, so that no single letter betrays its
-language, and left out where another of the ten languages, or English, writes it alike. Everything
-that is called by it is known in most of the languages, so that what is named tells little, and goes
-to one split with all its names.
+language, and left out where another of the ten languages, or English, writes it alike. A thing has
+names in most of the languages, all in one split.
 """
 
 from __future__ import annotations
@@ -15,15 +14,20 @@ import json
 import string
 import unicodedata
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, need, package_folder
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split, by_share
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.training.tasks.base import (
+    Schedule,
+    Splits,
+    Task,
+    as_split,
+    by_share,
+    enough,
+    split_rng,
+)
 from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 LANGUAGES = ("de", "nl", "sv", "fr", "it", "es", "pl", "hr", "hu", "tr")
@@ -32,7 +36,6 @@ Turkish.
 """
 ALPHABET = " " + string.ascii_lowercase
 LENGTH = 32
-is_here = partial(is_installed, "pycountry")
 _SHORTEST = 5
 _SIZES = (150, 130, 190)
 _KNOWN = 7
@@ -42,9 +45,8 @@ _NAMES = ("name", "official_name", "common_name", "inverted_name")
 _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe"})
 
 
-def phrases(task: str) -> tuple[Path, dict[str, list[str]]]:
+def phrases() -> tuple[Path, dict[str, list[str]]]:
     """The catalogues of the package pycountry, and the English names of every standard."""
-    need(f"The task {task}", "pycountry")
     folder = package_folder(("pycountry", "pycountry"))
     names = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
@@ -65,10 +67,11 @@ def plain(text: str) -> str:
 
 
 def names() -> list[dict[str, str]]:
-    """Of everything that is called alike in English, its name in each language that has one of its
-    own.
+    """By thing, its name in each language that has a fitting one of its own.
+
+    A name is left out where two languages write it alike, a thing where too few languages name it.
     """
-    locales, english_names = phrases("languages")
+    locales, english_names = phrases()
     called: dict[str, dict[str, str]] = {}
     for standard in _STANDARDS:
         translators = {
@@ -79,13 +82,6 @@ def names() -> list[dict[str, str]]:
             called.setdefault(plain(english), {}).update(
                 {code: plain(say(english)) for code, say in translators.items()}
             )
-    return _own(called)
-
-
-def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
-    """Leave out what two languages write alike, what has no fitting length, and what too few
-    languages name.
-    """
     writers = Counter(name for by_code in called.values() for name in by_code.values())
     own = [
         {
@@ -98,21 +94,18 @@ def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
     return [by_code for by_code in own if len(by_code) >= _KNOWN]
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Write names as one letter a position: 1,500 / 1,300 / 1,900, of each language as many."""
     things = names()
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(things))
+    order = split_rng().permutation(len(things))
     splits = {}
     for (split, part), size in zip(by_share(order, _SIZES).items(), _SIZES, strict=True):
         texts: list[str] = []
         for code in LANGUAGES:
-            own = [things[i][code] for i in part if code in things[i]][:size]
-            if len(own) < size:
-                raise UserError(
-                    f"pycountry has only {len(own)} of {size} names in {code} for the {split}"
-                    " split."
-                )
-            texts += own
+            own = [things[i][code] for i in part if code in things[i]]
+            texts += enough(
+                own, size, f"names in {code} for the {split} split in pycountry"
+            )
         letters = one_hot(numbered(texts, ALPHABET, LENGTH), len(ALPHABET))
         splits[split] = as_split(letters, np.repeat(np.arange(len(LANGUAGES)), size))
     return splits
@@ -127,6 +120,6 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=24, batch=32),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1)",
-    is_here=is_here,
+    packages=("pycountry",),
     measures=("error", "nll", "ece"),  # a step against one-hot letters is no other text
 )

@@ -2,11 +2,10 @@
 CTC.
 
 The recordings are those of Debian's klettres-data (KDE's tutor of alphabets): one voice a language
-says every letter once. Six letters are called much alike in fourteen languages, in the Cyrillic
-ones too; nine voices train, two validate, three test. The recordings are real; made up are the
-joins, the tempo (80 % to 120 %), the loudness, the noise, and in training the length of the throat,
-drawn with a fixed seed. Sequences of a split share its few recordings (54, 12 and 18): they are no
-independent readings. Every sequence has its mean in every band taken off.
+says every letter once. Six letters are called much alike in fourteen languages; nine voices train,
+two validate, three test. Joins, tempo (80 % to 120 %), loudness, noise, and in training the length
+of the throat are drawn with a fixed seed. Sequences of a split share its few recordings (54, 12 and
+18), so they are not independent. Every sequence has its mean in every band taken off.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.tasks import audio
 from surrogate_nas.training.tasks.base import (
-    SPLIT_SEED,
+    Array,
     Schedule,
+    Splits,
     Task,
     as_split,
+    split_rng,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import Split
 
 FOLDER = Path("/usr/share/klettres")
 LETTERS = "AIMOSU"
@@ -47,7 +47,7 @@ _FEWEST = 2
 _MOST = 3
 
 
-def recordings(language: str) -> list[np.ndarray]:
+def recordings(language: str) -> list[Array]:
     """One voice's letters in the order of `LETTERS`, each as mel bands over time, shape
     ``(16, frames)``.
     """
@@ -66,20 +66,13 @@ def recordings(language: str) -> list[np.ndarray]:
     lacking = [letter for letter in LETTERS if letter not in files]
     if lacking:
         raise UserError(f"{table} lacks the letters {', '.join(lacking)}.")
-    return [
-        audio.log_mel(
-            *audio.read(FOLDER / files[letter], "speech-letters", _SECONDS), _BANDS, _HOP
-        )
-        for letter in LETTERS
-    ]
+    waves = (audio.read(FOLDER / files[letter], _SECONDS) for letter in LETTERS)
+    return [audio.log_mel(*wave, _BANDS, _HOP) for wave in waves]
 
 
 def spoken(
-    voices: list[list[np.ndarray]],
-    n: int,
-    rng: np.random.Generator,
-    warp: float = 0.0,
-) -> tuple[np.ndarray, np.ndarray]:
+    voices: list[list[Array]], n: int, rng: np.random.Generator, warp: float
+) -> tuple[Array, Array]:
     """Join letters of one voice at a time, in noise.
 
     Args:
@@ -100,25 +93,22 @@ def spoken(
         start = int(rng.integers(_LEAD))
         throat = rng.uniform(1 - warp, 1 + warp)
         for letter in letters:
-            sound = audio.warped(
-                audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat
-            )[:, : _LENGTH - start]
+            sound = audio.stretched(voice[letter], rng.uniform(0.8, 1.2))
+            sound = audio.warped(sound, throat)[:, : _LENGTH - start]
             inputs[row, :, 0, start : start + sound.shape[1]] = sound
             start = min(_LENGTH, start + sound.shape[1] + int(rng.integers(1, 4)))
     inputs = audio.noisy(inputs, rng)
     return inputs - inputs.mean(3, keepdims=True), targets
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Join 800 / 500 / 700 sequences."""
-    rng = np.random.default_rng(SPLIT_SEED)
-    voices = {name: [recordings(language) for language in VOICES[name]] for name in _SIZES}
-    warps = {"train": _WARP}
-    splits = {
-        name: spoken(voices[name], n, rng, warps.get(name, 0.0))
-        for name, n in _SIZES.items()
-    }
-    return standardise({name: as_split(*part) for name, part in splits.items()})
+    rng = split_rng()
+    splits = {}
+    for name, n in _SIZES.items():
+        voices = [recordings(language) for language in VOICES[name]]
+        splits[name] = as_split(*spoken(voices, n, rng, _WARP * (name == "train")))
+    return standardise(splits)
 
 
 TASK = Task(
@@ -134,5 +124,6 @@ TASK = Task(
     strided=True,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.2),
     source="Debian's klettres-data (GPL 2 or later): apt-get install klettres-data",
-    is_here=lambda: FOLDER.is_dir() and audio.can_read(),
+    packages=("soundfile",),
+    has_files=lambda: FOLDER.is_dir(),
 )

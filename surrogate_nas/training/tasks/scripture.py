@@ -1,8 +1,7 @@
 """Language modelling: the next character of the King James Bible (1611), with causal cells.
 
-The text is that of Debian's bible-kjv, read by its own program. A verse is lower-cased, in the
-characters of `ALPHABET`; what two verses begin with alike is kept once, so that no text is in two
-splits. The perplexity per character is ``exp(loss)``.
+The text is that of Debian's bible-kjv, read by its own program. What two verses begin with alike is
+kept once. The perplexity per character is ``exp(loss)``.
 """
 
 from __future__ import annotations
@@ -13,11 +12,8 @@ import string
 import subprocess
 from pathlib import Path
 
-import numpy as np
-
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, enough, split_rng
 from surrogate_nas.training.tasks.symbols import next_ones, numbered
 
 ALPHABET = " " + string.ascii_lowercase + ",.;:?"
@@ -54,16 +50,13 @@ def plain(verse: str) -> str:
     return " ".join("".join(c for c in verse.lower() if c in ALPHABET).split())
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """The first 49 characters of verses of all books: 1,500 / 750 / 1,500."""
     texts = sorted({verse[: _LENGTH + 1] for verse in verses() if len(verse) > _LENGTH})
-    if len(texts) < sum(_SIZES):
-        raise UserError(
-            f"The program {_PROGRAM} gave {len(texts)} verses, not {sum(_SIZES)}."
-        )
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(texts))[: sum(_SIZES)]
-    letters = numbered([texts[i] for i in order], ALPHABET, _LENGTH + 1)
-    return next_ones(letters, len(ALPHABET), _SIZES)
+    chosen = enough(
+        split_rng().permutation(texts), sum(_SIZES), "verses that are long enough"
+    )
+    return next_ones(numbered(chosen, ALPHABET, _LENGTH + 1), len(ALPHABET), _SIZES)
 
 
 TASK = Task(
@@ -74,7 +67,7 @@ TASK = Task(
     kind="language",
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=4, batch=32, learning_rate=0.1),
+    schedule=Schedule(epochs=4, batch=32),
     source="the King James Bible (public domain) in Debian's bible-kjv: apt-get install bible-kjv",
-    is_here=is_here,
+    has_files=is_here,
 )

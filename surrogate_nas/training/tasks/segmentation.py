@@ -4,14 +4,13 @@ shuffled to pixels.
 
 from __future__ import annotations
 
-from surrogate_nas.training.tasks.base import Schedule, Task, as_split, standardise
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, as_split, standardise
 from surrogate_nas.training.tasks.canvas import DIGITS, SOURCE, scenes
-from surrogate_nas.training.tasks.checking import Split
 
 _FINER = 4
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """The scenes with the class of every pixel (`canvas`)."""
     return standardise(
         {name: as_split(split.images, split.classes) for name, split in scenes().items()}
@@ -28,4 +27,5 @@ TASK = Task(
     outputs=(1 + DIGITS) * _FINER**2,
     schedule=Schedule(epochs=12, batch=16, learning_rate=1.0),
     source=SOURCE,
+    packages=("sklearn",),
 )

@@ -1,12 +1,11 @@
 """Sound events: which part of a drum kit was struck? Kits in training, validation and test are
 different ones.
 
-Recordings of single strokes from Debian's hydrogen-drumkits, acoustic kits and a few electric ones;
-a file's own name says what was struck, and files that say something else (cowbell, rim, shakers)
-are left out. Of every stroke the first 0.3 seconds are seen, as mel bands over time, their mean
-taken off. Made up are repetitions, so that each kind sounds equally often: in other tempos (80 % to
-120 %), sizes, loudness and noise, with a fixed seed. The strokes behind them are few (197, 115 and
-126), and each kit has its own way, so a split judges by kits.
+Recordings of single strokes from Debian's hydrogen-drumkits; a file's own name says what was
+struck, and files that say something else (cowbell, rim, shakers) are left out. Of every stroke the
+first 0.3 seconds are seen, as mel bands over time, their mean taken off. Strokes (197, 115 and 126)
+are repeated so that each kind sounds equally often, in other tempos (80 % to 120 %), sizes,
+loudness and noise, with a fixed seed.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.tasks import audio
 from surrogate_nas.training.tasks.base import (
-    SPLIT_SEED,
+    Array,
     Schedule,
+    Splits,
     Task,
     as_split,
+    split_rng,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import Split
 
 FOLDER = Path("/usr/share/hydrogen/data/drumkits")
 KINDS = {
@@ -56,16 +56,14 @@ _LENGTH = 24
 _HOP = 0.0125
 _SECONDS = 0.35
 
-Stroke = tuple[np.ndarray, int]
+Stroke = tuple[Array, int]
 """Mel bands over time, shape ``(16, 24)``, and the number of the kind."""
 
 
 def kind_of(name: str) -> int | None:
-    """What sounds in a file, by its name; None where that is something else."""
-    for number, pattern in enumerate(KINDS.values()):
-        if re.search(pattern, name.lower()):
-            return number
-    return None
+    """The kind of sound in a file, by its name, or None."""
+    kinds = enumerate(KINDS.values())
+    return next((i for i, pattern in kinds if re.search(pattern, name.lower())), None)
 
 
 def strokes(kits: tuple[str, ...]) -> list[Stroke]:
@@ -83,53 +81,40 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
         for path in files:
             kind = kind_of(path.stem)
             if kind is not None:
-                wave = audio.read(path, "sounds", _SECONDS)
-                bands = audio.log_mel(*wave, _BANDS, _HOP)
-                results.append((_fitted(bands), kind))
+                wave = audio.read(path, _SECONDS)
+                results.append((_fitted(audio.log_mel(*wave, _BANDS, _HOP)), kind))
     return results
 
 
-def _fitted(bands: np.ndarray) -> np.ndarray:
+def _fitted(bands: Array) -> Array:
     """Bands cut, or filled with silence, to the length of an example."""
     rest = max(0, _LENGTH - bands.shape[1])
     return np.pad(bands[:, :_LENGTH], ((0, 0), (0, rest)), constant_values=audio.SILENCE)
 
 
 def repeated(
-    strokes: list[Stroke],
-    n: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Repeat strokes, each a little different.
-
-    Returns:
-        Mel bands, shape ``(5 n, 16, 1, 24)``, and kinds, shape ``(5 n,)``.
-    """
+    strokes: list[Stroke], n: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Repeat strokes, each a little different: bands ``(5 n, 16, 1, 24)`` and kinds ``(5 n,)``."""
     kinds = [
         [stroke for stroke in strokes if stroke[1] == kind] for kind in range(len(KINDS))
     ]
     drawn = [each[rng.integers(len(each))] for each in kinds for _ in range(n)]
-    again = [
-        _fitted(
-            audio.warped(
-                audio.stretched(bands, rng.uniform(0.8, 1.2)), rng.uniform(0.9, 1.1)
-            )
-        )
-        for bands, _ in drawn
-    ]
-    inputs = np.stack(again)[:, :, None]
-    return audio.levelled(audio.noisy(inputs, rng)), np.array([kind for _, kind in drawn])
+    again = []
+    for bands, _ in drawn:
+        stretched = audio.stretched(bands, rng.uniform(0.8, 1.2))
+        again.append(_fitted(audio.warped(stretched, rng.uniform(0.9, 1.1))))
+    inputs = audio.noisy(np.stack(again)[:, :, None], rng)
+    # which takes the gain of its recording away
+    inputs -= inputs.mean((1, 2, 3), keepdims=True)
+    return inputs, np.array([kind for _, kind in drawn])
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Repeat the strokes: 800 / 800 / 1,000."""
-    rng = np.random.default_rng(SPLIT_SEED)
-    return standardise(
-        {
-            name: as_split(*repeated(strokes(KITS[name]), n, rng))
-            for name, n in _SIZES.items()
-        }
-    )
+    rng = split_rng()
+    drawn = {name: repeated(strokes(KITS[name]), n, rng) for name, n in _SIZES.items()}
+    return standardise({name: as_split(*part) for name, part in drawn.items()})
 
 
 TASK = Task(
@@ -141,5 +126,6 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=6, batch=32, learning_rate=0.05),
     source="Debian's hydrogen-drumkits (GPL, CC): apt-get install hydrogen-drumkits",
-    is_here=lambda: FOLDER.is_dir() and audio.can_read(),
+    packages=("soundfile",),
+    has_files=lambda: FOLDER.is_dir(),
 )

@@ -1,9 +1,9 @@
 """Speech: which of twenty words was spoken, by a voice that training never heard?
 
 The words are spoken by the synthesiser eSpeak NG (Duddington, Dunn and others; GPL 3 or later) in
-three accents, by variants of its voice, at drawn pitches and speeds, and seen as mel bands in noise
-of one level. Variants of one name (``iven``, ``iven2``) are in one split. What is said depends on
-the version of eSpeak NG; what was heard is kept in the home folder, since speaking takes a minute.
+three accents, by variants of its voice, at drawn pitches and speeds, and seen as mel bands in
+noise. Variants of one name (``iven``, ``iven2``) are in one split. The sound depends on the version
+of eSpeak NG; it is stored in the data directory, since speaking takes a minute.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import subprocess
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,14 +24,17 @@ from surrogate_nas.files import replacing
 from surrogate_nas.files.home import home
 from surrogate_nas.training.tasks import audio
 from surrogate_nas.training.tasks.base import (
-    SPLIT_SEED,
+    SPLITS,
+    Array,
     Schedule,
+    Split,
+    Splits,
     Task,
     as_split,
     by_share,
+    split_rng,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import SPLITS, Split
 
 WORDS = (
     "zero one two three four five six seven eight nine yes no up down left right on off stop go"
@@ -40,20 +42,8 @@ WORDS = (
 _PROGRAM = "espeak-ng"
 _ACCENTS = ("en-gb", "en-us", "en-gb-scotland")
 _LEFT_OUT = (
-    "Alicia",
-    "Demonic",
-    "Reed",
-    "Storm",
-    "caleb",
-    "f2",
-    "f3",
-    "f5",
-    "fast",
-    "sandro",
-    "victor",
-    "whisper",
-    "whisperf",
-)
+    "Alicia Demonic Reed Storm caleb f2 f3 f5 fast sandro victor whisper whisperf"
+).split()
 """Variants that breathe, which they do differently at every call, and one that is too fast."""
 _SHARES = (0.4, 0.25, 0.35)
 _SIZES = (1000, 800, 1600)
@@ -76,11 +66,7 @@ def is_here() -> bool:
 
 
 def told(*arguments: str) -> bytes:
-    """What the synthesiser writes.
-
-    Args:
-        arguments: Of its command.
-    """
+    """What the synthesiser writes for the arguments of its command."""
     if not is_here():
         raise UserError("The task speech-words needs eSpeak NG: apt-get install espeak-ng.")
     ended = subprocess.run(
@@ -89,7 +75,7 @@ def told(*arguments: str) -> bytes:
     return ended.stdout
 
 
-def spoken(word: str, voice: str, pitch: int, speed: int) -> np.ndarray:
+def spoken(word: str, voice: str, pitch: int, speed: int) -> Array:
     """A word as samples from -1 to 1, 22,050 a second, from its first sound on.
 
     Args:
@@ -115,13 +101,8 @@ def variants() -> list[list[str]]:
     return [by_name[name] for name in sorted(by_name)]
 
 
-def heard(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A sound after a moment of silence, all in noise, as mel bands, shape ``(16, 1, 36)``.
-
-    Args:
-        sound: Shape ``(samples,)``.
-        rng: Draws the moment and the noise.
-    """
+def heard(sound: Array, rng: np.random.Generator) -> Array:
+    """Samples after a moment of silence, all in noise, as mel bands, shape ``(16, 1, 36)``."""
     lead = int(rng.integers(round(_LEAD * _RATE)))
     samples = np.zeros(round(_HOP * (_FRAMES + 1) * _RATE))
     said = sound[: len(samples) - lead]
@@ -130,8 +111,8 @@ def heard(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return audio.log_mel(samples, _RATE, _BANDS, _HOP)[:, None, :_FRAMES]
 
 
-def _splits() -> dict[str, Split]:
-    rng = np.random.default_rng(SPLIT_SEED)
+def _splits() -> Splits:
+    rng = split_rng()
     names = variants()
     parts = by_share(rng.permutation(len(names)), _SHARES)
     splits = {}
@@ -154,32 +135,22 @@ def _splits() -> dict[str, Split]:
     return splits
 
 
-def _kept() -> Path:
-    """Where is kept what this version of the synthesiser, and of this file, makes."""
+def load() -> Splits:
+    """Speak 1,000 / 800 / 1,600 words, or read those that were spoken before by this version of the
+    synthesiser and of this file.
+    """
     version = told("--version").split(b"Data")[0]
     key = hashlib.sha256(version + Path(__file__).read_bytes()).hexdigest()[:16]
-    return home() / "tasks" / f"speech-words-{key}.npz"
-
-
-def load() -> dict[str, Split]:
-    """Speak 1,000 / 800 / 1,600 words, or read those that were spoken before."""
-    path = _kept()
+    path = home() / "tasks" / f"speech-words-{key}.npz"
     try:
-        with np.load(path) as held:
-            splits = {
-                name: Split(held[f"{name}_inputs"], held[f"{name}_targets"])
-                for name in SPLITS
-            }
+        with np.load(path) as stored:
+            arrays = [stored[f"arr_{i}"] for i in range(2 * len(SPLITS))]
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-        splits = _splits()
-        arrays: dict[str, Any] = {
-            f"{name}_{part}": array
-            for name, split in splits.items()
-            for part, array in split._asdict().items()
-        }
+        arrays = [array for split in _splits().values() for array in split]
         with replacing(path) as temporary, temporary.open("wb") as opened:
-            np.savez(opened, **arrays)
-    return standardise(splits)
+            np.savez(opened, *arrays)
+    parts = zip(arrays[::2], arrays[1::2], strict=True)
+    return standardise(dict(zip(SPLITS, map(Split._make, parts), strict=True)))
 
 
 TASK = Task(
@@ -191,5 +162,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=10, batch=32, learning_rate=0.05),
     source="words spoken by eSpeak NG (GPL 3 or later): apt-get install espeak-ng",
-    is_here=is_here,
+    has_files=is_here,
 )

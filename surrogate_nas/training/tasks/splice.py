@@ -15,8 +15,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.home import expanded
-from surrogate_nas.training.tasks.base import Schedule, Task, split_images
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task, split_images
 
 BASES = 60
 MLBENCH_VARIABLE = "SURROGATE_NAS_MLBENCH"
@@ -37,7 +36,7 @@ def file() -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def factors(content: bytes) -> np.ndarray:
+def factors(content: bytes) -> Array:
     """The numbers of all columns of the data frame, from 0, shape ``(3186, 181)``.
 
     Args:
@@ -45,11 +44,8 @@ def factors(content: bytes) -> np.ndarray:
             1 of four bytes for each.
     """
     head = _FACTOR + _ROWS.to_bytes(4, "big")
-    columns = []
-    start = content.find(head)
-    while start >= 0 and start + len(head) + 4 * _ROWS <= len(content):
-        columns.append(np.frombuffer(content, ">i4", _ROWS, start + len(head)) - 1)
-        start = content.find(head, start + len(head) + 4 * _ROWS)
+    parts = [part for part in content.split(head)[1:] if len(part) >= 4 * _ROWS]
+    columns = [np.frombuffer(part, ">i4", _ROWS) - 1 for part in parts]
     if len(columns) != _COLUMNS:
         raise UserError(
             f"mlbench's file DNA.rda is damaged: it has {len(columns)} of {_COLUMNS} columns."
@@ -57,7 +53,7 @@ def factors(content: bytes) -> np.ndarray:
     return np.stack(columns, 1).astype(np.int64)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Bases as a channel each, 60 positions: 1,000 / 900 / the rest."""
     path = file()
     if path is None:
@@ -70,12 +66,10 @@ def load() -> dict[str, Split]:
     except lzma.LZMAError as error:
         raise UserError(f"mlbench's file DNA.rda is damaged: {error}.") from error
     columns = factors(content)
-    _, first = np.unique(columns[:, :-1], axis=0, return_index=True)
-    columns = columns[first]
-    bits = columns[:, :-1].reshape(-1, BASES, 3).transpose(0, 2, 1)[:, :, None]
-    fourth = 1 - bits.sum(1, keepdims=True)
-    bases = np.concatenate([bits, fourth], 1)
-    return split_images(bases, columns[:, -1], (*_SIZES, len(bases) - sum(_SIZES)))
+    different, first = np.unique(columns[:, :-1], axis=0, return_index=True)
+    bits = different.reshape(-1, BASES, 3).transpose(0, 2, 1)[:, :, None]
+    bases = np.concatenate([bits, 1 - bits.sum(1, keepdims=True)], 1)
+    return split_images(bases, columns[first, -1], (*_SIZES, len(bases) - sum(_SIZES)))
 
 
 TASK = Task(
@@ -90,6 +84,6 @@ TASK = Task(
         "splice junctions of GenBank (UCI, CC BY 4.0) in R's package mlbench: apt-get install"
         " r-cran-mlbench"
     ),
-    is_here=lambda: file() is not None,
+    has_files=lambda: file() is not None,
     measures=("error", "nll", "ece"),  # a step against one-hot bases is no other sequence
 )

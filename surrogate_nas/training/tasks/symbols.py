@@ -1,4 +1,4 @@
-"""Symbols one after another as inputs: what tasks of letters, notes, DNA and code share."""
+"""Sequences of symbols as inputs, for tasks of letters and code."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import cut
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Array, Splits, cut
 
 NOTHING = -1
 """The number of a position behind a sequence."""
 
 
 def numbered(
-    sequences: Sequence[Sequence[str]], symbols: Sequence[str], length: int
-) -> np.ndarray:
+    sequences: Sequence[Sequence[str]] | Array, symbols: Sequence[str], length: int
+) -> Array:
     """Number symbols by their place in a list, shape ``(n, length)``; `NOTHING` behind a sequence.
 
     Args:
@@ -30,18 +29,15 @@ def numbered(
     return numbers
 
 
-def one_hot(numbers: np.ndarray, kinds: int) -> np.ndarray:
-    """A channel for every kind of symbol, shape ``(n, kinds, 1, length)``; zeros for `NOTHING`.
-
-    Args:
-        numbers: Of symbols, shape ``(n, length)``.
-        kinds: How many there are.
+def one_hot(numbers: Array, kinds: int) -> Array:
+    """From numbers ``(n, length)`` to a channel for every kind of symbol, shape
+    ``(n, kinds, 1, length)``; zeros for `NOTHING`.
     """
     is_kind = numbers[:, None, None] == np.arange(kinds)[:, None, None]
     return np.asarray(is_kind, np.float32)
 
 
-def next_ones(numbers: np.ndarray, kinds: int, sizes: Sequence[int]) -> dict[str, Split]:
+def next_ones(numbers: Array, kinds: int, sizes: Sequence[int]) -> Splits:
     """Splits of language modelling: symbols, and at every position the symbol behind it.
 
     Args:

@@ -1,9 +1,8 @@
 """Language modelling: the next character of Python's own help texts, with causal one-dimensional
 cells.
 
-The perplexity per character is ``exp(loss)``. The text is the help on Python's language topics that
-ships with the interpreter, so splits are fixed for one version of Python and differ slightly
-between versions.
+The perplexity per character is ``exp(loss)``. The text ships with the interpreter, so splits differ
+slightly between versions of Python.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ import string
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import Schedule, Task
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.base import Array, Schedule, Splits, Task
 from surrogate_nas.training.tasks.symbols import next_ones
 
 ALPHABET = "\n " + string.ascii_lowercase + "0.,:;'\"()[]{}=-_*`/<>?"
@@ -23,7 +21,7 @@ _LENGTH = 64
 _SIZES = (2000, 500, 500)
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Cut the text into windows of 64 characters, in order: 2,000 / 500 / 500."""
     try:
         from pydoc_data.topics import topics
@@ -38,7 +36,7 @@ def load() -> dict[str, Split]:
     return next_ones(windows, len(ALPHABET), _SIZES)
 
 
-def encode(text: str) -> np.ndarray:
+def encode(text: str) -> Array:
     """Number the characters of a text by their place in `ALPHABET`, shape ``(length,)``."""
     place = {character: i for i, character in enumerate(ALPHABET)}
     plain = ("0" if c.isdigit() else c for c in text.lower())

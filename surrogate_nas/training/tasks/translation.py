@@ -3,9 +3,7 @@ German to Serbian.
 
 The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
 pycountry installs. Most pairs are one name written by ear in the other script (``leipzig``,
-``лајпциг``), some are other words altogether, so copying is worthless, a table of letters goes far,
-and the rest lies in the letters around. A name goes to one split with both its texts, so none is
-seen in training. Answers are written by CTC: Serbian is seldom the longer.
+``лајпциг``), some are other words altogether. A name goes to one split with both its texts.
 """
 
 from __future__ import annotations
@@ -14,12 +12,9 @@ import gettext
 import unicodedata
 from pathlib import Path
 
-import numpy as np
-
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
-from surrogate_nas.training.tasks.checking import Split
-from surrogate_nas.training.tasks.languages import is_here, phrases
+from surrogate_nas.training.tasks.base import Schedule, Splits, Task, cut, enough, split_rng
+from surrogate_nas.training.tasks.languages import phrases
 from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 GERMAN = "abcdefghijklmnopqrstuvwxyzäöüß -'"
@@ -43,7 +38,7 @@ def names() -> list[tuple[str, str]]:
     """Every name in both languages, lower-cased, none twice in either of them, in alphabetical
     order.
     """
-    locales, english_names = phrases("translation")
+    locales, english_names = phrases()
     pairs: dict[str, str] = {}
     for standard, names in english_names.items():
         try:
@@ -80,13 +75,10 @@ def _fits(german: str, serbian: str) -> bool:
     )
 
 
-def load() -> dict[str, Split]:
-    """Write names as one character a position and numbers of characters: 1,000 / 400 / 400 of
-    them.
-    """
-    pairs = names()
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(pairs))[: sum(_SIZES)]
-    german, serbian = zip(*(pairs[i] for i in order), strict=True)
+def load() -> Splits:
+    """Write names as one character a position and numbers of characters: 1,000 / 400 / 400."""
+    pairs = enough(split_rng().permutation(names()), sum(_SIZES), "names in pycountry")
+    german, serbian = pairs.T
     inputs = one_hot(numbered(german, GERMAN, LENGTH), len(GERMAN))
     return cut(inputs, numbered(serbian, SERBIAN, LENGTH - 2) + 1, _SIZES)
 
@@ -101,5 +93,5 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.5),
     source="the catalogues of names in the package pycountry (iso-codes, LGPL 2.1 or later)",
-    is_here=is_here,
+    packages=("pycountry",),
 )

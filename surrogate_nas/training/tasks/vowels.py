@@ -2,11 +2,10 @@
 
 The utterances are the Japanese Vowels (Kudo et al., "Multidimensional curve classification using
 passing-through regions", 1999): nine men say ``ae``, 7 to 29 frames of twelve cepstrum
-coefficients, read from the file that the packages sktime and aeon carry. What is labelled is the
-speaker, so that is what is written. Utterances are recordings; joining them is ours: neighbours are
-two different men, and pairs of frames are averaged. The published training file trains; the halves
-of the published test file validate and test, so no utterance is in two splits. Width and learning
-rate are those at which two seeds agree on cells (figures: analysis/README.md, Calibration).
+coefficients, read from the file that the packages sktime and aeon carry. Neighbours in a sequence
+are two different men, and pairs of frames are averaged. The published training file trains; the
+halves of the published test file validate and test. At this width and learning rate two seeds agree
+on cells (figures: analysis/README.md, Calibration).
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, package_folder
-from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.tasks.base import (
-    SPLIT_SEED,
+    Array,
     Schedule,
+    Splits,
     Task,
     as_split,
+    split_rng,
     standardise,
 )
-from surrogate_nas.training.tasks.checking import Split
 
 SPEAKERS = 9
 _NAME = "JapaneseVowels"
@@ -39,9 +38,7 @@ Utterance = tuple[Array, int]
 
 
 def carried(name: str) -> Path | None:
-    """The folder of a data set of the UCR or UEA archive that an installed package carries; None
-    where none does.
-    """
+    """The folder of a data set of the UCR or UEA archive in an installed package, or None."""
     for package in ("sktime", "aeon"):  # neither is imported
         if is_installed(package):
             folder = package_folder((package, package)) / "datasets" / "data" / name
@@ -89,15 +86,10 @@ def parsed(text: str, name: str) -> list[tuple[Array, int]]:
 
 
 def joined(
-    utterances: list[Utterance],
-    n: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Join utterances of one speaker after another.
-
-    Returns:
-        Frames, shape ``(n, 12, 1, 40)``, silence as zeros behind; speakers, shape ``(n, 4)``, zeros
-        behind.
+    utterances: list[Utterance], n: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Join utterances of one speaker after another: frames ``(n, 12, 1, 40)`` and speakers
+    ``(n, 4)``, both with zeros behind.
     """
     inputs = np.zeros((n, len(utterances[0][0]), 1, _LENGTH), np.float32)
     targets = np.zeros((n, _MOST), np.int64)
@@ -112,19 +104,18 @@ def joined(
             targets[row, place] = previous = speaker
             frames_of.append(frames)
         frames = np.concatenate(frames_of, 1)
-        frames = frames[:, : 2 * min(_LENGTH, frames.shape[1] // 2)]
-        inputs[row, :, 0, : frames.shape[1] // 2] = frames.reshape(len(frames), -1, 2).mean(
-            2
-        )
+        length = min(_LENGTH, frames.shape[1] // 2)
+        pairs = frames[:, : 2 * length].reshape(len(frames), length, 2)
+        inputs[row, :, 0, :length] = pairs.mean(2)
     return inputs, targets
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Join 800 / 800 / 800 sequences from 270 / 185 / 185 utterances."""
     train, rest = (
         checked(series("speech-vowels", _NAME, part)) for part in ("TRAIN", "TEST")
     )
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = split_rng()
     splits = {"train": train, "valid": rest[::2], "test": rest[1::2]}
     return standardise(
         {name: as_split(*joined(splits[name], n, rng)) for name, n in _SIZES.items()}
@@ -151,5 +142,5 @@ TASK = Task(
     strided=True,
     schedule=Schedule(epochs=4, batch=16, learning_rate=0.02),
     source="Japanese Vowels (UCI, CC BY 4.0), carried by the packages sktime and aeon",
-    is_here=lambda: carried(_NAME) is not None,
+    has_files=lambda: carried(_NAME) is not None,
 )

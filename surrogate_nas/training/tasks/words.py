@@ -1,8 +1,8 @@
 """Classification of words: in which of eight languages is this word?
 
 The words are the most frequent ones of film subtitles (OpenSubtitles: Lison and Tiedemann, LREC
-2016), as the package pyspellchecker lists them. A word is written without accents, so that no
-single letter betrays its language, and left out where another of the lists has it too.
+2016), as the package pyspellchecker lists them. A word is written without accents, and left out
+where another of the lists has it too.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import gzip
 import json
 import string
 from collections import Counter
-from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, need, package_folder
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
-from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.core.extras import package_folder
+from surrogate_nas.training.tasks.base import (
+    SPLITS,
+    Schedule,
+    Split,
+    Splits,
+    Task,
+    enough,
+    split_rng,
+)
 from surrogate_nas.training.tasks.languages import plain
 from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
@@ -30,15 +35,8 @@ _MOST = 20000
 _SIZES = (500, 250, 500)
 
 
-def frequent(task: str, language: str, most: int) -> list[str]:
-    """Words of a language as they are written, the most frequent first.
-
-    Args:
-        task: That needs them.
-        language: Its code of two letters.
-        most: How many.
-    """
-    need(f"The task {task}", "spellchecker")
+def frequent(language: str, most: int) -> list[str]:
+    """The most frequent words of a language, given by its code of two letters."""
     folder = package_folder(("pyspellchecker", "spellchecker")) / "resources"
     times = json.loads(gzip.decompress((folder / f"{language}.json.gz").read_bytes()))
     return sorted(times, key=lambda word: (-times[word], word))[:most]
@@ -49,8 +47,7 @@ def own_words() -> list[list[str]]:
     order.
     """
     lists = [
-        {plain(word) for word in frequent("words", code, _MOST) if _fits(word)}
-        for code in LANGUAGES
+        {plain(word) for word in frequent(code, _MOST) if _fits(word)} for code in LANGUAGES
     ]
     writers = Counter(word for words in lists for word in words)
     return [
@@ -63,16 +60,13 @@ def _fits(word: str) -> bool:
     return word.isalpha() and _SHORTEST <= len(word) <= LENGTH
 
 
-def load() -> dict[str, Split]:
+def load() -> Splits:
     """Write words as one letter a position: 4,000 / 2,000 / 4,000, of each language as many."""
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = split_rng()
     drawn = []
     for code, words in zip(LANGUAGES, own_words(), strict=True):
-        if len(words) < sum(_SIZES):
-            raise UserError(
-                f"pyspellchecker has only {len(words)} of {sum(_SIZES)} words in {code}."
-            )
-        chosen = [words[i] for i in rng.permutation(len(words))[: sum(_SIZES)]]
+        what = f"words in {code} in pyspellchecker"
+        chosen = enough(rng.permutation(words), sum(_SIZES), what)
         drawn.append(numbered(chosen, string.ascii_lowercase, LENGTH))
     parts = np.split(np.stack(drawn), np.cumsum(_SIZES)[:-1], axis=1)
     splits = {}
@@ -89,8 +83,8 @@ TASK = Task(
     classes=len(LANGUAGES),
     channels=8,
     residual=False,
-    schedule=Schedule(epochs=12, batch=32, learning_rate=0.1),
+    schedule=Schedule(epochs=12, batch=32),
     source="words of OpenSubtitles in the package pyspellchecker (MIT)",
-    is_here=partial(is_installed, "spellchecker"),
+    packages=("spellchecker",),
     measures=("error", "nll", "ece"),  # a step against one-hot letters is no other word
 )

@@ -66,7 +66,7 @@ class Trainer:
         """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
         sum by the outputs.
         """
-        return self.task.loss_and_gradient(outputs, targets)
+        return self.task.trained.loss_and_gradient(outputs, targets)
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """The loss of each network on a split, shape ``(K,)``, and what metrics are computed from.
