@@ -51,7 +51,6 @@ class AdversarialLoss(Loss):
             raise UserError(f"The loss {self.name} has no loss of the discriminator.")
 
 
-@np.errstate(all="ignore")
 def _non_saturating(fake: Array, _: Array) -> tuple[Array, Array]:
     losses, derivative = softplus(-fake)
     return losses, -derivative / fake.shape[1]

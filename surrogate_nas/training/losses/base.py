@@ -1,6 +1,4 @@
-"""What a loss is: a value of every example with its gradient, a unit, and what it may be compared
-with.
-"""
+"""A training loss: its value and gradient for every example, its unit, and its scale."""
 
 from __future__ import annotations
 
@@ -33,15 +31,12 @@ class Loss:
         unit: Of its values.
         fits: The kinds of task that it can train.
         each: From tensors of outputs ``(K, batch, outputs[, positions…])`` of K networks and their
-            common targets ``(batch, …)`` to the loss of every network on every example, shape
-            ``(K, batch)``, differentiable by the outputs.
+            common targets ``(batch, …)`` to losses ``(K, batch)``, differentiable by the outputs.
         chance: From the number of classes to the value of knowing nothing: of uniform answers, or,
-            without classes, of the constant answer that its file names. Ten times it is the worst
-            that is recorded.
+            without classes, of the constant answer that its file names.
         comparable: Losses whose values may be compared share this word.
-        gradient: From NumPy arrays of outputs and targets to what `each` gives, and the gradient of
-            its mean over the batch, in the shape of the outputs; it needs no PyTorch. None to
-            differentiate `each`.
+        gradient: From arrays of outputs and targets to losses as of `each`, and the gradient of
+            their mean over the batch, in the shape of the outputs. None to differentiate `each`.
     """
 
     name: str
@@ -54,33 +49,32 @@ class Loss:
     gradient: Gradient | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.each is None and self.gradient is not None:
-            object.__setattr__(self, "each", partial(_each, self.gradient))
-        values = {
-            name: getattr(self, name) for name in ("name", "title", "unit", "comparable")
+        if self.gradient is not None:
+            silent = np.errstate(all="ignore")(self.gradient)  # what diverges is noted
+            object.__setattr__(self, "gradient", silent)
+            if self.each is None:
+                object.__setattr__(self, "each", partial(_each, silent))
+        rules: dict[str, tuple[Any, list[str]]] = {
+            "a text": (str, ["name", "title", "unit", "comparable"]),
+            "a tuple of kinds of task": (tuple, ["fits"]),
+            "a function": (Callable, ["each", "chance"]),
         }
-        wrong = {k: "a text" for k, v in values.items() if not isinstance(v, str) or not v}
-        if not isinstance(self.fits, tuple) or not self.fits:
-            wrong["fits"] = "a tuple of kinds of task"
-        wrong |= {
-            k: "a function" for k in ("each", "chance") if not callable(getattr(self, k))
-        }
-        for name, right in wrong.items():
-            value = getattr(self, name)
-            raise UserError(
-                f"The {name} of the loss {self.name!s:.80} must be {right}, not {value!r:.80}."
-            )
+        for right, (kind, names) in rules.items():
+            for name in names:
+                value = getattr(self, name)
+                if not isinstance(value, kind) or not value:
+                    raise UserError(
+                        f"The {name} of the loss {self.name!s:.80} must be {right}, not"
+                        f" {value!r:.80}."
+                    )
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The mean loss of every network, shape ``(K,)`` float64, and the gradient of their sum by
         the outputs.
 
         Args:
-            outputs: As `each` takes them, an array or a tensor on any device.
+            outputs: As `each` takes them, an array or a tensor; the gradient is like it.
             targets: Likewise, an array.
-
-        Returns:
-            The gradient is an array or a tensor as the outputs are.
         """
         is_array = isinstance(outputs, np.ndarray)
         if self.gradient is not None:
@@ -99,19 +93,15 @@ class Loss:
 
     @property
     def guarded(self) -> Loss:
-        """The same loss, which says in a line what it does wrong: for a stranger's."""
-        gradient = self.gradient
-        if gradient is not None:
-            gradient = partial(_checked_gradient, gradient, self.name)
-        return replace(
-            self, each=partial(_checked_each, self.each, self.name), gradient=gradient
-        )
+        """The same loss of a user's, whose mistakes become errors of one line."""
+        each = partial(_checked_each, self.each, self.name)
+        if self.gradient is None:
+            return replace(self, each=each)
+        checked = partial(_checked_gradient, self.gradient, self.name)
+        return replace(self, each=each, gradient=checked)
 
     def worst(self, classes: int) -> float:
         """The finite value recorded of a network that diverged: ten times that of knowing nothing.
-
-        Args:
-            classes: Of the task.
 
         Raises:
             UserError: Its value of knowing nothing is no finite number above 0.
@@ -135,12 +125,8 @@ def _each(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _checked_each(
-    each: Callable[[Tensor, Tensor], Tensor],
-    name: str,
-    outputs: Tensor,
-    targets: Tensor,
+    each: Callable[[Tensor, Tensor], Tensor], name: str, outputs: Tensor, targets: Tensor
 ) -> Tensor:
-    """The loss of every network on every example, or a line saying why there is none."""
     torch = loaded()
     try:
         losses = each(outputs, targets)
@@ -150,13 +136,11 @@ def _checked_each(
         raise _failure(name, error) from error
     shape = tuple(outputs.shape[:2])
     is_tensor = isinstance(losses, torch.Tensor)
-    if not is_tensor or tuple(losses.shape) != shape or not losses.is_floating_point():
-        result = repr(losses)
-        if is_tensor:
-            result = f"{losses.dtype} of shape {tuple(losses.shape)}"
+    if not is_tensor or losses.shape != shape or not losses.is_floating_point():
+        result = f"{losses.dtype} of shape {tuple(losses.shape)}" if is_tensor else losses
         raise UserError(
             f"The loss {name} must give a number for each network and example, {shape}, not"
-            f" {result:.80}."
+            f" {result!s:.80}."
         )
     if outputs.requires_grad and not losses.requires_grad:
         raise UserError(
@@ -167,10 +151,7 @@ def _checked_each(
 
 
 def _checked_gradient(
-    gradient: Gradient,
-    name: str,
-    outputs: Array,
-    targets: Array,
+    gradient: Gradient, name: str, outputs: Array, targets: Array
 ) -> tuple[Array, Array]:
     try:
         values, by_outputs = gradient(outputs, targets)

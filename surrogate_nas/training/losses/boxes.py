@@ -33,19 +33,14 @@ _OFF = 0.25
 _LARGEST = 2.0
 """Of a log of a side: what is larger is cut, so that no box is infinite."""
 
-
 _BoxGradient = Callable[[Array, Array, Array], tuple[Array, Array]]
 
 
-@np.errstate(all="ignore")
 def _summed(of_boxes: _BoxGradient, outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The three terms.
 
-    Args:
-        of_boxes: From numbers ``(K, batch, objects, 4)``, the middles of their places and boxes
-            ``(batch, objects, 4)`` to losses ``(K, batch, objects)`` and gradients by the numbers.
-        outputs: See the module.
-        targets: Likewise.
+    `of_boxes` leads from numbers ``(K, batch, objects, 4)``, the middles of their places and boxes
+    ``(batch, objects, 4)`` to losses ``(K, batch, objects)`` and gradients by the numbers.
     """
     count, batch, _, rows, columns = outputs.shape
     there = targets[..., 0] >= 0
@@ -82,10 +77,8 @@ def _summed(of_boxes: _BoxGradient, outputs: Array, targets: Array) -> tuple[Arr
 
 def _weights(chosen: Array, axes: int) -> Array:
     """What each weighs in the mean of those chosen, of the last axes; 0 where none is."""
-    weights: Array = chosen / np.maximum(
-        chosen.sum(tuple(range(-axes, 0)), keepdims=True), 1
-    )
-    return weights
+    count: Array = chosen.sum(tuple(range(-axes, 0)), keepdims=True)
+    return chosen / np.maximum(count, 1)
 
 
 def _class(scores: Array, classes: Array) -> tuple[Array, Array]:
@@ -132,19 +125,14 @@ def _giou(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
     by_span = (
         np.where(around >= 1e-9, union / all_around**2, 0)[..., None] * span[..., ::-1]
     )
-    outside = _exceeds(high, other_high)
-    outside_low = _exceeds(other_low, low)
+    half = high.dtype.type(0.5)
+    outside = np.heaviside(high - other_high, half)
+    outside_low = np.heaviside(other_low - low, half)
     by_high = by_reach * (1 - outside) + by_span * outside
     by_low = -by_reach * (1 - outside_low) - by_span * outside_low
     by_side = (by_high - by_low) / 2 + by_union[..., None] * side[..., ::-1]
     by_log = by_side * side * (numbers[..., 2:] <= _LARGEST)
     return losses, np.concatenate([ANCHOR * (by_high + by_low), by_log], -1)
-
-
-def _exceeds(one: Array, other: Array) -> Array:
-    """1 where it does, a half where both are equal, else 0."""
-    more: Array = np.heaviside(one - other, one.dtype.type(0.5))
-    return more
 
 
 _EVEN = math.log(2)

@@ -33,13 +33,11 @@ loss.
 _FITS = ("classification", "language", "segmentation")
 
 
-@np.errstate(all="ignore")
 def cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The negative log of the softmax of the right class, in nats."""
     return of_right(outputs, targets, lambda log: (-log, -1.0))
 
 
-@np.errstate(all="ignore")
 def _label_smoothing(outputs: Array, targets: Array) -> tuple[Array, Array]:
     softmax = softmax_of(outputs, targets)
     classes = outputs.shape[2]
@@ -53,7 +51,6 @@ def _label_smoothing(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return averaged((SMOOTHING - 1) * softmax.logs - SMOOTHING * means), gradient
 
 
-@np.errstate(all="ignore")
 def _focal(outputs: Array, targets: Array) -> tuple[Array, Array]:
     def of(log: Array) -> tuple[Array, Array]:
         p = np.exp(log)
@@ -63,7 +60,6 @@ def _focal(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return of_right(outputs, targets, of)
 
 
-@np.errstate(all="ignore")
 def _brier(outputs: Array, targets: Array) -> tuple[Array, Array]:
     softmax = softmax_of(outputs, targets)
     weight = 2 * share(outputs)
@@ -79,7 +75,6 @@ def _brier(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return averaged(squares[:, :, 0] - 2 * of_target + 1), gradient
 
 
-@np.errstate(all="ignore")
 def _hinge(outputs: Array, targets: Array) -> tuple[Array, Array]:
     classes = outputs.shape[2]
     missing = outputs.copy(order="K")
@@ -94,7 +89,6 @@ def _hinge(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return averaged((summed(missing)[:, :, 0] - 1) / classes), gradient
 
 
-@np.errstate(all="ignore")
 def _dice(outputs: Array, targets: Array) -> tuple[Array, Array]:
     count, batch, classes = outputs.shape[:3]
     softmax = softmax_of(outputs, targets)

@@ -23,7 +23,6 @@ _SMALL = (0.01**2, 0.03**2)
 """What keeps SSIM's quotients from 0 by 0, at a range of 1 (Wang et al. 2004)."""
 
 
-@np.errstate(all="ignore")
 def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """One less the structural similarity, the mean over windows.
 
@@ -53,9 +52,8 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     axes = (0, 1, 2)
     windows = math.prod(similarity.shape[:3])
     by_luminance = taken * (-1 / (windows * batch))
-    by_structure = (
-        luminance * np.where(negative, np.sign(structure), 1) * (-1 / (windows * batch))
-    )
+    signs = np.where(negative, np.sign(structure), 1)
+    by_structure = luminance * signs * (-1 / (windows * batch))
     back = np.empty((*similarity.shape[:2], 3, channels, count, batch), outputs.dtype)
     by_xy = by_structure * 2 * unbiased / variances
     by_xx = -by_structure * structure * unbiased / variances
@@ -68,11 +66,8 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     back[:, :, 2] = by_xy
     by_mean, by_xx, by_xy = np.moveaxis(_applied(back, *(one.T for one in over)), 2, 0)
     gradient = np.empty_like(outputs)
-    np.add(
-        by_mean,
-        2 * maps[:, :, 0] * by_xx + maps[:, :, 1] * by_xy,
-        out=gradient.transpose(3, 4, 2, 0, 1),
-    )
+    rest = 2 * maps[:, :, 0] * by_xx + maps[:, :, 1] * by_xy
+    np.add(by_mean, rest, out=gradient.transpose(3, 4, 2, 0, 1))
     return 1 - np.add.reduce(similarity, axis=axes) / windows, gradient
 
 

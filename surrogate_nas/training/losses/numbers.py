@@ -24,7 +24,6 @@ _NORMAL = NormalDist()
 def mean_error(of_error: Callable[[Array], tuple[Array, Array]]) -> Gradient:
     """The mean over numbers of a loss of each error, with its gradient."""
 
-    @np.errstate(all="ignore")
     def gradient_of(outputs: Array, targets: Array) -> tuple[Array, Array]:
         size = math.prod(outputs.shape[2:])
         wanted = targets.reshape(outputs.shape[1:]).astype(outputs.dtype, copy=False)
@@ -65,58 +64,49 @@ def _huber_of_normal() -> float:
     return (inside - 2 * density) / 2 + 2 * density - (1 - inside) / 2
 
 
-def _loss(
-    name: str,
-    title: str,
-    unit: str,
-    of_error: Callable[[Array], tuple[Array, Array]],
-    constant: float,
-    comparable: str,
-    fits: tuple[str, ...] = ("regression",),
-) -> Loss:
-    return Loss(
+_REGRESSION = ("regression",)
+FAMILY = tuple(
+    Loss(
         name,
         title,
         unit,
         fits,
         chance=always(constant),
-        comparable=comparable,
+        comparable=unit,
         gradient=mean_error(of_error),
     )
-
-
-FAMILY = (
-    _loss(
-        "squared",
-        "mean squared error: asks for the mean",
-        "squared error",
-        _squared,
-        1.0,
-        "squared error",
-        ("regression", "images", "reconstruction"),
-    ),
-    _loss(
-        "absolute",
-        "mean absolute error: asks for the median",
-        "absolute error",
-        absolute_error,
-        math.sqrt(2 / math.pi),
-        "absolute error",
-    ),
-    _loss(
-        "huber",
-        "squared near 0, absolute beyond 1 (Huber 1964)",
-        "Huber error",
-        _huber,
-        _huber_of_normal(),
-        "Huber error",
-    ),
-    _loss(
-        "pinball",
-        f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)",
-        "pinball error",
-        _pinball,
-        _NORMAL.pdf(_NORMAL.inv_cdf(QUANTILE)),
-        "pinball error",
-    ),
+    for name, title, unit, of_error, constant, fits in (
+        (
+            "squared",
+            "mean squared error: asks for the mean",
+            "squared error",
+            _squared,
+            1.0,
+            ("regression", "images", "reconstruction"),
+        ),
+        (
+            "absolute",
+            "mean absolute error: asks for the median",
+            "absolute error",
+            absolute_error,
+            math.sqrt(2 / math.pi),
+            _REGRESSION,
+        ),
+        (
+            "huber",
+            "squared near 0, absolute beyond 1 (Huber 1964)",
+            "Huber error",
+            _huber,
+            _huber_of_normal(),
+            _REGRESSION,
+        ),
+        (
+            "pinball",
+            f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)",
+            "pinball error",
+            _pinball,
+            _NORMAL.pdf(_NORMAL.inv_cdf(QUANTILE)),
+            _REGRESSION,
+        ),
+    )
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, Gradient
+from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss, always
 from surrogate_nas.training.losses.gradients import of_right, share, softened
 
@@ -21,7 +21,6 @@ CLIP = 0.2
 """How far the probability of an action may move, as a share of what it was."""
 
 
-@np.errstate(all="ignore")
 def _expected_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     better = targets[:, 1].astype(outputs.dtype)
     return of_right(
@@ -31,7 +30,6 @@ def _expected_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     )
 
 
-@np.errstate(all="ignore")
 def _entropy_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     losses, gradient = _expected_return(outputs, targets)
     p, total, top = softened(outputs)
@@ -45,7 +43,6 @@ def _entropy_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return losses + ENTROPY * spread[:, :, 0], gradient
 
 
-@np.errstate(all="ignore")
 def _clipped_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     better, before = (targets[:, column].astype(outputs.dtype) for column in (1, 2))
 
@@ -59,12 +56,8 @@ def _clipped_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return of_right(outputs, targets[:, 0].astype(int), of)
 
 
-def _loss(
-    name: str,
-    title: str,
-    gradient: Gradient,
-) -> Loss:
-    return Loss(
+FAMILY = tuple(
+    Loss(
         name,
         title,
         "lost return",
@@ -73,22 +66,21 @@ def _loss(
         comparable="lost return",
         gradient=gradient,
     )
-
-
-FAMILY = (
-    _loss(
-        "expected_return",
-        "policy gradient: -log π(a|s) · advantage (Williams 1992)",
-        _expected_return,
-    ),
-    _loss(
-        "entropy_return",
-        f"policy gradient with an entropy bonus of {ENTROPY:g} (Williams & Peng 1991)",
-        _entropy_return,
-    ),
-    _loss(
-        "clipped_return",
-        "clipped ratio of probabilities, so that steps are used again (PPO, Schulman et al. 2017)",
-        _clipped_return,
-    ),
+    for name, title, gradient in (
+        (
+            "expected_return",
+            "policy gradient: -log π(a|s) · advantage (Williams 1992)",
+            _expected_return,
+        ),
+        (
+            "entropy_return",
+            f"policy gradient with an entropy bonus of {ENTROPY:g} (Williams & Peng 1991)",
+            _entropy_return,
+        ),
+        (
+            "clipped_return",
+            "clipped ratio of probabilities, to use steps again (PPO, Schulman et al. 2017)",
+            _clipped_return,
+        ),
+    )
 )

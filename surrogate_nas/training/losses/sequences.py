@@ -21,7 +21,6 @@ from surrogate_nas.training.losses.gradients import softened
 BLANK = 0
 
 
-@np.errstate(all="ignore")
 def _aligned_cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The negative log-likelihood of one alignment, see `aligned`, nats per position."""
     positions = outputs.shape[3]
@@ -49,7 +48,6 @@ def needed(targets: Array) -> Array:
     return np.asarray((targets != BLANK).sum(1) + _doubled(targets).sum(1))
 
 
-@np.errstate(all="ignore")
 def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The negative log-likelihood of all alignments together, nats per position.
 

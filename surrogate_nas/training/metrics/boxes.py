@@ -9,6 +9,8 @@ times the probability of its class.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, softmax
@@ -22,19 +24,12 @@ HALF = 0.5
 def surest(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The boxes that are left when the surest drop those that they overlap.
 
-    Args:
-        outputs: Shape ``(K, n, 1 + classes + 4, rows, columns)``.
-        targets: Shape ``(n, objects, 5)``.
-
     Returns:
-        The surest boxes of every image, in this order: centre x and y, width and height in pixels,
-        shape ``(K, n, objects, 4)``; and their classes, shape ``(K, n, objects)``, -1 behind as
-        many as the image has objects.
+        The surest boxes of every image, shape ``(K, n, objects, 4)``; and their classes, shape
+        ``(K, n, objects)``, -1 behind as many as the image has objects.
     """
     count, n, numbers, rows, columns = outputs.shape
-    flat = (
-        outputs.astype(np.float64).reshape(count, n, numbers, rows * columns).swapaxes(2, 3)
-    )
+    flat = outputs.astype(np.float64).reshape(count, n, numbers, -1).swapaxes(2, 3)
     y, x = STRIDE * (np.indices((rows, columns)).reshape(2, -1) + 0.5)
     sides = ANCHOR * exp(np.minimum(flat[..., -2:], _LARGEST))
     boxes = np.concatenate([np.stack([x, y], 1) + ANCHOR * flat[..., -4:-2], sides], 3)
@@ -55,7 +50,7 @@ def surest(outputs: Array, targets: Array) -> tuple[Array, Array]:
     return chosen_boxes, np.where(within, chosen_classes, -1)
 
 
-def _missed(predictions: Predictions) -> Array:
+def _missed(predictions: Predictions) -> Any:
     targets = predictions.targets.astype(np.float64)
     chosen, guesses = surest(predictions.outputs, targets)
     classes = targets[:, :, 0]
@@ -67,25 +62,25 @@ def _missed(predictions: Predictions) -> Array:
         which = shared.argmax(2)[..., None]
         most, still = (np.take_along_axis(part, which, 2) for part in (shared, left))
         np.put_along_axis(left, which, still & (most < HALF), 2)
-    return np.asarray(100 * left.sum((1, 2)) / before)
+    return 100 * left.sum((1, 2)) / before
 
 
-def _mean_overlap(predictions: Predictions) -> Array:
+def _mean_overlap(predictions: Predictions) -> Any:
     targets = predictions.targets.astype(np.float64)
     chosen, guesses = surest(predictions.outputs, targets)
     there = targets[:, :, 0] >= 0
     shared = _shared(chosen[:, :, None], targets[:, :, None, 1:])
     best = (shared * (guesses >= 0)[:, :, None]).max(3)
-    return np.asarray((best * there).sum((1, 2)) / there.sum())
+    return (best * there).sum((1, 2)) / there.sum()
 
 
-def _shared(one: Array, other: Array) -> Array:
+def _shared(one: Array, other: Array) -> Any:
     """The intersection of boxes ``(…, 4)`` over their union."""
     low = np.maximum(one[..., :2] - one[..., 2:] / 2, other[..., :2] - other[..., 2:] / 2)
     high = np.minimum(one[..., :2] + one[..., 2:] / 2, other[..., :2] + other[..., 2:] / 2)
     shared = np.maximum(high - low, 0).prod(-1)
     union = one[..., 2:].prod(-1) + other[..., 2:].prod(-1) - shared
-    return np.asarray(shared / np.maximum(union, 1e-9))
+    return shared / np.maximum(union, 1e-9)
 
 
 FAMILY = (

@@ -4,6 +4,8 @@ pixels of segments.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, log, softmax
@@ -13,7 +15,7 @@ BINS = 15
 """Of equal width, in which confidence and accuracy are compared (Guo et al. 2017)."""
 
 
-def _error(predictions: Predictions) -> Array:
+def _error(predictions: Predictions) -> Any:
     outputs = predictions.outputs
     targets = predictions.targets
     if targets.dtype.kind == "f":
@@ -21,67 +23,52 @@ def _error(predictions: Predictions) -> Array:
         wrong = np.abs(off) > predictions.task.tolerance
     else:
         wrong = _wrong(outputs, targets)
-    return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
+    return 100 * wrong.reshape(len(wrong), -1).mean(1)
 
 
-def negative_log_likelihood(predictions: Predictions) -> Array:
+def negative_log_likelihood(predictions: Predictions) -> Any:
     """The cross-entropy, nats, whatever the loss that trained the network."""
     outputs = predictions.outputs
     scores = np.subtract(outputs, outputs.max(2, keepdims=True), dtype=np.float64)
     right = of_target(scores, predictions.targets)
     nats = log(exp(scores).sum(2)) - right
-    return np.asarray(nats.reshape(len(nats), -1).mean(1))
+    return nats.reshape(len(nats), -1).mean(1)
 
 
-def _brier_score(predictions: Predictions) -> Array:
+def _brier_score(predictions: Predictions) -> Any:
     p = softmax(predictions.outputs, 2)
     squares = np.square(p).sum(2) - 2 * of_target(p, predictions.targets) + 1
-    return np.asarray(squares.reshape(len(squares), -1).mean(1))
+    return squares.reshape(len(squares), -1).mean(1)
 
 
-def _calibration_error(predictions: Predictions) -> Array:
+def _calibration_error(predictions: Predictions) -> Any:
     outputs = predictions.outputs.astype(np.float64)
     outputs -= outputs.max(2, keepdims=True)
     confidence = 1 / exp(outputs).sum(2)
-    over = (confidence - (outputs.argmax(2) == predictions.targets)).reshape(
-        len(outputs), -1
-    )
-    bins = (
-        (np.ceil(confidence * BINS).astype(np.int64) - 1)
-        .clip(0, BINS - 1)
-        .reshape(over.shape)
-    )
-    sums = np.array(
-        [np.bincount(*network, minlength=BINS) for network in zip(bins, over, strict=True)]
-    )
-    return np.asarray(100 * np.abs(sums).sum(1) / over.shape[1])
+    over = confidence - (outputs.argmax(2) == predictions.targets)
+    bins = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1)
+    sums = [
+        np.bincount(which.ravel(), off.ravel(), BINS)
+        for which, off in zip(bins, over, strict=True)
+    ]
+    return 100 * np.abs(sums).sum(1) / over[0].size
 
 
-def _wrong(outputs: Array, targets: Array) -> Array:
+def _wrong(outputs: Array, targets: Array) -> Any:
     """Where the first of the best classes is not the target, shape ``(K, n[, positions…])``."""
     # NumPy is many times slower at an argmax over an inner axis than at a maximum
     if outputs.ndim > 3:
         best = outputs.max(2)
         if np.count_nonzero(outputs == best[:, :, None]) == best.size:
-            return np.asarray(of_target(outputs, targets) != best)
-    return np.asarray(outputs.argmax(2) != targets)
+            return of_target(outputs, targets) != best
+    return outputs.argmax(2) != targets
 
 
 def of_target(values: Array, targets: Array) -> Array:
-    """The values of the right classes, shape ``(K, n[, positions…])``.
-
-    Args:
-        values: Shape ``(K, n, classes[, positions…])``.
-        targets: Shape ``(n[, positions…])``.
+    """From values ``(K, n, classes[, positions…])`` and targets ``(n[, positions…])`` to those of
+    the right classes.
     """
     return np.take_along_axis(values, targets[None, :, None], 2).squeeze(2)
-
-
-# Robustness: the error after one step of the fast gradient sign method (Goodfellow et al., ICLR
-# 2015).
-#
-# Whatever the loss that trained a network, the step climbs its cross-entropy, so that all networks
-# meet the same attack. No input is clipped: standardised inputs have no range.
 
 
 STEP = 0.1
@@ -90,40 +77,37 @@ MOST = 500
 """The examples attacked: the first of the split."""
 
 
-def _robust_error(predictions: Predictions) -> Array:
+def _robust_error(predictions: Predictions) -> Any:
+    """Whatever the loss that trained a network, the step climbs its cross-entropy."""
+    assert predictions.input_gradient
     inputs = predictions.inputs[:MOST]
     targets = predictions.targets[:MOST]
 
     def uphill(outputs: Array) -> Array:
         # In double precision a gradient is left where single precision answers a probability of 1.
         gradient = softmax(outputs, 2)
-        right = np.broadcast_to(
-            targets[None, :, None], (*outputs.shape[:2], 1, *outputs.shape[3:])
-        )
-        np.put_along_axis(gradient, right, np.take_along_axis(gradient, right, 2) - 1, 2)
+        right = targets[None, :, None]
+        one_less = np.take_along_axis(gradient, right, 2) - 1
+        np.put_along_axis(gradient, np.broadcast_to(right, one_less.shape), one_less, 2)
         return gradient
 
     attacks = inputs + STEP * np.sign(predictions.input_gradient(inputs, uphill))
-    wrong = np.stack(
-        [
-            predictions.again(attacked)[k].argmax(1) != targets
-            for k, attacked in enumerate(attacks)
-        ]
-    )
-    return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
+    wrong = [
+        predictions.again(attacked)[k].argmax(1) != targets
+        for k, attacked in enumerate(attacks)
+    ]
+    return 100 * np.reshape(wrong, (len(wrong), -1)).mean(1)
 
 
-def _mean_overlap(predictions: Predictions) -> Array:
+def _mean_overlap(predictions: Predictions) -> Any:
     outputs = predictions.outputs
     classes = outputs.shape[2]
     pairs = classes * predictions.targets + outputs.argmax(2)
-    table = np.stack(
-        [np.bincount(network.ravel(), minlength=classes**2) for network in pairs]
-    )
-    table = table.reshape(-1, classes, classes).astype(np.float64)
+    counts = [np.bincount(network.ravel(), minlength=classes**2) for network in pairs]
+    table = np.reshape(counts, (-1, classes, classes)).astype(np.float64)
     both = table.diagonal(axis1=1, axis2=2)
     either = table.sum(1) + table.sum(2)
-    return np.asarray((both / np.maximum(either - both, 1)).sum(1) / (either > 0).sum(1))
+    return (both / np.maximum(either - both, 1)).sum(1) / (either > 0).sum(1)
 
 
 FAMILY = (

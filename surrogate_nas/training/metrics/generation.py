@@ -67,18 +67,15 @@ def _learned(images: Array) -> Features:
     return features
 
 
-def _frechet_distance(predictions: Predictions) -> Array:
+def _frechet_distance(predictions: Predictions) -> Any:
     features = features_of(predictions.task)
     real = features(predictions.targets)
     return np.array([frechet(features(fake), real) for fake in predictions.outputs])
 
 
 def frechet(a: Array, b: Array) -> float:
-    """The squared Fréchet distance of normal distributions fitted to two sets of features.
-
-    Args:
-        a: Shape ``(n, d)``.
-        b: Shape ``(m, d)``.
+    """The squared Fréchet distance of normal distributions fitted to two sets of features
+    ``(n, d)``.
     """
     if not np.isfinite(a).all():
         return float("nan")
@@ -86,15 +83,11 @@ def frechet(a: Array, b: Array) -> float:
     values, vectors = np.linalg.eigh(cov_b)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_a @ root), 0)).sum()
-    return max(
-        0.0,
-        float(
-            np.square(mean_a - mean_b).sum() + cov_a.trace() + cov_b.trace() - 2 * shared
-        ),
-    )
+    apart = np.square(mean_a - mean_b).sum()
+    return max(0.0, float(apart + cov_a.trace() + cov_b.trace() - 2 * shared))
 
 
-def coverage(predictions: Predictions) -> Array:
+def coverage(predictions: Predictions) -> Any:
     """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to
     1.
     """
@@ -104,12 +97,12 @@ def coverage(predictions: Predictions) -> Array:
     nearest = np.array(
         [_squared_distances(real, features(fake)).min(1) for fake in predictions.outputs]
     )
-    return np.asarray((nearest <= radii).mean(1))
+    return (nearest <= radii).mean(1)
 
 
-def _squared_distances(a: Array, b: Array) -> Array:
+def _squared_distances(a: Array, b: Array) -> Any:
     """Of every pair of ``(n, d)`` and ``(m, d)``, shape ``(n, m)``."""
-    return np.asarray(np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T)
+    return np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
 
 
 FAMILY = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -11,25 +12,23 @@ from surrogate_nas.training.losses.images import _SMALL, WINDOW
 from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 
-def _peak_signal_to_noise(predictions: Predictions) -> Array:
+def _peak_signal_to_noise(predictions: Predictions) -> Any:
     outputs = predictions.outputs
     off = (outputs.astype(np.float64) - predictions.targets).reshape(*outputs.shape[:2], -1)
     decades = log(np.maximum((off**2).mean(2), 1e-10)) / math.log(10)
-    return np.asarray(-10 * decades.mean(1))
+    return -10 * decades.mean(1)
 
 
-def _structural_similarity(predictions: Predictions) -> Array:
+def _structural_similarity(predictions: Predictions) -> Any:
     x, y = (part.astype(np.float64) for part in (predictions.outputs, predictions.targets))
     window = tuple(min(WINDOW, side) for side in x.shape[3:])
     pixels = window[0] * window[1]
     unbiased = pixels / max(pixels - 1, 1)
     height, width = (side - w + 1 for side, w in zip(x.shape[3:], window, strict=True))
 
-    def mean(of: Array) -> Array:
+    def mean(of: Array) -> Any:
         rows = np.sum([of[..., i : i + height, :] for i in range(window[0])], 0)
-        return np.asarray(
-            np.sum([rows[..., i : i + width] for i in range(window[1])], 0) / pixels
-        )
+        return np.sum([rows[..., i : i + width] for i in range(window[1])], 0) / pixels
 
     mean_x = mean(x)
     mean_y = mean(y)
@@ -40,7 +39,7 @@ def _structural_similarity(predictions: Predictions) -> Array:
     # Both are below 0 of a negative with values below 0, which the published product takes to be
     # the image itself.
     similarity = luminance * np.where(luminance < 0, np.abs(structure), structure)
-    return np.asarray(similarity.reshape(len(x), -1).mean(1))
+    return similarity.reshape(len(x), -1).mean(1)
 
 
 FAMILY = (

@@ -4,6 +4,8 @@ policies.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
@@ -11,69 +13,58 @@ from surrogate_nas.training.losses.numbers import QUANTILE
 from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 
-def _mean_absolute_error(predictions: Predictions) -> Array:
-    return np.asarray(np.abs(_missing(predictions)).mean((1, 2)))
+def _mean_absolute_error(predictions: Predictions) -> Any:
+    return np.abs(_missing(predictions)).mean((1, 2))
 
 
-def _root_mean_squared_error(predictions: Predictions) -> Array:
-    return np.asarray(np.sqrt(np.square(_missing(predictions)).mean((1, 2))))
+def _root_mean_squared_error(predictions: Predictions) -> Any:
+    return np.sqrt(np.square(_missing(predictions)).mean((1, 2)))
 
 
-def _pinball_error(predictions: Predictions) -> Array:
+def _pinball_error(predictions: Predictions) -> Any:
     missing = _missing(predictions)
-    return np.asarray((QUANTILE * missing - np.minimum(missing, 0)).mean((1, 2)))
+    return (QUANTILE * missing - np.minimum(missing, 0)).mean((1, 2))
 
 
-def _explained(predictions: Predictions) -> Array:
+def _explained(predictions: Predictions) -> Any:
     targets = predictions.targets.astype(np.float64).reshape(len(predictions.targets), -1)
-    return np.asarray(
-        (1 - np.square(_missing(predictions)).mean(1) / targets.var(0)).mean(1)
-    )
+    return (1 - np.square(_missing(predictions)).mean(1) / targets.var(0)).mean(1)
 
 
-def _missing(predictions: Predictions) -> Array:
+def _missing(predictions: Predictions) -> Any:
     outputs = predictions.outputs
     targets = predictions.targets
-    return targets.reshape(len(targets), -1) - outputs.astype(np.float64).reshape(
-        *outputs.shape[:2], -1
-    )
+    flat = outputs.astype(np.float64).reshape(*outputs.shape[:2], -1)
+    return targets.reshape(len(targets), -1) - flat
 
 
-def mean_absolute_scaled_error(predictions: Predictions) -> Array:
+def mean_absolute_scaled_error(predictions: Predictions) -> Any:
     """The absolute error over that of the seasonal naive forecast within the past, the mean over
     series.
 
-    Below 1 it is better than that forecast was in the past. The published scale; a past that
-    repeats itself exactly has none, and counts as if it changed by a millionth.
+    A past that repeats itself exactly counts as if it changed by a millionth.
 
     Args:
-        predictions: Forecasts, shape ``(K, n, season)``, from a past ``(n, 1, 1, length)`` in the
-            targets' unit.
+        predictions: Forecasts, shape ``(K, n, season)``, from a past ``(n, 1, 1, length)``.
     """
     n = len(predictions.targets)
     past = predictions.inputs.astype(np.float64).reshape(n, -1)
     targets = predictions.targets.astype(np.float64).reshape(n, -1)
     season = targets.shape[1]
     scale = np.maximum(np.abs(past[:, season:] - past[:, :-season]).mean(1), 1e-6)
-    return np.asarray(
-        (np.abs(predictions.outputs.astype(np.float64) - targets).mean(2) / scale).mean(1)
-    )
+    off = np.abs(predictions.outputs.astype(np.float64) - targets).mean(2)
+    return (off / scale).mean(1)
 
 
-def area_under_curve(predictions: Predictions) -> Array:
-    """How often an anomalous example has a larger squared error than a normal one, from 0 to 1;
-    ties count half.
-
-    The area under the receiver operating characteristic. The squared error judges, whatever loss
-    trained; .5 is chance.
+def area_under_curve(predictions: Predictions) -> Any:
+    """The area under the receiver operating characteristic of the squared error, whatever loss
+    trained; 0.5 is chance.
 
     Args:
         predictions: Reconstructions, shape ``(K, n, …)``; targets are labels, 0 for normal.
     """
-    off = (predictions.outputs.astype(np.float64) - predictions.inputs).reshape(
-        len(predictions.outputs), len(predictions.inputs), -1
-    )
-    errors = (off**2).mean(2)
+    off = predictions.outputs.astype(np.float64) - predictions.inputs
+    errors = (off**2).reshape(*off.shape[:2], -1).mean(2)
     normal = predictions.targets == 0
     return np.array([_area(each[~normal], np.sort(each[normal])) for each in errors])
 
@@ -88,14 +79,12 @@ def _area(anomalous: Array, normal: Array) -> float:
     return float((below + not_above).mean() / (2 * len(normal)))
 
 
-def _mean_return(predictions: Predictions) -> Array:
-    return np.asarray(100 * predictions.outputs[:, :, 0].sum(1) / predictions.targets.sum())
+def _mean_return(predictions: Predictions) -> Any:
+    return 100 * predictions.outputs[:, :, 0].sum(1) / predictions.targets.sum()
 
 
-def _failures(predictions: Predictions) -> Array:
-    return np.asarray(
-        100 * (~(predictions.outputs[:, :, 0] >= predictions.targets / 2)).mean(1)
-    )
+def _failures(predictions: Predictions) -> Any:
+    return 100 * (~(predictions.outputs[:, :, 0] >= predictions.targets / 2)).mean(1)
 
 
 FAMILY = (

@@ -4,6 +4,8 @@ read by CTC.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp
@@ -12,21 +14,19 @@ from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 from surrogate_nas.training.metrics.classes import negative_log_likelihood
 
 
-def _perplexity(predictions: Predictions) -> Array:
-    return np.asarray(exp(negative_log_likelihood(predictions)))
+def _perplexity(predictions: Predictions) -> Any:
+    return exp(negative_log_likelihood(predictions))
 
 
-def _character_error(predictions: Predictions) -> Array:
-    return np.asarray(
-        100 * _distances(predictions).sum(1) / (predictions.targets != BLANK).sum()
-    )
+def _character_error(predictions: Predictions) -> Any:
+    return 100 * _distances(predictions).sum(1) / (predictions.targets != BLANK).sum()
 
 
-def _text_error(predictions: Predictions) -> Array:
-    return np.asarray(100 * (_distances(predictions) > 0).mean(1))
+def _text_error(predictions: Predictions) -> Any:
+    return 100 * (_distances(predictions) > 0).mean(1)
 
 
-def greedy(outputs: Array) -> Array:
+def greedy(outputs: Array) -> Any:
     """The best class of every position, repetitions merged and blanks dropped, padded with blanks
     behind.
 
@@ -39,7 +39,7 @@ def greedy(outputs: Array) -> Array:
     *rows, _ = where = np.nonzero(changes)
     read = np.full_like(best, BLANK)
     read[(*rows, (changes.cumsum(-1) - 1)[where])] = best[where]
-    return np.asarray(read)
+    return read
 
 
 def distances(written: Array, meant: Array) -> Array:
@@ -51,14 +51,11 @@ def distances(written: Array, meant: Array) -> Array:
     """
     columns = np.arange(meant.shape[1] + 1)
     row = np.tile(columns, (len(meant), 1))
-    for i, character in enumerate(
-        written[:, : (written != BLANK).sum(1).max(initial=0)].T, 1
-    ):
-        begun = np.empty_like(row)
-        begun[:, 0] = i
-        np.minimum(
-            row[:, 1:] + 1, row[:, :-1] + (character[:, None] != meant), out=begun[:, 1:]
-        )
+    longest = (written != BLANK).sum(1).max(initial=0)
+    for i, character in enumerate(written[:, :longest].T, 1):
+        begun = np.full_like(row, i)
+        replaced = row[:, :-1] + (character[:, None] != meant)
+        np.minimum(row[:, 1:] + 1, replaced, out=begun[:, 1:])
         following = np.minimum.accumulate(begun - columns, 1) + columns  # insertions
         row = np.where((character != BLANK)[:, None], following, row)
     return np.take_along_axis(row, (meant != BLANK).sum(1, keepdims=True), 1).squeeze(1)
@@ -68,15 +65,12 @@ def unaligned(predictions: Predictions) -> list[str]:
     """A note for each network that answers nothing but blanks, which no target is; empty for the
     others.
     """
-    best = predictions.outputs.argmax(2)
-    blank = (best == BLANK).reshape(len(best), -1).all(1)
-    return [
-        "nothing was aligned: all answers are blank" if nothing else ""
-        for nothing in blank.tolist()
-    ]
+    blank = (predictions.outputs.argmax(2) == BLANK).all((1, 2))
+    note = "nothing was aligned: all answers are blank"
+    return [note if nothing else "" for nothing in blank.tolist()]
 
 
-def _distances(predictions: Predictions) -> Array:
+def _distances(predictions: Predictions) -> Any:
     return np.stack(
         [distances(written, predictions.targets) for written in greedy(predictions.outputs)]
     )
