@@ -39,7 +39,6 @@ from surrogate_nas.runs.beginning import BEGINNING
 from surrogate_nas.runs.options import USUAL
 from surrogate_nas.runs.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.runs.sandbox.files import SEVERAL, Files, digest_of
-from surrogate_nas.runs.sandbox.files import merged as merged_files
 from surrogate_nas.runs.sources import Sources
 from surrogate_nas.runs.stored import Confirmation, wrong_in
 from surrogate_nas.space import Cell, Space
@@ -141,41 +140,28 @@ class Store:
                 raise UserError(
                     f"{self.folder} holds another comparison ({differs}); {ELSEWHERE}{agree}"
                 )
-            before = stored.get("sources", {})
-            still_read = self._files_still_read(stored, digests, folders or {})
-            if still_read:
+            if still_read := self._files_still_read(stored, digests, folders or {}):
                 merged["files"] = still_read
-            merged |= {
-                name: stored[name] for name in ("versions", "read") if name in stored
-            }
+            kept = ("versions", "read", "provenance", "extensions")
+            merged |= {name: stored[name] for name in kept if name in stored}
+            before = stored.get("sources", {})
             digests = before | digests
-            added = [
-                name
-                for name in experiment["strategies"]
-                if name not in stored["strategies"]
-            ]
+            labels = [*stored["strategies"], *experiment["strategies"]]
             merged.pop(NUMBERS, None)
             merged |= {
-                "strategies": [*stored["strategies"], *added],
+                "strategies": [*dict.fromkeys(labels)],
                 **numbered({*numbers_of(stored), *numbers_of(experiment)}),
-                "provenance": stored["provenance"],
-                "extensions": stored["extensions"],
                 "data": stored.get("data") or experiment.get("data"),
             }
-            last = [{"provenance": stored["provenance"]}, *stored["extensions"]][-1][
-                "provenance"
-            ]
-            changed = {"sources": digests} if digests != before else {}
-            grown = {key: merged.get(key) for key in _GROWING}
-            if (
-                grown != {key: stored.get(key) for key in _GROWING}
-                or now != last
-                or changed
-            ):
-                grown = {
-                    key: value for key, value in grown.items() if value is not None
-                } | changed
-                merged["extensions"] = [*stored["extensions"], {**grown, "provenance": now}]
+            was, grown = (
+                {key: one[key] for key in _GROWING if one.get(key) is not None}
+                for one in (stored, merged)
+            )
+            last = [stored, *stored["extensions"]][-1]["provenance"]
+            if (grown, now, digests) != (was, last, before):
+                changed = {} if digests == before else {"sources": digests}
+                extension = {**grown, **changed, "provenance": now}
+                merged["extensions"] = [*stored["extensions"], extension]
         _check_names(merged["strategies"])
         if digests:
             merged["sources"] = digests
@@ -202,27 +188,17 @@ class Store:
             before = {**sources.get(label, now), **read}
             after = {**now, **{name: digest_of(folder / name) for name in read}}
             if before != after:
-                self._forget(label, numbers_of(stored), before, after)
+                pairs = {*before.items()} ^ {*after.items()}
+                names = ", ".join(sorted({name for name, _ in pairs}))
+                sys.stderr.write(
+                    f"{label} has changed since {self.folder} was written ({names}): its runs are"
+                    " made anew.\n"
+                )
+                for run in numbers_of(stored):
+                    self.discard(label, run, answers=True)
             elif read:
                 files[label] = read
         return files
-
-    def _forget(
-        self,
-        label: str,
-        runs: Sequence[int],
-        was: Mapping[str, str],
-        now: Mapping[str, str],
-    ) -> None:
-        names = ", ".join(
-            sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
-        )
-        sys.stderr.write(
-            f"{label} has changed since {self.folder} was written ({names}): its runs are made"
-            " anew.\n"
-        )
-        for run in runs:
-            self.discard(label, run, answers=True)
 
     def _files_path(self, label: str, run: int) -> Path:
         return self.folder / "files" / as_file_name(label) / f"{run}.json"
@@ -234,9 +210,7 @@ class Store:
         path = self._files_path(label, run)
         if files.read or files.written:
             noted = {"read": files.read, "written": sorted(files.written)}
-            self.write_json(
-                str(path.relative_to(self.folder)), {**noted, "check": json_check(noted)}
-            )
+            self._write_sealed(path, noted, json_check(noted))
         else:
             path.unlink(missing_ok=True)
         return sorted(
@@ -247,14 +221,18 @@ class Store:
         """What the runs of a user's strategy read in its folder and none of them wrote: digests by
         name.
         """
-        runs = []
+        digests: dict[str, str] = {}
+        written: set[str] = set()
         for path in sorted(self._files_path(label, 0).parent.glob("*.json")):
             try:
                 noted = _checked(path, json_check)
-                runs.append((noted["read"], noted["written"]))
+                written |= {*noted["written"]}
+                for name, digest in noted["read"].items():
+                    is_same = digests.get(name, digest) == digest
+                    digests[name] = digest if is_same else SEVERAL
             except (OSError, ValueError, KeyError) as error:
                 raise _damaged(path, "it is not as it was written") from error
-        return merged_files(runs)
+        return {name: one for name, one in digests.items() if name not in written}
 
     def keep(self, name: str, known: Mapping[str, Any]) -> None:
         """Write into the description what is known of users' strategies by label, or of the files
@@ -267,7 +245,7 @@ class Store:
 
     def _describe(self, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content))
-        self.write_json(DESCRIPTION, {**content, "check": json_check(content)})
+        self._write_sealed(self.folder / DESCRIPTION, content, json_check(content))
 
     def read(self) -> dict[str, Any]:
         """What is compared."""
@@ -289,6 +267,10 @@ class Store:
             raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
         return content
 
+    def _write_sealed(self, path: Path, content: dict[str, Any], check: str) -> None:
+        name = str(path.relative_to(self.folder))
+        self.write_json(name, {**content, "check": check})
+
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file so that it is either whole or as it was before."""
         self.write_text(name, json.dumps(content, indent=1) + "\n")
@@ -298,12 +280,8 @@ class Store:
         write_whole(self.folder / name, content)
 
     def path(self, strategy: str, run: int, kind: str = "runs") -> Path:
-        """A file of a run.
-
-        Args:
-            strategy: The label of the strategy.
-            run: Its number.
-            kind: ``runs`` for its trials, ``running``, ``answers``, ``confirmed`` or ``failures``.
+        """A file of a run: ``runs`` for its trials, ``running``, ``answers``, ``confirmed`` or
+        ``failures``.
         """
         suffix = _SUFFIXES.get(kind, ".json")
         return self.folder / kind / f"{as_file_name(strategy)}-{run}{suffix}"
@@ -326,11 +304,10 @@ class Store:
     @cached_property
     def _epochs(self) -> int | None:
         parts = parse_several(self.read()["objective"]["expression"])
-        terms = [term.epochs for part in parts for term in part.terms]
-        limits = [limit.epochs for part in parts for limit in part.constraints]
-        return max(
-            (epochs for epochs in (*terms, *limits) if epochs is not None), default=None
-        )
+        read: list[Any] = [
+            one for part in parts for one in (*part.terms, *part.constraints)
+        ]
+        return max((one.epochs for one in read if one.epochs), default=None)
 
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
@@ -364,10 +341,9 @@ class Store:
     def keep_trace(self, strategy: str, run: int, trace: str) -> None:
         """Write the traceback of a failure; delete that of an earlier one if there is none now."""
         path = self.path(strategy, run, "failures")
+        path.unlink(missing_ok=True)
         if trace:
             write_whole(path, trace)
-        else:
-            path.unlink(missing_ok=True)
 
     def discard(self, strategy: str, run: int, *, answers: bool = False) -> None:
         """Delete a run and its record of files, so that it is made again; its strategy's answers
@@ -406,9 +382,8 @@ class Store:
     def keep_confirmation(self, run: Run, confirmed: Confirmation) -> None:
         """Write the confirmed winner of a run."""
         content = json.loads(json.dumps(confirmed.stored()))
-        content["check"] = self._confirmed_check(run, content)
         path = self.path(run.strategy, run.run, "confirmed")
-        self.write_json(str(path.relative_to(self.folder)), content)
+        self._write_sealed(path, content, self._confirmed_check(run, content))
 
     def _confirmed_check(self, run: Run, content: Any) -> str:
         return json_check({"of": self.root_of(run.strategy, run.run), "confirmed": content})
@@ -435,7 +410,7 @@ def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, An
 
 
 def as_file_name(strategy: str) -> str:
-    """Return a strategy's label as it stands in a file's name; the digest of a long one ends it.
+    """A strategy's label as it stands in a file's name; the digest of a long one ends it.
 
     Example:
         >>> as_file_name("mine.py:Own"), len(as_file_name("x" * 300))

@@ -20,7 +20,7 @@ from surrogate_nas.results.curves import anytime
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.runs.sandbox.interface import Scalarised, flags_of_class, scalarised
+from surrogate_nas.runs.sandbox.interface import Scalarised, flags_of, scalarised
 from surrogate_nas.runs.scale import frame_of
 from surrogate_nas.runs.store import Run
 from surrogate_nas.space import Cell, Trial, nb201
@@ -196,7 +196,7 @@ class Recorder:
     """Notes what it is told."""
 
     def __init__(self, seed: int) -> None:
-        self.flags = flags_of_class(RandomSearch)
+        self.flags = flags_of(RandomSearch)
         self.seed = seed
         self.told = list[list[Trial]]()
         self.seconds = 1.0

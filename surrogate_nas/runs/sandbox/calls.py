@@ -29,7 +29,6 @@ from surrogate_nas.runs.sandbox.interface import (
     Flags,
     Wrapped,
     flags_of,
-    flags_of_class,
     own_cells,
 )
 from surrogate_nas.runtime.aside import START_SECONDS, call_aside
@@ -85,11 +84,7 @@ class Sandboxed:
         limit: float,
         files: Files | None,
     ) -> None:
-        """Make it.
-
-        Raises:
-            StrategyError: It could not be made.
-        """
+        """Make it; a StrategyError if it could not be made."""
         self.seconds = 0.0
         self.file = ""
         self._epochs: Sequence[int] = ()
@@ -109,11 +104,7 @@ class Sandboxed:
         return strategy(self._space, seed=seed)
 
     def give(self, settings: Mapping[str, Any]) -> None:
-        """Give it what it declares that it reads, before it is asked.
-
-        Args:
-            settings: By attribute.
-        """
+        """Give it those settings, by attribute, that it declares that it reads."""
         for name, value in self.flags.read(settings).items():
             setattr(self._strategy, name, value)
             if name == "epochs":
@@ -135,11 +126,7 @@ class Sandboxed:
         return self._call(ask, "was asked")  # type: ignore[no-any-return]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell it trials; a user's strategy is told copies, which it may spoil.
-
-        Raises:
-            StrategyError: It raised, took too long, or ended.
-        """
+        """Tell it trials; a user's strategy is told copies, which it may spoil."""
 
         def tell() -> None:
             self._strategy.tell(trials if self._is_ours else list(map(_copied, trials)))
@@ -147,17 +134,12 @@ class Sandboxed:
         self._call(tell, "was told")
 
     def work(self) -> float | None:
-        """Let it do a slice of work of its own, which only strategies of ours have.
-
-        Returns:
-            The seconds that it is charged; None where nothing is left to be done.
-
-        Raises:
-            StrategyError: It raised, or took too long.
+        """Let it do a slice of work of its own, which only strategies of ours have; the seconds
+        that it is charged, or None where nothing is left to be done.
         """
-        return (
-            self._call(self._strategy.work, "worked") if self.flags.needs_supernet else None
-        )
+        if not self.flags.needs_supernet:
+            return None
+        return self._call(self._strategy.work, "worked")  # type: ignore[no-any-return]
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What it says of the run besides its trials; a user's is not asked."""
@@ -255,10 +237,18 @@ def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
     Raises:
         UserError: There is none, or it cannot be blinded, or cannot have as many objectives.
     """
+    stamp: tuple[object, ...] = ()
     if entry.is_trusted or isinstance(entry.target, type):
-        flags = flags_of_class(entry.load())
+        flags = flags_of(entry.load())
+    elif entry.origin == "file":
+        with suppress(OSError, ValueError):
+            path = Path(entry.target.rpartition(":")[0]).absolute()
+            status = path.stat()
+            stamp = path, status.st_mtime_ns, status.st_size
+        flags = _introduced(entry, stamp)
     else:
-        flags = _flags_of_user_code(entry)
+        OURS.expect(entry.target)
+        flags = _introduced(entry, stamp)
     if flags.needs_supernet and entry.blinded:
         name = entry.label.removeprefix(BLIND)
         raise UserError(f"{name} trains cells itself, so it cannot be blinded.")
@@ -318,19 +308,6 @@ def _rehearsed(
             strategy.ask(1)
 
 
-def _flags_of_user_code(entry: StrategyEntry) -> Flags:
-    target = str(entry.target)
-    if entry.origin != "file":
-        OURS.expect(target)
-        return _introduced(entry, ())
-    stamp: tuple[object, ...] = ()
-    path = Path(target.rpartition(":")[0])
-    with suppress(OSError, ValueError):
-        status = path.stat()
-        stamp = str(path.absolute()), status.st_mtime_ns, status.st_size
-    return _introduced(entry, stamp)
-
-
 @lru_cache(maxsize=64)
 def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:
     try:
@@ -343,4 +320,4 @@ def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:
 
 
 def _declared(entry: Sent) -> Flags:
-    return flags_of_class(received(entry).load())
+    return flags_of(received(entry).load())

@@ -7,10 +7,8 @@ knows one.
 
 `Recorded` keeps what a strategy that speaks for a program or a person outside
 (`Strategy.from_outside`) has answered. ``answers/STRATEGY-RUN.journal`` holds a sealed line an
-answer, written before its cells are evaluated: the cells, and what was said for them. A run that
-is resumed, or made again, takes its answers from there. The strategy itself is told everything and
-asked only when these are used up, so that a run is made again where the program or the model is
-gone.
+answer, written before its cells are evaluated. A run that is resumed, or made again, takes its
+answers from there; the strategy itself is asked only when these are used up.
 """
 
 from __future__ import annotations
@@ -86,21 +84,18 @@ class Flags(NamedTuple):
         }
 
 
-def flags_of(strategy: Strategy) -> Flags:
-    """Read what a strategy declares."""
+def flags_of(strategy: Strategy | type[Strategy]) -> Flags:
+    """Read what a strategy declares; the batch size of a class is known once it is made."""
+    own = (getattr(strategy, name, False) is True for name in Flags._fields[1:])
+    if isinstance(strategy, type):
+        return Flags(1, *own)
     try:
         size = operator.index(strategy.batch_size)
     except TypeError as error:
         raise StrategyError(
             f"its batch_size is {shown(strategy.batch_size)}, not a whole number from 1 on."
         ) from error
-    own = (bool(getattr(strategy, name, False)) for name in Flags._fields[1:])
     return Flags(min(max(size, 1), _LARGEST_BATCH), *own)
-
-
-def flags_of_class(strategy: type[Strategy]) -> Flags:
-    """Read what a class declares; its batch size is known once it is made."""
-    return Flags(1, *(getattr(strategy, name, False) is True for name in Flags._fields[1:]))
 
 
 def own_cells(
@@ -150,16 +145,11 @@ def as_json(asked: Cell | Request) -> Any:
 
 
 def from_json(one: Any, space: Space) -> Cell | Request:
-    """Read what `as_json` wrote.
-
-    Raises:
-        ValueError: It is something else.
-        UserError: The space has no such cell.
+    """Read what `as_json` wrote: ValueError if it is something else, UserError if the space has no
+    such cell.
     """
     match one:
-        case str() as text:
-            return space.cell(Cell((), text))
-        case [str() as text]:
+        case (str() as text) | [str() as text]:
             return space.cell(Cell((), text))
         case [str() as text, int() as epochs, list() as read]:
             return Request(space.cell(Cell((), text)), epochs, tuple(map(str, read)))
@@ -188,12 +178,8 @@ class _Names:
         )
 
     def reveal(self, name: str) -> str:
-        """The metric of a disguised name; an unknown name is returned unchanged, to be refused
-        later.
-        """
-        return next(
-            (plain for plain, hidden in self._hidden.items() if hidden == name), name
-        )
+        """The metric of a disguised name; an unknown name unchanged, to be refused later."""
+        return {hidden: plain for plain, hidden in self._hidden.items()}.get(name, name)
 
 
 class BlindKnown:
@@ -208,13 +194,7 @@ class BlindKnown:
     """
 
     def __init__(self, known: Any, space: BlindSpace, names: _Names) -> None:
-        """Wrap the free terms of the undisguised cells.
-
-        Args:
-            known: What answers for the cells behind (`surrogate_nas.objective.FreeTerms`).
-            space: The disguise.
-            names: Of the metrics.
-        """
+        """Wrap the free terms (`surrogate_nas.objective.FreeTerms`) of the undisguised cells."""
         self._known = known
         self._space = space
         self._names = names
@@ -258,14 +238,12 @@ class Blinded(Wrapped):
             }
             given["qualities"] = [*map(hide, given.get("qualities", ()))]
         if problem := given.get("problem"):
-            named = {
-                part: [
+            for part in ("terms", "limits"):
+                hidden = [
                     {**one, "name": hide(one["name"]), "unit": ""} for one in problem[part]
                 ]
-                for part in ("terms", "limits")
-                if problem[part]
-            }
-            given["problem"] = {**problem, **named}
+                problem = {**problem, part: hidden}
+            given["problem"] = problem
         self._inside.give(given)
 
     def ask(self, n: int) -> list[Cell | Request]:
@@ -298,13 +276,8 @@ class Recorded(Wrapped):
     def __init__(
         self, inside: Any, journal: Journal, space: Space, epochs: Sequence[int]
     ) -> None:
-        """Wrap it around a strategy.
-
-        Args:
-            inside: The strategy, to which nothing was told yet.
-            journal: Its answers so far; further ones are added.
-            space: Whose cells they name.
-            epochs: What a request may ask for.
+        """Wrap it around a strategy to which nothing was told yet; the journal has its answers so
+        far.
         """
         super().__init__(inside)
         self._journal = journal
@@ -367,8 +340,7 @@ class Scalarised(Wrapped):
 
     Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev
     norm of the objectives, each scaled to what the run has seen. Departure: weights change every
-    ten trials, not every one, and the strategy, which knows nothing of weights, is then made anew
-    and told the whole history under the new ones.
+    ten trials, when the strategy is made again and observes the whole history under the new ones.
     """
 
     def __init__(self, first: Any, make: Callable[..., Any], parts: int, seed: int) -> None:
@@ -402,29 +374,19 @@ class Scalarised(Wrapped):
         self._inside.tell(self._scored(trials))
 
     def _scored(self, trials: Sequence[Trial]) -> list[Trial]:
-        seen = np.array(
-            [trial.scores for trial in self._history if trial.feasible]
-            or [trials[0].scores]
-        )
+        feasible = [trial.scores for trial in self._history if trial.feasible]
+        seen = np.array(feasible or [trials[0].scores])
         low = seen.min(axis=0)
         span = np.ptp(seen, axis=0)
         span[span == 0] = 1.0
         rescored = []
         for trial in trials:
-            scaled = self._weights * (np.array(trial.scores) - low) / span
-            score = (
-                float(scaled.max() + _AUGMENTATION * scaled.sum())
-                if trial.feasible
-                else _INFEASIBLE + trial.score
-            )
-            rescored.append(
-                replace(
-                    trial,
-                    score=score,
-                    scores=(),
-                    values=dict(trial.values),
-                )
-            )
+            score = _INFEASIBLE + trial.score
+            if trial.feasible:
+                scaled = self._weights * (np.array(trial.scores) - low) / span
+                score = float(scaled.max() + _AUGMENTATION * scaled.sum())
+            values = dict(trial.values)
+            rescored.append(replace(trial, score=score, scores=(), values=values))
         return rescored
 
 
