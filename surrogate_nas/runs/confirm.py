@@ -4,10 +4,8 @@ answer.
 The best of many cells by one seed is optimistic: it was chosen for its luck too. The best few are
 therefore trained again with fresh seeds, and with them the user's own network, the reference. What
 is chosen among the few by these seeds is paid for by a wider interval
-(`surrogate_nas.stats.decision.decide_few`). On most tables a seed says nothing that two
-cells have in common. Where it also splits the data, as in HPOBench, it may explain most of their
-scatter.
-Error rate, power and that share: ``python analysis/calibrate_confirm.py``.
+(`surrogate_nas.stats.decision.decide_few`). Error rate and power:
+``python analysis/calibrate_confirm.py``.
 
 A search on what is trained here sees one drawn seed of each cell (`surrogate_nas.objective.seeds`).
 Its answer is trained by the other seeds once it has ended, in the same slots, and reported by the
@@ -18,26 +16,25 @@ is announced before it begins, and stored with the run.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
 from itertools import count, islice
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import CellLike, Values
+from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Draw, Objective
-from surrogate_nas.objective.seeds import SingleSeeds, as_reported
+from surrogate_nas.objective.seeds import as_reported
 from surrogate_nas.runs.options import Options
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runs.stored import Asked, Confirmation, ConfirmedCell, Judged
-from surrogate_nas.runs.trainings import Job, Trainings
+from surrogate_nas.runs.trainings import Answer, Job, Trainings, answer_to
 from surrogate_nas.runtime.engines import Jobs
 from surrogate_nas.space import Cell
 from surrogate_nas.space.base import cell_at, cell_written
@@ -63,10 +60,7 @@ ShapeLike: TypeAlias = str | tuple[int, int]
 
 
 def shape_of(given: ShapeLike) -> Shape:
-    """How many cells and seeds.
-
-    Raises:
-        UserError: It is no such thing, or there are fewer than one cell or two seeds.
+    """How many cells, at least 1, and seeds, at least 2; a UserError where it is no such thing.
 
     Example:
         >>> shape_of("3x5"), shape_of((2, 4)).seeds
@@ -90,12 +84,11 @@ def checked_shape(
     given: ShapeLike | None,
     against: CellLike | None = None,
 ) -> Shape | None:
-    """How many cells and seeds, after refusing before a search what could not be confirmed after
-    it.
+    """How many cells and seeds are confirmed after a search; None where nothing is.
 
     Args:
         objective: What is minimised.
-        given: How many cells and seeds; None where nothing is to be confirmed.
+        given: How many cells and seeds, or None.
         against: The cell of reference, or None.
 
     Raises:
@@ -155,9 +148,6 @@ def confirm(
         store: The folder of the run. What it stores for the same call is returned without a
             training; otherwise the result is written there. None stores nothing.
 
-    Returns:
-        The scores of every cell and what they decide.
-
     Raises:
         UserError: As `checked_shape` does.
 
@@ -177,40 +167,28 @@ def confirm(
         stored = store.confirmation(run, objective.benchmark.space)
         if stored is not None and stored.asked == request:
             return stored
-    held = None if _trains_any_seed(objective) else objective.single_seeds()
-    evaluated = {trial.cell for trial in run.trials}
-    fresh = partial(_fresh_seeds, objective, held, Draw(root, run.run), evaluated, seeds)
-    planned, passed = _best(objective, run, fresh, cells, reference)
-    best = list(planned)
-    failures: dict[Cell, str] = {}
-    if reference is not None and best:
-        try:
-            planned[reference] = fresh(reference)
-        except UserError as error:
-            failures[reference] = str(error)
-    # the same seeds of all cells, where these have as many
-    common = sorted(set.intersection(*map(set, planned.values()))) if planned else []
-    for cell, own in planned.items():
-        planned[cell] = (common if len(common) >= seeds else own)[:seeds]
-    jobs = [(cell, seed) for cell, own in planned.items() for seed in own]
+    planned, best, passed, failures = _plan(objective, run, cells, seeds, reference, root)
+    jobs = [
+        Job(cell, objective.questions(), seed)
+        for cell, own in planned.items()
+        for seed in own
+    ]
     with ExitStack() as stack:
-        train = _trainer(objective, held, jobs, options or Options(), engine, stack)
-        stack.enter_context(
-            one_thread()
-        )  # as in a run: sums round by the number of threads
-        rows, cost = _rows(train, jobs, failures, progress)
+        answers = _answers(objective, jobs, options or Options(), engine, stack)
+        rows, cost = _rows(answers, jobs, failures, progress)
     seen = {trial.cell: trial.score for trial in run.answers if not trial.failure}
 
     def confirmed(cell: Cell) -> ConfirmedCell:
-        failure = failures.get(cell, "")
-        means = np.array([np.mean(rows[cell], axis=0)]) if not failure else None
-        if means is not None and not objective.combine(means).feasible[0]:
-            failure = "by fresh seeds it breaks the limits"
-        if failure:
-            return ConfirmedCell(cell, seen.get(cell), failure=failure)
-        found = objective.combine(np.array(rows[cell]))
-        scores = (found.loss + found.penalty).tolist()
-        return ConfirmedCell(cell, seen.get(cell), tuple(planned[cell]), tuple(scores))
+        if cell not in failures:
+            values = np.array(rows[cell])
+            if objective.combine(values.mean(axis=0, keepdims=True)).feasible[0]:
+                found = objective.combine(values)
+                scores = (found.loss + found.penalty).tolist()
+                return ConfirmedCell(
+                    cell, seen.get(cell), tuple(planned[cell]), tuple(scores)
+                )
+        failure = failures.get(cell, "by fresh seeds it breaks the limits")
+        return ConfirmedCell(cell, seen.get(cell), failure=failure)
 
     result = Confirmation(
         asked=request,
@@ -234,125 +212,112 @@ def _cell(objective: Objective, given: CellLike) -> Cell:
     return cell_at(space, check_whole("The index of a cell", given))
 
 
-def _best(
+def _plan(
     objective: Objective,
     run: Run,
-    fresh: Callable[[Cell], list[int]],
     n: int,
+    seeds: int,
     reference: Cell | None,
-) -> tuple[dict[Cell, list[int]], int]:
-    """The best feasible cells as the search saw them, the first of each isomorphism class, without
-    the reference, each with its fresh seeds; and how many were passed over for want of these.
+    root: int,
+) -> tuple[dict[Cell, list[int]], list[Cell], int, dict[Cell, str]]:
+    """The cells with the seeds that train them, the reference last; the candidates among them: the
+    best feasible cells as the search saw them, the first of each isomorphism class; how many were
+    passed over for want of fresh seeds; and why the reference has none.
     """
     space = objective.benchmark.space
     answers = [trial for trial in run.answers if trial.feasible and not trial.failure]
     ranked = sorted(answers, key=lambda trial: trial.score)
-    best: dict[Cell, list[int]] = {}
+    planned: dict[Cell, list[int]] = {}
     classes: set[str] = set()
     passed = 0
     for cell in dict.fromkeys(space.cell(trial.cell) for trial in ranked):
-        if len(best) < n and cell != reference and space.identity(cell) not in classes:
-            try:
-                best[cell] = fresh(cell)
-                classes.add(space.identity(cell))
-            except UserError:
+        if len(planned) < n and cell != reference and space.identity(cell) not in classes:
+            fresh = _fresh_seeds(objective, run, root, seeds, cell)
+            if len(fresh) < seeds:
                 passed += 1
-    return best, passed
+            else:
+                planned[cell] = fresh
+                classes.add(space.identity(cell))
+    best = list(planned)
+    failures = {}
+    if reference is not None and best:
+        fresh = _fresh_seeds(objective, run, root, seeds, reference)
+        if len(fresh) < seeds:
+            failures[reference] = f"it has {plural(len(fresh), 'fresh seed')}"
+        else:
+            planned[reference] = fresh
+    # the same seeds of all cells, where these have as many
+    common = sorted(set.intersection(*map(set, planned.values()))) if planned else []
+    for cell, own in planned.items():
+        planned[cell] = (common if len(common) >= seeds else own)[:seeds]
+    return planned, best, passed, failures
 
 
 def _fresh_seeds(
-    objective: Objective,
-    seeds: SingleSeeds | None,
-    draw: Draw,
-    evaluated: Collection[Cell],
-    n: int,
-    cell: Cell,
+    objective: Objective, run: Run, root: int, n: int, cell: Cell
 ) -> list[int]:
-    """The seeds of a cell that a search did not see, at least `n`."""
-    if seeds is None:
-        return list(
-            islice((seed for seed in count(FIRST_FRESH) if seed != objective.seed), n)
-        )
-    held = seeds.numbers[seeds.held[cell.index]].tolist()
-    seen: set[int] = set()
-    if cell in evaluated:
-        drawn = (
-            seeds.numbers[draw.places(seeds, [cell])[0]]
-            if objective.draws
-            else objective.seed
-        )
-        seen = {int(drawn)}
-    fresh = [seed for seed in held if seed not in seen]
-    if len(fresh) < n:
-        raise UserError(_too_few(f"it holds {plural(len(held), 'seed')}", len(seen), fresh))
-    return fresh
+    """The seeds of a cell that a search did not see: `n`, or those that a table holds."""
+    if _trains_any_seed(objective):
+        return [*islice((s for s in count(FIRST_FRESH) if s != objective.seed), n)]
+    seeds = objective.single_seeds()
+    assert seeds is not None and cell.index is not None
+    fresh: list[int] = seeds.numbers[seeds.held[cell.index]].tolist()
+    if all(trial.cell != cell for trial in run.trials):
+        return fresh
+    seen = objective.seed
+    if objective.draws:
+        seen = int(seeds.numbers[Draw(root, run.run).places(seeds, [cell])[0]])
+    return [seed for seed in fresh if seed != seen]
 
 
-def _rows(
-    train: Callable[[Cell, int], tuple[Values, float]],
-    jobs: Sequence[tuple[Cell, int]],
-    failures: dict[Cell, str],
-    progress: Callable[[int, int], object] | None,
-) -> tuple[dict[Cell, list[Values]], float]:
-    rows: dict[Cell, list[Values]] = {cell: [] for cell, _ in jobs}
-    total = 0.0
-    for done, (cell, seed) in enumerate(jobs, 1):
-        try:
-            if cell not in failures:
-                row, cost = train(cell, seed)
-                rows[cell].append(row)
-                total += cost
-        except UserError as error:
-            total += error.cost if isinstance(error, EvaluationError) else 0.0
-            failures[cell] = str(error)
-        if progress is not None:
-            progress(done, len(jobs))
-    return rows, total
-
-
-def _trainer(
+def _answers(
     objective: Objective,
-    held: SingleSeeds | None,
-    jobs: Sequence[tuple[Cell, int]],
+    jobs: Sequence[Job],
     options: Options,
     engine: str,
     stack: ExitStack,
-) -> Callable[[Cell, int], tuple[Values, float]]:
-    """A function that gives the values of the training of a cell by a seed, shape ``(questions,)``,
-    and its cost: made in slots where the benchmark has these, else here, one after another.
+) -> Callable[[int], Answer]:
+    """A function that gives the answer to each job by its number: made in slots where the benchmark
+    has these, else here.
     """
     benchmark = objective.benchmark
-    questions = objective.questions()
+    draw = Draw(0, 0)
     if not benchmark.one_by_one or not (benchmark.runs_apart or options.asks_for_slots):
-
-        def train(cell: Cell, seed: int) -> tuple[Values, float]:
-            if held is None:
-                values, cost = benchmark.measure([cell], questions, seed)
-                return values[0], float(cost[0])
-            values, cost = benchmark.measure([cell], questions)
-            place = int(np.searchsorted(held.numbers, seed))
-            return held.rows(np.array([cell.index]), values)[0, place], float(cost[0])
-
-        return train
+        stack.enter_context(one_thread())
+        return lambda number: answer_to(objective, draw, jobs[number])
     workers = stack.enter_context(closing(Jobs(engine, options.parallel, options.devices)))
-    slots = stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, workers)))
-    for number, (cell, seed) in enumerate(jobs):
-        slots.begin(number, Job(cell, questions, seed))
+    slots = stack.enter_context(closing(Trainings(objective, draw, options, workers)))
+    for number, job in enumerate(jobs):
+        slots.begin(number, job)
+    return slots.answer
 
-    def answer(cell: Cell, seed: int) -> tuple[Values, float]:
-        answer = slots.answer(jobs.index((cell, seed)))
-        if isinstance(answer, EvaluationError):
-            raise answer
-        return np.array(answer.values, dtype=np.float64), answer.cost + answer.cost_before
 
-    return answer
+def _rows(
+    answer: Callable[[int], Answer],
+    jobs: Sequence[Job],
+    failures: dict[Cell, str],
+    progress: Callable[[int, int], object] | None,
+) -> tuple[dict[Cell, list[list[float]]], float]:
+    """The values of each cell's trainings, and what these cost; failures are added."""
+    rows: dict[Cell, list[list[float]]] = {}
+    cost = 0.0
+    for number, (cell, *_) in enumerate(jobs):
+        if cell not in failures:
+            trained = answer(number)
+            cost += trained.cost
+            if isinstance(trained, EvaluationError):
+                failures[cell] = str(trained)
+            else:
+                cost += trained.cost_before
+                rows.setdefault(cell, []).append(trained.values)
+        if progress is not None:
+            progress(number + 1, len(jobs))
+    return rows, cost
 
 
 def _trains_any_seed(objective: Objective) -> bool:
-    benchmark = objective.benchmark
-    if objective.trained_seeds:
-        return True
-    return benchmark.default_seed != "mean" and objective.seed != "mean"
+    is_seeded = objective.benchmark.default_seed != "mean" and objective.seed != "mean"
+    return bool(objective.trained_seeds) or is_seeded
 
 
 def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> None:
@@ -374,7 +339,9 @@ def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> No
             f" it sees 1, which leaves {most - 1}."
         )
     if most - 1 < wanted:
-        raise UserError(_too_few(held, 1, range(most - 1), wanted))
+        raise UserError(
+            f"{held}, the search saw 1: at most {most - 1} fresh ones, not {wanted}."
+        )
     if reference is not None:
         own = int(seeds.held[reference.index].sum())
         if own < wanted:
@@ -382,17 +349,6 @@ def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> No
                 f"{name} holds {plural(own, 'seed')} of {reference}, to which {wanted} are to be"
                 " compared; name another cell, or confirm with fewer seeds."
             )
-
-
-def _too_few(
-    held: str,
-    seen: int,
-    fresh: Sequence[int],
-    wanted: int | None = None,
-) -> str:
-    asked = "" if wanted is None else f", not {wanted}"
-    ones = "one" if len(fresh) == 1 else "ones"
-    return f"{held}, the search saw {seen}: at most {len(fresh)} fresh {ones}{asked}."
 
 
 def judged(
@@ -403,13 +359,6 @@ def judged(
     slots: Jobs,
 ) -> Judged:
     """Train what a run has found by the seeds that its search did not see.
-
-    Args:
-        objective: That of the run, whose seeds are trained.
-        draw: The seeds that the run saw.
-        found: The run's best trial.
-        options: Say how many trainings at once.
-        slots: Where they are made.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
@@ -445,12 +394,7 @@ def judged(
 
 
 def found_by(objective: Objective, run: Run) -> Trial:
-    """What a run has found, as it is reported: by the mean over seeds, where seeds were drawn.
-
-    Args:
-        objective: That of the run.
-        run: A run with an answer.
-    """
+    """What a run has found, as it is reported: by the mean over seeds, where seeds were drawn."""
     found = run.incumbent
     if run.judged is None:
         (reported,) = objective.reported([found])
@@ -462,12 +406,7 @@ def found_by(objective: Objective, run: Run) -> Trial:
 
 
 def announcement(objective: Objective, runs: int) -> str:
-    """What is trained beside the budget, in a sentence; empty where that is nothing.
-
-    Args:
-        objective: What is minimised.
-        runs: How many runs are made.
-    """
+    """What some runs train beside the budget, in a sentence; empty where that is nothing."""
     others = len(objective.trained_seeds) - 1
     if others < 1:
         return ""

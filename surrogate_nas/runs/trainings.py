@@ -221,7 +221,7 @@ class Trainings:
         self._status = status or RunningStatus()
         self._slots = slots
         self._task = Task.of(
-            partial(_answer, objective, draw),
+            partial(answer_to, objective, draw),
             threads=options.threads_each,
             memory=options.memory_bytes,
             seconds=benchmark.longest_seconds,
@@ -407,7 +407,8 @@ class Trainings:
         self._slots.drop(self._task)
 
 
-def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
+def answer_to(objective: Objective, draw: Draw, job: Job) -> Answer:
+    """Train; the seed of the job is that of the draw where it is None."""
     try:
         if job.seed is None:
             values, cost = objective.seen(draw, [job.cell], job.questions)

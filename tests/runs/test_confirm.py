@@ -414,7 +414,7 @@ def test_a_confirmed_winner_is_read_back_and_not_trained_again(
     again = [*STORED, "--out", stored, "--json", "--confirm"]
     (run,) = read_comparison(stored).runs
     with monkeypatch.context() as patch:
-        patch.delattr("surrogate_nas.runs.confirm._trainer")
+        patch.delattr("surrogate_nas.runs.confirm._answers")
         confirmed = snas(*again, "3x2").json["confirmed"]
     assert run.confirmed is not None and confirmed == run.confirmed.to_json()
     held = Objective("valid_loss", "fashion", seed_policy="draw")
