@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from msgspec import Struct
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.resolvers import known as known_benchmarks
@@ -16,7 +17,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.reading import kind_of
-from surrogate_nas.runs.options import OBJECTIVE_OPTIONS, OPTIONS, ObjectiveOptions, Option
+from surrogate_nas.runs.options import OBJECTIVE_OPTIONS, OPTIONS, ObjectiveOptions
 from surrogate_nas.runs.problem import bind
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.base import cell_written
@@ -79,51 +80,47 @@ AgainstOption = Annotated[
         ),
     ),
 ]
-_SHARED = [
-    Option(
-        "objective",
+
+
+class _Shared(Struct, kw_only=True):
+    objective: Annotated[
         str | None,
-        None,
         'Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.',
-    ),
-    Option("subject_to", str | None, None, 'Limits, such as "latency@raspi4 <= 20".'),
-    Option("runs", int, 10, "Seeds per strategy, and at each λ of a path."),
-    Option(
-        "budget",
+    ] = None
+    subject_to: Annotated[str | None, 'Limits, such as "latency@raspi4 <= 20".'] = None
+    runs: Annotated[int, "Seeds per strategy, and at each λ of a path."] = 10
+    budget: Annotated[
+        int | None, "The most evaluated cells of a run; 150 if no budget is given."
+    ] = None
+    budget_seconds: Annotated[float | None, "The most simulated seconds of a run."] = None
+    seed: Annotated[int, "The root of all randomness; of one run its number."] = 0
+    workers: Annotated[
         int | None,
-        None,
-        "The most evaluated cells of a run; 150 if no budget is given.",
-    ),
-    Option("budget_seconds", float | None, None, "The most simulated seconds of a run."),
-    Option("seed", int, 0, "The root of all randomness; of one run its number."),
-    Option(
-        "workers",
-        int | None,
-        None,
         "How many jobs at once; if left out, one or two processes, or all that a cluster takes.",
-    ),
-    Option(
-        "engine",
+    ] = None
+    engine: Annotated[
         str,
-        "processes",
-        "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
-        " FILE.py:NAME.",
-    ),
-]
+        (
+            "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
+            " FILE.py:NAME."
+        ),
+    ] = "processes"
+
+
 OF_RUNS = [option for option in OPTIONS if option.name not in ("seed", "first_cells")]
 """The options of the runs of a study, and with those of an objective."""
 OF_ONE_OBJECTIVE = [*OBJECTIVE_OPTIONS, *OF_RUNS]
 
 
-def taking(shared: str, *more: Option) -> Callable[[Command], Command]:
+def taking(shared: str, *more: inspect.Parameter) -> Callable[[Command], Command]:
     """Let ``**options`` of a command stand for shared options, by their names, and for more."""
     flags = []
-    for option in (*(one for one in _SHARED if one.name in shared.split()), *more):
-        is_plain = option.type != str | Sequence[str]
-        flag = typer.Option(f"--{option.name.replace('_', '-')}", help=option.help)
-        flags.append(
-            option.parameter(Annotated[option.type if is_plain else list[str], flag])
-        )
+    of_all = inspect.signature(_Shared).parameters
+    for option in (*map(of_all.__getitem__, shared.split()), *more):
+        kind, text = option.annotation.__origin__, option.annotation.__metadata__[-1]
+        kind = list[str] if kind == str | Sequence[str] else kind
+        flag = typer.Option(f"--{option.name.replace('_', '-')}", help=text)
+        flags.append(option.replace(annotation=Annotated[kind, flag]))
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)

@@ -123,7 +123,10 @@ class Follower:
     """
 
     def __init__(
-        self, slots: Jobs | None, watch: Watch | None, watcher: Watcher | None
+        self,
+        slots: Jobs | None = None,
+        watch: Watch | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         """Follow nothing yet.
 

@@ -12,18 +12,10 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct
-from msgspec.structs import asdict, fields, force_setattr
+from msgspec.structs import asdict, force_setattr, replace
 
 from surrogate_nas.core.arguments import check_size, check_struct
 from surrogate_nas.core.errors import UserError
@@ -110,21 +102,13 @@ class ObjectiveOptions(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def out_of(cls, options: dict[str, Any]) -> ObjectiveOptions:
-        """Take the options of an objective out of some options.
-
-        Args:
-            options: By their names.
-        """
+        """Take the options of an objective out of some options by name."""
         own = options.keys() & {*cls.__struct_fields__}
         return cls(**{name: options.pop(name) for name in own})
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> ObjectiveOptions:
-        """Read what a folder says of them; an earlier release could not say all.
-
-        Args:
-            stored: As `Objective.describe` gives it.
-        """
+        """Read what `Objective.describe` gave; an earlier release could not say all."""
         return cls.out_of({"seed_policy": "mean", **stored})
 
 
@@ -231,11 +215,8 @@ class Options(Struct, frozen=True, kw_only=True):
             >>> Options(memory_each="1.5 GB").memory_bytes
             1500000000
         """
-        return (
-            None
-            if self.memory_each is None
-            else check_size("memory_each", self.memory_each)
-        )
+        limit = self.memory_each
+        return None if limit is None else check_size("memory_each", limit)
 
     @property
     def asks_for_slots(self) -> bool:
@@ -279,7 +260,7 @@ class Options(Struct, frozen=True, kw_only=True):
     @classmethod
     def read(cls, description: Mapping[str, Any]) -> Options:
         """Read what a folder records; an earlier release could not say all."""
-        return cls(**{name: description.get(name, usual) for name, usual in USUAL.items()})
+        return cls(**{name: description[name] for name in USUAL if name in description})
 
 
 def ended_by(
@@ -312,40 +293,9 @@ USUAL = _DEFAULTS.stored()
 """The options that results depend on, by name with their defaults."""
 
 
-class Option(NamedTuple):
-    """A field of `Options` or of `ObjectiveOptions`."""
-
-    name: str
-    type: Any
-    default: Any
-    help: str
-
-    def parameter(self, annotation: Any) -> inspect.Parameter:
-        """The keyword parameter of a function that takes it."""
-        return inspect.Parameter(
-            self.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=self.default,
-            annotation=annotation,
-        )
-
-
-def _declared_options(of: type[Struct]) -> tuple[Option, ...]:
-    types = get_type_hints(of)
-    annotated = get_type_hints(of, include_extras=True)
-    return tuple(
-        Option(
-            field.name,
-            types[field.name],
-            field.default,
-            annotated[field.name].__metadata__[-1],
-        )
-        for field in fields(of)
-    )
-
-
-OPTIONS = _declared_options(Options)
-OBJECTIVE_OPTIONS = _declared_options(ObjectiveOptions)
+OPTIONS = tuple(inspect.signature(Options).parameters.values())
+OBJECTIVE_OPTIONS = tuple(inspect.signature(ObjectiveOptions).parameters.values())
+"""The fields as parameters; the last part of an annotation is the help."""
 
 
 def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -355,8 +305,8 @@ def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
         UserError: One is of a wrong type or size.
         TypeError: There is no such option.
     """
-    given = asdict(Options(**options))
-    return {o.name: given[o.name] for o in OPTIONS if given[o.name] != o.default}
+    given = asdict(Options(**options)).items()
+    return {name: value for name, value in given if value != getattr(_DEFAULTS, name)}
 
 
 _AHEAD = 1.5
@@ -365,22 +315,18 @@ next one still runs, the other slots have something to do.
 """
 
 
-def trainings_in_flight(
-    given: Options, benchmark: Benchmark
-) -> tuple[int | None, Literal["clock", "finished"] | None]:
-    """How many trainings may be in flight, and the order in which they are reported; None and None
-    where nothing is trained in slots.
-
-    Args:
-        given: Options that may leave both open.
-        benchmark: What is searched on.
+def settled(given: Options, benchmark: Benchmark) -> Options:
+    """Options with the number of trainings in flight, and the order in which they are reported, set
+    where cells are trained in slots, and None where not.
 
     Raises:
         UserError: Several cells at once are asked for where none is trained, or two kinds of
             workers are.
     """
+    if given.devices and given.parallel == 1:
+        given = replace(given, parallel=len(given.devices))
     if not given.asks_for_slots and not benchmark.runs_apart:
-        return None, None
+        return given
     if not benchmark.one_by_one:
         raise UserError(
             f"{benchmark.name} answers at once, so nothing of it is trained in parallel; leave out"
@@ -391,31 +337,28 @@ def trainings_in_flight(
             "Workers are simulated or real: give --simulated-workers or --parallel."
         )
     order = given.order or "clock"
-    if given.in_flight is not None:
-        return given.in_flight, order
     is_ahead = order == "clock" and given.parallel > 1
-    return math.ceil(_AHEAD * given.parallel) if is_ahead else given.parallel, order
+    most = math.ceil((_AHEAD if is_ahead else 1) * given.parallel)
+    return replace(given, order=order, in_flight=given.in_flight or most)
 
 
 def takes_options(
-    *more: Option,
+    *more: inspect.Parameter,
     without: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Let ``**options`` of a function stand for the fields of `Options` and for more, in its
     signature and in its documentation.
     """
     taken = [*more, *(option for option in OPTIONS if option.name not in without)]
-    texts = "\n        ".join(f"{option.name}: {option.help}" for option in taken)
+    texts = (f"{one.name}: {one.annotation.__metadata__[-1]}" for one in taken)
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
-        own = [
-            one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD
-        ]
-        parameters = [*own, *(option.parameter(option.type) for option in taken)]
-        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        *own, _ = signature.parameters.values()
+        plain = [one.replace(annotation=one.annotation.__origin__) for one in taken]
+        function.__signature__ = signature.replace(parameters=[*own, *plain])  # type: ignore[attr-defined]
         function.__doc__ = (function.__doc__ or "").replace(
-            "**options: See ``Options``.", texts
+            "**options: See ``Options``.", "\n        ".join(texts)
         )
         return function
 

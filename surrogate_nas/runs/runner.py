@@ -38,19 +38,13 @@ from surrogate_nas.runs.options import (
     Budget,
     Options,
     ended_by,
-    trainings_in_flight,
+    settled,
 )
 from surrogate_nas.runs.run import OtherHistoryError, Run
 from surrogate_nas.runs.running import Watcher
 from surrogate_nas.runs.sandbox import introduce, rehearse
 from surrogate_nas.runs.scale import recordable
-from surrogate_nas.runs.search import (
-    Watch,
-    ended_run,
-    failed_in,
-    first_cells,
-    make_run,
-)
+from surrogate_nas.runs.search import failed_in, first_cells, make_run
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
 from surrogate_nas.runs.store import Store, numbered
 from surrogate_nas.runtime.engines import Jobs, Outcome, check_engine, stays_here
@@ -103,11 +97,7 @@ class Experiment:
             raise UserError(
                 f"strategies is a list of names or classes, not {strategies!r:.80}."
             )
-        given = Options(**options)
-        if given.devices and given.parallel == 1:
-            given = structs.replace(given, parallel=len(given.devices))
-        in_flight, order = trainings_in_flight(given, objective.benchmark)
-        self.options = structs.replace(given, in_flight=in_flight, order=order)
+        self.options = settled(Options(**options), objective.benchmark)
         self.objective = objective
         self.strategies = strategies
         self.runs = runs
@@ -329,20 +319,20 @@ class Experiment:
             sys.stderr.write(f"{' '.join(filter(None, sentences))}\n")
 
     def one(
-        self,
-        entry: StrategyEntry,
-        number: int,
-        watch: Watch | None = None,
-        watcher: Watcher | None = None,
-        slots: Jobs | None = None,
-        apart: bool = False,
+        self, entry: StrategyEntry, number: int, *, apart: bool = False, **observers: Any
     ) -> Run:
         """A single run, as the folder holds it whole, or made now; one whose budget was raised goes
         on, if it can.
 
-        The folder is held, and begun. `watch` is called with the new trials after each evaluation
-        and ends the run by returning True. The watcher observes what trains now. A run of a user's
-        strategy is always made apart, in a process of its own.
+        The folder is held, and begun. A run of a user's strategy is always made apart, in a process
+        of its own.
+
+        Args:
+            entry: The strategy.
+            number: The number of the run.
+            apart: Whether it is made in a process of its own.
+            **observers: ``watch``, called with the new trials after each evaluation, which ends the
+                run by returning True; ``watcher``, which observes what trains now; ``slots``.
         """
         name, store = entry.label, self.store
         if whole := self.whole_run(name, number):
@@ -366,59 +356,34 @@ class Experiment:
             beginning=self.beginning,
         )
         if apart or not entry.is_trusted:
-            made = partial(self._made_apart, make, entry, number, watch, watcher, slots)
-        else:
-            made = partial(make, entry=entry, watch=watch, watcher=watcher, slots=slots)
+            make = partial(self._made_apart, make)
         try:
-            return made()
+            return make(entry=entry, **observers)
         except OtherHistoryError:  # with the larger budget it goes another way
             if store is None or stored is None:
                 raise
             store.discard(name, number)
-            return made()
+            return make(entry=entry, **observers)
 
     def _made_apart(
-        self,
-        make: Callable[..., Run],
-        entry: StrategyEntry,
-        number: int,
-        watch: Watch | None,
-        watcher: Watcher | None,
-        slots: Jobs | None,
+        self, make: Callable[..., Run], entry: StrategyEntry, **observers: Any
     ) -> Run:
         """A run that is made in a process of its own; where that ended, with the trials until
         then.
         """
-        name, store = entry.label, self.store
-        began = time.perf_counter()
+        started = time.perf_counter()
         benchmark = self.objective.benchmark
         space = benchmark.space.definition
         if type(benchmark) is TableBenchmark:
             share("surrogate_nas.benchmarks.table:open_in_server", str(benchmark.path))
-        if self._flags[name].shares_points and not entry.blinded and space in SPACES:
+        if self._flags[entry.label].shares_points and not entry.blinded and space in SPACES:
             share("surrogate_nas.strategies.bo.strategy:prepare_named", space)
-        follower = Follower(slots, watch, watcher)
+        follower = Follower(**observers)
         file = str(entry.target).rpartition(":")[0] if entry.origin == "file" else ""
         try:
             return follower.made(make, entry, self.options.call_limit, file)
         except StrategyError as error:
-            run = ended_run(
-                self.objective,
-                self.budget,
-                self.beginning,
-                name,
-                number,
-                trials=follower.trials,
-                real_seconds=time.perf_counter() - began,
-                strategy_seconds=0.0,
-                failure=failed_in(name, number, error),
-            )
-            if store is not None:
-                with store.log(name, number) as log:
-                    log.append(run.trials)
-                    log.finish(run)
-                store.keep_trace(name, number, error.trace)
-            return run
+            return make(entry=entry, lost=(follower.trials, error), started=started)
 
     def jobs(self, number: int) -> list[_Job]:
         """The runs of a number, one for each strategy that has so many."""
@@ -503,7 +468,8 @@ def execute(
         slots = _slots(problems, engine, min(workers or 1, len(todo)), stack)
         maker = _Maker(by_name, keep)
         engine = _HERE if slots else engine
-        for key, result in _results(maker, (within, watcher), slots, todo, workers, engine):
+        made = _results(maker, todo, workers, engine, within, watcher=watcher, slots=slots)
+        for key, result in made:
             results[key] = result
             if progress:
                 progress(len(results), len(jobs))
@@ -532,15 +498,19 @@ def _slots(
 
 def _results(
     maker: _Maker,
-    observers: tuple[Within | None, Watcher | None],
-    slots: Jobs | None,
     todo: Sequence[_Job],
     workers: int | None,
     engine: str,
+    within: Within | None,
+    *,
+    slots: Jobs | None,
+    watcher: Watcher | None,
 ) -> Iterator[tuple[Key, Any]]:
     if not todo or stays_here(engine, workers if len(todo) > 1 else 1):
-        for job in todo:
-            yield job[0], maker.make(job, *observers, slots)
+        for key, entry in todo:
+            watch = None if within is None else partial(within, key.strategy, key.number)
+            observers = {"watch": watch, "watcher": watcher, "slots": slots}
+            yield key, maker.make((key, entry), **observers)
         return
     with ExitStack() as stack:
         n_workers = None if workers is None else min(workers, len(todo))
@@ -548,13 +518,11 @@ def _results(
         if slots is not None:
             stack.enter_context(first_noted(partial(tell, pool.key, INTERRUPT)))
         task = Task.of(maker.make)
+        make_apart = partial(maker.make, slots=slots, apart=True)
         futures = {}
         for job in todo:
             apart = engine == _HERE and (slots is not None or not job[1].is_trusted)
-            if apart:
-                future = pool.call(partial(maker.make, slots=slots, apart=True), job)
-            else:
-                future = pool.submit(task, job)
+            future = pool.call(make_apart, job) if apart else pool.submit(task, job)
             futures[future] = job[0], apart
         for future in as_completed(futures):
             key, apart = futures[future]
@@ -568,19 +536,9 @@ class _Maker(NamedTuple):
     problems: Mapping[str, Experiment]
     keep: _Keep | None
 
-    def make(
-        self,
-        job: _Job,
-        within: Within | None = None,
-        watcher: Watcher | None = None,
-        slots: Jobs | None = None,
-        *,
-        apart: bool = False,
-    ) -> Any:
+    def make(self, job: _Job, **how: Any) -> Any:
         key, entry = job
-        watch = None if within is None else partial(within, key.strategy, key.number)
-        problem = self.problems[key.problem]
-        return self.kept(key, problem.one(entry, key.number, watch, watcher, slots, apart))
+        return self.kept(key, self.problems[key.problem].one(entry, key.number, **how))
 
     def kept(self, key: Key, run: Run) -> Any:
         return run if self.keep is None else self.keep(self.problems[key.problem], run)

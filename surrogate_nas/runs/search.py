@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -112,26 +112,6 @@ def make_run(objective: Objective, budget: Budget, options: Options, **more: Any
         return search.made()
 
 
-def ended_run(
-    objective: Objective,
-    budget: Budget,
-    beginning: Beginning,
-    name: str,
-    run: int,
-    **more: Any,
-) -> Run:
-    """A run with what all runs of a strategy have in common, and more of its own."""
-    return Run(
-        strategy=name,
-        run=run,
-        epochs=objective.epochs,
-        budget_cells=budget.cells,
-        budget_seconds=budget.seconds,
-        known=beginning.known,
-        **more,
-    )
-
-
 def failed_in(name: str, run: int, why: object) -> str:
     """The failure of a run, as results tell it."""
     return f"Strategy {name} failed in run {run}: {why}"
@@ -164,6 +144,9 @@ class _Search:
     watcher: Watcher | None = None
     slots: Jobs | None = None
     kept: Callable[[Sequence[Trial]], object] | None = None
+    lost: tuple[Sequence[Trial], StrategyError] | None = None
+    """The trials of a run that was made elsewhere until its process ended."""
+    started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.trials: list[Trial] = []
@@ -184,9 +167,7 @@ class _Search:
         return _UNLIMITED if cells is None else cells - len(self.trials)
 
     def made(self) -> Run:
-        name = self.entry.label
-        store = self.store
-        started = time.perf_counter()
+        name, store = self.entry.label, self.store
         failure = trace = ""
         with ExitStack() as stack:
             files = None
@@ -197,6 +178,10 @@ class _Search:
                 folder = folder_of(self.entry)
                 files = None if folder is None else Files(folder)
             try:
+                if self.lost is not None:
+                    trials, error = self.lost
+                    self._add(trials)
+                    raise error
                 if store is not None and (now := sources_of(self.entry)):
                     _edited(n for n, _ in {*now.items()} ^ {*(self.sources or {}).items()})
                 self._go(files)
@@ -205,20 +190,20 @@ class _Search:
                     _edited(store.note_files(name, self.run, files))
             except StrategyError as error:
                 self.unstored.store()
-                failure = failed_in(name, self.run, error)
-                trace = error.trace
-            result = ended_run(
-                self.objective,
-                self.budget,
-                self.beginning,
+                failure, trace = failed_in(name, self.run, error), error.trace
+            result = Run(
                 name,
                 self.run,
-                trials=self.trials,
-                real_seconds=time.perf_counter() - started,
-                strategy_seconds=self.strategy_seconds,
-                failure=failure,
-                scalarised=self.scalarised,
-                diagnosis=self.diagnosis,
+                self.trials,
+                time.perf_counter() - self.started,
+                self.strategy_seconds,
+                failure,
+                self.objective.epochs,
+                self.budget.cells,
+                self.budget.seconds,
+                self.scalarised,
+                self.diagnosis,
+                self.beginning.known,
             )
             if not failure and self.trials and not result.answers:
                 why = (
@@ -328,8 +313,7 @@ class _Search:
                 return
             told: list[Trial] = []
             for trials in workers.next():
-                self.trials += trials
-                self.unstored.add(trials)
+                self._add(trials)
                 told += trials
             if told:
                 strategy.tell(told)
@@ -337,6 +321,10 @@ class _Search:
                 if is_stopped or ended_by(told, self.objective.epochs, self.options):
                     workers.is_over = True
             workers.is_over |= workers.is_interrupted
+
+    def _add(self, trials: Sequence[Trial]) -> None:
+        self.trials += trials
+        self.unstored.add(trials)
 
     def _asked(
         self, strategy: Wrapped | Sandboxed, n: int, workers: Workers
