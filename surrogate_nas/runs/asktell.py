@@ -186,7 +186,13 @@ class AskTell:
             (outcome,) = self._ledger.look_up([asked])
         else:
             cost = check_number("The cost of an evaluation", cost)
-            outcome = self._ledger.given(asked, self._by_name(asked, values), cost)
+            named = self._by_name(asked, values)
+            try:
+                outcome = self._ledger.given(asked, named, cost)
+            except UserError as error:
+                raise UserError(
+                    f"{error} Report a failed evaluation by fail(cell, reason)."
+                ) from error
         return self._tell(asked, outcome)
 
     def fail(

@@ -12,13 +12,11 @@ import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
@@ -26,10 +24,11 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.files.paths import printable
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Objective
+from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import FIRST_CELLS, Budget
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.base import cell_written
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space.trial import Request, Trial
 
 FirstLike = CellLike | Path | Sequence[CellLike | Path]
 """A cell, a file with a cell a line, or several of these."""
@@ -46,20 +45,14 @@ class Beginning:
 
     Attributes:
         first: The cells that are asked for first, before random ones, all different.
-        known: What was trained before, as a strategy is told it: each costs nothing and has an
-            index below 0.
+        known: What was trained before, as trials that cost nothing and have an index below 0.
     """
 
     first: Sequence[Cell] = ()
     known: Sequence[Trial] = ()
 
     def asked(self, drawn: Iterable[Cell], most: int) -> list[Cell]:
-        """The cells that a run begins with: the user's, then random ones.
-
-        Args:
-            drawn: The random ones.
-            most: How many cells the budget pays for.
-        """
+        """The cells that a run begins with: the user's, then random ones, at most so many."""
         return list(dict.fromkeys([*self.first, *drawn]))[:most]
 
     def stored(self) -> dict[str, Any] | None:
@@ -74,11 +67,7 @@ class Beginning:
 
     @classmethod
     def read(cls, objective: Objective, stored: Mapping[str, Any] | None) -> Beginning:
-        """Read what a folder says of a beginning.
-
-        Args:
-            objective: The folder's.
-            stored: As `stored` gives it.
+        """Read what `stored` gave.
 
         Raises:
             UserError: Something is no cell of the space, or has not the values that the objective
@@ -86,32 +75,18 @@ class Beginning:
         """
         if stored is None:
             return cls()
-        space = objective.benchmark.space
-        trainings = [
-            (space.parse(one[_CELL]), one[_EPOCHS], one["values"])
+        parse = objective.benchmark.space.parse
+        ledger = Ledger(objective)
+        known = [
+            _trial(ledger, _asked(parse(one[_CELL]), one[_EPOCHS]), one["values"])
             for one in stored["known"]
         ]
-        for cell, epochs, values in trainings:
-            if list(values) != [str(question) for question in objective.questions(epochs)]:
-                raise UserError(
-                    f"{cell} is known by other values than the objective reads."
-                )
-        known = [
-            _trial(objective, number - len(trainings), *training)
-            for number, training in enumerate(trainings)
-        ]
-        return cls(tuple(map(space.parse, stored["first"])), tuple(known))
+        return cls(tuple(map(parse, stored["first"])), _numbered(known))
 
     def check(
         self, budget: Budget, label: str, *, chooses_epochs: bool, epochs: int | None
     ) -> None:
         """Refuse a beginning that a strategy or a budget has no use for.
-
-        Args:
-            budget: Of the run.
-            label: Of the strategy.
-            chooses_epochs: Whether it looks at cells early.
-            epochs: The objective's own.
 
         Raises:
             UserError: The budget does not pay for all first cells, or something was trained for
@@ -246,59 +221,77 @@ def _known(objective: Objective, path: Path) -> tuple[Trial, ...]:
             "Diversity is of a run's own history, so that what is known before it has no score;"
             " leave --known or the term out."
         )
+    lines = _lines(objective, path)
+    every = [pair for _, values in lines.values() for pair in values.items()]
+    # the unit of a metric shows at its largest value
+    for name, value in sorted(every, reverse=True, key=lambda pair: pair[1]):
+        objective.benchmark.check_unit(name.partition("[")[0], value)
+    ledger = Ledger(objective)
+    trials = []
+    for asked, (number, values) in lines.items():
+        with _at(path, number):
+            trials.append(_trial(ledger, asked, values))
+    return _numbered(trials)
+
+
+def _lines(objective: Objective, path: Path) -> dict[Asked, tuple[int, dict[str, float]]]:
+    """Each training with the number of its line and what that says."""
     reader = csv.reader(_text(path).splitlines(), strict=True)
-    header: list[str] = []
-    read: dict[tuple[Cell, int | None], tuple[int, dict[Question, float]]] = {}
+    lines: dict[Asked, tuple[int, dict[str, float]]] = {}
     try:
-        for row in ([part.strip() for part in line] for line in reader):
-            if any(row) and header:
-                with _at(path, reader.line_num):
-                    training, values = _training(objective, header, row)
-                    if training in read:
-                        before = read[training][0]
-                        raise UserError(
-                            f"{training[0]} stands in line {before} too; each training once."
-                        )
-                    read[training] = reader.line_num, values
-            elif any(row):
-                header = row
-                _check_header(objective, header, path)
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(objective, header, path)
+        for row in filter(any, reader):
+            with _at(path, reader.line_num):
+                asked, values = _training(objective, header, row)
+                if asked in lines:
+                    raise UserError(
+                        f"{row[0]} stands in line {lines[asked][0]} too; each training once."
+                    )
+                lines[asked] = reader.line_num, values
     except csv.Error as error:
         raise UserError(f"{printable(path)}, line {reader.line_num}: {error}.") from error
-    if not read:
+    if not lines:
         raise UserError(f"{printable(path)} needs a header and a line for each training.")
-    given = [
-        (value, question)
-        for _, values in read.values()
-        for question, value in values.items()
-    ]
-    # the unit of a metric shows at its largest value
-    for value, question in sorted(given, reverse=True, key=lambda pair: pair[0]):
-        try:
-            objective.benchmark.check_value(question, value)
-        except UserError as error:
-            raise UserError(f"{printable(path)}: {error}") from error
-    return tuple(
-        _trial(
-            objective, place - len(read), *training, {str(q): v for q, v in values.items()}
-        )
-        for place, (training, (_, values)) in enumerate(read.items())
-    )
+    return lines
+
+
+def _asked(cell: Cell, epochs: int | None) -> Asked:
+    return cell if epochs is None else Request(cell, epochs)
+
+
+def _trial(ledger: Ledger, asked: Asked, values: Mapping[str, float]) -> Trial:
+    """What a strategy is told of a training whose values are known."""
+    return ledger.trial(ledger.given(asked, values, 0.0), 0.0)
+
+
+def _numbered(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    return tuple(replace(one, index=one.index - len(trials)) for one in trials)
 
 
 def _training(
     objective: Objective, header: Sequence[str], row: Sequence[str]
-) -> tuple[tuple[Cell, int | None], dict[Question, float]]:
+) -> tuple[Asked, dict[str, float]]:
+    """The training of a line, and what it says of the metrics that the objective reads."""
     if len(row) != len(header):
         raise UserError(
             f"{len(row)} entries, and the header has {len(header)}; a cell with commas"
             " stands in quotation marks."
         )
-    entry = dict(zip(header, row, strict=True))
+    entry = dict(zip(header, map(str.strip, row), strict=True))
     cell = cell_written(objective.benchmark.space, entry[_CELL])
     epochs = _epochs(objective, entry.get(_EPOCHS, ""))
-    questions = objective.questions(epochs)
-    return (cell, epochs), {one: _value(objective, one, cell, entry) for one in questions}
+    values = {}
+    for question in objective.questions(epochs):
+        written = entry.get(str(question)) or entry.get(question.metric)
+        if written:
+            value = math.nan
+            with suppress(ValueError):
+                value = float(written)
+            if not math.isfinite(value):
+                raise UserError(f"{question} is {written:.40}, not a finite number.")
+            values[str(question)] = value
+    return _asked(cell, epochs), values
 
 
 def _check_header(objective: Objective, header: Sequence[str], path: Path) -> None:
@@ -330,41 +323,3 @@ def _epochs(objective: Objective, written: str) -> int | None:
             f"the objective cannot be read after {epochs} epochs; after {lengths}."
         )
     return epochs
-
-
-def _value(
-    objective: Objective, question: Question, cell: Cell, entry: Mapping[str, str]
-) -> float:
-    """A metric of a training, as a line says it, or else as it is known for free."""
-    written = entry.get(str(question)) or entry.get(question.metric, "")
-    value = None if written else objective.untrained(question, cell)
-    if written:
-        with suppress(ValueError):
-            value = float(written)
-        if value is None or not math.isfinite(value):
-            raise UserError(f"{question} is {written:.40}, not a finite number.")
-    if value is None:
-        raise UserError(f"{question} of {cell} is missing.")
-    return value
-
-
-def _trial(
-    objective: Objective,
-    index: int,
-    cell: Cell,
-    epochs: int | None,
-    values: Mapping[str, float],
-) -> Trial:
-    scores = objective.combine(np.array([list(values.values())]))
-    return Trial(
-        index=index,
-        cell=cell,
-        score=float(scores.score[0]),
-        loss=float(scores.loss[0]),
-        penalty=float(scores.penalty[0]),
-        feasible=bool(scores.feasible[0]),
-        epochs=epochs,
-        cost_seconds=0.0,
-        values=values,
-        scores=tuple(scores.vector[0].tolist()) if objective.parts > 1 else (),
-    )

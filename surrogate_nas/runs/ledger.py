@@ -38,20 +38,12 @@ def cell_of(asked: Asked) -> Cell:
 
 
 class Outcome(NamedTuple):
-    """What one evaluation gave, before it has its place and time in the run.
+    """One evaluation before it has its place and time in the run; the fields are as of a `Trial`.
 
     Attributes:
-        cell: The cell.
-        epochs: The training run that was read.
         names: What `values` are, as an expression writes it.
-        values: In natural units.
         score: Without diversity, as all that follow.
-        loss: L.
-        penalty: λ·R.
-        feasible: Whether all constraints hold.
-        scores: Of several objectives, each one's.
         cost: What it is charged.
-        failure: Why it failed, or empty.
     """
 
     cell: Cell
@@ -136,11 +128,7 @@ class Ledger:
         return self._outcomes(cells, epochs, names, values, cost)
 
     def questions(self, asked: Asked) -> Sequence[Question]:
-        """What is read of an evaluation.
-
-        Raises:
-            StrategyError: A request names what cannot be read.
-        """
+        """What is read of an evaluation; a StrategyError if a request names what cannot be read."""
         if not isinstance(asked, Request):
             return self.objective.questions()
         try:
@@ -224,25 +212,14 @@ class Ledger:
             value = values.get(str(question), values.get(name))
             if value is None:
                 value = self.objective.untrained(question, cell)
-            try:
-                row.append(check_number(f"{question} of {cell}", value, -math.inf))
-            except UserError as error:
-                wrong = f"{question} of {cell} is missing." if value is None else error
-                raise UserError(
-                    f"{wrong} Report a failed evaluation by fail(cell, reason)."
-                ) from error
+            if value is None:
+                raise UserError(f"{question} of {cell} is missing.")
+            row.append(check_number(f"{question} of {cell}", value, -math.inf))
             self.objective.benchmark.check_value(question, row[-1])
         return self.answered(asked, row, cost, None)
 
     def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
-        """An evaluation that ended without a result, by an error, say, or for want of memory or
-        time.
-
-        Args:
-            asked: What was to be evaluated.
-            reason: Why it failed.
-            cost: What it is charged all the same.
-        """
+        """An evaluation that ended without a result for a reason, and is charged all the same."""
         cell, epochs = cell_of(asked), self.epochs_of(asked)
         vector = (
             tuple(bound + _BEHIND for bound in self.objective.bounds)
@@ -267,15 +244,9 @@ class Ledger:
         *,
         is_new: bool = False,
     ) -> Iterator[Outcome]:
-        """Combine values.
+        """Combine the values of n cells, shape ``(n, m)``, with the names of the m.
 
-        Args:
-            cells: The n cells.
-            epochs: After which they were read.
-            names: Of the m values of each.
-            values: Shape ``(n, m)``.
-            cost: Shape ``(n,)``, of whole trainings, unless `is_new`.
-            is_new: Whether the cost is what is charged.
+        The cost is of whole trainings, shape ``(n,)``, or with `is_new` what is charged.
         """
         rows: Iterable[tuple[Any, ...]]
         if len(cells) == 1:
@@ -325,10 +296,7 @@ class Ledger:
     ) -> Trial:
         """Count and charge an evaluation that has finished, and give it its place in the run.
 
-        Args:
-            outcome: What it gave.
-            started: When it began, on the clock of the run.
-            finished: When it was over; None for its cost later.
+        It is over at `finished`, or if None, `cost` after it began.
         """
         extra = 0.0
         if self._archive is not None and outcome.feasible:
@@ -423,11 +391,11 @@ def contradiction(
     charges: bool = False,
 ) -> str:
     """A sentence on the first trial with another number than the table has; empty where there is
-    none.
+    none, where the benchmark is no table, or the run failed.
 
     Args:
-        run: A run; of one that failed nothing is looked up.
-        objective: On the benchmark that is asked. Nothing is looked up where that is no table.
+        run: A run.
+        objective: On the benchmark that is asked.
         root: The root seed of the comparison.
         whole: Whether all trials are looked up, not the best alone.
         charges: Whether what each was charged is looked up too; only with `whole`.
