@@ -128,13 +128,7 @@ class Follower:
         watch: Watch | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        """Follow nothing yet.
-
-        Args:
-            slots: Where its trainings are made.
-            watch: Told its new trials; ends it by returning True.
-            watcher: Told what it trains now.
-        """
+        """Follow nothing yet; trainings are made in `slots`."""
         self.trials: list[Trial] = []
         self._slots = slots
         self._watch = watch
@@ -143,13 +137,8 @@ class Follower:
         self._error: BaseException | None = None
 
     def made(self, make: Make, entry: StrategyEntry, limit: float, file: str) -> Run:
-        """Have a run made.
-
-        Args:
-            make: Makes it.
-            entry: The strategy.
-            limit: The longest that one call of it may take, in seconds.
-            file: Where its code is, for messages.
+        """Have a run made, each call of whose strategy may take `limit` seconds; `file` has its
+        code.
 
         Raises:
             UserError: The run ended its process, or could not be made there.

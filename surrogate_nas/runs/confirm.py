@@ -86,11 +86,6 @@ def checked_shape(
 ) -> Shape | None:
     """How many cells and seeds are confirmed after a search; None where nothing is.
 
-    Args:
-        objective: What is minimised.
-        given: How many cells and seeds, or None.
-        against: The cell of reference, or None.
-
     Raises:
         UserError: The objective is a front or depends on a run's history, there are not as many
             seeds that a search does not see, or the reference is no cell of the space, or is given
@@ -358,11 +353,7 @@ def judged(
     options: Options,
     slots: Jobs,
 ) -> Judged:
-    """Train what a run has found by the seeds that its search did not see.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C was pressed.
-    """
+    """Train what a run has found by the seeds that its search did not see; may be interrupted."""
     cell = objective.benchmark.space.cell(found.cell)
     seen = draw.number(objective.trained_seeds, cell)
     others = [seed for seed in objective.trained_seeds if seed != seen]

@@ -69,12 +69,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def budget_of(cells: int | None, seconds: float | None) -> Budget:
-    """The budget that was given, or the default number of cells.
-
-    Example:
-        >>> budget_of(None, None).cells, budget_of(None, 3600.0).cells
-        (150, None)
-    """
+    """The budget that was given, or the default number of cells."""
     return Budget(USUAL_CELLS if cells is None and seconds is None else cells, seconds)
 
 
@@ -209,12 +204,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
     @property
     def memory_bytes(self) -> int | None:
-        """The most bytes that a training in a slot may have in memory; None for no limit.
-
-        Example:
-            >>> Options(memory_each="1.5 GB").memory_bytes
-            1500000000
-        """
+        """The most bytes that a training in a slot may have in memory; None for no limit."""
         limit = self.memory_each
         return None if limit is None else check_size("memory_each", limit)
 
@@ -299,12 +289,7 @@ OBJECTIVE_OPTIONS = tuple(inspect.signature(ObjectiveOptions).parameters.values(
 
 
 def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some options, by name, that differ from the default.
-
-    Raises:
-        UserError: One is of a wrong type or size.
-        TypeError: There is no such option.
-    """
+    """Those of some options, by name, that differ from the default; all are checked."""
     given = asdict(Options(**options)).items()
     return {name: value for name, value in given if value != getattr(_DEFAULTS, name)}
 

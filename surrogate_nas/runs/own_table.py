@@ -1,10 +1,9 @@
 """A table of a benchmark that answers cell by cell: every cell, by each of its seeds.
 
-Cells are trained in parallel workers, as in a search (`surrogate_nas.runs.trainings`), and what
-searches have trained before is not trained again. On a task, cells of one functional class share a
-training. Every answer, and the reason of every failure, is in a journal of the data directory as it
-comes; the same call resumes from there. A failed cell has no value in the table. Once all cells
-have been tried, the same call tries those again that failed.
+Cells are trained in parallel workers, as in a search. On a task, cells of one functional class
+share a training. Every answer, and the reason of every failure, is in a journal of the data
+directory as it comes; the same call resumes from there. A failed cell has no value in the table.
+Once all cells have been tried, the same call tries those again that failed.
 """
 
 from __future__ import annotations
@@ -66,14 +65,8 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is trained.
-
-    Attributes:
-        benchmark: What answers.
-        cells: Its space, listed.
-        trained: For each cell the index of the cell whose training it has.
-        questions: What is read of every training.
-        seeds: Number of seeds of every cell.
+    """The trainings of all cells by so many seeds; `trained` has for each cell whose training it
+    has.
     """
 
     benchmark: Benchmark
@@ -81,12 +74,6 @@ class _Plan:
     trained: Sequence[int]
     questions: Sequence[Question]
     seeds: int
-
-    @property
-    def places(self) -> list[Place]:
-        """All trainings in their order: all cells by a seed, then by the next one."""
-        cells = sorted(set(self.trained))
-        return [Place(cell, seed) for seed in range(self.seeds) for cell in cells]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -104,10 +91,6 @@ class _Plan:
 
 def address_of(name: str, space: str | None = None) -> str:
     """The name of the benchmark that a user means by a task or by a training.
-
-    Args:
-        name: A task, ``file.py:TASK``, or ``file.py:NAME`` of a benchmark.
-        space: Whose cells a task trains; NAS-Bench-201's if left out.
 
     Raises:
         UserError: There is no such file, or the benchmark has a space of its own.
@@ -241,35 +224,34 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
         check_whole("The number of epochs", epochs, 1, longest)
     questions = []
     for metric in benchmark.metrics:
-        if metric.epochs and is_free:
-            questions.append(benchmark.question(metric.name, epochs))
-        elif metric.epochs:
-            runs = [each for each in metric.epochs if epochs is None or each <= epochs]
-            questions += [Question(metric.name, each) for each in runs]
-        elif sizes.get(metric.name, (None,))[0] != metric:
-            questions.append(Question(metric.name, None))
+        if not metric.epochs:
+            lengths: Sequence[int | None] = [None]
+            if sizes.get(metric.name, (None,))[0] == metric:
+                lengths = []
+        elif is_free:
+            lengths = [benchmark.question(metric.name, epochs).epochs]
+        else:
+            lengths = [each for each in metric.epochs if epochs is None or each <= epochs]
+        questions += [Question(metric.name, length) for length in lengths]
     return questions
 
 
 def _has_seeds(benchmark: Benchmark) -> bool:
-    is_stochastic = isinstance(benchmark, Training) and benchmark.stochastic
-    return is_stochastic or isinstance(benchmark, LiveBenchmark)
+    return getattr(benchmark, "stochastic", isinstance(benchmark, LiveBenchmark))
 
 
 def _number_of_seeds(benchmark: Benchmark, seeds: int | None) -> int:
-    if _has_seeds(benchmark):
-        own = 1
-        if isinstance(benchmark, Training):
-            own = max(len(benchmark.seeds(benchmark.question(benchmark.objective))), 1)
+    own = 1
+    if isinstance(benchmark, Training):
+        own = max(len(benchmark.seeds(benchmark.question(benchmark.objective))), 1)
+    if _has_seeds(benchmark) or seeds in (None, 1):
         return check_whole(
             "The number of seeds", own if seeds is None else seeds, 1, MOST_SEEDS
         )
-    if seeds not in (None, 1):
-        raise UserError(
-            f"{benchmark.name} gives the same answer for every seed, so its table has one: leave"
-            " out --seeds."
-        )
-    return 1
+    raise UserError(
+        f"{benchmark.name} gives the same answer for every seed, so its table has one: leave"
+        " out --seeds."
+    )
 
 
 def _trained(
@@ -279,7 +261,8 @@ def _trained(
     progress: Callable[[int, int], object] | None,
     note: Callable[[str], object],
 ) -> dict[Place, Entry]:
-    places = plan.places
+    cells = sorted(set(plan.trained))
+    places = [Place(cell, seed) for seed in range(plan.seeds) for cell in cells]
     name = "".join(c if c.isalnum() else "-" for c in plan.benchmark.name)[:60]
     path = home() / "training" / f"{name}-{json_digest(plan.settings)[:16]}.jsonl"
     with Journal(path, plan.settings) as journal:
@@ -325,11 +308,7 @@ def _trained(
 def _answers(
     plan: _Plan, places: Sequence[Place], workers: int, engine: str
 ) -> Iterator[tuple[Place, Answer]]:
-    """Train in slots; each training is given as it ends.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C was pressed; what ran then has been given.
-    """
+    """Train in slots; each training is given as it ends, after Ctrl-C those that ran then."""
     if not places:
         return
     objective = Objective(plan.benchmark.objective, plan.benchmark)
@@ -352,7 +331,7 @@ def _answers(
             yield places[number], trainings.answer(number)
 
 
-def _table(plan: _Plan, name: str, entries: Mapping[Place, Entry]) -> Table:
+def _table(plan: _Plan, title: str, entries: Mapping[Place, Entry]) -> Table:
     benchmark = plan.benchmark
     values = np.full((len(plan.cells), plan.seeds, 1 + len(plan.questions)), np.nan)
     for place, entry in entries.items():
@@ -368,7 +347,7 @@ def _table(plan: _Plan, name: str, entries: Mapping[Place, Entry]) -> Table:
         longest = max(question.epochs or 0 for question in plan.questions)
         columns[Question(SECONDS, longest)] = values[..., 0]
     table = Table(
-        name=name,
+        name=title,
         space=plan.cells.definition,
         title=f"every cell: {benchmark.title}",
         source=benchmark.source,
@@ -380,19 +359,15 @@ def _table(plan: _Plan, name: str, entries: Mapping[Place, Entry]) -> Table:
         epochs="curve" if benchmark.one_curve else "runs",
         banner=benchmark.banner,
     )
-    for question, by_seed in columns.items():
+    for (name, epochs), by_seed in columns.items():
         counts = np.isfinite(by_seed).sum(axis=1)
         means = np.full(len(by_seed), np.nan)
         np.divide(np.nansum(by_seed, axis=1), counts, out=means, where=counts > 0)
         per_seed = None
-        if (
-            _has_seeds(benchmark)
-            and question.epochs is not None
-            and question.metric != SECONDS
-        ):
-            per_seed = {seed: by_seed[:, seed] for seed in range(plan.seeds)}
-        metric = replace(metrics[question.metric], epochs=())
-        table.add(metric, question.epochs, means, counts.astype(np.int16), per_seed)
+        if _has_seeds(benchmark) and epochs is not None and name != SECONDS:
+            per_seed = dict(enumerate(by_seed.T))
+        metric = replace(metrics[name], epochs=())
+        table.add(metric, epochs, means, counts.astype(np.int16), per_seed)
     return table
 
 

@@ -92,29 +92,15 @@ class Problem:
         return Budget(self.cells, self.seconds)
 
     def on(self, benchmark: Benchmark) -> Objective:
-        """What is minimised.
-
-        Args:
-            benchmark: Its own, opened.
-
-        Raises:
-            UserError: See `Objective`.
-        """
+        """Its objective on its own benchmark, opened; the errors are those of `Objective`."""
         options = ObjectiveOptions(seed_policy=self.seed_policy)
         return bind(benchmark, self.objective, self.subject_to, options)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy that enters a suite.
-
-    Attributes:
-        strategy: A name, ``file.py:Class``, or a class.
-        runs: How many seeds on every problem.
-
-    Example:
-        >>> Entry("evolution(population=50)", runs=10).label
-        'evolution(population=50)'
+    """A strategy that enters a suite: a name, ``file.py:Class``, or a class, and its number of
+    runs.
     """
 
     strategy: StrategyLike
@@ -176,12 +162,9 @@ class Suite:
     def entered(
         self, strategies: Sequence[StrategyLike] = (), runs: int | None = None
     ) -> Suite:
-        """The same problems with other strategies or runs.
+        """The same problems with other strategies, empty for its own, or another number of runs.
 
-        Args:
-            strategies: Who enters instead; those of the suite keep their runs, others make as many
-                as its largest number. Empty for those of the suite.
-            runs: As many for everybody; None for each one's own.
+        A strategy of the suite keeps its runs, others make as many as its largest number.
         """
         own = {entry.label: entry for entry in self.entries}
         most = max(entry.runs for entry in self.entries)
@@ -260,11 +243,7 @@ def _suite(name: str, source: str, content: bytes) -> Suite:
 
 
 def parse_suite(name: str, source: str, content: Any) -> Suite:
-    """A suite from what a file says of it.
-
-    Raises:
-        UserError: It says something wrong; the line names the file and the key.
-    """
+    """A suite from what a file says of it; a UserError names the file and the key."""
     try:
         file = checked_as(_File, content)
         given = [_Entry(one) if isinstance(one, str) else one for one in file.strategies]
@@ -294,14 +273,7 @@ def _problem(key: str, own: dict[str, Any], file: _File) -> Problem:
 
 
 def read_plan(path: Path) -> Suite:
-    """The suite that a folder's plan names.
-
-    Args:
-        path: The plan, as ``snas suite`` writes it.
-
-    Raises:
-        UserError: There is none, or it says something wrong.
-    """
+    """The suite that a folder's plan names, as ``snas suite`` writes it, or a UserError."""
     try:
         plan = json.loads(read_regular(path))
         problems = [
@@ -340,11 +312,8 @@ def bind(
     subject_to: str | None,
     options: ObjectiveOptions = _USUAL,
 ) -> Objective:
-    """Tie what the user gave to a benchmark.
-
-    Args:
-        objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        options: Further ones of `Objective`.
+    """Tie what the user gave to a benchmark: text, an expression or an `Objective`; None for the
+    benchmark's default.
 
     Raises:
         UserError: See `Objective`; or the objective is tied to another benchmark.

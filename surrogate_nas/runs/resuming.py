@@ -26,11 +26,7 @@ _MOST_NAMED = 4
 
 
 def resumed(objective: Objective, folder: Path | None) -> Objective:
-    """The objective as a folder was begun with it.
-
-    Args:
-        objective: What is asked for now.
-        folder: A comparison's; nothing is compared where there is none yet.
+    """The objective as a folder was begun with it, if it was.
 
     Raises:
         UserError: The folder is of the same question and of other numbers; the line says which.
@@ -60,11 +56,7 @@ def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
 
 
 def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
-    """The objective on that part of its table that a folder's results are of.
-
-    Args:
-        objective: The folder's, on what is here now.
-        stored: The description in the folder.
+    """The objective on that part of its table that a folder's results are of, by its description.
 
     Raises:
         UserError: What is here holds other numbers; the line says which.

@@ -91,10 +91,8 @@ class Run:
 
     @cached_property
     def incumbent(self) -> Trial:
-        """The best trial of the whole history after the objective's own epochs, the earliest among
-        equals.
-
-        One whose evaluation failed only where all did.
+        """The earliest best trial after the objective's own epochs; one whose evaluation failed
+        only where all did.
         """
         return min(self.answers, key=lambda trial: (bool(trial.failure), trial.score))
 
@@ -168,12 +166,7 @@ class OtherHistoryError(UserError):
 
 
 class RunLog:
-    """The file of one run, open for appending by this process alone.
-
-    Attributes:
-        path: The file.
-        known: The lines of the trials that it held when it was opened; they are not written again.
-    """
+    """The file of one run, open for appending; `known` are the lines of the trials that it held."""
 
     def __init__(self, path: Path, root: str) -> None:
         self.path = path
@@ -184,10 +177,7 @@ class RunLog:
     def append(self, trials: Sequence[Trial], *, at_once: bool = False) -> None:
         """Write trials that the file does not hold yet, and compare the others with it.
 
-        Args:
-            trials: In the order of the run.
-            at_once: Whether to wait until they are on the disk, as each was expensive; else they
-                are within a second.
+        They are on the disk within a second, or with `at_once` when this returns.
         """
         new = []
         for trial in trials:
@@ -297,15 +287,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class RunWatch:
-    """What the file of a run holds while it is made; the writer is not disturbed.
-
-    Attributes:
-        path: The file.
-        epochs: The objective's own.
-        trials: The lines of its trials.
-        end: Its last line; None while it has not ended.
-        damage: What is wrong with the file, or empty.
-    """
+    """What the file of a run holds while it is made: its trials, its end, or what damages it."""
 
     path: Path
     epochs: int | None

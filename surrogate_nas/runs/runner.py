@@ -281,11 +281,8 @@ class Experiment:
         return run if Budget(run.budget_cells, run.budget_seconds) == self.budget else None
 
     def announce(self, runs: int) -> None:
-        """Say on standard error how often a user's functions will be called, where no cell can keep
-        the limits, or a training may hang.
-
-        Args:
-            runs: How many runs are made; 0 where a folder holds all of them.
+        """Say on standard error how often a user's functions will be called in so many runs, where
+        no cell can keep the limits, or a training may hang.
         """
         benchmark = self.objective.benchmark
         read = dict.fromkeys(question.metric for question in self.objective.questions())
@@ -324,15 +321,11 @@ class Experiment:
         """A single run, as the folder holds it whole, or made now; one whose budget was raised goes
         on, if it can.
 
-        The folder is held, and begun. A run of a user's strategy is always made apart, in a process
-        of its own.
-
-        Args:
-            entry: The strategy.
-            number: The number of the run.
-            apart: Whether it is made in a process of its own.
-            **observers: ``watch``, called with the new trials after each evaluation, which ends the
-                run by returning True; ``watcher``, which observes what trains now; ``slots``.
+        The folder is held, and begun. A run of a user's strategy is always made `apart`, in a
+        process
+        of its own. Observers are ``watch``, called with the new trials after each evaluation, which
+        ends
+        the run by returning True; ``watcher``, which observes what trains now; and ``slots``.
         """
         name, store = entry.label, self.store
         if whole := self.whole_run(name, number):

@@ -43,10 +43,7 @@ class InFlight(Struct, frozen=True):
     """A training that has begun and is not reported yet.
 
     Attributes:
-        cell: Its text.
-        epochs: The length of the training; None where training plays no part.
-        state: One of `State`.
-        since: When that began, in seconds since 1970.
+        since: When its state began, in seconds since 1970.
         again: Why it is tried again, or empty.
         seconds: How long it will take, estimated from those that have ended, or None.
         reports: The file in which it reports its epochs, or None.
@@ -116,19 +113,10 @@ class Watcher(Protocol):
     """An observer of what a run trains now."""
 
     def running(self, running: Running) -> None:
-        """Called about twice a second, where something has changed.
-
-        Args:
-            running: What the run trains now.
-        """
+        """Called about twice a second, where something has changed, with what the run trains."""
 
     def failed(self, cell: str, reason: str) -> None:
-        """Called at once for each training that has failed in this sitting.
-
-        Args:
-            cell: Its text.
-            reason: Why it failed.
-        """
+        """Called at once with the cell's text and the reason of each training that has failed."""
 
 
 class RunningStatus:
@@ -142,15 +130,11 @@ class RunningStatus:
         self.close()
 
     def look(self, found: Callable[[], Running]) -> None:
-        """Tell what has changed, unless it was just told.
-
-        Args:
-            found: Gives what the run trains now.
-        """
-        began = time.monotonic()
-        if began < self._due or (self._file is None and self._watcher is None):
+        """Tell what has changed by what `found` gives, unless something was just told."""
+        now = time.monotonic()
+        if now < self._due or (self._file is None and self._watcher is None):
             return
-        self._due = began + _PAUSE_SECONDS
+        self._due = now + _PAUSE_SECONDS
         running = found()
         if running == self._last:
             return
@@ -162,8 +146,7 @@ class RunningStatus:
                 write_whole(self._file, json.encode(running), lasting=False)
             except (UserError, OSError, ValueError):  # no reason to end a run
                 self._last = None
-            ended = time.monotonic()
-            self._due = ended + max(_PAUSE_SECONDS, _SLOWER * (ended - began))
+            self._due += _SLOWER * (time.monotonic() - now)
 
     def failed(self, cell: str, reason: str) -> None:
         """Tell that a training has failed."""
@@ -184,11 +167,8 @@ def shortened(text: str) -> str:
 
 
 def read_running(path: Path, since: float) -> Running | None:
-    """Read what a run's file tells; None where there is none, or nothing sensible.
-
-    Args:
-        path: The file, which anybody may have written.
-        since: When the process began that makes the run now. An older file is of another one.
+    """Read what a run's file tells; None where there is none, or nothing sensible, or it is older
+    than the process that makes the run since some time.
     """
     try:
         with open_regular(path, follow=False) as file:

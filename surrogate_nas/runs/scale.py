@@ -58,10 +58,8 @@ class Frame:
     exact: bool
 
     def missed(self, vectors: Values) -> float:
-        """The share of the front's hypervolume that some cells leave uncovered, from 0 (none) to 1.
-
-        Args:
-            vectors: Scores of feasible cells, shape ``(n, m)``.
+        """The share of the front's hypervolume that feasible cells with scores of shape ``(n, m)``
+        leave uncovered, from 0 (none) to 1.
         """
         return (
             1.0 - hypervolume((vectors - self.utopia) / self.span) / self.volume
@@ -70,14 +68,11 @@ class Frame:
         )
 
     def distance(self, vectors: Values) -> float:
-        """IGD+: how far, on average, some cells fall short of a point of the front, in shares of
-        the front's width.
+        """IGD+: how far, on average, feasible cells with scores of shape ``(n, m)`` fall short of a
+        point of the front, in shares of the front's width.
 
         Ishibuchi et al., "Modified Distance Calculation in Generational Distance and Inverted
         Generational Distance", EMO 2015.
-
-        Args:
-            vectors: Scores of feasible cells, shape ``(n, m)``.
         """
         import moocore
 
@@ -162,8 +157,7 @@ class Noise:
 
     Attributes:
         one_seed: Of the score of one training.
-        mean_of_seeds: Of the mean over the seeds that a cell has: one training's, divided by the
-            root of their number.
+        mean_of_seeds: Of the mean over the seeds that a cell has.
         cells: How many cells were looked at.
     """
 
@@ -235,10 +229,8 @@ class Reference:
         return max((self.start - self.optimum) / self.scale, 1.0)
 
     def regret(self, score: Values) -> Values:
-        """Scores as normalised regret, from 0 (the optimum) to `ceiling`.
-
-        Args:
-            score: Any shape; infinite where nothing was found.
+        """Scores of any shape, infinite where nothing was found, as normalised regret, from 0 (the
+        optimum) to `ceiling`.
         """
         return np.clip((score - self.optimum) / self.scale, 0.0, self.ceiling)
 

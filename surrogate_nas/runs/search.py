@@ -98,13 +98,7 @@ def settings_of(
 
 def make_run(objective: Objective, budget: Budget, options: Options, **more: Any) -> Run:
     """One run, from the start or from where a crash left it; if the strategy failed, with the
-    trials until then.
-
-    Args:
-        objective: What is minimised.
-        budget: What the run may spend.
-        options: Of the run.
-        **more: The strategy (``entry``), the number of the run, and further fields of the search.
+    trials until then. For its further arguments see the fields of the search.
     """
     search = _Search(objective, budget, options, **more)
     # sums round by the number of threads, and processes must not share cores

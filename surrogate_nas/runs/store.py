@@ -362,10 +362,8 @@ class Store:
         return replace(found, confirmed=self.confirmation(found, space))
 
     def confirmation(self, run: Run, space: Space) -> Confirmation | None:
-        """Read the confirmed winner of a run; None without one, or where the run has grown since.
-
-        Raises:
-            UserError: It is not as it was written.
+        """Read the confirmed winner of a run; None without one, or where the run has grown since; a
+        UserError if it is not as it was written.
         """
         path = self.path(run.strategy, run.run, "confirmed")
         try:
@@ -395,11 +393,7 @@ def _parser(space: Space) -> Callable[[str], Cell]:
 
 
 def _checked(path: Path, check: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
-    """The content of a JSON file that holds its own digest.
-
-    Raises:
-        ValueError: It is not as it was written.
-    """
+    """The content of a JSON file that holds its own digest; a ValueError where it is damaged."""
     try:
         content = json.loads(read_regular(path))
     except RecursionError as error:

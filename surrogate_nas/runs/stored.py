@@ -32,12 +32,7 @@ Label = Annotated[str, Meta(min_length=1, max_length=_LONGEST, pattern=r"^[^\\\0
 def checked_as(
     kind: type[T], content: Any, parse: Callable[[type, Any], Any] | None = None
 ) -> T:
-    """Content of JSON as a value of a type.
-
-    Args:
-        kind: The type.
-        content: The content.
-        parse: Reads what stands for a type of our own, such as a cell.
+    """Content of JSON as a value of a type; `parse` reads what stands for a type of our own.
 
     Raises:
         ValueError: It has another shape; the message is one clause that names the place.
@@ -93,7 +88,6 @@ class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
     """A cell with what fresh seeds say of it.
 
     Attributes:
-        cell: The cell.
         seen: The score that the search saw; None where it did not ask for the cell.
         seeds: The fresh seeds that it was trained with, in the order of `scores`.
         scores: L + λR by each of them.
@@ -124,14 +118,7 @@ class ConfirmedCell(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Asked(Struct, frozen=True, forbid_unknown_fields=True):
-    """What was to be confirmed.
-
-    Attributes:
-        cells: How many of the best cells.
-        seeds: With how many fresh seeds each.
-        against: The text of the user's own cell, or None.
-        trials: The number of trials of the run at that time.
-    """
+    """What was to be confirmed, and the number of trials of the run at that time."""
 
     cells: Epochs
     seeds: Epochs
@@ -143,7 +130,6 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """The best cells of a search by fresh seeds, beside a reference or among themselves.
 
     Attributes:
-        asked: What was to be confirmed.
         cells: The best cells, in the order in which the search ranks them.
         reference: The user's own cell, or None.
         passed_over: How many cells that the search ranks higher were passed over, since their
@@ -179,15 +165,7 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @classmethod
     def read(cls, content: Any, cell: Callable[[str], Cell]) -> Confirmation:
-        """Read what `stored` gave.
-
-        Args:
-            content: Of JSON.
-            cell: Parses a cell.
-
-        Raises:
-            ValueError: It has another shape.
-        """
+        """Read what `stored` gave, with a parser of cells; a ValueError for another shape."""
         return checked_as(cls, content, lambda _, text: cell(text))
 
     @property

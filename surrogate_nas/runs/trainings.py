@@ -51,21 +51,8 @@ MOST_SAME_FAILURES = 3
 """The number of trainings that fail alike at the beginning after which a mistake is reported."""
 
 
-ReportsOf = Callable[[], Path | None]
-
-
-def _nowhere() -> None:
-    return None
-
-
 class Job(NamedTuple):
-    """The job of a worker.
-
-    Attributes:
-        cell: What is trained.
-        questions: What is read of it.
-        seed: The training seed; None for the one that the run sees.
-    """
+    """A cell, what is read of its training, and the seed; None for that which the run sees."""
 
     cell: Cell
     questions: Sequence[Question]
@@ -73,12 +60,8 @@ class Job(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The result of a training.
-
-    Attributes:
-        values: In natural units.
-        cost: What the benchmark charges for it.
-        cost_before: The cost of earlier attempts that ended by their own fault; charged too.
+    """The values of a training, its cost, and that of earlier attempts that failed by their own
+    fault.
     """
 
     values: list[float]
@@ -91,10 +74,8 @@ Answer = Trained | EvaluationError
 
 
 def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
-    """Whether a mistake in the user's code may have made all of some trainings fail alike.
-
-    Args:
-        failures: Of each training its cell's text and why it failed, empty where it did not.
+    """Whether a mistake in the user's code may have made all of some trainings fail alike, by the
+    text of the cell of each and why it failed, empty where it did not.
     """
     reasons = {
         failure.partition("; its output is in ")[0].replace(cell, "")
@@ -126,11 +107,7 @@ class Unstored(Generic[T]):
         self._may_be_mistake = is_first
 
     def add(self, results: Sequence[T]) -> None:
-        """Take further results.
-
-        Raises:
-            UserError: The first trainings failed alike.
-        """
+        """Take further results; a UserError if the first trainings failed alike."""
         self._results += results
         if self._may_be_mistake:
             failures = [self._failure_of(one) for one in self._results[:MOST_SAME_FAILURES]]
@@ -147,11 +124,7 @@ class Unstored(Generic[T]):
         )
 
     def end(self) -> None:
-        """Store what is left.
-
-        Raises:
-            UserError: All trainings failed alike.
-        """
+        """Store what is left; a UserError if all trainings failed alike."""
         if self._may_be_mistake and self._results:
             raise self._mistake("All trainings")
         self.store()
@@ -167,7 +140,7 @@ class _Training:
     job: Job
     epochs: int | None
     predicted: float
-    reports: ReportsOf
+    reports: Callable[[], Path | None]
     state: State = "waiting"
     since: float = field(default_factory=time.time)
     again: str = ""
@@ -207,8 +180,8 @@ class Trainings:
             objective: Whose questions are answered.
             draw: The seeds that the run sees.
             options: Say what of the machine each training has.
-            slots: Where they are made, perhaps beside those of other runs, or what stands for them
-                in another process (`surrogate_nas.runs.apart`).
+            slots: Where they are made, or what stands for that in another process
+                (`surrogate_nas.runs.apart`).
             status: Tells observers what trains now, or None.
         """
         self.is_interrupted = False
@@ -244,14 +217,14 @@ class Trainings:
         job: Job,
         epochs: int | None = None,
         predicted: float = 0.0,
-        reports: ReportsOf = _nowhere,
+        reports: Callable[[], Path | None] = lambda: None,
     ) -> None:
         """Give a training to the workers; it begins as soon as one is free.
 
         Args:
             number: Which it is.
             job: What is trained.
-            epochs: The length of the training; None where training plays no part.
+            epochs: The length of the training, or None.
             predicted: Its predicted cost, of which only ratios matter.
             reports: Gives the file in which it reports its epochs.
         """
@@ -274,11 +247,7 @@ class Trainings:
                 training.enter("alone" if training.is_alone else "running")
 
     def answer(self, number: int) -> Answer:
-        """Wait for a certain training.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed before it had a worker.
-        """
+        """Wait for a certain training; KeyboardInterrupt if Ctrl-C came before it had a worker."""
         while number not in self._answers:
             if self.is_interrupted and number not in self._running:
                 self.leave()
@@ -299,10 +268,8 @@ class Trainings:
             future.cancel()  # without effect on what has a worker
 
     def first(self, patience: float = math.inf) -> int | None:
-        """Wait for the training that ends first; None where none does for some seconds.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed, and nothing runs any more.
+        """Wait for the training that ends first; None where none does for some seconds, and
+        KeyboardInterrupt where nothing runs after Ctrl-C.
         """
         until = time.monotonic() + patience
         while not self._answers:
@@ -317,11 +284,10 @@ class Trainings:
     def _look(self, patience: float) -> None:
         if self.is_interrupted and not self._is_told:
             self._is_told = True
-            running = plural(
-                sum(one.running() for one in self._running.values()), "training"
-            )
+            running = sum(one.running() for one in self._running.values())
             sys.stderr.write(
-                f"\nInterrupted: waits for {running}; Ctrl-C again ends at once.\n"
+                f"\nInterrupted: waits for {plural(running, 'training')}; Ctrl-C again ends at"
+                " once.\n"
             )
         self._status.look(self._state)
         try:
@@ -332,45 +298,42 @@ class Trainings:
         training = self._trainings[number]
         training.enter("ended")
         self._advance()
-        if future.cancelled() or future.result() is None:
-            return
-        answer = self._answered(outcome(training.job, future.result()))
-        if isinstance(answer, EvaluationError):
-            self._failed(number, answer)
-        else:
-            self._end(number, answer._replace(cost_before=training.charged))
+        if not future.cancelled() and future.result() is not None:
+            self._end(number, self._answered(training, future.result()))
 
-    def _answered(self, outcome: Outcome[Job, Answer]) -> Answer:
-        if not outcome.failure:
-            return outcome.result
-        if outcome.cause == "lost":
+    def _answered(self, training: _Training, reply: Any) -> Answer:
+        ended: Outcome[Job, Answer] = outcome(training.job, reply)
+        if not ended.failure:
+            return ended.result
+        used = 1.0 if self._counts_queries else ended.seconds
+        if ended.cause == "lost":
             self.lost += 1
-            self.lost_seconds += outcome.seconds
-            return EvaluationError(outcome.failure, "lost")
-        used = 1.0 if self._counts_queries else outcome.seconds
-        return EvaluationError(outcome.failure, outcome.cause, used)
-
-    def _failed(self, number: int, error: EvaluationError) -> None:
-        """Try again where that may help: one that ran out of memory or time while it is alone."""
-        training = self._trainings[number]
-        training.charged += error.cost
-        reason = str(error)
-        training.lost += error.cause == "lost"
-        if error.cause == "lost" and training.lost == _MOST_LOST:
-            reason = f"lost {_MOST_LOST} times: {reason}"
-        elif error.cause == "lost" or (
-            error.cause == "resources" and not training.is_alone
-        ):
-            training.is_alone |= error.cause == "resources"
-            training.again = reason
-            training.enter("waiting")
-            self._submit(number)
-            return
-        self._end(number, EvaluationError(reason, error.cause, training.charged))
-        self._status.failed(training.job.cell.text, reason)
+            self.lost_seconds += ended.seconds
+            used = 0.0
+        return EvaluationError(ended.failure, ended.cause, used)
 
     def _end(self, number: int, answer: Answer) -> None:
+        """Keep an answer, or try again where that may help: one that ran out of memory or time
+        while it is alone.
+        """
         training = self._trainings[number]
+        if isinstance(answer, EvaluationError):
+            training.charged += answer.cost
+            reason = str(answer)
+            is_lost = answer.cause == "lost"
+            training.lost += is_lost
+            if is_lost and training.lost == _MOST_LOST:
+                reason = f"lost {_MOST_LOST} times: {reason}"
+            elif is_lost or (answer.cause == "resources" and not training.is_alone):
+                training.is_alone |= not is_lost
+                training.again = reason
+                training.enter("waiting")
+                self._submit(number)
+                return
+            answer = EvaluationError(reason, answer.cause, training.charged)
+            self._status.failed(training.job.cell.text, reason)
+        else:
+            answer = answer._replace(cost_before=training.charged)
         self._answers[number] = answer
         self._n_ended += 1
         self._seconds += training.took
@@ -384,10 +347,9 @@ class Trainings:
         return Running(self._n_workers, self._n_ended, self._seconds, len(trainings), shown)
 
     def _in_flight(self, training: _Training) -> InFlight:
-        seconds = None
+        seconds = reports = None
         if self._predicted > 0:
             seconds = training.predicted * self._seconds / self._predicted
-        reports = None
         with suppress(UserError, OSError):
             reports = training.reports()
         return InFlight(

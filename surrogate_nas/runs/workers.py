@@ -45,13 +45,7 @@ class Workers(ABC):
     is_interrupted = False
 
     def __init__(self, ledger: Ledger, limit: float, count: int) -> None:
-        """Begin with nothing in flight.
-
-        Args:
-            ledger: Of the run.
-            limit: The time on the run's clock at which it ends; infinite for none.
-            count: The largest number of concurrent evaluations.
-        """
+        """Begin with nothing in flight: `count` evaluations at most, until `limit` on the clock."""
         self.most_asked = count
         self.clock = 0.0
         self.is_over = False
@@ -73,10 +67,8 @@ class Workers(ABC):
         return not self._running
 
     def room(self, left: int) -> int:
-        """How many evaluations may begin now.
-
-        Args:
-            left: How many the budget pays for, those in flight included.
+        """How many evaluations may begin now, where the budget pays for `left` with those in
+        flight.
         """
         return min(self._count, left) - len(self._running)
 
@@ -151,16 +143,10 @@ class SimulatedWorkers(Workers):
 
 
 class _Begun(NamedTuple):
-    """A training that has begun; the smallest ends first by its predicted cost.
+    """A training that has begun; the smallest has the earliest predicted end.
 
-    Attributes:
-        end: When it ends by the prediction.
-        number: Which it is, from 0.
-        started: When it began, on the run's clock.
-        owed: What of the strategy's own work it is charged.
-        predicted: Its predicted cost.
-        since: The epochs after which it goes on, or None.
-        asked: What was asked for.
+    It is also charged what is `owed` for the strategy's own work, and goes on after the epochs
+    `since`, or from scratch if None.
     """
 
     end: float
@@ -190,7 +176,7 @@ class TrainingWorkers(Workers):
 
         Args:
             ledger: Of the run.
-            limit: The time on the run's clock at which it ends; infinite for none.
+            limit: The time on the run's clock at which it ends.
             count: The largest number of concurrent trainings.
             trainings: Makes them.
             log: The stored run, or None.
@@ -254,17 +240,20 @@ class TrainingWorkers(Workers):
         """Hand trainings to workers, once nothing more is known of the stored run."""
         if self._entry() is not None:
             return
-        ledger = self._ledger
+        ledger, objective = self._ledger, self._ledger.objective
         waiting, self._waiting = self._waiting, []
         for training in waiting:
-            cell = cell_of(training.asked)
-            seed = ledger.objective.seed_of(ledger.draw, cell)
+            asked, cell = training.asked, cell_of(training.asked)
             self._trainings.begin(
                 training.number,
-                Job(cell, ledger.questions(training.asked)),
-                ledger.epochs_of(training.asked),
+                Job(cell, ledger.questions(asked)),
+                ledger.epochs_of(asked),
                 training.predicted,
-                partial(ledger.objective.benchmark.reports_of, cell, seed),
+                partial(
+                    objective.benchmark.reports_of,
+                    cell,
+                    objective.seed_of(ledger.draw, cell),
+                ),
             )
 
     def _entry(self) -> Mapping[str, Any] | None:
@@ -293,9 +282,8 @@ class TrainingWorkers(Workers):
     def _ending(self) -> list[_Begun]:
         """What ends next, which is in flight no more; empty where the run is ended."""
         if self._by_clock:
-            if (
-                self.is_interrupted
-            ):  # without it, a shorter one might have been begun by now
+            # without an interrupt, a shorter one might have been begun by now
+            if self.is_interrupted:
                 self._trainings.leave()
             together = [heapq.heappop(self._running)]
             if self._ledger.objective.benchmark.knows_costs:
@@ -304,20 +292,17 @@ class TrainingWorkers(Workers):
             return together
         entry = self._entry()
         if entry is not None:
-            fitting = [
-                training for training in self._running if self._is_of(training, entry)
-            ]
+            fitting = [one for one in self._running if self._is_of(one, entry)]
         else:
-            number = self._trainings.first(
-                self._limit - self._now() if self._stops else math.inf
-            )
+            left = self._limit - self._now() if self._stops else math.inf
+            number = self._trainings.first(left)
             if number is None:
                 self.stop()
                 return []
-            fitting = [training for training in self._running if training.number == number]
+            fitting = [one for one in self._running if one.number == number]
         if not fitting:
             raise self._other_history()
-        ending = min(fitting, key=lambda training: training.number)
+        ending = min(fitting, key=lambda one: one.number)
         self._running.remove(ending)
         heapq.heapify(self._running)
         return [ending]
@@ -369,9 +354,8 @@ class TrainingWorkers(Workers):
         return self._log.other_history()
 
     def _now(self) -> float:
-        if (
-            self._by_clock or self._entry() is not None
-        ):  # a stored run is replayed in no time
+        # a stored run is replayed in no time
+        if self._by_clock or self._entry() is not None:
             return self.clock
         if math.isnan(self._since):
             self._since = time.monotonic() - self.clock

@@ -69,12 +69,7 @@ def _ring(signum: int, frame: FrameType | None) -> None:
 
 
 class Sandboxed:
-    """A strategy, called in this process.
-
-    Attributes:
-        flags: Its declarations.
-        seconds: Spent in its calls so far.
-    """
+    """A strategy, called in this process; `seconds` were spent in its calls so far."""
 
     def __init__(
         self,
@@ -111,11 +106,7 @@ class Sandboxed:
                 self._epochs = value
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """Ask for 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
-
-        Raises:
-            StrategyError: It returned something else, raised, took too long, or ended.
-        """
+        """Ask for 1 to `n` of the space's own cells, or requests where it chooses epochs."""
 
         def ask() -> list[Cell | Request]:
             asked = self._strategy.ask(n)
@@ -195,13 +186,8 @@ def sandboxed(
 ) -> Sandboxed | Wrapped:
     """Make a strategy; one that runs blinded gets a disguise drawn from its seed.
 
-    Args:
-        limit: The longest that one call may take, in seconds (`alarmed`); 0 for no limit.
-        settings: What it is given where it declares that it reads it.
-        files: Takes what a user's strategy reads in its own folder.
-
-    Raises:
-        StrategyError: It could not be made.
+    A call may take `limit` seconds (`alarmed`), 0 for no limit. A StrategyError if it could not be
+    made.
     """
     disguise = blind(space, seed) if entry.blinded else None
     called: Sandboxed | Wrapped = Sandboxed(entry, disguise or space, seed, limit, files)
@@ -228,11 +214,7 @@ def received(sent_entry: Sent) -> StrategyEntry:
 
 
 def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
-    """Check that there is such a strategy, without running a user's code here, and say what it
-    declares.
-
-    Args:
-        objectives: How many objectives it is to have.
+    """Say what a strategy declares, without running a user's code here.
 
     Raises:
         UserError: There is none, or it cannot be blinded, or cannot have as many objectives.
@@ -276,10 +258,6 @@ def rehearse(
 
     Other libraries look at theirs when they are first asked, and so do those of ours that choose
     epochs; a program outside is not asked for that.
-
-    Args:
-        limit: The longest that one call may take, in seconds.
-        settings: What it is given where it declares that it reads it.
 
     Raises:
         UserError: It cannot be made so.

@@ -27,13 +27,7 @@ SEVERAL = "several"
 
 
 class Files:
-    """The files of one run of a strategy.
-
-    Attributes:
-        read: By name, as seen from the folder, the digest of what was read; known after `end`.
-        written: Names of what the strategy opened for writing.
-        hears: Whether what is opened now counts.
-    """
+    """The files of one run of a strategy: digests of what was `read`, after `end`, by name."""
 
     def __init__(self, folder: Path) -> None:
         """Name the folder of the strategy's file."""

@@ -185,16 +185,11 @@ class _Names:
 class BlindKnown:
     """What is known of cells for free, asked with disguised cells and names.
 
-    Attributes:
-        terms: How many terms are known, under names of their own.
-        missing: Those that only an evaluation tells, likewise.
-        names: What `metric` can be asked for.
-        proxies: Those of them of which larger promises more.
-        whole: For each objective, whether what is known is all of it.
+    See `surrogate_nas.objective.FreeTerms` for its attributes.
     """
 
     def __init__(self, known: Any, space: BlindSpace, names: _Names) -> None:
-        """Wrap the free terms (`surrogate_nas.objective.FreeTerms`) of the undisguised cells."""
+        """Wrap the free terms of the undisguised cells."""
         self._known = known
         self._space = space
         self._names = names
@@ -267,11 +262,7 @@ class Blinded(Wrapped):
 
 
 class Recorded(Wrapped):
-    """A strategy whose answers are kept, and given again.
-
-    Attributes:
-        usage: The sum of what its answers cost, as it told, by name.
-    """
+    """A strategy whose answers are kept, and given again; `usage` sums what they cost, by name."""
 
     def __init__(
         self, inside: Any, journal: Journal, space: Space, epochs: Sequence[int]
