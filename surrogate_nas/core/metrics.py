@@ -1,6 +1,4 @@
-"""What can be asked of a cell: named, unit-carrying numbers, each with its kind and its
-direction.
-"""
+"""Metrics of cells: named numbers with a unit, a kind and a direction."""
 
 from __future__ import annotations
 
@@ -79,26 +77,15 @@ class Metric:
 
     @property
     def larger_is_better(self) -> bool:
-        """The direction: of a quality and a proxy larger values are better, of everything else
-        smaller ones.
-        """
+        """Whether larger values are better, as those of a quality and a proxy are."""
         return self.quantity in ("quality", "proxy")
 
     def minimised(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values of this metric such that smaller is better: a quality and a proxy negated, all
-        others as they are.
-
-        Args:
-            values: Any shape, in the metric's unit.
-        """
+        """Values, in any shape, such that smaller is better: a quality and a proxy negated."""
         return -values if self.larger_is_better else values
 
     def worst(self, values: NDArray[np.float64]) -> float:
-        """The worst of some values: the largest; of a quality or a proxy the smallest.
-
-        Args:
-            values: Any shape, not empty, in the metric's unit.
-        """
+        """The worst of some values, in any shape but not empty."""
         return float(values.min() if self.larger_is_better else values.max())
 
     @property
@@ -115,20 +102,11 @@ class Metric:
         return (0.0 if is_physical else -math.inf), math.inf
 
     def outside(self, value: float) -> str:
-        """Say that a value is none of this metric.
-
-        Args:
-            value: In the metric's unit.
-
-        Returns:
-            Words that follow the value; empty where it is within `limits`.
+        """Words that follow a value outside the `limits`; empty where it is within.
 
         Example:
-            >>> (
-            ...     metric_named("valid_error").outside(120.0),
-            ...     metric_named("valid_loss").outside(120.0),
-            ... )
-            ('outside 0 to 100 %', '')
+            >>> metric_named("valid_error").outside(120.0)
+            'outside 0 to 100 %'
         """
         low, high = self.limits
         slack = _ROUNDING * high if self.is_share else 0.0
@@ -140,9 +118,7 @@ class Metric:
         return f"below {low:g} {self.unit}"
 
     def describe(self) -> dict[str, Any]:
-        """The metric's entry in ``snas benchmarks --json``; ``direction`` says whether smaller or
-        larger is better, or that it is undeclared.
-        """
+        """The metric's entry in ``snas benchmarks --json``."""
         direction = "larger" if self.larger_is_better else "smaller"
         return {
             "name": self.name,
@@ -156,8 +132,7 @@ class Metric:
 
 
 def by_use(metric: Metric) -> int:
-    """The place of a metric in lists: what L is made of, then what R is, final ones, proxies,
-    records.
+    """The rank of a metric in lists: what L is made of, what R is, final ones, proxies, records.
 
     Example:
         >>> names = ("params", "test_error", "train_error", "valid_error")
@@ -218,13 +193,8 @@ def metric_named(
         UserError: The unit or the direction contradicts the name.
 
     Example:
-        >>> [
-        ...     metric_named(name).unit
-        ...     for name in ("valid_error", "latency@mine", "memory@mine", "depth")
-        ... ]
-        ['%', 'ms', 'MB', '']
-        >>> metric_named("test_error").kind  # never searched on
-        'final'
+        >>> metric_named("latency@mine").unit, metric_named("test_error").kind
+        ('ms', 'final')
         >>> metric_named("val_acc").quantity
         'undeclared'
         >>> metric_named("val_acc", unit="fraction", direction="max").quantity
@@ -237,23 +207,13 @@ def metric_named(
     quantity = _QUANTITIES.get(words[-1], "cost" if is_cost else "undeclared")
     if quantity == "undeclared" and direction is not None:
         quantity = "quality" if direction == "max" else "cost"
-    usual = (
-        PERCENT
-        if quantity == "error" or words[-1] == "accuracy"
-        else _COST_UNITS.get(what, "")
-    )
+    is_share = quantity == "error" or words[-1] == "accuracy"
+    usual = PERCENT if is_share else _COST_UNITS.get(what, "")
     if usual == PERCENT and unit not in ("", *_FULL):
         raise UserError(
             f"{name} is in {unit}; an error or an accuracy is in % or a fraction."
         )
-    metric = Metric(
-        name,
-        unit or usual,
-        kind,
-        quantity,
-        description=description,
-        source=source,
-    )
+    metric = Metric(name, unit or usual, kind, quantity, (), "", description, source)
     if direction is not None and metric.larger_is_better is not (direction == "max"):
         right = "minimised" if direction == "max" else "maximised"
         raise UserError(
@@ -266,7 +226,7 @@ def undeclared_units(names: Sequence[str], ways: str = "") -> UserError:
     """Build the error for errors and accuracies that may be fractions or in %.
 
     Args:
-        names: The metrics whose values are all 1 or less.
+        names: The metrics, none of whose values exceeds 1.
         ways: How a user declares the unit; in Python if left out.
     """
     in_python = f"{{{names[0]!r}: sn.Metric(unit='fraction')}} or sn.Metric(unit='%')"
@@ -277,12 +237,7 @@ def undeclared_units(names: Sequence[str], ways: str = "") -> UserError:
 
 
 def undeclared_direction(name: str, benchmark: str) -> UserError:
-    """Build the error for a metric of which nobody has said whether larger is better.
-
-    Args:
-        name: The metric.
-        benchmark: Whose it is.
-    """
+    """Build the error for a metric of which nobody has said whether larger is better."""
     return UserError(
         f"{name} of {benchmark} has no declared direction, so it is no term of an objective."
         f" Declare it: sn.Metric(direction='max') or 'min' in Python; for a file, import it again"
@@ -298,51 +253,12 @@ def score_metric(
     source: str = "analytic",
     split: str = "",
 ) -> Metric:
-    """How good a trained network is: final where the name begins with ``test_``.
+    """How good a trained network is: a final metric where the name begins with ``test_``.
 
-    Args:
-        name: The metric, such as ``valid_error@best``.
-        unit: Of its values.
-        quantity: Error, loss or quality.
-        description: One line.
-        source: Where it comes from.
-        split: What it was measured on; the beginning of the name if left out.
+    The arguments are those of `Metric`; the split is taken from the prefix of the name if omitted.
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
     split = split or name.partition("_")[0]
     return Metric(
         name, unit, kind, quantity, split=split, description=description, source=source
     )
-
-
-def cost_metric(
-    name: str, unit: str, description: str = "", source: str = "analytic"
-) -> Metric:
-    """What a network costs, which a search may see.
-
-    Args:
-        name: The metric, such as ``latency@raspi4``.
-        unit: Of its values.
-        description: One line.
-        source: Where it comes from.
-    """
-    return Metric(name, unit, "search", "cost", description=description, source=source)
-
-
-def record_metric(
-    name: str,
-    unit: str,
-    description: str,
-    source: str = "analytic",
-    quantity: Quantity = "cost",
-) -> Metric:
-    """What is told of how a number came about, such as the seconds of a training.
-
-    Args:
-        name: The metric, such as ``train_seconds``.
-        unit: Of its values.
-        description: One line.
-        source: Where it comes from.
-        quantity: What kind of number it is.
-    """
-    return Metric(name, unit, "record", quantity, description=description, source=source)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.metrics import cost_metric
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import space_named
 from surrogate_nas.space.gpt import GPT
 from surrogate_nas.tables import Table
@@ -63,7 +63,12 @@ def read(name: str) -> Table:
                     readings[places[choices]] += take(record)
         values = np.array([np.median(one) if one else np.nan for one in readings])
         values = values * _WATT_HOURS if unit == "Wh" else values
-        table.add(cost_metric(metric, unit, text, table.source), None, values, 1)
+        table.add(
+            Metric(metric, unit, "search", "cost", description=text, source=table.source),
+            None,
+            values,
+            1,
+        )
 
     for folder, paths in sorted(folders.items()):
         kind, _, device = folder.partition("_")

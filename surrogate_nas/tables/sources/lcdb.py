@@ -24,7 +24,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric, Quantity, record_metric, score_metric
+from surrogate_nas.core.metrics import Metric, Quantity, score_metric
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources import fetching
@@ -215,7 +215,14 @@ def table_of_set(name: str, sheets: dict[str, Scores]) -> Table:
                 )
                 _add(table, metric, one.sizes, CONVERSIONS[conversion](scores, 100.0))
         described = "of fitting, on machines that are not stated"
-        seconds = record_metric("train_seconds", "s", described, table.source)
+        seconds = Metric(
+            "train_seconds",
+            "s",
+            "record",
+            "cost",
+            description=described,
+            source=table.source,
+        )
         _add(table, seconds, first.sizes, first.seconds[:, learners])
     return table
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import record_metric, score_metric
+from surrogate_nas.core.metrics import Metric, score_metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled
 from surrogate_nas.space.nb101 import NB101
@@ -82,7 +82,9 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
     error = score_metric("valid_error", "%", "error", described, source)
     recorded = "recorded of 108 epochs; of a shorter training its share of those"
     described = f"{recorded}, which is an estimate"
-    seconds = record_metric("train_seconds", "s", described, source)
+    seconds = Metric(
+        "train_seconds", "s", "record", "cost", description=described, source=source
+    )
     for place, epochs in enumerate(_EPOCHS):
         table.add(error, epochs, 100.0 * (1.0 - numbers[:, place]))
         table.add(seconds, epochs, numbers[:, -1] * epochs / _EPOCHS[-1])

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import missing
-from surrogate_nas.core.metrics import record_metric, score_metric
+from surrogate_nas.core.metrics import Metric, score_metric
 from surrogate_nas.space import choices_of, space_named
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
@@ -61,7 +61,14 @@ def predicting(name: str) -> Predicting:
     metrics = (
         score_metric("valid_error", "%", "error", described, source),
         score_metric("valid_loss", "nats", "loss", f"cross-entropy, {described}", source),
-        record_metric("train_seconds", "s", "of so many epochs; predicted", source),
+        Metric(
+            "train_seconds",
+            "s",
+            "record",
+            "cost",
+            description="of so many epochs; predicted",
+            source=source,
+        ),
     )
     return Predicting(
         name=name,

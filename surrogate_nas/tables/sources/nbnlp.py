@@ -15,7 +15,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from surrogate_nas.core.metrics import record_metric, score_metric
+from surrogate_nas.core.metrics import Metric, score_metric
 from surrogate_nas.space.nbnlp import NBNLP
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
@@ -58,7 +58,9 @@ def read(name: str) -> Table:
     seconds = (
         "up to an epoch, as recorded: whether evaluations are among them is not stated"
     )
-    record = record_metric("train_seconds", "s", seconds, table.source)
+    record = Metric(
+        "train_seconds", "s", "record", "cost", description=seconds, source=table.source
+    )
     for row, metric in enumerate([*metrics, record]):
         for epoch in range(EPOCHS):
             seeds = {seed: singles[seed, :, row, epoch] for seed in range(_SINGLE)}

@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric, cost_metric, record_metric, score_metric
+from surrogate_nas.core.metrics import Metric, score_metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
@@ -109,9 +109,13 @@ _LATENCY_NOTE = (
     "read by the authors on a GPU that the records do not name, without synchronising, batch 256;"
     " never to be mixed with a device's latency"
 )
-RECORD_LATENCY = cost_metric("latency@record", "ms", _LATENCY_NOTE)
-_TRAIN_SECONDS = record_metric("train_seconds", "s", "the whole training run")
-_VALID_SECONDS = record_metric("valid_seconds", "s", "one validation pass")
+RECORD_LATENCY = Metric("latency@record", "ms", "search", "cost", description=_LATENCY_NOTE)
+_TRAIN_SECONDS = Metric(
+    "train_seconds", "s", "record", "cost", description="the whole training run"
+)
+_VALID_SECONDS = Metric(
+    "valid_seconds", "s", "record", "cost", description="one validation pass"
+)
 
 
 class RecordTables:
