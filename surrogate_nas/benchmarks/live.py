@@ -164,7 +164,7 @@ class LiveBenchmark(TrainedBenchmark):
         """Resolve a metric and the length of the training run, which may be any."""
         if epochs is None or not self.metric(name).epochs:
             return super().question(name)
-        return Question(name, check_whole("The number of epochs", epochs, 1, None))
+        return Question(name, check_whole("The number of epochs", epochs, 1))
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
         found = self._found(cell, epochs, seed)

@@ -1,10 +1,9 @@
 """Checks of what public functions are given: a wrong value is one line that names the argument, the
 value and what would be right.
 
-`checked` checks plain types as the signature itself writes them: texts, numbers, paths, yes or no.
-`check_struct` does the same for a struct of msgspec, with the ranges of its fields. `check_whole`,
-`check_number` and the like check one value and its range. A number of NumPy's becomes Python's own,
-so that whatever is stored can be written as JSON.
+`checked` checks the plain types of a signature, `check_struct` also the ranges of a struct's
+fields, and `check_whole`, `check_number` and the like one value. A number of NumPy's becomes
+Python's own, so that whatever is stored can be written as JSON.
 """
 
 from __future__ import annotations
@@ -50,24 +49,21 @@ def check_whole(
     what: str,
     value: object,
     least: int = 0,
-    most: int | None = _LARGEST,
+    most: float = _LARGEST,
 ) -> int:
     """A whole number in a range, as one of Python's own.
 
     Example:
-        >>> check_whole("A seed", 3)
-        3
         >>> check_whole("A seed", -1)
         Traceback (most recent call last):
             ...
         surrogate_nas.core.errors.UserError: A seed must be a whole number of at least 0, not -1.
     """
-    if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value):
-        if most is None or int(value) <= most:
-            return int(value)
-    between = (
-        f"of at least {least}" if most in (None, _LARGEST) else f"from {least} to {most:,}"
-    )
+    own = _as_own(value)
+    if type(own) is int and least <= own <= most:
+        return own
+    is_open = most in (math.inf, _LARGEST)
+    between = f"of at least {least}" if is_open else f"from {least} to {most:,}"
     raise UserError(f"{what} must be a whole number {between}, not {shown(value)}.")
 
 
@@ -104,22 +100,13 @@ def check_number(
         least: The smallest that will do.
         most: The largest.
         above: Whether the smallest itself will not do.
-
-    Example:
-        >>> check_number("The limit", 0, above=True)
-        Traceback (most recent call last):
-            ...
-        surrogate_nas.core.errors.UserError: The limit must be a finite number above 0, not 0.
     """
     number = math.nan
     if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):
             number = float(value)
-    if (
-        math.isfinite(number)
-        and least <= number <= most
-        and not (above and number == least)
-    ):
+    fits = math.isfinite(number) and least <= number <= most
+    if fits and not (above and number == least):
         return number
     if above:
         right = f"finite number above {least:g}"
@@ -132,28 +119,13 @@ def check_number(
     raise UserError(f"{what} must be a {right}, not {shown(value)}.")
 
 
-def check_flag(what: str, value: object) -> bool:
-    """True or False."""
-    # Python's own, and NumPy's, which is not imported for this
-    if type(value).__name__ in ("bool", "bool_"):
-        return bool(value)
-    raise UserError(f"{what} must be True or False, not {value!r:.80}.")
-
-
-def check_name(what: str, value: object) -> str:
-    """A text."""
-    if isinstance(value, str):
-        return value
-    raise UserError(f"{what} must be a name, not {value!r:.80}.")
-
-
 def check_names(what: str, value: object) -> tuple[str, ...]:
-    """Several texts; one alone is not meant letter by letter."""
+    """Check for several texts; one alone is not meant letter by letter."""
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         names = tuple(value)
         if all(isinstance(name, str) for name in names):
             return names
-    raise UserError(f"{what} must be a list of names, not {value!r:.80}.")
+    raise UserError(f"{what} must be a list of names, not {shown(value)}.")
 
 
 # by annotation the classes of its values, and a name for messages
@@ -161,8 +133,8 @@ _PLAIN_TYPES: dict[object, tuple[tuple[Any, ...], str]] = {
     NoneType: ((NoneType,), "None"),
     bool: ((bool,), "True or False"),
     str: ((str,), "a text"),
-    int: ((Integral,), "a whole number"),
-    float: ((Real,), "a number"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
     Path: ((PathLike, str), "a path"),
     collections.abc.Callable: ((collections.abc.Callable,), "a function"),
 }
@@ -185,45 +157,43 @@ def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
     return types
 
 
-def check_argument(name: str, value: object, kind: Any) -> object:
+def check_argument(name: str, value: object, kind: Any) -> Any:
     """Check a value against a type; types that are not plain accept anything.
 
     Returns:
         The value, as a number of Python's own where it was one of NumPy's.
 
     Example:
-        >>> import numpy as np
-        >>> check_argument("runs", np.int64(3), int)
-        3
         >>> check_argument("runs", "three", int)
         Traceback (most recent call last):
             ...
         surrogate_nas.core.errors.UserError: runs is a whole number, not 'three'.
     """
-    right = []
+    own = _as_own(value)
+    right: list[str] = []
     members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     for member in members:
         if get_origin(member) is Literal:
             words = get_args(member)
             fits = isinstance(value, str) and value in words
-            right += [repr(word) for word in words]
-        elif (plain := get_origin(member) or member) in _PLAIN_TYPES:
-            classes, name_of_type = _PLAIN_TYPES[plain]
-            fits = isinstance(value, classes) and isinstance(value, bool) <= (
-                bool in classes
-            )
-            right.append(name_of_type)
+            right += map(repr, words)
+        elif plain := _PLAIN_TYPES.get(get_origin(member) or member):
+            fits = isinstance(own, plain[0]) and isinstance(own, bool) <= (bool in plain[0])
+            right.append(plain[1])
         else:
             return value
         if fits:
-            return _as_own(value)
+            return own
     raise UserError(f"{name} is {' or '.join(right)}, not {shown(value)}.")
 
 
 def _as_own(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
-    return int(value) if isinstance(value, Integral) else float(value)
+    """A number or flag of NumPy's, which is not imported for this, as one of Python's own."""
+    if type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
@@ -282,10 +252,8 @@ def check_struct(instance: Struct, what: str = "") -> None:
         try:
             convert(value, whole)
         except (ValidationError, OverflowError) as error:
-            right = (
-                re.split(" - at |, got |Expected ", f"{error}, got ")[1]
-                or "a finite number"
-            )
+            expected = re.split(" - at |, got |Expected ", f"{error}, got ")[1]
+            right = expected or "a finite number"
             for word, text in _IN_WORDS.items():
                 right = right.replace(word, text)
             raise UserError(f"{what}{name} must be {right}, not {shown(value)}.") from error

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_name, check_number, check_whole
+from surrogate_nas.core.arguments import check_argument, check_number, check_whole
 from surrogate_nas.core.errors import UserError
 
 DIVERSITY = "diversity"
@@ -43,14 +43,12 @@ class Term:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not check_name("A metric", self.metric):
+        if not check_argument("A metric", self.metric, str):
             raise UserError(
                 "A metric is named by text such as 'valid_error', not an empty one."
             )
         if self.epochs is not None:
-            check_whole(
-                f"The number of epochs of {self.metric:.80}", self.epochs, most=None
-            )
+            check_whole(f"The number of epochs of {self.metric:.80}", self.epochs)
         check_number("A weight", self.weight)
         if self.metric == DIVERSITY and self.epochs is not None:
             raise UserError(

@@ -14,7 +14,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
-from surrogate_nas.core.arguments import check_name, check_number, check_whole, checked
+from surrogate_nas.core.arguments import check_argument, check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
@@ -226,7 +226,7 @@ class AskTell:
             (False, 'out of memory', 12.0)
         """
         asked = self._asked(cell)
-        reason = " ".join(check_name("The reason of a failure", reason).split())
+        reason = " ".join(check_argument("The reason of a failure", reason, str).split())
         if not reason:
             raise UserError("A failed evaluation needs a reason, such as 'out of memory'.")
         cost = check_number("The cost of an evaluation", cost)

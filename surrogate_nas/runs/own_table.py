@@ -215,9 +215,9 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
     """Every metric after every length of a training; sizes follow from cells in a table too."""
     sizes = untrained(benchmark.space)
     longest = max(
-        (each for metric in benchmark.metrics for each in metric.epochs), default=None
+        (each for metric in benchmark.metrics for each in metric.epochs), default=0
     )
-    if epochs is not None and longest is None:
+    if epochs is not None and not longest:
         raise UserError(f"Training plays no part in {benchmark.name}: leave out --epochs.")
     is_free = isinstance(benchmark, LiveBenchmark)
     if epochs is not None and not is_free:

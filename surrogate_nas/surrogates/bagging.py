@@ -32,7 +32,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_name, check_number, check_whole
+from surrogate_nas.core.arguments import check_argument, check_number, check_whole
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need
 from surrogate_nas.core.reference import parse_reference, suffix_of
@@ -81,7 +81,9 @@ class Bagging(Surrogate):
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.parts = check_whole(f"The number of parts of {self.name}", parts, 1)
-        self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
+        self.encoding = check_argument(
+            "An encoding", encoding or default_encoding(quantity), str
+        )
 
     @abstractmethod
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:

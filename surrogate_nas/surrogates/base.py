@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeGuard, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_flag, check_whole
+from surrogate_nas.core.arguments import check_argument, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Quantity as Quantity
 from surrogate_nas.core.reference import parse_reference
@@ -224,7 +224,7 @@ class Surrogate(ABC):
             )
         self.quantity: Quantity = quantity
         self.seed = check_whole("A seed", seed)
-        self.calibrate = check_flag("calibrate", calibrate)
+        self.calibrate = check_argument("calibrate", calibrate, bool)
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, as stored under their own names, in plain JSON values: they

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import dtrsm
 
-from surrogate_nas.core.arguments import check_flag, check_names
+from surrogate_nas.core.arguments import check_argument, check_names
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
@@ -601,7 +601,7 @@ class GaussianProcess(Surrogate):
             else ("path_and_graph", "operation_counts")
         )
         self.blocks = check_names("The blocks of the gp", blocks) or default
-        self.warp = check_flag("warp", warp)
+        self.warp = check_argument("warp", warp, bool)
 
     def prepare(self, space: Space) -> None:
         """Survey the space by every block of columns."""

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn.functional import silu
 
-from surrogate_nas.core.arguments import check_flag, check_name, check_whole
+from surrogate_nas.core.arguments import check_argument, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.network import Network, Terms
@@ -403,10 +403,10 @@ class GraphNetwork(Surrogate):
         steps: int | None = None,
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
-        if check_name("The loss of the gnn", loss) not in LOSSES:
+        if check_argument("The loss of the gnn", loss, str) not in LOSSES:
             raise unknown("loss of a surrogate", loss, LOSSES)
         self.loss = loss
-        self.pretrain = check_flag("pretrain", pretrain)
+        self.pretrain = check_argument("pretrain", pretrain, bool)
         self.steps = None if steps is None else check_whole("The number of steps", steps, 1)
 
     _space: Enumerable

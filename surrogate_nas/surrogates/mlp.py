@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from surrogate_nas.core.arguments import check_name, check_whole
+from surrogate_nas.core.arguments import check_argument, check_whole
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Arrays,
@@ -78,7 +78,9 @@ class Perceptrons(Surrogate):
         steps: int = 80,
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
-        self.encoding = check_name("An encoding", encoding or default_encoding(quantity))
+        self.encoding = check_argument(
+            "An encoding", encoding or default_encoding(quantity), str
+        )
         self.members = check_whole("The number of members", members, 2 * PARTS)
         self.width = check_whole("The width", width, 1)
         self.steps = check_whole("The number of steps", steps, 1)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_name
+from surrogate_nas.core.arguments import check_argument
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Floats,
@@ -68,7 +68,7 @@ class Ridge(Surrogate):
     ) -> None:
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         fitting = "operation_counts" if quantity == "cost" else "path_and_graph"
-        self.encoding = check_name("An encoding", encoding or fitting)
+        self.encoding = check_argument("An encoding", encoding or fitting, str)
 
     def _scale_of(self, values: Floats) -> Target:
         return fit_target(values, "structure" if self.quantity == "cost" else self.quantity)

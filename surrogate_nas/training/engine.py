@@ -152,9 +152,9 @@ def train(
     if at_once is None:
         at_once = 1 if place == "cpu" else STACKED_ON_GPU
     check_whole("The epochs", epochs, 1, _MOST_EPOCHS)
-    check_whole("The at once", at_once, 1, None)
-    check_whole("The threads", threads, 1, None)
-    check_whole("The seed", seed, 0, None)
+    check_whole("The at once", at_once, 1)
+    check_whole("The threads", threads, 1)
+    check_whole("The seed", seed, 0, math.inf)
     spaces = {cell: space or space_of(cell) for cell in cells}
     run = _Run(
         task, network or task.network(), spaces, epochs, seed, place, live_only, test

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.core.arguments import (
-    check_flag,
-    check_name,
+    check_argument,
     check_names,
     check_number,
     check_whole,
@@ -58,8 +57,8 @@ from surrogate_nas.core.errors import UserError
             0,
             "X must be a finite number above 0, not 0.",
         ),
-        (partial(check_flag, "F"), 1, "F must be True or False, not 1."),
-        (partial(check_name, "A"), None, "A must be a name, not None."),
+        (partial(check_argument, "F", kind=bool), 1, "F is True or False, not 1."),
+        (partial(check_argument, "A", kind=str), None, "A is a text, not None."),
         (partial(check_names, "L"), "one", "L must be a list of names, not 'one'."),
         (
             partial(check_names, "L"),
@@ -79,11 +78,7 @@ def test_a_value_is_checked_with_its_range(
 
 
 def test_a_number_of_numpys_becomes_pythons_own() -> None:
-    assert (
-        type(check_whole("N", np.int64(3))) is int
-        and type(check_number("X", np.float32(0.5))) is float
-    )
-    assert check_flag("F", np.True_) is True and check_names("L", np.array(["a", "b"])) == (
-        "a",
-        "b",
-    )
+    assert type(check_whole("N", np.int64(3))) is int
+    assert type(check_number("X", np.float32(0.5))) is float
+    assert check_argument("F", np.True_, bool) is True
+    assert check_names("L", np.array(["a", "b"])) == ("a", "b")

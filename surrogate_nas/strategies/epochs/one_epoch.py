@@ -59,7 +59,7 @@ class OneEpoch(RandomSearch):
     ) -> None:
         super().__init__(space, seed=seed)
         if candidates is not None:
-            check_whole("candidates", candidates, 1, None)
+            check_whole("candidates", candidates, 1)
         self.candidates = candidates
         self._drive = Drive.of(drive, until)
         self._early: dict[Cell, Trial] = {}

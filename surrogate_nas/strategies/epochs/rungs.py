@@ -19,7 +19,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import ClassVar, NamedTuple, Self
 
-from surrogate_nas.core.arguments import check_name, check_number, check_whole
+from surrogate_nas.core.arguments import check_argument, check_number, check_whole
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.runtime.failure import StrategyError
@@ -72,7 +72,7 @@ class Drive(NamedTuple):
     def of(cls, name: str | None, until: float) -> Self:
         """Check what a user chose."""
         if name is not None:
-            check_name("drive", name)
+            check_argument("drive", name, str)
         return cls(name, check_number("until", until, 0.0, 1.0))
 
     def at(self, epochs: int | None, strategy: Strategy) -> Signal | None:
@@ -191,7 +191,7 @@ class Climber(RandomSearch):
     ) -> None:
         super().__init__(space, seed=seed)
         self.eta = check_number("eta", eta, 1, above=True)
-        self.rungs = rungs if rungs is None else check_whole("rungs", rungs, 1, None)
+        self.rungs = rungs if rungs is None else check_whole("rungs", rungs, 1)
         self._drive = Drive.of(drive, until)
 
     @cached_property

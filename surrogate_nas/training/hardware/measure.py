@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -260,7 +261,7 @@ def measure(
         )
     if not cells or len(set(cells)) < len(cells):
         raise UserError("A measurement needs at least one cell, and none twice.")
-    check_whole("A seed", seed, most=None)
+    check_whole("A seed", seed, most=math.inf)
     space = space or space_of(cells[0])
     strangers = [cell for cell in cells if cell not in space]
     if strangers:

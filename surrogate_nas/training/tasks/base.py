@@ -216,8 +216,8 @@ class Schedule:
     weight_decay: float = 5e-4
 
     def __post_init__(self) -> None:
-        check_whole("The epochs", self.epochs, 1, None)
-        check_whole("The batch", self.batch, 1, None)
+        check_whole("The epochs", self.epochs, 1)
+        check_whole("The batch", self.batch, 1)
         for name in ("learning_rate", "momentum", "weight_decay"):
             check_number(f"{name} of a schedule", getattr(self, name))
 
