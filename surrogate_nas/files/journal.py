@@ -1,11 +1,10 @@
 """Append-only files of JSON lines that survive any crash: `Journal`, and the `Chain` below it.
 
-Each line is sealed by a short digest of itself and of the seal before it, so an altered, lost,
-moved or foreign line shows. A last line that a crash left torn is dropped. One process writes at a
-time; a second one waits. A line is in the file when ``append`` returns, so a killed process loses
-none. A power cut can lose those since the last ``commit``. A line that comes a fifth of a second or
-more after it commits all. The first line of a journal describes the work; neither another work's
-file nor a damaged one is ever continued.
+Each line has a short digest of itself and of the digest before it, so an altered, lost, moved or
+foreign line is detected. A torn last line is dropped. One process writes at a time; a second one
+waits. A line is in the file when ``append`` returns, so a killed process loses none. A power cut
+can lose the lines since the last ``commit``, which a line calls a fifth of a second after it. The
+first line of a journal describes the work; another work's file or a damaged one is never continued.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.formats import FORMATS, check_first_line, stamp
@@ -40,22 +39,15 @@ class DamagedError(ValueError):
     """A file of sealed lines is not as it was written."""
 
 
-class Link(NamedTuple):
-    """One line: its fields, where it ends in the file, and its seal."""
-
-    entry: dict[str, Any]
-    end: int
-    seal: bytes
-
-
-Accept = Callable[[list[dict[str, Any]]], int]
+Entry = dict[str, Any]
+"""The fields of a line."""
 
 
 def _sealed(seal: bytes, body: bytes) -> bytes:
     return blake2b(seal + body, digest_size=_DIGITS // 2).hexdigest().encode()
 
 
-def read_chain(content: bytes, root: str) -> list[Link]:
+def read_chain(content: bytes, root: str) -> list[Entry]:
     """Check and parse the whole lines of a file.
 
     Raises:
@@ -65,8 +57,7 @@ def read_chain(content: bytes, root: str) -> list[Link]:
     if len(torn.partition(_SEAL)[2]) > _DIGITS + len(_CLOSE):
         raise DamagedError(f"line {len(lines) + 1} goes on after its seal")
     seal = root.encode()
-    end = 0
-    links = []
+    entries = []
     for number, line in enumerate(lines, 1):
         body = line[:-_TAIL] + b"}"
         seal = _sealed(seal, body)
@@ -78,43 +69,32 @@ def read_chain(content: bytes, root: str) -> list[Link]:
             raise DamagedError(f"line {number} is no JSON") from error
         if not isinstance(entry, dict):
             raise DamagedError(f"line {number} holds no fields")
-        end += len(line) + 1
-        links.append(Link(entry, end, seal))
-    return links
+        entries.append(entry)
+    return entries
 
 
 def unsealed(content: bytes, root: str) -> bytes:
     """The whole lines of a file without their seals, which `sealed` gives back.
 
-    Args:
-        content: Of the file.
-        root: What its first seal follows.
-
     Raises:
         DamagedError: A line is not as it was written, or the file is of another work.
     """
-    links = read_chain(content, root)
-    lines = content.split(b"\n")[: len(links)]
+    lines = content.split(b"\n")[: len(read_chain(content, root))]
     return b"".join(line[:-_TAIL] + b"}\n" for line in lines)
 
 
 def sealed(content: bytes, root: str) -> bytes:
-    """The lines that `unsealed` gave, with their seals.
+    """The lines that `unsealed` gave, with their seals."""
+    return _chained(content.split(b"\n")[:-1], root.encode())[0]
 
-    Args:
-        content: Those lines.
-        root: What the first seal follows.
-    """
-    seal = root.encode()
+
+def _chained(bodies: Iterable[bytes], seal: bytes) -> tuple[bytes, bytes]:
+    """Lines with their seals, and the last of these."""
     lines = []
-    for body in content.split(b"\n")[:-1]:
+    for body in bodies:
         seal = _sealed(seal, body)
-        lines.append(_with_seal(body, seal))
-    return b"".join(lines)
-
-
-def _with_seal(body: bytes, seal: bytes) -> bytes:
-    return body[:-1] + _SEAL + seal + _CLOSE + b"\n"
+        lines.append(body[:-1] + _SEAL + seal + _CLOSE + b"\n")
+    return b"".join(lines), seal
 
 
 class Chain:
@@ -125,7 +105,9 @@ class Chain:
         entries: What its lines held when it was opened, those that were dropped left out.
     """
 
-    def __init__(self, path: Path, root: str, accept: Accept = len) -> None:
+    def __init__(
+        self, path: Path, root: str, accept: Callable[[list[Entry]], int] = len
+    ) -> None:
         """Open or make the file, dropping a torn last line; waits for another process with it.
 
         Raises:
@@ -139,12 +121,12 @@ class Chain:
             stack.enter_context(locked(path))
             self._is_new = not path.exists()
             content = b"" if self._is_new else read_regular(path)
-            links = read_chain(content, root)
-            links = links[: accept([link.entry for link in links])]
-            self.entries = [link.entry for link in links]
-            self._length, self._seal = (
-                (links[-1].end, links[-1].seal) if links else (0, root.encode())
-            )
+            entries = read_chain(content, root)
+            self.entries = entries[: accept(entries)]
+            lines = content.split(b"\n")[: len(self.entries)]
+            self._length = sum(map(len, lines)) + len(lines)
+            ends = lines[-1][-_TAIL:] if lines else b""
+            self._seal = ends[len(_SEAL) : -len(_CLOSE)] or root.encode()
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             stack.callback(os.close, self._file)
             if self._length < len(content):
@@ -152,7 +134,7 @@ class Chain:
             self._committed = time.monotonic()
             self._open = stack.pop_all()
 
-    def append(self, *entries: dict[str, Any]) -> None:
+    def append(self, *entries: Entry) -> None:
         """Add lines.
 
         Raises:
@@ -160,12 +142,7 @@ class Chain:
         """
         if self._broken:
             raise OSError(errno.EIO, "an earlier write failed")
-        seal = self._seal
-        content = b""
-        for entry in entries:
-            body = _encode(entry).encode()
-            seal = _sealed(seal, body)
-            content += _with_seal(body, seal)
+        content, seal = _chained((_encode(entry).encode() for entry in entries), self._seal)
         length = self._length + len(content)
         try:
             while content:
@@ -207,18 +184,6 @@ class Journal:
         path: The file, or None.
         header: The first line: of the work when it began.
         entries: The further lines, those appended included.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "work.journal"
-        ...     with Journal(path, {"epochs": 12}) as journal:
-        ...         journal.append({"cell": 11, "error": 8.5})
-        ...     with Journal(path, {"epochs": 12}) as journal:  # after a crash: goes on
-        ...         journal.append({"cell": 12, "error": 7.9})
-        ...     [entry["cell"] for entry in Journal.read(path, {"epochs": 12})]
-        [11, 12]
     """
 
     def __init__(
@@ -266,10 +231,6 @@ class Journal:
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
         """The entries of a journal so far, even while another process appends; none without a file.
 
-        Args:
-            path: The file.
-            settings: What must agree.
-
         Raises:
             UserError: The file cannot be read, is damaged, or is of another work.
         """
@@ -281,10 +242,10 @@ class Journal:
             except FileNotFoundError:
                 return []
             check_first_line(path)
-            journal._accept([link.entry for link in read_chain(content, _ROOT)])
+            journal._accept(read_chain(content, _ROOT))
         return journal.entries
 
-    def _accept(self, lines: list[dict[str, Any]]) -> int:
+    def _accept(self, lines: list[Entry]) -> int:
         if not lines:
             return 0
         wanted = self.header["settings"]
@@ -295,11 +256,8 @@ class Journal:
         except (ValueError, KeyError, TypeError) as error:
             raise self.damaged(error) from error
         if stored != wanted:
-            differing = ", ".join(
-                sorted(
-                    key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key)
-                )
-            )
+            names = sorted({*stored, *wanted})
+            differing = ", ".join(n for n in names if stored.get(n) != wanted.get(n))
             raise UserError(
                 f"{self.path} holds interrupted work with other settings ({differing}). "
                 "Finish that, delete it, or choose another place."
@@ -307,18 +265,11 @@ class Journal:
         return len(lines)
 
     def damaged(self, error: Exception) -> UserError:
-        """What to raise where a line is not what it should be.
-
-        Args:
-            error: What is wrong with it.
-        """
+        """Build the error for a line that is not what it should be."""
         return UserError(f"{self.path} is damaged ({error}). Delete it to begin anew.")
 
     def append(self, entry: Any) -> None:
-        """Add a line, which is in the file when this returns; see the module for power cuts.
-
-        Args:
-            entry: Anything that JSON can hold.
+        """Add a line of anything that JSON can hold; see the module for power cuts.
 
         Raises:
             UserError: The disk is full.

@@ -246,7 +246,7 @@ def read_run(
 
 
 def _parted(path: Path, root: str) -> tuple[list[dict[str, Any]], EndLine | None]:
-    entries = [link.entry for link in read_chain(read_regular(path), root)]
+    entries = read_chain(read_regular(path), root)
     if not entries or _END not in entries[-1]:
         return entries, None
     end = checked_as(EndLine, entries.pop())

@@ -458,7 +458,7 @@ def test_a_run_whose_trainings_started_from_others_is_read_and_not_resumed(
     made = sn.search(f"{tmp_path}/mine.py:MINE", "random", "valid_error", **asked)
     store = Store(tmp_path / "out")
     path, root = store.path("random", 0), store.root_of("random", 0)
-    entries = [link.entry for link in read_chain(path.read_bytes(), root)]
+    entries = read_chain(path.read_bytes(), root)
     entries[1]["start"] = [entries[0]["cell"], 2, ""]
     for kept in (entries, entries[:2]):
         path.unlink()

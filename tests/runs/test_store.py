@@ -221,7 +221,7 @@ def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
 ) -> None:
     store, _, content = finished
     root = f"{store._root} evolution 1"
-    entries = [link.entry for link in read_chain(content, root)]
+    entries = read_chain(content, root)
     entries[number] = entries[number] | change
     forged = sealed(tmp_path / "forged.jsonl", entries, root)
     with changed(finished, lambda _: forged.splitlines()):
