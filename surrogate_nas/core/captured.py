@@ -13,9 +13,11 @@ import dis
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import MISSING
 from functools import cache, cached_property
 from hashlib import sha256
+from itertools import pairwise
 from operator import itemgetter
 from types import (
     BuiltinFunctionType,
@@ -156,8 +158,7 @@ class _Values:
         if isinstance(value, FunctionType):
             yield from self._of_function(value)
         elif isinstance(value, MethodType):
-            yield self.digest(value.__func__)
-            yield self.digest(value.__self__)
+            yield from map(self.digest, (value.__func__, value.__self__))
         elif isinstance(value, _COMPILED):
             yield value.__qualname__
             yield self.digest(getattr(value, "__self__", None))
@@ -184,18 +185,19 @@ class _Values:
         columns = [column for _, _, column, _ in code.co_positions() if column]
         # two functions of one name stand in two places
         yield f"{function.__qualname__} {code.co_firstlineno}:{min(columns, default=0)}"
-        yield self.digest(function.__defaults__)
-        yield self.digest(function.__kwdefaults__)
-        cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-        around = {name: content for name, cell in cells for content in _content(cell)}
+        yield from map(self.digest, (function.__defaults__, function.__kwdefaults__))
+        around: dict[str, Any] = {}
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            with suppress(ValueError):  # a function that names itself before it is there
+                around[name] = cell.cell_contents
         if is_own(code.co_filename):
             yield self._source(function)
             yield self.digest(vars(function))
-            names = sorted(set(_names(code)))
+            names = sorted({name for inner in _codes(code) for name in inner.co_names})
             named = function.__globals__
-            around |= {
-                name: named[name] for name in names if name in named and name not in around
-            }
+            for name in names:
+                if name in named:
+                    around.setdefault(name, named[name])
             for module in filter(_is_own_module, around.values()):
                 yield from self._of_module(module, names)
         else:
@@ -214,9 +216,10 @@ class _Values:
                 yield self._named(f"{module.__name__}.{name}", value)
 
     def _of_class(self, kind: type) -> Iterator[str]:
-        yield kind.__module__ if _is_library(kind) else ""
         if _is_library(kind):
+            yield kind.__module__
             return
+        yield ""
         yield self._source(kind)
         yield self.digest(kind.__bases__)
         for name, value in _attributes(kind):
@@ -238,42 +241,38 @@ class _Values:
             yield reduced
             return
         make, arguments, state, elements, items = (*reduced, None, None, None)[:5]
-        yield self.digest(make)
-        yield self.digest(arguments)
+        yield from map(self.digest, (make, arguments))
         yield from self._of_state(kind, state)
         yield self.digest(None if elements is None else list(elements))
         if items is not None:
-            ordered = OrderedDict(items)
-            yield from self._of_items(
-                ordered if isinstance(value, OrderedDict) else dict(ordered)
-            )
+            mapping = OrderedDict if isinstance(value, OrderedDict) else dict
+            yield from self._of_items(mapping(items))
 
     def _of_state(self, kind: type, state: Any) -> Iterator[str]:
         """Yield the attributes of an object but those that its class fills as it goes."""
-        if (
-            isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict)
-        ):  # slots
-            state = {**(state[0] or {}), **state[1]}
+        if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
+            state = {**(state[0] or {}), **state[1]}  # slots
         if not isinstance(state, dict):
             yield self.digest(state)
             return
-        bases = [base for base in kind.__mro__ if not _is_library(base)]
-        own = [value for base in bases for _, value in _attributes(base)]
+        own = [
+            value
+            for base in kind.__mro__
+            if not _is_library(base)
+            for _, value in _attributes(base)
+        ]
         codes = [value.__code__ for value in own if isinstance(value, FunctionType)]
         for name, value in sorted(state.items(), key=str):
             is_log = isinstance(value, _FILLED) and _is_only_filled(name, codes)
-            if not is_log and not isinstance(
-                getattr(kind, str(name), None), cached_property
-            ):
+            is_cached = isinstance(getattr(kind, str(name), None), cached_property)
+            if not is_log and not is_cached:
                 yield self._named(str(name), value)
 
     def _refusal(self, kind: type, error: Exception) -> str:
         function, *names = self._names
-        what = (
-            f"{'.'.join(names)}, a {kind.__qualname__},"
-            if names
-            else f"a {kind.__qualname__}"
-        )
+        what = f"a {kind.__qualname__}"
+        if names:
+            what = f"{'.'.join(names)}, {what},"
         return (
             f"{function} takes {what} from around it, whose content has no digest"
             f" ({in_a_line(error)}), so a change of it would not be noticed. Make it inside"
@@ -282,9 +281,8 @@ class _Values:
 
 
 def _reduced(value: Any) -> Any:
-    if hasattr(type(value), "detach") and hasattr(
-        type(value), "dtype"
-    ):  # a tensor of PyTorch
+    kind = type(value)
+    if hasattr(kind, "detach") and hasattr(kind, "dtype"):  # a tensor of PyTorch
         plain = value.detach().cpu()
         value = (plain.float() if "bfloat16" in str(plain.dtype) else plain).numpy()
     reduce = copyreg.dispatch_table.get(type(value))
@@ -316,10 +314,8 @@ def _behind(attribute: Any) -> list[Any]:
 
 
 def _is_library(kind: type) -> bool:
-    if kind.__module__ == "__main__":
-        return False
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return file is None or not is_own(file)
+    module = kind.__module__
+    return module != "__main__" and not _is_own_module(sys.modules.get(module))
 
 
 def _is_own_module(value: object) -> bool:
@@ -327,37 +323,27 @@ def _is_own_module(value: object) -> bool:
     return file is not None and is_own(file)
 
 
-def _content(cell: Any) -> Iterator[Any]:
-    try:
-        yield cell.cell_contents
-    except ValueError:  # a function that names itself before it is there
-        return
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a function and of those inside it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from _codes(constant)
 
 
 def _is_only_filled(name: str, codes: Iterable[CodeType]) -> bool:
-    uses = [use for code in codes for use in _uses(name, code)]
-    return bool(uses) and all(use in _FILLING for use in uses)
+    every = [inner for code in codes for inner in _codes(code)]
+    uses = [use for code in every for use in _uses(name, code)]
+    return bool(uses) and _FILLING >= {*uses}
 
 
 def _uses(name: str, code: CodeType) -> Iterator[str]:
     """Yield the attribute that is taken where code loads a name; empty for another use."""
     steps = [
-        step
-        for step in dis.get_instructions(code)
-        if step.opname not in ("CACHE", "PUSH_NULL")
+        s for s in dis.get_instructions(code) if s.opname not in ("CACHE", "PUSH_NULL")
     ]
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for step, following in pairwise(steps):
         is_load = step.opname.startswith("LOAD_") and step.opname != "LOAD_CLOSURE"
-        if is_load and step.argval == name and following is not None:
+        if is_load and step.argval == name:
             is_attribute = following.opname in ("LOAD_METHOD", "LOAD_ATTR")
             yield following.argval if is_attribute else ""
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _uses(name, constant)

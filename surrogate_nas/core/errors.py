@@ -1,12 +1,11 @@
-"""The one exception that a user's mistake raises: a single line saying what was wrong and what
-would be right.
-"""
+"""The errors of a user's mistake: one line that says what was wrong and what would be right."""
 
 from __future__ import annotations
 
-import ast
+import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -16,32 +15,11 @@ _LONGEST_LINE = 400
 
 
 class UserError(ValueError):
-    """Bad input. The command line prints it without a traceback and exits with code 2.
-
-    Example:
-        >>> from surrogate_nas.space import drawn_cells, space_named
-        >>> try:
-        ...     drawn_cells(space_named("macro"), 40)
-        ... except UserError as error:
-        ...     print(error)
-        There can be 1 to 36 cells, not 40.
-    """
+    """Bad input. The command line prints it without a traceback and exits with code 2."""
 
 
 class AbsentError(UserError):
-    """What was asked for is known, yet its data is not here; the line says how to get it.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> def first_of(*names):
-        ...     for name in names:
-        ...         try:
-        ...             return sn.load(name)
-        ...         except AbsentError:
-        ...             continue
-        >>> len(first_of("transnas-micro-jigsaw", "analog-cifar10").space) > 0
-        True
-    """
+    """What was asked for is known, yet its data is not here; the line says how to get it."""
 
 
 Cause = Literal["broken", "resources", "lost"]
@@ -112,42 +90,34 @@ def unknown(
         Unknown strategy 'evolutoin'. Did you mean 'evolution'? Known: evolution, random.
     """
     names = sorted(known)
-    if str(given).endswith(".py"):
-        inside = _defined_in(Path(str(given))) or ["NAME"]
-        return UserError(
-            f"{given} is a file; name the {what} in it, as in {given}:{inside[0]}."
-        )
-    near = get_close_matches(str(given), names, n=1)
+    name = str(given)
+    if name.endswith(".py"):
+        inside = _name_in(Path(name))
+        return UserError(f"{name} is a file; name the {what} in it, as in {name}:{inside}.")
+    near = get_close_matches(name, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     right = f"Known: {', '.join(_folded(names)) or 'none'}."
     if lister:
-        right = (
-            f"Nearest: {', '.join(get_close_matches(str(given), names, n=3, cutoff=0.0))}; {lister}"
-            " lists all."
-        )
-    return UserError(f"Unknown {what} {str(given)!r}.{hint} {right}")
+        nearest = ", ".join(get_close_matches(name, names, n=3, cutoff=0.0))
+        right = f"Nearest: {nearest}; {lister} lists all."
+    return UserError(f"Unknown {what} {name!r}.{hint} {right}")
 
 
-def _defined_in(file: Path) -> list[str]:
-    try:
-        body = ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []
-    except (OSError, ValueError, SyntaxError, RecursionError):
-        return []
-    classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
-    assigned = [
-        target for node in body if isinstance(node, ast.Assign) for target in node.targets
-    ]
-    named = [target.id for target in assigned if isinstance(target, ast.Name)]
-    return [name for name in (*classes, *named) if not name.startswith("_")]
+def _name_in(file: Path) -> str:
+    """A class or else a value that a file defines."""
+    text = ""
+    with suppress(OSError, ValueError):
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    defined = re.search(r"^class ([a-zA-Z]\w*)", text, re.M)
+    defined = defined or re.search(r"^([a-zA-Z]\w*) *=", text, re.M)
+    return defined[1] if defined else "NAME"
 
 
 def _folded(names: list[str]) -> list[str]:
     """Names as a message lists them; of many, those that differ only after an @ are one."""
     if len(names) <= _MANY:
         return names
-    counts = Counter(name.partition("@")[0] for name in names if "@" in name)
-    shown = (
-        f"{stem}@… ({counts[stem]})" if at else stem
-        for stem, at, _ in (name.partition("@") for name in names)
-    )
+    parted = [name.partition("@")[:2] for name in names]
+    counts = Counter(stem for stem, at in parted if at)
+    shown = (f"{stem}@… ({counts[stem]})" if at else stem for stem, at in parted)
     return list(dict.fromkeys(shown))

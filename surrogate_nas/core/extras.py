@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import re
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -35,16 +36,12 @@ _REQUIREMENT = re.compile(r"""([\w.-]+).*extra == ['"](\w+)['"]""")
 @cache
 def _extras() -> dict[str, str]:
     """By library the extra that brings it, as the installed package declares it."""
-    try:
+    lines: list[str] = []
+    with suppress(PackageNotFoundError):
         lines = requires("surrogate_nas") or []
-    except PackageNotFoundError:
-        return {}
-    pairs = [found.groups() for line in lines if (found := _REQUIREMENT.match(line))]
-    extras: dict[str, str] = {}
-    for library, extra in sorted(pairs, key=lambda pair: pair[1] not in _PREFERRED):
-        if extra not in ("all", "dev"):
-            extras.setdefault(library, extra)
-    return extras
+    found = [match for line in lines[::-1] if (match := _REQUIREMENT.match(line))]
+    pairs = [(match[1], match[2]) for match in found if match[2] not in ("all", "dev")]
+    return dict(sorted(pairs, key=lambda pair: pair[1] in _PREFERRED))
 
 
 def _library(module: str) -> str:
@@ -60,23 +57,16 @@ def is_installed(module: str) -> bool:
 
 
 def package_folder(package: tuple[str, str]) -> Path:
-    """Where the files of an installed package lie, which are read as data; its code is not
-    imported.
-    """
-    spec = importlib.util.find_spec(package[1])
+    """The folder of an installed package, whose files are data; its code is not imported."""
+    library, module = package
+    spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            f"The package {package[0]} is not installed: {command(package[0])}."
-        )
+        raise UserError(f"The package {library} is not installed: {command(library)}.")
     return Path(spec.submodule_search_locations[0])
 
 
 def missing(needed_by: str, module: str) -> UserError:
-    """Build the error for a library that is not installed.
-
-    Returns:
-        One line that ends with the command which installs it.
-    """
+    """Build the error for a missing library, which ends with the command that installs it."""
     library = _library(module)
     return UserError(f"{needed_by} needs {library}: {command(library)}.")
 
@@ -100,12 +90,11 @@ def is_optional(error: ModuleNotFoundError) -> bool:
 
 
 def opened(place: str, needed_by: str) -> Any:
-    """Import a thing of ours, and look whether the libraries that it ``needs`` are there.
+    """Import a thing of ours, and check that the libraries that it ``needs`` are there.
 
     Args:
-        place: ``module:name``, or a module; the thing's attribute ``needs``, if it has one, lists
-            names that Python imports.
-        needed_by: What it is, as a sentence begins.
+        place: ``module:name``, or a module.
+        needed_by: The subject of the error's line.
     """
     module, _, name = place.partition(":")
     try:

@@ -21,14 +21,6 @@ def staying() -> Iterator[None]:
 
     What a thread raised so is raised again at the end of the block. Processes that are forked in
     the block still end, and one that comes to the end of the block ends there.
-
-    Example:
-        >>> try:
-        ...     with staying():
-        ...         os._exit(0)
-        ... except SystemExit as error:
-        ...     error.code
-        0
     """
     owner = os.getpid()
     before = {name: getattr(os, name) for name in _ENDING}
@@ -56,12 +48,7 @@ def staying() -> Iterator[None]:
 def is_interrupt(error: BaseException) -> bool:
     """Whether a signal raised an exception, such as Ctrl-C, rather than the code that ran.
 
-    Where Python's own handler of SIGINT is in place the two cannot be told apart, and it counts as
-    one.
-
-    Example:
-        >>> is_interrupt(KeyboardInterrupt()), is_interrupt(SystemExit(0))
-        (True, False)
+    With Python's own handler of SIGINT the two look alike, and it counts as a signal.
     """
     if not isinstance(error, KeyboardInterrupt):
         return False

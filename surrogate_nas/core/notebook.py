@@ -1,8 +1,4 @@
-"""How things show themselves in a notebook: a small table or figure, in which every text is
-escaped.
-
-Colours are the notebook's own, so that light and dark follow it.
-"""
+"""How things show themselves in a notebook: a small table or figure in the notebook's colours."""
 
 from __future__ import annotations
 
@@ -44,15 +40,10 @@ def html_table(
     note: str = "",
 ) -> str:
     """A table as HTML."""
-    texts = [[_text(value) for value in row] for row in rows[:_MOST_ROWS]]
+    texts = [map(_text, row) for row in rows[:_MOST_ROWS]]
     if len(rows) > _MOST_ROWS:
         note = f"{note} The first {_MOST_ROWS} of {len(rows):,} rows.".strip()
-    return _template(_PAGE).render(
-        title=title,
-        heads=heads,
-        rows=texts,
-        note=note,
-    )
+    return _template(_PAGE).render(title=title, heads=heads, rows=texts, note=note)
 
 
 def _text(value: object) -> str:

@@ -19,9 +19,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals_for(values: Iterable[float]) -> int:
-    """Enough decimals to tell numbers apart: two significant digits of their range, between 3 and
-    6.
-    """
+    """Enough decimals for two significant digits of the range of numbers, between 3 and 6."""
     finite = [value for value in values if math.isfinite(value)]
     spread = max(finite) - min(finite) if finite else 0.0
     if spread <= _ROUNDING:
@@ -37,8 +35,7 @@ def fixed(value: float | None, decimals: int) -> str:
 
 
 def share(value: SupportsFloat | None) -> str:
-    """A share in whole per cent, where only all is 100 % and only nothing 0 %; a dash for None and
-    NaN.
+    """A share in whole per cent, where only all is 100 % and only nothing 0 %.
 
     Example:
         >>> [share(value) for value in (0.0, 0.003, 0.5, 0.997, 1.0)]
@@ -58,10 +55,8 @@ def natural(value: float, unit: str) -> str:
         return NOTHING
     if unit == "parameters":
         return f"{value:,.0f}"
-    digits = {"%": f"{value:.2f}", "M": f"{value:.2f}", "nats": f"{value:.4f}"}.get(
-        unit, f"{value:,.4g}"
-    )
-    return f"{digits} {unit}".rstrip()
+    digits = {"%": ".2f", "M": ".2f", "nats": ".4f"}.get(unit, ",.4g")
+    return f"{value:{digits}} {unit}".rstrip()
 
 
 def quantity(value: float) -> str:
@@ -105,11 +100,9 @@ def some_of(part: int, whole: int) -> str:
 
 def budget_in_words(budget: Mapping[str, float | None], cost: str) -> str:
     """What a run may spend."""
-    parts = []
-    if budget["cells"] is not None:
-        parts.append(plural(int(budget["cells"]), "evaluation"))
-    if budget["seconds"] is not None:
-        parts.append(
-            f"{budget['seconds']:,g} {'queries' if cost == 'queries' else 'simulated seconds'}"
-        )
+    cells, seconds = budget["cells"], budget["seconds"]
+    parts = [] if cells is None else [plural(int(cells), "evaluation")]
+    if seconds is not None:
+        unit = "queries" if cost == "queries" else "simulated seconds"
+        parts.append(f"{seconds:,g} {unit}")
     return " and ".join(parts)

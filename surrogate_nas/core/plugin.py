@@ -4,9 +4,10 @@ alike.
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import sys
 from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -27,20 +28,18 @@ def import_file(path: Path, what: str) -> ModuleType:
         (16, 64)
     """
     check_file(path, what)
-    name = module_name(path, what)
-    spec = importlib.util.spec_from_file_location(
-        name, path, loader=_FromSource(name, str(path))
-    )
+    name = f"_{what}_{path.stem}"
+    spec = spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    _origins[spec.name] = (path.absolute(), what)
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    _origins[name] = (path.absolute(), what)
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        del sys.modules[spec.name], _origins[spec.name]
+        del sys.modules[name], _origins[name]
         raise UserError(f"{path} cannot be imported: {in_a_line(error)}.") from error
     return module
 
@@ -58,25 +57,14 @@ class _FromSource(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-def module_name(path: Path, what: str) -> str:
-    """The name that `import_file` gives a file's module."""
-    return f"_{what}_{path.stem}"
-
-
 def origin(module: str) -> tuple[Path, str] | None:
-    """The file that a module was imported from by `import_file`, and its noun; None for any other
-    module.
-    """
+    """The file and the noun of a module that `import_file` imported; None for any other."""
     return _origins.get(module)
 
 
 def check_file(path: Path, what: str) -> None:
-    """Refuse what is no Python file: a `UserError`."""
-    try:
-        there = path.is_file()
-    except OSError:  # such as a name that is too long
-        there = False
-    if not there:
+    """Raise a `UserError` for what is no Python file."""
+    if not os.path.isfile(path):  # also for a name that is too long
         raise UserError(f"There is no {what} file {str(path):.200}.")
     if path.suffix != ".py":
         raise UserError(f"{path} is not a Python file.")

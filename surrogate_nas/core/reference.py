@@ -1,9 +1,9 @@
-"""How something with options is named: ``evolution(population=50)``, ``file.py:Class(knob=1)``,
+"""Names with options: ``evolution(population=50)``, ``file.py:Class(knob=1)``,
 ``guided(model=sklearn:sklearn.svm:SVR(C=2.0))``.
 
-What stands in the parentheses are keyword arguments of its constructor, written as Python writes
-them; a bare word is a text, and so is a further name of this kind. They are part of the name that
-results carry, so that two settings are two strategies.
+The options are keyword arguments of the constructor, written as Python writes them. A bare word is
+a text, and so is a further name of this kind. Results carry the whole name, so two settings are two
+strategies.
 """
 
 from __future__ import annotations
@@ -24,11 +24,7 @@ _OPEN, _CLOSE = "([{", ")]}"
 def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, Any]]:
     """Split a name into its head (a registered name, a bridge's, ``file.py:Class``) and options.
 
-    The options come sorted by name.
-
-    Args:
-        text: The name.
-        what: The noun for messages.
+    The options come sorted by name; `what` is the noun for messages.
 
     Raises:
         UserError: The options are not written as keyword arguments, or are too long.
@@ -64,10 +60,8 @@ def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, A
 
 def suffix_of(options: dict[str, Any]) -> str:
     """Options as they stand in a label; empty where there are none."""
-    if not options:
-        return ""
     words = [f"{name}={_written(value)}" for name, value in options.items()]
-    return f"({','.join(words)})"
+    return f"({','.join(words)})" if words else ""
 
 
 def split_outside(text: str) -> list[str]:
@@ -83,9 +77,8 @@ def split_outside(text: str) -> list[str]:
     for place, character in enumerate(text):
         if quote:
             quote = "" if character == quote and text[place - 1] != "\\" else quote
-        elif (
-            character in "'\"" and text[place - 1 : place] in f"= ,{_OPEN}"
-        ):  # not that of a file's name
+        # not that of a file's name
+        elif character in "'\"" and text[place - 1 : place] in f"= ,{_OPEN}":
             quote = character
         depth = max(0, depth + (not quote) * ((character in _OPEN) - (character in _CLOSE)))
         if character == "," and not depth and not quote:
@@ -97,13 +90,11 @@ def split_outside(text: str) -> list[str]:
 
 def _opening(text: str) -> int | None:
     """Where the parenthesis opens that the last character closes."""
-    if not text.endswith(")"):
-        return None
     depth = 0
     for place in range(len(text) - 1, -1, -1):
         depth += (text[place] == ")") - (text[place] == "(")
-        if depth == 0:
-            return place
+        if depth <= 0:
+            return place if depth == 0 and text.endswith(")") else None
     return None
 
 

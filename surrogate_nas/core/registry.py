@@ -16,6 +16,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
@@ -29,13 +30,10 @@ from surrogate_nas.core.source import modules
 
 T = TypeVar("T")
 Check = Callable[[object, str], T]
-"""Gives a thing that was found, or raises a `UserError` for what is none; the second argument is
-its name.
-"""
+"""Given what was found and its name, returns it or raises a `UserError`."""
 
 _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
-_OF_ALL = {"seed"}
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -77,12 +75,10 @@ class Registry(Mapping[str, T], Generic[T]):
             what: The noun for messages.
             kind: The class that the things are of, or what checks them.
             places: By name, ``module:attribute``.
-            folder: A package whose modules hold further ones; all of them are imported when one is
-                asked for.
+            folder: A package whose modules hold further ones; the first use imports all of them.
             attribute: What these call theirs: a thing, or a tuple of them, each with a ``name``.
-            first: The modules of the folder that lists begin with; the others follow by their
-                names.
-            group: The entry points of installed packages; empty for none.
+            first: The modules of the folder that lists begin with.
+            group: The entry points of installed packages.
         """
         self.what = what
         self.places = dict(places or {})
@@ -96,11 +92,10 @@ class Registry(Mapping[str, T], Generic[T]):
     @cached_property
     def _inside(self) -> dict[str, T]:
         things: dict[str, Any] = {}
-        first = [f"{self._folder}.{name}" for name in self._first]
-        for module in (
-            dict.fromkeys([*first, *modules_of(self._folder)]) if self._folder else ()
-        ):
-            defined = getattr(importlib.import_module(module), self._attribute, ())
+        names = [*self._first, *_names_in(self._folder)] if self._folder else []
+        for name in dict.fromkeys(names):
+            module = importlib.import_module(f"{self._folder}.{name}")
+            defined = getattr(module, self._attribute, ())
             for thing in defined if isinstance(defined, tuple) else (defined,):
                 if things.setdefault(thing.name, thing) is not thing:
                     raise RuntimeError(f"Two of {self._folder} are named {thing.name}.")
@@ -122,9 +117,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self.places) + len(self._inside)
 
     def points(self) -> dict[str, EntryPoint]:
-        """The entry points of installed packages by name, but for names that are the project's
-        own.
-        """
+        """The entry points of installed packages by name, without the project's own names."""
         installed = _points(self.group, tuple(sys.path)) if self.group else ()
         return {point.name: point for point in installed if point.name not in self}
 
@@ -160,32 +153,29 @@ class Registry(Mapping[str, T], Generic[T]):
             )
         if name in self:
             return self[name]
+        what = f"The {self.what} {name}"
         library, _, behind = name.partition(":")
         if library in self.bridges:
-            make = opened(self.bridges[library], f"The {self.what} {name}")
-            return self._check(make(behind), name)
+            return self._check(opened(self.bridges[library], what)(behind), name)
         self.expect(name)
         path, separator, attribute = name.rpartition(":")
-        thing = (
-            self.inside(Path(path), attribute)
-            if separator
-            else _loaded(self.points()[name])
-        )
+        if separator:
+            thing = self.inside(Path(path), attribute)
+        else:
+            thing = _loaded(self.points()[name])
         needs = getattr(thing, "needs", ())
-        need(f"The {self.what} {name}", *(needs if isinstance(needs, tuple) else ()))
+        need(what, *(needs if isinstance(needs, tuple) else ()))
         return self._check(thing, name)
 
     def inside(self, file: Path, attribute: str) -> object:
-        """What a user's file calls by a name, of whatever kind; the file is imported."""
+        """Import a user's file and return the object with the given name."""
         module = import_file(file, self.what)
         if not hasattr(module, attribute):
             raise UserError(f"{file} defines no {attribute}.")
         return getattr(module, attribute)
 
     def file(self, name: str) -> Path | None:
-        """The file that defines a name, which is not imported; None for the project's own names and
-        for no name.
-        """
+        """The file that defines a name, which is not imported; None for the project's own names."""
         path, separator, _ = name.rpartition(":")
         if separator:
             return Path(path)
@@ -197,8 +187,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if spec is None or spec.origin is None:
             return None
         package = Path(spec.origin)
-        files = modules(inner, [package.parent]) if inner else []
-        return files[0] if files else package
+        return (modules(inner, [package.parent]) or [package])[0]
 
     def code(self, name: str) -> str:
         """A digest of the file that defines a name; empty where `file` gives none."""
@@ -206,15 +195,13 @@ class Registry(Mapping[str, T], Generic[T]):
         is_there = file is not None and file.is_file()
         return hashlib.sha256(file.read_bytes()).hexdigest() if file and is_there else ""
 
-    def described(self) -> Iterator[dict[str, Any]]:
-        """What there is, read from the files without importing one:
-        ``{name, description, paper, options}`` each.
-        """
-        for name, place in {
-            **self.places,
-            **{name: point.value for name, point in self.points().items()},
-        }.items():
-            yield {"name": name, **described_at(place)}
+    def described(self) -> list[dict[str, Any]]:
+        """Every name with what its file says, none of which is imported (`described_at`)."""
+        points = {name: point.value for name, point in self.points().items()}
+        return [
+            {"name": name, **described_at(place)}
+            for name, place in {**self.places, **points}.items()
+        ]
 
 
 @lru_cache(maxsize=32)
@@ -246,27 +233,21 @@ def subclass_of(kind: Any, noun: str) -> Check[Any]:
     return check
 
 
-def places_in(package: str, attribute: str = "") -> dict[str, str]:
-    """The places of things that have a file each, ``NAME.py``: ``module:NAME``, or
-    ``module:attribute``.
-    """
-    files = (module.name for module in _inside(package) if not module.ispkg)
-    return {name: f"{package}.{name}:{attribute or name}" for name in files}
+def places_in(package: str, attribute: str) -> dict[str, str]:
+    """By name ``module:attribute`` of the things that have a file each in a package."""
+    return {
+        name: f"{package}.{name}:{attribute}"
+        for name, is_package in _names_in(package).items()
+        if not is_package
+    }
 
 
-def modules_of(package: str) -> list[str]:
-    """The modules and packages in a package by their full names, sorted; none of them is
-    imported.
-    """
-    return [f"{package}.{module.name}" for module in _inside(package)]
-
-
-def _inside(package: str) -> list[pkgutil.ModuleInfo]:
+def _names_in(package: str) -> dict[str, bool]:
+    """The modules in a package, sorted, and whether each is a package; none is imported."""
     spec = importlib.util.find_spec(package)
     inside = pkgutil.iter_modules(spec.submodule_search_locations if spec else None)
-    return sorted(
-        (module for module in inside if not module.name.startswith("_")),
-        key=lambda module: module.name,
+    return dict(
+        sorted((name, is_package) for _, name, is_package in inside if name[0] != "_")
     )
 
 
@@ -288,38 +269,31 @@ def described_at(place: str) -> dict[str, Any]:
         where it cannot be read.
     """
     module, _, name = place.partition(":")
-    try:
+    tree = ast.parse("")
+    # a user's package that cannot be read is listed all the same
+    with suppress(ImportError, OSError, ValueError, SyntaxError):
         spec = importlib.util.find_spec(module)
-        tree = (
-            ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-            if spec and spec.origin
-            else ast.Module([], [])
-        )
-    # a user's package: it is listed all the same
-    except (ImportError, OSError, ValueError, SyntaxError):
-        tree = ast.Module([], [])
+        if spec and spec.origin:
+            tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     text = ast.get_docstring(tree) or ""
     paper = _PAPER.search(" ".join(text.split("\n")))
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence = _SENTENCE.match(paragraph)
     first = sentence.group() if sentence else paragraph
+    arguments = [
+        part.args
+        for kind in tree.body
+        if isinstance(kind, ast.ClassDef) and kind.name == name
+        for part in kind.body
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__"
+    ]
     return {
         "description": (first.partition(": ")[2] or first).rstrip("."),
         "paper": paper.group() if paper else "",
-        "options": _options(tree, name),
+        "options": {
+            option.arg: ast.unparse(default)
+            for given in arguments
+            for option, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+            if default is not None and option.arg != "seed"
+        },
     }
-
-
-def _options(tree: ast.Module, name: str) -> dict[str, str]:
-    """The keyword arguments of a class's constructor with their defaults as they are written."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            for part in node.body:
-                if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-                    options = zip(part.args.kwonlyargs, part.args.kw_defaults, strict=True)
-                    return {
-                        o.arg: ast.unparse(d)
-                        for o, d in options
-                        if d is not None and o.arg not in _OF_ALL
-                    }
-    return {}

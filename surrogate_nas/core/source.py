@@ -13,7 +13,7 @@ import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -28,8 +28,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def source_of(kind: type | FunctionType) -> Sources:
-    """The source of a class or a function that is here: its module's file, or what is known of one
-    that was typed in.
+    """The source of a class or a function: its module's file, or what is known of typed code.
 
     Example:
         >>> list(source_of(source_of))
@@ -51,12 +50,10 @@ def source_of(kind: type | FunctionType) -> Sources:
 
 def _codes(kind: type | FunctionType) -> Iterator[str]:
     """What stands for the source of a class or a function whose text is nowhere."""
-    if isinstance(kind, FunctionType):
-        yield _code(kind.__code__)
-        return
-    for name, value in sorted(vars(kind).items()):
+    functions = {"": kind} if isinstance(kind, FunctionType) else vars(kind)
+    for name, value in sorted(functions.items()):
         if inspect.isfunction(value):
-            yield f"{name} {_code(value.__code__)}"
+            yield f"{name} {_code(value.__code__)}".strip()
 
 
 def _code(code: CodeType) -> str:
@@ -74,29 +71,28 @@ def with_imports(file: Path, *, is_script: bool = False) -> Sources:
         is_script: Whether it is what runs, of which only what defines something counts.
     """
     folder = file.absolute().parent
-    places = [folder, *_own_places()]
+    searched = [Path(place or ".").resolve() for place in sys.path]
+    places = [folder, *filter(_is_own_place, searched)]
     texts: dict[Path, str] = {}
     waiting = [file.absolute()]
     while waiting:
-        one = waiting.pop()
-        text = text_of(one)
-        if one in texts or not text:
+        path = waiting.pop()
+        text = text_of(path)
+        if path in texts or not text:
             continue
         with suppress(SyntaxError, ValueError, RecursionError):
             tree = ast.parse(text)
             if is_script and not texts:
-                tree.body = [
-                    node
-                    for node in tree.body
-                    if not isinstance(node, ast.Expr)
-                    and not (
-                        isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
-                    )
-                ]
+                tree.body = list(filter(_defines, tree.body))
                 text = ast.unparse(tree)
-            waiting += _imported(tree, one, places)
-        texts[one] = text
-    return {os.path.relpath(one, folder): text for one, text in sorted(texts.items())}
+            waiting += _imported(tree, path, places)
+        texts[path] = text
+    return {os.path.relpath(path, folder): text for path, text in sorted(texts.items())}
+
+
+def _defines(node: ast.stmt) -> bool:
+    is_main = isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
+    return not (is_main or isinstance(node, ast.Expr))
 
 
 def _imported(tree: ast.Module, file: Path, places: list[Path]) -> Iterator[Path]:
@@ -105,11 +101,8 @@ def _imported(tree: ast.Module, file: Path, places: list[Path]) -> Iterator[Path
             for alias in node.names:
                 yield from modules(alias.name.split("."), places)
         elif isinstance(node, ast.ImportFrom):
-            start = (
-                [file.parents[node.level - 1]]
-                if 0 < node.level <= len(file.parents)
-                else places
-            )
+            is_relative = 0 < node.level <= len(file.parents)
+            start = [file.parents[node.level - 1]] if is_relative else places
             names = node.module.split(".") if node.module else []
             for alias in node.names:
                 yield from modules([*names, alias.name], start)
@@ -121,50 +114,37 @@ def modules(names: list[str], places: list[Path]) -> list[Path]:
         files: list[Path] = []
         for name in names:
             place /= name  # noqa: PLW2901 - from a package into the next
-            files += [
-                one
-                for one in (place / "__init__.py", place.with_suffix(".py"))
-                if one.is_file()
-            ]
+            files += filter(Path.is_file, (place / "__init__.py", place.with_suffix(".py")))
         if files:
-            return [one for one in files[::-1] if not one.is_relative_to(_PACKAGE)]
+            return [file for file in files[::-1] if not file.is_relative_to(_PACKAGE)]
     return []
 
 
-def _own_places() -> list[Path]:
-    here = [Path(place or ".").resolve() for place in sys.path]
-    own = [
-        place
-        for place in here
-        if not any(place.is_relative_to(one) for one in _installed())
-    ]
-    return [
-        place
-        for place in own
-        if place.is_dir() and place.name not in ("site-packages", "dist-packages")
-    ]
+def _is_own_place(place: Path) -> bool:
+    is_installed = place.name in ("site-packages", "dist-packages")
+    return place.is_dir() and not is_installed and not _is_within(place, _installed())
 
 
-def _installed() -> list[Path]:
+def _is_within(path: Path, places: Iterable[Path]) -> bool:
+    return any(map(path.is_relative_to, places))
+
+
+@cache
+def _installed() -> tuple[Path, ...]:
     paths = sysconfig.get_paths()
-    return [
-        Path(paths[name]).resolve()
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-    ]
+    names = "stdlib", "platstdlib", "purelib", "platlib"
+    return tuple(Path(paths[name]).resolve() for name in names)
 
 
 def text_of(file: Path) -> str:
     """The text of a file; empty where it cannot be read, which is reported when it is run."""
-    try:
+    with suppress(OSError, ValueError):
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    except (OSError, ValueError):
-        return ""
+    return ""
 
 
 @cache
 def is_own(file: str | None) -> bool:
-    """Whether code is the user's, whose text tells it, and not of a library, whose version does."""
-    if file is None:  # typed in
-        return True
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(place) for place in (_PACKAGE, *_installed()))
+    """Whether code is the user's and not of a library, whose version identifies it."""
+    # None is code that was typed in
+    return file is None or not _is_within(Path(file).resolve(), (_PACKAGE, *_installed()))

@@ -1,10 +1,8 @@
 """The formats of files that are written and read again, each with a version of its own.
 
-Every file says its format's version and the release that wrote it. What a release has written,
-later ones read; where one cannot, it says how the file is carried over. A newer version than one's
-own is refused, never guessed at. Nothing but these is read again: reports, pictures, tables in CSV
-and LaTeX and cards beside a table are made from them, and the data that the project ships belongs
-to the release that it comes with.
+Every file says its format's version and the release that wrote it. A release reads its own version
+or says how a file of an older one is carried over; a newer one is refused. Reports, pictures,
+tables in CSV and LaTeX and cards are not read again, and shipped data belongs to its release.
 """
 
 from __future__ import annotations
@@ -64,9 +62,7 @@ FORMATS = {
         "registered space", 1, "Register it again: name its file once more with --space."
     ),
 }
-"""By name. A comparison is a folder, with its runs' files; a suite is a folder of comparisons;
-``snas measure`` writes a table, and keeps its interrupted work in a journal.
-"""
+"""By name. A comparison is a folder with its runs' files, and a suite a folder of comparisons."""
 
 
 def stamp(name: str) -> dict[str, Any]:
@@ -89,18 +85,17 @@ def check_version(
     format_ = FORMATS[name]
     if type(version) is int and version == format_.version:
         return
-    of = (
+    advice = format_.older
+    if type(version) is int and version > format_.version:
+        written = f", {release}" if _RELEASE_TEXT.fullmatch(str(release)) else ""
+        advice = (
+            f"A newer release wrote it{written}; this is {this_release()}: update the clone (git"
+            " pull) and run pip install . in it."
+        )
+    raise UserError(
         f"{printable(path)} is a {format_.what} of version {str(version):.20}; this program reads"
-        " version"
+        f" version {format_.version}. {advice}"
     )
-    if type(version) is not int or version < format_.version:
-        raise UserError(f"{of} {format_.version}. {format_.older}")
-    written = str(release) if _RELEASE_TEXT.fullmatch(str(release)) else ""
-    by = (
-        f" A newer release wrote it{f', {written}' if written else ''}; this is {this_release()}:"
-        " update the clone (git pull) and run pip install . in it."
-    )
-    raise UserError(f"{of} {format_.version}.{by}")
 
 
 def check_first_line(path: Path) -> None:

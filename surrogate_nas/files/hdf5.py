@@ -1,9 +1,8 @@
 """HDF5 files of unknown origin: only plain values in the file itself are read.
 
 HDF5 follows links to other files, reads raw data from anywhere, and unpacks a chunk to any size.
-Here a link is followed only if it is a hard one, a dataset is read only if its shape, type and
-storage are as expected and no larger than the file, and chunks are unpacked by zlib up to the size
-that they must have.
+Here only hard links are followed, a dataset is read only if its shape, type and storage are as
+expected and no larger than the file, and zlib unpacks chunks up to the size that they must have.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import weakref
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,25 +55,14 @@ _CAN_STAY_OPEN = os.path.isdir("/proc/self/fd")
 def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
     """Give a new file of one of our formats, which takes the place of `path` when the block ends.
 
-    Args:
-        path: The file to make or replace.
-        kind: The format, one of `FORMATS`.
-        texts: Its attributes.
-
     Raises:
         UserError: The folder cannot be written, or the disk is full.
     """
     image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
     with h5py.File(image, "w", libver=LIBVER) as file:
         file.attrs["version"] = FORMATS[kind].version
-        set_texts(
-            file,
-            {
-                "format": f"surrogate_nas {FORMATS[kind].what}",
-                RELEASE: this_release(),
-                **texts,
-            },
-        )
+        said = f"surrogate_nas {FORMATS[kind].what}"
+        set_texts(file, {"format": said, RELEASE: this_release(), **texts})
         yield file
     write_whole(path, image.getvalue())
 
@@ -85,16 +73,8 @@ def is_of(file: h5py.File, kind: str) -> bool:
 
 
 def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
-    """Refuse a file of another format or version.
-
-    Args:
-        path: The file.
-        file: It, open.
-        kind: The format that it should have, one of `FORMATS`.
-        otherwise: What to say where it has another.
-
-    Raises:
-        UserError: It has another.
+    """Raise a `UserError` for an open file of another version, or, with the line `otherwise`, of
+    another format than `kind`.
     """
     version = number(file, "version") if "format" in file.attrs else None
     # the first version wrote its texts in another way
@@ -108,15 +88,12 @@ def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
 def guarded(
     what: str, then: str, errors: tuple[type[Exception], ...] = ERRORS
 ) -> Iterator[None]:
-    """Say in a line what is wrong with a file that is read in the block.
+    """Raise a `UserError` for a file that is found to be damaged in the block.
 
     Args:
         what: The file, as the line begins.
         then: What to do about it.
         errors: What is raised where it is damaged.
-
-    Raises:
-        UserError: It is damaged.
     """
     try:
         yield
@@ -136,10 +113,7 @@ class OpenFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a file.
-
-        Args:
-            path: A regular file.
+        """Open a regular file.
 
         Raises:
             OSError: It is something else, is not there, or cannot be read.
@@ -198,10 +172,9 @@ def text(item: h5py.Group, name: str) -> str:
 
 def _said(item: h5py.Group, name: str) -> str:
     """An attribute that is a text; empty where it is missing or something else."""
-    try:
+    with suppress(ValueError):
         return text(item, name)
-    except ValueError:
-        return ""
+    return ""
 
 
 def number(item: h5py.Group, name: str) -> int:
@@ -217,14 +190,9 @@ def _scalar(item: h5py.Group, name: str, kinds: str) -> Any:
     if name not in item.attrs:
         raise ValueError(f"it has no attribute {name}")
     attribute = item.attrs.get_id(name)
-    if (
-        attribute.shape != ()
-        or attribute.dtype.kind not in kinds
-        or attribute.get_storage_size() > _size(item)
-    ):
-        raise ValueError(
-            f"the attribute {name} is no single text of fixed length or whole number"
-        )
+    is_plain = attribute.shape == () and attribute.dtype.kind in kinds
+    if not is_plain or attribute.get_storage_size() > _size(item):
+        raise ValueError(f"the attribute {name} is no single text or whole number")
     return item.attrs[name]
 
 
@@ -245,22 +213,18 @@ def array(
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise ValueError(f"{getattr(dataset, 'name', 'something')} is no dataset of values")
-    if (shape is not None and dataset.shape != shape) or (
-        dtype is not None and dataset.dtype != np.dtype(dtype)
-    ):
+    wanted = dataset.shape if shape is None else shape, np.dtype(dtype or dataset.dtype)
+    if wanted != (dataset.shape, dataset.dtype) or dataset.dtype.kind not in "iufb":
         raise ValueError(
             f"{dataset.name} holds {dataset.dtype} of shape {dataset.shape}, which it should not"
         )
-    if dataset.dtype.kind not in "iufb":
-        raise ValueError(f"{dataset.name} holds {dataset.dtype}, no numbers")
     settings = dataset.id.get_create_plist()
     if settings.get_layout() == h5py.h5d.CHUNKED and shape is not None and len(shape) == 1:
         return _unpacked(dataset, settings)
     if settings.get_layout() != h5py.h5d.CONTIGUOUS or settings.get_external_count():
         raise ValueError(f"{dataset.name} is not stored whole in this file")
-    if dataset.size and (
-        dataset.id.get_storage_size() != dataset.nbytes or dataset.nbytes > _size(dataset)
-    ):
+    stored = dataset.id.get_storage_size() if dataset.size else dataset.nbytes
+    if stored != dataset.nbytes or stored > _size(dataset):
         raise ValueError(f"{dataset.name} is larger than what the file holds of it")
     return np.asarray(dataset[()])
 

@@ -38,23 +38,12 @@ def expanded(path: str) -> Path:
 
 
 def table_path(name: str) -> Path:
-    """The file of a benchmark's table.
-
-    Args:
-        name: The benchmark's name.
-
-    Example:
-        >>> table_path("nb201-cifar10").name
-        'nb201-cifar10.h5'
-    """
+    """The file of a benchmark's table."""
     return home() / "tables" / f"{name}.h5"
 
 
 def shipped(name: str) -> Path:
     """A file of the project's own ``data/``.
-
-    Args:
-        name: The file's name there.
 
     Example:
         >>> shipped("fashion.h5").is_file()

@@ -30,23 +30,7 @@ _held: set[tuple[int, int, Path]] = set()
 
 
 class HeldError(UserError):
-    """Another process, or another thread of this one, holds a lock.
-
-    Example:
-        >>> from threading import Thread
-        >>> from tempfile import TemporaryDirectory
-        >>> def claim(folder):
-        ...     try:
-        ...         with locked(Path(folder), what="the results", wait=False):
-        ...             pass
-        ...     except HeldError:
-        ...         print("held by another thread")
-        >>> with TemporaryDirectory() as folder, locked(Path(folder), what="the results"):
-        ...     other = Thread(target=claim, args=[folder])
-        ...     other.start()
-        ...     other.join()
-        held by another thread
-    """
+    """Another process, or another thread of this one, holds a lock."""
 
 
 class Holder(NamedTuple):
@@ -56,10 +40,6 @@ class Holder(NamedTuple):
         pid: The process.
         host: Its machine.
         since: When it took the lock, in seconds since 1970.
-
-    Example:
-        >>> Holder(pid=os.getpid(), host="here", since=0.0).host
-        'here'
     """
 
     pid: int
@@ -89,17 +69,14 @@ def holder(path: Path) -> Holder | None:
     """
     from psutil import pid_exists
 
-    file = _lock_file(path)
-    try:
-        with open_regular(file) as content:
-            signed = json.loads(content.read(_LONGEST))
-            since = os.fstat(content.fileno()).st_mtime
-        signer = Holder(signed["pid"], str(signed["host"]), since)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if type(signer.pid) is not int or not 0 < signer.pid < _MOST_PROCESSES:
-        return None
-    return signer if signer.host != platform.node() or pid_exists(signer.pid) else None
+    errors = (OSError, ValueError, KeyError, TypeError, RecursionError)
+    with suppress(*errors), open_regular(_lock_file(path)) as content:
+        signed = json.loads(content.read(_LONGEST))
+        pid, host = signed["pid"], str(signed["host"])
+        is_process = type(pid) is int and 0 < pid < _MOST_PROCESSES
+        if is_process and (host != platform.node() or pid_exists(pid)):
+            return Holder(pid, host, os.fstat(content.fileno()).st_mtime)
+    return None
 
 
 def _lock_file(path: Path) -> Path:
@@ -120,15 +97,6 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     Raises:
         HeldError: Another holds it and `wait` is false.
         UserError: This thread holds it already, or its folder cannot be written.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder, locked(Path(folder), what="the results"):
-        ...     with locked(Path(folder), what="the results", wait=False):
-        ...         pass
-        Traceback (most recent call last):
-            ...
-        surrogate_nas.core.errors.UserError: This process is writing the results already.
     """
     from filelock import FileLock, Timeout
 
@@ -151,11 +119,9 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
             sys.stderr.write(f"Waiting for {other}, which is writing {what}.\n")
             lock.acquire()
         _held.add(key)
+        # on a full disk it stays unsigned
         # not emptied before: ext4 would write a file to the disk that was, when it is closed
-        with (
-            suppress(OSError),
-            open(file, "r+") as signed,
-        ):  # on a full disk it stays unsigned
+        with suppress(OSError), open(file, "r+") as signed:
             json.dump({"pid": os.getpid(), "host": platform.node()}, signed)
             signed.truncate()
     except OSError as error:

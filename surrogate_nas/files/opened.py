@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from hashlib import file_digest
 from importlib.util import source_from_cache
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
@@ -79,7 +80,7 @@ class Opened:
 
     def __init__(self, folder: Path) -> None:
         """Begin to listen to this thread, and to those that it starts."""
-        self.folder = folder
+        self.folder = folder.absolute()
         self.read: dict[str, State] = {}
         self.written: set[str] = set()
         self._roots = {
@@ -87,7 +88,7 @@ class Opened:
             os.path.join(folder.resolve(), ""),
         }
         aside = (sys.prefix, sys.base_prefix, home(), _PACKAGE)
-        self._aside = [os.path.join(os.path.realpath(path), "") for path in aside]
+        self._aside = tuple(os.path.join(os.path.realpath(path), "") for path in aside)
         self._process = os.getpid()
         here = threading.get_ident()
         self._others = {thread.ident for thread in threading.enumerate()} - {here}
@@ -95,12 +96,7 @@ class Opened:
         self.begun = os.fstat(self._forked.fileno()).st_mtime_ns
 
     def note(self, path: Any, *, is_written: bool) -> None:
-        """Note that a path is opened.
-
-        Args:
-            path: As `open` takes it.
-            is_written: Whether it is opened for writing.
-        """
+        """Note that a path, as `open` takes it, is opened."""
         if isinstance(path, int) or threading.get_ident() in self._others:
             return
         path = os.fsdecode(path)
@@ -109,27 +105,26 @@ class Opened:
         name = self._name(path) if path else ""
         if not name:
             return
-        if os.getpid() != self._process:
+        if os.getpid() == self._process:
+            self._take(name, is_written)
+        else:
             self._forked.write(json.dumps([name, is_written]).encode() + b"\n")
-        elif is_written:
+
+    def _take(self, name: str, is_written: bool) -> None:
+        if is_written:
             self.written.add(name)
         else:
-            self.read.setdefault(name, state_of(path))
+            self.read.setdefault(name, state_of(self.folder / name))
 
     def _name(self, path: str) -> str:
         """The name in the folder; empty where it does not count."""
         parent, last = os.path.split(os.path.abspath(path))
-        for whole in {
-            os.path.join(parent, last),
-            os.path.join(os.path.realpath(parent), last),
-        }:
-            for root in self._roots:
-                if whole.startswith(root) and not any(map(whole.startswith, self._aside)):
-                    inside = whole[len(root) :]
-                    is_hidden = any(
-                        part.startswith(".") for part in inside.split(os.sep)[:-1]
-                    )
-                    return "" if is_hidden else inside
+        wholes = {os.path.join(p, last) for p in (parent, os.path.realpath(parent))}
+        for whole, root in product(wholes, self._roots):
+            if whole.startswith(root) and not whole.startswith(self._aside):
+                inside = whole[len(root) :]
+                is_hidden = any(part[:1] == "." for part in inside.split(os.sep)[:-1])
+                return "" if is_hidden else inside
         return ""
 
     def close(self) -> None:
@@ -137,11 +132,7 @@ class Opened:
         self._forked.seek(0)
         for line in self._forked.read().splitlines():
             with suppress(ValueError):
-                name, is_written = json.loads(line)
-                if is_written:
-                    self.written.add(name)
-                else:
-                    self.read.setdefault(name, state_of(self.folder / name))
+                self._take(*json.loads(line))
         self._forked.close()
 
 

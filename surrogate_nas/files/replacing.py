@@ -25,19 +25,6 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "rows.json"
-        ...     _ = path.write_text("the old")
-        ...     try:
-        ...         with replacing(path) as temporary:
-        ...             _ = temporary.write_text("half of the n")
-        ...             raise KeyboardInterrupt
-        ...     except KeyboardInterrupt:
-        ...         path.read_text()
-        'the old'
     """
     temporary: Path | None = None
     try:
@@ -71,13 +58,6 @@ def write_whole(path: Path, content: str | bytes, *, lasting: bool = True) -> Pa
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
-
-    Example:
-        >>> import tempfile
-        >>> write_whole(Path(tempfile.mkdtemp()) / "new" / "a.txt", "ä").read_text(
-        ...     encoding="utf-8"
-        ... )
-        'ä'
     """
     if isinstance(content, str):
         content = content.encode(errors="backslashreplace")

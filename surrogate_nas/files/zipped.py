@@ -1,8 +1,7 @@
-"""Zip files: written alike from the same members, and read where their origin is not known.
+"""Zip files: reproducible when written, and read where their origin is not known.
 
-The end of a file is looked at before its list, so that a list of a million members is not even
-read. Every member must be a plain file under a relative name, and gives the bytes that it states
-and no more.
+The end of a file is checked before its list is read. Every member must be a plain file under a
+relative name, and gives the bytes that it states and no more.
 """
 
 from __future__ import annotations
@@ -56,11 +55,7 @@ LIMITS = Limits()
 
 
 def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
-    """Write a zip file whole; its bytes follow from the members alone.
-
-    Args:
-        path: The file.
-        members: Names with contents, in their order.
+    """Write a zip file whole; its bytes follow from the names and contents of members alone.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -77,19 +72,9 @@ def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
 def read_zip(path: Path) -> Iterator[tuple[str, bytes]]:
     """The members of a zip file with their contents, one after another, once all were checked.
 
-    Args:
-        path: The file.
-
     Raises:
         UserError: It is none, or too large, or a member would leave its folder, is no plain file,
             or is not as large as it states.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     path = write_zip(Path(folder) / "two.zip", [("a", b"1"), ("b/c", b"23")])
-        ...     dict(read_zip(path))
-        {'a': b'1', 'b/c': b'23'}
     """
     try:
         with open_regular(path) as file:
@@ -134,14 +119,16 @@ def _check_members(path: Path, members: Iterable[ZipInfo], packed: int) -> None:
     total = 0
     for member in members:
         if wrong := _wrong_with(member):
-            raise UserError(f"{path} holds {member.orig_filename!r:.120}, {wrong}.")
+            raise UserError(
+                f"{path} holds {member.orig_filename!r:.120}, which is {wrong}."
+            )
+        has = f"{path} holds {member.filename!r:.120}"
         if member.filename.casefold() in names:
-            raise UserError(f"{path} holds {member.filename!r:.120} twice.")
+            raise UserError(f"{has} twice.")
         names.add(member.filename.casefold())
         if member.file_size > LIMITS.file:
             raise UserError(
-                f"{path} holds {member.filename!r:.120} of {member.file_size:,} bytes; at most"
-                f" {LIMITS.file:,} are read."
+                f"{has} of {member.file_size:,} bytes; at most {LIMITS.file:,} are read."
             )
         total += member.file_size
     if total > LIMITS.unpacked or total > LIMITS.ratio * packed:
@@ -155,15 +142,15 @@ def _wrong_with(member: ZipInfo) -> str:
     """What keeps a member from being read; empty where nothing does."""
     name = member.orig_filename
     parts = name.split("/")
-    mode = member.external_attr >> 16
-    if len(name) > _LONGEST_NAME or not name.isprintable() or {"\\", ":"} & {*name}:
-        return "which is no name for a file"
-    if not all(parts) or {".", ".."} & {*parts}:
-        return "which is no place within a folder"
-    if mode & _KINDS not in (0, _REGULAR):
-        return "which is a link or a device, not a file"
-    if member.flag_bits & _ENCRYPTED:
-        return "which is encrypted"
-    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        return "which is packed in a way other than deflate"
-    return ""
+    kind = member.external_attr >> 16 & _KINDS
+    is_long = len(name) > _LONGEST_NAME
+    wrong = {
+        "no name for a file": is_long or not name.isprintable() or {"\\", ":"} & {*name},
+        "no place within a folder": not all(parts) or {".", ".."} & {*parts},
+        "a link or a device, not a file": kind not in (0, _REGULAR),
+        "encrypted": member.flag_bits & _ENCRYPTED,
+        "packed in a way other than deflate": (
+            member.compress_type not in (ZIP_STORED, ZIP_DEFLATED)
+        ),
+    }
+    return next((text for text, is_so in wrong.items() if is_so), "")

@@ -145,7 +145,7 @@ def test_classes_are_checked_and_places_are_files() -> None:
     assert errors["value"] is ValueError
     with pytest.raises(UserError, match="no is not a subclass of Exception"):
         errors.find("no")
-    assert places_in("surrogate_nas.core")["plugin"] == "surrogate_nas.core.plugin:plugin"
+    assert places_in("surrogate_nas.core", "X")["plugin"] == "surrogate_nas.core.plugin:X"
 
 
 def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> None:

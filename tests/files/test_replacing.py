@@ -36,6 +36,14 @@ def test_a_file_gets_the_permissions_of_any_new_file(tmp_path: Path, mask: int) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.txt", "other.txt"]
 
 
+def test_an_interrupted_block_leaves_what_was_there(tmp_path: Path) -> None:
+    path = write_whole(tmp_path / "rows.json", "the old")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise KeyboardInterrupt
+    assert path.read_text() == "the old" and [*tmp_path.iterdir()] == [path]
+
+
 def test_what_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / ("x" * 300), tmp_path / "folder"):
