@@ -1,10 +1,9 @@
 """Engines: they run jobs anywhere and yield the outcomes in the order of completion.
 
-An engine is named ``NAME`` or ``NAME:PLACE``: its kind, and which one of that kind (a scheduler's
-address, options of a queue). With every engine, each job runs in a process of ours with one thread,
-a job that ends its process is reported as failed while the others go on, and an exception in a job
-ends the work and is raised here. Each engine's file says what happens to jobs of a lost machine.
-Results never depend on the engine, so it is no part of their fingerprint.
+An engine is named ``NAME`` or ``NAME:PLACE``, such as a scheduler's address. With every engine,
+each job runs in a process of ours with one thread. A job that ends its process is reported as
+failed while the others go on. An exception in a job ends the work and is raised here. Results never
+depend on the engine, so it is no part of their fingerprint.
 
 A function that returns a `concurrent.futures.Executor` for a place and a number of workers is an
 engine. It is named ``FILE.py:NAME``, or by an entry point of the group ``surrogate_nas.engines``:
@@ -24,7 +23,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any, TypeVar
@@ -36,6 +42,7 @@ from surrogate_nas.core.errors import UserError, in_a_line
 from surrogate_nas.core.interrupts import first_noted
 from surrogate_nas.core.plugin import absolute
 from surrogate_nas.core.registry import Registry, places_in
+from surrogate_nas.core.threads import one_thread
 from surrogate_nas.runtime.worker import NOT_WANTED, Outcome, Task, do, end, outcome, owned
 
 __all__ = ["AGAIN", "ENGINES", "Jobs", "Outcome", "check_engine", "raise_lost", "run_jobs"]
@@ -73,15 +80,7 @@ def _parted(engine: str) -> tuple[str, str]:
 
 
 def check_engine(engine: str, workers: int | None) -> None:
-    """Check what a user asks for before anything is begun; no code of a user's is loaded.
-
-    Example:
-        >>> check_engine("processes", workers=2)
-        >>> check_engine("processes", workers=0)
-        Traceback (most recent call last):
-            ...
-        surrogate_nas.core.errors.UserError: There must be at least 1 worker, not 0.
-    """
+    """Check what a user asks for before anything is begun; no code of a user's is loaded."""
     name, place = _parted(engine)
     ENGINES.expect(name)
     if workers is not None and (not isinstance(workers, int) or workers < 1):
@@ -96,12 +95,6 @@ class Jobs:
     """Hands out jobs to the workers of an engine: begun in their order, at most so many at once.
 
     A worker stays for the next job of its task, so what a job has read or compiled serves that too.
-
-    Example:
-        >>> with closing(Jobs()) as jobs:
-        ...     future = jobs.submit(Task.of(abs), -3)
-        ...     outcome(-3, future.result()).result
-        3
 
     Attributes:
         key: The owner of the workers that are on this machine.
@@ -136,11 +129,8 @@ class Jobs:
         # the slot of every job that runs, from 0
         self._running: dict[Future[Any], int] = {}
         self._is_alone = False
-        self._executor: Executor = (
-            ThreadPoolExecutor(self._most)
-            if self._is_here
-            else ENGINES.find(name)(place, workers)
-        )
+        make = ThreadPoolExecutor if self._is_here else partial(ENGINES.find(name), place)
+        self._executor: Executor = make(self._most)
 
     def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
         """Give a job, which is begun after those before it.
@@ -156,9 +146,7 @@ class Jobs:
         return self._given(alone, do, task, cloudpickle.dumps(job))
 
     def call(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
-        """Call a function in a thread of this process, which lets workers of its own do something;
-        in turn with the jobs.
-        """
+        """Call a function in a thread of this process, in turn with the jobs."""
         return self._given(False, function, *arguments)
 
     def _given(self, alone: bool, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -229,13 +217,17 @@ class Jobs:
 
 def _raised(error: BaseException) -> Any:
     """What is made of an executor's error that it says nothing of."""
-    from concurrent.futures import BrokenExecutor, CancelledError
-
     if isinstance(error, CancelledError):
         return NOT_WANTED
-    if isinstance(error, BrokenExecutor):
-        raise UserError(f"The executor broke ({in_a_line(error)}). {AGAIN}") from error
-    raise error
+    raise gone("executor", "", error) if isinstance(error, BrokenExecutor) else error
+
+
+def gone(cluster: str, place: str, error: BaseException) -> UserError:
+    """Build the error for a cluster that does no job any more."""
+    at = f" at {place}" if place else ""
+    return UserError(
+        f"The {cluster}{at} went away or cannot do the work ({in_a_line(error)}). {AGAIN}"
+    )
 
 
 def stays_here(engine: str, workers: int | None) -> bool:
@@ -254,16 +246,14 @@ def run_jobs(
     """Call a function once for every job.
 
     The function is sent to each worker once, and so should carry what all jobs share, as a
-    `functools.partial` does. Arithmetic has one thread per worker. Closing the iterator, or leaving
-    its loop, ends the workers.
+    `functools.partial` does. Closing the iterator, or leaving its loop, ends the workers.
 
     Args:
         function: Of one job; its answer travels back to this process.
         jobs: What to call it with, begun in this order.
-        workers: How many jobs at once; None for one, or where a cluster was named for as many as it
-            takes.
-        engine: Where: a key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place. With
-            processes, one worker or one job stays in this process.
+        workers: How many jobs at once; None for one, or for as many as a named cluster takes.
+        engine: A key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place. With processes,
+            one worker or one job stays in this process.
         apart: Whether no job stays in this process.
 
     Yields:
@@ -277,16 +267,12 @@ def run_jobs(
     if not jobs:
         return
     if not apart and stays_here(engine, workers if len(jobs) > 1 else 1):
-        from surrogate_nas.core.threads import one_thread
-
         for job in jobs:
             with one_thread():
                 result = function(job)
             yield Outcome(job, result)
         return
-    with closing(
-        Jobs(engine, None if workers is None else min(workers, len(jobs)))
-    ) as pool:
+    with closing(Jobs(engine, workers and min(workers, len(jobs)))) as pool:
         task = Task.of(function)
         futures = {pool.submit(task, job): job for job in jobs}
         for future in as_completed(futures):
@@ -294,14 +280,7 @@ def run_jobs(
 
 
 def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
-    """Say, when all else is done, that workers were lost, if any were.
-
-    Example:
-        >>> raise_lost([Outcome("cell 11", failure="killed by signal 9")])
-        Traceback (most recent call last):
-            ...
-        surrogate_nas.core.errors.UserError: 1 job was lost: killed by signal 9. Run the same command again to go on.
-    """  # noqa: E501
+    """Raise a `UserError` if workers were lost, once all else is done."""
     if lost:
         jobs = "1 job was" if len(lost) == 1 else f"{len(lost)} jobs were"
         raise UserError(

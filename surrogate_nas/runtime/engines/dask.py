@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.runtime.engines import AGAIN
+from surrogate_nas.runtime.engines import gone
 from surrogate_nas.runtime.worker import Lost, end
 
 if TYPE_CHECKING:
@@ -46,22 +46,10 @@ class Dask(Executor):
     def lost(self, error: BaseException) -> Lost:
         """How a job was lost in spite of all that Dask does."""
         from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
 
         if isinstance(error, KilledWorker):
-            times = error.allowed_failures + 1
-            return Lost(
-                f"its Dask worker was lost, and those that began it anew were too ({times} times)"
-            )
-        if isinstance(error, ImportError):
-            raise UserError(
-                f"The Dask workers cannot import surrogate_nas ({error}). Install it where they"
-                " run."
-            )
-        if self._client.status == "running" and not isinstance(error, FutureCancelledError):
-            raise UserError(f"The Dask workers cannot do the work: {in_a_line(error)}")
-        place = f" at {self._place}" if self._place else ""
-        raise UserError(f"The Dask scheduler{place} went away. {AGAIN}") from error
+            return Lost("its Dask worker was lost, and those that began it anew were too")
+        raise gone("Dask cluster", self._place, error) from error
 
     def end(self, key: str) -> None:
         """End our workers there that do jobs of a task."""
@@ -82,6 +70,9 @@ ENGINE = Dask
 def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
     from distributed import Client, LocalCluster
 
+    where: dict[str, Any] = {
+        "scheduler_file" if place.endswith(".json") else "address": place
+    }
     if not place:
         cluster = LocalCluster(
             n_workers=workers,
@@ -92,18 +83,14 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
             memory_limit=0,
             silence_logs=logging.CRITICAL,
         )
-        return stack.enter_context(
-            Client(stack.enter_context(cluster), set_as_default=False)
-        )
-    named = {"scheduler_file" if place.endswith(".json") else "address": place}
+        where = {"address": stack.enter_context(cluster)}
     try:
-        client = stack.enter_context(
-            Client(**named, timeout=_CONNECT_SECONDS, set_as_default=False)
-        )
+        client = Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UserError(
             f"There is no Dask scheduler at {place}: {in_a_line(error)}"
         ) from error
+    stack.enter_context(client)
     if not client.nthreads():
         raise UserError(f"The Dask cluster at {place} has no worker.")
     return client

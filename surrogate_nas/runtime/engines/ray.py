@@ -18,11 +18,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from surrogate_nas.core.errors import UserError, in_a_line
-from surrogate_nas.runtime.engines import AGAIN
+from surrogate_nas.runtime.engines import gone
 from surrogate_nas.runtime.worker import Lost, do
 
 _RETRIES = 3
 _CONNECT_SECONDS = 10
+# what says that a worker was lost, not the cluster
+_LOST = {"NodeDiedError", "ObjectLostError", "OutOfMemoryError", "WorkerCrashedError"}
 # of a Ray that is started here: it holds tasks, which are small, and answers of jobs that are in
 # flight
 _STORE_BYTES = 10**8
@@ -76,29 +78,10 @@ class Ray(Executor):
 
     def lost(self, error: BaseException) -> Lost:
         """How a job was lost in spite of all that Ray does."""
-        from ray.exceptions import (
-            NodeDiedError,
-            ObjectLostError,
-            OutOfMemoryError,
-            RayTaskError,
-            WorkerCrashedError,
-        )
-
-        if isinstance(
-            error, NodeDiedError | ObjectLostError | OutOfMemoryError | WorkerCrashedError
-        ):
-            return Lost(
-                "its Ray worker was lost, and those that began it anew were too"
-                f" ({type(error).__name__})"
-            )
-        if isinstance(error, RayTaskError):
-            raise UserError(
-                f"The Ray workers cannot do the work: {in_a_line(error.cause or error)}. Is"
-                " surrogate_nas installed where they run?"
-            ) from error
-        place = f" at {self._place}" if self._place else ""
-        raise UserError(
-            f"The Ray cluster{place} went away ({in_a_line(error)}). {AGAIN}"
+        if _LOST & {kind.__name__ for kind in type(error).__mro__}:
+            return Lost("its Ray worker was lost, and those that began it anew were too")
+        raise gone(
+            "Ray cluster", self._place, getattr(error, "cause", None) or error
         ) from error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
