@@ -33,7 +33,6 @@ import pytest
 from numpy.typing import ArrayLike
 
 import surrogate_nas as sn
-from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.results.curves import Skipped, Trace
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.space import NB201, Cell, Enumerable, Space, space_named
@@ -45,6 +44,7 @@ from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
 from tests import examples_sampled
 from tests.conftest import SWIFT_STRATEGIES
 from tests.outcomes import made
+from tests.toy import toy_context
 
 STEADY = [name for name in SWIFT_STRATEGIES if name != "guided"]
 """The others maximise a likelihood or train networks step by step, which other processors round

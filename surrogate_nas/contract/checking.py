@@ -6,9 +6,7 @@ The code under check may end that process, hang or print.
 from __future__ import annotations
 
 import pickle
-import signal
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -18,17 +16,13 @@ from surrogate_nas.contract.spaces import SpaceContract
 from surrogate_nas.contract.strategies import StrategyContract
 from surrogate_nas.contract.surrogates import SurrogateContract
 from surrogate_nas.core.errors import UserError, one_line, shown, unknown
-from surrogate_nas.core.plugin import import_file
 from surrogate_nas.runtime import worker
 from surrogate_nas.runtime.aside import lost_in
-from surrogate_nas.runtime.failure import (
-    StrategyError,
-    as_strategy_error,
-)
-from surrogate_nas.runtime.packing import Packed, pack, unpack
+from surrogate_nas.runtime.failure import as_strategy_error
+from surrogate_nas.runtime.packing import pack
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
-from surrogate_nas.strategies import Strategy, strategy_entry
+from surrogate_nas.strategies import OURS, Strategy, strategy_entry
 from surrogate_nas.strategies import known as known_strategies
 from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
@@ -57,62 +51,42 @@ def check(
 
     Raises:
         UserError: There is no such thing, or it is none of the three.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> mine = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
-        >>> outcomes = check(mine)
-        >>> len(outcomes) > 10, [outcome.name for outcome in outcomes if not outcome.passed]
-        (True, [])
     """
-    packed = pack(spec, space)
     file = str(Path(str(spec).rpartition(":")[0]).absolute())
     names: list[str] = []
     outcomes: list[Check] = []
-    process = worker.Worker(worker.Task.of(_answer))
 
-    def answer(name: str) -> Any:
-        reply = process.do(pickle.dumps((packed, name, limit, file)))
-        if isinstance(reply, worker.Lost):
-            raise lost_in(reply, limit, file)
-        return worker.outcome(name, reply).result
-
-    try:
-        names = answer("")
-        for name in names:
-            outcomes.append(Check(name, *answer(name)))
-            if progress:
-                progress(len(outcomes), len(names))
-    except StrategyError as error:
+    def hear(said: Any) -> None:
         if not names:
-            raise
-        name, *missing = names[len(outcomes) :]
-        why = str(error).rstrip(".")
-        unmade = [
-            Check(other, False, f"not checked after that: {why}") for other in missing
-        ]
-        return [*outcomes, Check(name, False, why), *unmade]
+            names.extend(said)
+            return
+        outcomes.append(Check(names[len(outcomes)], *said))
+        if progress:
+            progress(len(outcomes), len(names))
+
+    process = worker.Worker(worker.Task.of(_make_all, silence=limit))
+    try:
+        reply = process.do(pickle.dumps((pack(spec, space), file)), hear)
     finally:
         process.end()
-    return outcomes
+    if not isinstance(reply, worker.Lost):
+        worker.outcome(spec, reply)
+        return outcomes
+    lost = lost_in(reply, file=file)
+    if not names:
+        raise lost
+    why = str(lost).rstrip(".")
+    name, *missing = names[len(outcomes) :]
+    unmade = [Check(other, False, f"not checked after that: {why}") for other in missing]
+    return [*outcomes, Check(name, False, why), *unmade]
 
 
-def _answer(job: tuple[Packed, str, float, str]) -> object:
-    packed, name, limit, file = job
-    checks = _checks(packed)
-    if not name:
-        return list(checks)
-    signal.setitimer(signal.ITIMER_REAL, limit)
-    try:
-        return outcome(checks[name], file)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-@lru_cache(maxsize=1)
-def _checks(packed: Packed) -> dict[str, Callable[[], object]]:
-    worker.dump_when_alarmed()
-    return dict(contract_of(*unpack(packed)).checks())
+def _make_all(job: tuple[bytes, str]) -> None:
+    packed, file = job
+    checks = dict(contract_of(*pickle.loads(packed)).checks())
+    worker.say(list(checks))
+    for make in checks.values():
+        worker.say(outcome(make, file))
 
 
 def outcome(make: Callable[[], object], file: str = "") -> tuple[bool, str]:
@@ -132,17 +106,16 @@ def contract_of(spec: object, space: Space | None) -> Contract:
     thing = _named(spec) if isinstance(spec, str) else spec
     if isinstance(thing, type) and issubclass(thing, Space):
         thing = thing()
-    contract: Contract = SpaceContract()
     if isinstance(thing, Space):
-        contract.space = thing
-        return contract
-    for kind, base in ((StrategyContract, Strategy), (SurrogateContract, Surrogate)):
-        if isinstance(thing, type) and issubclass(thing, base):
-            contract = kind()
-            vars(contract).update(
-                {base.__name__.lower(): thing, "space": space, "spec": spec}
+        return SpaceContract.of(space=thing)
+    if isinstance(thing, type) and issubclass(thing, Strategy):
+        if thing.needs_supernet and thing.supernet_context is None:
+            raise UserError(
+                f"{thing.__name__} needs a supernet context, which a check has not."
             )
-            return contract
+        return StrategyContract.of(strategy=thing, space=space, spec=spec)
+    if isinstance(thing, type) and issubclass(thing, Surrogate):
+        return SurrogateContract.of(surrogate=thing, space=space)
     raise UserError(
         f"{shown(thing)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
     )
@@ -150,24 +123,16 @@ def contract_of(spec: object, space: Space | None) -> Contract:
 
 def _named(spec: str) -> object:
     """The object of a name, or of ``file.py:NAME``."""
-    kind, _, name = spec.partition(":")
-    if kind == "space" and name in known_spaces():
-        return space_named(name)
-    if kind in MODELS.bridges:
+    if spec in MODELS or spec.partition(":")[0] in MODELS.bridges:
         return model_class(spec)
+    name = spec.removeprefix("space:")
+    if name in known_spaces() and spec not in known_strategies():
+        return space_named(name)
     entry = strategy_entry(spec)
-    if entry.origin == "file":
-        path, _, name = str(entry.target).rpartition(":")
-        thing = getattr(import_file(Path(path), "strategy"), name, None)
-        if thing is not None and not (
-            isinstance(thing, type) and issubclass(thing, Strategy)
-        ):
-            return thing
+    if entry.origin == "file" and not entry.options:
+        path, _, name = spec.rpartition(":")
+        return OURS.inside(Path(path), name)
     if entry.origin == "unknown":
-        if spec in known_spaces():
-            return space_named(spec)
-        if spec in MODELS:
-            return model_class(spec)
         names = [*known_strategies(), *known_spaces(), *MODELS]
         raise unknown("strategy, space or surrogate", spec, names)
     return entry.load()

@@ -42,6 +42,12 @@ class Contract:
 
     space: Space | None = None
 
+    @classmethod
+    def of(cls, **attributes: Any) -> Contract:
+        """The contract of a thing."""
+        contract: Contract = type(cls.__name__, (cls,), attributes)()
+        return contract
+
     def spaces(self) -> Sequence[Space]:
         """The spaces that every check is made on."""
         raise NotImplementedError
@@ -117,10 +123,6 @@ def trajectory(
     Raises:
         AssertionError: `ask` returned something else than 1 to n cells of the space.
     """
-    if strategy.needs_supernet:
-        from surrogate_nas.contract.toy import equipped
-
-        strategy = equipped(strategy)
     instance = strategy(space, seed=seed)
     instance.objectives = objectives
     rng = np.random.default_rng(1)

@@ -1,8 +1,7 @@
 """The contract of strategies.
 
 All checks run with made-up scores, so no benchmark is needed, on three spaces: NAS-Bench-201's, a
-tiny one that a run exhausts, and one of 10^18 cells that can only be sampled. A strategy that
-trains a supernet does so on sixteen digits, for NAS-Bench-201's space alone.
+tiny one that a run exhausts, and one of 10^18 cells that can only be sampled.
 """
 
 from __future__ import annotations
@@ -37,11 +36,10 @@ from surrogate_nas.contract.checks import (
     trajectory,
     trials_of,
 )
-from surrogate_nas.contract.toy import equipped
 from surrogate_nas.core.errors import shown
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Ledger
-from surrogate_nas.runtime.packing import pack, unpack
+from surrogate_nas.runtime.packing import pack
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve
@@ -88,7 +86,7 @@ class StrategyContract(Contract):
         return [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
 
     def _made(self, space: Space, seed: int = 0) -> Strategy:
-        return equipped(self.strategy)(space, seed=seed)
+        return self.strategy(space, seed=seed)
 
     def _short(self, space: Space, seed: int = 0, **settings: Any) -> list[Cell]:
         return trajectory(self.strategy, space, seed=seed, n=_SHORT, **settings)
@@ -280,7 +278,7 @@ class StrategyContract(Contract):
 def repeat() -> None:
     """Print the cells of a run, as a fresh process makes it of what is on its standard input."""
     sys.path[:], packed, n = pickle.load(sys.stdin.buffer)
-    spec, space = unpack(packed)
+    spec, space = pickle.loads(packed)
     cells = trajectory(resolve(spec), space, seed=0, n=n)
     sys.stdout.write("\n" + json.dumps([str(cell) for cell in cells]))
 

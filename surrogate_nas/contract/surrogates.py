@@ -33,8 +33,14 @@ def _fitted(surrogate: type[Surrogate], space: Space) -> Surrogate:
     return surrogate("cost", seed=3).fit(cells, _values_of(cells))
 
 
-def _same(one: Prediction, other: Prediction) -> bool:
-    return np.array_equal(one.mean, other.mean) and np.array_equal(one.std, other.std)
+def _check_finite(prediction: Prediction, n: int) -> None:
+    mean, std = prediction
+    assert mean.shape == std.shape == (n,), (
+        f"{n} cells give the shapes {mean.shape} and {std.shape}"
+    )
+    assert np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all(), (
+        "a mean or a deviation is not finite, or a deviation is not above 0"
+    )
 
 
 class SurrogateContract(Contract):
@@ -51,19 +57,19 @@ class SurrogateContract(Contract):
         """One."""
         return [self.space or nb201()]
 
+    def _check_same(self, model: Surrogate, space: Space, otherwise: str) -> None:
+        """Compare what a model predicts with what the usual one does."""
+        _, others = _cells_of(space)
+        made, usual = model.predict(others), _fitted(self.surrogate, space).predict(others)
+        assert all(map(np.array_equal, made, usual)), otherwise
+
     def test_predicts_a_mean_and_a_deviation_a_cell(self, space: Space) -> None:
         """It predicts a finite mean and a finite deviation above 0 for every cell, also for none
         and for those unseen.
         """
         learned, others = _cells_of(space)
         for cells in (others, learned[:1], []):
-            mean, std = _fitted(self.surrogate, space).predict(cells)
-            assert mean.shape == std.shape == (len(cells),), (
-                f"{len(cells)} cells give the shapes {mean.shape} and {std.shape}"
-            )
-            assert np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all(), (
-                "a mean or a deviation is not finite, or a deviation is not above 0"
-            )
+            _check_finite(_fitted(self.surrogate, space).predict(cells), len(cells))
 
     def test_predicts_a_cell_by_itself(self, space: Space) -> None:
         """What it predicts of a cell does not depend on the cells beside it, up to rounding."""
@@ -77,11 +83,9 @@ class SurrogateContract(Contract):
 
     def test_repeats_itself(self, space: Space) -> None:
         """The same seed, cells and values give the same predictions."""
-        learned, others = _cells_of(space)
+        learned, _ = _cells_of(space)
         again = self.surrogate("cost", seed=3).fit(learned, _values_of(learned))
-        assert _same(
-            again.predict(others), _fitted(self.surrogate, space).predict(others)
-        ), "two models with one seed predict different numbers"
+        self._check_same(again, space, "two models with one seed predict different numbers")
 
     def test_forgets_what_it_learned_before(self, space: Space) -> None:
         """Fitting again forgets, and returns the model."""
@@ -90,19 +94,15 @@ class SurrogateContract(Contract):
         assert model.fit(learned, _values_of(learned)) is model, (
             "fit does not return the model"
         )
-        assert _same(
-            model.predict(others), _fitted(self.surrogate, space).predict(others)
-        ), "what it learned before shows in what it predicts now"
+        self._check_same(
+            model, space, "what it learned before shows in what it predicts now"
+        )
 
     def test_learns_from_two_cells(self, space: Space) -> None:
         """Two cells are enough."""
         learned, others = _cells_of(space)
-        mean, std = (
-            self.surrogate("cost", seed=3).fit(learned[:2], [10.0, 20.0]).predict(others)
-        )
-        assert np.isfinite(mean).all() and np.isfinite(std).all(), (
-            "a prediction is not finite"
-        )
+        model = self.surrogate("cost", seed=3).fit(learned[:2], [10.0, 20.0])
+        _check_finite(model.predict(others), len(others))
 
     def test_refuses_what_cannot_be_learned(self, space: Space) -> None:
         """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
@@ -148,9 +148,8 @@ class SurrogateContract(Contract):
             isinstance(one, np.ndarray) and one.dtype != object for one in state.values()
         ), "its state holds something that is no plain array"
         again = self.surrogate.from_state(model.settings(), state)
-        _, others = _cells_of(space)
-        assert _same(again.predict(others), model.predict(others)), (
-            "the model that its state makes predicts other numbers"
+        self._check_same(
+            again, space, "the model that its state makes predicts other numbers"
         )
 
     def test_leaves_the_rest_alone(self, space: Space) -> None:

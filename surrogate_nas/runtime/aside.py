@@ -18,20 +18,11 @@ R = TypeVar("R")
 
 
 def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
-    """Call a function in a fresh process, which ends with the call.
-
-    Args:
-        function: Of one argument; what it returns travels back.
-        argument: The argument.
-        limit: The most seconds of the call.
+    """Call a function in a fresh process, which ends with the call or after `limit` seconds.
 
     Raises:
         StrategyError: It took too long, or ended its process.
         Exception: What it raised.
-
-    Example:
-        >>> call_aside(abs, -3, 60.0)
-        3
     """
     worker = Worker(Task.of(function, seconds=limit))
     try:
@@ -44,16 +35,13 @@ def call_aside(function: Callable[[J], R], argument: J, limit: float) -> R:
 
 
 def lost_in(lost: Lost, limit: float = 0.0, file: str = "") -> StrategyError:
-    """The failure of a user's code that ended its process.
+    """The failure of a user's code, which lies in a file, that ended its process.
 
-    Args:
-        lost: How.
-        limit: Of the call that `surrogate_nas.runtime.worker.dump_when_alarmed` may have ended.
-        file: Where the code is; what it did last is looked for there.
+    The limit is that of a call which `surrogate_nas.runtime.worker.dump_when_alarmed` may end.
     """
     place, when = place_in_dump(lost.dump, file)
     words = lost.words.replace("its worker", "its process")
     if _LATE in words:
         words = f"it took more than {limit:g} s"
-    line = f"{words}{when} ({place})." if place else f"{words}{when}."
-    return StrategyError(line, lost.dump)
+    where = f" ({place})" if place else ""
+    return StrategyError(f"{words}{when}{where}.", lost.dump)

@@ -18,8 +18,7 @@ from typing import IO, Any
 import psutil
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.memory import family_of
-from surrogate_nas.runtime.worker import ending, is_inside, memory_kills, started
+from surrogate_nas.runtime.worker import ending, is_inside, kill, memory_kills, started
 
 _LONGEST_LINE = 2**20
 _PIECE = 2**16
@@ -213,9 +212,7 @@ def _become(
 
 def _kill(pid: int, wait_for: _Wait, pipes: Sequence[int]) -> None:
     with suppress(psutil.Error):
-        for each in family_of(psutil.Process(pid)):
-            with suppress(psutil.Error):
-                each.kill()
+        kill(psutil.Process(pid))
     with suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
     wait_for(_PATIENCE_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -41,15 +42,12 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
     own = error.__traceback__
     while own is not None and Path(own.tb_frame.f_code.co_filename).parent in _LEADING:
         own = own.tb_next  # without the frames of ours that lead to the user's
-    line = f"{type(error).__name__} when it {when}"
-    if message:
-        line += f": {message}"
-    line = one_line(line)
+    said = f": {message}" if message else ""
     calls = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)]
     place = _place(calls, file)
-    if place:
-        line += f" ({place})"
-    return StrategyError(line, _printed(error, own))
+    where = f" ({place})" if place else ""
+    line = one_line(f"{type(error).__name__} when it {when}{said}")
+    return StrategyError(f"{line}{where}", _printed(error, own))
 
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
@@ -71,31 +69,23 @@ def place_in_dump(dump: str, file: str) -> tuple[str, str]:
 
 def _place(frames: list[tuple[str, int]], file: str) -> str:
     """The innermost frame in the strategy's file, or else outside this package: ``file:line``."""
-    for wanted in (
-        lambda name: name == file,
-        lambda name: not Path(name).is_relative_to(_PACKAGE),
-    ):
-        for name, line in reversed(frames):
-            if wanted(name):
-                return f"{name}:{line}"
-    return ""
+    foreign = [frame for frame in frames if not Path(frame[0]).is_relative_to(_PACKAGE)]
+    inside = [frame for frame in frames if frame[0] == file]
+    return "".join(f"{name}:{line}" for name, line in (inside or foreign)[-1:])
 
 
 def _printed(error: BaseException, trace: TracebackType | None) -> str:
     try:
-        return "".join(traceback.format_exception(type(error), error, trace))[
-            -_LONGEST_TRACE:
-        ]
+        text = "".join(traceback.format_exception(type(error), error, trace))
+        return text[-_LONGEST_TRACE:]
     except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
         return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"
 
 
 def file_of(kind: type) -> str:
     """The file that a class is defined in; empty if unknown."""
-    try:
+    with suppress(TypeError, OSError):
         return inspect.getfile(kind)
-    except (TypeError, OSError):  # made by value: its code knows
-        return next(
-            (f.__code__.co_filename for f in vars(kind).values() if inspect.isfunction(f)),
-            "",
-        )
+    # made by value: its code knows
+    functions = filter(inspect.isfunction, vars(kind).values())
+    return next((function.__code__.co_filename for function in functions), "")

@@ -1,10 +1,9 @@
 """Workers: processes that do one job after another, here or on a machine of a cluster.
 
-A `Task` is what all jobs of some work have in common. `do` does a job of it in a free worker beside
-the calling process, or in a new one. Workers are forked by the fork server of `multiprocessing`,
-which has our modules; each has a pipe of its own to the process that asked for it, one thread for
-arithmetic, a session, a working directory and signals. It ends with its work, after an idle minute,
-or, with all that it has started, when that process ends.
+`do` does a job of a `Task` in a free worker or in a new one. The fork server of `multiprocessing`,
+which has our modules, forks the workers. Each has a pipe to the process that asked for it, a
+session of its own, and one thread for arithmetic. It ends with its work, after an idle minute, or,
+with all that it has started, when that process ends.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from surrogate_nas.core.errors import Cause, UserError
 from surrogate_nas.core.threads import VARIABLES
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import HOME_VARIABLE, home
-from surrogate_nas.runtime.memory import takes_over
+from surrogate_nas.runtime.memory import family_of, takes_over
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -89,10 +88,6 @@ class Outcome(Generic[J, R]):
         failure: Empty, or how its worker ended, in one line without a full stop.
         cause: Whose fault that was.
         seconds: How long the job had run by the wall's clock; 0 where that is not known.
-
-    Example:
-        >>> Outcome("cell 11", answer=8.5).result
-        8.5
     """
 
     job: J
@@ -182,13 +177,17 @@ class Task:
             **limits: Of every job: `seconds`, `silence`, `threads` and `memory`.
         """
         variables = {
-            name: os.environ[name] for name in os.environ if name.startswith(_VARIABLES)
+            n: value for n, value in os.environ.items() if n.startswith(_VARIABLES)
         }
-        variables[HOME_VARIABLE] = os.path.abspath(home())
-        path = tuple(map(os.path.abspath, sys.path))
-        content = cloudpickle.dumps(function)
-        key = uuid4().hex
-        return cls(content, os.getcwd(), path, variables, _versions(), key, **limits)
+        return cls(
+            cloudpickle.dumps(function),
+            os.getcwd(),
+            tuple(map(os.path.abspath, sys.path)),
+            {**variables, HOME_VARIABLE: os.path.abspath(home())},
+            _versions(),
+            uuid4().hex,
+            **limits,
+        )
 
     def check_here(self) -> None:
         """Refuse a machine that lacks something: a `UserError`."""
@@ -209,9 +208,8 @@ class Task:
 
 
 def _versions() -> tuple[str, str]:
-    return ".".join(
-        map(str, ("Python", *sys.version_info[:2]))
-    ), f"surrogate_nas {__version__}"
+    python = platform.python_version().rpartition(".")[0]
+    return f"Python {python}", f"surrogate_nas {__version__}"
 
 
 class Worker:
@@ -290,10 +288,8 @@ class Worker:
         self.kill()
         self._process.join()
         words = over or f"its worker {ending(self._process.exitcode or 0, self._kills)}"
-        if any(sign in words for sign in _BROKEN):
-            cause: Cause = "broken"
-        else:
-            cause = "resources" if over or _MEMORY in words else "lost"
+        cause: Cause = "resources" if over or _MEMORY in words else "lost"
+        cause = "broken" if any(sign in words for sign in _BROKEN) else cause
         dump = os.pread(self._log.fileno(), _LONGEST_DUMP, 0).decode(errors="replace")
         self.end()
         return Lost(words, cause, seconds, dump)
@@ -336,12 +332,7 @@ class Worker:
 
     def kill(self) -> None:
         """Kill it and all that it has started; any thread may do so."""
-        with suppress(psutil.Error):
-            for process in (*self._family.children(recursive=True), self._family):
-                with suppress(psutil.Error):
-                    process.kill()
-        with suppress(OSError):
-            os.killpg(self._family.pid, signal.SIGKILL)
+        kill(self._family)
 
     def end(self) -> None:
         """Kill it and forget it; only the thread that lets it do jobs calls it."""
@@ -354,11 +345,7 @@ class Worker:
 
 
 def started(function: Callable[..., None], *arguments: Any) -> Any:
-    """A process of the fork server that calls a function.
-
-    It does not import the main program, which may run us again. The fork server, if it has to be
-    started too, finds modules where this process does.
-    """
+    """A process of the fork server that calls a function, without the main program's module."""
     with _guard:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
@@ -389,16 +376,15 @@ def started(function: Callable[..., None], *arguments: Any) -> Any:
 
 @cache
 def _shared_file() -> Any:
-    return open(
-        os.path.join(util.get_temp_dir(), f"shared-{os.getpid()}"), "ab", buffering=0
-    )
+    path = os.path.join(util.get_temp_dir(), f"shared-{os.getpid()}")
+    return open(path, "ab", buffering=0)
 
 
 @cache
 def share(function: str, argument: str) -> None:
     """Let the fork server call a function of this package once, before it forks the next worker.
 
-    All later workers share what the function has cached, so that they need not compute it again.
+    All later workers share what the function has cached.
 
     Args:
         function: As ``module:name``; it runs no code of a user.
@@ -446,21 +432,15 @@ def do(task: Task, job: bytes, device: str = "") -> Reply:
 
 
 def _idle(task: Task, device: str) -> Worker | None:
-    """A worker that waits for a job of a task, and does so no more."""
-    owner = getattr(_thread, "owner", task.key)
+    """A worker that waits for a job of a task, and does so no more; others there are ended."""
+    place = getattr(_thread, "owner", task.key), device
     with _guard:
-        idle = [worker for worker in _workers if worker.is_idle and worker.owner == owner]
-        here = [worker for worker in idle if worker.device == device]
-        fitting = [
-            worker
-            for worker in here
-            if worker.key == task.key and worker._process.is_alive()
-        ]
-        for worker in {*here} - {*fitting}:
-            worker.end()
-        for worker in fitting[-1:]:
-            worker.is_idle = False
-            return worker
+        for worker in [one for one in _workers if one.is_idle]:
+            if (worker.owner, worker.device) == place:
+                if worker.key == task.key and worker._process.is_alive():
+                    worker.is_idle = False
+                    return worker
+                worker.end()
     return None
 
 
@@ -468,6 +448,16 @@ def owned(owner: str, call: Callable[..., R], *arguments: Any) -> R:
     """Call a function in this thread; the workers that it starts end with their owner."""
     _thread.owner = owner
     return call(*arguments)
+
+
+def kill(process: psutil.Process) -> None:
+    """Kill a process and all that it has started; any thread may do so."""
+    with suppress(psutil.Error):
+        for each in family_of(process)[::-1]:
+            with suppress(psutil.Error):
+                each.kill()
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def end(owner: str) -> None:
@@ -480,9 +470,10 @@ def end(owner: str) -> None:
 def tell(owner: str, content: object) -> None:
     """Say something to the jobs of all workers of an owner."""
     with _guard:
-        for worker in [one for one in _workers if one.owner == owner]:
+        for worker in _workers:
             with suppress(OSError):
-                worker.send(content)
+                if worker.owner == owner:
+                    worker.send(content)
 
 
 # in a worker its link to the process that started it, and where it dumps

@@ -238,11 +238,11 @@ def test_a_strategy_that_damages_its_process_is_named(
 
 
 def test_a_check_that_takes_too_long_says_where() -> None:
-    checks = contract.check(f"{HOSTILE}:HangsForEver", TinySpace(), limit=0.3)
+    checks = contract.check(f"{HOSTILE}:HangsForEver", TinySpace(), limit=1.0)
     made, *others = checks
     assert made.passed and made.name.startswith("The constructor")
     assert not any(check.passed for check in others)
-    assert all(f"more than 0.3 s ({HOSTILE}:" in one.detail for one in others)
+    assert all(f"no sign of life for 1 s ({HOSTILE}:" in one.detail for one in others)
 
 
 def test_a_file_is_checked_as_what_it_holds(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import torch
 
 import surrogate_nas as sn
 from surrogate_nas.contract.strategies import FORBIDDEN, reachable
-from surrogate_nas.contract.toy import toy_context
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.supernet_context import additive, supernet_context_of
 from surrogate_nas.runs import runner, search
@@ -30,6 +29,7 @@ from surrogate_nas.training.tasks.fashion import has_fashion
 from tests.conftest import Snas
 from tests.contracts import broken, checks_of
 from tests.golden import trained
+from tests.toy import equipped, toy_context
 
 QUICK = [
     *(name for name in ONE_SHOT if name != "spos"),
@@ -413,4 +413,4 @@ def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n if "(" in n else f"{n}(epochs=3)" for n in QUICK])
 def test_every_one_shot_strategy_keeps_the_contract(name: str) -> None:
-    assert not broken(checks_of(name))
+    assert not broken(checks_of(equipped(name)))

@@ -33,7 +33,7 @@ from surrogate_nas.runs.sandbox.interface import (
 )
 from surrogate_nas.runtime.aside import START_SECONDS, call_aside
 from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, file_of
-from surrogate_nas.runtime.packing import Packed, pack, unpack
+from surrogate_nas.runtime.packing import pack, unpack
 from surrogate_nas.runtime.worker import dump_when_alarmed, is_inside
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.blind import blind
@@ -197,7 +197,7 @@ def sandboxed(
     return called
 
 
-Sent = tuple[Packed, bool, str]
+Sent = tuple[bytes, bool, str]
 """A strategy on its way to another process: its spec, whether it runs blinded, and its label."""
 
 

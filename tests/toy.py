@@ -8,7 +8,7 @@ from functools import cache, partial
 import numpy as np
 
 from surrogate_nas.space import nb201
-from surrogate_nas.strategies import Strategy
+from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.strategies.oneshot.base import Additive, SupernetContext
 from surrogate_nas.training import task_named
 
@@ -44,9 +44,8 @@ def _price(active: object) -> float:
     return 0.01
 
 
-def equipped(strategy: type[Strategy]) -> type[Strategy]:
-    """The class itself, or with the toy supernet context, where it needs one."""
-    if not strategy.needs_supernet:
-        return strategy
+def equipped(name: str) -> type[Strategy]:
+    """A one-shot strategy with the toy supernet context."""
+    strategy = resolve(name)
     given = {"supernet_context": toy_context(), "__module__": strategy.__module__}
     return type(strategy.__name__, (strategy,), given)
