@@ -201,13 +201,3 @@ def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
             break
         drawn[space.sample(rng)] = None
     return list(drawn)
-
-
-def differing(one: Sequence[object], other: Sequence[object]) -> str:
-    """Where two runs part."""
-    both = enumerate(zip(one, other, strict=False))
-    place = next((i for i, (a, b) in both if a != b), min(len(one), len(other)))
-    return (
-        f"they part at cell {place}: {shown(one[place : place + 1])} and"
-        f" {shown(other[place : place + 1])}"
-    )

@@ -28,7 +28,6 @@ from surrogate_nas.contract.checks import (
     LargeSpace,
     TinySpace,
     ask,
-    differing,
     draw,
     no_global_randomness,
     requested,
@@ -80,9 +79,7 @@ class StrategyContract(Contract):
     spec: object = None
 
     def spaces(self) -> Sequence[Space]:
-        """NAS-Bench-201's, a tiny and a large one; the first alone for a one-shot strategy."""
-        if self.strategy.needs_supernet:
-            return [nb201()]
+        """NAS-Bench-201's, a tiny and a large one."""
         return [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
 
     def _made(self, space: Space, seed: int = 0) -> Strategy:
@@ -113,18 +110,16 @@ class StrategyContract(Contract):
         rng = np.random.default_rng(2)
         for n_waiting, rounds in ((1, 3), (5, 4)):
             strategy = self._made(space)
-            n_observed = 0
+            start = 0
             for number in range(rounds):
                 if n_waiting == 1 or number == 0:
                     foreign = [space.sample(rng) for _ in range(FIRST)]
-                    strategy.tell(trials_of(foreign, start=n_observed))
-                    n_observed += FIRST
-                waiting = [
-                    cell for _ in range(n_waiting) for cell in ask(strategy, space, 1)
-                ]
+                    strategy.tell(trials_of(foreign, start=start))
+                    start += FIRST
+                waiting = [c for _ in range(n_waiting) for c in ask(strategy, space, 1)]
                 for cell in reversed(waiting):
-                    strategy.tell(trials_of([cell], start=n_observed))
-                    n_observed += 1
+                    strategy.tell(trials_of([cell], start=start))
+                    start += 1
 
     def test_makes_whole_runs(self, space: Space) -> None:
         """It makes a whole run of 60 cells, or one of 30 where it is told no first cells, and never
@@ -136,33 +131,32 @@ class StrategyContract(Contract):
     def test_repeats_in_this_process(self, space: Space) -> None:
         """The same seed and the same told trials give the same cells again in this process."""
         run, again = _whole_run(self.strategy, space)[:_SHORT], self._short(space)
-        assert again == run, (
-            f"two runs with seed 0 differ; {differing(run, again)}: draw from self.rng alone, and"
-            " keep what is learned in self, since the class and the module outlive a run"
+        _check_same(
+            run,
+            again,
+            "two runs with seed 0 differ: draw from self.rng alone, and keep what is learned in"
+            " self, since the class and the module outlive a run",
         )
 
     def test_repeats_in_a_fresh_process(self, space: Space) -> None:
         """The same seed and the same told trials give the same cells in a fresh process with
         another hash seed.
         """
-        here = [str(cell) for cell in _whole_run(self.strategy, space)[:_SHORT]]
-        job = tuple(sys.path), pack(self.spec or self.strategy, space), _SHORT
+        here = list(map(str, _whole_run(self.strategy, space)[:_SHORT]))
+        path = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"}
         again = subprocess.run(
             [sys.executable, "-c", f"import {__name__} as made; made.repeat()"],
-            input=pickle.dumps(job),
+            input=pickle.dumps((sys.path, pack(self.spec or self.strategy, space))),
             capture_output=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(sys.path),
-                "PYTHONHASHSEED": "7",
-            },
+            env={**os.environ, **path},
             check=False,
         )
         assert not again.returncode, "a fresh process failed to make a run"
-        there = json.loads(again.stdout.splitlines()[-1])
-        assert here == there, (
-            f"a fresh process asked for other cells; {differing(here, there)}: sort before choosing"
-            " from a set, and use neither hash() nor id(), which differ between processes"
+        _check_same(
+            here,
+            json.loads(again.stdout.splitlines()[-1]),
+            "a fresh process asked for other cells: sort before choosing from a set, and use"
+            " neither hash() nor id(), which differ between processes",
         )
 
     def test_heeds_its_seed(self, space: Space) -> None:
@@ -226,9 +220,7 @@ class StrategyContract(Contract):
             return
         for several in (2, 3):
             run, again = (self._short(space, objectives=several) for _ in range(2))
-            assert run == again, (
-                f"two runs on {several} objectives differ; {differing(run, again)}"
-            )
+            _check_same(run, again, f"two runs on {several} objectives differ")
         for score in (_half_infeasible, _all_infeasible, lambda _: 0.0):
             self._short(space, score=score, objectives=2)
 
@@ -241,7 +233,7 @@ class StrategyContract(Contract):
             return
         for n_waiting in (1, 5):
             run, again = (self._climb(space, _EPOCHS, n_waiting) for _ in range(2))
-            assert run == again, f"two runs with seed 0 differ; {differing(run, again)}"
+            _check_same(run, again, "two runs with seed 0 differ")
             assert _EPOCHS[-1] in {request.epochs for request in run}, (
                 f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer"
             )
@@ -250,37 +242,38 @@ class StrategyContract(Contract):
     def _climb(
         self, space: Space, epochs: Sequence[int], n_waiting: int = 1
     ) -> list[Request]:
-        """Run with seed 0 on given epochs, after initial cells at the last of them.
-
-        Returns:
-            All requests, without the first cells.
-
-        Raises:
-            AssertionError: It asked for what is not given.
-        """
+        """The requests of a run with seed 0, after initial cells at the last of some epochs."""
         instance = self._made(space)
         instance.epochs = epochs
         instance.readable = dict.fromkeys(epochs, _READABLE)
         rng = np.random.default_rng(1)
-        first = [Request(space.sample(rng), epochs[-1]) for _ in range(FIRST)]
-        instance.tell(
-            [_synthetic(place, one, epochs[-1]) for place, one in enumerate(first)]
-        )
+        last = epochs[-1]
+        first = [Request(space.sample(rng), last) for _ in range(FIRST)]
+        instance.tell([_synthetic(*each, last) for each in enumerate(first)])
         asked: list[Request] = []
         while len(asked) < _WHOLE:
             given = [one for _ in range(n_waiting) for one in requested(instance, space, 1)]
             for request in [_request(one, epochs) for one in reversed(given)]:
-                instance.tell([_synthetic(FIRST + len(asked), request, epochs[-1])])
+                instance.tell([_synthetic(FIRST + len(asked), request, last)])
                 asked.append(request)
         return asked
 
 
 def repeat() -> None:
     """Print the cells of a run, as a fresh process makes it of what is on its standard input."""
-    sys.path[:], packed, n = pickle.load(sys.stdin.buffer)
+    sys.path[:], packed = pickle.load(sys.stdin.buffer)
     spec, space = pickle.loads(packed)
-    cells = trajectory(resolve(spec), space, seed=0, n=n)
-    sys.stdout.write("\n" + json.dumps([str(cell) for cell in cells]))
+    cells = trajectory(resolve(spec), space, seed=0, n=_SHORT)
+    sys.stdout.write("\n" + json.dumps(list(map(str, cells))))
+
+
+def _check_same(one: Sequence[object], other: Sequence[object], otherwise: str) -> None:
+    both = zip(one, other, strict=False)
+    place = next((i for i, (a, b) in enumerate(both) if a != b), min(len(one), len(other)))
+    assert one == other, (
+        f"{otherwise}; they part at cell {place}: {shown(one[place : place + 1])} and"
+        f" {shown(other[place : place + 1])}"
+    )
 
 
 def _request(asked: Cell | Request, epochs: Sequence[int]) -> Request:

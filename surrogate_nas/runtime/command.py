@@ -55,9 +55,8 @@ class Lines:
         self._outlet, outlet = os.pipe()
         os.set_blocking(self._inlet, False)
         streams = [theirs, outlet, os.dup(2 if errors is None else errors.fileno())]
-        self.pid, self._wait = (_in_worker if is_inside() else _in_server)(
-            words, streams, environment
-        )
+        start = _in_worker if is_inside() else _in_server
+        self.pid, self._wait = start(words, streams, environment)
         self._begun = b""
         self.is_open = True
         pipes = (self._inlet, self._outlet)
@@ -129,12 +128,11 @@ class Command(Lines):
     def receive(self, limit: float) -> Any:
         """Read a line: a JSON value."""
         line = self.line(limit)
-        try:
-            if line.endswith(b"\n"):
+        if line.endswith(b"\n"):
+            with suppress(ValueError, RecursionError):
                 return json.loads(line)
-        except (ValueError, RecursionError):
-            raise self._failure(f"answered {_shown(line[:-1])}, which is no JSON") from None
-        if len(line) > _LONGEST_LINE:
+            what = f"answered {_shown(line[:-1])}, which is no JSON"
+        elif len(line) > _LONGEST_LINE:
             what = f"answered {_shown(line)}, a line of more than {_LONGEST_LINE:,} bytes"
         elif self.is_open:
             begun = f", only {_shown(self._begun)}" if self._begun else ""

@@ -9,15 +9,10 @@ from contextlib import suppress
 import psutil
 
 
-def takes_over(pid: int, most: int) -> bool:
+def takes_over(process: psutil.Process, most: int) -> bool:
     """Whether a process and its descendants have more than so many bytes in memory.
 
     What several of them share, as forked ones do, counts once where the system tells.
-
-    Example:
-        >>> import os
-        >>> takes_over(os.getpid(), 10**18)
-        False
     """
 
     def proportional(process: psutil.Process) -> int:
@@ -25,7 +20,7 @@ def takes_over(pid: int, most: int) -> bool:
         return int(getattr(full, "pss", full.rss))
 
     with suppress(psutil.Error):
-        family = family_of(psutil.Process(pid))
+        family = family_of(process)
         resident = _sum(lambda process: process.memory_info().rss, family)
         return resident > most and _sum(proportional, family) > most
     return False
@@ -45,12 +40,7 @@ def _sum(size: Callable[[psutil.Process], float], family: list[psutil.Process]) 
 
 
 def processor_seconds() -> float:
-    """Of this process, its threads and its descendants; only differences mean anything.
-
-    Example:
-        >>> processor_seconds() > 0
-        True
-    """
+    """Of this process, its threads and its descendants; only differences mean anything."""
     this, *descendants = family_of(psutil.Process())
     ended = this.cpu_times()
     living = _sum(lambda process: sum(process.cpu_times()[:4]), descendants)

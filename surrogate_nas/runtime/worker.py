@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import pickle
 import platform
+import re
 import signal
 import sys
 import threading
@@ -45,15 +46,15 @@ from surrogate_nas.runtime.memory import family_of, takes_over
 J = TypeVar("J")
 R = TypeVar("R")
 PRELOADED = [f"{__package__}.preload", "numpy", "scipy.linalg"]
-"""What the fork server imports before it forks a worker; later rooms add to it."""
+"""What the fork server imports before it forks a worker; later subpackages add to it."""
 SHARED_VARIABLE = "SURROGATE_NAS_SHARED"
 """Names the file that tells the fork server what to compute."""
-_ALIVE, _SAID, _DONE, _FAILED = "alive", "said", "done", "failed"
-"""What a worker sends: a sign of life, something for who follows its job, or how that ended."""
+
 # what the names of this project's variables begin with
 _VARIABLES = "SURROGATE_NAS_"
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
+_LONGEST_WAIT = 1e6
 _DUMP_SECONDS = 1.0
 _LONGEST_DUMP = 100_000
 # the most bytes of a message: what a text that is written there by accident begins with is more
@@ -61,15 +62,7 @@ _LARGEST = 2**27
 # how often is looked for what killed processes have left behind in turn
 _ROUNDS = 100
 # how a process ends by what it did, not by what was done to it
-_BROKEN = (
-    "ended with exit code",
-    "SIGSEGV",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGILL",
-    "sent what",
-)
+_BROKEN = re.compile("ended with exit code|SIG(SEGV|ABRT|BUS|FPE|ILL)|sent what")
 _MEMORY = "memory ran out"
 # how one ends that has waited for long, or whose last job may have damaged it
 _LEFT = "its worker ended with exit code 0"
@@ -133,7 +126,7 @@ def outcome(job: J, reply: Reply) -> Outcome[J, Any]:
     if isinstance(reply, Lost):
         return Outcome(job, None, *reply[:3])
     kind, content = reply
-    if kind == _FAILED:
+    if kind == "failed":
         raise pickle.loads(content)
     return Outcome(job, pickle.loads(content))
 
@@ -151,8 +144,8 @@ class Task:
         variables: This project's, of the environment.
         versions: Of Python and of this project; those of workers must be the same.
         key: Tells one task from all others.
-        seconds: The most that a job may take, or None.
-        silence: The most between two signs of life of a job (`alive`), or None.
+        seconds: The most that a job may take.
+        silence: The most seconds between two signs of life of a job (`alive`).
         threads: Of arithmetic.
         memory: The most bytes that a job may have in memory with all that it starts, or None.
     """
@@ -163,8 +156,8 @@ class Task:
     variables: Mapping[str, str]
     versions: tuple[str, str]
     key: str
-    seconds: float | None = None
-    silence: float | None = None
+    seconds: float = math.inf
+    silence: float = math.inf
     threads: int = 1
     memory: int | None = None
 
@@ -186,7 +179,7 @@ class Task:
             {**variables, HOME_VARIABLE: os.path.abspath(home())},
             _versions(),
             uuid4().hex,
-            **limits,
+            **{name: limit for name, limit in limits.items() if limit is not None},
         )
 
     def check_here(self) -> None:
@@ -241,8 +234,8 @@ class Worker:
             self._log = TemporaryFile()
             self._link, link = context.Pipe()
             streams = [Connection(os.dup(number)) for number in (2, self._log.fileno())]
-            environment = {**os.environ, **task.variables}
-            environment |= dict.fromkeys(VARIABLES, str(task.threads))
+            threads = dict.fromkeys(VARIABLES, str(task.threads))
+            environment = {**os.environ, **task.variables, **threads}
             if device:
                 environment["CUDA_VISIBLE_DEVICES"] = device
             self._process = started(_work, link, streams, task, environment)
@@ -272,9 +265,9 @@ class Worker:
                 last = time.monotonic() if message else last
                 begun = min(begun, last)
                 match message:
-                    case (str() as kind, bytes() as content) if kind in (_DONE, _FAILED):
+                    case ("done" | "failed" as kind, bytes() as content):
                         return kind, content
-                    case (str() as kind, content) if kind == _SAID and heard is not None:
+                    case ("said", content) if heard is not None:
                         heard(content)
                     case None | (str(), _):
                         over = self._over(begun, last)
@@ -289,7 +282,8 @@ class Worker:
         self._process.join()
         words = over or f"its worker {ending(self._process.exitcode or 0, self._kills)}"
         cause: Cause = "resources" if over or _MEMORY in words else "lost"
-        cause = "broken" if any(sign in words for sign in _BROKEN) else cause
+        cause = "broken" if _BROKEN.search(words) else cause
+        # a job may have written there what is no text
         dump = os.pread(self._log.fileno(), _LONGEST_DUMP, 0).decode(errors="replace")
         self.end()
         return Lost(words, cause, seconds, dump)
@@ -309,19 +303,18 @@ class Worker:
         return None
 
     def _left(self, begun: float, last: float) -> float:
-        limits = (begun, self._task.seconds), (last, self._task.silence)
-        ends = [since + most for since, most in limits if most is not None]
-        left = min(ends, default=math.inf) - time.monotonic()
-        return max(min(left, _LOOK_SECONDS if self._task.memory else math.inf, 1e6), 0.0)
+        task = self._task
+        left = min(begun + task.seconds, last + task.silence) - time.monotonic()
+        return max(min(left, _LOOK_SECONDS if task.memory else _LONGEST_WAIT), 0.0)
 
     def _over(self, begun: float, last: float) -> str:
         task = self._task
         now = time.monotonic()
-        if task.seconds is not None and now - begun >= task.seconds:
+        if now - begun >= task.seconds:
             return f"it took over {task.seconds:g} s"
-        if task.silence is not None and now - last >= task.silence:
+        if now - last >= task.silence:
             return f"it gave no sign of life for {task.silence:g} s"
-        if task.memory is not None and takes_over(self._process.pid or 0, task.memory):
+        if task.memory and takes_over(self._family, task.memory):
             return f"it took over {task.memory / 1e9:g} GB of memory"
         return ""
 
@@ -489,12 +482,12 @@ def _send(*message: object) -> None:
 def alive() -> None:
     """Give a sign of life while a job is done; nothing happens outside a worker."""
     if _here:
-        _send(_ALIVE, b"")
+        _send("alive", b"")
 
 
 def say(content: object) -> None:
     """Tell who follows this worker's job something that can be pickled."""
-    _send(_SAID, content)
+    _send("said", content)
 
 
 def hear() -> Any:
@@ -548,7 +541,7 @@ def _work(
                 job = pickle.loads(content)
                 alive()
                 answer = function(job)
-                reply = _DONE, cloudpickle.dumps(answer)
+                reply = "done", cloudpickle.dumps(answer)
             except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
                 reply = _failed(error)
             end_descendants()
@@ -613,6 +606,6 @@ def _forget_server() -> None:
 def _failed(error: Exception) -> tuple[str, bytes]:
     error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
     try:
-        return _FAILED, cloudpickle.dumps(error)
+        return "failed", cloudpickle.dumps(error)
     except Exception:  # noqa: BLE001 - an exception may hold anything
-        return _FAILED, pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+        return "failed", pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from surrogate_nas.runtime.memory import takes_over
@@ -36,7 +37,8 @@ def test_what_forked_processes_share_counts_once(own: int, least: int, most: int
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         assert process.stdout.read(3) == b"..."
-        assert takes_over(process.pid, least * MB)
-        assert not takes_over(process.pid, most * MB)
+        child = psutil.Process(process.pid)
+        assert takes_over(child, least * MB)
+        assert not takes_over(child, most * MB)
         process.stdin.close()
-    assert not takes_over(process.pid, 0)
+    assert not takes_over(child, 0)

@@ -19,7 +19,7 @@ from surrogate_nas.objective.supernet_context import additive, supernet_context_
 from surrogate_nas.runs import runner, search
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.space import NB201
+from surrogate_nas.space import NB201, nb201
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies import ONE_SHOT
 from surrogate_nas.strategies.oneshot.darts import Darts
@@ -413,4 +413,4 @@ def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n if "(" in n else f"{n}(epochs=3)" for n in QUICK])
 def test_every_one_shot_strategy_keeps_the_contract(name: str) -> None:
-    assert not broken(checks_of(equipped(name)))
+    assert not broken(checks_of(equipped(name), nb201()))
