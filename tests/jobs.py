@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.runtime.engines import Outcome, run_jobs
 
 
 def fall(number: int) -> int:
@@ -17,6 +18,18 @@ def fall(number: int) -> int:
     if number == 5:
         os._exit(7)
     return number
+
+
+def fallen(engine: str) -> dict[int, Outcome[int, int]]:
+    """The outcomes of eight such jobs on two workers: those that fall cost themselves alone."""
+    outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=engine)}
+    lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
+    assert lost == {
+        3: "its worker was killed by SIGKILL (9)",
+        5: "its worker ended with exit code 7",
+    }
+    assert all(outcomes[job].result == job for job in {*range(8)} - {*lost})
+    return outcomes
 
 
 def fail(number: int) -> int:

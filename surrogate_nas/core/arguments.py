@@ -108,14 +108,13 @@ def check_number(
     fits = math.isfinite(number) and least <= number <= most
     if fits and not (above and number == least):
         return number
+    right = "finite number" if above or math.isinf(least) else "number"
     if above:
-        right = f"finite number above {least:g}"
-    elif math.isinf(least):
-        right = "finite number"
-    elif math.isinf(most):
-        right = f"number from {least:g} on"
-    else:
-        right = f"number from {least:g} to {most:g}"
+        right += f" above {least:g}"
+    elif math.isfinite(least):
+        right += (
+            f" from {least:g} on" if math.isinf(most) else f" from {least:g} to {most:g}"
+        )
     raise UserError(f"{what} must be a {right}, not {shown(value)}.")
 
 
@@ -147,13 +146,12 @@ def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
     import.
     """
     namespace = getattr(inspect.unwrap(function), "__globals__", {})
-    types: dict[str, Any] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
+    parameters = inspect.signature(function).parameters
+    types: dict[str, Any] = dict.fromkeys(parameters, Any)
+    for name, parameter in parameters.items():
         annotated = SimpleNamespace(__annotations__={name: parameter.annotation})
-        try:
+        with suppress(Exception):  # a user's annotation can raise anything
             types |= get_type_hints(annotated, namespace)
-        except Exception:  # noqa: BLE001 - a user's annotation can raise anything
-            types[name] = Any
     return types
 
 
