@@ -17,7 +17,7 @@ from typing import Any
 
 from surrogate_nas.core.digests import json_check, json_digest
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.plugin import origin
+from surrogate_nas.core.plugin import is_users_file
 from surrogate_nas.files import home, locked, write_whole
 from surrogate_nas.files.opened import Opened, digest_of, heard, state_of
 
@@ -165,12 +165,10 @@ def folder_of(function: object) -> Path:
         'json'
     """
     kind = function if hasattr(function, "__module__") else type(function)
-    imported = origin(kind.__module__)
-    if imported is not None:
-        return imported[0].parent
     folder = _folder_of_module(kind.__module__)
     script = _folder_of_module("__main__")
-    return script if folder.is_relative_to(script) else folder
+    is_below = folder.is_relative_to(script) and not is_users_file(kind.__module__)
+    return script if is_below else folder
 
 
 def _folder_of_module(name: str) -> Path:

@@ -13,7 +13,7 @@ from types import CodeType, ModuleType
 
 from surrogate_nas.core.errors import UserError, in_a_line
 
-_origins: dict[str, tuple[Path, str]] = {}
+_names: set[str] = set()
 
 
 def import_file(path: Path, what: str) -> ModuleType:
@@ -33,13 +33,13 @@ def import_file(path: Path, what: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
-    _origins[name] = (path.absolute(), what)
+    _names.add(name)
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        del sys.modules[name], _origins[name]
+        del sys.modules[name]
         raise UserError(f"{path} cannot be imported: {in_a_line(error)}.") from error
     return module
 
@@ -57,9 +57,9 @@ class _FromSource(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-def origin(module: str) -> tuple[Path, str] | None:
-    """The file and the noun of a module that `import_file` imported; None for any other."""
-    return _origins.get(module)
+def is_users_file(module: str) -> bool:
+    """Whether `import_file` imported a module."""
+    return module in _names
 
 
 def check_file(path: Path, what: str) -> None:

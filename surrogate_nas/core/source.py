@@ -19,8 +19,6 @@ from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
 
-from surrogate_nas.core.plugin import origin
-
 Sources = Mapping[str, str]
 """By the name of a file, as seen from the folder of the user's own, its text."""
 
@@ -34,9 +32,6 @@ def source_of(kind: type | FunctionType) -> Sources:
         >>> list(source_of(source_of))
         ['source.py']
     """
-    imported = origin(kind.__module__)
-    if imported is not None:
-        return with_imports(imported[0])
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     # by `type`, which says that it is of the module abc
     is_standard = kind.__module__ in sys.stdlib_module_names

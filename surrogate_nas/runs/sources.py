@@ -22,7 +22,6 @@ from typing import Any
 
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.plugin import origin
 from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.source import Sources, source_of, text_of, with_imports
 from surrogate_nas.files import home
@@ -62,9 +61,6 @@ def folder_of(entry: StrategyEntry) -> Path | None:
         file = OURS.file(entry.target)
         return None if file is None else file.absolute().parent
     module = entry.target.__module__
-    imported = origin(module)
-    if imported is not None:
-        return imported[0].parent
     file_name = getattr(sys.modules.get(module), "__file__", None)
     if file_name is None or module in sys.stdlib_module_names:
         return Path.cwd()
