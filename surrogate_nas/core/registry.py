@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
@@ -36,13 +37,18 @@ _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
 
 
+@dataclass(eq=False)
 class Registry(Mapping[str, T], Generic[T]):
     """Things of one kind by name; as a mapping it holds the project's own.
 
     Attributes:
         what: The noun for messages, such as ``"strategy"``.
+        kind: The class that the things are of, or a function that checks them.
         places: Of the project's own, by name, ``module:attribute``.
-        group: The entry points under which installed packages name further ones; empty for none.
+        folder: A package whose modules hold further ones; the first use imports all of them.
+        attribute: What these call theirs: a thing, or a tuple of them, each with a ``name``.
+        first: The modules of the folder that lists begin with.
+        group: The entry points under which installed packages name further ones.
         bridges: By what stands before a colon, ``module:function`` that makes a thing of what
             stands behind it.
 
@@ -58,47 +64,34 @@ class Registry(Mapping[str, T], Generic[T]):
         surrogate_nas.core.errors.UserError: Unknown shape 'numbr'. Did you mean 'number'? Known: number, path.
     """  # noqa: E501
 
-    def __init__(
-        self,
-        what: str,
-        kind: type[T] | Check[T],
-        places: Mapping[str, str] | None = None,
-        *,
-        folder: str = "",
-        attribute: str = "",
-        first: Sequence[str] = (),
-        group: str = "",
-    ) -> None:
-        """Name a kind of thing; nothing is imported.
+    what: str
+    kind: type[T] | Check[T]
+    places: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    attribute: str = ""
+    first: Sequence[str] = ()
+    group: str = ""
+    bridges: dict[str, str] = field(default_factory=dict)
 
-        Args:
-            what: The noun for messages.
-            kind: The class that the things are of, or what checks them.
-            places: By name, ``module:attribute``.
-            folder: A package whose modules hold further ones; the first use imports all of them.
-            attribute: What these call theirs: a thing, or a tuple of them, each with a ``name``.
-            first: The modules of the folder that lists begin with.
-            group: The entry points of installed packages.
-        """
-        self.what = what
-        self.places = dict(places or {})
-        self.group = group
-        self.bridges: dict[str, str] = {}
-        self._folder = folder
-        self._attribute = attribute
-        self._first = tuple(first)
-        self._check: Check[T] = _of_class(kind, what) if isinstance(kind, type) else kind
+    def _check(self, thing: Any, name: str) -> T:
+        if not isinstance(self.kind, type):
+            return self.kind(thing, name)
+        if isinstance(thing, self.kind):
+            return thing
+        path, separator, attribute = name.rpartition(":")
+        which = f"{path} holds no {self.what} {attribute}"
+        raise UserError(f"{which if separator else f'{name} is no {self.what}'}.")
 
     @cached_property
     def _inside(self) -> dict[str, T]:
         things: dict[str, Any] = {}
-        names = [*self._first, *_names_in(self._folder)] if self._folder else []
+        names = [*self.first, *_names_in(self.folder)] if self.folder else []
         for name in dict.fromkeys(names):
-            module = importlib.import_module(f"{self._folder}.{name}")
-            defined = getattr(module, self._attribute, ())
+            module = importlib.import_module(f"{self.folder}.{name}")
+            defined = getattr(module, self.attribute, ())
             for thing in defined if isinstance(defined, tuple) else (defined,):
                 if things.setdefault(thing.name, thing) is not thing:
-                    raise RuntimeError(f"Two of {self._folder} are named {thing.name}.")
+                    raise RuntimeError(f"Two of {self.folder} are named {thing.name}.")
         return things
 
     def __getitem__(self, name: str) -> T:
@@ -208,18 +201,6 @@ class Registry(Mapping[str, T], Generic[T]):
 def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """The entry points of all installed packages; reading them takes 10 ms and more."""
     return tuple(entry_points(group=group))
-
-
-def _of_class(kind: type[T], what: str) -> Check[T]:
-    def check(thing: object, name: str) -> T:
-        if not isinstance(thing, kind):
-            path, separator, attribute = name.rpartition(":")
-            if separator:
-                raise UserError(f"{path} holds no {what} {attribute}.")
-            raise UserError(f"{name} is no {what}.")
-        return thing
-
-    return check
 
 
 def subclass_of(kind: Any, noun: str) -> Check[Any]:

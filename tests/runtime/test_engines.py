@@ -169,8 +169,12 @@ def test_a_suite_is_the_same_on_every_engine(
 
 
 @pytest.mark.parametrize("engine", ["dask", SLURM], indirect=True)
-def test_a_job_that_ends_its_process_costs_itself_alone(engine: str) -> None:
+def test_a_job_that_ends_its_process_costs_itself_alone_and_one_that_raises_all(
+    engine: str,
+) -> None:
     fallen(engine)
+    with pytest.raises(UserError, match="no two"):
+        list(run_jobs(fail, range(4), workers=2, engine=engine))
 
 
 POOL = '''"""An engine of one's own."""
@@ -191,11 +195,6 @@ def test_whatever_is_an_executor_is_an_engine(pool: str, tmp_path: Path) -> None
     with pytest.raises(UserError, match="no two"):
         list(run_jobs(fail, range(4), workers=2, engine=f"{file}:pool"))
 
-
-@pytest.mark.parametrize("engine", ["dask"], indirect=True)
-def test_an_exception_of_a_job_is_raised_here(engine: str) -> None:
-    with pytest.raises(UserError, match="no two"):
-        list(run_jobs(fail, range(4), workers=2, engine=engine))
 
 
 @pytest.fixture(scope="module")
