@@ -14,7 +14,7 @@ import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import MISSING
+from dataclasses import MISSING, dataclass, field
 from functools import cache, cached_property
 from hashlib import sha256
 from itertools import pairwise
@@ -78,28 +78,23 @@ def digest_of_function(function: Callable[..., Any], owner: object = None) -> st
     """
     name = getattr(function, "__qualname__", type(function).__qualname__)
     try:
-        return _Values(owner, name).digest(function)
+        return _Values(owner, [name]).digest(function)
     except RecursionError as error:
         raise UserError(
             f"{name} takes a value that is nested too deeply for a digest."
         ) from error
 
 
+@dataclass
 class _Values:
-    def __init__(self, owner: object, *names: str) -> None:
-        self._owner = owner
-        # the names on the way to what is being read
-        self._names = list(names)
-        # the objects that are being read by address, outermost first
-        self._open: dict[int, object] = {}
-        # digests by address, with the object, so that no other takes its address
-        self._known: dict[int, tuple[object, str]] = {}
-        self._sources: dict[str, str] = {}
-
-    def _apart(self) -> _Values:
-        other = _Values(self._owner, *self._names)
-        other._sources = self._sources
-        return other
+    _owner: object
+    # the names on the way to what is being read
+    _names: list[str]
+    _sources: dict[str, str] = field(default_factory=dict)
+    # the objects that are being read by address, outermost first
+    _open: dict[int, object] = field(default_factory=dict)
+    # digests by address, with the object, so that no other takes its address
+    _known: dict[int, tuple[object, str]] = field(default_factory=dict)
 
     def _source(self, kind: type | FunctionType) -> str:
         has_file = hasattr(sys.modules.get(kind.__module__), "__file__")
@@ -144,7 +139,8 @@ class _Values:
             yield from map(self.digest, value)
         elif kind in (set, frozenset):
             # what two elements share is read for each, so that their order plays no part
-            yield from sorted(self._apart().digest(element) for element in value)
+            apart = (_Values(self._owner, [*self._names], self._sources) for _ in value)
+            yield from sorted(map(_Values.digest, apart, value))
         elif kind in (dict, MappingProxyType):
             yield from self._of_items(value)
         elif isinstance(value, type):
@@ -299,9 +295,9 @@ def _attributes(kind: type) -> Iterator[tuple[str, Any]]:
                     yield name, part
             elif not is_pythons and not isinstance(part, _SLOTS):
                 yield name, part
-    for field in vars(kind).get("__dataclass_fields__", {}).values():
-        if field.default_factory is not MISSING:
-            yield field.name, field.default_factory
+    for declared in vars(kind).get("__dataclass_fields__", {}).values():
+        if declared.default_factory is not MISSING:
+            yield declared.name, declared.default_factory
 
 
 def _behind(attribute: Any) -> list[Any]:

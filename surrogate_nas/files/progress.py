@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self
 
 LINE_SECONDS = 30.0
@@ -13,40 +14,27 @@ LINE_SECONDS = 30.0
 _FEWEST = 3
 
 
+@dataclass
 class ProgressLines:
     """Reports progress on standard error every half minute, even if nothing was finished.
 
     Used as a context manager; inside, call it with (done, in all) and, if there is more to say, a
     text.
 
-    Example:
-        >>> with ProgressLines("runs", write=print) as progress:
-        ...     progress(12, 50)
-        ...     progress.say()
-        runs 12/50, 0 s
+    Attributes:
+        what: What is counted.
+        every: Seconds from line to line.
+        write: Given each line without its end.
+        clock: Seconds that only grow.
     """
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        every: float = LINE_SECONDS,
-        write: Callable[[str], object] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Begin to count; nothing is said before the block begins.
+    what: str
+    every: float = LINE_SECONDS
+    write: Callable[[str], object] = lambda line: sys.stderr.write(f"{line}\n")
+    clock: Callable[[], float] = time.monotonic
 
-        Args:
-            what: What is counted.
-            every: Seconds from line to line.
-            write: Given each line without its end; None for standard error.
-            clock: Seconds that only grow.
-        """
-        self._what = what
-        self._every = every
-        self._clock = clock
-        self._write = write or (lambda line: sys.stderr.write(f"{line}\n"))
-        self._began = clock()
+    def __post_init__(self) -> None:
+        self._began = self.clock()
         self._state: tuple[int, int, str] | None = None
         self._first: tuple[int, float] | None = None
         self._over = threading.Event()
@@ -56,23 +44,23 @@ class ProgressLines:
         """Note how far the work is."""
         self._state = done, total, detail
         if self._first is None or done < self._first[0]:
-            self._first = done, self._clock()
+            self._first = done, self.clock()
 
     def say(self) -> None:
         """Write a line now."""
-        now = self._clock()
+        now = self.clock()
         done, total, detail = self._state or (0, 0, "")
         counted = "" if self._state is None else f" {done}/{total}" if total else f" {done}"
-        words = [f"{self._what}{counted}", detail, duration(now - self._began)]
+        words = [f"{self.what}{counted}", detail, duration(now - self._began)]
         first, since = self._first or (0, now)
         if total > done >= first + _FEWEST:
             words.append(
                 f"about {duration((total - done) * (now - since) / (done - first))} left"
             )
-        self._write(", ".join(filter(None, words)))
+        self.write(", ".join(filter(None, words)))
 
     def _speak(self) -> None:
-        while not self._over.wait(self._every):
+        while not self._over.wait(self.every):
             self.say()
 
     def __enter__(self) -> Self:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas import contract
-from surrogate_nas.contract import Check
-from surrogate_nas.contract.checking import contract_of, outcome
+from surrogate_nas.contract.checking import contract_of
 from surrogate_nas.contract.checks import LargeSpace, TinySpace
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import SPACES, Cell, Space
@@ -19,38 +18,30 @@ from surrogate_nas.surrogates import MODELS
 from surrogate_nas.surrogates.ridge import Ridge
 from tests import hostile_strategies
 from tests.conftest import Snas
+from tests.contracts import broken, checks_of
 
 HOSTILE = hostile_strategies.__file__
 SLOW = {"gnn", "ensemble", "gp", "xgboost", "extra_trees"}
 """Models that take many seconds; `tests/surrogates/test_surrogates.py` holds them to the same."""
 
 
-def broken(checks: list[Check]) -> list[str]:
-    return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
-
-
-def here(spec: object) -> list[Check]:
-    """The outcomes of checks that are made in this process."""
-    return [Check(name, *outcome(make)) for name, make in contract_of(spec, None).checks()]
-
-
+LARGE = {"nb101", "nbnlp"}
+"""NAS-Bench-101's is listed cell by cell, 423,624 times; a cell of NAS-Bench-NLP's is a program."""
 EVERY_SPACE = [
-    pytest.param(name, marks=pytest.mark.slow) if name == "nb101" else name
-    for name in SPACES
+    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in SPACES
 ]
-"""NAS-Bench-101's is listed cell by cell, 423,624 times."""
 
 
 @pytest.mark.parametrize("space", [*EVERY_SPACE, TinySpace, LargeSpace()], ids=str)
 def test_every_space_keeps_the_contract(space: str | Space) -> None:
-    checks = here(f"space:{space}" if isinstance(space, str) else space)
+    checks = checks_of(f"space:{space}" if isinstance(space, str) else space)
     assert not broken(checks)
     assert len(checks) == 11
 
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in SLOW])
 def test_every_swift_surrogate_keeps_the_contract(model: str) -> None:
-    checks = here(model)
+    checks = checks_of(model)
     assert not broken(checks)
     assert len(checks) == 9
 
@@ -138,7 +129,7 @@ CAUGHT_SPACES = {
 
 @pytest.mark.parametrize("space", CAUGHT_SPACES, ids=lambda space: space.__name__)
 def test_the_contract_catches_a_space(space: type[Space]) -> None:
-    found = broken(here(space))
+    found = broken(checks_of(space))
     assert any(CAUGHT_SPACES[space] in line for line in found), found
 
 
@@ -202,7 +193,7 @@ CAUGHT_MODELS = {
 
 @pytest.mark.parametrize("model", CAUGHT_MODELS, ids=lambda model: model.__name__)
 def test_the_contract_catches_a_surrogate(model: type[Ridge]) -> None:
-    found = broken(here(model))
+    found = broken(checks_of(model))
     assert any(CAUGHT_MODELS[model] in line for line in found), found
 
 

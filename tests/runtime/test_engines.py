@@ -196,7 +196,6 @@ def test_whatever_is_an_executor_is_an_engine(pool: str, tmp_path: Path) -> None
         list(run_jobs(fail, range(4), workers=2, engine=f"{file}:pool"))
 
 
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a gated comparison gives in one process."""
