@@ -111,36 +111,24 @@ def test_a_wrong_type_is_a_user_error(
             assert len(str(error).splitlines()) == 1, error
 
 
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        *(
-            ({"folder": wrong}, "folder is .*a text or a path")
-            for wrong in (5, b"bytes", [])
-        ),
-        *(
-            ({"workers": n}, "workers is a whole number or None, not")
-            for n in (2.5, "two", True)
-        ),
-    ],
-)
-def test_a_wrong_type_is_named(given: dict[str, Any], says: str) -> None:
-    with pytest.raises(sn.UserError, match=says):
-        sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, **given)
+@pytest.mark.parametrize("wrong", [b"bytes", 2.5, [], True])
+def test_a_wrong_type_is_named(wrong: Any) -> None:
+    with pytest.raises(sn.UserError, match="folder is .*a text or a path"):
+        sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, folder=wrong)
+    with pytest.raises(sn.UserError, match="workers is a whole number or None, not"):
+        sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, workers=wrong)
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
     @checked
-    def told(n: int, x: float, seed: int | None = None) -> tuple[object, ...]:
-        return n, x, seed
+    def given(n: int, x: float, seed: int | None = None) -> list[object]:
+        return [n, x, seed]
 
-    assert told(np.int64(3), np.float32(0.5)) == (3, 0.5, None)
-    own = told(np.int64(3), np.float64(0.5), np.int8(1))
-    assert [type(value) for value in own] == [int, float, int]
-    with pytest.raises(
-        sn.UserError, match=r"^seed is a whole number or None, not 'one'\.$"
-    ):
-        told(1, 1, "one")
+    assert list(map(type, given(np.int64(3), np.float32(0.5), np.int8(1)))) == [
+        int,
+        float,
+        int,
+    ]
 
 
 def test_a_folder_may_be_text_and_counts_may_be_numpys(tmp_path: Any) -> None:

@@ -27,17 +27,16 @@ print("let go", flush=True)
 """
 
 
-def hold(path: Path) -> subprocess.Popen[str]:
+def hold(path: Path, code: str = HOLDER) -> subprocess.Popen[str]:
     """A process that holds a lock until it reads a line."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)],
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    return child
 
 
 def says(child: subprocess.Popen[str], stream: str = "stdout") -> str:
@@ -81,13 +80,7 @@ def test_a_killed_holder_holds_nothing_even_if_it_forked(tmp_path: Path) -> None
     code = HOLDER.replace(
         "    print(", "    import os; os.fork() or sys.stdin.readline()\n    print(", 1
     )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    holder = hold(path, code)
     assert says(holder) == "held"
     with pytest.raises(UserError), locked(path, wait=False):
         pass
