@@ -10,13 +10,13 @@ which is made by the same command again.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import gettempdir, mkdtemp
+from queue import SimpleQueue
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.core.errors import UserError, one_line
@@ -45,15 +45,14 @@ class Slurm(Executor):
         cluster = options.pop("cluster", "slurm")
         self._folder = _folder(options.pop("folder", ""), cluster == "local")
         wanted: dict[str, Any] = dict(timeout_min=_MINUTES, cpus_per_task=1, name="snas")
-        with _refusing(self._folder):
+        with _refusing():
             for name, value in options.items():
                 known, kind = _OURS.get(name, (f"slurm_{name}", str))
                 wanted[known] = kind(value)
-            self._executor = AutoExecutor(self._folder / "logs", cluster=cluster)
+            self._executor = AutoExecutor(f"{self._folder.name}/logs", cluster=cluster)
             self._executor.update_parameters(**wanted)
-        self._new: list[tuple[Future[Reply], tuple[Any, ...]]] = []
+        self._new: SimpleQueue[tuple[Future[Reply], tuple[Any, ...]]] = SimpleQueue()
         self._tasks: dict[Job[Reply], Future[Reply]] = {}
-        self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -61,35 +60,31 @@ class Slurm(Executor):
     def submit(self, _: Callable[..., Any], /, *arguments: Any, **__: Any) -> Future[Any]:
         """Take a job, which goes out with those that come with it."""
         future: Future[Reply] = Future()
-        with self._lock:
-            self._new.append((future, arguments))
+        self._new.put((future, arguments))
         return future
 
     def _watch(self) -> None:
         """Hand on jobs and answers until the end; the life of a thread."""
         while not self._over.wait(_LOOK_SECONDS):
-            with self._lock:
-                new, self._new = self._new, []
-            if new:
-                self._send(*zip(*new, strict=True))
+            if not self._new.empty():
+                self._send([self._new.get() for _ in range(self._new.qsize())])
             for task in [task for task in self._tasks if task.done()]:
                 reply: Reply = Lost(f"its Slurm task {task.job_id} ended ({task.state})")
                 with suppress(Exception):  # submitit raises many
                     reply = task.result()
                 self._tasks.pop(task).set_result(reply)
 
-    def _send(
-        self, futures: Sequence[Future[Reply]], jobs: Sequence[Sequence[Any]]
-    ) -> None:
-        folder = str(self._folder)
+    def _send(self, new: Sequence[tuple[Future[Reply], tuple[Any, ...]]]) -> None:
+        folder = self._folder.name
         try:
             with _refusing(), self._executor.batch():
-                tasks = [self._executor.submit(_do, folder, *job) for job in jobs]
+                tasks = [self._executor.submit(_do, folder, *job) for _, job in new]
+            self._tasks |= {
+                task: future for task, (future, _) in zip(tasks, new, strict=True)
+            }
         except UserError as error:
-            for future in futures:
+            for future, _ in new:
                 future.set_exception(error)
-        else:
-            self._tasks.update(zip(tasks, futures, strict=True))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Cancel the tasks, and remove the folder."""
@@ -98,9 +93,10 @@ class Slurm(Executor):
         for task in self._tasks:
             with suppress(Exception):
                 task.cancel()
-        for future in (*self._tasks.values(), *(future for future, _ in self._new)):
+        left = [self._new.get()[0] for _ in range(self._new.qsize())]
+        for future in (*self._tasks.values(), *left):
             future.cancel()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.cleanup()
 
 
 ENGINE = Slurm
@@ -112,22 +108,21 @@ def _do(folder: str, *job: Any) -> Reply:
 
 
 @contextmanager
-def _refusing(folder: Path | None = None) -> Iterator[None]:
-    """Say what submitit does not take, and remove a folder then."""
+def _refusing() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
         raise UserError(f"Slurm does not take the tasks: {one_line(str(error))}") from error
 
 
-def _folder(place: str, here: bool) -> Path:
+def _folder(place: str, here: bool) -> TemporaryDirectory[str]:
     parent = Path(place or (gettempdir() if here else home())).absolute()
     try:
         if not place:
             parent.mkdir(parents=True, exist_ok=True)
-        return Path(mkdtemp(prefix="snas-slurm-", dir=parent))
+        return TemporaryDirectory(
+            prefix="snas-slurm-", dir=parent, ignore_cleanup_errors=True
+        )
     except OSError as error:
         raise UserError(
             f"Slurm's tasks need a folder: {error.strerror or error}: {error.filename}."
