@@ -66,7 +66,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     what: str
     kind: type[T] | Check[T]
-    places: Mapping[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     folder: str = ""
     attribute: str = ""
     first: Sequence[str] = ()
@@ -77,7 +77,8 @@ class Registry(Mapping[str, T], Generic[T]):
         if not isinstance(self.kind, type):
             return self.kind(thing, name)
         if isinstance(thing, self.kind):
-            return thing
+            found: T = thing
+            return found
         path, separator, attribute = name.rpartition(":")
         which = f"{path} holds no {self.what} {attribute}"
         raise UserError(f"{which if separator else f'{name} is no {self.what}'}.")
