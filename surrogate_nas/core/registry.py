@@ -74,14 +74,13 @@ class Registry(Mapping[str, T], Generic[T]):
     bridges: dict[str, str] = field(default_factory=dict)
 
     def _check(self, thing: Any, name: str) -> T:
-        if not isinstance(self.kind, type):
-            return self.kind(thing, name)
-        if isinstance(thing, self.kind):
-            found: T = thing
-            return found
-        path, separator, attribute = name.rpartition(":")
-        which = f"{path} holds no {self.what} {attribute}"
-        raise UserError(f"{which if separator else f'{name} is no {self.what}'}.")
+        kind: Any = self.kind
+        if isinstance(kind, type) and not isinstance(thing, kind):
+            path, separator, attribute = name.rpartition(":")
+            which = f"{path} holds no {self.what} {attribute}"
+            raise UserError(f"{which if separator else f'{name} is no {self.what}'}.")
+        checked: T = thing if isinstance(kind, type) else kind(thing, name)
+        return checked
 
     @cached_property
     def _inside(self) -> dict[str, T]:
