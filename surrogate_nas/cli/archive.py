@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option, Typer
 
 from surrogate_nas.cli.output import (
     JsonOption,
@@ -21,29 +21,29 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.results import archive
 from surrogate_nas.results.verification import verify as verify_file
 
-app = typer.Typer(no_args_is_help=True, help="Seal results in one file, or verify one.")
+app = Typer(no_args_is_help=True, help="Seal results in one file, or verify one.")
 
 NOT_CHECKED = 3
 """The exit code of a verification that lacks a table."""
 
-ByOption = Annotated[str, typer.Option(help="Who made the runs.")]
+ByOption = Annotated[str, Option(help="Who made the runs.")]
 LicenceOption = Annotated[
-    str, typer.Option(help="The licence under which they are passed on, such as CC-BY-4.0.")
+    str, Option(help="The licence under which they are passed on, such as CC-BY-4.0.")
 ]
 
 
 @app.command()
 def create(
     folder: Annotated[
-        Path, typer.Argument(help="What was --out of compare or suite, with all its runs.")
+        Path, Argument(help="What was --out of compare or suite, with all its runs.")
     ],
-    out: Annotated[Path, typer.Argument(help="The file to write, such as mine.zip.")],
+    out: Annotated[Path, Argument(help="The file to write, such as mine.zip.")],
     name: Annotated[
         str,
-        typer.Option(help="What others call it; the suite's or the folder's if left out."),
+        Option(help="What others call it; the suite's or the folder's if left out."),
     ] = "",
     by: ByOption = "",
-    how: Annotated[str, typer.Option("--note", help="How they were made.")] = "",
+    how: Annotated[str, Option("--note", help="How they were made.")] = "",
     licence: LicenceOption = "",
     json: JsonOption = False,
 ) -> None:
@@ -72,17 +72,15 @@ def create(
 def verify(
     what: Annotated[
         str,
-        typer.Argument(
-            metavar="FILE|URL|NAME", help="An archive, or a shipped one's name."
-        ),
+        Argument(metavar="FILE|URL|NAME", help="An archive, or a shipped one's name."),
     ],
     replay: Annotated[
         str,
-        typer.Option(help="Which runs are made again: a share of each strategy's, or all."),
+        Option(help="Which runs are made again: a share of each strategy's, or all."),
     ] = "share",
     bench: Annotated[
         str | None,
-        typer.Option(help="The benchmark again, where it is code of a file of yours."),
+        Option(help="The benchmark again, where it is code of a file of yours."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -122,4 +120,4 @@ def verify(
         raise UserError(first)
     if found.absent:
         note("Not checked here: this machine lacks what the lines above name.")
-        raise typer.Exit(NOT_CHECKED)
+        raise Exit(NOT_CHECKED)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from surrogate_nas.benchmarks import default
 from surrogate_nas.benchmarks.resolvers import known as known_benchmarks
@@ -52,7 +52,7 @@ from surrogate_nas.strategies import DEFAULTS
 def compare(
     bench: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="[BENCH | FOLDER...]",
             help=(
                 "A benchmark's name; fashion, which comes along, if left out. Or folders of"
@@ -65,7 +65,7 @@ def compare(
     blind: BlindOption = False,
     controls: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--controls",
             help=(
                 "Run each external program also with hidden names, without history, and beside"
@@ -75,7 +75,7 @@ def compare(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help=(
                 "Where results and the report go, and are resumed from; results/compare-BENCH if"
                 " left out, with the objective behind it if one is given."
@@ -151,16 +151,14 @@ def compare(
 
 
 def report(
-    folder: Annotated[
-        Path, typer.Argument(help="Where compare or suite stored its results.")
-    ],
+    folder: Annotated[Path, Argument(help="Where compare or suite stored its results.")],
     bench: Annotated[
         str | None,
-        typer.Option(help="The benchmark again, where it is code of a file of yours."),
+        Option(help="The benchmark again, where it is code of a file of yours."),
     ] = None,
     verify: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--verify",
             help="Look every score up again in its table, not the best of each run alone.",
         ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option, Typer, echo
 
 from surrogate_nas.benchmarks import families, load, reserved
 from surrogate_nas.benchmarks.doctor import (
@@ -32,7 +32,7 @@ from surrogate_nas.tables.sources.facts import verified
 from surrogate_nas.tables.sources.nb201 import pth
 from surrogate_nas.tables.sources.spreadsheet import Declared
 
-app = typer.Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
+app = Typer(no_args_is_help=True, help="Fetch, import and verify benchmark data.")
 
 
 # Of an imported CSV file whose space is not named
@@ -42,13 +42,13 @@ _PAGE = 80
 
 UnitOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="The unit of a metric, such as valid_error=fraction or valid_error=%; repeatable."
     ),
 ]
 DirectionOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Whether a metric is to be small or large, such as val_acc=max; repeatable."
     ),
 ]
@@ -57,7 +57,7 @@ DirectionOption = Annotated[
 def benchmarks(
     what: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="A family, or a benchmark; all in a line a family if left out.",
             autocompletion=lambda: [family["name"] for family in families()],
         ),
@@ -101,7 +101,7 @@ def _show_families(families: list[dict[str, Any]]) -> None:
         cut="holds",
         spare=("such as",),
     )
-    typer.echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
+    echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
 
 
 def _show_family(family: dict[str, Any]) -> None:
@@ -128,12 +128,12 @@ def _show_family(family: dict[str, Any]) -> None:
         spare=("metrics", "cells"),
     )
     if more := ", ".join(f"/{view}" for view in views if view):
-        typer.echo(f"Each also with one of these behind its name: {more}.")
+        echo(f"Each also with one of these behind its name: {more}.")
     _tell_how_to_get(shown)
     for word in ("licence", "citation"):
         for text in dict.fromkeys(entry[word] for entry in shown if entry[word]):
-            typer.echo(f"{word.capitalize()}: {text}")
-    typer.echo("Its metrics: snas benchmarks NAME.")
+            echo(f"{word.capitalize()}: {text}")
+    echo("Its metrics: snas benchmarks NAME.")
 
 
 def _show_benchmark(entry: dict[str, Any]) -> None:
@@ -142,7 +142,7 @@ def _show_benchmark(entry: dict[str, Any]) -> None:
         if entry["cells"] is None
         else f"{entry['cells']:,} cells"
     )
-    typer.echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
+    echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
     _tell_how_to_get([entry])
     metrics = sorted(
         entry["metrics"],
@@ -163,13 +163,13 @@ def _show_benchmark(entry: dict[str, Any]) -> None:
     show_table(("metric", "unit", "better", "kind", "epochs"), rows, cut="epochs")
     for word in ("source", "licence", "citation", "banner"):
         if entry[word]:
-            typer.echo(f"{word.capitalize()}: {entry[word]}")
+            echo(f"{word.capitalize()}: {entry[word]}")
 
 
 def _tell_how_to_get(entries: list[dict[str, Any]]) -> None:
     """A line for each way to get benchmarks that are not here; it is never cut."""
     for way in dict.fromkeys(entry["get"] for entry in entries if entry.get("get")):
-        typer.echo(f"Not here yet: {way}.")
+        echo(f"Not here yet: {way}.")
 
 
 def path(json: JsonOption = False) -> None:
@@ -179,14 +179,14 @@ def path(json: JsonOption = False) -> None:
     Examples:
       snas path
     """
-    emit({"path": str(home())}, json, lambda: typer.echo(home()))
+    emit({"path": str(home())}, json, lambda: echo(home()))
 
 
 @app.command()
 def fetch(
     name: Annotated[
         str,
-        typer.Argument(help="What to fetch, or all.", autocompletion=fetching.fetchable),
+        Argument(help="What to fetch, or all.", autocompletion=fetching.fetchable),
     ] = "nb201",
     json: JsonOption = False,
 ) -> None:
@@ -228,21 +228,19 @@ def fetch(
 def import_(
     kind: Annotated[
         Literal["nats", "nb201-pth", "nb101", "csv"],
-        typer.Argument(help="The format."),
+        Argument(help="The format."),
     ],
     source: Annotated[
         Path,
-        typer.Argument(
-            help="The official folder or file, or one's own CSV or Parquet file."
-        ),
+        Argument(help="The official folder or file, or one's own CSV or Parquet file."),
     ],
     name: Annotated[
         str | None,
-        typer.Option(help="For csv: the benchmark's name; the file's if left out."),
+        Option(help="For csv: the benchmark's name; the file's if left out."),
     ] = None,
     space: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="For csv: the space of its cells, FILE.py:SPACE or a registered name [nb201]."
         ),
     ] = None,
@@ -375,7 +373,7 @@ def _report(
 def doctor(
     name: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help=(
                 "A benchmark that is a table, or one's own CSV or Parquet file before it is"
                 " imported."
@@ -384,7 +382,7 @@ def doctor(
     ],
     space: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201]."
         ),
     ] = None,
@@ -406,9 +404,9 @@ def doctor(
     examination = _examined(name, space, _declared(unit, direction))
 
     def show() -> None:
-        typer.echo(examination.headline)
+        echo(examination.headline)
         for finding in examination.findings:
-            typer.echo(_line(finding))
+            echo(_line(finding))
 
     emit(examination.to_json(), json, show)
 
@@ -435,7 +433,7 @@ def _line(finding: Finding) -> str:
 def verify(
     name: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="A source, or all: those whose tables are here.", autocompletion=sources
         ),
     ] = "all",

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 from surrogate_nas.report.export import EXPORTS
@@ -15,19 +15,17 @@ _NAMES = ", ".join(EXPORTS.places)
 
 
 def export(
-    format_: Annotated[
-        str, typer.Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")
-    ],
+    format_: Annotated[str, Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")],
     folder: Annotated[
-        Path, typer.Argument(help="What was --out of compare, suite or lambda-path.")
+        Path, Argument(help="What was --out of compare, suite or lambda-path.")
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file or folder to write; DIR/export/… if left out."),
+        Option(help="The file or folder to write; DIR/export/… if left out."),
     ] = None,
     bench: Annotated[
         str | None,
-        typer.Option(help="The benchmark again, where it is code of a file of yours."),
+        Option(help="The benchmark again, where it is code of a file of yours."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

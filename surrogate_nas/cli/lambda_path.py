@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.options import (
@@ -34,14 +34,14 @@ def lambda_path(
     bench: BenchmarkArgument,
     lambdas: Annotated[
         str,
-        typer.Option(
+        Option(
             help="Different numbers with commas between; each replaces the sum of R's weights."
         ),
     ] = "0,0.02,0.05,0.1,0.2,0.5,1",
     strategies: StrategiesOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help=(
                 "Where results, figure and CSV go, and are resumed from; results/lambda-path-BENCH"
                 " if left out."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.cli.options import (
@@ -69,14 +69,14 @@ def query(
     bench: BenchmarkArgument,
     cells: CellsArgument,
     metric: Annotated[
-        str | None, typer.Option(help="The metric; every search metric if left out.")
+        str | None, Option(help="The metric; every search metric if left out.")
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="The length of the training run; the longest if left out."),
+        Option(help="The length of the training run; the longest if left out."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="A training seed; the mean if left out.")
+        int | None, Option(help="A training seed; the mean if left out.")
     ] = None,
     with_: WithOption = None,
     json: JsonOption = False,

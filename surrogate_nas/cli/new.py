@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option, echo
 
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar
 from surrogate_nas.core.errors import UserError
@@ -39,16 +39,16 @@ _NEXT = {
 def new(
     what: Annotated[
         Literal["strategy", "task", "loss", "space", "training"],
-        typer.Argument(help="What to write."),
+        Argument(help="What to write."),
     ],
     name: Annotated[
-        str, typer.Argument(help="Its name; the file is named like it, in small letters.")
+        str, Argument(help="Its name; the file is named like it, in small letters.")
     ],
     kind: Annotated[
         Literal["classification", "policy"],
-        typer.Option(help="For a task: what kind of task."),
+        Option(help="For a task: what kind of task."),
     ] = "classification",
-    folder: Annotated[Path, typer.Option(help="Where to write the file.")] = Path(),
+    folder: Annotated[Path, Option(help="Where to write the file.")] = Path(),
     json: JsonOption = False,
 ) -> None:
     """Write a first strategy, task, loss, space or training.
@@ -79,14 +79,14 @@ def new(
     emit(
         {"file": str(file), what: spec},
         json,
-        lambda: typer.echo(f"Wrote {file}. Next: {_NEXT[template].format(spec)}"),
+        lambda: echo(f"Wrote {file}. Next: {_NEXT[template].format(spec)}"),
     )
 
 
 def check(
     what: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME."
         ),
     ],
@@ -121,10 +121,10 @@ def check(
 
 def _show(what: str, n: int, broken: Mapping[str, Sequence[str]]) -> None:
     if not broken:
-        typer.echo(f"{what} keeps all {n} promises.")
+        echo(f"{what} keeps all {n} promises.")
     for cause, (first, *others) in broken.items():
         more = f" and {plural(len(others), 'other')}" if others else ""
-        typer.echo(f"{cause}\n    breaks: {first}{more}")
+        echo(f"{cause}\n    breaks: {first}{more}")
 
 
 def _check_name(name: str, kind: str) -> None:

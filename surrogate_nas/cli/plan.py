@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from surrogate_nas.benchmarks import default
 from surrogate_nas.cli.options import StrategiesOption, names, numbers, taking
@@ -25,7 +25,7 @@ _OF_PROBLEMS = ("objective", "subject_to", "budget")
 def plan(
     what: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="[BENCH... | SUITE]",
             help="Benchmarks with tables, or a suite; fashion if left out.",
         ),
@@ -33,19 +33,17 @@ def plan(
     strategies: StrategiesOption = None,
     difference: Annotated[
         str,
-        typer.Option(
+        Option(
             help="Of mean normalised regrets, 1 being random sampling's; commas between."
         ),
     ] = "0.05,0.1,0.2,0.5",
     runs: Annotated[
         str,
-        typer.Option(
-            help="Numbers of runs per problem whose power to show; commas between."
-        ),
+        Option(help="Numbers of runs per problem whose power to show; commas between."),
     ] = "10,20",
     pilot: Annotated[
         int,
-        typer.Option(help="Runs of each strategy on each problem that show the spread."),
+        Option(help="Runs of each strategy on each problem that show the spread."),
     ] = 40,
     json: JsonOption = False,
     **options: Any,

@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
-import typer
+from typer import Option
 
 from surrogate_nas.cli.options import (
     OF_ONE_OBJECTIVE,
@@ -159,30 +159,28 @@ _OF_WORKERS = (
 )
 def play(
     bench: BenchmarkArgument,
-    name: Annotated[str, typer.Option(help="What results call the player.")] = "play",
+    name: Annotated[str, Option(help="What results call the player.")] = "play",
     blind: Annotated[
-        bool, typer.Option("--blind", help="Show operations and metrics under drawn names.")
+        bool, Option("--blind", help="Show operations and metrics under drawn names.")
     ] = False,
     code: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="FILE.py:NAME",
             help="A function that gives the text of a cell for code; cells may then be code.",
         ),
     ] = "",
     mcp: Annotated[
         bool,
-        typer.Option(
-            "--mcp", help="Speak the Model Context Protocol, not plain JSON lines."
-        ),
+        Option("--mcp", help="Speak the Model Context Protocol, not plain JSON lines."),
     ] = False,
     patience: Annotated[
-        float, typer.Option(help="The most seconds between two messages, without --mcp.")
+        float, Option(help="The most seconds between two messages, without --mcp.")
     ] = 3600.0,
     with_: WithOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Where the run is stored and goes on from; results/play-BENCH if left out."
         ),
     ] = None,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from surrogate_nas.cli.options import (
     OF_ONE_OBJECTIVE,
@@ -49,14 +49,14 @@ def search(
     bench: BenchmarkArgument,
     strategy: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="The strategy, as --strategy takes it; bo if left out.",
             autocompletion=known_strategies,
         ),
     ] = None,
     strategy_: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--strategy",
             help=(
                 "A name (snas strategies lists them), file.py:Class, or either as in"
@@ -67,7 +67,7 @@ def search(
     ] = None,
     first: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="CELL|FILE",
             help=(
                 "A cell to ask for first, or a file with one a line; the option again for more."
@@ -76,13 +76,13 @@ def search(
     ] = None,
     known: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="A CSV file of what was trained before: cell, metrics, epochs; not charged."
         ),
     ] = None,
     random_first: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help=(
                 "How many random cells come first; by default 10, and 0 on a training of your own."
             )
@@ -90,14 +90,14 @@ def search(
     ] = None,
     confirm: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="CELLSxSEEDS",
             help="Train the best cells with seeds that the search did not see, such as 3x5.",
         ),
     ] = None,
     against_cell: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help=(
                 "A cell of yours that the confirmed one must beat; by default the first of"
                 " --first."
@@ -107,7 +107,7 @@ def search(
     with_: WithOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help=(
                 "A folder in which the run is stored as it is made, and from which the same command"
                 " goes on."

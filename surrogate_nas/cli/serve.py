@@ -8,16 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, echo
 
 from surrogate_nas.cli.output import JsonOption, emit, note
 
 _PORT = 8765
 ServeOption = Annotated[
     bool,
-    typer.Option(
-        "--serve", help="Show it in a browser while it runs; the address is printed."
-    ),
+    Option("--serve", help="Show it in a browser while it runs; the address is printed."),
 ]
 
 
@@ -50,14 +48,14 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
 def serve(
     folder: Annotated[
         Path,
-        typer.Argument(help="A comparison, a suite, or a folder of them, also unfinished."),
+        Argument(help="A comparison, a suite, or a folder of them, also unfinished."),
     ],
     port: Annotated[
-        int, typer.Option(help="The port on this machine; 0 for a free one.")
+        int, Option(help="The port on this machine; 0 for a free one.")
     ] = _PORT,
     no_token: Annotated[
         bool,
-        typer.Option("--no-token", help="Show the pages to every user of this machine."),
+        Option("--no-token", help="Show the pages to every user of this machine."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -79,7 +77,7 @@ def serve(
             "folder": str(server.folder),
             "token": server.token,
         }
-        emit(content, json, lambda: typer.echo(server.address))
+        emit(content, json, lambda: echo(server.address))
         sys.stdout.flush()
         note(f"Serving {folder} until Ctrl-C.")
         try:

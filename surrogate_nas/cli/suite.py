@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from surrogate_nas.cli.options import (
     OF_RUNS,
@@ -41,7 +41,7 @@ from surrogate_nas.runs.problem import read_suite
 def suite(
     name: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="starter, families, standard, or a TOML file of problems and strategies."
         ),
     ],
@@ -49,21 +49,19 @@ def suite(
     blind: BlindOption = False,
     problems: Annotated[
         list[str] | None,
-        typer.Option(help="Only these of the suite; commas between, or the option again."),
+        Option(help="Only these of the suite; commas between, or the option again."),
     ] = None,
     runs: Annotated[
         int | None,
-        typer.Option(help="Seeds per strategy and problem; each one's own if left out."),
+        Option(help="Seeds per strategy and problem; each one's own if left out."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            help="The root of all randomness; the suite's own, usually 0, if left out."
-        ),
+        Option(help="The root of all randomness; the suite's own, usually 0, if left out."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help=(
                 "Where results, tables and the report go, and are resumed from; results/suite-NAME"
                 " if left out."

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from msgspec import to_builtins
+from typer import Argument, Option, Typer
 
 from surrogate_nas.cli.options import (
     CellsArgument,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from surrogate_nas.space import Cell
     from surrogate_nas.surrogates.evaluation import Holdout
 
-app = typer.Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
+app = Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
 
 # Behind a τ that is no better than that of −parameters
 _WEAK = " *"
@@ -40,7 +40,7 @@ _WEAK = " *"
 def judge(
     models: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="MODEL...",
             help=(
                 "As snas fit --model takes them: ridge, gp, gp(warp=True), file.py:Class,"
@@ -50,17 +50,15 @@ def judge(
     ],
     tables: Annotated[
         list[str] | None,
-        typer.Option(help="Benchmarks with tables, commas between; fashion if left out."),
+        Option(help="Benchmarks with tables, commas between; fashion if left out."),
     ] = None,
     train: Annotated[
-        str, typer.Option(help="Numbers of cells to learn from, commas between.")
+        str, Option(help="Numbers of cells to learn from, commas between.")
     ] = "78,156,469",
-    draws: Annotated[int, typer.Option(help="How often these cells are drawn.")] = 4,
+    draws: Annotated[int, Option(help="How often these cells are drawn.")] = 4,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of the page and its numbers; results/surrogates if left out."
-        ),
+        Option(help="Folder of the page and its numbers; results/surrogates if left out."),
     ] = None,
     json: JsonOption = False,
     **options: Any,
@@ -137,21 +135,19 @@ def _show_judged(result: SurrogateResult) -> None:
 
 
 def fit(
-    bench: Annotated[
-        str, typer.Argument(help="A benchmark's name, or the .h5 file of a table.")
-    ],
-    target: Annotated[str, typer.Option(help="The metric to learn.")],
+    bench: Annotated[str, Argument(help="A benchmark's name, or the .h5 file of a table.")],
+    target: Annotated[str, Option(help="The metric to learn.")],
     train: Annotated[
-        int, typer.Option(help="How many cells to learn from; a table's others test it.")
+        int, Option(help="How many cells to learn from; a table's others test it.")
     ],
-    out: Annotated[Path, typer.Option(help="Where the model goes.")],
+    out: Annotated[Path, Option(help="Where the model goes.")],
     epochs: Annotated[
         int | None,
-        typer.Option(help="The length of the training run; the longest if left out."),
+        Option(help="The length of the training run; the longest if left out."),
     ] = None,
     model: Annotated[
         str,
-        typer.Option(
+        Option(
             help=(
                 "xgboost, gnn, gp, mlp, extra_trees, ridge, latency, ensemble, file.py:Class, or"
                 " sklearn:MODULE:CLASS; with options as in gp(warp=True)."
@@ -160,7 +156,7 @@ def fit(
     ] = "xgboost",
     known: Annotated[
         str,
-        typer.Option(
+        Option(
             help=(
                 "For --model latency: devices measured before, with commas between, such as raspi4."
             )
@@ -168,13 +164,13 @@ def fit(
     ] = "",
     loss: Annotated[
         str,
-        typer.Option(
+        Option(
             help="For --model gnn: mse, hinge-rank, listmle or warp; what its training minimises."
         ),
     ] = "",
     split: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help=(
                 "random, or grouped by functional class: the default where isomorphic cells share"
                 " one training."
@@ -183,11 +179,11 @@ def fit(
     ] = None,
     test: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="How many cells test it where they are trained for it: a quarter if left out."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
+    seed: Annotated[int, Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Learn a metric from some cells. It is tested on the others, and the model is stored.
@@ -341,7 +337,7 @@ def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:
 
 
 def predict(
-    file: Annotated[Path, typer.Argument(help="A model that snas fit stored.")],
+    file: Annotated[Path, Argument(help="A model that snas fit stored.")],
     cells: CellsArgument,
     json: JsonOption = False,
 ) -> None:

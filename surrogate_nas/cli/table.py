@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from surrogate_nas.cli.options import taking
 from surrogate_nas.cli.output import (
@@ -23,24 +23,22 @@ from surrogate_nas.cli.output import (
 def table(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."
-        ),
+        Argument(metavar="TASK", help="A task's name, file.py:TASK, or file.py:TRAINING."),
     ] = "fashion",
     out: Annotated[
         Path | None,
-        typer.Option(help="The table's file; among the imported ones if left out."),
+        Option(help="The table's file; among the imported ones if left out."),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="The longest training; the task's default if left out."),
+        Option(help="The longest training; the task's default if left out."),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(help="Seeds of every cell; 1, or those of your own training."),
+        Option(help="Seeds of every cell; 1, or those of your own training."),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")
+        str | None, Option(help="Whose cells: a space's name, or file.py:SPACE.")
     ] = None,
     json: JsonOption = False,
     **options: Any,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from surrogate_nas.cli.options import cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
@@ -21,25 +21,23 @@ from surrogate_nas.training import train as run_train
 def train(
     cell: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help=(
                 "A cell of any registered space as the field prints it, its index, or a published"
                 " name."
             )
         ),
     ],
-    task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "digits",
+    task: Annotated[str, Option(help="A task's name, or file.py:TASK.")] = "digits",
     loss: Annotated[
-        str | None, typer.Option(help="Another loss than the task's own, or file.py:LOSS.")
+        str | None, Option(help="Another loss than the task's own, or file.py:LOSS.")
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="The length of the run; the task's default if left out."),
+        Option(help="The length of the run; the task's default if left out."),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")
-    ] = "cpu",
-    seed: Annotated[int, typer.Option(help="Seeds initial weights and batches.")] = 0,
+    device: Annotated[str, Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
+    seed: Annotated[int, Option(help="Seeds initial weights and batches.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Train one cell on a task and print its learning curve.
@@ -91,33 +89,27 @@ def train(
 
 def measure(
     out: Annotated[
-        Path, typer.Option(help="The table to write; --with FILE joins it to a benchmark.")
+        Path, Option(help="The table to write; --with FILE joins it to a benchmark.")
     ],
     cell: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[CELL...]", help="Cells as the field prints them, or indices."
-        ),
+        Argument(metavar="[CELL...]", help="Cells as the field prints them, or indices."),
     ] = None,
-    cells: Annotated[
-        int | None, typer.Option(help="Instead, how many random cells.")
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")
-    ] = "cpu",
-    threads: Annotated[int, typer.Option(help="PyTorch's threads on a CPU.")] = 1,
-    batch: Annotated[int, typer.Option(help="Examples of one inference.")] = 1,
+    cells: Annotated[int | None, Option(help="Instead, how many random cells.")] = None,
+    device: Annotated[str, Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
+    threads: Annotated[int, Option(help="PyTorch's threads on a CPU.")] = 1,
+    batch: Annotated[int, Option(help="Examples of one inference.")] = 1,
     space: Annotated[
-        str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")
+        str | None, Option(help="Whose cells: a space's name, or file.py:SPACE.")
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="Whose network to time; the published one if left out."),
+        Option(help="Whose network to time; the published one if left out."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw of cells and of their order.")] = 0,
+    seed: Annotated[int, Option(help="Of the draw of cells and of their order.")] = 0,
     watts: Annotated[
         float | None,
-        typer.Option(help="Power to estimate energy with, if no counter is here."),
+        Option(help="Power to estimate energy with, if no counter is here."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -6,6 +6,7 @@ A suite (`SuiteResult`) is a study of several problems; those of a path
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -63,18 +64,14 @@ MERGED = "merged"
 """What a description of the runs of several folders calls the lines about these."""
 STEP = "lambda-"
 """How the name of a problem of a path over λ begins."""
-# So many of the best cells are sorted into functional classes; isomorphic ones that are worse are
-# not listed
-_MOST_CONSIDERED = 1000
-
 
 Kind = Literal["comparison", "front", "suite", "path"]
 """What a result is of: one objective, several objectives, several problems, or several λ."""
 
 
 class StudyResult:
-    """The result of a study: what `Comparison`, `SuiteResult` and
-    `surrogate_nas.results.lambda_path.LambdaPath` have in common.
+    """What `Comparison`, `SuiteResult` and `surrogate_nas.results.lambda_path.LambdaPath` have in
+    common.
 
     Attributes:
         folder: Where it is stored; None in memory.
@@ -100,8 +97,8 @@ class StudyResult:
     @property
     def strategies(self) -> list[str]:
         """The strategies with a finished run, in the order of the study."""
-        every = (name for one in self.comparisons.values() for name in one.strategies)
-        return list(dict.fromkeys(every))
+        comparisons = self.comparisons.values()
+        return list(dict.fromkeys(name for each in comparisons for name in each.strategies))
 
     @property
     def problems(self) -> Sequence[ProblemResult]:
@@ -161,7 +158,7 @@ class Comparison(StudyResult):
         ...     runs=3,
         ...     budget=40,
         ... )
-        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
+        >>> found.to_frame().shape[0], [row["strategy"] for row in found.summary_rows()]
         (240, ['random', 'local_search'])
         >>> (
         ...     found.regrets("random").shape,
@@ -213,9 +210,8 @@ class Comparison(StudyResult):
     @property
     def missing(self) -> int:
         """How many runs of what was begun have not ended yet."""
-        return len(self.description["strategies"]) * int(self.description["runs"]) - len(
-            self.runs
-        )
+        n_begun = len(self.description["strategies"]) * int(self.description["runs"])
+        return n_begun - len(self.runs)
 
     @property
     def merged(self) -> Sequence[str]:
@@ -234,6 +230,11 @@ class Comparison(StudyResult):
             for run in self.runs
             if run.strategy == strategy and run.trials and not run.failure
         ]
+
+    @property
+    def finished_runs(self) -> list[Run]:
+        """The finished runs, by strategy and number."""
+        return [run for name in self.strategies for run in self.runs_of(name)]
 
     @cached_property
     def optimum(self) -> float | None:
@@ -285,7 +286,7 @@ class Comparison(StudyResult):
         return self._reported[key]
 
     def answer(self, run: Run) -> Trial:
-        """What a run found: the best trial by what its search saw, as it is reported."""
+        """What a run found, as it is reported: the best trial by what its search saw."""
         return self.reported(run)[run.incumbent.index]
 
     def vectors(self, run: Run, n: int | None = None) -> Values:
@@ -295,34 +296,24 @@ class Comparison(StudyResult):
         Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over
         seeds.
         """
-        candidates = [
-            trial
-            for trial in run.trials[:n]
-            if trial.epochs == run.epochs and trial.feasible
-        ]
-        if self.objective.draws and candidates:
+        found = [t for t in run.trials[:n] if t.epochs == run.epochs and t.feasible]
+        if self.objective.draws and found:
             reported = self.reported(run)
-            best = undominated(vectors_of(candidates))
-            candidates = [
-                reported[trial.index]
-                for trial, is_best in zip(candidates, best, strict=True)
-                if is_best
-            ]
-        return vectors_of(candidates) if candidates else np.empty((0, self.objective.parts))
+            best = undominated(vectors_of(found))
+            found = [reported[found[i].index] for i in np.flatnonzero(best)]
+        return vectors_of(found) if found else np.empty((0, self.objective.parts))
 
     @property
     def found_feasible(self) -> bool:
         """Whether some finished run found a feasible cell."""
-        return any(self.feasible_runs_of(name) for name in self.strategies)
+        return any(self.answer(run).feasible for run in self.finished_runs)
 
     @cached_property
     def frame(self) -> Frame | None:
         """Of several objectives, what hypervolumes are taken in."""
         if self.objective.parts == 1:
             return None
-        return frame_of(
-            self.objective, [trial for run in self.runs for trial in run.trials]
-        )
+        return frame_of(self.objective, [t for run in self.runs for t in run.trials])
 
     def score(self, run: Run) -> float:
         """What a run achieved: its best score; of several objectives the share of the front's
@@ -389,27 +380,20 @@ class Comparison(StudyResult):
         """Every trial of every finished run as a row, with strategy and run."""
         import pandas
 
-        frames = [run.to_frame() for name in self.strategies for run in self.runs_of(name)]
+        frames = [run.to_frame() for run in self.finished_runs]
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
-
-    def summary_frame(self) -> pandas.DataFrame:
-        """The rows of `summary_rows`."""
-        import pandas
-
-        return pandas.DataFrame(self.summary_rows())
 
     def summary_rows(self) -> list[dict[str, Any]]:
         """One row a strategy: mean, deviation, interquartile mean and interval of the score, mean
         regret, runs and evaluations.
         """
         rows = []
-        for entry in self.to_json()["strategies"]:
-            score = entry["score"] or {}
-            low, high = score.get("ci95") or (None, None)
-            numbers = {name: score.get(name) for name in ("mean", "std", "iqm")}
+        for entry in map(self._strategy_json, self.strategies):
+            score = entry["score"]
+            low, high = score.pop("ci95") or (None, None)
             ends = {"ci95_low": low, "ci95_high": high, "regret": entry["regret"]["mean"]}
             counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
-            rows.append({"strategy": entry["name"], **numbers, **ends, **counts})
+            rows.append({"strategy": entry["name"], **score, **ends, **counts})
         return rows
 
     def regrets(self, strategy: str) -> Values | None:
@@ -447,7 +431,7 @@ class Comparison(StudyResult):
         if not self.found_feasible:
             return []
         finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
-        shared = set.intersection(*finished) if finished else set()
+        shared = set.intersection(*finished)
         scores = {
             name: np.array(
                 [self.score(run) for run in self.runs_of(name) if run.run in shared]
@@ -534,53 +518,40 @@ class Comparison(StudyResult):
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
 
     def _repr_html_(self) -> str:
-        entries = [self._strategy_json(name) for name in self.strategies]
         rows = [
             (
-                s["name"],
-                f"{s['feasible_runs']} of {s['runs']}",
-                *(s["score"][part] for part in ("mean", "std", "iqm")),
-                s["regret"]["mean"],
+                row["strategy"],
+                f"{len(self.feasible_runs_of(row['strategy']))} of {row['runs']}",
+                *(row[name] for name in ("mean", "std", "iqm", "regret")),
             )
-            for s in entries
+            for row in self.summary_rows()
         ]
-        heads = (
-            "strategy",
-            "runs with an answer",
-            "mean score",
-            "std",
-            "IQM",
-            "mean regret",
+        heads = "strategy, runs with an answer, mean score, std, IQM, mean regret".split(
+            ", "
         )
-        note = " ".join(
-            [
-                f"minimise {self.objective}; lower is better.",
-                *self.sentences,
-                *self.failures,
-            ]
-        )
-        return html_table(
-            f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note
-        )
+        objective = f"minimise {self.objective}; lower is better."
+        title = f"{self.objective.benchmark.name}: {len(rows)} strategies"
+        note = " ".join([objective, *self.sentences, *self.failures])
+        return html_table(title, heads, rows, note)
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as ``snas compare --json`` prints it."""
-        known = self.objective.known
+        objective = self.objective
         confirmed = [
             {"strategy": run.strategy, "run": run.run, **confirmed.to_json()}
             for run, confirmed in self.confirmed_runs
         ]
         return {
-            "fingerprint": self.objective.fingerprint,
-            "benchmark": self.objective.benchmark.name,
-            "objective": self.objective.describe(),
-            "cost_unit": self.objective.benchmark.cost,
+            "fingerprint": objective.fingerprint,
+            "benchmark": objective.benchmark.name,
+            "objective": objective.describe(),
+            "cost_unit": objective.benchmark.cost,
             "known": {
                 "hidden": bool(self.description.get("hidden")),
-                "terms": list(known.terms),
-                "missing": list(known.missing),
+                "terms": list(objective.known.terms),
+                "missing": list(objective.known.missing),
             },
-            "warning": self.objective.warning,
+            "warning": objective.warning,
             "optimum": self.optimum,
             "noise": None if self.noise is None else asdict(self.noise),
             "strategies": [self._strategy_json(name) for name in self.strategies],
@@ -609,16 +580,14 @@ class Comparison(StudyResult):
             "name": name,
             "runs": len(runs),
             "feasible_runs": len(self.feasible_runs_of(name)),
-            "score": dict.fromkeys(Summary.__annotations__)
-            if summary is None
-            else asdict(summary),
+            "score": asdict(summary) if summary else dict.fromkeys(Summary.__annotations__),
             "regret": {
                 "mean": None if regrets is None else float(regrets.mean()),
                 "median": None if regrets is None else float(np.median(regrets)),
             },
-            "optimism": None
-            if optimism is None or not len(optimism)
-            else float(optimism.mean()),
+            "optimism": float(optimism.mean())
+            if optimism is not None and len(optimism)
+            else None,
             "overtuning": None if overtuned is None else asdict(overtuned),
             "best": {
                 "cell": str(best.cell) if best.feasible else None,
@@ -647,20 +616,15 @@ def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
             "seconds": sum(one.cost for one in judged),
             "failures": [reason for one in judged for reason in one.failures],
         }
-    usage: dict[str, float] = {}
+    usage = Counter[str]()
     for run in runs:
-        for name, value in run.diagnosis.get(USAGE, {}).items():
-            usage[name] = usage.get(name, 0) + value
-    return content | ({USAGE: usage} if usage else {})
+        usage.update(run.diagnosis.get(USAGE, {}))  # type: ignore[arg-type]
+    return content | ({USAGE: dict(usage)} if usage else {})
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never
-    for a search.
-
-    Args:
-        objective: The objective; a final metric that its study searches on is none here.
-        cell: The cell.
+    for a search. One that the objective's own search reads is none here.
 
     Example:
         >>> import surrogate_nas as sn
@@ -668,18 +632,12 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
         >>> sorted(final_metrics(objective, objective.benchmark.space[11]))
         ['test_error', 'test_loss']
     """
+    benchmark, seen = objective.benchmark, objective.search_on_final
     try:
-        final = objective.benchmark.final(cell)
+        final = benchmark.final(cell)
     except EvaluationError:  # one of its seeds failed
-        finals = [
-            metric.name for metric in objective.benchmark.metrics if metric.kind == "final"
-        ]
-        final = dict.fromkeys(finals)
-    return {
-        name: value
-        for name, value in final.items()
-        if name not in objective.search_on_final
-    }
+        final = dict.fromkeys(m.name for m in benchmark.metrics if m.kind == "final")
+    return {name: value for name, value in final.items() if name not in seen}
 
 
 @dataclass(frozen=True)
@@ -706,35 +664,29 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
     """
     identity = comparison.objective.benchmark.space.identity
     classes: dict[str, list[Trial]] = {}
-    for trial in _best_trials(comparison)[:_MOST_CONSIDERED]:
+    # of many, isomorphic ones that are worse are not listed
+    for trial in _best_trials(comparison)[:1000]:
         classes.setdefault(identity(trial.cell), []).append(trial)
+    evaluated = [
+        (run.strategy, {trial.cell for trial in run.trials})
+        for run in comparison.finished_runs
+    ]
     found = []
     for rank, (best, *others) in enumerate(list(classes.values())[:n], 1):
-        by = {
-            name: sum(
-                any(trial.cell == best.cell for trial in run.trials)
-                for run in comparison.runs_of(name)
-            )
-            for name in comparison.strategies
-        }
-        found.append(
-            FoundCell(rank, best, {name: n for name, n in by.items() if n}, others)
-        )
+        by = Counter(name for name, cells in evaluated if best.cell in cells)
+        found.append(FoundCell(rank, best, dict(by), others))
     return found
 
 
 def _best_trials(comparison: Comparison) -> list[Trial]:
     best: dict[Cell, Trial] = {}
-    runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
-    for run in runs:
+    for run in comparison.finished_runs:
         is_judged = bool(comparison.objective.trained_seeds) and bool(run.answers)
         for trial in [comparison.answer(run)] if is_judged else comparison.reported(run):
             counts = trial.epochs == run.epochs and not trial.failure
             if counts and (trial.cell not in best or trial.score < best[trial.cell].score):
                 best[trial.cell] = trial
-    return sorted(
-        best.values(), key=lambda trial: (trial.score, trial.cell.index, trial.cell.text)
-    )
+    return sorted(best.values(), key=lambda t: (t.score, t.cell.index, t.cell.text))
 
 
 def final_questions(objective: Objective) -> list[Question]:
@@ -746,11 +698,10 @@ def final_questions(objective: Objective) -> list[Question]:
     ``valid_error@focal``.
     """
     benchmark = objective.benchmark
-    seen = objective.search_on_final
     final = [
         metric
         for metric in benchmark.metrics
-        if metric.kind == "final" and metric.name not in seen
+        if metric.kind == "final" and metric.name not in objective.search_on_final
     ]
     read = {
         question.metric.partition("@")[2]
@@ -774,9 +725,8 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
     fails, as by one of several seeds.
     """
     if benchmark.has_columns:
-        return benchmark.column(question.metric, question.epochs)[
-            [cell.index for cell in cells]
-        ]
+        places = [cell.index for cell in cells]
+        return benchmark.column(question.metric, question.epochs)[places]
     by_cell = dict.fromkeys(cells, np.nan)
     for cell in by_cell:
         with suppress(EvaluationError):
@@ -787,15 +737,8 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
 
 def shared_cells(comparison: Comparison) -> int:
     """How many of a run's first cells are the same for all strategies."""
-    shortest = min(
-        (
-            len(run.trials)
-            for name in comparison.strategies
-            for run in comparison.runs_of(name)
-        ),
-        default=0,
-    )
-    return min(int(comparison.description["first_cells"]), shortest)
+    lengths = [len(run.trials) for run in comparison.finished_runs]
+    return min([int(comparison.description["first_cells"]), *lengths]) if lengths else 0
 
 
 def best_in_words(comparison: Comparison) -> str:
@@ -819,9 +762,11 @@ def best_in_words(comparison: Comparison) -> str:
     optimum = comparison.optimum
     is_optimum = optimum is not None and best.trial.score - optimum <= comparison.rounding
     place = ", the optimum of the space" if is_optimum else ""
-    runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
     where = [
-        trial.index for run in runs for trial in run.trials if trial.cell == best.trial.cell
+        trial.index
+        for run in comparison.finished_runs
+        for trial in run.trials
+        if trial.cell == best.trial.cell
     ]
     if max(where) < shared_cells(comparison):
         by += ", as one of the random cells that all strategies begin with"
