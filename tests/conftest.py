@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -178,8 +179,10 @@ Snas = Callable[..., Outcome]
 
 @pytest.fixture
 def snas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Snas:
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["snas", *map(str, arguments)])
+    def run(command: object = "", *arguments: object) -> Outcome:
+        """What a command line gives; its beginning may be one text, as a shell takes it."""
+        words = shlex.split(command) if isinstance(command, str) else [str(command)]
+        monkeypatch.setattr(sys, "argv", ["snas", *words, *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

@@ -259,7 +259,6 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
 
 
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
-    """One row per strategy, the best mean first, with as many decimals as tell them apart."""
     means = [s["score"]["mean"] for s in strategies if s["score"]["mean"] is not None]
     spreads = [s["score"]["std"] for s in strategies if s["score"]["std"]]
     decimals = decimals_for(

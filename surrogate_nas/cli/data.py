@@ -105,9 +105,6 @@ def _show_families(families: list[dict[str, Any]]) -> None:
 
 
 def _show_family(family: dict[str, Any]) -> None:
-    """A line a benchmark; those that are a further view of another, NAME/VIEW, stand in a line of
-    their own.
-    """
     views = dict.fromkeys(entry["name"].partition("/")[2] for entry in family["benchmarks"])
     shown = [entry for entry in family["benchmarks"] if "/" not in entry["name"]]
     rows = [
@@ -167,7 +164,6 @@ def _show_benchmark(entry: dict[str, Any]) -> None:
 
 
 def _tell_how_to_get(entries: list[dict[str, Any]]) -> None:
-    """A line for each way to get benchmarks that are not here; it is never cut."""
     for way in dict.fromkeys(entry["get"] for entry in entries if entry.get("get")):
         echo(f"Not here yet: {way}.")
 
@@ -312,7 +308,6 @@ def _declared(units: list[str] | None, directions: list[str] | None) -> Declared
 
 
 def _pairs(option: str, example: str, texts: list[str] | None) -> dict[str, Any]:
-    """What NAME=VALUE options give, by name."""
     pairs: dict[str, str] = {}
     for text in texts or ():
         name, _, value = (part.strip() for part in text.partition("="))
@@ -330,9 +325,6 @@ def _imported(
     started: float,
     json: bool,
 ) -> None:
-    """Write imported tables, and say on standard error what speaks against searching on a
-    column.
-    """
     _report(name, list(map(_written, tables)), files, started, json)
     for table in tables:
         examination = examine(table)

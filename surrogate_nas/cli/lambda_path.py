@@ -24,7 +24,6 @@ from surrogate_nas.report.export.figures import rendered
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import Study
 from surrogate_nas.results.lambda_path import lambda_path as run_path
-from surrogate_nas.results.tables import as_csv
 from surrogate_nas.runs.store import Store
 from surrogate_nas.strategies import DEFAULTS
 
@@ -43,7 +42,7 @@ def lambda_path(
         Path | None,
         Option(
             help=(
-                "Where results, figure and CSV go, and are resumed from; results/lambda-path-BENCH"
+                "Where results and figures go, and are resumed from; results/lambda-path-BENCH"
                 " if left out."
             )
         ),
@@ -75,9 +74,7 @@ def lambda_path(
             **options,
         )
     content = path.to_json()
-    store = Store(folder)
-    store.write_json("lambda-path.json", content)
-    store.write_text("lambda-path.csv", as_csv(path.rows()))
+    Store(folder).write_json("lambda-path.json", content)
     for drawn in Page(Study(path)).pictures:
         for ending, image in rendered(drawn).items():
             write_whole(folder / f"{drawn.name}.{ending}", image)
@@ -94,7 +91,7 @@ def lambda_path(
         )
 
     emit(content, json, show)
-    note(f"Figures and CSV: {folder}")
+    note(f"Figures: {folder}. As CSV: snas export csv {folder}")
 
 
 def _share(value: float | None) -> str:

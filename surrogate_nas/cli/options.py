@@ -145,13 +145,8 @@ def bound_objective(
 
 
 def results_folder(out: Path | None, kind: str, command: str, *what: str | None) -> Path:
-    """The folder that the user names, or one named after the question.
-
-    Args:
-        out: The folder that the user names, or None.
-        kind: What is kept there.
-        command: The beginning of the folder's name.
-        what: The further words of its name: a benchmark, and an objective that is not the default.
+    """The folder that the user names, or one named after the question: the command, a benchmark,
+    and an objective that is not the default.
     """
     words = [_NO_NAME.sub("-", word).strip("-") for word in (command, *what) if word]
     folder = out or Path("results") / "-".join(words)[:_LONGEST_NAME]
@@ -184,11 +179,8 @@ def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> 
 
 
 def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
-    """Strategies, and what each program outside among them is held against.
-
-    Args:
-        chosen: The strategies.
-        space: Where hidden names are left out as a control if it has no names to hide.
+    """Strategies, and what each program outside among them is held against; where a space has no
+    names to hide, that control is left out.
     """
     outside = [
         controls_of(label(name)) for name in chosen if len(controls_of(label(name))) > 1

@@ -71,9 +71,7 @@ def say(message: str) -> None:
 
 
 def _wrapped(message: str, stream: TextIO) -> str:
-    """A message in lines as wide as the terminal, broken between words; one line where there is no
-    terminal.
-    """
+    """Lines as wide as the terminal, broken between words; one line where there is none."""
     if not stream.isatty():
         return message
     width = shutil.get_terminal_size().columns
@@ -141,7 +139,6 @@ def _table(
     cut: str,
     width: int,
 ) -> Table:
-    """Some columns of a table; the texts of `cut` are as long as the others leave room for."""
     from rich.table import Table
 
     texts = {i: [_text(row[i]) for row in rows] for i in shown}
@@ -187,13 +184,7 @@ class Progress(Protocol):
     """What long work tells how far it is."""
 
     def __call__(self, done: int, total: int, detail: str = "") -> None:
-        """Tell it.
-
-        Args:
-            done: So many are finished.
-            total: In all; 0 where that is not known.
-            detail: How far the one at work is, or empty.
-        """
+        """Tell it: so many of all (0 where that is not known), and how far the one at work is."""
 
 
 def progress_bar(
@@ -238,15 +229,8 @@ def present(
     show: Callable[[], None],
     remark: Callable[[], None],
 ) -> None:
-    """Write the JSON, the verdict and the pages of a result, and print it.
-
-    Args:
-        result: What is printed.
-        content: Its JSON.
-        folder: Where to write.
-        as_json: Whether the JSON is printed, or its table and the verdict.
-        show: Prints the table.
-        remark: Says what a reader must know, between the result and where the pages are.
+    """Write the JSON, the verdict and the pages of a result, and print its JSON, or its table
+    (`show`) and the verdict; `remark` says what a reader must know.
     """
     from surrogate_nas.report import write_explorer, write_report
     from surrogate_nas.runs.store import VERDICT, Store

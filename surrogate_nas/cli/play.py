@@ -42,14 +42,8 @@ class SilentError(Exception):
 def serve_lines(play: Play, source: FileIO, out: BinaryIO, patience: float) -> None:
     """Answer each line of JSON with one, until the player finishes or is gone.
 
-    Args:
-        play: The run.
-        source: Where messages come from, without a buffer.
-        out: Where replies go.
-        patience: The most seconds between two messages.
-
     Raises:
-        SilentError: No message came for that long.
+        SilentError: No message came for `patience` seconds.
     """
     reply: Mapping[str, Any]
     message: Any = None
@@ -77,8 +71,6 @@ def serve_lines(play: Play, source: FileIO, out: BinaryIO, patience: float) -> N
 
 
 class _Tools:
-    """The operations of a run as a client of the Model Context Protocol calls them."""
-
     def __init__(self, play: Play) -> None:
         self._play = play
 
@@ -126,11 +118,7 @@ class _Tools:
 
 
 def mcp_server(play: Play) -> MCPServer:
-    """The run as a server of the Model Context Protocol, an operation a tool.
-
-    Args:
-        play: The run.
-    """
+    """The run as a server of the Model Context Protocol, an operation a tool."""
     from mcp.server.mcpserver import MCPServer
 
     from surrogate_nas.strategies.conversation import OPERATIONS

@@ -182,8 +182,6 @@ _MOST_FINAL = 8
 
 
 class _Counted:
-    """Shows how many cells a run has evaluated and, on a terminal, how many trainings run."""
-
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total = progress, total
         self._done = self._failed = 0

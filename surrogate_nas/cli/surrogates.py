@@ -103,7 +103,6 @@ def judge(
 
 
 def _show_judged(result: SurrogateResult) -> None:
-    """A row for each fit; then the sentences."""
     heads = (
         "table",
         "surrogate",
@@ -282,7 +281,6 @@ def _from_columns(
     split: str,
     seed: int,
 ) -> tuple[Sequence[Cell], Values, Holdout]:
-    """All cells of a table, their values, and which are learned from."""
     from surrogate_nas.space import listed
     from surrogate_nas.surrogates.evaluation import Holdout, split_cells
 
@@ -299,9 +297,6 @@ def _by_queries(
     split: str,
     seed: int,
 ) -> tuple[Sequence[Cell], Values, Holdout]:
-    """Cells drawn from the space of a benchmark without columns, what it says of each, and which
-    are learned from.
-    """
     import numpy as np
 
     from surrogate_nas.space import drawn_cells
@@ -320,7 +315,6 @@ def _by_queries(
 
 
 def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:
-    """The latencies of devices measured before, as the model ``latency`` takes them."""
     from surrogate_nas.space import listed
 
     known = {}

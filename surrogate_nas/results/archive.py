@@ -65,10 +65,8 @@ _Papers = Annotated[str, Meta(max_length=10 * _LONGEST_LINE, pattern=_ONE_LINE)]
 
 
 class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A benchmark whose results an archive holds.
-
-    Attributes:
-        name, licence, citation: Of the benchmark; empty where that is not here.
+    """A benchmark whose results an archive holds; licence and citation are empty where it is not
+    here.
     """
 
     name: _Line
@@ -77,11 +75,7 @@ class ArchivedTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ArchivedFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of an archive.
-
-    Attributes:
-        sha256, bytes: Its digest and its size.
-    """
+    """A file of an archive: its digest and its size."""
 
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     bytes: Count
@@ -93,12 +87,10 @@ class Archive(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         version, written_by: The version of the format, and the release that wrote it.
         name: What it is called where runs of several are judged together.
-        kind: ``comparison`` or ``suite``.
         created: The day on which it was sealed, as ISO 8601 writes it.
         by, note, licence: Who made its runs, how, and under which licence they are passed on, as
-            its maker says; empty where nothing is said.
-        tables: Of each benchmark.
-        files: Every further file, by name.
+            its maker says; or empty.
+        tables, files: Of each benchmark, and every further file by name.
         digest: The sha256 of its manifest.
     """
 
@@ -136,15 +128,14 @@ def create(
 
     Args:
         folder: What was ``--out`` of it.
-        out: The file.
         name: Letters, digits and ``._+-``; that of the suite or of the folder if left out.
         by: Who made the runs.
         note: How.
         licence: Under which they are passed on.
 
     Raises:
-        UserError: The folder holds neither, a run of it has not ended or is damaged, a text is
-            none that an archive can hold, or the file cannot be written.
+        UserError: The folder holds neither, a run of it has not ended or is damaged, a text is none
+            that an archive can hold, or the file cannot be written.
     """
     for what, text in (("by", by), ("note", note), ("licence", licence)):
         if not text.isprintable() or len(text) > _LONGEST_LINE:
@@ -188,13 +179,8 @@ def create(
 
 
 def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
-    """Return the numbers of the runs of each strategy that an archive of a folder holds.
-
-    Args:
-        folder: A comparison's or a suite's.
-
-    Returns:
-        By the beginning of the names of their files: that of a problem, or empty.
+    """The numbers of the runs of each strategy that an archive of a folder holds, by the beginning
+    of the names of their files: that of a problem, or empty.
 
     Raises:
         UserError: It holds neither, or one that is damaged or larger than an archive can be.
@@ -243,12 +229,7 @@ def not_run(folder: Path) -> dict[str, str]:
 
 
 def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]:
-    """The files that an archive has of a comparison, and whether it must.
-
-    Args:
-        store: Of the comparison.
-        runs: The numbers of those of each strategy.
-    """
+    """The files that an archive has of a comparison with such runs, and whether it must."""
     names = {DESCRIPTION: True}
     for label, sources in store.read().get("sources", {}).items():
         folder = f"sources/{as_file_name(label)}"
@@ -269,7 +250,6 @@ def _run_name(label: str, number: int) -> str:
 def _files(
     store: Store, runs: Mapping[str, Sequence[int]]
 ) -> Iterator[tuple[str, bytes, bytes]]:
-    """The files of a comparison: name, content in an archive, and content in the folder."""
     roots = {}
     missing = 0
     for label, number in (
@@ -331,13 +311,8 @@ def _parsed(path: Path, written: bytes) -> Archive:
 
 
 def unpack(path: Path, folder: Path) -> Archive:
-    """Write the files of an archive into a folder, where they are read as any comparison or suite.
-
-    Each is held against the manifest; whether results are right is not looked at.
-
-    Args:
-        path: The archive.
-        folder: Where to; it must be empty.
+    """Write the files of an archive into an empty folder, where they are read as any comparison or
+    suite. Each is held against the manifest; whether results are right is not looked at.
 
     Raises:
         UserError: It is no archive, holds what its manifest does not name or names otherwise, or
@@ -371,13 +346,7 @@ def unpack(path: Path, folder: Path) -> Archive:
 
 
 def without(folder: Path, path: Path, line: str) -> str:
-    """A message without the folder that an archive was unpacked into.
-
-    Args:
-        folder: That folder.
-        path: The archive.
-        line: The message.
-    """
+    """A message without the folder that an archive was unpacked into."""
     return line.replace(f"{folder}/", "").replace(str(folder), str(path))
 
 
@@ -456,7 +425,6 @@ def opened(
 
 
 def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
-    """The folder of a suite's problem, with the manifest of its archive."""
     found = []
     for place in runs_of(folder):
         description = Store(folder / place).read()
@@ -470,11 +438,8 @@ def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
 
 
 def file_of(place: str, folder: Path) -> Path:
-    """The file of an archive, fetched where need be.
-
-    Args:
-        place: A file, a web address, or a name of `shipped_archives`.
-        folder: Where an archive of the web is written.
+    """The file of an archive: a file, a web address, from which it is fetched into the folder, or a
+    name of `shipped_archives`.
 
     Raises:
         UserError: There is no such archive, or it cannot be fetched.

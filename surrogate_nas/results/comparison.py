@@ -71,10 +71,7 @@ Kind = Literal["comparison", "front", "suite", "path"]
 
 class StudyResult:
     """What `Comparison`, `SuiteResult` and `surrogate_nas.results.lambda_path.LambdaPath` have in
-    common.
-
-    Attributes:
-        folder: Where it is stored; None in memory.
+    common; `folder` is where it is stored, None in memory.
     """
 
     folder: Path | None
@@ -151,19 +148,10 @@ class Comparison(StudyResult):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare(
-        ...     "fashion",
-        ...     ["random", "local_search"],
-        ...     "valid_loss + 0.1*params",
-        ...     runs=3,
-        ...     budget=40,
-        ... )
+        >>> found = sn.compare("fashion", ["random", "local_search"], runs=3, budget=40)
         >>> found.to_frame().shape[0], [row["strategy"] for row in found.summary_rows()]
         (240, ['random', 'local_search'])
-        >>> (
-        ...     found.regrets("random").shape,
-        ...     bool((found.regrets("random") >= 0).all()),
-        ... )  # 0 is the exact optimum
+        >>> found.regrets("random").shape, bool((found.regrets("random") >= 0).all())
         ((3,), True)
     """
 
@@ -238,8 +226,8 @@ class Comparison(StudyResult):
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best score of the space; None where it is undefined. Of several objectives 0: nothing
-        missed.
+        """The best score of the space, of several objectives 0: nothing missed; None where it is
+        undefined.
         """
         if self.objective.parts > 1:
             return 0.0 if self.frame is not None and self.frame.exact else None
@@ -255,8 +243,8 @@ class Comparison(StudyResult):
 
     @cached_property
     def noise(self) -> Noise | None:
-        """How much the scores of good cells change with the training seed; None where the benchmark
-        does not tell.
+        """How much the scores of good cells change with the training seed; None where nothing
+        tells.
         """
         return noise_of(self.objective)
 
@@ -270,10 +258,7 @@ class Comparison(StudyResult):
 
     def reported(self, run: Run) -> Sequence[Trial]:
         """A run's trials as this comparison reports them: where its search saw drawn seeds, by the
-        mean over seeds.
-
-        Of what is trained here only the answer is, which the other seeds have judged; the others
-        stay as the search saw them.
+        mean over seeds; of what is trained here only the answer, which the other seeds have judged.
         """
         if run.judged is None and not self.objective.draws:
             return run.trials
@@ -290,8 +275,8 @@ class Comparison(StudyResult):
         return self.reported(run)[run.incumbent.index]
 
     def vectors(self, run: Run, n: int | None = None) -> Values:
-        """The objectives' scores of what a run found in its first `n` trials or in all, shape
-        ``(k, objectives)``.
+        """The objectives' scores of what a run found in its first `n` trials or in all, shape ``(k,
+        objectives)``.
 
         Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over
         seeds.
@@ -327,11 +312,7 @@ class Comparison(StudyResult):
 
     def optimism(self, strategy: str) -> Values | None:
         """What a strategy's searches saw of their answers minus the means of these over seeds;
-        below 0 flatters.
-
-        Returns:
-            One for each feasible run, shape ``(runs,)`` as `scores`; None where searches see what
-            is reported.
+        below 0 flatters. One for each feasible run; None where searches see what is reported.
         """
         if not self.objective.draws:
             return None
@@ -350,8 +331,7 @@ class Comparison(StudyResult):
 
     def overtuning(self, strategy: str) -> Overtuning | None:
         """How often a strategy's runs ended with a worse cell than they had picked before, and what
-        that cost; None where searches see what is reported, where only answers are judged by other
-        seeds, of several objectives, and without a feasible run.
+        that cost; None where nothing tells, and without a feasible run.
         """
         if not self.tells_overtuning:
             return None
@@ -384,7 +364,7 @@ class Comparison(StudyResult):
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
     def summary_rows(self) -> list[dict[str, Any]]:
-        """One row a strategy: mean, deviation, interquartile mean and interval of the score, mean
+        """A row a strategy: mean, deviation, interquartile mean and interval of the score, mean
         regret, runs and evaluations.
         """
         rows = []
@@ -605,9 +585,6 @@ class Comparison(StudyResult):
 
 
 def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
-    """What was trained to judge answers, which no budget holds, and what answers from outside cost,
-    as was told; nothing where that is nothing.
-    """
     judged = [run.judged for run in runs if run.judged is not None]
     content: dict[str, Any] = {}
     if judged:
@@ -647,8 +624,7 @@ class FoundCell:
     Attributes:
         rank: From 1.
         trial: The evaluation with the lowest score of its class.
-        found_by: By strategy, in how many of its runs the cell was evaluated; those with none are
-            left out.
+        found_by: By strategy, in how many of its runs the cell was evaluated, if in any.
         isomorphic: The other evaluated cells that compute the same function, best first.
     """
 
@@ -691,11 +667,8 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
 
 def final_questions(objective: Objective) -> list[Question]:
     """Every final metric after its longest run, the main one first: ``test_error``, else an error,
-    else a quality.
-
-    Those under conditions of their own, such as an attack, stand last: their names have an ``@``.
-    Before all others stand those of the trainings that the objective reads, where it reads such as
-    ``valid_error@focal``.
+    else a quality; those under conditions such as an attack, whose names have an ``@``, last,
+    unless the objective itself reads such as ``valid_error@focal``.
     """
     benchmark = objective.benchmark
     final = [
@@ -722,7 +695,7 @@ def final_questions(objective: Objective) -> list[Question]:
 
 def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -> Values:
     """One metric of some cells, shape ``(n,)``; NaN where a table holds none, or a training
-    fails, as by one of several seeds.
+    fails.
     """
     if benchmark.has_columns:
         places = [cell.index for cell in cells]

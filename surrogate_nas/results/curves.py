@@ -2,16 +2,13 @@
 that took.
 
 Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a
-Black-Box Setting", Optimization Methods and Software 2021: the empirical distribution of runtimes
-over all pairs of problem and target, and the expected running time, what all runs spent divided by
-how many reached the target. Departures: targets are normalised regrets; no restarts are simulated.
+Black-Box Setting", Optimization Methods and Software 2021. Departures: targets are normalised
+regrets; no restarts are simulated.
 
 Overtuning, whether what a search picked last is worse than what it had picked before: Schneider,
-Bischl & Feurer, "Overtuning in Hyperparameter Optimization", AutoML 2025. A search that sees one
-noisy number of each cell changes its pick to whatever looks better, and may so leave a better pick.
-Departures: the true value of a pick is its score by the mean over training seeds, not a test error;
-the first pick, which the relative loss is measured from, is the first cell of the run, as there is
-no default.
+Bischl & Feurer, "Overtuning in Hyperparameter Optimization", AutoML 2025. Departures: the true
+value of a pick is its score by the mean over training seeds, not a test error; the first pick is
+the first cell of the run, as there is no default.
 """
 
 from __future__ import annotations
@@ -39,13 +36,8 @@ _WHOLE = 1e-9
 
 @dataclass(frozen=True)
 class Anytime:
-    """What a run had found after each of its trials.
-
-    Attributes:
-        cost: Simulated seconds (or queries) spent until the trial had finished, shape ``(n,)``,
-            rising.
-        best: Index into the run's trials of the incumbent, shape ``(n,)``.
-        score: The incumbent's score, shape ``(n,)``.
+    """What a run had found after each of its trials, arrays of shape ``(n,)``: what was spent until
+    the trial had finished, in simulated seconds (or queries), the incumbent's index, and its score.
     """
 
     cost: Values
@@ -53,21 +45,12 @@ class Anytime:
     score: Values
 
     def at_cells(self, values: Values, cells: NDArray[np.int64]) -> Values:
-        """A curve over numbers of evaluated cells; the last value stays.
-
-        Args:
-            values: Shape ``(n,)``, one per trial.
-            cells: From 1.
-        """
+        """A curve over numbers of evaluated cells, from 1; the last value stays."""
         return np.asarray(values[np.minimum(cells, len(values)) - 1])
 
     def at_cost(self, values: Values, cost: Values) -> Values:
         """A right-continuous curve over cost: only trials that have finished count; NaN before the
         first.
-
-        Args:
-            values: Shape ``(n,)``, one per trial.
-            cost: Where to read the curve.
         """
         finished = np.searchsorted(self.cost, cost, side="right")
         return np.where(finished > 0, values[np.maximum(finished, 1) - 1], np.nan)
@@ -106,12 +89,9 @@ class Overtuning:
 
 
 def overtuning(runs: Sequence[Values], rounding: float = 0.0) -> Overtuning | None:
-    """The overtuning of several runs; None where there is none.
-
-    Args:
-        runs: Of each the true scores of its picks, in order, lower being better, infinite before
-            the first.
-        rounding: Up to which difference two scores are equal.
+    """The overtuning of several runs, of each the true scores of its picks, in order, infinite
+    before the first; two that differ by no more than `rounding` are equal. None where there is no
+    run.
 
     Example:
         >>> overtuning([np.array([4.0, 2.0]), np.array([4.0, 2.0, 3.0])])
@@ -144,17 +124,15 @@ class Trace:
         score: What it had found at every checkpoint, as it is reported; infinite before the first
             feasible cell.
         failure: What went wrong, or empty; a run that failed has found nothing.
-        evaluations: How many cells it evaluated.
-        distinct: How many different ones.
+        evaluations, distinct: How many cells it evaluated, and how many different ones.
         simulated: What these were charged, in seconds or queries.
-        real_seconds: Of strategy and evaluation together.
-        strategy_seconds: Of `ask` and `tell`.
+        real_seconds, strategy_seconds: Of strategy and evaluation together, and of `ask` and
+            `tell`.
         answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of
             equal cost are one; empty where it has none, or a front.
         answer_index: The trial that this was; -1 where `answer` is empty.
-        overtuning: By how much its answer scores worse than what it had picked before, 0 where it
-            does not (`overtuning`); None where its search saw what is reported,
-            or it has no answer.
+        overtuning: By how much its answer scores worse than what it had picked before; None where
+            its search saw what is reported, or it has no answer.
     """
 
     strategy: str
@@ -185,29 +163,22 @@ class ProblemResult:
         objective: The objective in full, as it was resolved.
         loss: Its L alone, by which problems of one table that differ in λ only are known; all of
             several objectives.
-        weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are
-            several objectives.
+        weight: Its λ: the weights of all of R together; 0 of several objectives.
         space: Of the benchmark: problems of one space are no independent witnesses.
         fingerprint: Of the objective.
         unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
         cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.
-        checkpoints: Where curves are read, rising to the budget, in `unit`, shape
-            ``(checkpoints,)``.
+        checkpoints: Where curves are read, rising to the budget, in `unit`.
         reference: What regret is measured in, and what random sampling is expected to find.
         noise: The standard deviation over training seeds of the best cells' scores, as normalised
-            regret: differences below it say nothing about the next training; None where the table
-            does not tell.
+            regret; None where the table does not tell.
         traces: Per strategy its runs by number, those that failed included.
 
     Example:
         >>> from surrogate_nas.runs.problem import read_suite
         >>> from surrogate_nas.results.api import run_suite
-        >>> suite = (
-        ...     read_suite("starter")
-        ...     .only(["fashion"])
-        ...     .entered(["random", "evolution"], runs=2)
-        ... )
-        >>> (result,) = run_suite(suite).problems
+        >>> suite = read_suite("starter").only(["fashion"])
+        >>> (result,) = run_suite(suite.entered(["random", "evolution"], runs=2)).problems
         >>> (
         ...     result.unit,
         ...     result.at("evolution").shape,
@@ -237,13 +208,8 @@ class ProblemResult:
         strategies: Sequence[str],
         traces: Sequence[Trace],
     ) -> Self:
-        """Measure the runs of a problem.
-
-        Args:
-            problem: What was asked.
-            objective: Its own.
-            strategies: In the order of the suite.
-            traces: Of all runs.
+        """Measure all runs of a problem, with its own objective; strategies in the order of the
+        suite.
         """
         if problem.seed_policy is None:
             problem = replace(problem, seed_policy=objective.seed_policy)
@@ -293,9 +259,6 @@ class ProblemResult:
 
         0 is the optimum, 1 what random sampling is expected to reach with the whole budget; a run
         that failed or found no feasible cell has `Reference.ceiling`.
-
-        Args:
-            strategy: Its name.
         """
         return self._regrets[strategy]
 
@@ -306,21 +269,15 @@ class ProblemResult:
         return np.asarray(self.regrets(strategy)[:, self.place(fraction)])
 
     def place(self, fraction: float) -> int:
-        """The checkpoint at a fraction of the budget, above 0 and up to 1: the first that reaches
-        it.
-        """
+        """The first checkpoint that reaches a fraction of the budget, above 0 and up to 1."""
         return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
-        """What every run spent until its normalised regret reached a target for good, shape
-        ``(runs,)``, or infinite.
+        """What every run spent until its normalised regret reached a target (0 for the optimum) for
+        good, shape ``(runs,)``, or infinite.
 
         What was reached and then given up for a cell that a drawn seed flattered does not count
         (see `given_up`).
-
-        Args:
-            strategy: Its name.
-            target: A normalised regret; 0 for the optimum.
         """
         beyond = self.regrets(strategy) > target + self.reference.rounding
         # how many checkpoints up to the last beyond it
@@ -331,17 +288,12 @@ class ProblemResult:
     def given_up(self, strategy: str, target: float = 0.0) -> int:
         """How many runs reached a target and ended beyond it, as under drawn seeds the best is not
         always seen.
-
-        Args:
-            strategy: Its name.
-            target: A normalised regret; 0 for the optimum.
         """
         beyond = self.regrets(strategy) > target + self.reference.rounding
         return int((beyond[:, -1] & ~beyond.all(axis=1)).sum())
 
     def answers(self, strategy: str) -> Values:
-        """What a strategy's runs ended with, as normalised regret, isomorphic cells counted as one,
-        shape ``(runs,)``.
+        """What a strategy's runs ended with, as normalised regret, shape ``(runs,)``.
 
         Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those
         that the runs of this problem ended with: to end with one or the other is noise.
@@ -356,7 +308,6 @@ class ProblemResult:
 
     @cached_property
     def _by_class(self) -> dict[str, float]:
-        """The mean regret of the answers of each class of isomorphic cells."""
         regrets_of: dict[str, dict[float, None]] = {}
         for name, traces in self.traces.items():
             for trace, regret in zip(traces, self.at(name), strict=True):
@@ -367,13 +318,8 @@ class ProblemResult:
         }
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
-        """Of one value a run those of the runs that all strategies have, by number, shape
-        ``(runs,)``.
-
-        Args:
-            values: Shape ``(runs,)``, in the order of the strategy's runs.
-            strategy: Its name.
-            names: All strategies that are compared.
+        """Of one value a run, in the order of the strategy's runs, those of the runs that all of
+        `names` have, by number.
         """
         shared = set.intersection(
             *({trace.run for trace in self.traces[name]} for name in names)
@@ -399,12 +345,7 @@ class ProblemResult:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A problem that was not run.
-
-    Attributes:
-        problem: What was not asked.
-        reason: Why, and how to get what is missing, in one line.
-    """
+    """A problem that was not run, and why, with how to get what is missing, in one line."""
 
     problem: Problem
     reason: str
@@ -424,10 +365,9 @@ def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> fl
 def accounts_of(
     names: Sequence[str], problems: Sequence[ProblemResult]
 ) -> list[dict[str, Any]]:
-    """What each strategy spent over all problems, from column to value.
-
-    ``runs`` counts failed ones too, ``empty`` those that ended without a feasible cell and did not
-    fail, ``duplicates`` the cells that a run had evaluated before.
+    """What each strategy spent over all problems, from column to value: ``runs`` counts failed ones
+    too, ``empty`` those that ended without a feasible cell, ``duplicates`` the cells that a run had
+    evaluated before.
     """
     accounts = []
     for name in names:

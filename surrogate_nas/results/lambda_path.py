@@ -25,13 +25,12 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.results.api import compared, read_comparison
-from surrogate_nas.results.columns import Rows
 from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
 from surrogate_nas.runs.options import budget_of, takes_options
 from surrogate_nas.runs.resuming import resumed
 from surrogate_nas.runs.runner import Experiment, Progress, execute
 from surrogate_nas.runs.scale import Frame, frame_of
-from surrogate_nas.space import Cell, listed
+from surrogate_nas.space import listed
 from surrogate_nas.stats.summaries import Values
 from surrogate_nas.strategies import StrategyLike
 
@@ -85,18 +84,16 @@ class LambdaPath(StudyResult):
         every = [step.objective.over_space() for step in self.steps]
         return [int(scores.score.argmin()) for scores in every if scores is not None]
 
-    def point(self, cell: Cell) -> Values:
-        """L and R of a cell, shape ``(2,)``."""
-        return np.asarray(self.points[listed(self.plane.benchmark.space).index(cell)])
-
     def traced(self, strategy: str) -> list[Values]:
         """What each run of a strategy found over the grid: L and R of its answer at each λ, shape
         ``(steps, 2)``.
         """
+        cells = listed(self.plane.benchmark.space)
         points: dict[int, list[Values]] = {}
         for step in self.steps:
             for run in step.feasible_runs_of(strategy):
-                points.setdefault(run.run, []).append(self.point(step.answer(run).cell))
+                place = cells.index(step.answer(run).cell)
+                points.setdefault(run.run, []).append(self.points[place])
         return [np.array(points[number]) for number in sorted(points)]
 
     def to_json(self) -> dict[str, Any]:
@@ -161,22 +158,6 @@ class LambdaPath(StudyResult):
             "decided": verdict.decided_here and step.winners == [verdict.winner],
             "strategies": strategies,
         }
-
-    def rows(self) -> Rows:
-        """What every run found at every λ, from column to value."""
-        rows = []
-        for step in self.steps:
-            for name in step.strategies:
-                for run in step.feasible_runs_of(name):
-                    found = step.answer(run)
-                    loss, cost = self.point(found.cell).tolist()
-                    row = {"strategy": name, "run": run.run, "cell": found.cell}
-                    row |= {
-                        "score": found.score,
-                        "regret": found.score - (step.optimum or 0.0),
-                    }
-                    rows.append({"lambda": step.key, **row, "L": loss, "R": cost})
-        return rows
 
 
 @checked

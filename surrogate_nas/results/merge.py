@@ -1,8 +1,7 @@
 """Studies of several folders as one: what all of them hold of one problem, judged together.
 
-A strategy of last month stands beside today's without being run again. Runs of one number start
-from the same cells in every folder, so they pair as in one study; what was made of another problem,
-or with other options, is refused.
+Runs of one number start from the same cells in every folder, so they pair as in one study; what was
+made of another problem, or with other options, is refused.
 """
 
 from __future__ import annotations
@@ -124,9 +123,7 @@ def _differs(one: Comparison, other: Comparison) -> str:
 
 
 def _charged_otherwise(one: Comparison, other: Comparison) -> str:
-    """How a second comparison's evaluations are charged, by other columns than a first one's;
-    empty where the columns are the same, or a folder does not record them.
-    """
+    """How the second one's evaluations are charged, where that is otherwise and both record it."""
     mine, its = (_charges(comparison) for comparison in (one, other))
     if not mine or not its or mine == its:
         return ""
@@ -166,9 +163,7 @@ def _in_words(value: object) -> str:
 
 
 def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
-    """What every strategy of every folder is called: with its folder where two of one name did
-    different things.
-    """
+    """What every strategy of every folder is called: with its folder where two differ."""
     names: _Names = {}
     folders = list(problems[0])
     by_label: dict[str, dict[Path, None]] = {}

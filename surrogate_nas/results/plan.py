@@ -2,11 +2,9 @@
 
 A pilot on the tables shows how the final regrets of a strategy spread. A study is then drawn: two
 strategies whose runs both spread so, the second one's worse by the difference that is asked about,
-and judged by the verdict's own procedure (`surrogate_nas.stats.decision`); the share of
-studies that are decided is the power. Of several strategies the one whose runs spread most is
-taken. The shift is the same for all runs: a difference that comes from a few failed runs needs
-more. A small
-difference needs so many runs that failures that could reverse it would have shown.
+and judged by the verdict's own procedure; the share of studies that are decided is the power. Of
+several strategies the one whose runs spread most is taken. The shift is the same for all runs: a
+difference that comes from a few failed runs needs more.
 """
 
 from __future__ import annotations
@@ -56,15 +54,14 @@ class Plan:
     Attributes:
         spreads: By strategy and problem the standard deviation of the normalised regrets that the
             pilot's runs end at.
-        widest: The strategy whose runs spread most over all problems, from which studies are drawn.
+        widest: The strategy whose runs spread most, from which studies are drawn.
         pilot_runs: Of each strategy on every problem.
-        differences: What one difference takes, from column to value: ``difference``, of the mean
-            normalised regrets; ``runs_needed``, of each strategy on each problem, to decide with
-            the probability `POWER`, and ``low`` and ``high``, the ends of its 95 % interval by the
-            spread that the pilot shows, all None beyond `MOST_RUNS`; ``power``, of the numbers of
-            ``runs`` that were asked about: the share of simulated studies that are decided for the
-            better strategy, and its standard ``error`` by the number of studies and of the runs of
-            the pilot.
+        differences: What one takes: ``difference``, of the mean normalised regrets;
+            ``runs_needed``, of each strategy on each problem, to decide with the probability
+            `POWER`, and ``low`` and ``high``, the ends of its 95 % interval by the spread that the
+            pilot shows, all None beyond `MOST_RUNS`; ``power``, of the numbers of ``runs`` that
+            were asked about: the share of simulated studies that are decided for the better
+            strategy, and its standard ``error``.
         seconds: That the plan took.
     """
 
@@ -220,16 +217,12 @@ def _pilot(
 
 
 def _variance(regrets: Sequence[Values]) -> float:
-    """Of the mean difference of two strategies that both spread so, in one run of each on every
-    problem.
-    """
+    """Of the mean difference of two strategies, in one run of each on every problem."""
     return float(np.mean([2 * run.var(ddof=1) for run in regrets]) / len(regrets))
 
 
 def _scales(regrets: Sequence[Values], rng: np.random.Generator) -> Values:
-    """How far the standard error that other pilots show lies from this one's, as a factor, shape
-    ``(pilots,)``.
-    """
+    """How far the standard error that other pilots show lies from this one's, as a factor."""
     again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(_PILOTS)]
     return np.sqrt([_variance(one) for one in again]) / math.sqrt(_variance(regrets))
 
@@ -266,9 +259,7 @@ def _needed(
 
 
 def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | None:
-    """The smallest number of runs that suffices, looked for around a guess; None beyond
-    `MOST_RUNS`.
-    """
+    """The smallest number of runs that suffices, looked for around a guess, or None."""
     low = fewest - 1
     high = guess
     while not suffices(high):
@@ -288,9 +279,7 @@ def _suffices(
     seed: int,
     runs: int,
 ) -> bool:
-    """Whether so many runs decide with the probability `POWER`; fewer studies are drawn where that
-    is plain.
-    """
+    """Whether so many runs suffice; fewer studies are drawn where that is plain."""
     decided: list[bool] = []
     while len(decided) < _STUDIES:
         decided += _decided(regrets, difference, runs, seed + len(decided), _BLOCK)
@@ -326,12 +315,7 @@ def _decided(
 
 def _error(power: float, signal: float, scales: Values) -> float:
     """The standard error of a power: of the simulation, and of the spread that another pilot would
-    have shown.
-
-    Args:
-        power: As it was simulated.
-        signal: The difference in standard errors.
-        scales: Of other pilots' standard errors.
+    have shown; `signal` is the difference in standard errors.
     """
     simulated = power * (1 - power) / _STUDIES
     threshold = _NORMAL.inv_cdf(1 - END_LEVEL / 2)

@@ -38,8 +38,6 @@ class _LeftError(BaseException):
 
 
 class _Player(Talker):
-    """The run's strategy: it takes the messages of a `Play`, which a subclass names."""
-
     play: ClassVar[Play]
 
     def __init__(self, space: Space, *, seed: int) -> None:
@@ -167,7 +165,6 @@ class Play:
     def _make(
         self, benchmark: Benchmark, entry: Any, bound: Any, given: dict[str, Any]
     ) -> None:
-        """Make the run, in its thread."""
         try:
             self.run = search(benchmark, entry, bound, **given)
         except _LeftError:
@@ -186,13 +183,8 @@ class Play:
         return self._over.is_set()
 
     def call(self, message: object) -> Mapping[str, Any]:
-        """Pass a message and return the reply.
-
-        Args:
-            message: The decoded JSON.
-
-        Returns:
-            As JSON can hold it; ``{"error": …}`` where the message cannot be answered.
+        """Pass a message, decoded JSON, and return the reply; ``{"error": …}`` where it cannot be
+        answered.
         """
         with self._lock:
             if not self.is_over:
@@ -210,7 +202,6 @@ class Play:
             raise error
 
     def _afterwards(self, message: object) -> dict[str, Any]:
-        """A reply where the run has ended, by this message or before."""
         if self.failure:
             return {"error": f"The run failed: {self.failure}"}
         player = self.player

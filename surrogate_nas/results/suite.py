@@ -36,8 +36,7 @@ class SuiteResult(StudyResult):
 
     Attributes:
         suite: What was compared.
-        problems: Those that were run, in the order of the suite.
-        skipped: Those that were not.
+        problems, skipped: Those that were run, in the order of the suite, and those that were not.
         versions: How many versions of each user's strategy were run on these problems and seeds.
         comparisons: All trials by problem, where they were read from a folder.
         missing: How many runs have not ended yet.
@@ -47,12 +46,8 @@ class SuiteResult(StudyResult):
     Example:
         >>> from surrogate_nas.runs.problem import read_suite
         >>> from surrogate_nas.results.api import run_suite
-        >>> suite = (
-        ...     read_suite("starter")
-        ...     .only(["fashion"])
-        ...     .entered(["random", "evolution"], runs=2)
-        ... )
-        >>> result = run_suite(suite)
+        >>> suite = read_suite("starter").only(["fashion"])
+        >>> result = run_suite(suite.entered(["random", "evolution"], runs=2))
         >>> result.strategies, result.means().shape, result.failures
         (['random', 'evolution'], (1, 2), [])
     """
@@ -208,9 +203,7 @@ class SuiteResult(StudyResult):
     @cached_property
     def chances(self) -> tuple[dict[str, float], dict[str, float]]:
         """How probably each strategy is the best one on these problems, and on others of their
-        kind.
-
-        Both by the p-values of the verdict's procedure, so strategies that tie share what there is.
+        kind; strategies that tie share what there is.
         """
         names = self.strategies
         if self.verdict.end is None:

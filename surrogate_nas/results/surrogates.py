@@ -90,23 +90,21 @@ class SurrogateResult(Struct, frozen=True):
 
     Attributes:
         models: Their names, in the order of the user.
-        tables: Where they were judged, from column to value: ``name``; ``space``, its name;
-            ``learned``, what is learned; ``cells``, how many have a value, of several seeds that of
-            the fewest; ``seeds``, the training seeds of that value, none where it is a single one;
-            ``split``, ``random`` or ``grouped`` by functional class; ``sizes``, the numbers of
-            training cells that it has enough cells for; ``coverage_against``, what the 90 %
-            interval is held against; ``notes``, what a reader must know.
+        tables: Where they were judged: ``name``, ``space``; ``learned``, what is learned;
+            ``cells``, how many have a value; ``seeds``, the training seeds of that value, none
+            where it is a single one; ``split``, ``random`` or ``grouped`` by functional class;
+            ``sizes``, the numbers of training cells that it has enough cells for;
+            ``coverage_against``, what the 90 % interval is held against; ``notes``, what a reader
+            must know.
         draws: How often training cells were drawn.
-        spreads: Of regressors of other libraries, where their standard deviation comes from:
-            ``quantiles``, ``return_std`` or ``bagging``.
-        fits: By ``table``, ``n_train`` (how many cells were learned from) and ``model``, each a
-            `Mean`, or None where the table cannot tell it: ``kendall``, Kendall's τ over cells that
-            were not learned from; ``kendall_top_quarter``, over the best quarter of them by truth;
-            ``coverage90``, the share of values within the 90 % interval; ``parameters`` and
-            ``parameters_top_quarter``, τ of −parameters; ``gain``, τ minus that of −parameters on
-            the same cells. Then ``fit_seconds`` of a fit with its calibration; ``ask_seconds`` of
-            predicting a thousand cells; ``better_than_parameters``, whether the interval of the
-            gain excludes that it is no better than −parameters, None where that cannot be told.
+        spreads: Of regressors of other libraries, where their standard deviation comes from.
+        fits: By ``table``, ``n_train`` and ``model``, each a `Mean`, or None where the table cannot
+            tell it: Kendall's τ over cells that were not learned from (``kendall``) and over the
+            best quarter of them by truth (``kendall_top_quarter``); ``coverage90``, the share of
+            values within the 90 % interval; ``parameters`` and ``parameters_top_quarter``, τ of
+            −parameters; ``gain``, τ minus that. Then ``fit_seconds``, ``ask_seconds`` of predicting
+            a thousand cells, and ``better_than_parameters``, whether the interval of the gain
+            excludes that it is no better.
         sentences: The surrogate with the largest τ on each table, after the most training cells.
         seconds: How long it took.
     """
@@ -218,7 +216,6 @@ def _sentences(tables: Rows, fits: Rows) -> list[str]:
 
 
 def _learned(bench: Benchmark) -> Question:
-    """The first loss of a benchmark's default objective."""
     losses = [
         term for term in parse(bench.objective).terms if bench.metric(term.metric).is_loss
     ]
@@ -313,7 +310,6 @@ def _order(truth: Values, predicted: Values) -> tuple[float, float]:
 def _judged(
     key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]
 ) -> dict[str, Any]:
-    """The means over the draws."""
     columns = {name: np.array([fit[name] for fit in fits]) for name in fits[0]}
     values: dict[str, Any] = {
         name: float(column.mean()) for name, column in columns.items()
@@ -326,13 +322,6 @@ def _judged(
 
 
 def _mean(values: Values, least: float, most: float) -> Mean | None:
-    """The mean of one value a draw; None where any is missing.
-
-    Args:
-        values: Shape ``(draws,)``.
-        least: Where the interval is cut below.
-        most: Where it is cut above.
-    """
     if not np.isfinite(values).all():
         return None
     ci95 = None

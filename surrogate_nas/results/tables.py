@@ -87,7 +87,6 @@ class Table(NamedTuple):
 def _best_of(
     column: Column, rows: Rows, at: Sequence[tuple[int, str]]
 ) -> set[tuple[int, str]]:
-    """The best of some entries, by row and column; none where all are equal."""
     values = {place: rows[place[0]][place[1]] for place in at if column.best}
     finite = [
         value for value in values.values() if value is not None and np.isfinite(value)
@@ -279,26 +278,8 @@ _UNSET = re.compile(f"[^ -~¡-ÿ{_LETTERS}{_SIGNS}]")
 
 
 def write_tables(result: SuiteResult, folder: Path) -> None:
-    """Write every table as ``NAME.csv`` and ``NAME.tex``; each file is whole or as it was before.
-
-    Raises:
-        UserError: The folder cannot be written.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.runs.problem import read_suite
-        >>> from surrogate_nas.results.api import run_suite
-        >>> result = run_suite(
-        ...     read_suite("starter")
-        ...     .only(["fashion"])
-        ...     .entered(["random", "evolution"], runs=2)
-        ... )
-        >>> with TemporaryDirectory() as folder:
-        ...     write_tables(result, Path(folder))
-        ...     len(list(Path(folder).glob("*.csv"))) == len(
-        ...         list(Path(folder).glob("*.tex"))
-        ...     ) > 0
-        True
+    """Write every table as ``NAME.csv`` and ``NAME.tex``; each file is whole or as it was
+    before.
     """
     for name, table in TABLES.items():
         write_whole(folder / f"{name}.csv", as_csv(table.rows(result)))

@@ -1,12 +1,11 @@
 """The verdict in plain words: which strategy leads, how certain that is, and what would change it.
 
-One procedure (`surrogate_nas.stats.decision`) computes it once, over the runs of one problem
-or of many; terminal, JSON, notebook, pages and tables print the same verdict. It claims which
-strategy ends with the lowest regret, which one does so on other problems of the same kind, which
-one is the first within a hundredth of the optimum, and how a strategy differs from its baselines.
-In at most 5 % of studies any of these claims is false. The target is fixed beforehand and counted
-where the optimum is known. A run counts with the cell that it ends with, also where its search saw
-drawn seeds. All that is said beyond these claims describes the runs.
+One procedure (`surrogate_nas.stats.decision`) computes it once, over the runs of one problem or of
+many. It claims which strategy ends with the lowest regret, which one does so on other problems of
+the same kind, which one is the first within a hundredth of the optimum, and how a strategy differs
+from its baselines. In at most 5 % of studies any of these claims is false. A run counts with the
+cell that it ends with, also where its search saw drawn seeds. All that is said beyond these claims
+describes the runs.
 """
 
 from __future__ import annotations
@@ -61,12 +60,8 @@ runs there are, and how many of these did.
 
 @dataclass(frozen=True)
 class _Unit:
-    """The unit of all differences and means of a verdict: that of the table beside it.
-
-    Attributes:
-        name: The name, as in "mean score".
-        scale: By what a normalised regret is multiplied.
-        means: Of each strategy, in this unit.
+    """The unit of all differences and means of a verdict: its name, by what a normalised regret is
+    multiplied, and the mean of each strategy.
     """
 
     name: str
@@ -138,8 +133,7 @@ class Verdict:
             other strategy.
         decided: Whether it would be on other problems of the kind, of spaces that were not tried.
         statement: What holds between the leader and the closest rival that is not significantly
-            worse, or where all are worse the closest; one of
-            `surrogate_nas.stats.decision.Statement`. None without a rival.
+            worse, or where all are worse the closest. None without a rival.
         level: In what share of studies any claim may be false: `end`, `speed`, `elsewhere`,
             `blinded` and `controls` together.
         sentences: All this in words, the most important first.
@@ -150,12 +144,10 @@ class Verdict:
         end: Which strategy ends with the lowest regret.
         speed: Which is first within a hundredth of the optimum; None if no optimum is known.
         elsewhere: The same of other problems of the kind; None where there are too few spaces.
-        holds: Whether it would hold if something else were asked: a ``question``, such as ``other
-            search seeds``; the ``answer``, ``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``;
-            and ``why``.
-        blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names
-            that it reads (`controlled`).
-        controls: Each strategy against its further controls.
+        holds: Whether it would hold if something else were asked: ``question``, ``answer``
+            (``Yes``, ``Likely``, ``Partly``, ``No`` or ``Unknown``) and ``why``.
+        blinded, controls: Each strategy against itself with hidden names, and against its further
+            controls (`controlled`).
         leading: How many of the sentences belong on a first screen, at most three.
     """
 
@@ -217,8 +209,6 @@ def verdict_of(
     """Judge strategies over the runs of one problem or of many.
 
     Args:
-        names: The strategies.
-        problems: Their runs.
         figures: The scores of each strategy with one, where there is one problem.
         skipped: How many problems were not run.
         versions: How many versions of each strategy were run on these problems and seeds, where
@@ -314,7 +304,6 @@ def verdict_of(
 
 
 def _closest(decision: Decision | None) -> Rival | None:
-    """The closest rival that is not significantly worse, or the closest if all are worse."""
     return (
         None if decision is None else next(iter((*decision.open, *decision.rivals)), None)
     )
@@ -341,13 +330,9 @@ def claims_of(
 ) -> Claims:
     """Decide all that a study claims.
 
-    How runs end has the level `surrogate_nas.stats.decision.END_LEVEL`, which is passed on to
-    other problems if it is decided on these. Speed and baselines have `MINOR_LEVEL` each.
-
-    Args:
-        ends: Per strategy and problem the regrets of the runs, as `ends_of` returns them.
-        times: Per strategy and problem with a known optimum the time to reach it; or empty.
-        spaces: The search space of each problem.
+    How runs end (`ends_of`) has the level `surrogate_nas.stats.decision.END_LEVEL`, which is passed
+    on to other problems if it is decided on these. Speed (the time to each known optimum; may be
+    empty) and baselines have `MINOR_LEVEL` each.
     """
     end = decide(ends)
     is_wide = len(set(spaces)) >= FEWEST_SPACES
@@ -358,10 +343,7 @@ def claims_of(
 
 def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
     """Every strategy against those controls of it that were run too
-    (`surrogate_nas.strategies.controls_of`).
-
-    Args:
-        ends: How runs end, as `ends_of` gives it.
+    (`surrogate_nas.strategies.controls_of`), by how runs end.
 
     Returns:
         ``name``, the strategy; ``p``, exact, two-sided, of the signed ranks of paired runs, after
@@ -386,7 +368,6 @@ def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
 
 
 def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
-    """What each run spent until it was within the target; twice the budget and one for never."""
     spent = problem.runtimes(name, TARGET)
     return problem.paired(
         np.where(np.isfinite(spent), spent, 2 * problem.checkpoints[-1] + 1), name, names
@@ -394,7 +375,6 @@ def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
 
 
 def _inverted(end: Decision, unit: _Unit) -> tuple[str, ...]:
-    """A strategy that is significantly worse, one of a higher mean that is not, and both means."""
     if not (end.open and end.worse):
         return ()
     lowest = min((rival.name for rival in end.worse), key=unit.means.__getitem__)
@@ -406,8 +386,8 @@ def _inverted(end: Decision, unit: _Unit) -> tuple[str, ...]:
 
 
 def _detectable(end: Decision, ends: Mapping[str, Sequence[Values]]) -> float | None:
-    """The difference that these runs could have shown. Where most pairs tie, the spread is that of
-    a few runs, so nothing is said.
+    """The difference that these runs could have shown; None where most pairs tie, as the spread is
+    then that of a few runs.
     """
     if not end.open or 2 * end.open[0].ties > end.open[0].pairs:
         return None
@@ -417,8 +397,8 @@ def _detectable(end: Decision, ends: Mapping[str, Sequence[Values]]) -> float | 
 def _noise(
     leader: str, closest: Rival | None, problems: Sequence[ProblemResult]
 ) -> list[tuple[bool, float, float]]:
-    """On problems with several training seeds their noise, how far the closest two differ, and
-    before these whether noise is larger.
+    """Of problems with several training seeds whether noise is larger than the difference of the
+    closest two, and both.
     """
     known = []
     for p in problems:
@@ -489,9 +469,6 @@ def _lowest(
 
 
 def _spent(name: str, problems: Sequence[ProblemResult]) -> str:
-    """What the median run spends until it is near the optimum; empty where that is beyond the
-    budget.
-    """
     one = len(problems) == 1
     spent = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
     median = float(np.median(np.concatenate(spent)))
@@ -504,7 +481,6 @@ def _spent(name: str, problems: Sequence[ProblemResult]) -> str:
 
 
 def _runs_without_difference(bound: float, runs: int) -> int:
-    """How many runs that are equal make two strategies practically the same."""
     from scipy.special import betaincinv
 
     # the bound is the share that may be unseen, at the worst

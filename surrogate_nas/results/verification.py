@@ -74,8 +74,7 @@ class Verification:
         problems: What is wrong, a line each.
         absent: What this machine lacks for a verification, a line each with the remedy.
         notes: What no machine can recompute, a line each.
-        runs: Number of runs that are right by their tables and budgets.
-        runs_in_all: Number of runs that the archive holds.
+        runs, runs_in_all: Number of runs that are right by their tables and budgets, and of all.
         replayed: Number of runs that were made again.
     """
 
@@ -102,36 +101,25 @@ class Verification:
     def to_json(self) -> dict[str, Any]:
         """All of it as a JSON object."""
         more = len(self.problems) - _MOST_TOLD
-        archive = self.archive
+        cut = [f"and {more} more"] if more > 0 else []
         return {
             "valid": self.valid,
-            "problems": self.problems[:_MOST_TOLD]
-            + ([f"and {more} more"] if more > 0 else []),
-            "absent": self.absent,
-            "notes": self.notes,
-            "runs": self.runs,
+            "problems": self.problems[:_MOST_TOLD] + cut,
+            **{name: getattr(self, name) for name in ("absent", "notes", "runs")},
             "runs_in_all": self.runs_in_all,
             "replayed": self.replayed,
             "share": round(self.share, 4),
-            "name": None if archive is None else archive.name,
-            "digest": None if archive is None else archive.digest,
-            "by": None if archive is None else archive.by,
-            "created": None if archive is None else archive.created,
+            **{
+                name: getattr(self.archive, name, None)
+                for name in ("name", "digest", "by", "created")
+            },
         }
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A comparison of an archive.
-
-    Attributes:
-        place: What the names of its files begin with.
-        store: Its folder.
-        runs: The numbers of those that an archive must hold, by strategy.
-        description: What it says that was compared.
-        objective: On the table of this release.
-        beginning: What the runs begin with, beside random cells.
-        budget, options: Of each run.
+    """A comparison of an archive: what the names of its files begin with, its folder, the numbers
+    of the runs that it must hold by strategy, and its problem on the table of this release.
     """
 
     place: str
@@ -158,7 +146,6 @@ def verify(
     """Verify an archive.
 
     Args:
-        path: Its file.
         replay_all: Whether all runs of the project's own strategies on tables are made again, not
             a share of them that follows from the archive's digest.
         benchmark: A benchmark's name again, where opening it runs a file of the user's.
@@ -190,15 +177,15 @@ def verify(
 def _parts(
     folder: Path, archive: Archive, benchmark: str | None, found: Verification
 ) -> Iterator[_Part]:
-    """The comparisons of an archive that can be read, each with its objective."""
     is_suite = (folder / PLAN).is_file()
     suite = read_plan(folder / PLAN) if is_suite else None
     if is_suite != (archive.kind == "suite"):
         raise UserError(f"It says that it is a {archive.kind}, and is none.")
     names = {PLAN} if is_suite else set()
-    asked = {} if suite is None else {one.name: one for one in suite.problems}
+    asked = {}
     benchmarks = set()
     if suite is not None:
+        asked = {problem.name: problem for problem in suite.problems}
         found.problems += _other_suite(suite)
         found.notes += [
             f"{name} was not run: {why}" for name, why in not_run(folder).items()
@@ -216,11 +203,9 @@ def _parts(
             problem = asked.get(place.removeprefix(f"{PROBLEMS}/").rstrip("/"))
             wrong = [*_wrong_fields(part, suite, problem), *_wrong_labels(part, archive)]
             found.problems += [f"{place}{line}" for line in wrong]
-        except AbsentError as error:
-            found.absent.append(f"{place}{DESCRIPTION}: {error}")
-            continue
         except UserError as error:
-            found.problems.append(f"{place}{DESCRIPTION}: {error}")
+            lines = found.absent if isinstance(error, AbsentError) else found.problems
+            lines.append(f"{place}{DESCRIPTION}: {error}")
             continue
         if not part.objective.benchmark.has_columns:
             name = part.objective.benchmark.name
@@ -276,19 +261,14 @@ def _other_suite(suite: Suite) -> list[str]:
 # Fields of a description that the runs show, or that no release can recompute and on which no
 # check depends; all others are compared
 _UNCHECKED = {
-    *("strategies", "runs", NUMBERS),  # runs themselves show these
-    *("provenance", "extensions", "sources", "files", "versions", "version", RELEASE),
-    "data.others",  # results cannot depend on the other columns of a table
+    *(("", name) for name in ("strategies", "runs", NUMBERS, RELEASE, "provenance")),
+    *(("", name) for name in ("extensions", "sources", "files", "versions", "version")),
+    ("data", "others"),  # results cannot depend on the other columns of a table
 }
 _NESTED = ("objective", "data", "reference")
 
 
 def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict[str, Any]:
-    """The description that a comparison, or the problem of a suite's plan, has in this release.
-
-    Raises:
-        UserError: It has options that its benchmark cannot have.
-    """
     described = part.description
     options = part.options.stored()
     objective, budget = part.objective, part.budget
@@ -304,9 +284,7 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict
     if runs_code(described["address"]):
         expected["address"] = described["address"]  # its file may lie elsewhere than it did
     if objective.benchmark.files is not None and "read" in described:
-        expected["read"] = described[
-            "read"
-        ]  # compared with the files here as it was opened
+        expected["read"] = described["read"]  # was compared with the files as it was opened
     expected[BEGINNING] = part.beginning.stored()
     expected["reference"] = recordable(objective, budget)
     return expected
@@ -315,36 +293,39 @@ def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict
 def _wrong_fields(
     part: _Part, suite: Suite | None, problem: Problem | None
 ) -> Iterator[str]:
-    """What of a description is not as expected; folders of 0.1.0 have neither data nor
-    reference.
-    """
+    """What is not as expected; folders of 0.1.0 have neither data nor reference."""
     described = {**USUAL, **part.description}
     expected = _expected(part, suite, problem)
     where = "this release" if suite is None else PLAN
     if problem and problem.benchmark not in (described["benchmark"], described["address"]):
         name = described["benchmark"]
         yield f"{DESCRIPTION}: benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {where}."
-    fields: list[tuple[Mapping[str, Any], Mapping[str, Any], str, str]] = [
-        (described, expected, name, "") for name in described.keys() | expected
-    ]
     for name in _NESTED:
-        now = expected.get(name)
-        if isinstance(now, Mapping):
-            fields.remove((described, expected, name, ""))
-            stored = now if described.get(name) is None else described[name]
-            fields += [(stored, now, key, f"{name}.") for key in stored.keys() | now]
-    for stored, now, name, inside in sorted(fields, key=lambda field: (field[3], field[2])):
-        one, other = stored.get(name), now.get(name)
-        if f"{inside}{name}" not in _UNCHECKED and not _alike(one, other):
-            what = "the recorded " if inside == "reference." else ""
+        if described.get(name) is None:
+            described[name] = expected.get(name)
+    fields, wanted = _flat(described), _flat(expected)
+    for inside, name in sorted(fields.keys() | wanted):
+        one, other = fields.get((inside, name)), wanted.get((inside, name))
+        if (inside, name) not in _UNCHECKED and not _alike(one, other):
+            what = "the recorded " if inside == "reference" else ""
             yield f"{DESCRIPTION}: {what}{name} is {one!r:.80}, and {other!r:.80} in {where}."
 
 
+def _flat(description: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    flat: dict[tuple[str, str], Any] = {}
+    for name, value in description.items():
+        if name in _NESTED and isinstance(value, Mapping):
+            flat |= {(name, key): inner for key, inner in value.items()}
+        else:
+            flat["", name] = value
+    return flat
+
+
 def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
-    """What is said of strategies that are not in the archive, or not as they are."""
     described = part.description
     sources = described.get("sources") or {}
-    for entry, label in ((strategy_entry(label), label) for label in part.runs):
+    for label in part.runs:
+        entry = strategy_entry(label)
         if entry.label != label:
             yield f"{DESCRIPTION}: {label!r:.80} is not how {entry.label} is written."
         if label in sources and _is_own(entry):
@@ -355,24 +336,21 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
     for name in ("sources", "files", "versions"):
         for label in (described.get(name) or {}).keys() - set(described["strategies"]):
             yield f"{DESCRIPTION}: {name} names {label!r:.80}, which is no strategy of it."
-    for label, file in (
-        (label, file) for label, files in sources.items() for file in files
-    ):
-        name = f"sources/{as_file_name(label)}/{as_file_name(file)}"
-        held = archive.files.get(f"{part.place}{name}")
-        if held is not None and held.sha256 != sources[label][file]:
-            yield f"{name} is not what the runs of {label} were made with."
+    for label, files in sources.items():
+        for file, digest in files.items():
+            name = f"sources/{as_file_name(label)}/{as_file_name(file)}"
+            stored = archive.files.get(f"{part.place}{name}")
+            if stored is not None and stored.sha256 != digest:
+                yield f"{name} is not what the runs of {label} were made with."
 
 
 def _alike(one: Any, other: Any) -> bool:
     """Whether two values of JSON are the same, numbers up to rounding."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(
-            _alike(one[name], other[name]) for name in one
-        )
+        return one.keys() == other.keys() and all(_alike(one[n], other[n]) for n in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, bool) or isinstance(other, bool):
+    if bool in (type(one), type(other)):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=_WITHIN, abs_tol=_WITHIN)
@@ -381,19 +359,19 @@ def _alike(one: Any, other: Any) -> bool:
 
 def _checked_runs(part: _Part, found: Verification) -> Iterator[Run]:
     """The runs of a comparison that are right by their table and budget."""
-    for label, number in (
-        (label, number) for label, of in part.runs.items() for number in of
-    ):
+    asked = [(label, number) for label, numbers in part.runs.items() for number in numbers]
+    for label, number in asked:
         path = part.store.path(label, number)
         try:
             run = part.store.load(label, number, part.objective.benchmark.space)
-            if run is None:
-                if path.is_file():  # else it was told that it is missing
-                    found.problems.append(f"{path} has not ended.")
-                continue
-            check_run(run, part.objective, path)
+            if run is not None:
+                check_run(run, part.objective, path)
         except UserError as error:
             found.problems.append(str(error))
+            continue
+        if run is None:
+            if path.is_file():  # else it was told that it is missing
+                found.problems.append(f"{path} has not ended.")
             continue
         try:
             wrong = next(_wrong_with(part, run), "")
@@ -408,7 +386,6 @@ def _checked_runs(part: _Part, found: Verification) -> Iterator[Run]:
 
 
 def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
-    """What of a run does not follow from its comparison."""
     objective, budget = part.objective, part.budget
     if (run.budget_cells, run.budget_seconds) != (budget.cells, budget.seconds):
         yield "it was made with another budget."
@@ -419,10 +396,9 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
             yield from _wrong_clock(part, run)
         yield from _wrong_end(part, run)
     if run.confirmed is not None and objective.benchmark.has_columns:
-        asked, root = run.confirmed.asked, part.options.seed
-        again = confirm(
-            objective, run, asked.cells, asked.seeds, against=asked.against, root=root
-        )
+        asked = run.confirmed.asked
+        shape = run, asked.cells, asked.seeds
+        again = confirm(objective, *shape, against=asked.against, root=part.options.seed)
         if not _alike(run.confirmed.stored(), again.stored()):
             yield "its confirmed winner is not what fresh seeds give."
 
@@ -452,9 +428,7 @@ def _wrong_trials(part: _Part, run: Run) -> Iterator[str]:
 
 def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
     free = [0.0] * part.options.simulated_workers
-    late = [
-        trial for before, trial in pairwise(run.trials) if trial.finished < before.finished
-    ]
+    late = [now for before, now in pairwise(run.trials) if now.finished < before.finished]
     for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
         since = heapq.heappop(free)
         began = since if part.has_one_worker else max(trial.started, since)
@@ -465,27 +439,22 @@ def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
 
 
 def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
-    budget, n = part.budget, len(run.trials)
+    budget, n, end = part.budget, len(run.trials), run.trials[-1].finished
     if budget.cells is not None and n > budget.cells:
         yield f"it has {n} trials, and its budget pays for {budget.cells}."
-    if budget.seconds is not None and run.trials[-1].finished > budget.seconds * (
-        1 + _WITHIN
-    ):
-        yield f"it ends after {run.trials[-1].finished:g}, and its budget at {budget.seconds:g}."
-    if budget.seconds is None and n != budget.cells and not _early(run, part.options):
-        yield f"it has {plural(n, 'trial')} of {budget.cells}."
-
-
-def _early(run: Run, options: Options) -> str:
-    """Why it ended before its budget; none of the project's own can be ended from outside."""
-    is_own = strategy_entry(run.strategy).target in STRATEGIES
-    return ended_by(run.trials, run.epochs, options, {} if is_own else run.diagnosis)
+    if budget.seconds is not None and end > budget.seconds * (1 + _WITHIN):
+        yield f"it ends after {end:g}, and its budget at {budget.seconds:g}."
+    if budget.seconds is None and n != budget.cells:
+        # none of the project's own can be ended from outside
+        is_own = strategy_entry(run.strategy).target in STRATEGIES
+        diagnosis = {} if is_own else run.diagnosis
+        if not ended_by(run.trials, run.epochs, part.options, diagnosis):
+            yield f"it has {plural(n, 'trial')} of {budget.cells}."
 
 
 def _chosen(
     runs: list[tuple[_Part, Run]], found: Verification, digest: str, *, replay_all: bool
 ) -> list[tuple[_Part, Run]]:
-    """The runs that are made again; why others cannot be is noted, once for each strategy."""
     by_strategy: dict[str, list[tuple[_Part, Run]]] = {}
     for part, run in runs:
         if not (why := _why_not(part, run, strategy_entry(run.strategy))):
@@ -501,28 +470,20 @@ def _chosen(
 
 
 def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
-    """Why a run is not made again; empty where it can be, without code from elsewhere."""
     if not part.objective.benchmark.has_columns:
         return f"{part.objective.benchmark.name} is no table"
     if not _is_own(entry):
         if entry.label in (part.description.get("sources") or {}):
             return "it is a user's own code, which is never run from an archive"
-        if entry.target in STRATEGIES:
-            return "its options may name code"
-        if entry.origin == "bridge":
-            return "it comes from another library"
-        return "it does not come with the project, or trains networks"
+        return "it does not come with the project, trains networks, or its options may name code"
     if run.failure and (part.budget.cells or math.inf) > _MOST_FAILED:
         return "it failed, and its budget is large"
     return ""
 
 
 def _is_own(entry: StrategyEntry) -> bool:
-    """Whether a strategy is the project's, and its options name no code."""
     return entry.target in STRATEGIES and all(
-        value.isidentifier()
-        if isinstance(value, str)
-        else isinstance(value, bool | int | float)
+        value.isidentifier() if isinstance(value, str) else isinstance(value, int | float)
         for value in entry.options.values()
         if value is not None
     )
@@ -538,11 +499,11 @@ def _replayed(part: _Part, run: Run) -> list[str]:
         beginning=part.beginning,
     )
     path = part.store.path(run.strategy, run.run)
-    then, now = part.description["provenance"], provenance()
+    then = part.description["provenance"]
     versions = [
-        f"{name} {str(then.get(name, 'unknown')):.40}, here {now[name]}"
-        for name in now
-        if then.get(name) != now[name]
+        f"{name} {str(then.get(name, 'unknown')):.40}, here {version}"
+        for name, version in provenance().items()
+        if then.get(name) != version
     ]
     with_what = f"(made with {', '.join(versions) or 'the same releases'})."
     for before, again in zip(run.trials, made.trials, strict=False):
@@ -552,8 +513,6 @@ def _replayed(part: _Part, run: Run) -> list[str]:
                 f" seed {with_what}"
             ]
     ends = [(len(one.trials), one.failure, one.scalarised) for one in (run, made)]
-    return (
-        []
-        if ends[0] == ends[1]
-        else [f"{path}: it ends otherwise than by its seed {with_what}"]
-    )
+    if ends[0] != ends[1]:
+        return [f"{path}: it ends otherwise than by its seed {with_what}"]
+    return []

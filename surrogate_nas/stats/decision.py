@@ -1,5 +1,5 @@
-"""Which strategy is best, and is that significant? One procedure for one problem, for many, and
-for similar ones.
+"""Which strategy is best, and is that significant? One procedure for one problem, for many, and for
+similar ones.
 
 Differences of paired runs are ranked by size within each problem, zeros lowest (Pratt, "Remarks on
 Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959), and the signed ranks are summed
@@ -9,24 +9,20 @@ largest sum against all others. It is first compared with its closest rival, at 
 then with the farther ones (a step-up procedure; for the best against the closest alone: Hung and
 Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
 
-Ranks ignore the size of a difference: a strategy that is slightly better in most runs and fails in
-the others wins by ranks. A rival that is worse by ranks is called significantly worse only if its
-mean is higher, too. The p-value of the mean is corrected for skewness (Hall, "On the Removal of
-Skewness by Transformation", JRSS B 1992). It is also at least twice the probability that failures
-that could reverse the mean happen in none of the runs, so few runs support no statement on means.
-Two strategies are practically the same if few runs differ and the mean difference is bounded
-(Stringer's bound; Bickel, "Inference and Auditing: The Stringer Bound", International Statistical
-Review 1992). For claims about similar problems, each space gives one number, since tables of one
-space are not independent.
+Ranks ignore the size of a difference, so a rival that is worse by ranks is called significantly
+worse only if its mean is higher, too. The p-value of the mean is corrected for skewness (Hall, "On
+the Removal of Skewness by Transformation", JRSS B 1992). It is also at least twice the probability
+that failures that could reverse the mean happen in none of the runs. Two strategies are practically
+the same if few runs differ and the mean difference is bounded (Stringer's bound; Bickel, "Inference
+and Auditing: The Stringer Bound", International Statistical Review 1992). For claims about similar
+problems, each space gives one number, since tables of one space are not independent.
 
-All claims of a study share one level (`surrogate_nas.results.verdict.claims_of`). Ranks are tested
-first. Means are compared only where ranks differ significantly, and other problems only where these
-ones are decided, so both need no further share of the level.
+All claims of a study share one level (`surrogate_nas.results.verdict.claims_of`). Means are
+compared only where ranks differ significantly, and other problems only where these ones are
+decided, so both need no further share of it.
 
-Error rate and power of this procedure: ``python analysis/calibrate_verdict.py``.
-
-A few trainings of single cells (`decide_few`) are too few for signs: five pairs can never pass.
-There Student's t is taken; its error rate and power: ``python analysis/calibrate_confirm.py``.
+A few trainings of single cells (`decide_few`) are too few for signs; there Student's t is taken.
+Error rates and power: ``python analysis/calibrate_verdict.py`` and ``calibrate_confirm.py``.
 """
 
 from __future__ import annotations
@@ -91,11 +87,7 @@ Statement = Literal["decided", "most runs", "split", "same", "equal", "open"]
 
 def signed_ranks(differences: Values) -> NDArray[np.int64]:
     """Twice the ranks of the sizes of paired differences, with their signs; ties share a rank, none
-    counts as 0.
-
-    Args:
-        differences: Shape ``(n,)``; infinite ones are larger than all others, NaN (both infinite)
-            is no difference.
+    counts as 0. Infinite ones are larger than all others; NaN (both infinite) is no difference.
 
     Example:
         >>> signed_ranks(np.array([0.0, -0.1, 0.3, 0.3])).tolist()
@@ -112,9 +104,6 @@ def signed_ranks(differences: Values) -> NDArray[np.int64]:
 def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
     """The two-sided p-value of a sum of signed ranks under random signs, exact up to a thousand; 1
     unless above 0.
-
-    Args:
-        ranks: Of every problem the signed ranks of its runs, whole numbers.
 
     Example:
         >>> flip_p([np.array([2, 4, 6, 8, 10, 12])]), flip_p([np.array([2, -4])])
@@ -137,9 +126,7 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
 
 @lru_cache(maxsize=256)
 def _tail(steps: tuple[int, ...]) -> Values:
-    """The share of all signs by the least sum of the steps that are positive, shape
-    ``(sum + 1,)``. Ranks without ties have the same steps in all studies of a size.
-    """
+    """The share of all signs by the least sum of steps that are positive, shape ``(sum + 1,)``."""
     share = np.zeros(sum(steps) + 1)
     share[0], reach = 1.0, 0
     for step in steps:
@@ -151,12 +138,8 @@ def _tail(steps: tuple[int, ...]) -> Values:
 
 class Needed(NamedTuple):
     """Runs a problem, or spaces, with which a difference as observed is decided with the
-    probability `POWER`.
-
-    Attributes:
-        low: The least.
-        high: The most, four times the least or less; None where what was observed gives a lower
-            bound alone.
+    probability `POWER`: at least `low`, at most `high`, which is None where only a lower bound is
+    known.
     """
 
     low: int
@@ -164,9 +147,7 @@ class Needed(NamedTuple):
 
     @property
     def about(self) -> int | None:
-        """The number itself, which is right to a factor of two; None where only a lower bound is
-        known.
-        """
+        """The number itself, right to a factor of two; None where only a lower bound is known."""
         return None if self.high is None else self.high // 2
 
 
@@ -187,12 +168,9 @@ class Rival:
         interval: The 95 % interval of the mean difference, widened to contain 0 where nothing is
             claimed about means; None with fewer than three pairs.
         bound: The upper 95 % bound of the mean size of a difference; None but for regrets.
-        wins: Pairs of runs (of spaces) in which the leader is better.
-        ties: Those without a difference.
-        losses: Those in which the other is better.
+        wins, ties, losses: Pairs of runs (of spaces) in which the leader is better, equal, worse.
         alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by
-            more than `ALIKE`, and the means by at most `MARGIN`. It may hold beside ``decided``:
-            better, but mostly the same.
+            more than `ALIKE`, and the means by at most `MARGIN`. It may hold beside ``decided``.
         largest: The largest difference of a pair.
         needed: Runs per problem (spaces) that would decide; None where the other is significantly
             worse or practically the same, or where the runs give no estimate.
@@ -237,8 +215,8 @@ class Decision:
             count as one.
         same: The strategies that are equal to the leader in every run.
         equal: By rival the further strategies that are equal to it in every run.
-        same_bound: How far, at 95 %, the means of these and of the leader may lie apart; None
-            without any.
+        same_bound: How far, at 95 %, the means of the leader and these may lie apart; None without
+            any.
         level: The probability, at most, that any of its claims is false.
         units: What was paired: runs of each problem, or spaces.
         pairs: How many were paired in all.
@@ -281,8 +259,7 @@ class Decision:
     def chances(self) -> dict[str, float]:
         """How probably each strategy is the best one, as far as the p-values say; in all 1.
 
-        Against the leader a rival has the odds of p / 2 to 1 - p / 2: 1 to 1 where they tie in all
-        runs but one.
+        Against the leader a rival has the odds of p / 2 to 1 - p / 2.
         """
         odds = dict.fromkeys((self.leader, *self.same), 1.0)
         for rival in self.rivals:
@@ -304,10 +281,9 @@ def decide(
 
     Args:
         values: Per strategy, per problem, what each run ended with, lower is better; runs in the
-            same order for all. Where strategies have unequal numbers of runs the first ones that
-            both have are paired.
-        spaces: Per problem its space, to decide about problems of spaces that were not tried; with
-            fewer than `FEWEST_SPACES` no result can.
+            same order for all. Of unequal numbers of runs the first ones are paired.
+        spaces: Per problem its space, to decide about problems of spaces that were not tried; fewer
+            than `FEWEST_SPACES` cannot.
         ranks_only: Leave the mean out, as of times, which have none where a target was not reached.
         level: The probability, at most, that any claim is false.
         after: An earlier decision. Unless it is decided, this one claims nothing, so that both
@@ -324,13 +300,6 @@ def decide(
         >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
         >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
         (True, False)
-        >>> fails = np.repeat(
-        ...     [0.0, 1.0], [16, 4]
-        ... )  # better than .1 in 16 of 20 runs, and worse in the mean
-        >>> decide({"fails": [fails] * 4, "steady": [np.full(20, 0.1)] * 4}).rivals[
-        ...     0
-        ... ].statement
-        'split'
     """
     if not any(map(len, values.values())) or len({len(of) for of in values.values()}) != 1:
         raise UserError(
@@ -406,14 +375,13 @@ class FewDecision:
     """The best of a few candidates, by a few independent trainings of each; lower is better.
 
     Attributes:
-        leader: The candidate with the lowest mean.
-        mean: Its mean.
-        interval: The 95 % interval of its mean, which holds for all candidates at once.
+        leader, mean, interval: The candidate with the lowest mean, that mean, and its 95 %
+            interval, which holds for all candidates at once.
         rival: What it is compared with: the reference, or the candidate of the next mean. None
             where there is neither; then all that follows is empty.
-        difference: The rival's mean minus the leader's.
-        difference_interval: Its 95 % interval. Against a reference it holds for all candidates at
-            once, so choosing the best of them costs no error.
+        difference, difference_interval: The rival's mean minus the leader's, and its 95 % interval.
+            Against a reference it holds for all candidates at once, so choosing the best costs no
+            error.
         p: Two-sided, of this one comparison.
         needed: Trainings of each of the two that would decide; None where it is decided, or where
             the trainings give no estimate.
@@ -430,9 +398,7 @@ class FewDecision:
 
     @property
     def sign(self) -> int:
-        """1 where the leader is significantly better than the rival, -1 where it is worse, else
-        0.
-        """
+        """1 where the leader is significantly better than the rival, -1 where worse, else 0."""
         if self.difference_interval is None:
             return 0
         low, high = self.difference_interval
@@ -448,11 +414,10 @@ def decide_few(
     """Decide whether the best of a few candidates is better than a reference, or than the others.
 
     Student's t with the variance within cells, pooled over all of them, but never less than that of
-    the two that are compared; its degrees of freedom are Satterthwaite's, fewer where one cell is
-    noisier than the rest. What a seed does to all cells alike, as where it splits the data, is
-    taken out where it shows (an F test at 5 %). Against a reference the level is divided by the
-    number of candidates (Bonferroni), against the closest rival it is whole (Hung and Fithian
-    2019).
+    the two that are compared; its degrees of freedom are Satterthwaite's. What a seed does to all
+    cells alike is taken out where it shows (an F test at 5 %). Against a reference the level is
+    divided by the number of candidates (Bonferroni), against the closest rival it is whole (Hung
+    and Fithian 2019).
 
     Args:
         values: Per cell the values of its trainings, shape ``(n,)``, two or more, finite.
@@ -499,10 +464,8 @@ def decide_few(
 
 
 def _without_seeds(about: Mapping[str, Values]) -> dict[str, Values] | None:
-    """Deviations without what a seed does to all cells alike; None where that is not significant.
-
-    Args:
-        about: By cell its values minus their mean, shape ``(n,)``, whose places are seeds.
+    """Deviations, shape ``(seeds,)`` a cell, without what a seed does to all cells alike; None
+    where that is not significant.
     """
     from scipy.special import fdtrc
 
@@ -524,12 +487,8 @@ def _scatter(
     about: Mapping[str, Values], *cells: str, lost: float = 0.0
 ) -> tuple[float, float]:
     """The standard error of the mean of a cell, or of the difference of two, and the degrees of
-    freedom of the pooled variance, by Satterthwaite.
-
-    Args:
-        about: By cell its values minus their mean, shape ``(n,)``.
-        cells: Of all.
-        lost: The share of the degrees of freedom that what was taken out took.
+    freedom of the pooled variance, by Satterthwaite; `lost` is the share that was taken out of
+    these.
     """
     sums = np.array([float((of**2).sum()) for of in about.values()])
     counts = np.array([(len(of) - 1) * (1 - lost) for of in about.values()])
@@ -547,7 +506,6 @@ def _scatter(
 def _student(
     value: float, error: float, freedom: float, level: float
 ) -> tuple[tuple[float, float], float]:
-    """The interval of a value, and the two-sided p-value of its being 0."""
     from scipy.special import stdtr, stdtrit
 
     half = error * float(stdtrit(freedom, 1 - level / 2))
@@ -574,15 +532,8 @@ def standings(values: Mapping[str, Sequence[Values]]) -> list[str]:
 
 
 def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
-    """One number a space, in order of first appearance: how clearly and how far the runs of its
-    problems point one way.
-
-    Args:
-        differences: Per problem the paired differences of runs.
-        spaces: Per problem its space.
-
-    Returns:
-        Shape ``(spaces,)``; from -1 to 1, 1 where every run of every problem is above 0.
+    """One number a space, in order of first appearance: how clearly the runs of its problems point
+    one way, from -1 to 1, where every run of every problem is above 0.
     """
     return _space_means(
         [float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences],
@@ -591,7 +542,6 @@ def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
 
 
 def _space_means(numbers: Sequence[float], spaces: Sequence[str]) -> Values:
-    """Of one number a problem the mean over the problems of each space, shape ``(spaces,)``."""
     by_name: dict[str, list[float]] = {}
     for number, space in zip(numbers, spaces, strict=True):
         by_name.setdefault(space, []).append(number)
@@ -600,14 +550,9 @@ def _space_means(numbers: Sequence[float], spaces: Sequence[str]) -> Values:
 
 @dataclass(frozen=True)
 class MeanDifference:
-    """The mean of paired differences, problems weighing equally.
-
-    Attributes:
-        difference: The mean.
-        interval: Its 95 % interval, corrected for skewness; None from fewer than three differences.
-        p: Two-sided, of a mean of 0; 1 where there is no interval.
-        error: The standard error; 0 where there is no interval.
-        freedom: Its degrees of freedom, by Welch and Satterthwaite; 0 where there is no interval.
+    """The mean of paired differences, problems weighing equally: its 95 % interval, corrected for
+    skewness, and the two-sided p of a mean of 0, None and 1 from fewer than three differences; its
+    standard error, and the degrees of freedom by Welch and Satterthwaite.
     """
 
     difference: float
@@ -665,20 +610,14 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
 
 
 def _corrected(quantile: float, skewness: float) -> float:
-    """Hall's transformation of a quantile of Student's t."""
     if abs(skewness) < 1e-9:
         return quantile
     return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
 
 
 def runs_for_mean(difference: float, worst: float = 1.0, level: float = END_LEVEL) -> int:
-    """The fewest pairs of runs after which a mean difference can be significant. After fewer,
-    failures that could reverse it may not have shown.
-
-    Args:
-        difference: Mean difference, above 0.
-        worst: How bad a failure can be.
-        level: The level of the claim.
+    """The fewest pairs of runs after which a mean difference above 0 can be significant at a level.
+    After fewer, failures that could reverse it, at most `worst` large, may not have shown.
 
     Example:
         >>> runs_for_mean(0.3), runs_for_mean(0.1), runs_for_mean(0.05)
@@ -689,12 +628,8 @@ def runs_for_mean(difference: float, worst: float = 1.0, level: float = END_LEVE
 
 
 def mean_bound(differences: Values, worst: float) -> float:
-    """Stringer's upper 95 % bound of the mean size of differences, of which an unseen one may be as
-    large as `worst`.
-
-    Args:
-        differences: Shape ``(n,)``, of paired runs.
-        worst: The largest size that a difference can have.
+    """Stringer's upper 95 % bound of the mean size of differences, shape ``(n,)``, of which an
+    unseen one may be as large as `worst`.
 
     Example:
         >>> round(mean_bound(np.zeros(40), 1.0), 3), round(mean_bound(np.zeros(59), 1.0), 3)
@@ -718,9 +653,7 @@ def runs_for_same(worst: float) -> int:
 
 @lru_cache(maxsize=64)
 def _upper_shares(n: int) -> Values:
-    """Clopper and Pearson's upper 95 % bounds of a share, of 0, 1, … and all of n, shape
-    ``(n + 1,)``.
-    """
+    """Clopper and Pearson's upper 95 % bounds of a share, of 0, 1, … and all of n."""
     from scipy.special import betaincinv
 
     counts = np.arange(n)
@@ -728,15 +661,9 @@ def _upper_shares(n: int) -> Values:
 
 
 def detectable(one: Sequence[Values], other: Sequence[Values]) -> float | None:
-    """The mean difference that so many runs decide with the probability `POWER`; None where they
-    cannot decide.
-
-    Args:
-        one: Per problem the runs of one strategy, shape ``(runs,)``.
-        other: Those of the other. The spread of the paired differences about their means counts.
-
-    Returns:
-        In the unit of the runs.
+    """The mean difference, in the unit of the runs, that so many runs of two strategies decide with
+    the probability `POWER`, by the spread of their paired differences; None where they cannot
+    decide.
     """
     from scipy.special import stdtrit
 
@@ -766,9 +693,7 @@ def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
 
 
 def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
-    """Per problem how much larger the second is than the first, shape ``(runs,)``, in the runs that
-    both have.
-    """
+    """Per problem how much larger the second is than the first, in the runs that both have."""
     all_differences = []
     for a, b in zip(better, worse, strict=True):
         n = min(len(a), len(b))
@@ -780,9 +705,7 @@ def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
 
 
 def _weighted(differences: Sequence[Values]) -> list[NDArray[np.int64]]:
-    """Signed ranks of every problem; with unequal numbers of runs a problem of fewer is not
-    drowned.
-    """
+    """Signed ranks of every problem; one of fewer runs is not drowned."""
     ranks = [signed_ranks(d) for d in differences]
     lengths = {len(d) + 1 for d in differences}
     if len(lengths) == 1:
@@ -793,9 +716,7 @@ def _weighted(differences: Sequence[Values]) -> list[NDArray[np.int64]]:
 
 
 def _passing(p_values: Mapping[str, float], level: float) -> set[str]:
-    """The rivals that pass a step-up test: the closest is tested at the whole level, and whoever
-    passes carries all with smaller p-values.
-    """
+    """The rivals that pass a step-up test: whoever passes carries all with smaller p-values."""
     order = sorted(p_values, key=lambda name: -p_values[name])
     for place, name in enumerate(order):
         if p_values[name] <= level / _tests(place):
@@ -814,12 +735,8 @@ Kind = Literal["regrets", "spaces", "ranks"]
 
 @dataclass(frozen=True)
 class _Differences:
-    """Paired differences of two strategies.
-
-    Attributes:
-        ranks: Their signed ranks.
-        signs: What is counted, shape ``(pairs,)``: above 0 where the first is better.
-        means: What the mean is taken of, per problem, or one number a space.
+    """Paired differences of two strategies: their signed ranks, what is counted, above 0 where the
+    first is better, and what the mean is taken of, per problem, or one number a space.
     """
 
     ranks: list[NDArray[np.int64]]
@@ -830,7 +747,6 @@ class _Differences:
     def of(
         cls, differences: Sequence[Values], spaces: Sequence[str] | None
     ) -> _Differences:
-        """By runs, or with spaces by one number a space."""
         ranks = _ranks(differences, spaces)
         finite = _without_infinite(differences)
         if spaces is None:
@@ -849,18 +765,14 @@ def _ranks(
 
 
 def _without_infinite(differences: Sequence[Values]) -> list[Values]:
-    """Differences of which the infinite (one of two found nothing) count as the largest that are
-    finite, at least 1.
-    """
+    """Infinite differences (one of two found nothing) count as the largest that is finite."""
     sizes = np.abs(np.concatenate(differences))
     largest = max(float(sizes[np.isfinite(sizes)].max(initial=0.0)), 1.0)
     return [np.clip(d, -largest, largest) for d in differences]
 
 
 def _worst(*strategies: Sequence[Values]) -> float:
-    """The worst that a run of some strategies ended with, at least 1: what an unseen run may end
-    with.
-    """
+    """The worst that an unseen run may end with: that of all runs, at least 1."""
     every = np.concatenate([run for of in strategies for run in of])
     return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)
 
@@ -899,14 +811,6 @@ def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Ri
 
 
 def _statement(rival: Rival, better: bool, apart: bool, level: float) -> Statement:
-    """The statement on a leader and a rival.
-
-    Args:
-        rival: The rival, before anything is claimed.
-        better: Whether the leader is significantly better by signed ranks.
-        apart: Whether it is so by signed ranks and in the mean.
-        level: Level of a claim that the rival has the lower mean.
-    """
     if apart:
         return "decided"
     if better:
@@ -922,9 +826,9 @@ def _needed(
     """Runs a problem that would decide with the probability `POWER` if the true difference is the
     observed one.
 
-    Where p is small the number is right to a factor of two in three of four studies. Where p is
-    large only a lower bound is known. Between these there is no number, unless failures that may
-    not have shown give a lower bound.
+    Where p is small the number is right to a factor of two in three of four studies; where it is
+    large only a lower bound is known. Between these there is none, unless failures that may not
+    have shown give a lower bound.
     """
     mean = mean_difference(differences.means)
     pairs = len(differences.signs)
@@ -959,7 +863,6 @@ def _needed_runs(
     level: float,
     fewest: int,
 ) -> Needed | None:
-    """What a p-value of so many runs says of the number of runs that would decide."""
     observed = -_NORMAL.inv_cdf(max(p, 1e-300) / 2)
     wanted = _NORMAL.inv_cdf(1 - level / 2) + _NORMAL.inv_cdf(POWER)
     if p <= _SMALL_P:

@@ -1,13 +1,11 @@
 """All statistics of a study, in one place: summaries, intervals, tests and ranks.
 
 Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021
-(interquartile mean, which leaves out the best and the worst quarter; bootstrap intervals, over
-problems stratified by problem; probability of improvement); Demšar, "Statistical Comparisons of
-Classifiers over Multiple Data Sets", JMLR 2006 (paired tests with Holm's correction, over runs and
-over problems; ranks problem by problem, 1 the best, equals sharing the mean of their places). These
-describe. Only `surrogate_nas.stats.decision` decides significance. Lower is better throughout.
-Over problems, everything is taken of the regrets of each: a mapping from strategy to an
-array with a row a run.
+(interquartile mean; bootstrap intervals, over problems stratified by problem; probability of
+improvement); Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006
+(paired tests with Holm's correction; ranks problem by problem, equals sharing the mean of their
+places). These describe. Only `surrogate_nas.stats.decision` decides significance. Lower is better
+throughout.
 """
 
 from __future__ import annotations
@@ -44,14 +42,9 @@ _CUT = 0.25
 
 @dataclass(frozen=True)
 class Summary:
-    """A sample in a few numbers.
-
-    Attributes:
-        mean: The arithmetic mean.
-        std: The sample standard deviation (n - 1); 0 for one value.
-        iqm: The interquartile mean.
-        ci95: The bootstrap 95 % interval of the mean (percentile, 10,000 resamples); None for one
-            value.
+    """A sample in a few numbers: its mean, sample standard deviation (n - 1; 0 for one value),
+    interquartile mean, and the bootstrap 95 % interval of the mean (percentile, 10,000 resamples;
+    None for one value).
     """
 
     mean: float
@@ -73,9 +66,7 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape
-    ``(m,)`` each.
-
-    Of a thousand rows or more it is the normal one, to which resampling comes then.
+    ``(m,)`` each; of a thousand rows or more the normal one.
     """
     n = len(samples)
     if n >= _MANY:
@@ -92,7 +83,6 @@ def _cached_weights(n: int, seed: int) -> list[Values]:
 
 
 def _blocks(n: int, seed: int) -> Iterator[Values]:
-    """The shares of rows in every resample, in blocks."""
     rng = np.random.default_rng(seed)
     size = max(min(_BLOCK // n, _RESAMPLES), 1)
     for start in range(0, _RESAMPLES, size):
@@ -123,11 +113,8 @@ class PairedTest:
     """Two strategies over the same runs.
 
     Attributes:
-        first: The one strategy.
-        second: The other.
-        wins: Runs in which the first is better.
-        ties: Runs in which they are equal.
-        losses: Runs in which the second is better.
+        first, second: Their names.
+        wins, ties, losses: Runs in which the first is better, equal, worse.
         effect: Matched-pairs rank-biserial correlation, from -1 (the second always better) to 1
             (the first).
         p: Wilcoxon's signed-rank test, two-sided; 1 where all runs tie. Exact, of many runs the
@@ -146,9 +133,7 @@ class PairedTest:
 
 
 def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
-    """Compare every pair of strategies on their scores, each of shape ``(runs,)``, of the same runs
-    in one order.
-    """
+    """Compare every pair of strategies on their scores, shape ``(runs,)``, of the same runs."""
     pairs = list(itertools.combinations(scores, 2))
     raw = [signed_rank(scores[b] - scores[a]) for a, b in pairs]
     corrected = holm([p for p, _ in raw])
@@ -231,12 +216,8 @@ def ranks(means: Values) -> Values:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Average ranks over the budget.
-
-    Attributes:
-        fractions: Shares of the budget, rising to 1, from where the shared first cells end; shape
-            ``(f,)``.
-        mean: Shape ``(strategies, f)``.
+    """Average ranks, shape ``(strategies, f)``, over shares of the budget that rise to 1 from where
+    the shared first cells end, shape ``(f,)``.
     """
 
     fractions: Values

@@ -23,7 +23,7 @@ BROKEN = "tests/broken_strategies.py"
 
 
 def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> None:
-    listed = {b["name"]: b for b in snas("benchmarks", "--json").json}
+    listed = {b["name"]: b for b in snas("benchmarks --json").json}
     analog = listed["analog-cifar10"]
     assert analog["available"] and analog["cells"] == 15625 and analog["space"] == "nb201"
     assert {
@@ -44,17 +44,15 @@ def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> No
 
 
 def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
-    answers = snas(
-        "query", "analog-cifar10", CELL, CELL, "--metric", "params", "--json"
-    ).json
+    answers = snas("query analog-cifar10", CELL, CELL, "--metric", "params", "--json").json
     assert [a["value"] for a in answers] == [802426.0, 802426.0]
     assert {"cell", "metric", "epochs", "seed", "value", "unit", "source"} <= set(
         answers[0]
     )
-    every = snas("query", "analog-cifar10", CELL, "--json").json
+    every = snas("query analog-cifar10", CELL, "--json").json
     assert {a["metric"] for a in every} >= {"digital_error", "params", "depth"}
-    assert "802426" in snas("query", "analog-cifar10", CELL, "--metric", "params").out
-    told = snas("query", "analog-cifar10", CELL).out
+    assert "802426" in snas("query analog-cifar10", CELL, "--metric", "params").out
+    told = snas("query analog-cifar10", CELL).out
     assert (
         told.count("nor_conv_3x3~0|+") == 1 and "digital_error" in told and "depth" in told
     )
@@ -62,15 +60,7 @@ def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
 
 def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
     made = snas(
-        "search",
-        "analog-cifar10",
-        "--strategy",
-        "evolution",
-        "--budget",
-        40,
-        "--seed",
-        3,
-        "--json",
+        "search analog-cifar10 --strategy evolution --budget 40 --seed 3 --json",
     ).json
     assert len(made["trials"]) == 40
     assert {"index", "cell", "epochs", "score", "feasible", "cost_seconds"} <= set(
@@ -81,15 +71,10 @@ def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
     assert (
         made["simulated_seconds"] == 40 and made["real_seconds"] > 0 and made["regret"] >= 0
     )
-    assert (
-        "regret"
-        in snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5).out
-    )
-    by_place = snas(
-        "search", "analog-cifar10", "evolution", "--budget", 40, "--seed", 3, "--json"
-    ).json
+    assert "regret" in snas("search analog-cifar10 --strategy random --budget 5").out
+    by_place = snas("search analog-cifar10 evolution --budget 40 --seed 3 --json").json
     assert [t["cell"] for t in by_place["trials"]] == [t["cell"] for t in made["trials"]]
-    twice = snas("search", "analog-cifar10", "evolution", "--strategy", "bo", "--budget", 5)
+    twice = snas("search analog-cifar10 evolution --strategy bo --budget 5")
     assert_one_clear_line(twice, "named twice, evolution and --strategy bo")
 
 
@@ -105,9 +90,7 @@ def test_search_pays_in_simulated_seconds_and_reports_final_metrics(
         "--budget-seconds",
         3000,
     ]
-    made = snas(
-        "search", "nb201-cifar10", "--strategy", "random", *arguments, "--json"
-    ).json
+    made = snas("search nb201-cifar10 --strategy random", *arguments, "--json").json
     assert 0 < made["simulated_seconds"] <= 3000
     assert (
         made["best"]["final"]["test_error"] > 0
@@ -121,16 +104,10 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
 ) -> None:
     out = tmp_path / "out"
     arguments = [
-        "--strategies",
-        "random,evolution",
-        "--runs",
-        2,
-        "--budget",
-        20,
-        "--out",
+        *"--strategies random,evolution --runs 2 --budget 20 --out".split(),
         out,
     ]
-    first = snas("compare", "analog-cifar10", *arguments, "--json")
+    first = snas("compare analog-cifar10", *arguments, "--json")
     assert first.code == 0
     made = first.json
     assert [s["name"] for s in made["strategies"]] == ["random", "evolution"]
@@ -157,7 +134,7 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
     assert made["fingerprint"] in page and "nothing held out" in page
     assert stat.S_IMODE((out / "report.html").stat().st_mode) & 0o044
     before = {p.name: p.stat().st_mtime_ns for p in (out / "runs").iterdir()}
-    assert snas("compare", "analog-cifar10", *arguments, "--json").json == made
+    assert snas("compare analog-cifar10", *arguments, "--json").json == made
     assert {p.name: p.stat().st_mtime_ns for p in (out / "runs").iterdir()} == before
     assert snas("report", out, "--json").json == made
     assert json.loads((out / "summary.json").read_text()) == made
@@ -169,7 +146,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    few = ["--strategies", "random", "--runs", 1, "--budget", 12]
+    few = "--strategies random --runs 1 --budget 12".split()
     asked: list[list[Any]] = [
         [],
         ["--objective", "valid_error[5]"],
@@ -177,7 +154,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     ]
     for _ in range(2):
         for more in asked:
-            assert snas("compare", "fashion", *few, *more).code == 0
+            assert snas("compare fashion", *few, *more).code == 0
     folders = [
         "compare-fashion",
         "compare-fashion-valid_error-5",
@@ -194,10 +171,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
         "the same command found its own folder"
     )
     longer = snas(
-        "compare",
-        "fashion",
-        "--objective",
-        "valid_error[5]",
+        "compare fashion --objective 'valid_error[5]'",
         *few[:3],
         2,
         *few[4:],
@@ -208,13 +182,9 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
         and Store(Path("results/compare-fashion-valid_error-5")).read()["runs"] == 2
     )
     refused = snas(
-        "compare",
-        "fashion",
+        "compare fashion",
         *few,
-        "--objective",
-        "valid_loss",
-        "--out",
-        "results/compare-fashion-valid_error-5",
+        *"--objective valid_loss --out results/compare-fashion-valid_error-5".split(),
     )
     assert_one_clear_line(
         refused, "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for"
@@ -230,14 +200,9 @@ def test_a_failing_strategy_costs_only_its_own_runs(
 ) -> None:
     names = f"random,{BROKEN}:{strategy}"
     made = snas(
-        "compare",
-        "--strategies",
+        "compare --strategies",
         names,
-        "--runs",
-        2,
-        "--budget",
-        15,
-        "--out",
+        *"--runs 2 --budget 15 --out".split(),
         tmp_path,
         "--json",
     )
@@ -251,7 +216,7 @@ def test_a_failing_strategy_costs_only_its_own_runs(
 def test_new_strategy_keeps_the_contract_and_is_never_overwritten(
     snas: Snas, tmp_path: Path
 ) -> None:
-    made = snas("new", "strategy", "Greedy", "--folder", tmp_path, "--json").json
+    made = snas("new strategy Greedy --folder", tmp_path, "--json").json
     checks = snas("check", made["strategy"], "--json")
     assert (
         checks.code == 0 and len(checks.json) > 20 and all(c["passed"] for c in checks.json)
@@ -260,11 +225,9 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(
         len([line for line in Path(made["file"]).read_text().splitlines() if line.strip()])
         <= 12
     )
+    assert_one_clear_line(snas("new strategy Greedy --folder", tmp_path), "exists already")
     assert_one_clear_line(
-        snas("new", "strategy", "Greedy", "--folder", tmp_path), "exists already"
-    )
-    assert_one_clear_line(
-        snas("new", "strategy", "not a name", "--folder", tmp_path),
+        snas("new strategy 'not a name' --folder", tmp_path),
         "no name for a strategy",
     )
 
@@ -284,7 +247,7 @@ def test_check_says_which_promises_are_broken(snas: Snas) -> None:
 
 def test_train_prints_metrics_and_curves(snas: Snas) -> None:
     made = snas(
-        "train", CELL, "--task", "tests/tiny_task.py:TINY", "--epochs", 2, "--json"
+        "train", CELL, *"--task tests/tiny_task.py:TINY --epochs 2 --json".split()
     ).json
     assert {"metrics", "curves", "params", "macs", "seconds", "device"} <= set(made)
     assert {len(curve) for curve in made["curves"].values()} == {2} and {
@@ -300,7 +263,7 @@ def test_train_prints_metrics_and_curves(snas: Snas) -> None:
     assert (made["cell"], made["params"]) == (stack, 770)
 
 
-MEASURE = ["measure", "--cells", 2, "--task", "tests/tiny_task.py:TINY"]
+MEASURE = "measure --cells 2 --task tests/tiny_task.py:TINY".split()
 
 
 def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
@@ -323,21 +286,19 @@ def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
 
     measured, other = (cell.text for cell in (draw_cells(2)[1], draw_cells(3)[2]))
     asked = ["--metric", "latency@local", "--with", out, "--json"]
-    (answer,) = snas("query", "analog-cifar10", measured, *asked).json
+    (answer,) = snas("query analog-cifar10", measured, *asked).json
     assert (
         answer["value"] > 0
         and answer["unit"] == "ms"
         and "snas measure" in answer["source"]
     )
-    assert_one_clear_line(
-        snas("query", "analog-cifar10", other, *asked), "2 of 15625 cells"
-    )
+    assert_one_clear_line(snas("query analog-cifar10", other, *asked), "2 of 15625 cells")
     objective = ["--objective", "digital_error + 0.1*latency@local", "--with", out]
     assert_one_clear_line(
-        snas("search", "analog-cifar10", *objective), "2 of 15625 cells only"
+        snas("search analog-cifar10", *objective), "2 of 15625 cells only"
     )
     assert_one_clear_line(
-        snas("compare", "analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only"
+        snas("compare analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only"
     )
     assert not (tmp_path / "c").exists()
     assert "latency, median" in snas(*MEASURE, "--out", out, "--seed", 1).out
@@ -373,29 +334,28 @@ def test_an_interrupted_measure_goes_on(
     assert made["seconds"] > first and out.exists() and not kept.exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--cells", 0], "1 to 15625 cells"),
-        (["--cells", 15626], "1 to 15625 cells"),
-        (["--cells", "many"], "--cells"),
-        (["--device", "quantum"], "no device 'quantum'"),
-        (["--threads", 0], "threads must be a whole number from 1"),
-        (["--batch", 0], "batch must be a whole number from 1"),
-        (["--task", "digit"], "Did you mean 'digits'"),
-        (["--seed", -1], "at least 0"),
-        (["--watts", 0], "watts above 0"),
-        (["--out", "/dev/null/local.h5"], "Cannot write"),
-        (["--out", "."], "is a folder"),
-    ],
-)
+WRONG = """
+--cells 0: 1 to 15625 cells
+--cells 15626: 1 to 15625 cells
+--cells many: --cells
+--device quantum: no device 'quantum'
+--threads 0: threads must be a whole number from 1
+--batch 0: batch must be a whole number from 1
+--task digit: Did you mean 'digits'
+--seed -1: at least 0
+--watts 0: watts above 0
+--out /dev/null/local.h5: Cannot write
+--out .: is a folder
+"""
+
+
+@pytest.mark.parametrize("line", WRONG.strip().splitlines())
 def test_a_measure_that_cannot_be_gets_one_clear_line(
-    snas: Snas,
-    tmp_path: Path,
-    arguments: list[object],
-    says: str,
+    snas: Snas, tmp_path: Path, line: str
 ) -> None:
-    assert_one_clear_line(snas(*MEASURE, "--out", tmp_path / "local.h5", *arguments), says)
+    arguments, _, says = line.partition(": ")
+    refused = snas(*MEASURE, "--out", tmp_path / "local.h5", *arguments.split())
+    assert_one_clear_line(refused, says)
     assert not list(tmp_path.iterdir())
 
 
@@ -414,7 +374,7 @@ def test_a_file_that_cannot_be_joined_gets_one_clear_line(
 
 
 def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
-    assert snas("path", "--json").json == {"path": str(own_home)}
+    assert snas("path --json").json == {"path": str(own_home)}
     assert snas("path").out.strip() == str(own_home)
 
 
@@ -424,50 +384,34 @@ def test_fetch_and_verify_and_import(
     fresh_home: Path,
 ) -> None:
     assert_one_clear_line(
-        snas("query", "nb201-cifar10", CELL, "--metric", "test_error"),
+        snas("query nb201-cifar10", CELL, "--metric", "test_error"),
         "snas data fetch nb201",
     )
-    fetched = snas("data", "fetch", "nb201", "--json").json
+    fetched = snas("data fetch nb201 --json").json
     assert (fetched["name"], fetched["files"]) == ("nb201", len(registry("nb201")))
     assert fetched["bytes"] > 16e6 and fetched["seconds"] > 0
-    verified = snas("data", "verify", "--json")
+    verified = snas("data verify --json")
     assert verified.code == 0
     assert len(verified.json["checks"]) > 30 and all(
         c["passed"] for c in verified.json["checks"]
     )
     folder = next(mirror.rglob("NATS-tss-v1_0-3ffb9-simple"))
-    imported = snas("data", "import", "nats", folder, "--json").json
+    imported = snas("data import nats", folder, "--json").json
     assert imported["benchmarks"] == ["nats-cifar10", "nats-cifar100", "nats-imagenet16"]
     (answer,) = snas(
-        "query",
-        "nats-cifar10",
+        "query nats-cifar10",
         CELL,
-        "--metric",
-        "valid_error",
-        "--epochs",
-        12,
-        "--seed",
-        777,
-        "--json",
+        *"--metric valid_error --epochs 12 --seed 777 --json".split(),
     ).json
     assert answer["seed"] == 777 and answer["n_seeds"] == 1
     refused = snas(
-        "search",
-        "nats-cifar10",
-        "--strategy",
-        "random",
-        "--budget",
-        5,
-        "--objective",
-        "valid_error",
+        "search nats-cifar10 --strategy random --budget 5 --objective valid_error",
     )
     assert_one_clear_line(refused, "3 of 15625 cells only")
     assert_one_clear_line(
-        snas("data", "import", "nats", fresh_home / "none"), "There is no folder"
+        snas("data import nats", fresh_home / "none"), "There is no folder"
     )
-    assert_one_clear_line(
-        snas("data", "import", "nb201-pth", fresh_home), "There is no file"
-    )
+    assert_one_clear_line(snas("data import nb201-pth", fresh_home), "There is no file")
 
 
 def test_verify_fails_when_a_table_is_wrong(
@@ -485,7 +429,7 @@ def test_verify_fails_when_a_table_is_wrong(
         shutil.copy(path, tmp_path / "tables")
     with h5py.File(tmp_path / "tables" / "nb201-cifar10.h5", "r+") as file:
         file["columns/valid_error/200/mean"][11] += 0.01
-    wrong = snas("data", "verify")
+    wrong = snas("data verify")
     assert wrong.code == 2 and "valid_error/200" in wrong.err
 
 
@@ -545,16 +489,16 @@ def test_an_unreachable_mirror_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(MIRROR_VARIABLE, str(fresh_home / "none"))
-    assert_one_clear_line(snas("data", "fetch", "nb201"), "is not a folder")
+    assert_one_clear_line(snas("data fetch nb201"), "is not a folder")
     monkeypatch.setenv(MIRROR_VARIABLE, str(fresh_home))
-    assert_one_clear_line(snas("data", "fetch", "nb201"), "Cannot fetch")
+    assert_one_clear_line(snas("data fetch nb201"), "Cannot fetch")
 
 
 def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
     assert_one_clear_line(
         snas("compar"), "No such command 'compar'. Did you mean 'compare'? Try snas --help."
     )
-    assert_one_clear_line(snas("compare", "--nothing"), ". Try snas --help.")
+    assert_one_clear_line(snas("compare --nothing"), ". Try snas --help.")
 
 
 @pytest.mark.usefixtures("fresh_home")
@@ -576,7 +520,7 @@ def test_how_to_get_what_is_not_here_is_never_cut(
 def test_a_search_says_where_it_is_stored_or_that_it_is_not(
     snas: Snas, tmp_path: Path
 ) -> None:
-    command = ["search", "fashion", "random", "--budget", 12]
+    command = "search fashion random --budget 12".split()
     assert "This run is not stored: with --out DIR" in snas(*command).err
     stored = snas(*command, "--out", tmp_path / "out")
     assert (
@@ -586,7 +530,7 @@ def test_a_search_says_where_it_is_stored_or_that_it_is_not(
 
 
 def test_a_verdict_on_a_folder_that_was_cut_says_so(snas: Snas, tmp_path: Path) -> None:
-    command = ["compare", "fashion", "--strategies", "random,evolution", "--budget", 12]
+    command = "compare fashion --strategies random,evolution --budget 12".split()
     whole = snas(*command, "--runs", 3, "--out", tmp_path)
     assert whole.code == 0 and "not ended" not in whole.err
     file = tmp_path / "runs" / "evolution-2.jsonl"
@@ -602,32 +546,15 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(
     snas: Snas, tmp_path: Path
 ) -> None:
     compared = snas(
-        "compare",
-        "analog-cifar10",
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-        "--budget",
-        3,
-        "--out",
+        "compare analog-cifar10 --strategies random --runs 1 --budget 3 --out",
         tmp_path / "c",
         "--serve",
     )
     assert compared.code == 0 and re.search(
         r"Watch it grow: http://127\.0\.0\.1:\d+/", compared.err
     )
-    suite = [
-        "suite",
-        "starter",
-        "--problems",
-        "fashion",
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-    ]
-    assert snas(*suite, "--seed", 5, "--serve", "--out", tmp_path / "s").code == 0
+    suite = "suite starter --problems fashion --strategies random --runs 1".split()
+    assert snas(*suite, *"--seed 5 --serve --out".split(), tmp_path / "s").code == 0
     plan = json.loads((tmp_path / "s" / "plan.json").read_text())
     assert plan["seed"] == 5
     assert_one_clear_line(

@@ -15,95 +15,71 @@ from tests.conftest import CELL, Snas, assert_one_clear_line
 
 LONG = "x" * 5000
 BYTES = os.fsdecode(b"\xff\xfe\xc3(")
-TINY = ["--task", "tests/tiny_task.py:TINY"]
-FIT = ["--target", "digital_error", "--train", 20, "--model", "ridge"]
-ANALOG = "analog-cifar10"
-
-NAMES: list[list[object]] = [
-    ["query", "{}", CELL],
-    ["query", "{}.h5", CELL],
-    ["query", "live:{}", CELL],
-    ["query", "live:{}.py:TASK", CELL],
-    ["query", "surrogate:{}", CELL],
-    ["query", ANALOG, "{}"],
-    ["query", ANALOG, CELL, "--metric", "{}"],
-    ["query", ANALOG, CELL, "--with", "{}"],
-    ["search", "{}"],
-    ["search", ANALOG, "--strategy", "{}"],
-    ["search", ANALOG, "--strategy", "{}.py:Class"],
-    ["search", ANALOG, "--strategy", "tests/broken_strategies.py:{}"],
-    ["search", ANALOG, "--objective", "{}"],
-    ["search", ANALOG, "--subject-to", "{}"],
-    ["compare", "{}"],
-    ["compare", ANALOG, "--strategies", "random,{}"],
-    ["report", "{}"],
-    ["suite", "{}"],
-    ["suite", "{}.toml"],
-    ["suite", "starter", "--problems", "{}"],
-    ["suite", "starter", "--strategies", "random,{}"],
-    ["check", "{}"],
-    ["check", "{}.py:Class"],
-    ["train", "{}", *TINY],
-    ["train", CELL, "--task", "{}"],
-    ["train", CELL, "--task", "{}.py:TASK"],
-    ["train", CELL, *TINY, "--device", "{}"],
-    ["measure", "--cells", 2, "--task", "{}", "--out", "local.h5"],
-    ["fit", "{}", *FIT, "--out", "model.bin"],
-    ["fit", ANALOG, *FIT[2:], "--target", "{}", "--out", "model.bin"],
-    ["fit", ANALOG, *FIT[:4], "--model", "{}", "--out", "model.bin"],
-    ["fit", ANALOG, *FIT[:4], "--model", "{}.py:Class", "--out", "model.bin"],
-    ["predict", "{}", CELL],
-    ["table", "{}"],
-    ["table", "{}.py:TASK"],
-    ["data", "import", "csv", "{}"],
-    ["data", "import", "nats", "{}"],
-    ["data", "import", "nb201-pth", "{}"],
-    ["new", "strategy", "{}"],
-    ["new", "task", "{}"],
-    ["new", "loss", "{}"],
-    ["new", "space", "{}"],
-    ["new", "training", "{}"],
-    ["{}"],
-    ["query", ANALOG, CELL, "--{}"],
+NAMES = [
+    line.split()
+    for line in """
+query {} CELL
+query {}.h5 CELL
+query live:{} CELL
+query live:{}.py:TASK CELL
+query surrogate:{} CELL
+query analog-cifar10 {}
+query analog-cifar10 CELL --metric {}
+query analog-cifar10 CELL --with {}
+search {}
+search analog-cifar10 --strategy {}
+search analog-cifar10 --strategy {}.py:Class
+search analog-cifar10 --strategy tests/broken_strategies.py:{}
+search analog-cifar10 --objective {}
+search analog-cifar10 --subject-to {}
+compare {}
+compare analog-cifar10 --strategies random,{}
+report {}
+suite {}
+suite {}.toml
+suite starter --problems {}
+suite starter --strategies random,{}
+check {}
+check {}.py:Class
+train {} --task tests/tiny_task.py:TINY
+train CELL --task {}
+train CELL --task {}.py:TASK
+train CELL --task tests/tiny_task.py:TINY --device {}
+measure --cells 2 --task {} --out local.h5
+fit {} --target digital_error --train 20 --model ridge --out model.bin
+fit analog-cifar10 --train 20 --model ridge --target {} --out model.bin
+fit analog-cifar10 --target digital_error --train 20 --model {} --out model.bin
+fit analog-cifar10 --target digital_error --train 20 --model {}.py:Class --out model.bin
+predict {} CELL
+table {}
+table {}.py:TASK
+data import csv {}
+data import nats {}
+data import nb201-pth {}
+new strategy {}
+new task {}
+new loss {}
+new space {}
+new training {}
+{}
+query analog-cifar10 CELL --{}
+""".strip().splitlines()
 ]
-WRITTEN: list[list[object]] = [
-    [
-        "compare",
-        ANALOG,
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-        "--budget",
-        3,
-        "--out",
-        "{}",
-    ],
-    [
-        "suite",
-        "starter",
-        "--problems",
-        "fashion",
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-        "--out",
-        "{}",
-    ],
-    ["measure", "--cells", 2, *TINY, "--out", "{}"],
-    ["fit", ANALOG, *FIT, "--out", "{}"],
-    ["new", "strategy", "Good", "--folder", "{}"],
+WRITTEN = [
+    line.split()
+    for line in """
+compare analog-cifar10 --strategies random --runs 1 --budget 3 --out {}
+suite starter --problems fashion --strategies random --runs 1 --out {}
+measure --cells 2 --task tests/tiny_task.py:TINY --out {}
+fit analog-cifar10 --target digital_error --train 20 --model ridge --out {}
+new strategy Good --folder {}
+""".strip().splitlines()
 ]
 """Commands that write where they are told; a folder of any bytes is one."""
 
 
-def typed(command: list[object], text: str) -> list[str]:
-    return [str(part).replace("{}", text) for part in command]
-
-
-def label(command: list[object]) -> str:
-    return " ".join(map(str, command)).replace(CELL, "CELL")
+def typed(command: list[str], text: str = "") -> list[str]:
+    return [part.replace("{}", text).replace("CELL", CELL) for part in command]
 
 
 @pytest.fixture(autouse=True)
@@ -113,9 +89,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("command", [*NAMES, *WRITTEN], ids=label)
+@pytest.mark.parametrize("command", [*NAMES, *WRITTEN], ids=" ".join)
 def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(
-    snas: Snas, command: list[object]
+    snas: Snas, command: list[str]
 ) -> None:
     for text in [LONG, BYTES] if command in NAMES else [LONG]:
         refused = snas(*typed(command, text))
@@ -124,23 +100,18 @@ def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(
         assert [path.name for path in Path().iterdir()] == ["tests"]
 
 
-@pytest.mark.parametrize("command", WRITTEN[:-1], ids=label)
-@pytest.mark.parametrize("json", [["--json"]], ids=["json"])
-def test_a_path_of_any_bytes_can_be_written(
-    snas: Snas,
-    command: list[object],
-    json: list[str],
-) -> None:
-    made = snas(*typed(command, BYTES), *json)
+@pytest.mark.parametrize("command", WRITTEN[:-1], ids=" ".join)
+def test_a_path_of_any_bytes_can_be_written(snas: Snas, command: list[str]) -> None:
+    made = snas(*typed(command, BYTES), "--json")
     assert made.code == 0, made.err
     assert Path(BYTES).exists()
 
 
-@pytest.mark.parametrize("command", [["path"], ["query", "nb201-cifar10", CELL]], ids=label)
+@pytest.mark.parametrize("command", [["path"], ["query", "nb201-cifar10", CELL]])
 def test_a_home_of_nobody_gets_one_clear_line(
     snas: Snas,
     monkeypatch: pytest.MonkeyPatch,
-    command: list[object],
+    command: list[str],
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, "~nouser-of-this-name/x")
     assert_one_clear_line(snas(*command), "~nouser-of-this-name")

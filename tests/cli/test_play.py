@@ -171,7 +171,7 @@ def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path: Pat
 def test_bad_input_is_one_line(
     more: list[str], said: str, snas: Snas, tmp_path: Path
 ) -> None:
-    made = snas("play", "fashion", "--budget", "12", "--out", tmp_path / "out", *more)
+    made = snas("play fashion --budget 12 --out", tmp_path / "out", *more)
     assert (
         made.code == 2
         and said in " ".join(made.err.split())

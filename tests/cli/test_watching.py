@@ -35,7 +35,7 @@ def command(tmp_path: Path) -> list[str]:
         f"{tmp_path / 'bench.py'}:BENCH",
         "evolution",
     ]
-    options = ["--budget", "10", "--parallel", "2", "--out", str(tmp_path / "out")]
+    options = [*"--budget 10 --parallel 2 --out".split(), str(tmp_path / "out")]
     return [*command, *options]
 
 

@@ -59,14 +59,14 @@ def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(
     snas: Snas, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    command = ["search", "fashion", "random", "--budget", 12, "--out", folder]
+    command = [*"search fashion random --budget 12 --out".split(), folder]
     seed = 1_000_007
     assert snas(*command, "--seed", seed).code == 0
     description = Store(folder).read()
     assert (description["runs"], description["numbers"]) == (1, [seed])
     reported = snas("report", folder, "--json")
     assert reported.code == 0 and "not ended" not in reported.err
-    assert snas("export", "csv", folder).code == 0
+    assert snas("export csv", folder).code == 0
     assert "1 of 1 runs done" in str(Pages(folder).page(folder))
     create(folder, tmp_path / "one.zip")
     verified = verify(tmp_path / "one.zip", replay_all=True)
@@ -99,6 +99,21 @@ def sealed_suite(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sealed") / "mine.zip"
     create(suite, out, by="A. Name <a@example.org>", note="for a test", licence="CC0-1.0")
     return out
+
+
+def sealed(
+    folder: Path,
+    strategies: list[str],
+    objective: str | None = None,
+    *,
+    benchmark: str = "fashion",
+    **how: Any,
+) -> Path:
+    """The archive of a comparison that is made in a folder, ``out`` in it."""
+    asked: dict[str, Any] = {"runs": 1, "budget": 12, "folder": folder / "out"}
+    sn.compare(benchmark, strategies, objective, **asked | how)
+    create(folder / "out", folder / "a.zip")
+    return folder / "a.zip"
 
 
 def packed(folder: Path, out: Path, **manifest: Any) -> Path:
@@ -163,16 +178,8 @@ def in_every_seal(change: Callable[[dict[str, Any]], None]) -> Change:
     return changed
 
 
-def other_cell(lines: list[dict[str, Any]]) -> None:
-    lines[15]["cell"] = lines[2]["cell"]
-
-
-def better_score(lines: list[dict[str, Any]]) -> None:
-    lines[15]["score"] -= 0.2
-
-
-def cheaper(lines: list[dict[str, Any]]) -> None:
-    lines[15]["cost_seconds"] /= 2
+def at(index: int, **fields: Any) -> Callable[[list[dict[str, Any]]], None]:
+    return lambda lines: lines[index].update(fields)
 
 
 def exchanged(lines: list[dict[str, Any]]) -> None:
@@ -210,19 +217,11 @@ def shorter(lines: list[dict[str, Any]]) -> None:
     lines[-1]["end"] = CELLS - 1
 
 
-def failing(lines: list[dict[str, Any]]) -> None:
-    lines[-1]["failure"] = "Strategy evolution failed in run 1: a lie"
-
-
-def of_another_budget(lines: list[dict[str, Any]]) -> None:
-    lines[-1]["budget_cells"] = CELLS + 10
-
-
 def other_budget(folder: Path) -> None:
     in_description(lambda content: content["budget"].update(cells=CELLS + 10))(folder)
     for strategy in ("random", "evolution"):
         for run in (0, 1):
-            rewritten(plain(folder), strategy, run, of_another_budget)
+            rewritten(plain(folder), strategy, run, at(-1, budget_cells=CELLS + 10))
 
 
 def unsealed_change(folder: Path) -> None:
@@ -230,59 +229,45 @@ def unsealed_change(folder: Path) -> None:
     path.write_text(path.read_text().replace('"provenance"', '"other"'))
 
 
-def renamed(content: dict[str, Any]) -> None:
-    content["strategies"][1] = "<script>alert(1)</script>"
+def in_plan(**fields: Any) -> Change:
+    def changed(folder: Path) -> None:
+        plan = json.loads((folder / "plan.json").read_text())
+        (folder / "plan.json").write_text(json.dumps(plan | fields))
+
+    return changed
 
 
-def of_a_billion_runs(folder: Path) -> None:
-    plan = json.loads((folder / "plan.json").read_text())
-    plan["strategies"] = [{"name": name, "runs": 10**6} for name in ("random", "evolution")]
-    (folder / "plan.json").write_text(json.dumps(plan))
-
-
-def left_out_of_the_plan(folder: Path) -> None:
-    shutil.rmtree(folder / "problems" / "capped")
-
-
-def called_starter(folder: Path) -> None:
-    plan = json.loads((folder / "plan.json").read_text())
-    (folder / "plan.json").write_text(json.dumps(plan | {"suite": "starter"}))
-
-
-def failing_trial(lines: list[dict[str, Any]]) -> None:
-    """A bad cell as if its look-up had failed, which costs nothing."""
-    lines[15] |= {
-        "failure": "no memory",
-        "loss": math.nan,
-        "penalty": math.nan,
-        "values": {},
-    }
-    lines[15]["feasible"] = False
-
-
-def judged(lines: list[dict[str, Any]]) -> None:
-    lines[-1]["judged"] = {
-        "seeds": [0],
-        "values": {"valid_loss[5]": 0.0, "params": 0.0},
-        "trainings": 1,
-        "cost": 0.0,
-        "failures": [],
-    }
-
-
+FAILED = {"failure": "no memory", "loss": math.nan, "penalty": math.nan, "values": {}}
+JUDGED = {"seeds": [0], "values": {"valid_loss[5]": 0.0, "params": 0.0}}
+JUDGED |= {"trainings": 1, "cost": 0.0, "failures": []}
 FORGERIES: dict[str, tuple[Change, str]] = {
     "a trial that failed": (
-        in_lines("random", failing_trial),
+        in_lines("random", at(15, feasible=False, **FAILED)),
         "a look-up in a table cannot fail",
     ),
-    "another judgement": (in_lines("random", judged), "it is judged by further seeds"),
+    "another judgement": (
+        in_lines("random", at(-1, judged=JUDGED)),
+        "it is judged by further seeds",
+    ),
     "an option that the plan does not name": (
         in_description(lambda content: content.update(hidden=True)),
         "hidden is True, and False in plan.json",
     ),
-    "a cell": (in_lines("random", other_cell), "trial 15: valid_loss"),
-    "a score": (in_lines("random", better_score), "trial 15: the score of"),
-    "a charge": (in_lines("random", cheaper), "trial 15: the charge of"),
+    "a cell": (
+        in_lines("random", lambda lines: lines[15].update(cell=lines[2]["cell"])),
+        "trial 15: valid_loss",
+    ),
+    "a score": (
+        in_lines("random", lambda lines: at(15, score=lines[15]["score"] - 0.2)(lines)),
+        "trial 15: the score of",
+    ),
+    "a charge": (
+        in_lines(
+            "random",
+            lambda lines: at(15, cost_seconds=lines[15]["cost_seconds"] / 2)(lines),
+        ),
+        "trial 15: the charge of",
+    ),
     "the order": (in_lines("evolution", exchanged), "is out of its order in time"),
     "the order with its times": (
         in_lines("evolution", exchanged_with_times),
@@ -294,15 +279,27 @@ FORGERIES: dict[str, tuple[Change, str]] = {
         "has 21 trials, and its budget pays for 20",
     ),
     "a trial too few": (in_lines("random", shorter), "it has 19 trials of 20"),
-    "a failure": (in_lines("evolution", failing), "it ends otherwise than by its seed"),
-    "a run's budget": (in_lines("random", of_another_budget), "made with another budget"),
+    "a failure": (
+        in_lines("evolution", at(-1, failure="Strategy evolution failed in run 1: a lie")),
+        "it ends otherwise than by its seed",
+    ),
+    "a run's budget": (
+        in_lines("random", at(-1, budget_cells=CELLS + 10)),
+        "made with another budget",
+    ),
     "the budget": (other_budget, "budget is {'cells': 30"),
     "a run left out": (
         lambda folder: plain(folder).path("random", 1).unlink(),
         "problems/plain/runs/random-1.jsonl is missing",
     ),
-    "a problem left out": (left_out_of_the_plan, "capped holds no comparison"),
-    "another suite's name": (called_starter, "plain is no problem of the suite starter"),
+    "a problem left out": (
+        lambda folder: shutil.rmtree(folder / "problems" / "capped"),
+        "capped holds no comparison",
+    ),
+    "another suite's name": (
+        in_plan(suite="starter"),
+        "plain is no problem of the suite starter",
+    ),
     "another table": (
         in_every_seal(lambda content: content.update(address="nb201-cifar10")),
         "nb201-cifar10",
@@ -326,14 +323,21 @@ FORGERIES: dict[str, tuple[Change, str]] = {
         "the recorded optimum is 0.0, and ",
     ),
     "a number of runs": (
-        of_a_billion_runs,
+        in_plan(
+            strategies=[{"name": name, "runs": 10**6} for name in ("random", "evolution")]
+        ),
         "4,000,000 runs; an archive has at most 20,000",
     ),
     "a description": (
         unsealed_change,
         "experiment.json is damaged: it is not as it was written",
     ),
-    "HTML in a name": (in_description(renamed), "is no name for a strategy"),
+    "HTML in a name": (
+        in_description(
+            lambda content: content["strategies"].append("<script>alert(1)</script>")
+        ),
+        "is no name for a strategy",
+    ),
     "a file of its own": (
         lambda folder: (folder / "plan.json").with_name("report.html").write_text("<p>"),
         "holds 'report.html', which is no part",
@@ -426,42 +430,31 @@ def test_nothing_replayed_is_a_problem_where_all_was_asked_for(
 ) -> None:
     (tmp_path / "own.py").write_text(OWN)
     named = f"{tmp_path / 'own.py'}:Own"
-    sn.compare("fashion", [named], runs=1, budget=12, folder=tmp_path / "out")
-    create(tmp_path / "out", tmp_path / "a.zip")
-    one_line(verify(tmp_path / "a.zip", replay_all=True), "No run can be replayed")
-    shared = snas("archive", "verify", tmp_path / "a.zip")
+    path = sealed(tmp_path, [named])
+    one_line(verify(path, replay_all=True), "No run can be replayed")
+    shared = snas("archive verify", path)
     assert shared.code == 0 and "Replayed 0 of 1 run (0%)." in shared.err
-    found = snas("archive", "verify", tmp_path / "a.zip", "--json").json
+    found = snas("archive verify", path, "--json").json
     assert (found["valid"], found["replayed"], found["share"]) == (True, 0, 0.0)
 
 
 def test_an_archive_without_its_table_is_not_checked(tmp_path: Path, snas: Snas) -> None:
     table = FOLDER / sn.__version__ / "table.h5"
     with tiny_home(table):
-        sn.compare("tiny", ["random"], runs=1, budget=12, folder=tmp_path / "out")
-        create(tmp_path / "out", tmp_path / "a.zip")
-        found = verify(tmp_path / "a.zip")
+        path = sealed(tmp_path, ["random"], benchmark="tiny")
+        found = verify(path)
         assert found.valid and not found.absent
-    refused = snas("archive", "verify", tmp_path / "a.zip", "--replay", "all", "--json")
+    refused = snas("archive verify", path, "--replay", "all", "--json")
     assert refused.code == 3 and refused.json["valid"] is None
     assert refused.json["problems"] == [] and "'tiny'" in refused.json["absent"][0]
     assert "Not checked here" in refused.err
-    shown = snas("archive", "verify", tmp_path / "a.zip")
+    shown = snas("archive verify", path)
     assert shown.code == 3 and "not checked here" in shown.out
 
 
 def test_a_search_on_a_final_metric_is_refused(tmp_path: Path) -> None:
-    sn.compare(
-        "fashion",
-        ["random"],
-        "test_error",
-        search_on_final="test_error",
-        runs=1,
-        budget=11,
-        folder=tmp_path / "out",
-    )
-    create(tmp_path / "out", tmp_path / "a.zip")
-    one_line(verify(tmp_path / "a.zip"), "it searches on test_error, a final metric")
+    path = sealed(tmp_path, ["random"], "test_error", search_on_final="test_error")
+    one_line(verify(path), "it searches on test_error, a final metric")
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -486,11 +479,9 @@ def test_an_archive_of_an_earlier_release_is_valid_and_stands_beside_a_fresh_com
 
 
 def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -> None:
-    sn.compare(
-        "fashion", ["hyperband"], "valid_error[5]", runs=1, budget=20, folder=tmp_path / "o"
+    unpack(
+        sealed(tmp_path, ["hyperband"], "valid_error[5]", budget=20), tmp_path / "folder"
     )
-    create(tmp_path / "o", tmp_path / "a.zip")
-    unpack(tmp_path / "a.zip", tmp_path / "folder")
 
     def emptied(lines: list[dict[str, Any]]) -> None:
         early = next(line for line in lines[:-1] if line["epochs"] < 5)
@@ -518,10 +509,8 @@ def test_a_trial_of_other_epochs_without_its_values_is_refused(tmp_path: Path) -
 def test_true_archives_of_all_kinds_are_valid(
     objective: str, how: dict[str, Any], strategies: list[str], tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    sn.compare("fashion", strategies, objective, runs=2, folder=out, **{"budget": 25} | how)
-    create(out, tmp_path / "a.zip")
-    found = verify(tmp_path / "a.zip", replay_all=True)
+    path = sealed(tmp_path, strategies, objective, **{"runs": 2, "budget": 25} | how)
+    found = verify(path, replay_all=True)
     assert found.problems == found.notes == []
     assert found.runs == found.replayed == 2 * len(strategies)
 
@@ -540,20 +529,18 @@ def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(
 ) -> None:
     (tmp_path / "own.py").write_text(FUNCTION)
     name = f"{tmp_path / 'own.py'}:BENCH"
-    sn.compare(name, ["random"], runs=1, budget=12, folder=tmp_path / "out")
-    create(tmp_path / "out", tmp_path / "a.zip")
-    found = verify(tmp_path / "a.zip")
+    path = sealed(tmp_path, ["random"], benchmark=name)
+    found = verify(path)
     assert found.valid is None and not found.problems
     assert "would run code; name it yourself if you trust it" in found.absent[0]
-    found = snas("archive", "verify", tmp_path / "a.zip", "--bench", name, "--json").json
+    found = snas("archive verify", path, "--bench", name, "--json").json
     assert found["valid"] and found["replayed"] == 1
     # on another machine the file lies elsewhere
     (tmp_path / "own.py").rename(tmp_path / "theirs.py")
     moved = f"{tmp_path / 'theirs.py'}:BENCH"
-    assert verify(tmp_path / "a.zip", benchmark=moved).valid
+    assert verify(path, benchmark=moved).valid
     (tmp_path / "edited.py").write_text(FUNCTION.replace("9.0", "8.0"))
-    edited = verify(tmp_path / "a.zip", benchmark=f"{tmp_path / 'edited.py'}:BENCH")
-    assert edited.valid is False
+    assert verify(path, benchmark=f"{tmp_path / 'edited.py'}:BENCH").valid is False
 
 
 def test_progress_without_a_replay_is_that_of_a_verification(
@@ -567,10 +554,8 @@ def test_progress_without_a_replay_is_that_of_a_verification(
 
     monkeypatch.setattr(archive_command, "progress_bar", noted)
     (tmp_path / "own.py").write_text(FUNCTION)
-    name = f"{tmp_path / 'own.py'}:BENCH"
-    sn.compare(name, ["random"], runs=1, budget=12, folder=tmp_path / "out")
-    create(tmp_path / "out", tmp_path / "a.zip")
-    snas("archive", "verify", tmp_path / "a.zip")
+    path = sealed(tmp_path, ["random"], benchmark=f"{tmp_path / 'own.py'}:BENCH")
+    snas("archive verify", path)
     assert titles == ["verifying"]
 
 
@@ -743,19 +728,16 @@ def test_the_digest_is_of_every_byte(sealed_suite: Path, tmp_path: Path) -> None
 def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(OWN)
-    sn.compare(
-        "fashion", [f"{file}:Own", "random"], runs=1, budget=12, folder=tmp_path / "out"
-    )
-    create(tmp_path / "out", tmp_path / "a.zip")
+    path = sealed(tmp_path, [f"{file}:Own", "random"])
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{OWN}")
-    found = verify(tmp_path / "a.zip", replay_all=True)
+    found = verify(path, replay_all=True)
     assert found.valid and (found.runs, found.replayed) == (2, 1)
     assert found.notes == [
         "Own is not replayed: it is a user's own code, which is never run from an archive."
     ]
-    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+    with zipfile.ZipFile(path) as archive:
         assert archive.read("sources/Own/own.py").decode() == OWN
-    unpack(tmp_path / "a.zip", tmp_path / "folder")
+    unpack(path, tmp_path / "folder")
     rewritten(
         Store(tmp_path / "folder"), "Own", 0, lambda lines: lines[11].update(score=0.0)
     )
@@ -771,17 +753,14 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) 
     ["external(command='touch FILE')", "FILE:Own"],
 )
 def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) -> None:
-    sn.compare(
-        "fashion", ["random"], "valid_loss", runs=1, budget=11, folder=tmp_path / "out"
-    )
-    create(tmp_path / "out", tmp_path / "a.zip")
+    path = sealed(tmp_path, ["random"], "valid_loss", budget=11)
     file = tmp_path / "evil.py"
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{OWN}")
     named = label.replace("touch FILE", f"touch {tmp_path / 'ran'}").replace(
         "FILE", str(file)
     )
     folder = tmp_path / "folder"
-    unpack(tmp_path / "a.zip", folder)
+    unpack(path, folder)
     lines = [json.loads(line) for line in Store(folder).path("random", 0).open()]
     resealed(Store(folder), lambda content: content.update(strategies=[named]))
     shutil.rmtree(folder / "runs")
@@ -806,7 +785,7 @@ def test_a_missing_source_is_named(tmp_path: Path, snas: Snas) -> None:
     named = f"{tmp_path / 'own.py'}:Own"
     sn.compare("fashion", [named], runs=1, budget=12, folder=tmp_path / "out")
     (tmp_path / "out" / "sources" / "Own" / "own.py").unlink()
-    refused = snas("archive", "create", tmp_path / "out", tmp_path / "a.zip")
+    refused = snas("archive create", tmp_path / "out", tmp_path / "a.zip")
     assert refused.code == 2 and "sources/Own/own.py cannot be read" in refused.err
     assert "put it back" in refused.err and not (tmp_path / "a.zip").exists()
 
@@ -871,7 +850,7 @@ def test_an_archive_stands_beside_what_is_made_now(
 def test_a_comparison_takes_the_problem_of_a_suite_s_archive(
     suite: Path, sealed_suite: Path, tmp_path: Path, snas: Snas
 ) -> None:
-    options = ["--runs", "2", "--budget", "20", "--against", sealed_suite, "--json"]
+    options = [*"--runs 2 --budget 20 --against".split(), sealed_suite, "--json"]
     asked = ["compare", "fashion", "--objective", "valid_loss + 0.1*params", *options]
     made = snas(*asked, "--strategies", "local_search", "--out", tmp_path / "out").json
     assert [one["name"] for one in made["strategies"]] == [
@@ -881,7 +860,7 @@ def test_a_comparison_takes_the_problem_of_a_suite_s_archive(
     ]
     early = read_comparison(suite / "problems" / "plain")
     assert made["strategies"][2]["score"]["mean"] == early.scores("evolution").mean()
-    other = ["compare", "fashion", "--objective", "valid_error", *options]
+    other = [*"compare fashion --objective valid_error".split(), *options]
     refused = snas(*other, "--strategies", "random", "--out", tmp_path / "other")
     assert refused.code == 2 and "holds no such problem, only" in refused.err
     assert not (tmp_path / "other").exists()
@@ -940,17 +919,17 @@ def test_an_unknown_archive_is_refused() -> None:
 
 def test_commands_seal_and_verify(suite: Path, tmp_path: Path, snas: Snas) -> None:
     file = tmp_path / "a.zip"
-    made = snas("archive", "create", suite, file, "--name", "given", "--json").json
+    made = snas("archive create", suite, file, "--name", "given", "--json").json
     assert made["name"] == "given" and made["bytes"] == file.stat().st_size
-    found = snas("archive", "verify", file, "--json")
+    found = snas("archive verify", file, "--json")
     assert found.code == 0 and found.json["valid"] is True and found.json["problems"] == []
     assert found.json["digest"] == made["digest"]
     bad = forged(file, tmp_path, FORGERIES["a score"][0])
-    refused = snas("archive", "verify", bad, "--json")
+    refused = snas("archive verify", bad, "--json")
     assert refused.code == 2 and refused.json["valid"] is False
     assert refused.json["problems"][0] in refused.err
-    assert snas("archive", "verify", file, "--replay", "some").code == 2
-    assert snas("archive", "verify", tmp_path / "none.zip").code == 2
+    assert snas("archive verify", file, "--replay", "some").code == 2
+    assert snas("archive verify", tmp_path / "none.zip").code == 2
 
 
 # What is shipped

@@ -102,10 +102,8 @@ def test_a_comparison_with_controls_says_so(
         "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     )
     name = "external(command='python examples_talker.py draw')"
-    asked = ["--objective", ASKED, "--runs", 2, "--budget", 12, "--strategies", name]
-    told = snas(
-        "compare", "fashion", *asked, "--controls", "--json", "--out", tmp_path
-    ).json
+    asked = ["--objective", ASKED, *"--runs 2 --budget 12 --strategies".split(), name]
+    told = snas("compare fashion", *asked, "--controls", "--json", "--out", tmp_path).json
     assert [one["name"] for one in told["strategies"]] == [name, *controls_of(name)]
     assert [one["control"] for one in told["verdict"]["blinded"]] == [f"blind:{name}"]
     assert [one["control"] for one in told["verdict"]["controls"]] == list(

@@ -120,10 +120,10 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> Non
 def test_the_command_runs_nothing_and_writes_its_own_pages(
     tmp_path: Path, snas: Snas
 ) -> None:
-    asked = ["--objective", ASKED, "--runs", 6, "--budget", 25, "--json"]
-    snas("compare", "fashion", "--strategies", "random", *asked, "--out", tmp_path / "a")
+    asked = ["--objective", ASKED, *"--runs 6 --budget 25 --json".split()]
+    snas("compare fashion --strategies random", *asked, "--out", tmp_path / "a")
     against = ["--out", tmp_path / "b", "--against", tmp_path / "a"]
-    with_a = snas("compare", "fashion", "--strategies", "evolution", *asked, *against)
+    with_a = snas("compare fashion --strategies evolution", *asked, *against)
     before = {
         path: path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file()
     }
@@ -144,15 +144,7 @@ def test_the_command_runs_nothing_and_writes_its_own_pages(
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, snas: Snas) -> None:
     snas(
-        "compare",
-        "fashion",
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-        "--budget",
-        20,
-        "--out",
+        "compare fashion --strategies random --runs 1 --budget 20 --out",
         tmp_path / "a",
     )
     empty = tmp_path / "empty"

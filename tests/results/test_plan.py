@@ -96,17 +96,7 @@ def test_several_problems_need_fewer_runs_of_each() -> None:
 
 def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
     made = snas(
-        "plan",
-        "fashion",
-        "--budget",
-        "20",
-        "--pilot",
-        "10",
-        "--difference",
-        "1",
-        "--runs",
-        "8",
-        "--json",
+        "plan fashion --budget 20 --pilot 10 --difference 1 --runs 8 --json",
     )
     assert (
         made.code == 0
@@ -120,16 +110,7 @@ def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
         and 0 <= one["power"][0]["power"] <= 1
     )
     said = snas(
-        "plan",
-        "fashion",
-        "--budget",
-        "20",
-        "--pilot",
-        "10",
-        "--difference",
-        "1",
-        "--runs",
-        "8",
+        "plan fashion --budget 20 --pilot 10 --difference 1 --runs 8",
     )
     assert (
         said.code == 0

@@ -179,13 +179,7 @@ def test_what_was_not_fetched_is_told_and_left_out(
     told = snas(
         "suite",
         tiny,
-        "--problems",
-        "plain,absent",
-        "--strategies",
-        "random",
-        "--runs",
-        "1",
-        "--out",
+        *"--problems plain,absent --strategies random --runs 1 --out".split(),
         tmp_path,
     )
     assert told.code == 0
@@ -541,18 +535,9 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
 
 
 def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Snas) -> None:
-    suite = [
-        "suite",
-        "starter",
-        "--problems",
-        "fashion",
-        "--strategies",
-        "random",
-        "--runs",
-        1,
-    ]
+    suite = "suite starter --problems fashion --strategies random --runs 1".split()
     suite += ["--out", tmp_path / "s"]
-    assert snas(*suite, "--hidden", "--simulated-workers", 2, "--call-limit", 60).code == 0
+    assert snas(*suite, *"--hidden --simulated-workers 2 --call-limit 60".split()).code == 0
     described = json.loads((tmp_path / "s/problems/fashion/experiment.json").read_text())
     assert (described["hidden"], described["simulated_workers"]) == (True, 2)
     asked = {"call_limit": 60.0, "simulated_workers": 2, "hidden": True}

@@ -186,16 +186,10 @@ def test_the_command_writes_a_page_and_its_numbers(
     asked = [
         "--tables",
         f"{known},{small}",
-        "--train",
-        "20,40",
-        "--draws",
-        2,
-        "--out",
+        *"--train 20,40 --draws 2 --out".split(),
         folder,
     ]
-    made = snas(
-        "surrogate", "judge", "ridge", "gp(warp=True)", *asked, "--workers", 1, "--json"
-    )
+    made = snas("surrogate judge ridge 'gp(warp=True)'", *asked, "--workers", 1, "--json")
     assert made.code == 0, made.err
     assert {(fit["model"], fit["n_train"]) for fit in made.json["fits"]} == {
         (model, n) for model in ("ridge", "gp(warp=True)") for n in (20, 40)
@@ -208,7 +202,7 @@ def test_the_command_writes_a_page_and_its_numbers(
         assert text in page
     assert (folder / "summary.json").is_file()
     knn = "sklearn:sklearn.neighbors:KNeighborsRegressor"
-    shown = snas("surrogate", "judge", knn, *asked[:-1], tmp_path / "again", "--workers", 1)
+    shown = snas("surrogate judge", knn, *asked[:-1], tmp_path / "again", "--workers", 1)
     assert not (tmp_path / "results").exists()
     assert shown.code == 0 and "has the largest τ" in shown.out
     assert f"of {knn} from bagging" in (tmp_path / "again" / "report.html").read_text(
@@ -230,7 +224,7 @@ def test_the_command_writes_a_page_and_its_numbers(
 def test_what_the_command_cannot_judge_is_one_line(
     snas: Snas, tmp_path: Path, arguments: list[str], says: str
 ) -> None:
-    ended = snas("surrogate", "judge", *arguments, "--out", tmp_path / "out")
+    ended = snas("surrogate judge", *arguments, "--out", tmp_path / "out")
     assert (
         ended.code == 2 and says in ended.err and len(ended.err.strip().splitlines()) == 1
     )

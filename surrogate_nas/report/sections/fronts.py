@@ -475,16 +475,14 @@ def _draw_axes(
 def what_lambda_does(study: Study) -> Section | None:
     """Whether R moves the optimum."""
     objective = study.comparison.objective
-    if not study.comparison.strategies:
-        return None
-    diagnosis = diagnose(objective)
-    if diagnosis is None:
+    sentences = diagnose(objective) if study.comparison.strategies else None
+    if sentences is None:
         return None
     if not all(term.is_loss for term in objective.terms):
-        return Section("What λ does", diagnosis.sentences, folded=True)
-    if not diagnosis.sentences or not objective.constraints:
+        return Section("What λ does", sentences, folded=True)
+    if not sentences or not objective.constraints:
         return None
-    return Section("Limits", diagnosis.sentences, folded=True)
+    return Section("Limits", sentences, folded=True)
 
 
 @section(10, "path")
