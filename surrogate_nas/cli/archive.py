@@ -8,6 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option, Typer
 
+from surrogate_nas.cli.options import BenchOption
 from surrogate_nas.cli.output import (
     JsonOption,
     emit,
@@ -26,11 +27,6 @@ app = Typer(no_args_is_help=True, help="Seal results in one file, or verify one.
 NOT_CHECKED = 3
 """The exit code of a verification that lacks a table."""
 
-ByOption = Annotated[str, Option(help="Who made the runs.")]
-LicenceOption = Annotated[
-    str, Option(help="The licence under which they are passed on, such as CC-BY-4.0.")
-]
-
 
 @app.command()
 def create(
@@ -42,9 +38,11 @@ def create(
         str,
         Option(help="What others call it; the suite's or the folder's if left out."),
     ] = "",
-    by: ByOption = "",
+    by: Annotated[str, Option(help="Who made the runs.")] = "",
     how: Annotated[str, Option("--note", help="How they were made.")] = "",
-    licence: LicenceOption = "",
+    licence: Annotated[
+        str, Option(help="The licence under which they are passed on, such as CC-BY-4.0.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Seal a finished comparison or suite in one file.
@@ -78,10 +76,7 @@ def verify(
         str,
         Option(help="Which runs are made again: a share of each strategy's, or all."),
     ] = "share",
-    bench: Annotated[
-        str | None,
-        Option(help="The benchmark again, where it is code of a file of yours."),
-    ] = None,
+    bench: BenchOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check an archive and make runs of it again.

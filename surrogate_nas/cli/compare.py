@@ -14,6 +14,7 @@ from surrogate_nas.benchmarks.resolvers import known as known_benchmarks
 from surrogate_nas.cli.options import (
     OF_ONE_OBJECTIVE,
     AgainstOption,
+    BenchOption,
     BlindOption,
     StrategiesOption,
     WithOption,
@@ -26,7 +27,6 @@ from surrogate_nas.cli.options import (
 from surrogate_nas.cli.output import (
     JsonOption,
     note,
-    note_absent,
     note_unasked,
     present,
     progress_bar,
@@ -152,10 +152,7 @@ def compare(
 
 def report(
     folder: Annotated[Path, Argument(help="Where compare or suite stored its results.")],
-    bench: Annotated[
-        str | None,
-        Option(help="The benchmark again, where it is code of a file of yours."),
-    ] = None,
+    bench: BenchOption = None,
     verify: Annotated[
         bool,
         Option(
@@ -238,9 +235,6 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     spare = ("real seconds", "evaluations", "iqm")
 
     def remark() -> None:
-        note_absent(
-            content["benchmark"], [s["best"]["final"] for s in content["strategies"]]
-        )
         for banner in (objective.warning, objective.benchmark.banner):
             if banner:
                 note(banner)

@@ -24,6 +24,7 @@ from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import DIRECTIONS, by_use, metric_named
 from surrogate_nas.files import home, locked, table_path
+from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.space import Sampled, register, space_named
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, nats, nb101, spreadsheet
@@ -85,7 +86,7 @@ def benchmarks(
         emit(listed, json, lambda: _show_family(*chosen))
 
 
-def _show_families(families: list[dict[str, Any]]) -> None:
+def _show_families(families: Rows) -> None:
     rows = [
         (
             family["name"],
@@ -104,7 +105,7 @@ def _show_families(families: list[dict[str, Any]]) -> None:
     echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
 
 
-def _show_family(family: dict[str, Any]) -> None:
+def _show_family(family: Row) -> None:
     views = dict.fromkeys(entry["name"].partition("/")[2] for entry in family["benchmarks"])
     shown = [entry for entry in family["benchmarks"] if "/" not in entry["name"]]
     rows = [
@@ -133,7 +134,7 @@ def _show_family(family: dict[str, Any]) -> None:
     echo("Its metrics: snas benchmarks NAME.")
 
 
-def _show_benchmark(entry: dict[str, Any]) -> None:
+def _show_benchmark(entry: Row) -> None:
     cells = (
         "more cells than can be listed"
         if entry["cells"] is None
@@ -163,7 +164,7 @@ def _show_benchmark(entry: dict[str, Any]) -> None:
             echo(f"{word.capitalize()}: {entry[word]}")
 
 
-def _tell_how_to_get(entries: list[dict[str, Any]]) -> None:
+def _tell_how_to_get(entries: Rows) -> None:
     for way in dict.fromkeys(entry["get"] for entry in entries if entry.get("get")):
         echo(f"Not here yet: {way}.")
 
@@ -257,7 +258,7 @@ def import_(
       snas data import nats NATS-sss-v1_0-50262-simple
       snas data import nb201-pth NAS-Bench-201-v1_1-096897.pth
       snas data import nb101 data-full.json
-      snas data import csv mine.csv --name mine
+      snas import csv mine.csv --name mine
       snas data import csv mine.csv --unit valid_error=fraction --direction val_f1=max
     """
     started = time.perf_counter()
@@ -307,7 +308,7 @@ def _declared(units: list[str] | None, directions: list[str] | None) -> Declared
     )
 
 
-def _pairs(option: str, example: str, texts: list[str] | None) -> dict[str, Any]:
+def _pairs(option: str, example: str, texts: list[str] | None) -> Row:
     pairs: dict[str, str] = {}
     for text in texts or ():
         name, _, value = (part.strip() for part in text.partition("="))

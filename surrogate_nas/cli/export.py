@@ -8,6 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from surrogate_nas.cli.options import BenchOption
 from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 from surrogate_nas.report.export import EXPORTS
 
@@ -23,10 +24,7 @@ def export(
         Path | None,
         Option(help="The file or folder to write; DIR/export/… if left out."),
     ] = None,
-    bench: Annotated[
-        str | None,
-        Option(help="The benchmark again, where it is code of a file of yours."),
-    ] = None,
+    bench: BenchOption = None,
     json: JsonOption = False,
 ) -> None:
     """Export results for dashboards, trackers and papers.

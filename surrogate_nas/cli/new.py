@@ -133,18 +133,13 @@ def _check_name(name: str, kind: str) -> None:
             f"{name!r:.80} is no name for a {kind}: use up to {_LONGEST_NAME} letters, digits and"
             " underscores, as in MySearch."
         )
-    if keyword.iskeyword(name) or hasattr(builtins, name):
-        raise UserError(
-            f"{name!r} is a word of Python's own; choose another name, such as"
-            f" My{name.capitalize()}."
-        )
     module = name.lower()
     if (
-        module in sys.stdlib_module_names
-        or module in _IMPORTED
-        or keyword.iskeyword(module)
+        hasattr(builtins, name)
+        or {name, module} & {*keyword.kwlist, *_IMPORTED}
+        or module in sys.stdlib_module_names
     ):
         raise UserError(
-            f"{module}.py would hide Python's module {module}; choose another name, such as"
-            f" My{name}."
+            f"{name!r} is a word of Python's own, or {module}.py would hide a module of that name;"
+            f" choose another name, such as My{name.capitalize()}."
         )

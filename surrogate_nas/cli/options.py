@@ -64,6 +64,10 @@ BlindOption = Annotated[
         ),
     ),
 ]
+BenchOption = Annotated[
+    str | None,
+    typer.Option(help="The benchmark again, where it is code of a file of yours."),
+]
 WithOption = Annotated[
     list[Path] | None,
     typer.Option(

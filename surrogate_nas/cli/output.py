@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
@@ -91,19 +91,6 @@ def note_unasked(budget: int | None, initial: int) -> None:
 def seconds(value: float) -> str:
     """A duration (or a count of queries) with three significant digits, or in whole seconds."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
-
-
-def note_absent(benchmark: str, finals: Sequence[Mapping[str, float | None]]) -> None:
-    """Say once which final metrics a benchmark lacks for found cells; a dash or null stands in
-    their place.
-    """
-    if absent := sorted(
-        {name for final in finals for name, value in final.items() if value is None}
-    ):
-        note(
-            f"{benchmark} does not hold {', '.join(absent)} for every found cell: a dash stands in"
-            " place of it."
-        )
 
 
 def show_table(

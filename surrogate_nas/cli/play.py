@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from surrogate_nas.results.play import Play
 
+Message = dict[str, Any]
 LARGEST_LINE = 2**20
 """The most bytes of a message."""
 
@@ -74,7 +75,7 @@ class _Tools:
     def __init__(self, play: Play) -> None:
         self._play = play
 
-    def _said(self, **message: Any) -> dict[str, Any]:
+    def _said(self, **message: Any) -> Message:
         from mcp.server.mcpserver.exceptions import ToolError
 
         reply = self._play.call(message)
@@ -82,29 +83,29 @@ class _Tools:
             raise ToolError(reply["error"])
         return dict(reply)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Message:
         """The space, the objective in words and numbers, what is free, and what is left."""
         return self._said(describe=True)
 
-    def sample(self, n: int = 1) -> dict[str, Any]:
+    def sample(self, n: int = 1) -> Message:
         """Random cells of the space. Free."""
         return self._said(sample=n)
 
-    def neighbours(self, cell: str) -> dict[str, Any]:
+    def neighbours(self, cell: str) -> Message:
         """The cells that are one step away from a cell. Free."""
         return self._said(neighbours=cell)
 
-    def query(self, cells: list[str]) -> dict[str, Any]:
+    def query(self, cells: list[str]) -> Message:
         """What is known of cells without evaluating them: λR, known limits, sizes. Free."""
         return self._said(query=cells)
 
-    def history(self, last: int = 0) -> dict[str, Any]:
+    def history(self, last: int = 0) -> Message:
         """All trials of this run, or the last so many. Free."""
         return self._said(history=last or True)
 
     def evaluate(
-        self, cells: list[str | dict[str, Any]], usage: dict[str, float] | None = None
-    ) -> dict[str, Any]:
+        self, cells: list[str | Message], usage: dict[str, float] | None = None
+    ) -> Message:
         """Evaluate cells, which is charged to the budget.
 
         A cell is its text, or an object with cell (or code) and epochs. usage tells what it took to
@@ -112,7 +113,7 @@ class _Tools:
         """
         return self._said(evaluate=cells, usage=usage or {})
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> Message:
         """End the run before its budget is spent. Nothing can be evaluated afterwards."""
         return self._said(finish=True)
 

@@ -22,7 +22,6 @@ from surrogate_nas.cli.output import (
     emit,
     in_a_line,
     note,
-    note_absent,
     note_unasked,
     progress_bar,
     say,
@@ -33,6 +32,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
 from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import search as run_search
+from surrogate_nas.results.columns import Row
 from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.runs.beginning import usual_first_cells
 from surrogate_nas.runs.confirm import found_by
@@ -162,7 +162,6 @@ def search(
     emit(content, json, show)
     if bound.warning:
         note(bound.warning)
-    note_absent(bench, [content["best"]["final"]])
     drawn = usual_first_cells(bound.benchmark) if random_first is None else random_first
     note_unasked(cells, drawn)
     note(_where(out, bound))
@@ -218,9 +217,9 @@ def _show_confirmed(confirmed: Confirmation) -> None:
     say(f"The confirming trainings cost {seconds(confirmed.cost)} {confirmed.cost_unit}.")
 
 
-def _content(run: Run, bound: Objective) -> dict[str, Any]:
+def _content(run: Run, bound: Objective) -> Row:
     best, optimum, known = found_by(bound, run), bound.optimum(), run.best_known
-    found: dict[str, Any] = {"cell": None, "score": None, "seen_score": None}
+    found: Row = {"cell": None, "score": None, "seen_score": None}
     found |= {"feasible": best.feasible, "metrics": {}, "final": {}}
     regret = None
     if best.feasible:
@@ -268,11 +267,11 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
     return content
 
 
-def _told(trial: Any, *fields: str) -> dict[str, Any]:
+def _told(trial: Any, *fields: str) -> Row:
     return {"cell": str(trial.cell), **{name: getattr(trial, name) for name in fields}}
 
 
-def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
+def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
     best, found, known = found_by(bound, run), content["best"], content["known"]
     final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
     rows: list[tuple[str, object]]

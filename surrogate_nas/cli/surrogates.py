@@ -21,6 +21,7 @@ from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import parse_reference
+from surrogate_nas.results.columns import Row
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
@@ -214,7 +215,7 @@ def fit(
         if any(metric.name == CLASS_METRIC for metric in benchmark.metrics)
         else "random"
     )
-    settings: dict[str, Any] = {"known": _known(benchmark, known, target)} if known else {}
+    settings: Row = {"known": _known(benchmark, known, target)} if known else {}
     if loss:
         settings["loss"] = loss
     name, _ = parse_reference(model, "model")
@@ -314,7 +315,7 @@ def _by_queries(
     return cells, values, parts
 
 
-def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:
+def _known(benchmark: Benchmark, devices: str, target: str) -> Row:
     from surrogate_nas.space import listed
 
     known = {}

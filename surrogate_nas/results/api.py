@@ -19,6 +19,7 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
+from surrogate_nas.results.columns import Row
 from surrogate_nas.results.comparison import Comparison
 from surrogate_nas.results.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.results.merge import SuiteRuns, merged_comparisons, merged_suites
@@ -418,7 +419,7 @@ def _plan(
     suite: Suite,
     opened: Sequence[Experiment],
     skipped: Sequence[Skipped],
-) -> dict[str, Any]:
+) -> Row:
     return {
         "suite": suite.name,
         "title": suite.title,
@@ -497,17 +498,19 @@ def read_comparison(
     """
     folders = _folders(folder, against)
     if folders[1:]:
-        comparisons = {}
-        for one in folders:
-            comparisons[one] = read_comparison(
-                one,
-                benchmark=benchmark,
-                runs=runs,
-                unfinished=unfinished,
-                verify=verify,
-                made=made if one == folders[0] else None,
-            )
-        return merged_comparisons(comparisons)
+        return merged_comparisons(
+            {
+                each: read_comparison(
+                    each,
+                    benchmark=benchmark,
+                    runs=runs,
+                    unfinished=unfinished,
+                    verify=verify,
+                    made=made if each == folders[0] else None,
+                )
+                for each in folders
+            }
+        )
     folder = Path(folder)
     store = Store(folder)
     description = store.read()
@@ -533,9 +536,7 @@ def read_comparison(
     return Comparison(objective, description, stored)
 
 
-def stored_objective(
-    folder: Path, description: dict[str, Any], benchmark: str | None
-) -> Objective:
+def stored_objective(folder: Path, description: Row, benchmark: str | None) -> Objective:
     """A folder's objective, on that part of its table that the folder was begun with."""
     named = () if benchmark is None else (benchmark,)
     stored = description["objective"]
@@ -551,9 +552,6 @@ def stored_objective(
 
 
 def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
-    is_list = isinstance(against, Sequence) and not isinstance(against, str)
-    if not is_list or not all(isinstance(path, str | Path) for path in against):
-        raise UserError(f"against is a list of folders, not {against!r:.80}.")
     return list(dict.fromkeys(map(Path, (folder, *against))))
 
 
@@ -610,15 +608,10 @@ def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:
         for run in comparison.runs
         if run.strategy == name and run.run < runs[name]
     ]
-    growing = {
-        "strategies": [
-            name for name in comparison.description["strategies"] if name in runs
-        ],
-        "runs": max(runs.values()),
-    }
-    return Comparison(
-        comparison.objective, comparison.description | growing, own_runs, key=problem
-    )
+    described = comparison.description
+    strategies = [name for name in described["strategies"] if name in runs]
+    described = described | {"strategies": strategies, "runs": max(runs.values())}
+    return Comparison(comparison.objective, described, own_runs, key=problem)
 
 
 def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Comparison]]:

@@ -351,7 +351,6 @@ def without(folder: Path, path: Path, line: str) -> str:
 
 
 def _resealed(path: Path, packed: bytes, stores: dict[Path, Store]) -> bytes:
-    """A file as it stood in its folder; each comparison is read once."""
     if path.parent.name != _RUNS:
         return packed
     label, _, number = path.stem.rpartition("-")

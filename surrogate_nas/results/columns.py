@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.core.numbers import NOTHING, fixed, quantity, share
 
-Rows = list[dict[str, Any]]
-"""One by one, each from column to value; None where there is none."""
+Row = dict[str, Any]
+"""From column to value, or from key to value of JSON; None where there is none."""
+Rows = list[Row]
 EACH = "*"
 """The key of a column that every strategy has."""
 _ALL = "page terminal file"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
+from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.results.curves import (
     Anytime,
     Overtuning,
@@ -156,7 +157,7 @@ class Comparison(StudyResult):
     """
 
     objective: Objective
-    description: dict[str, Any]
+    description: Row
     runs: Sequence[Run]
     folder: Path | None = field(default=None, compare=False, repr=False)
     key: str | float | None = field(default=None, compare=False, repr=False)
@@ -172,7 +173,7 @@ class Comparison(StudyResult):
         return f"{STEP}{exact(self.key)}" if isinstance(self.key, float) else self.key or ""
 
     @property
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Row:
         """What tells its rows in exports from those of other problems."""
         if self.key is None:
             return {}
@@ -363,7 +364,7 @@ class Comparison(StudyResult):
         frames = [run.to_frame() for run in self.finished_runs]
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
-    def summary_rows(self) -> list[dict[str, Any]]:
+    def summary_rows(self) -> Rows:
         """A row a strategy: mean, deviation, interquartile mean and interval of the score, mean
         regret, runs and evaluations.
         """
@@ -514,7 +515,7 @@ class Comparison(StudyResult):
         note = " ".join([objective, *self.sentences, *self.failures])
         return html_table(title, heads, rows, note)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Row:
         """The comparison as ``snas compare --json`` prints it."""
         objective = self.objective
         confirmed = [
@@ -549,7 +550,7 @@ class Comparison(StudyResult):
             if run.confirmed is not None:
                 yield run, run.confirmed
 
-    def _strategy_json(self, name: str) -> dict[str, Any]:
+    def _strategy_json(self, name: str) -> Row:
         runs = self.runs_of(name)
         summary = self.summary(name)
         regrets = self.regrets(name)
@@ -584,9 +585,9 @@ class Comparison(StudyResult):
         }
 
 
-def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
+def _judging_json(runs: Sequence[Run]) -> Row:
     judged = [run.judged for run in runs if run.judged is not None]
-    content: dict[str, Any] = {}
+    content: Row = {}
     if judged:
         content["judging"] = {
             "trainings": sum(one.trainings for one in judged),

@@ -25,6 +25,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.results.api import compared, read_comparison
+from surrogate_nas.results.columns import Row
 from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
 from surrogate_nas.runs.options import budget_of, takes_options
 from surrogate_nas.runs.resuming import resumed
@@ -96,7 +97,7 @@ class LambdaPath(StudyResult):
                 points.setdefault(run.run, []).append(self.points[place])
         return [np.array(points[number]) for number in sorted(points)]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Row:
         """The path as ``snas lambda-path --json`` prints it; ``changes`` says where the winner
         changes: between which two λ, from whom to whom.
         """
@@ -128,7 +129,7 @@ class LambdaPath(StudyResult):
             },
         }
 
-    def _step_json(self, step: Comparison, optimum: int) -> dict[str, Any]:
+    def _step_json(self, step: Comparison, optimum: int) -> Row:
         objective, verdict = step.objective, step.verdict
         loss, cost = self.points[optimum].tolist()
         strategies = []

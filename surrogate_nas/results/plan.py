@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
@@ -26,11 +25,12 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import plural, share
 from surrogate_nas.results.api import run_suite
+from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.results.suite import SuiteResult
 from surrogate_nas.results.verdict import ends_of, joined
 from surrogate_nas.runs.problem import Entry, Problem, Suite, read_suite
 from surrogate_nas.runs.runner import Progress
-from surrogate_nas.stats.decision import END_LEVEL, Values, decide, runs_for_mean
+from surrogate_nas.stats.decision import END_LEVEL, Ends, Values, decide, runs_for_mean
 from surrogate_nas.strategies import StrategyLike
 
 STRATEGIES = ("evolution", "local_search")
@@ -68,7 +68,7 @@ class Plan:
     spreads: dict[str, dict[str, float]]
     widest: str
     pilot_runs: int
-    differences: list[dict[str, Any]]
+    differences: Rows
     seconds: float
 
     @property
@@ -102,7 +102,7 @@ class Plan:
         )
         return sentences
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Row:
         """The plan as ``snas plan --json`` prints it."""
         return asdict(self) | {
             "problems": self.problems,
@@ -216,25 +216,24 @@ def _pilot(
     return result
 
 
-def _variance(regrets: Sequence[Values]) -> float:
+def _variance(regrets: Ends) -> float:
     """Of the mean difference of two strategies, in one run of each on every problem."""
     return float(np.mean([2 * run.var(ddof=1) for run in regrets]) / len(regrets))
 
 
-def _scales(regrets: Sequence[Values], rng: np.random.Generator) -> Values:
+def _scales(regrets: Ends, rng: np.random.Generator) -> Values:
     """How far the standard error that other pilots show lies from this one's, as a factor."""
     again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(_PILOTS)]
     return np.sqrt([_variance(one) for one in again]) / math.sqrt(_variance(regrets))
 
 
 def _needed(
-    regrets: Sequence[Values],
+    regrets: Ends,
     scales: Values,
     difference: float,
     runs: Sequence[int],
     seed: int,
-) -> dict[str, Any]:
-    """The smallest number of runs whose studies are decided with the probability `POWER`."""
+) -> Row:
     fewest = math.ceil(runs_for_mean(min(difference, 1.0)) / len(regrets))
     fewest = max(fewest, math.ceil((1 + math.log2(1 / END_LEVEL)) / len(regrets)))
     wanted = _NORMAL.inv_cdf(1 - END_LEVEL / 2) + _NORMAL.inv_cdf(POWER)
@@ -274,7 +273,7 @@ def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | No
 
 
 def _suffices(
-    regrets: Sequence[Values],
+    regrets: Ends,
     difference: float,
     seed: int,
     runs: int,
@@ -291,7 +290,7 @@ def _suffices(
 
 
 def _decided(
-    regrets: Sequence[Values],
+    regrets: Ends,
     difference: float,
     runs: int,
     seed: int,

@@ -31,6 +31,7 @@ from surrogate_nas.strategies.conversation import MOST_CELLS, Talker, written
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
 _CODE_SECONDS = 10.0
+Message = dict[str, Any]
 
 
 class _LeftError(BaseException):
@@ -67,7 +68,7 @@ class _Player(Talker):
         asked, self._decided = self._decided[:n], self._decided[n:]
         return asked
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> Message:
         """The trials of the last evaluation, the best one, and what is left."""
         trials = list(map(written, self.trials[self.since :]))
         self.since = None
@@ -156,15 +157,13 @@ class Play:
         self._over = threading.Event()
         self._error: BaseException | None = None
         asked = {"budget": self.budget.cells, "budget_seconds": self.budget.seconds}
-        given: dict[str, Any] = {**asked, "seed": seed, "folder": folder, **options}
+        given: Message = {**asked, "seed": seed, "folder": folder, **options}
         self._thread = threading.Thread(
             target=self._make, args=(bound.benchmark, entry, bound, given), daemon=True
         )
         self._thread.start()
 
-    def _make(
-        self, benchmark: Benchmark, entry: Any, bound: Any, given: dict[str, Any]
-    ) -> None:
+    def _make(self, benchmark: Benchmark, entry: Any, bound: Any, given: Message) -> None:
         try:
             self.run = search(benchmark, entry, bound, **given)
         except _LeftError:
@@ -201,7 +200,7 @@ class Play:
         if error is not None:
             raise error
 
-    def _afterwards(self, message: object) -> dict[str, Any]:
+    def _afterwards(self, message: object) -> Message:
         if self.failure:
             return {"error": f"The run failed: {self.failure}"}
         player = self.player
@@ -229,7 +228,7 @@ class Play:
             return len(self.run.trials)
         return 0 if self.player is None else len(self.player.trials)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Message:
         """The result of the run, as the player may see it."""
         best = None if self.player is None else self.player.best()
         if self.player is None and self.run is not None and not self._blind:

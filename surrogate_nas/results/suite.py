@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.results.columns import STRATEGIES, Rows, shown_in, texts
+from surrogate_nas.results.columns import STRATEGIES, Row, Rows, shown_in, texts
 from surrogate_nas.results.comparison import MERGED, Comparison, Kind, StudyResult
 from surrogate_nas.results.curves import ProblemResult, Skipped, accounts_of
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
@@ -155,14 +154,14 @@ class SuiteResult(StudyResult):
         return np.mean(shares, axis=0).tolist() if shares else [None] * len(self.strategies)
 
     @cached_property
-    def aggregates(self) -> list[dict[str, Any]]:
+    def aggregates(self) -> Rows:
         """Normalised regret over all problems, in the order of `strategies`, from column to
         value.
         """
         return aggregates(self._ends)
 
     @cached_property
-    def pairs(self) -> list[dict[str, Any]]:
+    def pairs(self) -> Rows:
         """Every pair of strategies over problems, which describes and decides nothing: a paired
         test, the difference of the mean regrets, and how probably a run of the first one ends
         better.
@@ -185,7 +184,7 @@ class SuiteResult(StudyResult):
         ]
 
     @cached_property
-    def accounts(self) -> list[dict[str, Any]]:
+    def accounts(self) -> Rows:
         """What each strategy spent, in the order of `strategies`, from column to value."""
         return accounts_of(self.strategies, self.problems)
 
@@ -213,7 +212,7 @@ class SuiteResult(StudyResult):
         return self.verdict.end.chances, elsewhere.chances
 
     @cached_property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Row:
         """All this as JSON."""
         return {
             "suite": self.suite.name,

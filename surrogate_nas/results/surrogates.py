@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -26,6 +25,7 @@ from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import fixed
 from surrogate_nas.objective import parse
+from surrogate_nas.results.columns import Row, Rows
 from surrogate_nas.runs.runner import Progress
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.space import Enumerable, listed
@@ -80,9 +80,6 @@ _MEANS = {
     "parameters": _TAU,
     "parameters_top_quarter": _TAU,
 }
-
-
-Rows = list[dict[str, Any]]
 
 
 class SurrogateResult(Struct, frozen=True):
@@ -222,8 +219,7 @@ def _learned(bench: Benchmark) -> Question:
     return bench.question(losses[0].metric, losses[0].epochs)
 
 
-def _table(name: str, sizes: Sequence[int]) -> dict[str, Any]:
-    """What is learned of a table, and what it has enough cells for."""
+def _table(name: str, sizes: Sequence[int]) -> Row:
     bench = load(name)
     if not bench.has_columns or not isinstance(bench.space, Enumerable):
         raise UserError(
@@ -256,8 +252,7 @@ def _table(name: str, sizes: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _fit(job: _Job, seed: int, tables: Mapping[str, dict[str, Any]]) -> dict[str, float]:
-    """Make one fit and compare it; NaN where there is nothing to compare with."""
+def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
     name, model_name, n_train, draw = job
     table = tables[name]
     bench = load(name)
@@ -307,13 +302,9 @@ def _order(truth: Values, predicted: Values) -> tuple[float, float]:
     return tau, top_quarter
 
 
-def _judged(
-    key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]
-) -> dict[str, Any]:
+def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> Row:
     columns = {name: np.array([fit[name] for fit in fits]) for name in fits[0]}
-    values: dict[str, Any] = {
-        name: float(column.mean()) for name, column in columns.items()
-    }
+    values: Row = {name: float(column.mean()) for name, column in columns.items()}
     values |= {name: _mean(columns[name], *ends) for name, ends in _MEANS.items()}
     gain = values["gain"]
     is_better = None if gain is None or gain.ci95 is None else gain.ci95[0] > 0

@@ -19,6 +19,7 @@ import numpy as np
 
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
+from surrogate_nas.results.columns import Row
 from surrogate_nas.results.curves import ProblemResult, accounts_of
 from surrogate_nas.stats.decision import (
     ALIKE,
@@ -26,6 +27,7 @@ from surrogate_nas.stats.decision import (
     MARGIN,
     MINOR_LEVEL,
     Decision,
+    Ends,
     Rival,
     Statement,
     decide,
@@ -41,6 +43,7 @@ from surrogate_nas.strategies import BLIND, controls_of
 if TYPE_CHECKING:
     from jinja2 import Template
 
+Problems = Sequence[ProblemResult]
 TARGET = 0.01
 """A normalised regret up to this is practically the optimum."""
 _HOLDS = ("question", "answer", "why")
@@ -69,9 +72,7 @@ class _Unit:
     means: Mapping[str, float]
 
     @classmethod
-    def of(
-        cls, names: Sequence[str], problems: Sequence[ProblemResult], *, in_scores: bool
-    ) -> _Unit:
+    def of(cls, names: Sequence[str], problems: Problems, *, in_scores: bool) -> _Unit:
         """Scores where there is one problem, else normalised regrets."""
         means = means_of(names, problems).mean(axis=0)
         if not in_scores:
@@ -115,7 +116,7 @@ def _few(names: Sequence[str]) -> str:
 
 def means_of(
     names: Sequence[str],
-    problems: Sequence[ProblemResult],
+    problems: Problems,
     fraction: float = 1.0,
 ) -> Values:
     """Mean normalised regrets after a share of the budget, shape ``(problems, strategies)``."""
@@ -172,7 +173,7 @@ class Verdict:
         """The sentences, one a line."""
         return "\n".join(self.sentences)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Row:
         """The verdict as ``--json`` prints it."""
         content = asdict(self)
         del content["leading"]
@@ -186,9 +187,7 @@ class Verdict:
         return content
 
 
-def ends_of(
-    names: Sequence[str], problems: Sequence[ProblemResult]
-) -> dict[str, list[Values]]:
+def ends_of(names: Sequence[str], problems: Problems) -> dict[str, list[Values]]:
     """What is decided by: per strategy and problem how the runs end that all strategies have,
     paired by number.
     """
@@ -199,7 +198,7 @@ def ends_of(
 
 def verdict_of(
     names: Sequence[str],
-    problems: Sequence[ProblemResult],
+    problems: Problems,
     *,
     figures: Mapping[str, Figures] | None = None,
     skipped: int = 0,
@@ -220,7 +219,7 @@ def verdict_of(
     figures = figures or {}
     # as many decimals as tell the intervals of all strategies and the mean of each apart
     shown = [end for summary, *_ in figures.values() for end in summary.ci95 or ()]
-    facts: dict[str, Any] = {
+    facts: Row = {
         "accounts": accounts_of(names, problems),
         "decimals": {
             name: decimals_for([*shown, summary.mean])
@@ -313,7 +312,7 @@ def _needed(closest: Rival | None) -> list[int | None] | None:
     return None if closest is None or closest.needed is None else list(closest.needed)
 
 
-ControlPair = dict[str, Any]
+ControlPair = Row
 """A strategy against a control of it, from column to value (see `controlled`)."""
 Claims = tuple[Decision, Decision | None, Decision | None, list[ControlPair]]
 """All claims of a study, any of which is false in at most a share `LEVEL` of studies: which
@@ -324,8 +323,8 @@ strategy against its baselines.
 
 
 def claims_of(
-    ends: Mapping[str, Sequence[Values]],
-    times: Mapping[str, Sequence[Values]],
+    ends: Mapping[str, Ends],
+    times: Mapping[str, Ends],
     spaces: Sequence[str],
 ) -> Claims:
     """Decide all that a study claims.
@@ -341,7 +340,7 @@ def claims_of(
     return end, speed, elsewhere, controlled(ends)
 
 
-def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
+def controlled(ends: Mapping[str, Ends]) -> list[ControlPair]:
     """Every strategy against those controls of it that were run too
     (`surrogate_nas.strategies.controls_of`), by how runs end.
 
@@ -385,7 +384,7 @@ def _inverted(end: Decision, unit: _Unit) -> tuple[str, ...]:
     return lowest, highest, *(fixed(mean, decimals_for(pair)) for mean in pair)
 
 
-def _detectable(end: Decision, ends: Mapping[str, Sequence[Values]]) -> float | None:
+def _detectable(end: Decision, ends: Mapping[str, Ends]) -> float | None:
     """The difference that these runs could have shown; None where most pairs tie, as the spread is
     then that of a few runs.
     """
@@ -395,7 +394,7 @@ def _detectable(end: Decision, ends: Mapping[str, Sequence[Values]]) -> float | 
 
 
 def _noise(
-    leader: str, closest: Rival | None, problems: Sequence[ProblemResult]
+    leader: str, closest: Rival | None, problems: Problems
 ) -> list[tuple[bool, float, float]]:
     """Of problems with several training seeds whether noise is larger than the difference of the
     closest two, and both.
@@ -408,9 +407,7 @@ def _noise(
     return known
 
 
-def _descriptions(
-    names: Sequence[str], problems: Sequence[ProblemResult]
-) -> dict[str, Any]:
+def _descriptions(names: Sequence[str], problems: Problems) -> Row:
     ended = [
         (trace.answer_index, p.problem.first_cells)
         for p in problems
@@ -460,15 +457,13 @@ def _descriptions(
     }
 
 
-def _lowest(
-    names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0
-) -> str:
+def _lowest(names: Sequence[str], problems: Problems, fraction: float = 1.0) -> str:
     means = means_of(names, problems, fraction).mean(axis=0)
     is_lowest = np.isclose(means, means.min(), rtol=0, atol=1e-12)
     return _few([name for name, is_it in zip(names, is_lowest, strict=True) if is_it])
 
 
-def _spent(name: str, problems: Sequence[ProblemResult]) -> str:
+def _spent(name: str, problems: Problems) -> str:
     one = len(problems) == 1
     spent = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
     median = float(np.median(np.concatenate(spent)))

@@ -34,6 +34,7 @@ from surrogate_nas.results.archive import (
     unpack,
     without,
 )
+from surrogate_nas.results.columns import Row
 from surrogate_nas.runs.beginning import BEGINNING, Beginning
 from surrogate_nas.runs.confirm import confirm
 from surrogate_nas.runs.ledger import check_run, contradiction
@@ -98,7 +99,7 @@ class Verification:
         """Share of the archive's runs that were made again, from 0 to 1."""
         return self.replayed / max(self.runs_in_all, 1)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Row:
         """All of it as a JSON object."""
         more = len(self.problems) - _MOST_TOLD
         cut = [f"and {more} more"] if more > 0 else []
@@ -268,7 +269,7 @@ _UNCHECKED = {
 _NESTED = ("objective", "data", "reference")
 
 
-def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> dict[str, Any]:
+def _expected(part: _Part, suite: Suite | None, problem: Problem | None) -> Row:
     described = part.description
     options = part.options.stored()
     objective, budget = part.objective, part.budget
@@ -345,7 +346,6 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether two values of JSON are the same, numbers up to rounding."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_alike(one[n], other[n]) for n in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
@@ -358,7 +358,6 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _checked_runs(part: _Part, found: Verification) -> Iterator[Run]:
-    """The runs of a comparison that are right by their table and budget."""
     asked = [(label, number) for label, numbers in part.runs.items() for number in numbers]
     for label, number in asked:
         path = part.store.path(label, number)

@@ -42,6 +42,10 @@ from surrogate_nas.core.levels import LEVEL, POWER
 
 Values = NDArray[np.float64]
 """Shape ``(runs,)`` of one problem, or one number a space."""
+Ends = Sequence[Values]
+"""What the runs of a strategy end with, by problem."""
+SignedRanks = NDArray[np.int64]
+"""Signed ranks of the runs of a problem."""
 
 END_LEVEL = 0.7 * LEVEL
 """The share of the level of a study for how runs end, here and on other problems."""
@@ -85,7 +89,7 @@ Statement = Literal["decided", "most runs", "split", "same", "equal", "open"]
 """
 
 
-def signed_ranks(differences: Values) -> NDArray[np.int64]:
+def signed_ranks(differences: Values) -> SignedRanks:
     """Twice the ranks of the sizes of paired differences, with their signs; ties share a rank, none
     counts as 0. Infinite ones are larger than all others; NaN (both infinite) is no difference.
 
@@ -101,7 +105,7 @@ def signed_ranks(differences: Values) -> NDArray[np.int64]:
     return np.asarray((below + up_to + 1) * np.sign(sizes), dtype=np.int64)
 
 
-def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
+def flip_p(ranks: Sequence[SignedRanks]) -> float:
     """The two-sided p-value of a sum of signed ranks under random signs, exact up to a thousand; 1
     unless above 0.
 
@@ -270,7 +274,7 @@ class Decision:
 
 
 def decide(
-    values: Mapping[str, Sequence[Values]],
+    values: Mapping[str, Ends],
     spaces: Sequence[str] | None = None,
     *,
     ranks_only: bool = False,
@@ -515,7 +519,7 @@ def _student(
     return (value - half, value + half), p
 
 
-def standings(values: Mapping[str, Sequence[Values]]) -> list[str]:
+def standings(values: Mapping[str, Ends]) -> list[str]:
     """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on.
 
     Example:
@@ -531,7 +535,7 @@ def standings(values: Mapping[str, Sequence[Values]]) -> list[str]:
     return order
 
 
-def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
+def by_space(differences: Ends, spaces: Sequence[str]) -> Values:
     """One number a space, in order of first appearance: how clearly the runs of its problems point
     one way, from -1 to 1, where every run of every problem is above 0.
     """
@@ -562,7 +566,7 @@ class MeanDifference:
     freedom: float = 0.0
 
 
-def mean_difference(differences: Sequence[Values]) -> MeanDifference:
+def mean_difference(differences: Ends) -> MeanDifference:
     """The mean of paired differences with the interval of Hall (1992), which needs no resampling.
 
     Args:
@@ -660,7 +664,7 @@ def _upper_shares(n: int) -> Values:
     return np.append(betaincinv(counts + 1, n - counts, 1 - LEVEL), 1.0)
 
 
-def detectable(one: Sequence[Values], other: Sequence[Values]) -> float | None:
+def detectable(one: Ends, other: Ends) -> float | None:
     """The mean difference, in the unit of the runs, that so many runs of two strategies decide with
     the probability `POWER`, by the spread of their paired differences; None where they cannot
     decide.
@@ -677,7 +681,7 @@ def detectable(one: Sequence[Values], other: Sequence[Values]) -> float | None:
     return float(max(mean.error * by_chance, unseen) + mean.error * _NORMAL.inv_cdf(POWER))
 
 
-def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
+def _distinct(values: Mapping[str, Ends]) -> dict[str, list[str]]:
     """One of the strategies that are equal in every run, each with the others."""
     classes: dict[str, list[str]] = {}
     for name, of in values.items():
@@ -692,7 +696,7 @@ def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
     return classes
 
 
-def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
+def paired(better: Ends, worse: Ends) -> list[Values]:
     """Per problem how much larger the second is than the first, in the runs that both have."""
     all_differences = []
     for a, b in zip(better, worse, strict=True):
@@ -704,7 +708,7 @@ def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
     return all_differences
 
 
-def _weighted(differences: Sequence[Values]) -> list[NDArray[np.int64]]:
+def _weighted(differences: Ends) -> list[SignedRanks]:
     """Signed ranks of every problem; one of fewer runs is not drowned."""
     ranks = [signed_ranks(d) for d in differences]
     lengths = {len(d) + 1 for d in differences}
@@ -739,14 +743,12 @@ class _Differences:
     first is better, and what the mean is taken of, per problem, or one number a space.
     """
 
-    ranks: list[NDArray[np.int64]]
+    ranks: list[SignedRanks]
     signs: Values
     means: list[Values]
 
     @classmethod
-    def of(
-        cls, differences: Sequence[Values], spaces: Sequence[str] | None
-    ) -> _Differences:
+    def of(cls, differences: Ends, spaces: Sequence[str] | None) -> _Differences:
         ranks = _ranks(differences, spaces)
         finite = _without_infinite(differences)
         if spaces is None:
@@ -756,22 +758,20 @@ class _Differences:
         return cls(ranks, signs, [_space_means(means, spaces)])
 
 
-def _ranks(
-    differences: Sequence[Values], spaces: Sequence[str] | None
-) -> list[NDArray[np.int64]]:
+def _ranks(differences: Ends, spaces: Sequence[str] | None) -> list[SignedRanks]:
     if spaces is None:
         return _weighted(differences)
     return [signed_ranks(by_space(differences, spaces))]
 
 
-def _without_infinite(differences: Sequence[Values]) -> list[Values]:
+def _without_infinite(differences: Ends) -> list[Values]:
     """Infinite differences (one of two found nothing) count as the largest that is finite."""
     sizes = np.abs(np.concatenate(differences))
     largest = max(float(sizes[np.isfinite(sizes)].max(initial=0.0)), 1.0)
     return [np.clip(d, -largest, largest) for d in differences]
 
 
-def _worst(*strategies: Sequence[Values]) -> float:
+def _worst(*strategies: Ends) -> float:
     """The worst that an unseen run may end with: that of all runs, at least 1."""
     every = np.concatenate([run for of in strategies for run in of])
     return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)

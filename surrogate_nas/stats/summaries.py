@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -33,10 +33,8 @@ RESAMPLES = 1000
 """Of the runs on every problem."""
 _RESAMPLES = 10_000
 # Runs whose mean is as good as normal
-_MANY = 1_000
+_MANY = 201
 _NORMAL = NormalDist()
-# Numbers of a resample that are in memory at a time
-_BLOCK = 2_000_000
 _CUT = 0.25
 
 
@@ -66,27 +64,19 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape
-    ``(m,)`` each; of a thousand rows or more the normal one.
+    ``(m,)`` each; of more than 200 rows the normal one.
     """
     n = len(samples)
     if n >= _MANY:
         half = _NORMAL.inv_cdf(1 - LEVEL / 2) * samples.std(axis=0) / math.sqrt(n)
         return samples.mean(axis=0) - half, samples.mean(axis=0) + half
-    # those of few rows are kept for the next sample of as many
-    weights = _cached_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
-    return ends(np.concatenate([block @ samples for block in weights]))
+    return ends(_weights(n, seed) @ samples)
 
 
 @lru_cache(maxsize=2)
-def _cached_weights(n: int, seed: int) -> list[Values]:
-    return list(_blocks(n, seed))
-
-
-def _blocks(n: int, seed: int) -> Iterator[Values]:
+def _weights(n: int, seed: int) -> Values:
     rng = np.random.default_rng(seed)
-    size = max(min(_BLOCK // n, _RESAMPLES), 1)
-    for start in range(0, _RESAMPLES, size):
-        yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start)) / n
+    return rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
 
 
 def ends(values: Values) -> tuple[Values, Values]:

@@ -192,12 +192,8 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     assert "--out" in refused.err
 
 
-@pytest.mark.parametrize("strategy", ["RaisesWhenAsked"])
-def test_a_failing_strategy_costs_only_its_own_runs(
-    snas: Snas,
-    tmp_path: Path,
-    strategy: str,
-) -> None:
+def test_a_failing_strategy_costs_only_its_own_runs(snas: Snas, tmp_path: Path) -> None:
+    strategy = "RaisesWhenAsked"
     names = f"random,{BROKEN}:{strategy}"
     made = snas(
         "compare --strategies",
@@ -502,13 +498,10 @@ def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
 
 
 @pytest.mark.usefixtures("fresh_home")
-@pytest.mark.parametrize("width", [40])
 def test_how_to_get_what_is_not_here_is_never_cut(
-    snas: Snas,
-    monkeypatch: pytest.MonkeyPatch,
-    width: int,
+    snas: Snas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("surrogate_nas.cli.output._PIPED_WIDTH", width)
+    monkeypatch.setattr("surrogate_nas.cli.output._PIPED_WIDTH", 40)
     for family in ("hwgpt", "nb101", "accel"):
         lines = snas("benchmarks", family).out.splitlines()
         (line,) = [line for line in lines if "snas data fetch" in line]

@@ -261,15 +261,14 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["strategy"])
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("class", "word of Python's own"),
         ("None", "word of Python's own"),
         ("list", "word of Python's own"),
-        ("Random", "hide Python's module random"),
-        ("Torch", "hide Python's module torch"),
+        ("Random", "random.py would hide a module of that name"),
+        ("Torch", "torch.py would hide a module of that name"),
         ("1st", "letters, digits and underscores"),
         ("a b", "letters, digits and underscores"),
         ("ﬁne", "letters, digits and underscores"),
@@ -278,13 +277,9 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_be_written_is_refused(
-    snas: Snas,
-    tmp_path: Path,
-    kind: str,
-    name: str,
-    says: str,
+    snas: Snas, tmp_path: Path, name: str, says: str
 ) -> None:
-    assert_one_clear_line(snas("new", kind, name, "--folder", tmp_path), says)
+    assert_one_clear_line(snas("new strategy", name, "--folder", tmp_path), says)
     assert not list(tmp_path.iterdir())
 
 

@@ -188,13 +188,11 @@ def test_few_runs_support_no_statement_on_means() -> None:
     assert rival_of(np.zeros(80), np.r_[np.full(79, 0.1), 9.0], 1).statement == "most runs"
 
 
-@pytest.mark.parametrize("share", [0.05])
 @pytest.mark.parametrize(("m", "r"), [(1, 10), (4, 20)])
-def test_rare_failures_make_no_claim_false(share: float, m: int, r: int) -> None:
+def test_rare_failures_make_no_claim_false(m: int, r: int) -> None:
     """a is better in most runs, fails at times, and its mean is not lower: never decided for a."""
-    rng = np.random.default_rng([m, r, int(1000 * share)])
-    repeats = 300
-    wrong = 0
+    share, repeats, wrong = 0.05, 300, 0
+    rng = np.random.default_rng([m, r, 50])
     for _ in range(repeats):
         fails = np.where(rng.random((m, r)) < share, 1.0, 0.0)
         steady = share * (1 + 0.001 * rng.normal(size=(m, r)))
