@@ -27,7 +27,8 @@ from surrogate_nas.report.markup import (
 from surrogate_nas.report.page import Header, document
 from surrogate_nas.report.picture import WIDE, Canvas, Picture
 from surrogate_nas.report.style import styles
-from surrogate_nas.results.surrogates import PARAMETERS, Mean, Rows, SurrogateResult
+from surrogate_nas.results.columns import Rows
+from surrogate_nas.results.surrogates import PARAMETERS, Mean, SurrogateResult
 
 _MARGIN = 0.05  # of τ, below the lowest curve
 _NOTE = (

@@ -596,7 +596,7 @@ def _judging_json(runs: Sequence[Run]) -> Row:
         }
     usage = Counter[str]()
     for run in runs:
-        usage.update(run.diagnosis.get(USAGE, {}))  # type: ignore[arg-type]
+        usage.update(run.diagnosis.get(USAGE, {}))
     return content | ({USAGE: dict(usage)} if usage else {})
 
 
