@@ -54,6 +54,7 @@ class Space(ABC):
         encodings: How a model may see cells, by name; every column follows from the cell alone.
         views: What a model of the cells' quality looks through, one model each: an encoding, or
             several joined by ``+``, which then count the same.
+        cost_encodings: What a model of costs looks through besides a constant.
         analytic: Metrics that need no measurement: sizes, structure.
         complexity: The one of them that counts a cell's operations with weights, within equal
             values of which rankings are compared; empty where there is none.
@@ -82,6 +83,7 @@ class Space(ABC):
     size: float = math.inf
     encodings: ClassVar[Mapping[str, Encoding]] = {}
     views: ClassVar[tuple[str, ...]] = ("one_hot",)
+    cost_encodings: ClassVar[tuple[str, ...]] = ("one_hot",)
     analytic: ClassVar[Analytic] = {}
     complexity: ClassVar[str] = ""
     named: ClassVar[Mapping[str, str]] = {}
@@ -90,18 +92,10 @@ class Space(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell, uniformly over the raw cells.
-
-        Args:
-            rng: The generator that the draw advances.
-        """
+        """Draw a cell, uniformly over the raw cells."""
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly among the `neighbours` of another.
-
-        Args:
-            cell: The parent.
-            rng: The generator that the draw advances.
 
         Raises:
             UserError: The cell has no neighbour.
@@ -113,18 +107,11 @@ class Space(ABC):
 
     @abstractmethod
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that are one step away, in a documented order.
-
-        Args:
-            cell: The centre.
-        """
+        """All cells that are one step away, in a documented order."""
 
     @abstractmethod
     def parse(self, text: str) -> Cell:
-        """Read a canonical string.
-
-        Args:
-            text: The string as the field prints it.
+        """Read a canonical string, as the field prints it.
 
         Raises:
             UserError: The string names no cell of this space; the message says what is wrong with
@@ -135,9 +122,6 @@ class Space(ABC):
         """The space's own cell for a cell or its string.
 
         Only the text of a foreign cell is used.
-
-        Args:
-            given: A `Cell` or a canonical string.
 
         Raises:
             UserError: It names no cell of this space.
@@ -150,10 +134,8 @@ class Space(ABC):
         return self.parse(text)
 
     def __contains__(self, cell: object) -> bool:
-        if not isinstance(cell, Cell):
-            return False
         try:
-            return self.cell(cell).choices == cell.choices
+            return isinstance(cell, Cell) and self.cell(cell).choices == cell.choices
         except UserError:
             return False
 
@@ -181,20 +163,11 @@ class Space(ABC):
         return self.name
 
     def identity(self, cell: Cell) -> str:
-        """The key of a cell's isomorphism class; by default each cell is its own class.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The key of a cell's isomorphism class; by default each cell is its own class."""
         return cell.text
 
     def similarity(self, first: Cell, second: Cell) -> float:
-        """How alike two cells are, from 0 to 1, for the diversity term of an objective.
-
-        Args:
-            first: A cell of the space.
-            second: Another, or the same.
-        """
+        """How alike two cells are, from 0 to 1, for the diversity term of an objective."""
         return float(self.identity(first) == self.identity(second))
 
     def encode(self, cells: Sequence[Cell], encoding: str) -> NDArray[np.float32]:
@@ -214,23 +187,20 @@ class Space(ABC):
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
         """Columns that a cost is about linear in, grouped by how weights vary between devices.
 
-        By default a constant, and the columns of ``one_hot``.
-
         Args:
             choices: Of any cells, shape ``(n, positions)``.
 
         Returns:
-            Matrices of shape ``(n, d)``, the first of them constant.
+            Matrices of shape ``(n, d)``: a constant, and the `cost_encodings`.
 
         Raises:
-            UserError: The space has no encoding ``one_hot``.
+            UserError: The space lacks one of these encodings.
         """
-        if "one_hot" not in self.encodings:
-            raise unknown(f"encoding of {self.name}", "one_hot", self.encodings)
-        return [
-            np.ones((len(choices), 1), dtype=np.float32),
-            self.encodings["one_hot"](choices),
-        ]
+        for name in self.cost_encodings:
+            if name not in self.encodings:
+                raise unknown(f"encoding of {self.name}", name, self.encodings)
+        encoded = (self.encodings[name](choices) for name in self.cost_encodings)
+        return [np.ones((len(choices), 1), dtype=np.float32), *encoded]
 
     @property
     def terms(self) -> Terms | None:
@@ -252,18 +222,14 @@ class Space(ABC):
         return self.has_blueprints or type(self).build is not Space.build
 
     def blueprint(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        live_only: bool = False,
+        self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint | None:
         """The network of a cell as a list of layers; None where the space has no such list.
 
         Args:
             cell: A cell of the space.
             network: The macro architecture around it.
-            live_only: Whether to leave out operations that the output does not depend on.
+            live_only: As for `graph`.
         """
         return None
 
@@ -273,12 +239,7 @@ class Space(ABC):
         return type(self).blueprint is not Space.blueprint
 
     def build(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        seed: int,
-        live_only: bool = False,
+        self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
     ) -> nn.Module:
         """The network of a cell with fresh weights, in PyTorch; by default of its `blueprint`.
 
@@ -286,7 +247,7 @@ class Space(ABC):
             cell: A cell of the space.
             network: The macro architecture around it.
             seed: The root of the initial weights.
-            live_only: Whether to leave out operations that the output does not depend on.
+            live_only: As for `graph`.
 
         Raises:
             UserError: Cells of this space cannot be built.
@@ -302,11 +263,7 @@ class Space(ABC):
         return BlueprintModule(plan, plan.weights(seed))
 
     def sketch(self, cell: Cell) -> Sketch | None:
-        """The cell as a drawing of marks; None where the space has none.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The cell as a drawing of marks; None where the space has none."""
         return None
 
     def __eq__(self, other: object) -> bool:
@@ -339,19 +296,28 @@ def params_of(
     function: Callable[[Choices, Network], Column], description: str = "trainable"
 ) -> Analysed:
     """The metric ``params``."""
-    return Metric(
-        "params", "parameters", "search", "cost", description=description
-    ), function
+    metric = Metric("params", "parameters", "search", "cost", description=description)
+    return metric, function
 
 
 def macs_of(
-    function: Callable[[Choices, Network], Column],
-    description: str = "multiply-accumulates of convolutions and linear layer",
-    name: str = "macs",
+    function: Callable[[Choices, Network], Column], description: str, name: str = "macs"
 ) -> Analysed:
     """The metric ``macs``, in millions of what a function counts."""
     metric = Metric(name, "M", "search", "cost", description=description)
     return metric, lambda choices, network: function(choices, network) / 1e6
+
+
+def sizes_of(
+    function: Callable[[Choices, Network], Any],
+    params: str = "trainable",
+    macs: str = "multiply-accumulates of convolutions and linear layer",
+) -> tuple[Analysed, Analysed]:
+    """The metrics ``params`` and ``macs`` of a function that gives both, ``(n,)`` each."""
+    return (
+        params_of(lambda choices, network: function(choices, network)[0], params),
+        macs_of(lambda choices, network: function(choices, network)[1], macs),
+    )
 
 
 def counted(
@@ -368,13 +334,24 @@ def counted(
         plan = plan_of(choices, network)
         return plan.size, plan.multiply_accumulates
 
-    def column(place: int) -> Callable[[Choices, Network], Column]:
-        return lambda choices, network: np.array(
-            [sizes(tuple(one), network)[place] for one in choices.tolist()],
-            dtype=np.float64,
+    return sizes_of(
+        lambda choices, network: (
+            np.array(
+                [sizes(tuple(one), network) for one in choices.tolist()], dtype=np.float64
+            ).T
         )
+    )
 
-    return params_of(column(0)), macs_of(column(1))
+
+def values_at(options: Sequence[str], place: int) -> Callable[[Choices], Column]:
+    """The number that cells chose among the options of a position."""
+    numbers = np.array(options, dtype=np.float64)
+    return lambda choices: numbers[choices[:, place]]
+
+
+def stacked(*columns: Any) -> NDArray[np.float32]:
+    """Columns, or matrices of some, side by side."""
+    return np.column_stack(columns).astype(np.float32)
 
 
 def structural(name: str, description: str, of: Callable[[Choices], Any]) -> Analysed:
@@ -464,11 +441,9 @@ class Enumerable(Space, Sequence[Cell]):
         Raises:
             UserError: It names no cell of this space.
         """
-        if isinstance(given, Cell) and isinstance(given.text, str):
-            known = self._by_text.get(given.text)
-            if known is not None:
-                return known
-        return super().cell(given)
+        text = given.text if isinstance(given, Cell) else None
+        known = self._by_text.get(text) if isinstance(text, str) else None
+        return known or super().cell(given)
 
 
 def cell_written(space: Space, text: str) -> Cell:
@@ -484,19 +459,13 @@ def cell_written(space: Space, text: str) -> Cell:
         'conv_stack(layers=1, channels=4)'
     """
     digits = text.strip()
-    if not (digits.isascii() and digits.isdigit()):
-        return space.cell(text)
-    return cell_at(space, int(digits[:_MOST_DIGITS]))
+    if digits.isascii() and digits.isdigit():
+        return cell_at(space, int(digits[:_MOST_DIGITS]))
+    return space.cell(text)
 
 
 def cell_at(space: Space, index: int) -> Cell:
-    """The cell of a place in the order of a space.
-
-    Example:
-        >>> from surrogate_nas.space import space_named
-        >>> str(cell_at(space_named("macro"), 0))
-        'conv_stack(layers=1, channels=4)'
-    """
+    """The cell of a place in the order of a space."""
     if not isinstance(space, Enumerable):
         raise UserError(
             f"Cells of the space {space.name} cannot be listed, so they have no index; write the"
@@ -513,21 +482,9 @@ def cell_at(space: Space, index: int) -> Cell:
 def listed(space: Space) -> Enumerable:
     """The space itself, where its cells can be listed.
 
-    Args:
-        space: Any space.
-
     Raises:
         UserError: They cannot.
-
-    Example:
-        >>> from surrogate_nas.space import space_named
-        >>> len(listed(space_named("macro")))
-        36
-        >>> listed(space_named("darts"))
-        Traceback (most recent call last):
-            ...
-        surrogate_nas.core.errors.UserError: The cells of the space darts cannot be listed, which this needs.
-    """  # noqa: E501
+    """
     if not isinstance(space, Enumerable):
         raise UserError(
             f"The cells of the space {space.name} cannot be listed, which this needs."
@@ -537,9 +494,6 @@ def listed(space: Space) -> Enumerable:
 
 def first_of_class(space: Enumerable) -> NDArray[np.intp]:
     """The index of the first cell of every cell's functional class, shape ``(len(space),)``.
-
-    Args:
-        space: Any space whose cells are listed; without classes every cell stands for itself.
 
     Example:
         >>> from surrogate_nas.space import macro, nb201
@@ -555,9 +509,7 @@ def first_of_class(space: Enumerable) -> NDArray[np.intp]:
 def numbered(identities: Iterable[object], n: int) -> NDArray[np.int32]:
     """Number identities by their first appearance, shape ``(n,)``."""
     seen: dict[object, int] = {}
-    numbers: Iterable[int] = (
-        seen.setdefault(identity, len(seen)) for identity in identities
-    )
+    numbers = (seen.setdefault(identity, len(seen)) for identity in identities)
     return np.fromiter(numbers, dtype=np.int32, count=n)
 
 

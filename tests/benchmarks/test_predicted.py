@@ -45,7 +45,7 @@ def plainly_encoded(genotype: Any, encoding: dict[str, dict[str, int]]) -> list[
     """A genotype as the model reads it, written from the published space's names alone."""
     chosen = dict.fromkeys(encoding, "#na#")
     for half in ("normal", "reduce"):
-        edges = getattr(genotype, half)
+        edges = getattr(genotype, half)[0]
         first = 0
         for node in range(2, 6):
             pair = edges[2 * (node - 2) : 2 * (node - 2) + 2]

@@ -97,8 +97,8 @@ def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
 
 
 def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
-    genotype = NASNET.genotype(NASNET.parse("AmoebaNet"))
-    assert (genotype.normal_concat, genotype.reduce_concat) == ((4, 5, 6), (3, 4, 6))
+    normal, reduce = NASNET.genotype(NASNET.parse("AmoebaNet"))
+    assert (normal[1], reduce[1]) == ((4, 5, 6), (3, 4, 6))
     with pytest.raises(
         UserError, match="normal cell of the space nasnet joins the nodes 4, 5, 6 "
     ):

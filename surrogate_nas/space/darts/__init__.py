@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations, combinations_with_replacement, product
+from itertools import combinations, combinations_with_replacement, product, zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,49 +47,38 @@ _DARTS_OPERATIONS = (
     "dil_conv_5x5",
 )
 _DARTS_NODES = 4
+# By node the pairs of sources; the first node has one, which is no choice.
 _PAIRS = tuple(tuple(combinations(range(INPUTS + node), 2)) for node in range(_DARTS_NODES))
-"""By node the pairs of sources; the first node has one, which is no choice."""
-_JOINED = tuple(range(INPUTS, INPUTS + _DARTS_NODES))
-
-
-def _darts_options() -> dict[str, tuple[str, ...]]:
-    positions: dict[str, tuple[str, ...]] = {}
-    for cell in CELLS:
-        for node, pairs in enumerate(_PAIRS):
-            if len(pairs) > 1:
-                positions[f"{cell}.{node + INPUTS}.sources"] = tuple(
-                    f"{a}+{b}" for a, b in pairs
-                )
-            positions |= dict.fromkeys(
-                (f"{cell}.{node + INPUTS}.{edge}" for edge in ("first", "second")),
-                _DARTS_OPERATIONS,
-            )
-    return positions
-
-
-_DARTS_OPTIONS = _darts_options()
-_SOURCE_COLUMNS = [
-    place for place, name in enumerate(_DARTS_OPTIONS) if name.endswith("sources")
-]
-_OPERATION_COLUMNS = [
-    place for place in range(len(_DARTS_OPTIONS)) if place not in _SOURCE_COLUMNS
-]
-_PAIR_TABLE = np.array(
-    [[*pairs, *[(0, 0)] * (len(_PAIRS[-1]) - len(pairs))] for pairs in _PAIRS],
-    dtype=np.int8,
-)
+_DARTS_OPTIONS = {
+    f"{cell}.{node}.{part}": tuple(f"{a}+{b}" for a, b in pairs)
+    if part == "sources"
+    else _DARTS_OPERATIONS
+    for cell in CELLS
+    for node, pairs in enumerate(_PAIRS, INPUTS)
+    for part in ("sources", "first", "second")
+    if part != "sources" or len(pairs) > 1
+}
+_IS_SOURCE = np.array([name.endswith("sources") for name in _DARTS_OPTIONS])
+_PAIR_TABLE = np.array(list(zip_longest(*_PAIRS, fillvalue=(0, 0))), dtype=np.int8)
 
 
 def _darts_wiring(choices: Choices) -> Wiring:
-    n = len(choices)
-    pairs = np.zeros((n, 2, _DARTS_NODES), dtype=np.intp)
-    pairs[:, :, 1:] = choices[:, _SOURCE_COLUMNS].reshape(n, 2, _DARTS_NODES - 1)
-    operations = choices[:, _OPERATION_COLUMNS].reshape(n, 2, _DARTS_NODES, 2)
-    return Wiring(
-        operations,
-        _PAIR_TABLE[np.arange(_DARTS_NODES), pairs],
-        np.ones((n, 2, _DARTS_NODES), dtype=bool),
-    )
+    shape = len(choices), 2, _DARTS_NODES
+    pairs = np.zeros(shape, dtype=np.intp)
+    pairs[:, :, 1:] = choices[:, _IS_SOURCE].reshape(-1, 2, _DARTS_NODES - 1)
+    operations = choices[:, ~_IS_SOURCE].reshape(*shape, 2)
+    sources = _PAIR_TABLE[pairs, np.arange(_DARTS_NODES)]
+    return Wiring(operations, sources, np.ones(shape, dtype=bool))
+
+
+@lru_cache(maxsize=1 << 12)
+def _darts_half(choices: tuple[int, ...]) -> Half:
+    nodes = [((0, choices[0]), (1, choices[1]))]
+    for place, pairs in enumerate(_PAIRS[1:]):
+        pair, one, other = choices[2 + 3 * place : 5 + 3 * place]
+        low, high = pairs[pair]
+        nodes.append(((low, one), (high, other)))
+    return tuple(nodes)
 
 
 class Darts(GenotypeSpace):
@@ -117,19 +106,17 @@ class Darts(GenotypeSpace):
     )
     analytic: ClassVar[Analytic] = analytic_of(_darts_wiring, _DARTS_OPERATIONS)
 
+    half = staticmethod(_darts_half)
+
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly."""
         choices: list[int] = []
         for left in rng.integers(self.half_size, size=2).tolist():
             number = left
             for options in self.options[: len(self.options) // 2]:
-                number, choice = divmod(number, len(options))
-                choices.append(choice)
-        return self._cell(self.halves(tuple(choices)))
-
-    def half(self, choices: tuple[int, ...]) -> Half:
-        """The normal or the reduction cell of its choices."""
-        return _darts_half(choices)
+                choices.append(number % len(options))
+                number //= len(options)
+        return self._cell_of(tuple(choices))
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
         """The choices of a normal and a reduction cell.
@@ -141,32 +128,17 @@ class Darts(GenotypeSpace):
         for name, half in zip(CELLS, halves, strict=True):
             for place, ((low, first), (high, second)) in enumerate(half):
                 if low == high:
-                    message = (
+                    raise UserError(
                         f"Node {place + INPUTS} of the {name} cell of the space {self.name} has two"
-                        " different sources"
+                        f" different sources, not {low} twice."
                     )
-                    raise UserError(f"{message}, not {low} twice.")
-                choices += (
-                    [first, second]
-                    if not place
-                    else [_PAIRS[place].index((low, high)), first, second]
-                )
+                choices += [_PAIRS[place].index((low, high))] if place else []
+                choices += [first, second]
         return tuple(choices)
 
     def joined(self, half: Half) -> tuple[int, ...]:
-        """All nodes: their channels are the output of a cell."""
-        return _JOINED
-
-
-@lru_cache(maxsize=1 << 12)
-def _darts_half(choices: tuple[int, ...]) -> Half:
-    first = ((0, choices[0]), (1, choices[1]))
-    further = []
-    for place, pairs in enumerate(_PAIRS[1:]):
-        pair, one, other = choices[2 + 3 * place : 5 + 3 * place]
-        low, high = pairs[pair]
-        further.append(((low, one), (high, other)))
-    return first, *further
+        """All nodes."""
+        return tuple(range(INPUTS, INPUTS + _DARTS_NODES))
 
 
 _NASNET_OPERATIONS = (
@@ -199,6 +171,21 @@ def _nasnet_wiring(choices: Choices) -> Wiring:
     return Wiring(edges[..., 1], edges[..., 0], ~is_left)
 
 
+@lru_cache(maxsize=1)
+def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
+    """By node every pair of edges, the lower first; computed on first use, since it is slow."""
+    operations = range(len(_NASNET_OPERATIONS))
+    edges = (product(range(INPUTS + node), operations) for node in range(_NASNET_NODES))
+    return tuple(tuple(combinations_with_replacement(of_node, 2)) for of_node in edges)
+
+
+@lru_cache(maxsize=1 << 12)
+def _nasnet_half(choices: tuple[int, ...]) -> Half:
+    edges = list(zip(choices[::2], choices[1::2], strict=True))
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return tuple((min(pair), max(pair)) for pair in pairs)
+
+
 class NASNet(GenotypeSpace):
     """NASNet's space.
 
@@ -226,49 +213,20 @@ class NASNet(GenotypeSpace):
         _nasnet_wiring, len(_NASNET_OPERATIONS)
     )
     analytic: ClassVar[Analytic] = analytic_of(_nasnet_wiring, _NASNET_OPERATIONS)
+    half = staticmethod(_nasnet_half)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly."""
         pairs = _pairs_of_edges() * 2
         drawn = rng.integers([len(of_node) for of_node in pairs]).tolist()
-        nodes = [of_node[i] for of_node, i in zip(pairs, drawn, strict=True)]
-        return self._cell((tuple(nodes[:_NASNET_NODES]), tuple(nodes[_NASNET_NODES:])))
-
-    def half(self, choices: tuple[int, ...]) -> Half:
-        """The normal or the reduction cell of its choices."""
-        return _nasnet_half(choices)
+        nodes = tuple(of_node[i] for of_node, i in zip(pairs, drawn, strict=True))
+        return self._cell((nodes[:_NASNET_NODES], nodes[_NASNET_NODES:]))
 
     def chosen(self, halves: Sequence[Half]) -> tuple[int, ...]:
         """The choices of a normal and a reduction cell."""
-        return tuple(
-            number for half in halves for node in half for edge in node for number in edge
-        )
+        return tuple(np.ravel(halves).tolist())
 
     def joined(self, half: Half) -> tuple[int, ...]:
-        """The nodes that no edge leaves: their channels are the output of a cell."""
+        """The nodes that no edge leaves."""
         left = {source for node in half for source, _ in node}
-        return tuple(
-            node for node in range(INPUTS, INPUTS + _NASNET_NODES) if node not in left
-        )
-
-
-@lru_cache(maxsize=1)
-def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
-    """By node every pair of edges, the lower first; computed on first use, since it is slow."""
-    edges = (
-        product(range(INPUTS + node), range(len(_NASNET_OPERATIONS)))
-        for node in range(_NASNET_NODES)
-    )
-    return tuple(tuple(combinations_with_replacement(of_node, 2)) for of_node in edges)
-
-
-@lru_cache(maxsize=1 << 12)
-def _nasnet_half(choices: tuple[int, ...]) -> Half:
-    nodes = []
-    for place in range(0, len(choices), 4):
-        edges = (
-            (choices[place], choices[place + 1]),
-            (choices[place + 2], choices[place + 3]),
-        )
-        nodes.append((min(edges), max(edges)))
-    return tuple(nodes)
+        return tuple(sorted({*range(INPUTS, INPUTS + _NASNET_NODES)} - left))

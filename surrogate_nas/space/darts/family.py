@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
-from typing import ClassVar, TypeAlias
+from collections.abc import Sequence
+from functools import cached_property, lru_cache, partial
+from itertools import chain, starmap
+from operator import eq
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space.base import (
-    Analysed,
     Analytic,
-    Column,
     by_name,
-    macs_of,
-    params_of,
+    sizes_of,
     structural,
 )
 from surrogate_nas.space.cell import Cell, Choices, cell_text
@@ -29,6 +28,7 @@ from surrogate_nas.space.darts.genotype import (
     Genotype,
     Half,
     Link,
+    Part,
     Wire,
     depth,
     operation_counts,
@@ -65,22 +65,18 @@ def _cell(
     halved: bool,
 ) -> int:
     """One cell; its first input is larger than the second where the last cell halved."""
-    edges, joined = genotype.part(which)
+    edges, joined = genotype[which]
     first = f"{name}.earlier"
-    nodes = [
-        (
-            _reduced(drawn, inputs[0], width, first)
-            if halved
-            else drawn.convolution_bn(inputs[0], first, width, 1)
-        ),
-        drawn.convolution_bn(inputs[1], f"{name}.last", width, 1),
-    ]
+    if halved:
+        nodes = [_reduced(drawn, inputs[0], width, first)]
+    else:
+        nodes = [drawn.convolution_bn(inputs[0], first, width, 1)]
+    nodes.append(drawn.convolution_bn(inputs[1], f"{name}.last", width, 1))
     terms = []
     for e, (operation, source) in enumerate(edges):
         stride = 2 if which and source < INPUTS and drawn.network.strided else 1
-        terms.append(
-            _operation(drawn, nodes[source], operation, width, stride, f"{name}.edges.{e}")
-        )
+        place = f"{name}.edges.{e}"
+        terms.append(_operation(drawn, nodes[source], operation, width, stride, place))
         if e % 2:
             nodes.append(drawn.sum(*terms[-2:]))
     return drawn.join(*(nodes[node] for node in joined))
@@ -99,26 +95,17 @@ def _operation(
         case "skip":
             return x if stride == 1 else _reduced(drawn, x, channels, name)
         case "sep":
-            x = _separable(drawn, x, channels, kernel, f"{name}.0", stride=stride)
-            return _separable(drawn, x, channels, kernel, f"{name}.1")
+            x = _separable(drawn, x, channels, kernel, stride, f"{name}.0")
+            return _separable(drawn, x, channels, kernel, 1, f"{name}.1")
         case "dil":
-            return _separable(
-                drawn,
-                x,
-                channels,
-                kernel,
-                name,
-                stride=stride,
-                dilation=2,
-            )
+            return _separable(drawn, x, channels, kernel, stride, name, 2)
         case "conv":
-            x = drawn.convolution(
-                drawn.relu(x), f"{name}.along", channels, (1, kernel), stride=(1, stride)
-            )
+            along = f"{name}.along"
+            x = drawn.relu(x)
+            x = drawn.convolution(x, along, channels, (1, kernel), stride=(1, stride))
             if drawn.network.dimensions == 2:
-                x = drawn.convolution(
-                    x, f"{name}.across", channels, (kernel, 1), stride=(stride, 1)
-                )
+                across = f"{name}.across"
+                x = drawn.convolution(x, across, channels, (kernel, 1), stride=(stride, 1))
             return drawn.normalisation(x, f"{name}.norm")
     return drawn.pool(x, kernel, stride, largest=operation.startswith("max"))
 
@@ -128,51 +115,30 @@ def _separable(
     x: int,
     channels: int,
     kernel: int,
+    stride: int,
     name: str,
-    *,
-    stride: int = 1,
     dilation: int = 1,
 ) -> int:
-    rows = kernel if drawn.network.dimensions == 2 else 1
-    x = drawn.convolution(
-        drawn.relu(x),
-        f"{name}.depthwise",
-        channels,
-        (rows, kernel),
-        stride=(stride, stride),
-        dilation=dilation,
-        depthwise=True,
-    )
-    return drawn.normalisation(
-        drawn.convolution(x, f"{name}.pointwise", channels, (1, 1)), f"{name}.norm"
-    )
-
-
-def _reduced(
-    drawn: Blueprint,
-    x: int,
-    channels: int,
-    name: str,
-) -> int:
-    """ReLU, two joined 1×1 convolutions of stride 2, the second one pixel on, normalisation."""
-    rows = int(drawn.network.dimensions == 2)
+    window = (kernel if drawn.network.dimensions == 2 else 1, kernel)
+    steps: dict[str, Any] = {"stride": (stride, stride), "dilation": dilation}
+    depthwise = f"{name}.depthwise"
     x = drawn.relu(x)
-    halves = [
-        drawn.convolution(
-            x,
-            f"{name}.{half}",
-            channels // 2,
-            (1, 1),
-            stride=(2, 2),
-            start=start,
-        )
-        for half, start in (("even", (0, 0)), ("odd", (rows, 1)))
-    ]
-    return drawn.normalisation(drawn.join(*halves), f"{name}.norm")
+    x = drawn.convolution(x, depthwise, channels, window, depthwise=True, **steps)
+    x = drawn.convolution(x, f"{name}.pointwise", channels, (1, 1))
+    return drawn.normalisation(x, f"{name}.norm")
+
+
+def _reduced(drawn: Blueprint, x: int, channels: int, name: str) -> int:
+    """ReLU, two joined 1×1 convolutions of stride 2, the second one pixel on, normalisation."""
+    x = drawn.relu(x)
+    odd = (int(drawn.network.dimensions == 2), 1)
+    convolution = partial(drawn.convolution, x, outputs=channels // 2, kernel=(1, 1))
+    even = convolution(f"{name}.even", stride=(2, 2), start=(0, 0))
+    joined = drawn.join(even, convolution(f"{name}.odd", stride=(2, 2), start=odd))
+    return drawn.normalisation(joined, f"{name}.norm")
 
 
 _STEM = 3  # times the channels of the first stage
-_Table: TypeAlias = NDArray[np.float64]
 
 
 def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
@@ -181,48 +147,35 @@ def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
     convolves = np.array(["conv" in name for name in operations])
     pools = np.array(["pool" in name for name in operations])
 
-    def sized(part: int) -> Callable[[Choices, Network], Column]:
-        def column(choices: Choices, network: Network) -> Column:
-            cells = wire(choices)
-            edges, rest = _tables(network, operations, cells.sources.shape[2])[part]
-            normal, reduce = cells.joined.sum(axis=2).T
-            return np.asarray(
-                operation_counts(cells, len(operations)) @ edges + rest[normal, reduce]
-            )
+    def sizes(choices: Choices, network: Network) -> Any:
+        cells = wire(choices)
+        edges, rest = _tables(network, operations, cells.sources.shape[2])
+        normal, reduce = cells.joined.sum(axis=2).T
+        counts = operation_counts(cells, len(operations)).T
+        return edges @ counts + rest[:, normal, reduce]
 
-        return column
+    def count(is_counted: NDArray[np.bool_], choices: Choices) -> Any:
+        return is_counted[wire(choices).operations].sum(axis=(1, 2, 3))
 
-    def counted(name: str, description: str, is_counted: NDArray[np.bool_]) -> Analysed:
-        return structural(
-            name,
-            description,
-            lambda choices: is_counted[wire(choices).operations].sum(axis=(1, 2, 3)),
-        )
+    def deepest(which: int, choices: Choices) -> Any:
+        return depth(wire(choices), works)[:, which].max(axis=1)
 
-    def deepest(name: str, description: str, which: int) -> Analysed:
-        return structural(
-            name,
-            description,
-            lambda choices: depth(wire(choices), works)[:, which].max(axis=1),
-        )
-
-    return by_name(
-        params_of(sized(0), "trainable, no auxiliary head"),
-        macs_of(sized(1)),
-        counted("convolutions", "edges of both cells that hold one", convolves),
-        counted("pools", "edges of both cells that hold a pooling", pools),
-        counted("skips", "edges of both cells that hold skip_connect", ~works),
-        deepest("depth", "longest way through the normal cell, skips not counted", 0),
-        deepest("reduction_depth", "the same of the reduction cell", 1),
+    through = "longest way through the normal cell, skips not counted"
+    structure = (
+        ("convolutions", "edges of both cells that hold one", partial(count, convolves)),
+        ("pools", "edges of both cells that hold a pooling", partial(count, pools)),
+        ("skips", "edges of both cells that hold skip_connect", partial(count, ~works)),
+        ("depth", through, partial(deepest, 0)),
+        ("reduction_depth", "the same of the reduction cell", partial(deepest, 1)),
     )
+    sizes_known = sizes_of(sizes, "trainable, no auxiliary head")
+    return by_name(*sizes_known, *starmap(structural, structure))
 
 
 @lru_cache(maxsize=64)
 def _tables(
-    network: Network,
-    operations: tuple[str, ...],
-    nodes: int,
-) -> tuple[tuple[_Table, _Table], ...]:
+    network: Network, operations: tuple[str, ...], nodes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Parameters and multiply-accumulates of `operation_counts`' columns, and of the rest."""
     edges = np.zeros((2, 3, len(operations)))
     for which, width, before, after in plan(network):
@@ -234,14 +187,13 @@ def _tables(
                 x = drawn.input((width, side if network.dimensions == 2 else 1, side))
                 _operation(drawn, x, name, width, stride, "edge")
                 edges[:, which + strided, place] += drawn.size, drawn.multiply_accumulates
-    numbers = range(nodes + 1)
-    rest = np.array(
-        [[_of_rest(network, (n, r)) for r in numbers] for n in numbers], dtype=float
-    )
-    return tuple((edges[part].ravel(), rest[..., part]) for part in range(2))
+    rest = np.zeros((2, nodes + 1, nodes + 1))
+    for joined in np.ndindex(rest.shape[1:]):
+        rest[:, *joined] = _of_rest(network, joined)
+    return edges.reshape(2, -1), rest
 
 
-def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
+def _of_rest(network: Network, joined: tuple[int, ...]) -> tuple[int, int]:
     """The same for stem, preprocessing of inputs and head, by the number of joined nodes."""
     earlier = last = _STEM * network.channels
     stem = network.taps * network.input_channels * last
@@ -251,8 +203,7 @@ def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
         weights = (earlier + last) * width
         parameters += weights + 4 * width
         macs += weights * before**network.dimensions
-        earlier = last
-        last = joined[which] * width
+        earlier, last = last, joined[which] * width
     head = (last + 1) * network.classes
     return parameters + head, macs + head * network.answers
 
@@ -274,20 +225,15 @@ _HALF = 187.2
 
 
 @lru_cache(maxsize=1024)
-def _half(
-    edges: tuple[Edge, ...],
-    concat: tuple[int, ...],
-    top: float,
-) -> tuple[Mark, ...]:
-    places = _places(edges)
+def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple[Mark, ...]:
+    columns = [0] * INPUTS  # a node stands in the column after those of its sources
+    for node in range(0, len(edges), 2):
+        columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
+    places = [(_STEP * x, y) for x, y in columned(columns, 1.15, 0.28, last=True)]
     out = _STEP + max(x for x, _ in places), 0.0
     heights = [y for _, y in places]
-    frame = Frame.around(
-        (-0.45, out[0] + 0.45),
-        (min(heights) - 0.55, max(heights) + 0.65),
-        (_PAPER[0], _HALF),
-        top=top,
-    )
+    up = min(heights) - 0.55, max(heights) + 0.65
+    frame = Frame.around((-0.45, out[0] + 0.45), up, (_PAPER[0], _HALF), top=top)
 
     def arrow(start: Point, end: Point, colour: str, width: float) -> Arrow:
         bend = 0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
@@ -314,21 +260,10 @@ def _half(
         if row:
             left, above = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
             boxes.append(Text((left, above - 4.5), str(node), 7.0, MIDDLE, "left"))
-    for centre, name, width in (
-        (places[0], "0", 0.34),
-        (places[1], "1", 0.34),
-        (out, "out", 0.6),
-    ):
+    for centre, name in ((places[0], "0"), (places[1], "1"), (out, "out")):
+        width = 0.6 if name == "out" else 0.34
         boxes += [box(centre, (width, _NAMED)), Text(frame.at(centre), name)]
     return (*arrows, *boxes)
-
-
-def _places(edges: tuple[Edge, ...]) -> list[Point]:
-    """Where every node stands: in the column after those of its sources."""
-    columns = [0] * INPUTS
-    for node in range(0, len(edges), 2):
-        columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
-    return [(_STEP * x, y) for x, y in columned(columns, 1.15, 0.28, last=True)]
 
 
 def _label(operation: str) -> str:
@@ -354,13 +289,15 @@ class GenotypeSpace(ChoiceSpace):
 
     cell_name = "Genotype"
     views = ("shape+operation_counts+adjacency",)
+    cost_encodings = ("operation_counts", "adjacency")
     nodes: ClassVar[int]
     operations: ClassVar[tuple[str, ...]]
     same_source: ClassVar[bool]
     half_size: ClassVar[int]
 
+    @staticmethod
     @abstractmethod
-    def half(self, choices: tuple[int, ...]) -> Half:
+    def half(choices: tuple[int, ...]) -> Half:
         """The normal or the reduction cell of its choices."""
 
     def halves(self, choices: tuple[int, ...]) -> tuple[Half, Half]:
@@ -386,16 +323,9 @@ class GenotypeSpace(ChoiceSpace):
         return self._genotype(self.halves(cell.choices))
 
     def _genotype(self, halves: Sequence[Half]) -> Genotype:
-        normal, reduce = halves
-        return Genotype(
-            self._edges(normal),
-            self.joined(normal),
-            self._edges(reduce),
-            self.joined(reduce),
-        )
-
-    def _edges(self, half: Half) -> tuple[tuple[str, int], ...]:
-        return tuple((self.operations[o], source) for node in half for source, o in node)
+        names = self.operations
+        edges = (tuple((names[o], i) for node in half for i, o in node) for half in halves)
+        return Genotype(*zip(edges, map(self.joined, halves), strict=True))
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The genotype as the DARTS repository prints it, the lower source of a node first."""
@@ -410,16 +340,16 @@ class GenotypeSpace(ChoiceSpace):
             raise unknown(f"published cell of {self.name}", name, self.named)
         genotype = read(self.named.get(name, text))
         if genotype is None:
-            names = ", ".join(self.named)
             raise UserError(
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {SHAPE}, or"
-                f" is one of {names}."
+                f" is one of {', '.join(self.named)}."
             )
-        return self._cell((self._read_half(genotype, 0), self._read_half(genotype, 1)))
+        normal, reduce = map(self._read_half, CELLS, genotype)
+        return self._cell((normal, reduce))
 
-    def _read_half(self, genotype: Genotype, which: int) -> Half:
-        subject = f"The {CELLS[which]} cell of the space {self.name}"
-        edges, concat = genotype.part(which)
+    def _read_half(self, which: str, part: Part) -> Half:
+        subject = f"The {which} cell of the space {self.name}"
+        edges, concat = part
         if len(edges) != 2 * self.nodes:
             raise UserError(
                 f"{subject} has {2 * self.nodes} edges, two for each of its {self.nodes} nodes, not"
@@ -442,10 +372,9 @@ class GenotypeSpace(ChoiceSpace):
         pairs = zip(numbered[::2], numbered[1::2], strict=True)
         half = tuple((min(pair), max(pair)) for pair in pairs)
         if tuple(sorted(concat)) != self.joined(half):
-            joined = ", ".join(map(str, self.joined(half)))
+            joined, given = (", ".join(map(str, n)) for n in (self.joined(half), concat))
             raise UserError(
-                f"{subject} joins the nodes {joined} ({CELLS[which]}_concat), not"
-                f" {', '.join(map(str, concat))}."
+                f"{subject} joins the nodes {joined} ({which}_concat), not {given}."
             )
         return half
 
@@ -492,14 +421,11 @@ class GenotypeSpace(ChoiceSpace):
     def _others(self, node: int, edge: Link, beside: Link) -> list[Link]:
         """What an edge of a node can become, beside its other edge."""
         source, operation = edge
-        taken = source if self.same_source else beside[0]
-        edges = [
-            (source, other) for other in range(len(self.operations)) if other != operation
-        ]
-        return edges + [
-            (other, operation)
-            for other in range(node + INPUTS)
-            if other not in (source, taken)
+        taken = {source} if self.same_source else {source, beside[0]}
+        operations = set(range(len(self.operations))) - {operation}
+        sources = set(range(node + INPUTS)) - taken
+        return [(source, other) for other in sorted(operations)] + [
+            (other, operation) for other in sorted(sources)
         ]
 
     def _changed(
@@ -515,36 +441,15 @@ class GenotypeSpace(ChoiceSpace):
         return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
 
     def _shared(self, first: Cell, second: Cell) -> float:
-        shared = 0
-        for one, other in zip(
-            self.halves(first.choices), self.halves(second.choices), strict=True
-        ):
-            for node, same in zip(one, other, strict=True):
-                shared += max(
-                    sum(a == b for a, b in zip(node, way, strict=True))
-                    for way in (same, same[::-1])
-                )
-        return shared / (4 * self.nodes)
-
-    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """A constant, operations by place, and single edges: a cost is about a sum of operations.
-
-        Returns:
-            Matrices of shape ``(n, d)``, the first of them constant.
-        """
-        own = self.encodings
-        return [
-            np.ones((len(choices), 1), dtype=np.float32),
-            own["operation_counts"](choices),
-            own["adjacency"](choices),
-        ]
+        nodes, others = (chain(*self.halves(cell.choices)) for cell in (first, second))
+        shared = sum(
+            max(sum(map(eq, node, way)) for way in (other, other[::-1]))
+            for node, other in zip(nodes, others, strict=True)
+        )
+        return float(shared / (4 * self.nodes))
 
     def blueprint(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        live_only: bool = False,
+        self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
         """The whole network of a genotype, without auxiliary head and drop path.
 
@@ -562,15 +467,13 @@ class GenotypeSpace(ChoiceSpace):
         """
         genotype = self.genotype(cell)
         drawn = Blueprint(network)
-        earlier = last = drawn.convolution_bn(
-            drawn.input(), "stem", _STEM * network.channels, 3, relu=False
-        )
+        width = _STEM * network.channels
+        earlier = last = drawn.convolution_bn(drawn.input(), "stem", width, 3, relu=False)
         halved = False
         for n, (which, width, _, _) in enumerate(plan(network)):
-            earlier, last = (
-                last,
-                _cell(drawn, genotype, which, (earlier, last), width, f"cells.{n}", halved),
-            )
+            inputs = (earlier, last)
+            earlier = last
+            last = _cell(drawn, genotype, which, inputs, width, f"cells.{n}", halved)
             halved = which == 1 and network.strided
         drawn.answer(drawn.normalisation(last, "normed", affine=False))
         return drawn
@@ -580,13 +483,7 @@ class GenotypeSpace(ChoiceSpace):
         genotype = self.genotype(cell)
         marks: list[Mark] = []
         for which, title in enumerate(("normal cell", "reduction cell")):
-            marks += _half(*genotype.part(which), _HALF * which)
-            marks.append(
-                Text(
-                    (5.8, _HALF * which + 8.0),
-                    title,
-                    colour=MIDDLE,
-                    align="left",
-                )
-            )
+            marks += _half(*genotype[which], _HALF * which)
+            at = 5.8, _HALF * which + 8.0
+            marks.append(Text(at, title, colour=MIDDLE, align="left"))
         return Sketch(_PAPER, marks)

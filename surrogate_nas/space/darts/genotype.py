@@ -18,7 +18,7 @@ together. ``alive`` is what of it is no single edge. Paths are those of White, N
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple, TypeAlias
@@ -26,9 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.base import (
-    Encoding,
-)
+from surrogate_nas.space.base import Encoding
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 
@@ -52,48 +50,27 @@ _EDGE = re.compile(r"['\"](\w+)['\"], ?(\d+)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,3}")
 
 
+Part: TypeAlias = tuple[tuple[Edge, ...], tuple[int, ...]]
+"""Two edges for every node from 2 on, in the order of the nodes; the nodes whose channels are the
+output.
+"""
+
+
 class Genotype(NamedTuple):
-    """Both cells.
+    """The normal and the reduction cell."""
 
-    Attributes:
-        normal: Two edges for every node from 2 on, in the order of the nodes.
-        normal_concat: The nodes whose channels are the output.
-        reduce: As `normal`, of the reduction cell.
-        reduce_concat: Likewise.
-    """
-
-    normal: tuple[Edge, ...]
-    normal_concat: tuple[int, ...]
-    reduce: tuple[Edge, ...]
-    reduce_concat: tuple[int, ...]
-
-    def part(self, which: int) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
-        """The edges and the joined nodes of one cell."""
-        return (
-            (self.reduce, self.reduce_concat)
-            if which
-            else (self.normal, self.normal_concat)
-        )
+    normal: Part
+    reduce: Part
 
     def __str__(self) -> str:
-        return (
-            f"Genotype(normal=[{_edges(self.normal)}], normal_concat={_concat(self.normal_concat)},"
-            f" reduce=[{_edges(self.reduce)}], reduce_concat={_concat(self.reduce_concat)})"
-        )
+        return f"Genotype({', '.join(map(_written, CELLS, self))})"
 
 
-def _edges(edges: Iterable[Edge]) -> str:
-    return ", ".join([f"('{operation}', {source})" for operation, source in edges])
-
-
-def _concat(nodes: tuple[int, ...]) -> str:
-    first = nodes[0]
-    last = nodes[-1]
-    return (
-        f"range({first}, {last + 1})"
-        if len(nodes) == last + 1 - first
-        else str(list(nodes))
-    )
+def _written(name: str, part: Part) -> str:
+    edges, nodes = part
+    joined = range(nodes[0], nodes[-1] + 1)
+    concat = joined if len(nodes) == len(joined) else list(nodes)
+    return f"{name}={list(edges)}, {name}_concat={concat}"
 
 
 def read(text: str) -> Genotype | None:
@@ -102,22 +79,13 @@ def read(text: str) -> Genotype | None:
     match = _GENOTYPE.fullmatch(text) or _GENOTYPE.fullmatch(_SPACING.sub(r"\1", text))
     if match is None:
         return None
-    normal, normal_concat, reduce, reduce_concat = match.groups()
-    return Genotype(
-        _read_edges(normal),
-        _read_concat(normal_concat),
-        _read_edges(reduce),
-        _read_concat(reduce_concat),
-    )
+    return Genotype(_read_part(match[1], match[2]), _read_part(match[3], match[4]))
 
 
-def _read_edges(text: str) -> tuple[Edge, ...]:
-    return tuple((operation, int(source)) for operation, source in _EDGE.findall(text))
-
-
-def _read_concat(text: str) -> tuple[int, ...]:
-    numbers = [int(number) for number in _NUMBER.findall(text)]
-    return tuple(range(*numbers)) if text.startswith("range") else tuple(numbers)
+def _read_part(edges: str, concat: str) -> Part:
+    read = tuple((operation, int(source)) for operation, source in _EDGE.findall(edges))
+    numbers = map(int, _NUMBER.findall(concat))
+    return read, tuple(range(*numbers) if concat.startswith("range") else numbers)
 
 
 # Published cells, by the names that their authors' repositories give them, as printed there.
@@ -278,11 +246,8 @@ def adjacency(cells: Wiring, operations: int) -> Matrix:
     """How often each operation leads from a node to a later one; 196 columns for DARTS's cells."""
     n, _, nodes, _ = cells.sources.shape
     columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
-    rows, which, node = np.ogrid[:n, :2, :nodes]
-    for edge in range(2):
-        columns[
-            rows, which, node, cells.sources[..., edge], cells.operations[..., edge]
-        ] += 1
+    rows, which, node, _ = np.ogrid[:n, :2, :nodes, :1]
+    np.add.at(columns, (rows, which, node, cells.sources, cells.operations), 1)
     exists = np.arange(nodes + INPUTS - 1) < np.arange(nodes)[:, None] + INPUTS
     return columns[:, :, exists].reshape(n, 2 * int(exists.sum()) * operations)
 
@@ -297,11 +262,8 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
     """
     holds = cells.operations[..., None] == np.arange(operations)
     strided = cells.sources[:, 1] < INPUTS
-    counts = [
-        holds[:, 0],
-        holds[:, 1] & ~strided[..., None],
-        holds[:, 1] & strided[..., None],
-    ]
+    normal, reduce = holds[:, 0], holds[:, 1]
+    counts = [normal, reduce & ~strided[..., None], reduce & strided[..., None]]
     return np.column_stack([part.sum(axis=(1, 2)) for part in counts]).astype(np.float32)
 
 
@@ -309,27 +271,21 @@ def paths(cells: Wiring, operations: int) -> Matrix:
     """How often one or two operations lead from an input to the output; 224 columns for DARTS."""
     n, _, nodes, _ = cells.sources.shape
     rows, which = np.ogrid[:n, :2]
-    single = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations), dtype=np.float32)
-    double = np.zeros(
-        (n, 2, INPUTS + nodes, INPUTS, operations, operations), dtype=np.float32
-    )
+    shape = n, 2, INPUTS + nodes, INPUTS, operations
+    single = np.zeros(shape, dtype=np.float32)
+    double = np.zeros((*shape, operations), dtype=np.float32)
     for node in range(nodes):
         for edge in range(2):
             source = cells.sources[:, :, node, edge]
             operation = cells.operations[:, :, node, edge]
             for entry in range(INPUTS):
                 single[rows, which, INPUTS + node, entry, operation] += source == entry
-            double[rows, which, INPUTS + node, :, :, operation] += single[
-                rows, which, source
-            ]
-    heard = cells.joined[..., None]
-    blocks = [
-        (part[:, :, INPUTS:].reshape(n, 2, nodes, INPUTS * width) * heard).sum(axis=2)
-        for part, width in ((single, operations), (double, operations**2))
-    ]
-    return np.concatenate(blocks, axis=2).reshape(
-        n, 2 * INPUTS * (operations + operations**2)
-    )
+            read = single[rows, which, source]
+            double[rows, which, INPUTS + node, :, :, operation] += read
+    widths = INPUTS * operations, INPUTS * operations**2
+    blocks = [part[:, :, INPUTS:].reshape(n, 2, nodes, -1) for part in (single, double)]
+    columns = np.concatenate(blocks, axis=3) * cells.joined[..., None]
+    return np.asarray(columns.sum(axis=2).reshape(n, 2 * sum(widths)))
 
 
 def shape(cells: Wiring, operations: int) -> Matrix:
@@ -338,37 +294,27 @@ def shape(cells: Wiring, operations: int) -> Matrix:
     depths = depth(cells)
     ways = np.zeros((n, 2, INPUTS + nodes, INPUTS), dtype=np.float32)
     ways[:, :, range(INPUTS), range(INPUTS)] = 1
-    rows, which = np.ogrid[:n, :2]
+    rows, which, _ = np.ogrid[:n, :2, :2]
     for node in range(nodes):
-        for edge in range(2):
-            ways[:, :, INPUTS + node] += ways[rows, which, cells.sources[:, :, node, edge]]
+        read = ways[rows, which, cells.sources[:, :, node]]
+        ways[:, :, INPUTS + node] = read.sum(axis=2)
     out_degrees = (ways[:, :, INPUTS:] * cells.joined[..., None]).sum(axis=2)
-    columns = [
-        depths.max(axis=2),
-        depths.mean(axis=2),
-        out_degrees[..., 0],
-        out_degrees[..., 1],
-        cells.joined.sum(axis=2),
-    ]
+    columns = [depths.max(axis=2), depths.mean(axis=2), *np.moveaxis(out_degrees, 2, 0)]
+    columns.append(cells.joined.sum(axis=2))
     return np.stack(columns, axis=2).reshape(n, 2 * len(columns)).astype(np.float32)
 
 
 def depth(cells: Wiring, counted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
     """The longest way from an input to each node, in edges, shape ``(n, 2, nodes)``."""
     n, _, nodes, _ = cells.sources.shape
-    steps = (
-        np.ones(cells.sources.shape, dtype=np.int64)
-        if counted is None
-        else counted[cells.operations].astype(int)
-    )
+    steps = np.ones(cells.sources.shape, dtype=np.int64)
+    if counted is not None:
+        steps = counted[cells.operations].astype(np.int64)
     depths = np.zeros((n, 2, INPUTS + nodes), dtype=np.int64)
-    rows, which = np.ogrid[:n, :2]
+    rows, which, _ = np.ogrid[:n, :2, :2]
     for node in range(nodes):
-        before = [
-            depths[rows, which, cells.sources[:, :, node, edge]] + steps[:, :, node, edge]
-            for edge in range(2)
-        ]
-        depths[:, :, INPUTS + node] = np.maximum(*before)
+        before = depths[rows, which, cells.sources[:, :, node]] + steps[:, :, node]
+        depths[:, :, INPUTS + node] = before.max(axis=2)
     return depths[:, :, INPUTS:]
 
 
