@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
-from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of
+from surrogate_nas.space.base import Analytic, Column, by_name, sizes_of, values_at
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -22,22 +20,11 @@ _DROPOUTS = ("0.0", "0.3", "0.6")
 _UNITS = ("16", "32", "64", "128", "256", "512")
 
 
-def _widths(choices: Choices) -> tuple[Column, Column]:
-    units = np.array(_UNITS, dtype=np.float64)
-    return units[choices[:, -2]], units[choices[:, -1]]
-
-
-def _parameters(choices: Choices, network: Network) -> Column:
-    first, second = _widths(choices)
-    hidden = (network.input_channels + 1) * first + (first + 1) * second
-    return np.asarray(hidden + (second + 1) * network.classes)
-
-
-def _multiply_accumulates(choices: Choices, network: Network) -> Column:
-    first, second = _widths(choices)
-    return np.asarray(
-        network.input_channels * first + first * second + second * network.classes
-    )
+def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
+    first, second = (values_at(_UNITS, place)(choices) for place in (-2, -1))
+    inputs, outputs = network.input_channels, network.classes
+    weights = inputs * first + first * second + second * outputs
+    return weights + first + second + outputs, weights
 
 
 class FCNet(EnumerableChoiceSpace):
@@ -75,6 +62,5 @@ class FCNet(EnumerableChoiceSpace):
         _UNITS,
     )
     analytic: ClassVar[Analytic] = by_name(
-        params_of(_parameters),
-        macs_of(_multiply_accumulates, "multiply-accumulates of the three linear layers"),
+        *sizes_of(_sizes, macs="multiply-accumulates of the three linear layers")
     )

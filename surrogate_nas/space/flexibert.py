@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.space.base import Analytic, Column, by_name, params_of, structural
+from surrogate_nas.space.base import Column
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.layered import Layered, global_choice, of_every_layer
+from surrogate_nas.space.layered import Transformer, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
 NETWORK = Network(
@@ -30,7 +30,7 @@ _EMBEDDED = 128
 _LAYERS = 4
 
 
-class FlexiBERT(Layered):
+class FlexiBERT(Transformer):
     """FlexiBERT's space.
 
     Example:
@@ -38,34 +38,22 @@ class FlexiBERT(Layered):
         'flexibert(hidden_size=128, encoder_layers=2, operation=SA_SD'
     """
 
+    name = "flexibert"
     network = NETWORK
-
-    def __init__(self) -> None:
-        decisions = (
-            global_choice("hidden_size", "128", "256"),
-            global_choice("encoder_layers", "2", "4"),
-            of_every_layer("operation", *OPERATIONS, layers=_LAYERS),
-            of_every_layer("num_operation_heads", "2", "4", layers=_LAYERS),
-            of_every_layer("feed_forward_dimension", "512", "1024", layers=_LAYERS),
-            of_every_layer("num_feed_forward", "1", "3", layers=_LAYERS),
-        )
-        super().__init__("flexibert", decisions, depth="encoder_layers")
-
-    @property
-    def analytic(self) -> Analytic:  # type: ignore[override]
-        """Metrics that need no measurement."""
-        params = (
-            "trainable, embeddings included; of the cell's own sizes, which the recorded counts"
-            " are not"
-        )
-        return by_name(
-            params_of(self.parameters, params),
-            structural(
-                "n_layer",
-                "layers of the encoder",
-                lambda choices: self.chosen(choices, "encoder_layers"),
-            ),
-        )
+    texts = (
+        "trainable, embeddings included; of the cell's own sizes, which the recorded counts are"
+        " not",
+        "layers of the encoder",
+    )
+    depth = "encoder_layers"
+    decisions = (
+        global_choice("hidden_size", "128", "256"),
+        global_choice("encoder_layers", "2", "4"),
+        of_every_layer("operation", *OPERATIONS, layers=_LAYERS),
+        of_every_layer("num_operation_heads", "2", "4", layers=_LAYERS),
+        of_every_layer("feed_forward_dimension", "512", "1024", layers=_LAYERS),
+        of_every_layer("num_feed_forward", "1", "3", layers=_LAYERS),
+    )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
         """Trainable parameters, shape ``(n,)``, a whole number.
@@ -81,31 +69,17 @@ class FlexiBERT(Layered):
         h = hidden[:, None]
         heads = self.chosen(choices, "num_operation_heads")
         operation = choices[:, self.places["operation"]]
-        output = h * (h + 1) + 2 * h
-        attention = 3 * h * (h + 1) + output
+        transform = np.broadcast_to(h * (h + 1), operation.shape)
+        output = transform + 2 * h
+        attention = 3 * transform + output
         groups = np.maximum(heads // 2, 1)
         span = groups * (h // np.maximum(heads, 1))
-
-        def convolution(kernel: int) -> Column:
-            return np.asarray(
-                5 * h * span + 5 * span + h * kernel + (span + 1) * groups * kernel + output
-            )
-
-        transform = h * (h + 1) + 0 * heads
-        kinds = (
-            attention,
-            attention + h * h,
-            transform,
-            transform,
-            convolution(5),
-            convolution(9),
-        )
-        layers = np.choose(
-            operation, [np.broadcast_to(kind, operation.shape) for kind in kinds]
-        )
+        convolved = 5 * h * span + 5 * span + output
+        per_tap = h + (span + 1) * groups
+        convolutions = (convolved + kernel * per_tap for kernel in (5, 9))
+        kinds = (attention, attention + h * h, transform, transform, *convolutions)
+        layers = np.choose(operation, kinds)
         extra = np.maximum(self.chosen(choices, "num_feed_forward") - 1, 0)
-        layers = (
-            layers + (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
-        )
+        layers += (h + 1) * inner + extra * inner * (inner + 1) + (inner + 1) * h + 2 * h
         there = self.live(choices)[:, self.places["operation"]]
         return np.asarray(embedded + projected + (layers * there).sum(axis=1))

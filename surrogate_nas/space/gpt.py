@@ -14,20 +14,12 @@ are rotated in, and ``bias`` is of the layers' linear maps.
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.space.base import (
-    Analytic,
-    Column,
-    by_name,
-    macs_of,
-    params_of,
-    structural,
-)
+from surrogate_nas.space.base import Analysed, Column, macs_of
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.layered import Layered, global_choice, of_every_layer
+from surrogate_nas.space.layered import Transformer, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
 HEAD = 64
@@ -39,25 +31,21 @@ _SCALES = {
 }
 
 
-class GPT(Layered):
-    """A GPT-2 space.
+class GPT(Transformer):
+    """A GPT-2 space: ``s``, ``m`` or ``l``.
 
     Example:
         >>> space = GPT("s")
-        >>> str(space.at((0,) * 27))
-        'gpt-s(embed_dim=192, n_layer=10, n_head=4-4-4-4-4-4-4-4-4-4, mlp_ratio=2-2-2-2-2-2-2-2-2-2, bias=False)'
-    """  # noqa: E501
+        >>> str(space.at((0,) * 27))[:60]
+        'gpt-s(embed_dim=192, n_layer=10, n_head=4-4-4-4-4-4-4-4-4-4,'
+    """
 
-    complexity: ClassVar[str] = "n_layer"
-
+    complexity = "n_layer"
     network = NETWORK
+    texts = ("trainable", "layers")
+    depth = "n_layer"
 
     def __init__(self, scale: str) -> None:
-        """Define the space.
-
-        Args:
-            scale: ``s``, ``m`` or ``l``.
-        """
         widths, depths, heads = _SCALES[scale]
         most = int(depths[-1])
         decisions = (
@@ -67,22 +55,15 @@ class GPT(Layered):
             of_every_layer("mlp_ratio", "2", "3", "4", layers=most),
             global_choice("bias", "False", "True"),
         )
-        super().__init__(f"gpt-{scale}", decisions, depth="n_layer")
+        super().__init__(f"gpt-{scale}", decisions)
 
-    @property
-    def analytic(self) -> Analytic:  # type: ignore[override]
-        """Metrics that need no measurement."""
+    def sizes(self) -> tuple[Analysed, ...]:
+        """``params``, and ``macs`` of all linear maps for one sequence."""
         macs = (
             "multiply-accumulates of linear layers for one sequence, those between positions"
             " left out"
         )
-        return by_name(
-            params_of(self.parameters),
-            macs_of(self.multiply_accumulates, macs),
-            structural(
-                "n_layer", "layers", lambda choices: self.chosen(choices, "n_layer")
-            ),
-        )
+        return *super().sizes(), macs_of(self.multiply_accumulates, macs)
 
     def parameters(self, choices: Choices, network: Network) -> Column:
         """Trainable parameters, shape ``(n,)``, a whole number.
@@ -91,16 +72,12 @@ class GPT(Layered):
             choices: Shape ``(n, positions)``.
             network: Its classes are the vocabulary.
         """
-        width = self.chosen(choices, "embed_dim")
+        width, heads, ratios = self._widths(choices)
         layers = self.chosen(choices, "n_layer")
-        heads = self.chosen(choices, "n_head").sum(axis=1)
-        ratios = self.chosen(choices, "mlp_ratio").sum(axis=1)
         biases = 3 * HEAD * heads + 2 * width * (ratios + layers)
         normalised = 2 * width * (2 * layers + 1)
-        tables = 2 * network.classes * width
-        return np.asarray(
-            tables + normalised + self._weights(choices) + biases * choices[:, -1]
-        )
+        tables = 2 * network.classes * width + self._weights(choices)
+        return np.asarray(tables + normalised + biases * choices[:, -1])
 
     def multiply_accumulates(self, choices: Choices, network: Network) -> Column:
         """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.
@@ -112,10 +89,13 @@ class GPT(Layered):
         logits = network.classes * self.chosen(choices, "embed_dim")
         return np.asarray(network.image_size * (logits + self._weights(choices)))
 
+    def _widths(self, choices: Choices) -> tuple[Column, Column, Column]:
+        """The width, and the sums of all heads and of all ratios."""
+        heads, ratios = (self.chosen(choices, name) for name in ("n_head", "mlp_ratio"))
+        return self.chosen(choices, "embed_dim"), heads.sum(axis=1), ratios.sum(axis=1)
+
     def _weights(self, choices: Choices) -> Column:
-        width = self.chosen(choices, "embed_dim")
-        heads = self.chosen(choices, "n_head").sum(axis=1)
-        ratios = self.chosen(choices, "mlp_ratio").sum(axis=1)
+        width, heads, ratios = self._widths(choices)
         return np.asarray(4 * HEAD * heads * width + 3 * ratios * width**2)
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
-from surrogate_nas.space.base import Analysed, Analytic, by_name, structural
+from surrogate_nas.space.base import Analysed, Analytic, by_name, structural, values_at
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 
 _AGGREGATIONS = ("add", "max", "mean")
@@ -21,19 +19,12 @@ _MESSAGES = ("2", "4", "6", "8")
 
 
 def _structure(
-    options: tuple[tuple[str, ...], ...],
-    before: int,
-    passing: int,
-    after: int,
+    options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int
 ) -> Analytic:
     def counted(name: str, description: str, *places: int) -> Analysed:
-        numbers = [np.array(options[place], dtype=np.float64) for place in places]
+        chosen = [values_at(options[place], place) for place in places]
         return structural(
-            name,
-            description,
-            lambda choices: sum(
-                each[choices[:, place]] for each, place in zip(numbers, places, strict=True)
-            ),
+            name, description, lambda some: sum(each(some) for each in chosen)
         )
 
     return by_name(

@@ -11,24 +11,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
-from surrogate_nas.space.base import Analytic, Column, by_name, structural
-from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.base import Analytic, by_name, structural, values_at
 from surrogate_nas.space.product import EnumerableChoiceSpace
 
 _DEPTHS = ("1", "2", "3")
 _WIDTHS = ("16", "25", "40", "64", "101", "161", "256", "406", "645", "1024")
-_DEPTH = 2
-_WIDTH = 4
-
-
-def _depth(choices: Choices) -> Column:
-    return np.array(_DEPTHS, dtype=np.float64)[choices[:, _DEPTH]]
-
-
-def _width(choices: Choices) -> Column:
-    return np.array(_WIDTHS, dtype=np.float64)[choices[:, _WIDTH]]
+_depth = values_at(_DEPTHS, 2)
+_width = values_at(_WIDTHS, 4)
 
 
 class MLP(EnumerableChoiceSpace):
@@ -78,6 +67,6 @@ class MLP(EnumerableChoiceSpace):
         structural(
             "units",
             "of all hidden layers together",
-            lambda choices: _depth(choices) * _width(choices),
+            lambda some: _depth(some) * _width(some),
         ),
     )

@@ -8,6 +8,7 @@ have take no part in its text, its encodings or its sizes; their choices are 0.
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import ClassVar, NamedTuple
@@ -16,7 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Column, Encoding, together
+from surrogate_nas.space.base import (
+    Analysed,
+    Analytic,
+    Column,
+    Encoding,
+    by_name,
+    params_of,
+    stacked,
+    structural,
+    together,
+    values_at,
+)
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace, is_scale
@@ -86,23 +98,22 @@ class Layered(ChoiceSpace):
 
     network: ClassVar[Network] = Network()
 
+    decisions: tuple[Decision, ...]
+    depth: str = ""
+
     def __init__(
         self,
-        name: str,
-        decisions: Sequence[Decision],
+        name: str | None = None,
+        decisions: Sequence[Decision] = (),
         *,
         depth: str = "",
     ) -> None:
-        self.decisions = tuple(decisions)
-        self.depth = depth
-        self.layers = max(len(one.options) for one in decisions if one.of_layers)
+        self.decisions = tuple(decisions) or self.decisions
+        self.depth = depth or self.depth
+        self.layers = max(len(one.options) for one in self.decisions if one.of_layers)
         numbered = [
-            (
-                f"{one.name}{layer}" if one.of_layers else one.name,
-                options,
-                layer if one.of_layers else 0,
-            )
-            for one in decisions
+            (f"{one.name}{layer if one.of_layers else ''}", options, layer * one.of_layers)
+            for one in self.decisions
             for layer, options in enumerate(one.options, 1)
         ]
         super().__init__(name, {position: options for position, options, _ in numbered})
@@ -111,19 +122,21 @@ class Layered(ChoiceSpace):
     @cached_property
     def places(self) -> Mapping[str, slice]:
         """Where the choices of every decision stand in a cell's."""
-        ends = list(itertools.accumulate(len(one.options) for one in self.decisions))
-        return {
-            one.name: slice(e - len(one.options), e)
-            for one, e in zip(self.decisions, ends, strict=True)
-        }
+        ends = itertools.accumulate((len(one.options) for one in self.decisions), initial=0)
+        names = (one.name for one in self.decisions)
+        return dict(
+            zip(names, itertools.starmap(slice, itertools.pairwise(ends)), strict=True)
+        )
 
     @cached_property
     def _depths(self) -> tuple[int, ...]:
-        return (
-            tuple(map(int, self.options[self.places[self.depth].start]))
-            if self.depth
-            else (self.layers,)
-        )
+        if not self.depth:
+            return (self.layers,)
+        return tuple(map(int, self.options[self._depth_at]))
+
+    @property
+    def _depth_at(self) -> int:
+        return int(self.places[self.depth].start)
 
     @cached_property
     def _lists(self) -> list[slice]:
@@ -131,26 +144,20 @@ class Layered(ChoiceSpace):
 
     def n_layers(self, choices: tuple[int, ...]) -> int:
         """How many layers a combination has."""
-        return (
-            self._depths[choices[self.places[self.depth].start]]
-            if self.depth
-            else self.layers
-        )
+        return self._depths[choices[self._depth_at]] if self.depth else self.layers
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
         """Whether each position is of a layer that the cell has, or of none; ``(n, positions)``."""
         if not self.depth:
-            return np.ones(choices.shape, dtype=bool)
-        depths = np.array(self._depths)[choices[:, self.places[self.depth].start]]
+            return super().live(choices)
+        depths = np.array(self._depths)[choices[:, self._depth_at]]
         return np.asarray(self._layer <= depths[:, None])
 
     def chosen(self, choices: Choices, decision: str) -> Column:
         """The chosen number, shape ``(n,)``; for layers ``(n, layers)``, 0 for absent ones."""
         place = self.places[decision]
-        columns = zip(range(place.start, place.stop), choices[:, place].T, strict=True)
-        values = np.column_stack(
-            [np.array(self.options[p], dtype=np.float64)[column] for p, column in columns]
-        )
+        columns = range(place.start, place.stop)
+        values = np.column_stack([values_at(self.options[p], p)(choices) for p in columns])
         if not self._layer[place.start]:
             return np.asarray(values[:, 0])
         return np.asarray(values * self.live(choices)[:, place])
@@ -159,7 +166,8 @@ class Layered(ChoiceSpace):
     def size(self) -> float:  # type: ignore[override]
         """How many cells there are."""
         counts = np.array([len(options) for options in self.options], dtype=float)
-        counts[self.places[self.depth].start if self.depth else slice(0)] = 1.0
+        if self.depth:
+            counts[self._depth_at] = 1.0
         return float(sum(counts[self._layer <= depth].prod() for depth in self._depths))
 
     def allows(self, choices: tuple[int, ...]) -> bool:
@@ -177,37 +185,37 @@ class Layered(ChoiceSpace):
         """The canonical string of a combination."""
         n = self.n_layers(choices)
         texts = []
-        for one, place in zip(self.decisions, self.places.values(), strict=True):
-            taken = choices[place.start : place.start + n if one.of_layers else place.stop]
-            written = [
-                options[choice] for options, choice in zip(one.options, taken, strict=False)
-            ]
-            texts.append(f"{one.name}={_BETWEEN.join(written)}")
+        for one in self.decisions:
+            pairs = zip(one.options, choices[self.places[one.name]], strict=True)
+            written = [options[choice] for options, choice in pairs]
+            texts.append(
+                f"{one.name}={_BETWEEN.join(written[: n if one.of_layers else 1])}"
+            )
         return f"{self.cell_name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it."""
-        names = [one.name for one in self.decisions]
+        names = list(self.places)
         texts = dict(zip(names, self._written_options(text, names), strict=True))
         n = self.layers
         if self.depth:
-            known = self.options[self.places[self.depth].start]
+            known = self.options[self._depth_at]
             n = self._depths[self._number(self.depth, texts[self.depth], known)]
         choices = [0] * len(self.positions)
-        for one, place in zip(self.decisions, self.places.values(), strict=True):
+        for one in self.decisions:
             given = texts[one.name].split(_BETWEEN) if one.of_layers else [texts[one.name]]
             if one.of_layers and len(given) != n:
                 raise UserError(
                     f"{one.name} of a cell of the space {self.name} has one option a layer: {n},"
                     f" not {len(given)}."
                 )
-            for at, word in enumerate(given, place.start):
+            for at, word in enumerate(given, self.places[one.name].start):
                 choices[at] = self._number(self.positions[at], word, self.options[at])
         return self.at(choices)
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         n = self.n_layers(choices)
-        depth_at = self.places[self.depth].start if self.depth else -1
+        depth_at = self._depth_at if self.depth else -1
         steps = [
             (*choices[:p], option, *choices[p + 1 :])
             for p, options in enumerate(self.options)
@@ -215,44 +223,34 @@ class Layered(ChoiceSpace):
             for option in range(len(options))
             if option != choices[p]
         ]
-        if not self.depth:
-            return steps
         ordered = sorted(self._depths)
         rank = ordered.index(n)
-        others = (other for other in ordered[max(rank - 1, 0) : rank + 2] if other != n)
-        return steps + [
-            step for other in others for step in self._to_depth(choices, n, other)
-        ]
+        for other in ordered[max(rank - 1, 0) : rank + 2]:
+            steps += self._to_depth(choices, n, other) if other != n else []
+        return steps
 
     def _to_depth(
-        self,
-        choices: tuple[int, ...],
-        n: int,
-        other: int,
+        self, choices: tuple[int, ...], n: int, other: int
     ) -> list[tuple[int, ...]]:
         """The same layers with the next larger or smaller number of them."""
-        low = min(n, other)
-        high = max(n, other)
-        copies = high - low > 1
+        low, high = sorted((n, other))
+        more = high - low
         resized = list(choices)
-        resized[self.places[self.depth].start] = self._depths.index(other)
-        if other < n:
-            if copies and any(
-                len(set(choices[p.start + low - 1 : p.start + high])) > 1
-                for p in self._lists
-            ):
-                return []
-            for place in self._lists:
-                resized[place.start + low : place.start + high] = [0] * (high - low)
-            return [tuple(resized)]
+        resized[self._depth_at] = self._depths.index(other)
         ends = [place.start + low for place in self._lists]
-        kinds = [
-            [choices[at - 1]] if copies else range(len(self.options[at])) for at in ends
-        ]
+        if other < n:
+            ended = (choices[at - 1 : at + more] for at in ends)
+            if more > 1 and any(len(set(layers)) > 1 for layers in ended):
+                return []
+            kinds: list[Sequence[int]] = [[0] for _ in ends]
+        elif more > 1:
+            kinds = [[choices[at - 1]] for at in ends]
+        else:
+            kinds = [range(len(self.options[at])) for at in ends]
         steps = []
         for layer in itertools.product(*kinds):
             for at, option in zip(ends, layer, strict=True):
-                resized[at : at + high - low] = [option] * (high - low)
+                resized[at : at + more] = [option] * more
             steps.append(tuple(resized))
         return steps
 
@@ -280,59 +278,82 @@ class Layered(ChoiceSpace):
         return own | dict(self.further_encodings)
 
     def _size(self, choices: Choices) -> NDArray[np.float32]:
-        return np.log(self.analytic["params"][1](choices, self.network))[:, None].astype(
-            np.float32
-        )
+        return stacked(np.log(self.analytic["params"][1](choices, self.network)))
 
     def _counts(self, choices: Choices) -> NDArray[np.float32]:
         if not self.depth:
             return self._columns(choices, first=1)
         live = self.live(choices)
         each = []
-        for one, place in zip(self.decisions, self.places.values(), strict=True):
+        for one in self.decisions:
+            place = self.places[one.name]
             if not one.of_layers and is_scale(one.options[0]):
                 each.append(choices[:, place] + 1)
             else:
                 numbers = np.arange(max(map(len, one.options)))
                 here = (choices[:, place, None] == numbers) & live[:, place, None]
                 each.append(here.sum(axis=1))
-        return np.column_stack(each).astype(np.float32)
+        return stacked(*each)
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
         """``operation_counts`` and ``size``, where parameters are known."""
-        return (
-            ("operation_counts+size",)
-            if "params" in self.analytic
-            else ("operation_counts", "numbers")
-        )
+        if "params" in self.analytic:
+            return ("operation_counts+size",)
+        return "operation_counts", "numbers"
 
     def sketch(self, cell: Cell) -> Sketch:
         """Sketch a cell: a bar per layer, options as heights or colours; global choices above."""
         n = self.n_layers(cell.choices)
-        of_whole = [one for one in self.decisions if not one.of_layers]
-        labels = [
-            f"{one.name} {one.options[0][cell.choices[self.places[one.name].start]]}"
-            for one in of_whole
-        ]
-        marks: list[Mark] = [Text((_PAPER[0] / 2, _TOP / 2), ", ".join(labels))]
+        chosen = {name: cell.choices[place] for name, place in self.places.items()}
+        label = ", ".join(
+            f"{one.name} {one.options[0][chosen[one.name][0]]}"
+            for one in self.decisions
+            if not one.of_layers
+        )
+        marks: list[Mark] = [Text((_PAPER[0] / 2, _TOP / 2), label)]
         high = (_PAPER[1] - _TOP) / len(self._lists)
         pitch = _ROOM / max(n, 4)
         for row, one in enumerate(one for one in self.decisions if one.of_layers):
             floor = _TOP + (row + 1) * high - 5.0
-            marks.append(
-                Text((_LEFT - 6.0, floor - high / 3), one.name, 7.0, MIDDLE, "right")
-            )
-            for layer in range(n):
-                option = cell.choices[self.places[one.name].start + layer]
+            at = _LEFT - 6.0, floor - high / 3
+            marks.append(Text(at, one.name, 7.0, MIDDLE, "right"))
+            for layer, option in enumerate(chosen[one.name][:n]):
                 names = one.options[layer]
                 scale = is_scale(names)
                 tall = (high - 13.0) * ((option + 1) / len(names) if scale else 0.5)
                 x = _LEFT + (layer + 0.5) * pitch
                 colour = PAPER if scale else _COLOURS[option % len(_COLOURS)]
-                marks.append(
-                    Box((x, floor - tall / 2), (0.8 * pitch, tall), 1.0, colour, INK, 0.8)
-                )
+                size = 0.8 * pitch, tall
+                marks.append(Box((x, floor - tall / 2), size, 1.0, colour, INK, 0.8))
                 if n <= _MOST_TEXTS:
                     marks.append(Text((x, floor - tall - 4.5), names[option], 6.0))
         return Sketch(_PAPER, marks)
+
+
+class Transformer(Layered):
+    """Networks whose parameters are known.
+
+    Attributes:
+        texts: What ``params`` and ``n_layer`` count.
+    """
+
+    texts: ClassVar[tuple[str, str]]
+
+    @abstractmethod
+    def parameters(self, choices: Choices, network: Network) -> Column:
+        """Trainable parameters, shape ``(n,)``, a whole number."""
+
+    def sizes(self) -> tuple[Analysed, ...]:
+        """``params``, and further sizes."""
+        return (params_of(self.parameters, self.texts[0]),)
+
+    @cached_property
+    def analytic(self) -> Analytic:  # type: ignore[override]
+        """Sizes, and the layers in all."""
+
+        def layers(choices: Choices) -> Column:
+            chosen = self.chosen(choices, self.depth or "depth")
+            return np.asarray(chosen.reshape(len(choices), -1).sum(axis=1))
+
+        return by_name(*self.sizes(), structural("n_layer", self.texts[1], layers))

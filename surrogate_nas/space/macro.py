@@ -13,9 +13,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import ClassVar
 
-import numpy as np
-
-from surrogate_nas.space.base import Analytic, by_name, counted, structural
+from surrogate_nas.space.base import Analytic, by_name, counted, structural, values_at
 from surrogate_nas.space.cell import Cell
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
@@ -53,25 +51,13 @@ class Macro(EnumerableChoiceSpace):
     cell_name = "conv_stack"
     analytic: ClassVar[Analytic] = by_name(
         *counted(stack),
-        structural(
-            "layers",
-            "convolutions, one after another",
-            lambda choices: np.array(LAYERS, float)[choices[:, 0]],
-        ),
-        structural(
-            "channels",
-            "of every convolution",
-            lambda choices: np.array(CHANNELS, float)[choices[:, 1]],
-        ),
+        structural("layers", "convolutions, one after another", values_at(LAYERS, 0)),
+        structural("channels", "of every convolution", values_at(CHANNELS, 1)),
     )
     complexity = "layers"
 
     def blueprint(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        live_only: bool = False,
+        self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
         """The network of a cell, layer by layer."""
         return stack(cell.choices, network)
@@ -79,14 +65,5 @@ class Macro(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1)
 def macro() -> Macro:
-    """The macro space of convolution stacks, one shared instance a process.
-
-    Example:
-        >>> from surrogate_nas.space.network import Network
-        >>> network = macro().build(
-        ...     macro()[15], Network(image_size=8, input_channels=1), seed=0
-        ... )
-        >>> sum(weight.numel() for weight in network.parameters())
-        5018
-    """
+    """The macro space of convolution stacks, one shared instance a process."""
     return Macro()

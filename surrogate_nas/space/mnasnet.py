@@ -15,9 +15,9 @@ two is followed by batch normalisation and has no bias.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -29,8 +29,7 @@ from surrogate_nas.space.base import (
     Column,
     Encoding,
     by_name,
-    macs_of,
-    params_of,
+    sizes_of,
     structural,
 )
 from surrogate_nas.space.cell import Cell, Choices
@@ -78,10 +77,8 @@ def numbers(choices: Choices) -> NDArray[np.float32]:
     """Layers, kernel, expansion and squeeze-and-excitation of each stage, shape ``(n, 28)``."""
     values = choices.astype(np.float32)
     values[:, 0::DECISIONS] += 1
-    values[:, 1::DECISIONS] = np.array(KERNELS, dtype=np.float32)[choices[:, 1::DECISIONS]]
-    values[:, 2::DECISIONS] = np.array(EXPANSIONS, dtype=np.float32)[
-        choices[:, 2::DECISIONS]
-    ]
+    for place, options in ((1, KERNELS), (2, EXPANSIONS)):
+        values[:, place::DECISIONS] = np.array(options, float)[choices[:, place::DECISIONS]]
     return values
 
 
@@ -93,33 +90,27 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
     parameters = np.full(len(choices), float(stem + 2 * _STEM))
     operations = np.full(len(choices), float(stem * size**2))
     for place, stage in enumerate(STAGES):
-        layers, kernel, expansion, excited = decisions[
-            :, DECISIONS * place : DECISIONS * (place + 1)
-        ].T
+        options = decisions[:, DECISIONS * place : DECISIONS * (place + 1)].T
         before = size
         size = (size + stage.stride - 1) // stage.stride
-        for inputs, times, wide in (
-            (stage.inputs, 1.0, before),
-            (stage.outputs, layers - 1, size),
-        ):
-            layer = _layer(inputs, stage.outputs, kernel, expansion, excited, wide, size)
-            parameters = parameters + times * layer[0]
-            operations = operations + times * layer[1]
+        first = _layer(stage.inputs, stage.outputs, options, before, size)
+        other = _layer(stage.outputs, stage.outputs, options, size, size)
+        parameters += first[0] + (options[0] - 1) * other[0]
+        operations += first[1] + (options[0] - 1) * other[1]
     last = STAGES[-1].outputs * _HEAD
-    parameters = parameters + last + 2 * _HEAD + (_HEAD + 1) * network.classes
+    parameters += last + 2 * _HEAD + (_HEAD + 1) * network.classes
     return parameters, operations + last * size**2 + _HEAD * network.classes
 
 
 def _layer(
     inputs: int,
     outputs: int,
-    kernel: Column,
-    expansion: Column,
-    excited: Column,
+    decisions: Column,
     wide: int,
     size: int,
 ) -> tuple[Column, Column]:
     """An inverted bottleneck from an input of width `wide` to an output of width `size`."""
+    _, kernel, expansion, excited = decisions
     middle = inputs * expansion
     widens = expansion > 1
     squeezed = int(SQUEEZE * inputs)
@@ -140,18 +131,11 @@ def _layer(
 
 def _printed(stage: Stage) -> dict[tuple[int, ...], str]:
     """Every combination of a stage's decisions, as it prints."""
-    fixed = f"i{stage.inputs}_o{stage.outputs}"
+    s, fixed = 2 * str(stage.stride), f"i{stage.inputs}_o{stage.outputs}"
+    options = stage.layers, KERNELS, EXPANSIONS, ("", f"_se{SQUEEZE}")
     return {
-        (
-            n,
-            k,
-            e,
-            x,
-        ): f"r{layers}_k{kernel}_s{stage.stride}{stage.stride}_e{expansion}_{fixed}{ratio}"
-        for n, layers in enumerate(stage.layers)
-        for k, kernel in enumerate(KERNELS)
-        for e, expansion in enumerate(EXPANSIONS)
-        for x, ratio in enumerate(("", f"_se{SQUEEZE}"))
+        tuple(map(tuple.index, options, (n, k, e, x))): f"r{n}_k{k}_s{s}_e{e}_{fixed}{x}"
+        for n, k, e, x in itertools.product(*options)
     }
 
 
@@ -181,9 +165,14 @@ class MnasNet(ChoiceSpace):
         for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED)
     )
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"numbers": numbers}
+    reference_text = (
+        "r1_k3_s11_e1_i32_o16_se0.25|r2_k3_s22_e6_i16_o24_se0.25|r2_k5_s22_e6_i24_o40_se0.25"
+        "|r3_k3_s22_e6_i40_o80_se0.25|r3_k5_s11_e6_i80_o112_se0.25"
+        "|r4_k5_s22_e6_i112_o192_se0.25|r1_k3_s11_e6_i192_o320_se0.25"
+    )
+    """EfficientNet-B0."""
     analytic: ClassVar[Analytic] = by_name(
-        params_of(lambda choices, network: _sizes(choices, network)[0]),
-        macs_of(lambda choices, network: _sizes(choices, network)[1]),
+        *sizes_of(_sizes),
         structural(
             "layers",
             "inverted bottlenecks of all stages",
@@ -211,6 +200,7 @@ class MnasNet(ChoiceSpace):
                 stage.
         """
         shape = f"{len(STAGES)} stages joined by |, the second such as {_PRINTED[1][1, 1, 2, 1]}"
+        choices: list[int] = []
         stages = self._matched(_FORMAT, text, shape)
         for number, (stage, known) in enumerate(zip(stages, _READ, strict=True), 1):
             if stage not in known:
@@ -219,43 +209,16 @@ class MnasNet(ChoiceSpace):
                     f" with r up to {STAGES[number - 1].layers[-1]}, k 3 or 5, e 1, 4 or 6, and"
                     f" _se{SQUEEZE} or nothing behind; not {stage!r:.80}."
                 )
-        return self.at(
-            [
-                choice
-                for stage, known in zip(stages, _READ, strict=True)
-                for choice in known[stage]
-            ]
-        )
+            choices += known[stage]
+        return self.at(choices)
 
-    @cached_property
-    def reference(self) -> Cell:
-        """EfficientNet-B0, which is a cell of the space."""
-        layers = (1, 2, 2, 3, 3, 4, 1)
-        expansions = (1, 6, 6, 6, 6, 6, 6)
-        kernels = (3, 3, 5, 3, 5, 5, 3)
-        return self.decided(layers, kernels, expansions, (True,) * len(STAGES))
-
-    def decided(
-        self,
-        layers: tuple[int, ...],
-        kernels: tuple[int, ...],
-        expansions: tuple[int, ...],
-        excited: tuple[bool, ...],
-    ) -> Cell:
-        """The cell of the decisions of all stages.
-
-        Args:
-            layers: 1 to 3, in the sixth stage to 4.
-            kernels: 3 or 5.
-            expansions: 1, 4 or 6.
-            excited: Whether there is squeeze-and-excitation.
+    def decided(self, *decisions: tuple[int, ...]) -> Cell:
+        """The cell of layers, kernels, expansions and excitations, one of each for every stage.
 
         Raises:
             UserError: A decision is none of its options.
         """
-        names = [
-            str(option)
-            for n, k, e, x in zip(layers, kernels, expansions, excited, strict=True)
-            for option in (n, k, e, EXCITED[x])
-        ]
-        return self._named(names)
+        stages = zip(*decisions, strict=True)
+        return self._named(
+            [str(one) for n, k, e, x in stages for one in (n, k, e, EXCITED[x])]
+        )

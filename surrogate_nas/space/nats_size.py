@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -25,8 +25,7 @@ from surrogate_nas.space.base import (
     Column,
     Encoding,
     by_name,
-    macs_of,
-    params_of,
+    sizes_of,
     structural,
 )
 from surrogate_nas.space.cell import Cell, Choices
@@ -75,10 +74,10 @@ def _tables(network: Network) -> Column:
     return sizes
 
 
-def _sized(part: int, choices: Choices, network: Network) -> Column:
+def _sizes(choices: Choices, network: Network) -> Column:
     before = np.column_stack([choices[:, :1], choices[:, :-1]])
-    each = _tables(network)[np.arange(len(STAGE_OF_LAYER)), before, choices, part]
-    return np.asarray(each.sum(axis=1))
+    each = _tables(network)[np.arange(len(STAGE_OF_LAYER)), before, choices]
+    return np.asarray(each.sum(axis=1).T)
 
 
 class NatsSize(EnumerableChoiceSpace):
@@ -101,8 +100,7 @@ class NatsSize(EnumerableChoiceSpace):
         "widths": lambda choices: np.asarray(choices + 1, dtype=np.float32)
     }
     analytic: ClassVar[Analytic] = by_name(
-        params_of(partial(_sized, 0)),
-        macs_of(partial(_sized, 1), "multiply-accumulates, the paper's convention"),
+        *sizes_of(_sizes, macs="multiply-accumulates, the paper's convention"),
         structural(
             "widest",
             "channels of the widest layer",
@@ -124,11 +122,7 @@ class NatsSize(EnumerableChoiceSpace):
         return self._named(self._matched(_FORMAT, text, "64:64:64:64:64"))
 
     def blueprint(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        live_only: bool = False,
+        self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
         """The whole network of a cell."""
         plan = Blueprint(network)

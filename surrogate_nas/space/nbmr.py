@@ -30,8 +30,7 @@ from surrogate_nas.space.base import (
     Column,
     Encoding,
     by_name,
-    macs_of,
-    params_of,
+    sizes_of,
     structural,
 )
 from surrogate_nas.space.cell import Cell, Choices
@@ -173,8 +172,7 @@ class NBMR(ChoiceSpace):
         "numbers": lambda choices: np.asarray(choices + 1, dtype=np.float32)
     }
     analytic: ClassVar[Analytic] = by_name(
-        params_of(lambda choices, network: _sizes(choices, network)[0]),
-        macs_of(lambda choices, network: _sizes(choices, network)[1]),
+        *sizes_of(_sizes),
         structural(
             "modules",
             "modules of all stages",
@@ -184,10 +182,8 @@ class NBMR(ChoiceSpace):
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
-        numbers = [
-            options[choice] for options, choice in zip(self.options, choices, strict=True)
-        ]
-        parts = [f"{numbers[0]}_{numbers[1]}"]
+        numbers = [options[i] for options, i in zip(self.options, choices, strict=True)]
+        parts = ["_".join(numbers[:2])]
         for branches, stage in zip(BRANCHES, STAGES, strict=True):
             blocks = [numbers[place] for place in (*stage.blocks, *stage.channels)]
             parts.append("_".join([numbers[stage.modules], str(branches), *blocks]))
@@ -200,11 +196,9 @@ class NBMR(ChoiceSpace):
             UserError: The string has another shape, or a number that the space does not have.
         """
         first, *stages, last = self._matched(_SHAPE, text, _EXAMPLE)[0].split("-")
-        numbers = first.split("_")
-        for stage in stages:
-            modules, _, *rest = stage.split("_")
-            numbers += [modules, *rest]
-        return self.numbered([*numbers, last])
+        groups = [stage.split("_") for stage in stages]
+        numbers = [number for group in groups for number in (group[0], *group[2:])]
+        return self.numbered([*first.split("_"), *numbers, last])
 
     def numbered(self, numbers: list[str]) -> Cell:
         """The cell of 27 numbers in the benchmark's files, which omit the fixed branches.

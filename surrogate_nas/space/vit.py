@@ -14,13 +14,11 @@ which every channel sees one, with a linear layer for the class token.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from surrogate_nas.space.base import Analytic, Column, by_name, params_of, structural
+from surrogate_nas.space.base import Column
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.layered import Decision, Layered, global_choice, of_every_layer
+from surrogate_nas.space.layered import Decision, Transformer, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
 NETWORK = Network(classes=100, image_size=224)
@@ -29,6 +27,10 @@ _PATCH = 16
 _PIT_STRIDE = 8
 _RELATIVE = 4 * 30 * _HEAD
 """Of a layer: for keys and values, rows and columns, one vector for each of thirty distances."""
+_TEXTS = (
+    "trainable, of the published network; the benchmark records none",
+    "layers of attention",
+)
 
 
 def _block(width: Column, inner: Column, hidden: Column) -> Column:
@@ -41,7 +43,7 @@ def _patches(width: Column, network: Network, positions: int) -> Column:
     return (network.input_channels * _PATCH**2 + 1 + positions + 1) * width
 
 
-class AutoFormer(Layered):
+class AutoFormer(Transformer):
     """AutoFormer-Ti's space as the benchmark samples it.
 
     Example:
@@ -49,29 +51,19 @@ class AutoFormer(Layered):
         'autoformer(hidden_dim=192, mlp_ratio=3.5-3.5-3.5-3.5-3.5-3.5-3'
     """
 
+    name = "autoformer"
     network = NETWORK
-
-    def __init__(self) -> None:
-        decisions = (
-            global_choice("hidden_dim", "192", "216", "240"),
-            of_every_layer("mlp_ratio", "3.5", "4.0", layers=14),
-            global_choice("depth", "12", "13", "14"),
-            of_every_layer("num_heads", "3", "4", layers=14),
-        )
-        super().__init__("autoformer", decisions, depth="depth")
-
-    @property
-    def analytic(self) -> Analytic:  # type: ignore[override]
-        """Metrics that need no measurement."""
-        return _analytic(self, self.parameters)
+    texts = _TEXTS
+    depth = "depth"
+    decisions = (
+        global_choice("hidden_dim", "192", "216", "240"),
+        of_every_layer("mlp_ratio", "3.5", "4.0", layers=14),
+        global_choice("depth", "12", "13", "14"),
+        of_every_layer("num_heads", "3", "4", layers=14),
+    )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
-        """Trainable parameters, shape ``(n,)``, a whole number.
-
-        Args:
-            choices: Shape ``(n, 30)``.
-            network: Classes and the shape of the input.
-        """
+        """Trainable parameters, shape ``(n,)``, a whole number."""
         width = self.chosen(choices, "hidden_dim")[:, None]
         there = self.live(choices)[:, self.places["num_heads"]]
         inner = _HEAD * self.chosen(choices, "num_heads")
@@ -79,15 +71,11 @@ class AutoFormer(Layered):
         layers = ((_block(width, inner, hidden) + _RELATIVE) * there).sum(axis=1)
         width = width[:, 0]
         positions = (network.image_size // _PATCH) ** 2 + 1
-        return np.asarray(
-            layers
-            + _patches(width, network, positions)
-            + 2 * width
-            + (width + 1) * network.classes
-        )
+        ends = _patches(width, network, positions) + 2 * width
+        return np.asarray(layers + ends + (width + 1) * network.classes)
 
 
-class PiT(Layered):
+class PiT(Transformer):
     """PiT's space as the benchmark samples it.
 
     Example:
@@ -95,59 +83,24 @@ class PiT(Layered):
         'pit(base_dim=16, mlp_ratio=2, depth=1-4-2, num_heads=2-2-2)'
     """
 
+    name = "pit"
     network = NETWORK
-
-    def __init__(self) -> None:
-        decisions = (
-            global_choice("base_dim", "16", "24", "32", "40"),
-            global_choice("mlp_ratio", "2", "4", "6", "8"),
-            Decision("depth", (("1", "2", "3"), ("4", "6", "8"), ("2", "4", "6")), True),
-            of_every_layer("num_heads", "2", "4", "8", layers=3),
-        )
-        super().__init__("pit", decisions)
-
-    @property
-    def analytic(self) -> Analytic:  # type: ignore[override]
-        """Metrics that need no measurement."""
-        return _analytic(self, self.parameters)
+    texts = _TEXTS
+    decisions = (
+        global_choice("base_dim", "16", "24", "32", "40"),
+        global_choice("mlp_ratio", "2", "4", "6", "8"),
+        Decision("depth", (("1", "2", "3"), ("4", "6", "8"), ("2", "4", "6")), True),
+        of_every_layer("num_heads", "2", "4", "8", layers=3),
+    )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
-        """Trainable parameters, shape ``(n,)``, a whole number.
-
-        Args:
-            choices: Shape ``(n, 8)``.
-            network: Classes and the shape of the input.
-        """
-        widths = self.chosen(choices, "base_dim")[:, None] * self.chosen(
-            choices, "num_heads"
-        )
-        hidden = self.chosen(choices, "mlp_ratio")[:, None] * widths
-        blocks = (_block(widths, widths, hidden) * self.chosen(choices, "depth")).sum(
-            axis=1
-        )
-        before = widths[:, :-1]
-        after = widths[:, 1:]
-        first = widths[:, 0]
-        last = widths[:, -1]
+        """Trainable parameters, shape ``(n,)``, a whole number."""
+        base, ratio, depths, heads = (self.chosen(choices, name) for name in self.places)
+        widths = base[:, None] * heads
+        blocks = _block(widths, widths, ratio[:, None] * widths) * depths
+        before, after = widths[:, :-1], widths[:, 1:]
+        first, last = widths[:, 0], widths[:, -1]
         between = (10 * after + (before + 1) * after).sum(axis=1)
         positions = ((network.image_size - _PATCH) // _PIT_STRIDE + 1) ** 2
         ends = _patches(first, network, positions) + 2 * last + (last + 1) * network.classes
-        return np.asarray(blocks + between + ends)
-
-
-def _analytic(
-    space: Layered,
-    parameters: Callable[[Choices, Network], Column],
-) -> Analytic:
-    return by_name(
-        params_of(
-            parameters, "trainable, of the published network; the benchmark records none"
-        ),
-        structural(
-            "n_layer",
-            "layers of attention",
-            lambda choices: (
-                space.chosen(choices, "depth").reshape(len(choices), -1).sum(axis=1)
-            ),
-        ),
-    )
+        return np.asarray(blocks.sum(axis=1) + between + ends)
