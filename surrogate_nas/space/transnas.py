@@ -32,7 +32,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -46,20 +46,22 @@ from surrogate_nas.space.base import (
     Column,
     Encoding,
     by_name,
-    macs_of,
     numbered,
-    params_of,
+    sizes_of,
+    stacked,
     structural,
 )
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.four_nodes import (
     EDGES,
-    PATHS,
     arrangements,
-    edge_live,
+    depth,
     four_nodes,
+    live_edges,
+    operation_counts,
     path_counts,
     path_live,
+    paths_metric,
 )
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -68,7 +70,9 @@ from surrogate_nas.space.sketch import INK, PAPER, Box, Frame, Mark, Sketch, Tex
 MOST_MODULES = 6
 MICRO_MODULES = (4, 1, 4, 1, 4)
 _WIDTH = 64
-_BLOCKS = 2
+_DOUBLE = (2, 4)
+_HALVE = (3, 4)
+"""The digits of modules that double the channels, and of those that halve the resolution."""
 
 
 class Backbone:
@@ -106,14 +110,11 @@ class Backbone:
         The attributes are those of the block's output already.
         """
         for digits in modules.T:
-            for block in range(_BLOCKS):
-                inputs = self.channels
-                if not block:
-                    self.channels = np.where(np.isin(digits, (2, 4)), 2.0, 1.0) * inputs
-                    self.side = np.ceil(
-                        self.side / np.where(np.isin(digits, (3, 4)), 2.0, 1.0)
-                    )
-                yield digits, not block, inputs
+            inputs = self.channels
+            self.channels = np.where(np.isin(digits, _DOUBLE), 2.0, 1.0) * inputs
+            self.side = np.ceil(self.side / np.where(np.isin(digits, _HALVE), 2.0, 1.0))
+            yield digits, True, inputs
+            yield digits, False, self.channels
 
 
 def macro_backbone(choices: Choices, network: Network) -> Backbone:
@@ -134,44 +135,23 @@ def micro_backbone(choices: Choices, network: Network) -> Backbone:
     for digits, is_first, inputs in total.blocks(modules):
         changes = is_first and digits[0] > 1
         for (source, _), operations in zip(EDGES, choices.T, strict=True):
-            taps = np.array([0, 1 if changes and source == 0 else 0, 1, 9])[operations]
-            total.add(
-                taps * (total.channels if source else inputs), total.channels, taps > 0
-            )
+            taps = np.array([0, changes and source == 0, 1, 9])[operations]
+            read = total.channels if source else inputs
+            total.add(taps * read, total.channels, taps > 0)
     return total
 
 
-def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> Analytic:
-    computed = (
-        "of the backbone without the task's head, computed from the published definition"
+def _sizes(
+    backbone: Callable[[Choices, Network], Backbone],
+) -> tuple[Analysed, Analysed]:
+    def sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
+        total = backbone(choices, network)
+        return total.parameters, total.macs
+
+    of = "of the backbone without the task's head, computed from the published definition"
+    return sizes_of(
+        sizes, f"trainable, {of}", f"multiply-accumulates of convolutions, {of}"
     )
-    return by_name(
-        params_of(
-            lambda choices, network: backbone(choices, network).parameters,
-            f"trainable, {computed}",
-        ),
-        macs_of(
-            lambda choices, network: backbone(choices, network).macs,
-            f"multiply-accumulates of convolutions, {computed}",
-        ),
-    )
-
-
-def _count(name: str, description: str, *digits: int) -> Analysed:
-    return structural(
-        name, description, lambda choices: np.isin(choices, digits).sum(axis=1)
-    )
-
-
-MICRO_SIZES: Analytic = _sizes(micro_backbone)
-MACRO_SIZES: Analytic = {
-    **_sizes(macro_backbone),
-    **by_name(
-        _count("modules", "of two blocks each", 1, 2, 3, 4),
-        _count("doublings", "of the channels", 2, 4),
-        _count("halvings", "of the resolution, after the stem", 3, 4),
-    ),
-}
 
 
 Head = Literal["linear", "jigsaw", "segmentation", "image"]
@@ -201,21 +181,15 @@ def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, C
 
 
 @lru_cache
-def _head(
-    head: Head,
-    channels: int,
-    side: int,
-    outputs: int,
-) -> tuple[float, float]:
+def _head(head: Head, channels: int, side: int, outputs: int) -> tuple[float, float]:
     if head in ("linear", "jigsaw"):
         weights = channels * outputs * (TILES if head == "jigsaw" else 1)
         return weights + outputs, weights
     enlargements = (_FULL_SIDE // side).bit_length() - 1
     between, enlarging = _DECODERS[head]
     parameters = macs = 0
-    for layer, (inputs, wide) in enumerate(
-        itertools.pairwise((channels, *between, outputs))
-    ):
+    shapes = itertools.pairwise((channels, *between, outputs))
+    for layer, (inputs, wide) in enumerate(shapes):
         weights = 9 * inputs * wide
         parameters += weights + 3 * wide
         macs += weights * side**2
@@ -228,42 +202,11 @@ NONE, SKIP, CONV1, CONV3 = range(4)
 _SHOWN = (cells.NOTHING, cells.SKIP, cells.CONV1, cells.CONV3)
 
 
-def operation_counts(choices: Choices) -> NDArray[np.float32]:
-    """How many edges hold each operation, dead ones included, 4 columns."""
-    return np.stack(
-        [(choices == o).sum(axis=1) for o in range(len(OPERATIONS))], axis=1
-    ).astype(np.float32)
-
-
-def paths(choices: Choices) -> NDArray[np.float32]:
-    """How often each sequence of operations leads to the output, skips contracted; 15 columns.
-
-    A sequence has zero to three convolutions of 1×1 or 3×3.
-    """
-    return path_counts(choices, CONV1, 2)
-
-
 def path_and_graph(choices: Choices) -> NDArray[np.float32]:
-    """`paths`, depth, live paths, and live edges by operation and place; 26 columns."""
-    live = path_live(choices)
-    edges = edge_live(choices)
-    has_operation = [edges & (choices == operation) for operation in (SKIP, CONV1, CONV3)]
-    columns = [
-        h[:, list(among)].sum(axis=1)
-        for h in has_operation
-        for among in (range(len(EDGES)), (0, 1, 3), (3, 4, 5))
-    ]
-    return np.column_stack(
-        [paths(choices), _path_lengths(choices).max(axis=1), live.sum(axis=1), *columns]
-    ).astype(np.float32)
-
-
-def _path_lengths(choices: Choices) -> NDArray[np.int64]:
-    """The convolutions on each live path, 0 for others, shape ``(n, 4)``."""
-    lengths = np.stack(
-        [(choices[:, list(path)] > SKIP).sum(axis=1) for path in PATHS], axis=1
-    )
-    return np.where(path_live(choices), lengths, 0)
+    """Paths, depth, live paths, and live edges by operation and place; 26 columns."""
+    live = path_live(choices).sum(axis=1)
+    edges = live_edges(choices, (SKIP, CONV1, CONV3))
+    return stacked(path_counts(choices, CONV1, 2), depth(choices), live, *edges)
 
 
 # When do two cells of the micro space compute the same?
@@ -294,27 +237,24 @@ def functional_class(choices: tuple[int, ...]) -> str:
         else:
             read[edge] = nodes[source]
             nodes[target] += (edge,)
-    live = {_INPUT}
+    live: set[int] = set()
     for edge in sorted(read, reverse=True):
-        users = [nodes[-1], *(read[other] for other in live if other in read)]
-        if any(edge in sources for sources in users):
+        if any(edge in sources for sources in (nodes[-1], *map(read.get, live)) if sources):
             live.add(edge)
     shapes = {_INPUT: "x"}
-    for edge in sorted(live - {_INPUT}):
-        shapes[edge] = (
-            f"{choices[edge]}({'+'.join(sorted(shapes[part] for part in read[edge]))})"
-        )
+    for edge in sorted(live):
+        inner = "+".join(sorted(shapes[part] for part in read[edge]))
+        shapes[edge] = f"{choices[edge]}({inner})"
     del shapes[_INPUT]
 
     def written(order: tuple[int, ...]) -> str:
         names = {edge: name for name, edge in enumerate((_INPUT, *order))}
-        sums = [sorted(names[part] for part in read[edge]) for edge in order]
-        texts = ["+".join(map(str, total)) for total in sums]
-        output = "+".join(map(str, sorted(names[part] for part in nodes[-1])))
-        pairs = enumerate(zip(order, texts, strict=True), 1)
-        return " ".join(
-            [*(f"{name}={choices[e]}({text})" for name, (e, text) in pairs), output]
-        )
+
+        def total(parts: tuple[int, ...]) -> str:
+            return "+".join(map(str, sorted(names[part] for part in parts)))
+
+        terms = [f"{names[e]}={choices[e]}({total(read[e])})" for e in order]
+        return " ".join([*terms, total(nodes[-1])])
 
     return min(map(written, arrangements(shapes)))
 
@@ -335,31 +275,19 @@ class TransNASMicro(EnumerableChoiceSpace):
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
     options = (OPERATIONS,) * len(EDGES)
     further_encodings: ClassVar[Mapping[str, Encoding]] = {
-        "operation_counts": operation_counts,
-        "paths": paths,
+        "operation_counts": partial(operation_counts, n=len(OPERATIONS)),
+        "paths": partial(path_counts, first=CONV1, kinds=2),
         "path_and_graph": path_and_graph,
     }
     views = ("path_and_graph", "one_hot")
-    analytic: ClassVar[Analytic] = {
-        **MICRO_SIZES,
-        **by_name(
-            structural(
-                "depth",
-                "convolutions on the longest live path",
-                lambda choices: _path_lengths(choices).max(axis=1),
-            ),
-            structural(
-                "convolutions",
-                "built in a cell",
-                lambda choices: (choices > SKIP).sum(axis=1),
-            ),
-            structural(
-                "paths",
-                "live paths from input to output",
-                lambda choices: path_live(choices).sum(axis=1),
-            ),
+    analytic: ClassVar[Analytic] = by_name(
+        *_sizes(micro_backbone),
+        structural("depth", "convolutions on the longest live path", depth),
+        structural(
+            "convolutions", "built in a cell", lambda choices: (choices > SKIP).sum(axis=1)
         ),
-    }
+        paths_metric,
+    )
     complexity = "convolutions"
     reference_text = "64-41414-3_21_103"
 
@@ -374,13 +302,9 @@ class TransNASMicro(EnumerableChoiceSpace):
         Raises:
             UserError: The string has another shape, or an operation is unknown.
         """
-        known = ", ".join(
-            f"{digit} {operation}" for digit, operation in enumerate(OPERATIONS)
-        )
+        known = ", ".join(f"{digit} {name}" for digit, name in enumerate(OPERATIONS))
         shape = f"64-41414-a_bc_def, each letter a digit ({known})"
-        return self.at(
-            [int(digit) for digit in "".join(self._matched(_MICRO_FORMAT, text, shape))]
-        )
+        return self.at(list(map(int, "".join(self._matched(_MICRO_FORMAT, text, shape)))))
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`)."""
@@ -423,15 +347,12 @@ def progress(choices: Choices) -> NDArray[np.float32]:
     Up to a module that is not there it is none; 24 columns.
     """
     there = choices > 0
-    doubled = np.isin(choices, (2, 4))
-    halved = np.isin(choices, (3, 4))
-    wide, small = (
-        np.where(there, np.cumsum(each, axis=1), 0) for each in (doubled, halved)
-    )
-    at_width = [(there & (wide == k)).sum(axis=1) for k in range(DOUBLINGS[-1] + 1)]
-    at_side = [(there & (small == k)).sum(axis=1) for k in range(HALVINGS[-1] + 1)]
-    counts = [each.sum(axis=1) for each in (there, doubled, halved)]
-    return np.column_stack([*counts, wide, small, *at_width, *at_side]).astype(np.float32)
+    changes = np.isin(choices, _DOUBLE), np.isin(choices, _HALVE)
+    counts = [each.sum(axis=1) for each in (there, *changes)]
+    wide, small = (np.where(there, np.cumsum(each, axis=1), 0) for each in changes)
+    ranges = (wide, range(len(DOUBLINGS) + 1)), (small, range(len(HALVINGS) + 1))
+    at = [(there & (each == k)).sum(axis=1) for each, steps in ranges for k in steps]
+    return stacked(*counts, wide, small, *at)
 
 
 _MACRO_FORMAT = re.compile("64-([1-4]{4,6})-basic")
@@ -454,7 +375,18 @@ class TransNASMacro(EnumerableChoiceSpace):
     options = (tuple("01234"),) * MOST_MODULES
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"progress": progress}
     views = ("progress", "progress+one_hot")
-    analytic: ClassVar[Analytic] = MACRO_SIZES
+    analytic: ClassVar[Analytic] = by_name(
+        *_sizes(macro_backbone),
+        structural("modules", "of two blocks each", lambda some: (some > 0).sum(axis=1)),
+        structural(
+            "doublings", "of the channels", lambda some: np.isin(some, _DOUBLE).sum(axis=1)
+        ),
+        structural(
+            "halvings",
+            "of the resolution, after the stem",
+            lambda some: np.isin(some, _HALVE).sum(axis=1),
+        ),
+    )
     complexity = "modules"
     reference_text = "64-1234-basic"
 
@@ -471,13 +403,11 @@ class TransNASMacro(EnumerableChoiceSpace):
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether there are four to six modules, no gap, and valid doublings and halvings."""
         length = choices.index(0) if 0 in choices else MOST_MODULES
-        doublings = sum(digit in (2, 4) for digit in choices)
-        halvings = sum(digit in (3, 4) for digit in choices)
         return (
             length in LENGTHS
             and not any(choices[length:])
-            and doublings in DOUBLINGS
-            and halvings in HALVINGS
+            and sum(digit in _DOUBLE for digit in choices) in DOUBLINGS
+            and sum(digit in _HALVE for digit in choices) in HALVINGS
         )
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -507,14 +437,13 @@ class TransNASMacro(EnumerableChoiceSpace):
         modules: list[tuple[int, int, float, float]] = []
         height = _TALLEST
         channels = _CHANNELS
-        for digit in (digit for digit in cell.choices if digit):
-            height /= 2 if digit in (3, 4) else 1
-            channels *= 2 if digit in (2, 4) else 1
+        for digit in filter(None, cell.choices):
+            height /= 2 if digit in _HALVE else 1
+            channels *= 2 if digit in _DOUBLE else 1
             modules.append((digit, channels, _WIDE * channels / _CHANNELS, height))
         right = sum(width + _GAP for _, _, width, _ in modules)
-        frame = Frame.around(
-            (-_GAP, right), (-_TALLEST * 0.7, _TALLEST * 0.7), _PAPER, equal=True
-        )
+        up = -_TALLEST * 0.7, _TALLEST * 0.7
+        frame = Frame.around((-_GAP, right), up, _PAPER, equal=True)
         marks: list[Mark] = []
         left = 0.0
         for digit, channels, width, height in modules:

@@ -11,8 +11,7 @@ from surrogate_nas.space import nb201
 from surrogate_nas.space.nb201 import OPERATIONS
 from surrogate_nas.space.nb201.encodings import (
     ANALYTIC,
-    multiply_accumulates,
-    parameters,
+    sizes,
 )
 from surrogate_nas.space.network import Network
 
@@ -28,11 +27,10 @@ NETWORKS = st.builds(
 
 
 def test_the_published_numbers_on_cifar10_and_cifar100() -> None:
-    choices = SPACE.choices[[0, 11, 284]]
-    assert parameters(choices, Network()).tolist() == [129306, 802426, 101306]
-    macs = multiply_accumulates(choices, Network()) / 1e6
-    assert macs.tolist() == [15.64737, 113.95137, 11.71521]
-    assert multiply_accumulates(choices, Network(classes=100))[0] / 1e6 == 15.65322
+    params, macs = sizes(SPACE.choices[[0, 11, 284]], Network())
+    assert params.tolist() == [129306, 802426, 101306]
+    assert (macs / 1e6).tolist() == [15.64737, 113.95137, 11.71521]
+    assert sizes(SPACE.choices[[0]], Network(classes=100))[1][0] / 1e6 == 15.65322
 
 
 def convolutions(
@@ -76,8 +74,8 @@ def test_parameters_and_macs_are_a_count_of_convolution_shapes(
         + linear
     )
     macs = sum(i * o * k * k * side * side for i, o, k, side, _ in built) + linear
-    assert parameters(SPACE.choices[[index]], network)[0] == expected
-    assert multiply_accumulates(SPACE.choices[[index]], network)[0] == macs
+    assert sizes(SPACE.choices[[index]], network)[0][0] == expected
+    assert sizes(SPACE.choices[[index]], network)[1][0] == macs
 
 
 def test_every_metric_names_its_unit_and_kind() -> None:

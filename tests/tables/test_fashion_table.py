@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 import surrogate_nas as sn
 from surrogate_nas.benchmarks import TableBenchmark, default
 from surrogate_nas.files import shipped
-from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
+from surrogate_nas.space.nb201.encodings import sizes
 from surrogate_nas.training import TASKS
 from tests.conftest import Snas
 
@@ -68,11 +68,11 @@ def test_the_network_is_the_tasks(fashion: TableBenchmark) -> None:
         task.residual,
     )
     assert np.array_equal(
-        fashion.column("params"), parameters(fashion.space.choices, fashion.network)
+        fashion.column("params"), sizes(fashion.space.choices, fashion.network)[0]
     )
     assert np.allclose(
         fashion.column("macs"),
-        multiply_accumulates(fashion.space.choices, fashion.network) / 1e6,
+        sizes(fashion.space.choices, fashion.network)[1] / 1e6,
     )
 
 

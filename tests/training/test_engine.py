@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, macro, nb201
-from surrogate_nas.space.nb201.encodings import multiply_accumulates, parameters
+from surrogate_nas.space.nb201.encodings import sizes
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.training import TASKS, Curve, train
@@ -85,10 +85,8 @@ def test_a_curve_carries_its_record() -> None:
     assert [curve.cell for curve in curves] == CELLS[:3]
     for curve in curves:
         choices = SPACE.choices[[curve.cell.index]]
-        assert curve.parameters == parameters(choices, TINY.network())[0]
-        assert (
-            curve.multiply_accumulates == multiply_accumulates(choices, TINY.network())[0]
-        )
+        assert curve.parameters == sizes(choices, TINY.network())[0][0]
+        assert curve.multiply_accumulates == sizes(choices, TINY.network())[1][0]
         assert (curve.task, curve.epochs, curve.seed, curve.device, curve.note) == (
             "tiny",
             2,

@@ -71,42 +71,31 @@ from surrogate_nas.space.sketch import (
 )
 
 
-def _cell(
-    plan: Blueprint,
-    graph: Graph,
-    x: int,
-    outputs: int,
-    name: str,
-) -> int:
+def _cell(plan: Blueprint, graph: Graph, x: int, outputs: int, name: str) -> int:
     computed: dict[int, int] = {}
     for v, width in enumerate(_widths(graph, outputs), 1):
         if not width:
             continue
         is_last = v == graph.vertices - 1
-        sources = [u for u, to in graph.pairs if to == v and u in computed]
-        terms = [computed[u] if is_last else plan.part(computed[u], width) for u in sources]
+        sources = [computed[u] for u, to in graph.pairs if to == v and u in computed]
+        terms = sources if is_last else [plan.part(source, width) for source in sources]
         if is_last and len(terms) > 1:
             terms = [plan.join(*terms)]
         if (0, v) in graph.pairs:
             terms.append(_followed(plan, x, f"{name}.{v}.projection", width, 1))
         computed[v] = plan.sum(*terms)
-        if not is_last and (operation := graph.operations[v - 1]) == POOL:
+        if is_last:
+            break
+        if (operation := graph.operations[v - 1]) == POOL:
             computed[v] = plan.pool(computed[v], largest=True)
-        elif not is_last:
+        else:
             kernel = 3 if operation == CONV3 else 1
-            computed[v] = _followed(
-                plan, computed[v], f"{name}.{v}.operation", width, kernel
-            )
+            place = f"{name}.{v}.operation"
+            computed[v] = _followed(plan, computed[v], place, width, kernel)
     return computed[graph.vertices - 1]
 
 
-def _followed(
-    plan: Blueprint,
-    x: int,
-    name: str,
-    width: int,
-    kernel: int,
-) -> int:
+def _followed(plan: Blueprint, x: int, name: str, width: int, kernel: int) -> int:
     return plan.relu(plan.convolution_bn(x, name, width, kernel, relu=False))
 
 
@@ -167,6 +156,7 @@ class NB101(EnumerableChoiceSpace):
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
     views = ("shape+operation_counts+paths",)
     analytic: ClassVar[Analytic] = ANALYTIC
+    cost_encodings = ("shape", "one_hot")
     complexity = "convolutions"
     reference_text = _INCEPTION
     named: ClassVar[Mapping[str, str]] = {"inception": _INCEPTION}
@@ -184,18 +174,15 @@ class NB101(EnumerableChoiceSpace):
 
     def _matrix(self) -> Choices:
         every = listed()
-        matrix = np.zeros((len(every), len(self.positions)), dtype=np.int8)
+        matrix = np.zeros((len(every.edges), len(self.positions)), dtype=np.int8)
         matrix[:, len(PAIRS) :] = _NONE
         for vertices, places in _PLACES.items():
             rows = np.flatnonzero(every.vertices == vertices)
             for bit, column in enumerate(places):
                 matrix[rows, column] = every.edges[rows] >> bit & 1
-            inner = vertices - 2
-            for place in range(inner):
-                left = len(OPERATIONS) ** (inner - 1 - place)
-                matrix[rows, len(PAIRS) + place] = (
-                    every.operations[rows] // left % len(OPERATIONS)
-                )
+            for place in range(vertices - 2):
+                left = every.operations[rows] // len(OPERATIONS) ** (vertices - 3 - place)
+                matrix[rows, len(PAIRS) + place] = left % len(OPERATIONS)
         return matrix
 
     def identity(self, cell: Cell) -> str:
@@ -211,40 +198,29 @@ class NB101(EnumerableChoiceSpace):
         return bool(self._allowed(choices).all())
 
     def _allowed(self, choices: Choices) -> NDArray[np.bool_]:
-        columns = np.ascontiguousarray(choices.T)
-        edges = columns[: len(PAIRS)]
-        operations = columns[len(PAIRS) :]
-        inner = (operations != _NONE).sum(axis=0)
-        used = edges.sum(axis=0)
+        columns = choices.astype(np.int64)
+        operations = columns[:, len(PAIRS) :]
+        inner = (operations != _NONE).sum(axis=1)
+        used = columns[:, : len(PAIRS)].sum(axis=1)
         is_allowed = np.zeros(len(choices), dtype=bool)
         for vertices, places in _PLACES.items():
-            rows = np.flatnonzero(inner == vertices - 2)
-            if not len(rows):
-                continue
-            own = edges[places][:, rows]
-            inner_operations = operations[: vertices - 2, rows]
-            bits, numbers = np.zeros((2, len(rows)), dtype=np.int32)
-            for bit, column in enumerate(own):
-                bits |= column.astype(np.int32) << bit
-            for column in inner_operations:
-                numbers = numbers * len(OPERATIONS) + column
-            inside = (inner_operations != _NONE).all(axis=0) & (
-                own.sum(axis=0) == used[rows]
-            )
-            codes = (each[inside].astype(np.int64) for each in (bits, numbers))
-            is_allowed[rows[inside]] = are_canonical(vertices, *codes)
+            own, chosen = columns[:, places], operations[:, : vertices - 2]
+            rows = (inner == vertices - 2) & (own.sum(axis=1) == used)
+            rows &= (chosen != _NONE).all(axis=1)
+            bits = own[rows] @ (1 << np.arange(len(places)))
+            numbers = chosen[rows] @ len(OPERATIONS) ** np.arange(vertices - 3, -1, -1)
+            is_allowed[rows] = are_canonical(vertices, bits, numbers)
         return is_allowed
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The upper triangle of the adjacency matrix and the operations."""
         graph = _graph(choices)
-        pairs, n = set(graph.pairs), graph.vertices
+        pairs, n = graph.pairs, graph.vertices
         rows = (
             "".join(str(int((x, y) in pairs)) for y in range(x + 1, n))
             for x in range(n - 1)
         )
-        operations = ",".join(OPERATIONS[operation] for operation in graph.operations)
-        return f"{'|'.join(rows)}:{operations}"
+        return f"{'|'.join(rows)}:{','.join(OPERATIONS[o] for o in graph.operations)}"
 
     def parse(self, text: str) -> Cell:
         """Read a graph in the form of `write`.
@@ -268,21 +244,8 @@ class NB101(EnumerableChoiceSpace):
         cell = self._cells[place]
         return [self._of(graph) for graph in _neighbours(_graph(cell.choices))]
 
-    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """A constant, the shape with channels and weights, and single edges and operations."""
-        own = self.encodings
-        return [
-            np.ones((len(choices), 1), dtype=np.float32),
-            own["shape"](choices),
-            own["one_hot"](choices),
-        ]
-
     def blueprint(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        live_only: bool = False,
+        self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
         """The whole network of a cell, layer by layer."""
         graph = _graph(cell.choices)
@@ -323,8 +286,9 @@ _Edges: TypeAlias = list[tuple[int, int]]
 def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
     """The vertices, edges and operations that one step makes of a graph."""
     vertices, edges, operations = graph.vertices, graph.pairs, graph.operations
+    kinds = range(len(OPERATIONS))
     free = _free(vertices, edges)
-    for place, other in itertools.product(range(vertices - 2), range(len(OPERATIONS))):
+    for place, other in itertools.product(range(vertices - 2), kinds):
         if other != operations[place]:
             yield vertices, edges, (*operations[:place], other, *operations[place + 1 :])
     for pair in free:
@@ -341,7 +305,7 @@ def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
     if vertices < MOST_VERTICES and len(edges) + 2 <= MOST_EDGES:
         last = vertices - 1
         moved = [(x, y + (y == last)) for x, y in edges]
-        for (x, y), operation in itertools.product(free, range(len(OPERATIONS))):
+        for (x, y), operation in itertools.product(free, kinds):
             more = [*moved, (x, last), (last, y + (y == last))]
             yield vertices + 1, more, (*operations, operation)
 
@@ -380,12 +344,8 @@ def _read(text: str) -> Graph:
             f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE}, each row"
             " one bit shorter than the last."
         )
-    pairs = [
-        (x, y)
-        for x, row in enumerate(rows)
-        for y, bit in enumerate(row, x + 1)
-        if bit == "1"
-    ]
+    bits = ((x, y, bit) for x, row in enumerate(rows) for y, bit in enumerate(row, x + 1))
+    pairs = [(x, y) for x, y, bit in bits if bit == "1"]
     operations = match[2].split(",") if match[2] else []
     vertices = len(operations) + 2
     if len(rows) != vertices - 1:
@@ -402,9 +362,9 @@ def _read(text: str) -> Graph:
         raise UserError(
             f"{text!r:.200} has no way from its input to its output, so it is not a cell of nb101."
         )
-    if (edges := graph.edges.bit_count()) > MOST_EDGES:
+    if len(graph.pairs) > MOST_EDGES:
         raise UserError(
-            f"A cell of the space nb101 has at most {MOST_EDGES} edges, not {edges}."
+            f"A cell of the space nb101 has at most {MOST_EDGES} edges, not {len(graph.pairs)}."
         )
     return canonical(graph)
 

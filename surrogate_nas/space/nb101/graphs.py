@@ -14,7 +14,7 @@ networks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import permutations
@@ -81,12 +81,12 @@ def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None
         fed |= {y} if x in fed else set()
     for x, y in sorted(pairs, reverse=True):
         used |= {x} if y in used else set()
-    whole = sorted(fed & used)
-    if not {0, vertices - 1} <= set(whole):
+    if vertices - 1 not in fed:
         return None
-    place = {vertex: i for i, vertex in enumerate(whole)}
+    place = {vertex: i for i, vertex in enumerate(sorted(fed & used))}
     code = bits_of((place[x], place[y]) for x, y in pairs if x in place and y in place)
-    return Graph(len(whole), code, tuple(operations[vertex - 1] for vertex in whole[1:-1]))
+    inner = list(place)[1:-1]
+    return Graph(len(place), code, tuple(operations[vertex - 1] for vertex in inner))
 
 
 def canonical(graph: Graph) -> Graph:
@@ -112,9 +112,7 @@ def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]
     moved = bits[orders.gathers]
     codes = np.where(moved.sum(axis=1) == bits.sum(), moved @ orders.weights, _REVERSED)
     least = int(codes.min())
-    return least, tuple(
-        orders.inner[place] for place in np.flatnonzero(codes == least).tolist()
-    )
+    return least, tuple(orders.inner[i] for i in np.flatnonzero(codes == least))
 
 
 class _Orders:
@@ -228,37 +226,30 @@ class Listed:
     def _of(vertices: int) -> tuple[Codes, Codes]:
         every = np.arange(1 << vertices * (vertices - 1) // 2)
         whole = every[is_whole(vertices, every)]
-        orders = _orders(vertices)
-        codes = whole[_is_least(orders, whole)]
-        numbers = _KINDS ** (vertices - 2)
-        first = np.ones((len(codes), numbers), dtype=bool)
-        for order, same in enumerate(_moved(orders.tables, codes) == codes):
-            if order:
-                first[same] &= orders.of_operations[order] >= np.arange(numbers)
-        rows, operations = np.nonzero(first)
-        return codes[rows], operations
+        codes = whole[_is_least(_orders(vertices), whole)]
+        numbers = np.arange(_KINDS ** (vertices - 2))
+        edges, operations = np.repeat(codes, len(numbers)), np.tile(numbers, len(codes))
+        is_first = are_canonical(vertices, edges, operations)
+        return edges[is_first], operations[is_first]
 
-    def __len__(self) -> int:
-        return len(self.edges)
-
-    def graph(self, place: int) -> Graph:
-        """The graph at a place."""
-        vertices = int(self.vertices[place])
-        return Graph(
-            vertices,
-            int(self.edges[place]),
-            digits(int(self.operations[place]), vertices - 2),
-        )
+    def __iter__(self) -> Iterator[Graph]:
+        for vertices, edges, operations in zip(
+            self.vertices.tolist(),
+            self.edges.tolist(),
+            self.operations.tolist(),
+            strict=True,
+        ):
+            yield Graph(vertices, edges, digits(operations, vertices - 2))
 
     def place(self, graph: Graph) -> int:
         """The place of a canonical form."""
-        low, high = np.searchsorted(self.vertices, [graph.vertices, graph.vertices + 1])
-        low, high = low + np.searchsorted(
-            self.edges[low:high], [graph.edges, graph.edges + 1]
-        )
-        return int(
-            low + np.searchsorted(self.operations[low:high], number(graph.operations))
-        )
+        keys = graph.vertices, graph.edges, number(graph.operations)
+        low, high = 0, len(self.edges)
+        for column, key in zip(
+            (self.vertices, self.edges, self.operations), keys, strict=True
+        ):
+            low, high = low + np.searchsorted(column[low:high], [key, key + 1])
+        return int(low)
 
 
 def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:
@@ -273,10 +264,7 @@ def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:
 
 def number(operations: Sequence[int]) -> int:
     """Operations read as a number of base three, the first the most."""
-    total = 0
-    for operation in operations:
-        total = total * _KINDS + operation
-    return total
+    return int("".join(map(str, operations)) or "0", _KINDS)
 
 
 def digits(number: int, inner: int) -> tuple[int, ...]:
@@ -337,14 +325,11 @@ _DIGEST = "1f4a7db984f8bb44da50e51b6c7e830bd26a761a39d60997ef500b7610ef0449"
 def all_hashes() -> Digests:
     """The hashes of all cells in the order of the list, shape ``(423624, 16)``."""
     path = home() / "nb101-hashes.npy"
-    try:
+    with suppress(OSError, ValueError, EOFError):  # none yet, or damaged
         stored = np.load(path)
         if stored.dtype == np.uint8 and hashlib.sha256(stored).hexdigest() == _DIGEST:
             return np.asarray(stored)
-    except (OSError, ValueError, EOFError):  # none yet, or damaged
-        pass
-    graphs = listed()
-    content = "".join(module_hash(graphs.graph(place)) for place in range(len(graphs)))
+    content = "".join(map(module_hash, listed()))
     hashes = np.frombuffer(bytes.fromhex(content), dtype=np.uint8).reshape(-1, 16)
     with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, hashes)

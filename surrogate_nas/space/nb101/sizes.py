@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,8 @@ from surrogate_nas.space.base import (
     Column,
     Encoding,
     by_name,
-    macs_of,
-    params_of,
+    sizes_of,
+    stacked,
     structural,
     together,
 )
@@ -40,11 +39,15 @@ OUTPUT = MOST_VERTICES - 1
 CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
+def edges_of(choices: Choices) -> Choices:
+    """Whether each of `PAIRS` is an edge, shape ``(n, 21)``."""
+    return choices[:, : len(PAIRS)]
+
+
 def links(choices: Choices) -> NDArray[np.bool_]:
     """Whether an edge leads from one vertex to another, shape ``(7, 7, n)``."""
     linked = np.zeros((MOST_VERTICES, MOST_VERTICES, len(choices)), dtype=bool)
-    rows, columns = zip(*PAIRS, strict=True)
-    linked[rows, columns] = choices[:, : len(PAIRS)].T == 1
+    linked[tuple(np.transpose(PAIRS))] = edges_of(choices).T == 1
     return linked
 
 
@@ -65,36 +68,26 @@ def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
     return widths
 
 
-def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
+def sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
+    """Parameters and multiply-accumulates of cells, shape ``(n,)``, whole numbers."""
     linked = links(choices)
-    kinds = operations(choices)
     stem = network.taps * network.input_channels * network.channels
     areas = [size**network.dimensions for _, size in network.stages]
-    of_stem = stem * areas[0] if macs else stem + 2 * network.channels
-    total = np.full(len(choices), of_stem, dtype=np.float64)
+    parameters = np.full(len(choices), stem + 2.0 * network.channels)
+    macs = np.full(len(choices), float(stem * areas[0]))
     before = network.channels
-    kernel = np.array([network.taps, 1, 0, 0])[kinds]
+    kernel = np.array([network.taps, 1, 0, 0])[operations(choices)]
     for (width, _), area in zip(network.stages, areas, strict=True):
         own = channels(linked, width)
-        inner = kernel * own * own if macs else kernel * own * own + 2 * own * (kernel > 0)
-        cell = inner.sum(axis=0)
-        projected = (
-            np.where(linked[0, 1:OUTPUT], own, 0).sum(axis=0) + width * linked[0, OUTPUT]
-        )
+        weights = (kernel * own * own).sum(axis=0)
+        scales = 2 * (own * (kernel > 0)).sum(axis=0)
+        projected = (linked[0, 1:OUTPUT] * own).sum(axis=0) + width * linked[0, OUTPUT]
         for inputs, times in ((before, 1), (width, network.cells_per_stage - 1)):
-            total += (
-                times
-                * (area if macs else 1)
-                * (cell + projected * (inputs if macs else inputs + 2))
-            )
+            parameters += times * (weights + scales + projected * (inputs + 2))
+            macs += times * area * (weights + projected * inputs)
         before = width
     head = (before + 1) * network.classes
-    return total + (head * network.answers if macs else head)
-
-
-parameters = partial(_sized, macs=False)
-multiply_accumulates = partial(_sized, macs=True)
-"""Of all cells, shape ``(n,)``, whole numbers."""
+    return parameters + head, macs + head * network.answers
 
 
 def _along(
@@ -132,8 +125,7 @@ def _counted(name: str, description: str, *kinds: int) -> Analysed:
 
 
 ANALYTIC: Analytic = by_name(
-    params_of(parameters),
-    macs_of(multiply_accumulates),
+    *sizes_of(sizes),
     _counted(
         "convolutions", "vertices that hold one, projections not counted", CONV3, CONV1
     ),
@@ -144,9 +136,7 @@ ANALYTIC: Analytic = by_name(
         "most vertices on a way from input to output",
         lambda choices: longest(links(choices), operations(choices) < len(OPERATIONS)),
     ),
-    structural(
-        "edges", "of the cell", lambda choices: choices[:, : len(PAIRS)].sum(axis=1)
-    ),
+    structural("edges", "of the cell", lambda choices: edges_of(choices).sum(axis=1)),
 )
 
 
@@ -162,10 +152,8 @@ _WIDTH = 128
 def operation_counts(choices: Choices) -> Matrix:
     """How many vertices hold each operation, and how many edges there are; 4 columns."""
     kinds = operations(choices)
-    edges = choices[:, : len(PAIRS)].sum(axis=1)
-    return np.column_stack(
-        [*((kinds == kind).sum(axis=0) for kind in range(_KINDS)), edges]
-    ).astype(np.float32)
+    counts = [(kinds == kind).sum(axis=0) for kind in range(_KINDS)]
+    return stacked(*counts, edges_of(choices).sum(axis=1))
 
 
 def paths(choices: Choices) -> Matrix:
@@ -173,23 +161,18 @@ def paths(choices: Choices) -> Matrix:
     n = len(choices)
     linked = links(choices)
     kinds = operations(choices)
-    nothing = [
-        np.zeros((_KINDS**length, n), np.float32) for length in range(1, _LONGEST + 1)
-    ]
-    paths_to: list[list[Matrix]] = [[np.ones((1, n), np.float32), *nothing]]
+    nothing = [np.zeros((_KINDS**length, n), np.float32) for length in range(_LONGEST + 1)]
+    paths_to: list[list[Matrix]] = [[np.ones((1, n), np.float32), *nothing[1:]]]
     for vertex in range(1, MOST_VERTICES):
-        arrived = []
-        for length, start in enumerate(paths_to[0]):
-            counts = linked[0, vertex] * start
-            for v in range(1, vertex):
-                counts = counts + linked[v, vertex] * paths_to[v][length]
-            arrived.append(counts)
-        if vertex == OUTPUT:
-            return np.concatenate(arrived).T
-        own = kinds[vertex - 1] == np.arange(_KINDS)[:, None]
-        longer = [(part[:, None] * own).reshape(-1, n) for part in arrived[:-1]]
-        paths_to.append([np.zeros((1, n), np.float32), *longer])
-    raise AssertionError("the last vertex is the output")
+        arrived = [
+            np.sum([linked[v, vertex] * before for v, before in enumerate(counts)], axis=0)
+            for counts in zip(*paths_to, strict=True)
+        ]
+        if vertex < OUTPUT:
+            own = kinds[vertex - 1] == np.arange(_KINDS)[:, None]
+            longer = [(part[:, None] * own).reshape(-1, n) for part in arrived[:-1]]
+            paths_to.append([nothing[0], *longer])
+    return np.concatenate(arrived).T
 
 
 def shape(choices: Choices) -> Matrix:
@@ -203,13 +186,13 @@ def shape(choices: Choices) -> Matrix:
     """
     linked = links(choices)
     kinds = operations(choices)
-    there = kinds < _KINDS
+    to_output, from_input = linked[1:OUTPUT, OUTPUT], linked[0, 1:OUTPUT]
     columns = [
-        there.sum(axis=0),
-        linked[1:OUTPUT, OUTPUT].sum(axis=0),
-        linked[0, 1:OUTPUT].sum(axis=0),
+        (kinds < _KINDS).sum(axis=0),
+        to_output.sum(axis=0),
+        from_input.sum(axis=0),
         linked[0, OUTPUT],
-        choices[:, : len(PAIRS)].sum(axis=1),
+        edges_of(choices).sum(axis=1),
         _along(linked, 0, MOST_VERTICES, np.min, lambda fewest, _: fewest + 1),
     ]
     for subset in _SUBSETS:
@@ -218,12 +201,9 @@ def shape(choices: Choices) -> Matrix:
     own = channels(linked, _WIDTH) / _WIDTH
     for kind in range(_KINDS):
         here = kinds == kind
-        columns += [
-            (here & linked[0, 1:OUTPUT]).sum(axis=0),
-            (here & linked[1:OUTPUT, OUTPUT]).sum(axis=0),
-        ]
-        columns += [(here * own).sum(axis=0), (here * own**2).sum(axis=0)]
-    return np.column_stack([column.astype(np.float32) for column in columns])
+        parts = here & from_input, here & to_output, here * own, here * own**2
+        columns += [part.sum(axis=0) for part in parts]
+    return stacked(*columns)
 
 
 def _ways(linked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.int8]:

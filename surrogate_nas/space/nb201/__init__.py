@@ -80,25 +80,22 @@ def functional_class(choices: tuple[int, ...]) -> str:
 
 
 def _convolutions(terms: tuple[Term, ...]) -> Iterator[Term]:
-    for term in terms:
-        if term:
-            if term[1] is not None:
-                yield term
-            yield from _convolutions(term[2])
+    for term in filter(None, terms):
+        if term[1] is not None:
+            yield term
+        yield from _convolutions(term[2])
 
 
 def _write(terms: tuple[Term, ...], names: Mapping[int, str]) -> str:
     """Print a sum with its terms sorted; a convolution without a name is printed without one."""
     written = []
     for term in terms:
-        if not term:
-            written.append("x")
-        else:
+        text = "x"
+        if term:
             operation, edge, inner = term
-            name = "" if edge is None else names.get(edge, "")
-            written.append(
-                f"{operation}{'w' + name if name else ''}({_write(inner, names)})"
-            )
+            name = f"w{names[edge]}" if edge in names else ""
+            text = f"{operation}{name}({_write(inner, names)})"
+        written.append(text)
     return "+".join(sorted(written))
 
 
@@ -164,14 +161,7 @@ class NB201(EnumerableChoiceSpace):
         """The canonical form of what a cell computes (see `functional_class`)."""
         return functional_class(cell.choices)
 
-    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Operations counted as built and as live, since some devices drop dead graphs.
-
-        Returns:
-            A constant, counts built, counts live, structure, edges built, edges live: shape
-            ``(n, d)`` each.
-        """
-        return cost_groups(choices)
+    cost_groups = staticmethod(cost_groups)
 
     @property
     def terms(self) -> Terms:
@@ -186,11 +176,7 @@ class NB201(EnumerableChoiceSpace):
         return graph.live() if live_only else graph
 
     def blueprint(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        live_only: bool = False,
+        self, cell: Cell, network: Network, *, live_only: bool = False
     ) -> Blueprint:
         """The published network around a cell, layer by layer."""
         return around(self.graph(cell, live_only=live_only), network)
@@ -200,22 +186,18 @@ class NB201(EnumerableChoiceSpace):
         return four_nodes(cell, _SHOWN)
 
     def official_string(self, cell: Cell) -> str:
-        """The benchmark's own isomorphism string: zero as ``#``, skips contracted, sums sorted.
-
-        Args:
-            cell: Any cell of the space.
-        """
+        """The benchmark's own isomorphism string: zero as ``#``, skips contracted, sums sorted."""
         names = ["0"]
         for incoming in INCOMING:
             summands = []
             for edge, source in incoming:
                 operation = cell.choices[edge]
-                if operation == _NONE or names[source] == "#":
-                    summands.append("#")
-                elif operation == _SKIP:
-                    summands.append(names[source])
-                else:
-                    summands.append(f"({names[source]})@{OPERATIONS[operation]}")
+                name = names[source]
+                if operation == _NONE or name == "#":
+                    name = "#"
+                elif operation != _SKIP:
+                    name = f"({name})@{OPERATIONS[operation]}"
+                summands.append(name)
             names.append("+".join(sorted(summands)))
         return names[-1]
 
@@ -231,29 +213,20 @@ class NB201(EnumerableChoiceSpace):
     def from_naslib(self, numbers: Iterable[int]) -> Cell:
         """The cell of NASLib's tuple of operation numbers, for edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
 
-        Args:
-            numbers: Six operation numbers between 0 and 4.
-
         Raises:
-            UserError: There are not six, or one is out of range.
+            UserError: There are not six, or one is not from 0 to 4.
         """
         numbers = tuple(numbers)
-        if len(numbers) != len(EDGES) or not all(
-            0 <= n < len(NASLIB_OPERATIONS) for n in numbers
-        ):
+        known = range(len(NASLIB_OPERATIONS))
+        if len(numbers) != len(EDGES) or not {*numbers} <= {*known}:
             raise UserError(
                 f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}."
             )
         names = [NASLIB_OPERATIONS[numbers[NASLIB_EDGES.index(edge)]] for edge in EDGES]
-        return self.at([OPERATIONS.index(name) for name in names])
+        return self._named(names)
 
 
 @lru_cache(maxsize=1)
 def nb201() -> NB201:
-    """The NAS-Bench-201 cell space, one shared instance a process.
-
-    Example:
-        >>> len(nb201()), nb201() is nb201()
-        (15625, True)
-    """
+    """The NAS-Bench-201 cell space, one shared instance a process."""
     return NB201()

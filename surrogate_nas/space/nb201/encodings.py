@@ -20,18 +20,30 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.space import four_nodes
 from surrogate_nas.space.base import (
     Analysed,
     Analytic,
     Column,
     by_name,
     macs_of,
-    params_of,
+    sizes_of,
+    stacked,
     structural,
     together,
 )
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, path_counts, path_live
+from surrogate_nas.space.four_nodes import (
+    EDGES,
+    PATHS,
+    depth,
+    edge_live,
+    live_edges,
+    on_paths,
+    path_counts,
+    path_live,
+    paths_metric,
+)
 from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP, Graph, Network
 from surrogate_nas.space.network.blueprint import OPERATIONS, around
 
@@ -46,34 +58,15 @@ _SUBSETS = tuple(
 _MISSING = -1.0
 
 
-def _holds(choices: Choices) -> NDArray[np.bool_]:
-    return np.equal(choices[:, :, None], np.arange(5, dtype=np.int8))
-
-
-def operation_counts(choices: Choices) -> Matrix:
-    """How many edges hold each operation, dead ones included, 5 columns."""
-    return np.asarray(_holds(choices).sum(axis=1), dtype=np.float32)
-
-
-def paths(choices: Choices) -> Matrix:
-    """How often each sequence of operations leads to the output, skips contracted; 40 columns.
-
-    A sequence has zero to three of the operations 1×1, 3×3 and pooling.
-    """
-    return path_counts(choices, CONV1, 3)
+operation_counts = partial(four_nodes.operation_counts, n=5)
+paths = partial(path_counts, first=CONV1, kinds=3)
+"""How often each sequence of 1×1, 3×3 and pooling leads to the output; 40 columns."""
 
 
 def depth_and_live(choices: Choices) -> Matrix:
     """Depth in operations, live paths, and live edges by operation, 6 columns."""
-    live = path_live(choices)
-    working = choices >= CONV1
-    lengths = np.stack([working[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
-    depth = np.where(live, lengths, 0).max(axis=1)
-    edges = edge_live(choices)
-    counts = [
-        ((choices == operation) & edges).sum(axis=1) for operation in _LIVE_OPERATIONS
-    ]
-    return np.column_stack([depth, live.sum(axis=1), *counts]).astype(np.float32)
+    edges = live_edges(choices, _LIVE_OPERATIONS)[::3]
+    return stacked(depth(choices), path_live(choices).sum(axis=1), *edges)
 
 
 def graph(choices: Choices) -> Matrix:
@@ -88,28 +81,16 @@ def graph(choices: Choices) -> Matrix:
     lengths = np.array([len(path) for path in PATHS])
     columns = []
     for subset in _SUBSETS:
-        inside = np.isin(choices, subset)
-        only = live & np.stack(
-            [inside[:, list(path)].all(axis=1) for path in PATHS], axis=1
-        )
+        counts = on_paths(np.isin(choices, subset))
+        only = live & (counts == lengths)
         shortest = np.where(only, lengths, np.inf).min(axis=1)
         longest = np.where(only, lengths, _MISSING).max(axis=1)
-        counts = np.stack([inside[:, list(path)].sum(axis=1) for path in PATHS], axis=1)
         most = np.where(live, counts, _MISSING).max(axis=1)
         fewest = np.where(live, counts, np.inf).min(axis=1)
         total = np.where(live, counts, 0).sum(axis=1)
-        shortest[np.isinf(shortest)] = _MISSING
-        fewest[np.isinf(fewest)] = _MISSING
+        shortest[np.isinf(shortest)] = fewest[np.isinf(fewest)] = _MISSING
         columns += [only.sum(axis=1), shortest, longest, most, fewest, total]
-    edges = edge_live(choices)
-    for operation in _LIVE_OPERATIONS:
-        here = edges & (choices == operation)
-        columns += [
-            here.sum(axis=1),
-            here[:, [0, 1, 3]].sum(axis=1),
-            here[:, [3, 4, 5]].sum(axis=1),
-        ]
-    return np.column_stack(columns).astype(np.float32)
+    return stacked(*columns, *live_edges(choices, _LIVE_OPERATIONS))
 
 
 def signal(choices: Choices) -> Matrix:
@@ -159,59 +140,43 @@ def _shares(node: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _make_up(
-    output: NDArray[np.float64],
-    sources: NDArray[np.float64],
-    choices: Choices,
+    output: NDArray[np.float64], sources: NDArray[np.float64], choices: Choices
 ) -> Matrix:
     """The columns of `signal` from the output node and what is known of each source."""
     total, share = _shares(output)
     depth = sources[:, :, 0]
-    bands = [
-        np.where((depth > low) & (depth <= low + 1), share, 0).sum(axis=1)
-        for low in range(3)
-    ]
-    means = (share[:, :, None] * sources).sum(axis=1)
-    pooled = output[:, :, 1:].sum(axis=(1, 2)) / np.maximum(output.sum(axis=(1, 2)), 1)
-    threes = np.where(choices == CONV3, share[:, 1:], 0).sum(axis=1)
-    entropy = -(share * np.log(np.where(share > 0, share, 1))).sum(axis=1)
+    bands = ((depth > low) & (depth <= low + 1) for low in range(3))
     heard = share[:, 1:] > 0
-    deepest = np.where(heard, sources[:, 1:, 1], 0).max(axis=1)
-    columns = [
+    return stacked(
         total,
         np.log(np.where(total > 0, total, 1)),
         share[:, 0],
-        *bands,
-        *means.T,
-        pooled,
+        *(np.where(band, share, 0).sum(axis=1) for band in bands),
+        (share[:, :, None] * sources).sum(axis=1),
+        output[:, :, 1:].sum(axis=(1, 2)) / np.maximum(output.sum(axis=(1, 2)), 1),
         output[:, 0, 1:].sum(axis=1),
         output[:, 0, 0],
-        threes,
+        np.where(choices == CONV3, share[:, 1:], 0).sum(axis=1),
         heard.sum(axis=1),
-        deepest,
-        entropy,
-    ]
-    return np.column_stack(columns).astype(np.float32)
+        np.where(heard, sources[:, 1:, 1], 0).max(axis=1),
+        -(share * np.log(np.where(share > 0, share, 1))).sum(axis=1),
+    )
 
 
 def cost_groups(choices: Choices) -> list[Matrix]:
-    """Columns that a cost is about linear in.
-
-    A constant, counts built, counts live, structure, edges built and live.
-    """
-    encoded = _holds(choices).reshape(len(choices), -1).astype(np.float32)
+    """A constant, counts built, counts live, structure, edges built and live."""
+    encoded = np.equal(choices[:, :, None], np.arange(5)).astype(np.float32)
     edges = edge_live(choices)
     through = path_live(choices)
-    live = (encoded.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
-    structure = np.column_stack(
-        [through.any(axis=1), through, edges.sum(axis=1), depth_and_live(choices)[:, 0]]
-    )
+    live = (encoded * edges[:, :, None])[:, :, 1:]
+    n = len(choices)
     return [
-        np.ones((len(choices), 1), dtype=np.float32),
+        np.ones((n, 1), dtype=np.float32),
         operation_counts(choices),
         live.sum(axis=1),
-        structure.astype(np.float32),
-        encoded,
-        live.reshape(len(choices), -1),
+        stacked(through.any(axis=1), through, edges.sum(axis=1), depth(choices)),
+        encoded.reshape(n, -1),
+        live.reshape(n, -1),
     ]
 
 
@@ -233,31 +198,27 @@ def _by_operation(network: Network) -> Column:
     The first row, of ``none``, has those of the network without cells.
     """
     nothing = (NONE,) * (len(EDGES) - 1)
-    plans = [
-        around(Graph(EDGES, (operation, *nothing)), network)
-        for operation in (NONE, *OPERATIONS)
-    ]
-    sizes = np.array(
-        [(plan.size, plan.multiply_accumulates) for plan in plans], dtype=np.float64
-    )
+    graphs = (Graph(EDGES, (operation, *nothing)) for operation in (NONE, *OPERATIONS))
+    plans = (around(graph, network) for graph in graphs)
+    sizes = np.array([(plan.size, plan.multiply_accumulates) for plan in plans], float)
     sizes[1:] -= sizes[0]
     return sizes
 
 
-def _sized(column: int, choices: Choices, network: Network) -> Column:
-    frame, *each = _by_operation(network)[:, column]
+def sizes(choices: Choices, network: Network) -> Column:
+    """Parameters and multiply-accumulates of all operations, dead ones included.
+
+    Returns:
+        Whole numbers, shape ``(2, n)``; see `Blueprint`.
+    """
+    frame, *each = _by_operation(network)
     counts = operation_counts(choices).astype(np.float64)
-    return np.asarray(frame + counts[:, 1:] @ each)
-
-
-parameters = partial(_sized, 0)
-multiply_accumulates = partial(_sized, 1)
-"""Of all operations, dead ones included, shape ``(n,)``, whole numbers; see `Blueprint`."""
+    return np.asarray((frame + counts[:, 1:] @ each).T)
 
 
 def _live(choices: Choices, network: Network) -> Column:
     live = np.where(edge_live(choices), choices, 0).astype(np.int8)
-    return multiply_accumulates(live, network)
+    return np.asarray(sizes(live, network)[1])
 
 
 def _built(name: str, description: str, *kinds: int) -> Analysed:
@@ -267,19 +228,14 @@ def _built(name: str, description: str, *kinds: int) -> Analysed:
 
 
 ANALYTIC: Analytic = by_name(
-    params_of(parameters, "trainable, dead operations included"),
-    macs_of(multiply_accumulates, "multiply-accumulates, the paper's convention"),
-    macs_of(_live, "multiply-accumulates on live paths only", "live_macs"),
-    structural(
-        "depth",
-        "longest live path, in operations",
-        lambda choices: depth_and_live(choices)[:, 0],
+    *sizes_of(
+        sizes,
+        "trainable, dead operations included",
+        "multiply-accumulates, the paper's convention",
     ),
+    macs_of(_live, "multiply-accumulates on live paths only", "live_macs"),
+    structural("depth", "longest live path, in operations", depth),
     _built("convolutions", "convolutions built in a cell", CONV1, CONV3),
     _built("operations", "edges that are not none or skip", CONV1, CONV3, POOL),
-    structural(
-        "paths",
-        "live paths from input to output",
-        lambda choices: path_live(choices).sum(axis=1),
-    ),
+    paths_metric,
 )
