@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
@@ -82,8 +81,8 @@ def unknown(
     """Build the error for a name that is not in a registry.
 
     Returns:
-        A `UserError` that names the nearest match first and then everything known, or the nearest
-        three and `lister`; or what a Python file without a name in it defines.
+        A `UserError` that names the nearest match first and then everything known, or of many the
+        nearest three; or what a Python file without a name in it defines.
 
     Example:
         >>> print(unknown("strategy", "evolutoin", ["evolution", "random"]))
@@ -96,10 +95,10 @@ def unknown(
         return UserError(f"{name} is a file; name the {what} in it, as in {name}:{inside}.")
     near = get_close_matches(name, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    right = f"Known: {', '.join(_folded(names)) or 'none'}."
-    if lister:
+    right = f"Known: {', '.join(names) or 'none'}."
+    if lister or len(names) > _MANY:
         nearest = ", ".join(get_close_matches(name, names, n=3, cutoff=0.0))
-        right = f"Nearest: {nearest}; {lister} lists all."
+        right = f"Nearest: {nearest}{lister and f'; {lister} lists all'}."
     return UserError(f"Unknown {what} {name!r}.{hint} {right}")
 
 
@@ -111,13 +110,3 @@ def _name_in(file: Path) -> str:
     defined = re.search(r"^class ([a-zA-Z]\w*)", text, re.M)
     defined = defined or re.search(r"^([a-zA-Z]\w*) *=", text, re.M)
     return defined[1] if defined else "NAME"
-
-
-def _folded(names: list[str]) -> list[str]:
-    """Names as a message lists them; of many, those that differ only after an @ are one."""
-    if len(names) <= _MANY:
-        return names
-    parted = [name.partition("@")[:2] for name in names]
-    counts = Counter(stem for stem, at in parted if at)
-    shown = (f"{stem}@… ({counts[stem]})" if at else stem for stem, at in parted)
-    return list(dict.fromkeys(shown))

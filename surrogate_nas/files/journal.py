@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -63,12 +63,11 @@ def read_chain(content: bytes, root: str) -> list[Entry]:
         seal = _sealed(seal, body)
         if line[-_TAIL:] != _SEAL + seal + _CLOSE:
             raise DamagedError(f"line {number} is not as it was written")
-        try:
+        entry = None
+        with suppress(ValueError, RecursionError):
             entry = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise DamagedError(f"line {number} is no JSON") from error
         if not isinstance(entry, dict):
-            raise DamagedError(f"line {number} holds no fields")
+            raise DamagedError(f"line {number} is no JSON object")
         entries.append(entry)
     return entries
 
