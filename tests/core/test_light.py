@@ -71,7 +71,7 @@ print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}} & set
 
 SUITE = """
 title = "tiny"
-cells = 15
+cells = 11
 strategies = [{ name = "random", runs = 1 }, { name = "evolution", runs = 1 }, { name = "nsga2", runs = 1 }]
 
 [[problems]]
@@ -101,8 +101,8 @@ WORKS = [
     "benchmarks --json",
     "strategies --json",
     "query fashion 11 --json",
-    "search fashion --strategy bo --budget 20 --json",
-    "compare fashion --strategies random,evolution,bo --runs 2 --budget 15 --out out --json",
+    "search fashion --strategy bo --budget 12 --json",
+    "compare fashion --strategies random,evolution,bo --runs 2 --budget 12 --out out --json",
     "report out --json",
     "suite tiny.toml --out suite --json",
     "new strategy Mine",
