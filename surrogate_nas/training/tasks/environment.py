@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import Array, Splits, as_split
+from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.tasks.checking import Splits, as_split
 
 
 class Environment:
