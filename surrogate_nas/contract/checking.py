@@ -122,7 +122,6 @@ def contract_of(spec: object, space: Space | None) -> Contract:
 
 
 def _named(spec: str) -> object:
-    """The object of a name, or of ``file.py:NAME``."""
     if spec in MODELS or spec.partition(":")[0] in MODELS.bridges:
         return model_class(spec)
     name = spec.removeprefix("space:")

@@ -58,7 +58,6 @@ class SurrogateContract(Contract):
         return [self.space or nb201()]
 
     def _check_same(self, model: Surrogate, space: Space, otherwise: str) -> None:
-        """Compare what a model predicts with what the usual one does."""
         _, others = _cells_of(space)
         made, usual = model.predict(others), _fitted(self.surrogate, space).predict(others)
         assert all(map(np.array_equal, made, usual)), otherwise

@@ -320,7 +320,6 @@ def _is_own_module(value: object) -> bool:
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield the code of a function and of those inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

@@ -103,7 +103,6 @@ def unknown(
 
 
 def _name_in(file: Path) -> str:
-    """A class or else a value that a file defines."""
     text = ""
     with suppress(OSError, ValueError):
         text = file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -89,7 +89,6 @@ def split_outside(text: str) -> list[str]:
 
 
 def _opening(text: str) -> int | None:
-    """Where the parenthesis opens that the last character closes."""
     depth = 0
     for place in range(len(text) - 1, -1, -1):
         depth += (text[place] == ")") - (text[place] == "(")

@@ -171,7 +171,6 @@ def text(item: h5py.Group, name: str) -> str:
 
 
 def _said(item: h5py.Group, name: str) -> str:
-    """An attribute that is a text; empty where it is missing or something else."""
     with suppress(ValueError):
         return text(item, name)
     return ""
@@ -251,7 +250,6 @@ def _unpacked(dataset: h5py.Dataset, settings: Any) -> NDArray[Any]:
 
 
 def _inflated(packed: bytes, size: int) -> bytes:
-    """What zlib unpacks to, which must be of a size known beforehand."""
     inflate = zlib.decompressobj()
     content = inflate.decompress(packed, size)
     if inflate.decompress(inflate.unconsumed_tail, 1) or not inflate.eof:

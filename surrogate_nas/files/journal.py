@@ -88,7 +88,6 @@ def sealed(content: bytes, root: str) -> bytes:
 
 
 def _chained(bodies: Iterable[bytes], seal: bytes) -> tuple[bytes, bytes]:
-    """Lines with their seals, and the last of these."""
     lines = []
     for body in bodies:
         seal = _sealed(seal, body)

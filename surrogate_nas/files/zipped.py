@@ -139,7 +139,6 @@ def _check_members(path: Path, members: Iterable[ZipInfo], packed: int) -> None:
 
 
 def _wrong_with(member: ZipInfo) -> str:
-    """What keeps a member from being read; empty where nothing does."""
     name = member.orig_filename
     parts = name.split("/")
     kind = member.external_attr >> 16 & _KINDS

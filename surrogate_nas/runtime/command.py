@@ -97,7 +97,6 @@ class Command(Lines):
     """A command that reads JSON lines and answers with JSON lines, of which nothing is trusted."""
 
     def __init__(self, command: str, who: str) -> None:
-        """Start it."""
         self._who = f"{who} {command!r:.200}"
         try:
             words = shlex.split(command)
@@ -145,7 +144,6 @@ class Command(Lines):
         return self.ended(_PATIENCE_SECONDS) or "closed its standard streams"
 
     def _failure(self, what: str) -> UserError:
-        """The end of it, and the error that says why."""
         self.kill()
         return UserError(f"{self._who} {what}.")
 

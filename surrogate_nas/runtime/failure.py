@@ -24,7 +24,6 @@ class StrategyError(UserError):
     """
 
     def __init__(self, line: str, trace: str = "") -> None:
-        """Keep the line and the traceback."""
         super().__init__(line)
         self.trace = trace
 

@@ -42,7 +42,6 @@ def pack(*objects: object) -> bytes:
 
 
 def _can_be_imported(module: str) -> bool:
-    """Whether a fresh process with the same path finds a module by its name."""
     top = module.partition(".")[0]
     return any(finder.find_spec(top, None) is not None for finder in sys.meta_path)
 

@@ -216,7 +216,6 @@ class Jobs:
 
 
 def _raised(error: BaseException) -> Any:
-    """What is made of an executor's error that it says nothing of."""
     if isinstance(error, CancelledError):
         return NOT_WANTED
     raise gone("executor", "", error) if isinstance(error, BrokenExecutor) else error

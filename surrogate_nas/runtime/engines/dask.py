@@ -30,7 +30,6 @@ class Dask(Executor):
     needs = ("distributed",)
 
     def __init__(self, place: str, workers: int | None) -> None:
-        """Connect to a scheduler, by its address or its JSON file, or start a cluster."""
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._place = place
         self._keys: set[str] = set()

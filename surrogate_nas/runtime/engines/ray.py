@@ -43,7 +43,6 @@ class Ray(Executor):
     needs = ("ray",)
 
     def __init__(self, place: str, workers: int | None) -> None:
-        """Connect to a cluster, or start one."""
         os.environ.update(_QUIET)
         _knock(place)
         import ray

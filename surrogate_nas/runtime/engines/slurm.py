@@ -64,7 +64,6 @@ class Slurm(Executor):
         return future
 
     def _watch(self) -> None:
-        """Hand on jobs and answers until the end; the life of a thread."""
         while not self._over.wait(_LOOK_SECONDS):
             if not self._new.empty():
                 self._send([self._new.get() for _ in range(self._new.qsize())])
@@ -103,7 +102,6 @@ ENGINE = Slurm
 
 
 def _do(folder: str, *job: Any) -> Reply:
-    """Do a job, as long as somebody wants the answer; in a task."""
     return do(*job) if Path(folder).exists() else NOT_WANTED
 
 
