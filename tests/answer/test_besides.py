@@ -6,8 +6,6 @@ import ast
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +17,7 @@ from analysis.answer import searching, tolerance
 from analysis.answer.contrasts import second_space
 from analysis.answer.controls import _Fast, controls
 from analysis.answer.orders import CONTRASTED, KIND, Judged, judge
-from analysis.answer.reading import Table, designed, places_in, read_tables
+from analysis.answer.reading import designed, places_in, read_tables
 from analysis.answer.replications import (
     agrees,
     lacking,
@@ -28,11 +26,8 @@ from analysis.answer.replications import (
 from analysis.answer.replications import judge as judge_columns
 from analysis.answer.searching import (
     HEADS,
-    LAMBDAS,
     SEEDS,
     SIGNALS,
-    SWITCH,
-    SWITCHED,
     make_searches,
     read_searches,
 )
@@ -129,62 +124,11 @@ def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
     assert len(found) == len(lines) - 1 and (found["regret"] >= 0).all()
     digests["text"] = "another table"
     assert set(read_searches(store, digests)["task"]) == {*TASKS} - {"text"}
-    assert set(shares(found)["component"]) == {
-        "signal",
-        "strategy",
-        "λ",
-        "together",
-        "seed",
-    }
-    assert shares(found)["share"].sum() == pytest.approx(1)
-    lost = gains(found).set_index("signal")
-    assert list(lost.index) == list(SIGNALS[1:])
-    free = (
-        found[found["lambda"] == 0].groupby(["signal", "source"])["regret"].mean().unstack()
-    )
-    for signal in SIGNALS[1:]:
-        differences = free.loc[signal] - free.loc[SIGNALS[0]]
-        assert differences.min() <= lost.loc[signal, "difference"] <= differences.max()
 
 
 def test_without_searches_nothing_is_said_of_them(tmp_path: Path) -> None:
     none = read_searches(tmp_path / "none.csv", {})
     assert shares(none).empty and gains(none).empty and switches(none).empty
-
-
-def switched(lost: dict[str, float], without: str = "") -> pd.DataFrame:
-    """Searches of one task a source in which the switch loses so much, by seed a tenth more."""
-    lines = [
-        (f"task of {source}", source, signal, strategy, weight, seed)
-        for source in lost
-        for signal in (*SIGNALS, SWITCH)
-        for strategy in SWITCHED
-        for weight in LAMBDAS
-        for seed in range(SEEDS)
-    ]
-    frame = pd.DataFrame(lines, columns=["task", "source", *HEADS[2:6]])
-    more = frame["source"].map(lost) + frame["seed"] / 10
-    frame["regret"] = 1.0 + more.where(frame["signal"] == SWITCH, 0.0)
-    return frame[(frame["source"] != without) | (frame["signal"] != SWITCH)]
-
-
-def test_the_switch_is_held_against_the_same_strategy_without_it() -> None:
-    lost = {"a": 0.4, "b": 0.3, "c": -0.5, "d": 0.2}
-    found = switches(switched(lost)).set_index("strategy")
-    assert list(found.index) == list(SWITCHED)
-    for _, line in found.iterrows():
-        assert line["difference"] == pytest.approx(0.1 + 0.15), "the seeds' mean adds 0.15"
-        assert line["low"] < line["difference"] < line["high"]
-        assert (line["sources"], line["worse"]) == (4, 3)
-    assert set(switches(switched(lost, without="b"))["sources"]) == {3}
-    told = switched({"a": 0.4, "b": 0.4, "c": 0.1})
-    agree = (told["source"] == "c") & (told["signal"] == SWITCH)
-    told.loc[agree, "regret"] = 1.0
-    mean = switches(told)["difference"]
-    assert mean.to_list() == pytest.approx([(0.55 + 0.55) / 3] * 2), (
-        "one without variance weighs 1"
-    )
-    assert switches(switched({"a": 1.0, "b": 1.0})).empty, "of two sources no mean is told"
 
 
 def test_the_script_that_recomputes_imports_nothing_of_what_it_checks() -> None:
@@ -280,20 +224,6 @@ def test_an_error_of_many_cells_is_scaled_from_some(
     assert errors[0] == pytest.approx(errors[1], rel=0.15)
 
 
-def test_of_regression_the_loss_is_the_measure() -> None:
-    names = [
-        f"{split}_{what}"
-        for split in ("train", "valid", "test")
-        for what in ("rmse", "mae")
-    ]
-    bench: Any = SimpleNamespace(metrics=[SimpleNamespace(name=name) for name in names])
-    assert outside._metrics(bench) == {
-        ("valid", "measure"): "valid_rmse",
-        ("train", "loss"): "train_rmse",
-        ("test", "measure"): "test_rmse",
-    }
-
-
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
@@ -334,22 +264,9 @@ def test_a_pick_among_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     write_simulated(tmp_path, effects(["digits"]), classes=range(50), broken=False)
     found = picks.optima(tmp_path)
     assert set(found["task"]) == {"rotation"} and set(found["classes"]) == {80}
-    (table,) = read_tables(tmp_path, range(80), "rotation")
-    goal, signal = table("test", "error"), table("train", "loss")
-    better, lost = [], []
-    for seed in range(4):
-        rest = np.delete(goal, seed, axis=0).mean(axis=0)
-        pick = rest[signal[seed].argmin()]
-        better.append(np.mean(rest < pick - 1e-9))
-        lost.append(pick - rest.min())
     found.to_csv(tmp_path / "optima.csv", index=False)
     again = independent.optima(tmp_path, fewest=60)
     assert independent.differing(again, independent.rows(tmp_path / "optima.csv")) == []
-    line = found.set_index("signal").loc["train loss 100"]
-    assert line["better"] == pytest.approx(np.mean(better))
-    assert line["regret"] == pytest.approx(
-        np.mean(lost) / np.sqrt(goal.var(0, ddof=1).mean())
-    )
 
 
 def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
@@ -358,31 +275,6 @@ def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
     assert wanted["rotation-x0.2", "squared"] == 400
     assert wanted["digits-macro", "cross_entropy"] == 2 * 36, "the space has no more cells"
     assert ("digits-x4", "focal") not in wanted and wanted["digits", "focal"] == 400
-
-
-def table_of(valid: list[float], params: list[float], unit: float = 1.0) -> Table:
-    """Classes that two seeds agree on, whose losses are the measure in another unit."""
-    measure = np.tile(np.array(valid), (2, 1))
-    columns = {
-        ("ce", "valid", "error", 100): measure,
-        ("ce", "test", "error", 100): measure + np.array([[0.0], [2.0]]),
-        ("ce", "valid", "loss", 100): unit * measure / 100,
-        ("ce", "train", "loss", 100): unit * measure / 100,
-    }
-    cells, places = [""] * len(valid), np.arange(len(valid))
-    about = ("digits", "digits", "scikit-learn's digits", 1.0, "nb201", "ce", "error", "%")
-    return Table(*about, columns, np.array(params), cells, places, {})
-
-
-def test_one_tolerance_picks_one_class_where_losses_differ_by_their_unit() -> None:
-    rng = np.random.default_rng(0)
-    params = rng.uniform(1, 9, 60)
-    valid = 60 / params + rng.normal(0, 1, 60)
-    for unit in (1.0, 0.01, 30.0):
-        found = tolerance.apart(table_of(list(valid), list(params), unit))
-        of_rule = dict(zip(tolerance.RULES, found.max(axis=(1, 2)), strict=True))
-        assert of_rule["tolerance"] == of_rule["limit"] == of_rule["knee"] == 0
-        assert (of_rule["same λ"] > 0) == (unit != 1)
 
 
 def test_the_study_s_tolerance_is_the_package_s(folder: Path) -> None:

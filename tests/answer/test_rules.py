@@ -9,16 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from scipy.stats import kendalltau
 
 from analysis.answer.contrasts import (
-    LEVEL,
     Combined,
     combine,
     contrasts,
     decide,
-    hall,
     outcome,
 )
 from analysis.answer.orders import (
@@ -30,7 +27,6 @@ from analysis.answer.orders import (
 )
 from analysis.answer.reading import SOURCES, Table, designed, read_tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.stats.decision import mean_difference
 from tests.answer.simulated import effects, write_simulated
 
 TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]
@@ -80,26 +76,8 @@ def test_regret_of_resamples_is_the_mean_over_all_halves() -> None:
         assert value == pytest.approx(np.mean(lost))
 
 
-def test_halls_interval_is_students_without_skewness_and_moves_with_it() -> None:
-    even = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-    assert hall(even) == pytest.approx(
-        tuple(stats.ttest_1samp(even, 0).confidence_interval(0.95))
-    )
-    skewed = np.array([0.0, 0.1, 0.1, 0.2, 0.3, 2.0])
-    assert hall(skewed) == pytest.approx(mean_difference([skewed]).interval)
-
-
 def combined(p: float) -> Combined:
     return Combined(9, 0.1, 0.02, p, 0.0)
-
-
-def test_holms_steps_are_the_levels_of_halls_intervals() -> None:
-    values = np.linspace(0.05, 0.15, 9)
-    found = decide([(combined(p), values) for p in (0.03, 0.001, 0.5, 0.01)])
-    assert [one.level for one in found] == pytest.approx(
-        [LEVEL / 2, LEVEL / 4, LEVEL, LEVEL / 3]
-    )
-    assert [one.decided for one in found] == [False, True, False, True]
 
 
 def test_a_test_that_halls_interval_does_not_follow_decides_nothing() -> None:
