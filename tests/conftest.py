@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PRELOADED.append("tests.preloaded")
+os.fsync = lambda _: None  # tests kill processes and no machine: nothing waits for the disk
 SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
 """Those that fit networks or forests at every few questions; ``guided`` has their frame with a
 swift model.
@@ -144,21 +145,18 @@ def small(tmp_path: Path) -> TableBenchmark:
     """
     table = Table("small", "nb201", "t", "s", "l", "c", "valid_error", Network())
     fall = np.linspace(90.0, 10.0, 15625)
-    table.add(Metric("valid_error", "%", "search", "error"), 12, fall)
-    table.add(Metric("valid_error", "%", "search", "error"), 200, fall / 2)
-    table.add(Metric("train_loss", "nats", "search", "loss"), 200, fall / 30)
-    table.add(Metric("test_error", "%", "final", "error"), 200, fall / 2 + 1)
-    table.add(
-        Metric("latency@thing", "ms", "search", "cost"), None, np.linspace(2.0, 6.0, 15625)
-    )
-    table.add(Metric("nothing", "", "search", "structure"), None, np.zeros(15625))
-    for epochs in (12, 200):
-        table.add(
-            Metric("train_seconds", "s", "record", "cost"),
-            epochs,
-            np.full(15625, float(epochs)),
-        )
-    table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(15625, 1.0))
+    for name, unit, kind, quantity, epochs, values in (
+        ("valid_error", "%", "search", "error", 12, fall),
+        ("valid_error", "%", "search", "error", 200, fall / 2),
+        ("train_loss", "nats", "search", "loss", 200, fall / 30),
+        ("test_error", "%", "final", "error", 200, fall / 2 + 1),
+        ("latency@thing", "ms", "search", "cost", None, np.linspace(2.0, 6.0, 15625)),
+        ("nothing", "", "search", "structure", None, np.zeros(15625)),
+        ("train_seconds", "s", "record", "cost", 12, np.full(15625, 12.0)),
+        ("train_seconds", "s", "record", "cost", 200, np.full(15625, 200.0)),
+        ("valid_seconds", "s", "record", "cost", None, np.ones(15625)),
+    ):
+        table.add(Metric(name, unit, kind, quantity), epochs, values)  # type: ignore[arg-type]
     write_table(table, tmp_path / "small.h5")
     return TableBenchmark(tmp_path / "small.h5")
 

@@ -12,21 +12,17 @@ from surrogate_nas.tables import Table
 N = 15625
 
 
+def _named_small(space: str) -> Table:
+    about = ("A title", "a source", "MIT", "a paper", "valid_error")
+    return Table("small", space, *about, Network(classes=7))
+
+
 def tiny_table() -> Table:
     """Few cells of a space that the file itself defines."""
     space = EnumerableChoiceSpace(
         "tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}
     )
-    table = Table(
-        "small",
-        space.definition,
-        "A title",
-        "a source",
-        "MIT",
-        "a paper",
-        "valid_error",
-        Network(classes=7),
-    )
+    table = _named_small(space.definition)
     rng = np.random.default_rng(0)
     valid = Metric(
         "valid_error", "%", "search", "error", description="é", source="one file"
@@ -38,16 +34,7 @@ def tiny_table() -> Table:
 
 def small_table(scale: float = 1.0) -> Table:
     """A table with every kind of column: per seed, mean only, without epochs, and with holes."""
-    table = Table(
-        "small",
-        "nb201",
-        "A title",
-        "a source",
-        "MIT",
-        "a paper",
-        "valid_error",
-        Network(classes=7),
-    )
+    table = _named_small("nb201")
     rng = np.random.default_rng(0)
     seeds = {777: scale * rng.random(N), 888: scale * rng.random(N)}
     seeds[888][5:50] = np.nan
