@@ -352,12 +352,3 @@ def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(
     assert entry["best"]["final"]["test_error"] > min(
         float(small.query(t.cell, "test_error")) for run in made.runs for t in run.trials
     )
-
-
-def test_statistics_trap_all_strategies_of_a_run_are_paired_by_their_first_cells(
-    analog: TableBenchmark,
-) -> None:
-    made = compare(analog, SWIFT_STRATEGIES, runs=2, budget=10)
-    for run in range(2):
-        assert len({tuple(r.scores) for r in made.runs if r.run == run}) == 1
-    assert all(test.ties == 2 for test in made.tests)
