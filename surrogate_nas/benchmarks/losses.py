@@ -279,7 +279,9 @@ class FilledBenchmark(LossesBenchmark):
         self.name = self._table.name
 
     def _read_table(self, path: Path) -> FilledTable:
-        return FilledTable(read_compact(path))
+        trained = open_table(path, LossesBenchmark).table
+        assert isinstance(trained, MemoryTable)
+        return FilledTable(trained)
 
     def _answer(
         self,

@@ -176,6 +176,10 @@ class TableBenchmark(Benchmark):
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
         self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys
         self._counts: dict[Question, Any] = {}
+        self._seeds: dict[tuple[str, int | None], list[int]] = {}
+        for metric, epochs, seed in self._table.keys:
+            if seed != "mean":
+                self._seeds.setdefault((metric, epochs), []).append(seed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_again, (self.path, type(self), self._table.digest, self.contents)
@@ -330,8 +334,7 @@ class TableBenchmark(Benchmark):
 
     def seeds(self, question: Question) -> tuple[int, ...]:
         """The training seeds of a column of single values, rising; a cell may lack some."""
-        keys = [key for key in self._table.keys if key[:2] == question]
-        return tuple(sorted(key.seed for key in keys if key.seed != "mean"))
+        return tuple(sorted(self._seeds.get(question, ())))
 
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from."""

@@ -178,17 +178,14 @@ def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not any(line.startswith("LCDB") for line in told)
 
 
-def test_tables_of_others_are_recomputed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    write_others(tmp_path / "tables")
+def test_tables_of_others_are_recomputed(fresh_home: Path) -> None:
+    write_others(fresh_home / "tables")
     frames = replications()
     found = frames["replications"].set_index(["family", "contrast"])
     assert found.loc[("TabM", "train"), ["tables", "sources"]].tolist() == [4, 3]
     assert {"fashion", "TabM", "NAS-Bench-NLP"} <= set(found.index.get_level_values(0))
     assert set(frames["epochs"]["chosen_by"]) == {*outside.CHOOSERS} - {"validation loss"}
-    assert_recomputed(frames, tmp_path)
+    assert_recomputed(frames, fresh_home)
 
 
 @pytest.mark.slow
