@@ -8,7 +8,6 @@ tests/files/test_formats.py reads them all.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.trained import AnswerCache, Trained
@@ -69,34 +69,17 @@ SPACE = type("Own", (sn.ChoiceSpace,), {})("own", {"a": ("x", "y"), "b": ("x", "
 
 def table() -> Table:
     """A table of 32 cells with an error by seeds and a size."""
-    made = Table(
-        "tiny",
-        SPACE.definition,
-        "A tiny table",
-        "made up",
-        "MIT",
-        "none",
-        "valid_error + 0.2*size",
-        Network(),
-        cost="queries",
-    )
+    about = ("tiny", SPACE.definition, "A tiny table", "made up", "MIT", "none")
+    made = Table(*about, "valid_error + 0.2*size", Network(), cost="queries")
     width, kernel, silu = np.array([cell.choices for cell in SPACE], dtype=float).T
     error = 60 - 7 * width - 5 * kernel + width * kernel - 3 * silu
     seeds = {seed: error + np.sin(seed + np.arange(len(SPACE))) for seed in (0, 1)}
     valid = Metric("valid_error", "%", "search", "error", description="é", source="made up")
     made.add(valid, 3, sum(seeds.values()) / 2, 2, seeds)
-    test = Metric("test_error", "%", "final", "error", source="made up")
-    made.add(test, 3, error + 1, 2)
-    made.add(
-        Metric("size", "MB", "search", "cost", source="made up"),
-        None,
-        1 + width * (2 * kernel + 1),
-    )
+    made.add(Metric("test_error", "%", "final", "error", source="made up"), 3, error + 1, 2)
+    size = Metric("size", "MB", "search", "cost", source="made up")
+    made.add(size, None, 1 + width * (2 * kernel + 1))
     return made
-
-
-def _write_table(path: Path) -> None:
-    write_table(table(), path)
 
 
 def _read_table(path: Path) -> Any:
@@ -134,20 +117,8 @@ def _write_model(name: str, path: Path) -> None:
     cells = list(SPACE)[::2]
     model = make_model(name).fit(cells, [sum(cell.choices) + 1.0 for cell in cells], SPACE)
     metric = Metric("valid_error", "%", "search", "error", (3,))
-    card = Card(
-        name,
-        "tiny",
-        "0",
-        SPACE.definition,
-        metric,
-        3,
-        Network(),
-        "random",
-        0,
-        len(cells),
-        9,
-        {"mae": 1.0},
-    )
+    about = (name, "tiny", "0", SPACE.definition, metric, 3, Network(), "random", 0)
+    card = Card(*about, len(cells), 9, {"mae": 1.0})
     save(model, card, np.array([cell.index for cell in cells]), path)
 
 
@@ -277,7 +248,7 @@ class Kind(NamedTuple):
 
 
 FILES = {
-    "table.h5": Kind("table", _write_table, _read_table),
+    "table.h5": Kind("table", lambda path: write_table(table(), path), _read_table),
     "compact.h5": Kind("compact", _write_compact, _read_compact),
     "measured.h5": Kind("table", _write_measured, _read_measured),
     "ridge.surrogate": Kind(
@@ -302,17 +273,11 @@ FILES = {
 @contextmanager
 def tiny_home(tiny: Path) -> Iterator[None]:
     """A home of one's own, in which the benchmark ``tiny`` is a release's table."""
-    before = os.environ.get(HOME_VARIABLE)
-    with TemporaryDirectory() as folder:
-        os.environ[HOME_VARIABLE] = folder
-        try:
-            table_path("tiny").parent.mkdir(parents=True)
-            shutil.copy(tiny, table_path("tiny"))
-            yield
-        finally:
-            os.environ.pop(HOME_VARIABLE)
-            if before is not None:
-                os.environ[HOME_VARIABLE] = before
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, folder)
+        table_path("tiny").parent.mkdir(parents=True)
+        shutil.copy(tiny, table_path("tiny"))
+        yield
 
 
 def main() -> None:
@@ -320,7 +285,7 @@ def main() -> None:
     folder = FOLDER / sn.__version__
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    _write_table(folder / "table.h5")
+    write_table(table(), folder / "table.h5")
     with (
         tiny_home(folder / "table.h5"),
         patch("platform.platform", return_value="a machine"),
