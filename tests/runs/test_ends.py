@@ -16,7 +16,7 @@ import surrogate_nas as sn
 from surrogate_nas.results.archive import create
 from surrogate_nas.results.verification import verify
 from surrogate_nas.runs import options
-from tests.strategies.test_external import ASKED, FILE, talker
+from tests.talking import ASKED, FILE, talker
 
 ENDING: dict[str, tuple[str, dict[str, Any]]] = {
     "target": ("random", {"target": 30.0}),

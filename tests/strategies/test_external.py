@@ -21,11 +21,9 @@ from surrogate_nas.space import Request, nb201
 from surrogate_nas.strategies import resolve, strategy_entry
 from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.external import External
-from tests import examples_talker
 from tests.conftest import CELL, Snas
+from tests.talking import ASKED, FILE, command, talker
 
-FILE = Path(examples_talker.__file__)
-ASKED = "valid_loss + 0.1*params"
 BUILD = """
 import time
 def build(code):
@@ -48,15 +46,6 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     )
-
-
-def command(how: str = "draw", file: Path | None = None) -> str:
-    return " ".join(["python", FILE.name, how, str(file or "")]).strip()
-
-
-def talker(how: str = "draw", file: Path | None = None, **options: Any) -> str:
-    more = "".join(f",{name}={value!r}" for name, value in options.items())
-    return f"external(command={command(how, file)!r}{more})"
 
 
 def lines(file: Path) -> list[Any]:
