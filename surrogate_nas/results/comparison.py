@@ -150,7 +150,7 @@ class Comparison(StudyResult):
     Example:
         >>> import surrogate_nas as sn
         >>> found = sn.compare("fashion", ["random", "local_search"], runs=3, budget=40)
-        >>> found.to_frame().shape[0], [row["strategy"] for row in found.summary_rows()]
+        >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
         (240, ['random', 'local_search'])
         >>> found.regrets("random").shape, bool((found.regrets("random") >= 0).all())
         ((3,), True)
@@ -363,6 +363,12 @@ class Comparison(StudyResult):
 
         frames = [run.to_frame() for run in self.finished_runs]
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+
+    def summary_frame(self) -> pandas.DataFrame:
+        """The rows of `summary_rows`."""
+        import pandas
+
+        return pandas.DataFrame(self.summary_rows())
 
     def summary_rows(self) -> Rows:
         """A row a strategy: mean, deviation, interquartile mean and interval of the score, mean
