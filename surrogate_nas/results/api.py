@@ -552,6 +552,9 @@ def stored_objective(folder: Path, description: Row, benchmark: str | None) -> O
 
 
 def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
+    is_list = isinstance(against, Sequence) and not isinstance(against, str)
+    if not is_list or not all(isinstance(path, str | Path) for path in against):
+        raise UserError(f"against is a list of folders, not {against!r:.80}.")
     return list(dict.fromkeys(map(Path, (folder, *against))))
 
 
