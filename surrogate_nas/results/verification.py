@@ -443,12 +443,14 @@ def _wrong_end(part: _Part, run: Run) -> Iterator[str]:
         yield f"it has {n} trials, and its budget pays for {budget.cells}."
     if budget.seconds is not None and end > budget.seconds * (1 + _WITHIN):
         yield f"it ends after {end:g}, and its budget at {budget.seconds:g}."
-    if budget.seconds is None and n != budget.cells:
-        # none of the project's own can be ended from outside
-        is_own = strategy_entry(run.strategy).target in STRATEGIES
-        diagnosis = {} if is_own else run.diagnosis
-        if not ended_by(run.trials, run.epochs, part.options, diagnosis):
-            yield f"it has {plural(n, 'trial')} of {budget.cells}."
+    if budget.seconds is None and n != budget.cells and not _early(run, part.options):
+        yield f"it has {plural(n, 'trial')} of {budget.cells}."
+
+
+def _early(run: Run, options: Options) -> str:
+    """Why it ended before its budget; none of the project's own can be ended from outside."""
+    is_own = strategy_entry(run.strategy).target in STRATEGIES
+    return ended_by(run.trials, run.epochs, options, {} if is_own else run.diagnosis)
 
 
 def _chosen(
