@@ -60,7 +60,7 @@ def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
 
 def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
     made = snas(
-        "search analog-cifar10 --strategy evolution --budget 40 --seed 3 --json",
+        "search analog-cifar10 --strategy evolution --budget 40 --seed 3 --json"
     ).json
     assert len(made["trials"]) == 40
     assert {"index", "cell", "epochs", "score", "feasible", "cost_seconds"} <= set(
@@ -103,10 +103,7 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
     snas: Snas, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    arguments = [
-        *"--strategies random,evolution --runs 2 --budget 20 --out".split(),
-        out,
-    ]
+    arguments = [*"--strategies random,evolution --runs 2 --budget 20 --out".split(), out]
     first = snas("compare analog-cifar10", *arguments, "--json")
     assert first.code == 0
     made = first.json
@@ -141,9 +138,7 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
 
 
 def test_another_objective_has_another_folder_which_its_command_finds_again(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     few = "--strategies random --runs 1 --budget 12".split()
@@ -171,11 +166,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
         "the same command found its own folder"
     )
     longer = snas(
-        "compare fashion --objective 'valid_error[5]'",
-        *few[:3],
-        2,
-        *few[4:],
-        "--json",
+        "compare fashion --objective 'valid_error[5]'", *few[:3], 2, *few[4:], "--json"
     )
     assert (
         longer.json["strategies"][0]["runs"] == 2
@@ -223,8 +214,7 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(
     )
     assert_one_clear_line(snas("new strategy Greedy --folder", tmp_path), "exists already")
     assert_one_clear_line(
-        snas("new strategy 'not a name' --folder", tmp_path),
-        "no name for a strategy",
+        snas("new strategy 'not a name' --folder", tmp_path), "no name for a strategy"
     )
 
 
@@ -301,9 +291,7 @@ def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_measure_goes_on(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from surrogate_nas.training.hardware import measure
 
@@ -374,14 +362,9 @@ def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
     assert snas("path").out.strip() == str(own_home)
 
 
-def test_fetch_and_verify_and_import(
-    snas: Snas,
-    mirror: Path,
-    fresh_home: Path,
-) -> None:
+def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, fresh_home: Path) -> None:
     assert_one_clear_line(
-        snas("query nb201-cifar10", CELL, "--metric", "test_error"),
-        "snas data fetch nb201",
+        snas("query nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201"
     )
     fetched = snas("data fetch nb201 --json").json
     assert (fetched["name"], fetched["files"]) == ("nb201", len(registry("nb201")))
@@ -401,7 +384,7 @@ def test_fetch_and_verify_and_import(
     ).json
     assert answer["seed"] == 777 and answer["n_seeds"] == 1
     refused = snas(
-        "search nats-cifar10 --strategy random --budget 5 --objective valid_error",
+        "search nats-cifar10 --strategy random --budget 5 --objective valid_error"
     )
     assert_one_clear_line(refused, "3 of 15625 cells only")
     assert_one_clear_line(
@@ -411,10 +394,7 @@ def test_fetch_and_verify_and_import(
 
 
 def test_verify_fails_when_a_table_is_wrong(
-    snas: Snas,
-    fetched: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas, fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import h5py
 
@@ -480,9 +460,7 @@ def test_bad_input_gets_one_clear_line(
 
 
 def test_an_unreachable_mirror_is_one_clear_line(
-    snas: Snas,
-    fresh_home: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MIRROR_VARIABLE, str(fresh_home / "none"))
     assert_one_clear_line(snas("data fetch nb201"), "is not a folder")

@@ -126,13 +126,10 @@ def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -
     ],
 )
 def test_a_limit_that_no_cell_keeps_is_told_before_the_search(
-    limit: str,
-    says: str,
-    snas: Snas,
+    limit: str, says: str, snas: Snas
 ) -> None:
     made = snas(
-        "search fashion random --budget 3 --objective valid_loss --subject-to",
-        limit,
+        "search fashion random --budget 3 --objective valid_loss --subject-to", limit
     )
     first = ([line for line in made.err.splitlines() if line.startswith("No")] or [""])[0]
     assert made.code == 0 and first.startswith(says) and bool(first) == bool(says)
@@ -160,9 +157,7 @@ KNOBS = {
 
 @pytest.mark.parametrize("strategy", KNOBS)
 def test_a_wrong_option_of_a_strategy_is_found_before_a_folder_is_made(
-    strategy: str,
-    snas: Snas,
-    tmp_path: Path,
+    strategy: str, snas: Snas, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     made = snas(
@@ -231,9 +226,7 @@ def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("fresh_home")
 def test_a_new_training_goes_on_as_a_whole_one_does(
-    snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = snas("new training Mine --folder", tmp_path, "--json").json
     bench = load(made["training"])

@@ -109,9 +109,7 @@ def test_a_path_of_any_bytes_can_be_written(snas: Snas, command: list[str]) -> N
 
 @pytest.mark.parametrize("command", [["path"], ["query", "nb201-cifar10", CELL]])
 def test_a_home_of_nobody_gets_one_clear_line(
-    snas: Snas,
-    monkeypatch: pytest.MonkeyPatch,
-    command: list[str],
+    snas: Snas, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, "~nouser-of-this-name/x")
     assert_one_clear_line(snas(*command), "~nouser-of-this-name")

@@ -29,13 +29,7 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.zipped import write_zip
 from surrogate_nas.report.live.progress import Pages
 from surrogate_nas.results.api import read_comparison, run_suite, stored_suite
-from surrogate_nas.results.archive import (
-    MANIFEST,
-    create,
-    opened,
-    shipped_archives,
-    unpack,
-)
+from surrogate_nas.results.archive import MANIFEST, create, opened, shipped_archives, unpack
 from surrogate_nas.results.verification import SHARE, Verification, verify
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.store import Store
@@ -748,10 +742,7 @@ def test_a_user_s_strategy_is_held_against_tables_and_never_run(tmp_path: Path) 
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize(
-    "label",
-    ["external(command='touch FILE')", "FILE:Own"],
-)
+@pytest.mark.parametrize("label", ["external(command='touch FILE')", "FILE:Own"])
 def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) -> None:
     path = sealed(tmp_path, ["random"], "valid_loss", budget=11)
     file = tmp_path / "evil.py"

@@ -58,9 +58,7 @@ def looked_at(folder: Path, snas: Snas) -> str:
 
 @pytest.mark.parametrize("what", LOCKS)
 def test_a_lock_that_holds_anything_is_nobody_s(
-    what: str,
-    store: Store,
-    snas: Snas,
+    what: str, store: Store, snas: Snas
 ) -> None:
     (store.folder / ".lock").write_bytes(LOCKS[what])
     assert holder(store.folder) is None
@@ -130,9 +128,7 @@ def test_weights_under_which_scores_are_no_numbers_are_refused(tmp_path: Path) -
 
 @pytest.mark.parametrize("what", DESCRIPTIONS)
 def test_a_sealed_description_of_anything_is_shown_or_refused(
-    what: str,
-    store: Store,
-    snas: Snas,
+    what: str, store: Store, snas: Snas
 ) -> None:
     resealed(store, DESCRIPTIONS[what])
     looked_at(store.folder, snas)
@@ -140,9 +136,7 @@ def test_a_sealed_description_of_anything_is_shown_or_refused(
 
 @pytest.mark.parametrize("what", LINES)
 def test_a_sealed_run_of_anything_is_shown_or_refused(
-    what: str,
-    store: Store,
-    snas: Snas,
+    what: str, store: Store, snas: Snas
 ) -> None:
     rewritten(store, "random", 0, LINES[what])
     looked_at(store.folder, snas)
@@ -150,9 +144,7 @@ def test_a_sealed_run_of_anything_is_shown_or_refused(
 
 @pytest.mark.parametrize("count", [10**30, 10**9, -3, 0, "two", None, 1.5])
 def test_a_plan_of_any_number_of_runs_is_shown_or_refused(
-    count: Any,
-    tmp_path: Path,
-    snas: Snas,
+    count: Any, tmp_path: Path, snas: Snas
 ) -> None:
     (tmp_path / "own.toml").write_text(SUITE)
     run_suite(str(tmp_path / "own.toml"), tmp_path / "out")
@@ -204,10 +196,7 @@ def test_every_score_is_held_against_the_table_where_that_is_wanted(
     ],
 )
 def test_whatever_was_written_agrees_with_its_table(
-    objective: str,
-    how: dict[str, Any],
-    strategies: list[str],
-    tmp_path: Path,
+    objective: str, how: dict[str, Any], strategies: list[str], tmp_path: Path
 ) -> None:
     sn.compare("fashion", strategies, objective, runs=2, budget=25, folder=tmp_path, **how)
     assert len(read_comparison(tmp_path, verify=True).runs) == 4

@@ -170,9 +170,7 @@ def test_a_fresh_process_with_another_hash_seed_gives_the_same(
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_failing_strategy_fails_alone_with_one_clear_line(
-    broken: type[sn.Strategy],
-    analog: TableBenchmark,
-    tmp_path: Path,
+    broken: type[sn.Strategy], analog: TableBenchmark, tmp_path: Path
 ) -> None:
     name = broken.__name__
     made = compare(

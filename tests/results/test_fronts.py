@@ -271,9 +271,7 @@ def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(
 
 
 def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_traced(
-    small: TableBenchmark,
-    snas: Snas,
-    tmp_path: Path,
+    small: TableBenchmark, snas: Snas, tmp_path: Path
 ) -> None:
     done = snas(
         "lambda-path",
@@ -333,10 +331,7 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
     ],
 )
 def test_a_path_that_makes_no_sense_is_refused(
-    small: TableBenchmark,
-    objective: str,
-    lambdas: list[float],
-    says: str,
+    small: TableBenchmark, objective: str, lambdas: list[float], says: str
 ) -> None:
     with pytest.raises(UserError, match=says):
         lambda_path(small, ["random"], objective, lambdas=lambdas, runs=1, budget=5)

@@ -73,10 +73,7 @@ def test_a_strategy_that_did_something_else_has_its_folder_behind_it(
     ],
 )
 def test_another_question_is_refused(
-    objective: str,
-    options: dict[str, int],
-    said: str,
-    tmp_path: Path,
+    objective: str, options: dict[str, int], said: str, tmp_path: Path
 ) -> None:
     compare("fashion", ["random"], ASKED, runs=1, budget=20, folder=tmp_path / "a")
     compare(
@@ -143,10 +140,7 @@ def test_the_command_runs_nothing_and_writes_its_own_pages(
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, snas: Snas) -> None:
-    snas(
-        "compare fashion --strategies random --runs 1 --budget 20 --out",
-        tmp_path / "a",
-    )
+    snas("compare fashion --strategies random --runs 1 --budget 20 --out", tmp_path / "a")
     empty = tmp_path / "empty"
     empty.mkdir()
     for given, said in (

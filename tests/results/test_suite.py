@@ -71,9 +71,7 @@ def tiny(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
-    tiny: Path,
-    tmp_path: Path,
-    snas: Snas,
+    tiny: Path, tmp_path: Path, snas: Snas
 ) -> None:
     out = tmp_path / "out"
     printed = snas("suite", tiny, "--workers", "2", "--out", out, "--json")
@@ -168,10 +166,7 @@ def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) ->
 
 
 def test_what_was_not_fetched_is_told_and_left_out(
-    tiny: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snas: Snas,
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
 ) -> None:
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
     absent = '[[problems]]\nname = "absent"\nbenchmark = "transnas-micro-jigsaw"\n'
@@ -235,12 +230,7 @@ def test_what_was_not_fetched_is_told_and_left_out(
     ],
 )
 def test_a_wrong_file_is_one_line(
-    tiny: Path,
-    tmp_path: Path,
-    snas: Snas,
-    old: str,
-    new: str,
-    says: str,
+    tiny: Path, tmp_path: Path, snas: Snas, old: str, new: str, says: str
 ) -> None:
     tiny.write_text(TINY.replace(old, new, 1))
     told = snas("suite", tiny, "--out", tmp_path / "out")
@@ -299,10 +289,7 @@ def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
     ],
 )
 def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
-    benchmark: str,
-    expression: str,
-    limits: str | None,
-    policy: str,
+    benchmark: str, expression: str, limits: str | None, policy: str
 ) -> None:
     objective = bind(
         load(benchmark), expression, limits, ObjectiveOptions(seed_policy=policy)
@@ -484,17 +471,10 @@ class Mine(sn.Strategy):
 
 
 @pytest.mark.parametrize(
-    ("apart", "largest", "found"),
-    [
-        (1e-10, 2.0, True),
-        (1e-8, 2.0, False),
-    ],
+    ("apart", "largest", "found"), [(1e-10, 2.0, True), (1e-8, 2.0, False)]
 )
 def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
-    apart: float,
-    largest: float,
-    found: bool,
-    tmp_path: Path,
+    apart: float, largest: float, found: bool, tmp_path: Path
 ) -> None:
     """For a suite, a path over λ, a comparison's words and its cards alike."""
     file = tmp_path / "beside.py"

@@ -350,10 +350,7 @@ def test_different_problems_are_refused() -> None:
     [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)],
 )
 def test_identical_strategies_are_told_apart_in_five_percent(
-    k: int,
-    m: int,
-    r: int,
-    tied: float,
+    k: int, m: int, r: int, tied: float
 ) -> None:
     rng = np.random.default_rng([k, m, r])
     repeats = 300
