@@ -37,7 +37,6 @@ from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.cli.suite import finish
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, plural
-from surrogate_nas.report.reading import kind_of
 from surrogate_nas.results.api import compare as run_compare
 from surrogate_nas.results.api import read_comparison, stored_suite
 from surrogate_nas.results.archive import opened
@@ -51,13 +50,9 @@ from surrogate_nas.strategies import DEFAULTS
 )
 def compare(
     bench: Annotated[
-        list[str] | None,
+        str | None,
         Argument(
-            metavar="[BENCH | FOLDER...]",
-            help=(
-                "A benchmark's name; fashion, which comes along, if left out. Or folders of"
-                " finished results."
-            ),
+            help="A benchmark's name; fashion, which comes along, if left out.",
             autocompletion=known_benchmarks,
         ),
     ] = None,
@@ -90,9 +85,6 @@ def compare(
 ) -> None:
     """Compare strategies under one objective and write a report.
 
-    Of folders of finished results, nothing is run: what they hold of the same problem, or of the
-    problems that two suites share, is judged together.
-
     \b
     Examples:
       snas compare
@@ -100,14 +92,9 @@ def compare(
       snas compare fashion --strategies evolution,mine.py:Mine --out results/fashion-mine
       snas compare --strategies "external(command='python propose.py')" --controls
       snas compare --strategies mine.py:Mine --out results/today --against results/last-month
-      snas compare results/today results/last-month
       snas compare --strategies mine.py:Mine --out results/beside --against theirs.zip
     """
-    if len(given := bench or [default()]) > 1:
-        with opened(against or ()) as earlier:
-            _judge_together([*map(Path, given), *earlier], out, json)
-        return
-    name = given[0]
+    name = bench or default()
     asked = options["objective"], options["subject_to"]
     bound = bound_objective(name, with_, options)
     entered = entering(strategies, DEFAULTS, blind)
@@ -160,6 +147,7 @@ def report(
             help="Look every score up again in its table, not the best of each run alone.",
         ),
     ] = False,
+    against: AgainstOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write the pages of a stored comparison or suite again.
@@ -170,48 +158,22 @@ def report(
     \b
     Examples:
       snas report results/compare
+      snas report results/today --against results/last-month
       snas report results/compare-fashion --verify
     """
     if (folder / PLAN).is_file():
-        _finish_suite(folder, folder, json, bench, verify)
-    else:
-        _finish(read_comparison(folder, benchmark=bench, verify=verify), folder, json)
-
-
-def _judge_together(folders: Sequence[Path], out: Path | None, json: bool) -> None:
-    kinds = {folder: kind_of(folder) for folder in folders}
-    for folder, kind in kinds.items():
-        if not kind:
-            raise UserError(f"{folder} holds no results of snas compare or snas suite.")
-    if len(set(map(Path.resolve, folders))) == 1:
-        raise UserError(
-            f"One folder alone is reported by snas report {folders[0]}; a second one is missing."
-        )
-    if len(set(kinds.values())) > 1:
-        raise UserError(
-            "A comparison and a suite cannot be judged together; two of a kind can."
-        )
-    first, *others = folders
-    stems = [folder.name for folder in folders]
-    out = results_folder(out, "verdict over several folders", "compare", *stems)
-    if kinds[first] == "suite":
-        _finish_suite(first, out, json, against=others)
-    else:
-        _finish(read_comparison(first, against=others), out, json)
-
-
-def _finish_suite(
-    folder: Path,
-    out: Path,
-    json: bool,
-    bench: str | None = None,
-    verify: bool = False,
-    against: Sequence[Path] = (),
-) -> None:
-    stored = stored_suite(folder, against=against, benchmark=bench, verify=verify)
-    if not stored.problems:
-        raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
-    finish(stored, out, json)
+        with opened(against or ()) as earlier:
+            stored = stored_suite(folder, against=earlier, benchmark=bench, verify=verify)
+            if not stored.problems:
+                raise UserError(
+                    f"{folder} holds no problem yet on which every strategy has a run."
+                )
+            finish(stored, folder, json)
+        return
+    own = read_comparison(folder, benchmark=bench, verify=verify)
+    with opened(against or (), objective=own.objective) as earlier:
+        whole = read_comparison(folder, against=earlier, made=own, verify=verify)
+        _finish(whole, folder, json)
 
 
 def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
