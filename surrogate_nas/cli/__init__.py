@@ -6,7 +6,6 @@ import sys
 from typing import NoReturn
 
 __all__ = ["main"]
-_INTERRUPTED = 130
 
 
 def main() -> NoReturn:
@@ -28,5 +27,5 @@ def main() -> NoReturn:
         from surrogate_nas.cli import app
     except KeyboardInterrupt:
         sys.stderr.write("snas: interrupted before anything was begun.\n")
-        sys.exit(_INTERRUPTED)
+        sys.exit(130)
     app.main()

@@ -23,7 +23,6 @@ from surrogate_nas.files import write_whole
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 64
-_WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
 # By template what a user does with the file
 _NEXT = {
@@ -128,7 +127,7 @@ def _show(what: str, n: int, broken: Mapping[str, Sequence[str]]) -> None:
 
 
 def _check_name(name: str, kind: str) -> None:
-    if not _WORD.fullmatch(name) or len(name) > _LONGEST_NAME:
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) or len(name) > _LONGEST_NAME:
         raise UserError(
             f"{name!r:.80} is no name for a {kind}: use up to {_LONGEST_NAME} letters, digits and"
             " underscores, as in MySearch."

@@ -26,9 +26,6 @@ from surrogate_nas.strategies import BLIND, controls_of, known, label
 Command = TypeVar("Command", bound=Callable[..., None])
 Number = TypeVar("Number", int, float)
 
-_NO_NAME = re.compile(r"[^\w.]+")
-_LONGEST_NAME = 120
-
 
 BenchmarkArgument = Annotated[
     str,
@@ -152,8 +149,8 @@ def results_folder(out: Path | None, kind: str, command: str, *what: str | None)
     """The folder that the user names, or one named after the question: the command, a benchmark,
     and an objective that is not the default.
     """
-    words = [_NO_NAME.sub("-", word).strip("-") for word in (command, *what) if word]
-    folder = out or Path("results") / "-".join(words)[:_LONGEST_NAME]
+    words = [re.sub(r"[^\w.]+", "-", word).strip("-") for word in (command, *what) if word]
+    folder = out or Path("results") / "-".join(words)[:120]
     if (stored := kind_of(folder)) not in ("", kind):
         raise UserError(
             f"{folder} holds a {stored}, and this is a {kind}; name another folder with --out."

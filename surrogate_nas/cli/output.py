@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     from surrogate_nas.results.suite import SuiteResult
 
 _PIPED_WIDTH = 200
-_WIDEST = 10_000
 # A first column of longer texts, such as cells, may be folded
 _LONGEST_NAME = 40
 # A further column of longer texts may be folded
 _LONGEST_WORDS = 24
-# Characters that are left of a text that is cut
-_LEAST_CUT = 36
 
 
 JsonOption = Annotated[
@@ -112,7 +109,7 @@ def show_table(
     for missing in range(len(spare) + 1):
         shown = [i for i, name in enumerate(columns) if name not in spare[:missing]]
         table = _table(columns, rows, shown, title, cut, console.width)
-        unlimited = console.options.update(max_width=_WIDEST)
+        unlimited = console.options.update(max_width=10_000)
         if console.measure(table, options=unlimited).minimum <= console.width:
             break
     console.print(table)
@@ -131,7 +128,7 @@ def _table(
     texts = {i: [_text(row[i]) for row in rows] for i in shown}
     longest = {i: max(map(len, [columns[i], *texts[i]])) for i in shown}
     others = sum(longest[i] + 3 for i in shown if columns[i] != cut)
-    room = max(_LEAST_CUT, width - others - 4)
+    room = max(36, width - others - 4)
     table = Table(title=title, title_justify="left")
     for i in shown:
         is_number = bool(rows) and all(_is_number(row[i]) for row in rows)

@@ -17,7 +17,6 @@ from surrogate_nas.results.plan import plan as planned
 from surrogate_nas.runs.options import budget_of
 from surrogate_nas.runs.problem import SUITES, Problem, Suite, read_suite
 
-_NO_NAME = re.compile(r"[^\w.+-]+")
 _OF_PROBLEMS = ("objective", "subject_to", "budget")
 
 
@@ -105,7 +104,9 @@ def _problems(
     if not suites:
         cells = budget_of(budget, None).cells
         return [
-            Problem(_NO_NAME.sub("-", name), name, objective, subject_to, cells=cells)
+            Problem(
+                re.sub(r"[^\w.+-]+", "-", name), name, objective, subject_to, cells=cells
+            )
             for name in asked
         ]
     if len(asked) > 1:

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 app = Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
 
-# Behind a τ that is no better than that of −parameters
-_WEAK = " *"
-
 
 @app.command()
 @taking("seed workers engine")
@@ -119,7 +116,7 @@ def _show_judged(result: SurrogateResult) -> None:
             fit["table"],
             fit["model"],
             fit["n_train"],
-            f"{fit['kendall'].mean:.3f}{_WEAK if fit['better_than_parameters'] is False else ''}",
+            f"{fit['kendall'].mean:.3f}{' *' if fit['better_than_parameters'] is False else ''}",
             round(fit["kendall_top_quarter"].mean, 3),
             fit["coverage90"] and round(fit["coverage90"].mean, 2),
             f"{fit['fit_seconds']:.2g}",

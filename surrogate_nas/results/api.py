@@ -61,10 +61,6 @@ from surrogate_nas.runs.store import PLAN, PROBLEMS, Store, numbers_of, provenan
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
 
-# Options that a suite says itself, or each of its problems; a target is in the unit of one
-# problem
-_OF_A_SUITE = ("seed", "first_cells", "target")
-
 
 @checked
 @takes_options(*OBJECTIVE_OPTIONS, without=("seed", "first_cells"))
@@ -287,7 +283,7 @@ def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
 
 
 @checked
-@takes_options(without=_OF_A_SUITE)
+@takes_options(without=("seed", "first_cells", "target"))
 def run_suite(
     suite: Suite | str,
     folder: str | Path | None = None,

@@ -29,9 +29,6 @@ from surrogate_nas.stats.summaries import Values
 
 MARKED = (1.0, 0.1, 0.0)
 """The targets of the table of expected running times."""
-# What a share of the budget may lie above a checkpoint that it means: shares are fractions, which
-# round
-_WHOLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -270,7 +267,8 @@ class ProblemResult:
 
     def place(self, fraction: float) -> int:
         """The first checkpoint that reaches a fraction of the budget, above 0 and up to 1."""
-        return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
+        # shares are fractions, which round
+        return int(np.ceil(fraction * len(self.checkpoints) - 1e-9)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
         """What every run spent until its normalised regret reached a target (0 for the optimum) for

@@ -40,10 +40,7 @@ DIFFERENCES = (0.05, 0.1, 0.2, 0.5)
 PILOT_RUNS = 40
 MOST_RUNS = 200
 """Where more runs would be needed, that is said instead of their number."""
-_FEWEST_PILOT = 10
 _STUDIES = 400
-_BLOCK = 50
-_PILOTS = 200
 _NORMAL = NormalDist()
 
 
@@ -154,7 +151,7 @@ def plan(
     asked = [check_number("A difference", one, 0.0, above=True) for one in differences]
     for number in runs:
         check_whole("A number of runs", number, 1, MOST_RUNS)
-    check_whole("The runs of the pilot", pilot_runs, _FEWEST_PILOT)
+    check_whole("The runs of the pilot", pilot_runs, 10)
 
     def made(done: int, total: int) -> None:
         if progress is not None:
@@ -223,7 +220,7 @@ def _variance(regrets: Ends) -> float:
 
 def _scales(regrets: Ends, rng: np.random.Generator) -> Values:
     """How far the standard error that other pilots show lies from this one's, as a factor."""
-    again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(_PILOTS)]
+    again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(200)]
     return np.sqrt([_variance(one) for one in again]) / math.sqrt(_variance(regrets))
 
 
@@ -281,7 +278,7 @@ def _suffices(
     """Whether so many runs suffice; fewer studies are drawn where that is plain."""
     decided: list[bool] = []
     while len(decided) < _STUDIES:
-        decided += _decided(regrets, difference, runs, seed + len(decided), _BLOCK)
+        decided += _decided(regrets, difference, runs, seed + len(decided), 50)
         power = float(np.mean(decided))
         error = math.sqrt(POWER * (1 - POWER) / len(decided))
         if abs(power - POWER) > 3 * error:

@@ -29,8 +29,6 @@ from surrogate_nas.strategies import BLIND, OURS, StrategyEntry
 from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.conversation import MOST_CELLS, Talker, written
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
-_CODE_SECONDS = 10.0
 Message = dict[str, Any]
 
 
@@ -125,7 +123,7 @@ class Play:
         Raises:
             UserError: The input is wrong, or another process is writing the folder.
         """
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,79}", name):
             raise UserError(
                 f"A player's name has letters, digits and ._- only and begins with a letter, not"
                 f" {name!r:.80}."
@@ -138,7 +136,7 @@ class Play:
             )
         self.budget = budget_of(budget, budget_seconds)
         bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
-        self.builder = Builder(code, _CODE_SECONDS) if code else None
+        self.builder = Builder(code, 10.0) if code else None
         self.player: _Player | None = None
         self.messages: SimpleQueue[Any] = SimpleQueue()
         self.replies: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()

@@ -41,10 +41,6 @@ SIZES = (78, 156, 469)
 DRAWS = 4
 PARAMETERS = "−parameters"
 _PARAMS = "params"
-# Cells that are tested at most, drawn among those that were not learned from
-_TESTED = 2000
-_FEWEST_TESTED = 30
-_LARGEST_SEED = 2**32 - 1
 
 Values = NDArray[np.float64]
 
@@ -149,7 +145,7 @@ def judge_surrogates(
         (True, "another seed's values")
     """
     started = time.perf_counter()
-    check_whole("A seed", seed, most=_LARGEST_SEED)
+    check_whole("A seed", seed, most=2**32 - 1)
     check_whole("The number of draws", draws, 1)
     for n in sizes:
         check_whole("A number of training cells", n, FEWEST_CELLS)
@@ -230,7 +226,7 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
     seeds = seeds if len(seeds) > 1 else ()
     read: Sequence[Seed] = seeds or ("mean",)
     enough = min(int(np.isfinite(bench.column(*question, seed=one)).sum()) for one in read)
-    fitting = tuple(n for n in sizes if n + _FEWEST_TESTED <= enough)
+    fitting = tuple(n for n in sizes if n + 30 <= enough)
     notes = [bench.banner] if bench.banner else []
     if missing := [str(n) for n in sizes if n not in fitting]:
         notes.append(f"{enough:,} cells are too few to learn from {' or '.join(missing)}.")
@@ -266,7 +262,7 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
     truth = bench.column(*question, seed="mean")
     drawn = int(np.random.SeedSequence([seed, draw]).generate_state(1)[0])
     split = split_cells(cells, learned, n_train, table["split"], drawn)
-    test = split.test[np.isfinite(truth[split.test])][:_TESTED]
+    test = split.test[np.isfinite(truth[split.test])][:2000]
 
     model = make_model(model_name, metric.quantity, seed=drawn)
     started = time.perf_counter()

@@ -46,11 +46,8 @@ if TYPE_CHECKING:
 Problems = Sequence[ProblemResult]
 TARGET = 0.01
 """A normalised regret up to this is practically the optimum."""
-_HOLDS = ("question", "answer", "why")
 _MOST_NAMED = 4
 _MOST_LEADING = 3
-# A smaller share of runs that end with an initial cell is not worth a sentence
-_SHARE_NAMED = 0.05
 # Smaller differences of normalised regret have no practical meaning
 _LEAST_DETECTABLE = 0.001
 
@@ -295,7 +292,10 @@ def verdict_of(
         end=end,
         speed=speed,
         elsewhere=elsewhere,
-        holds=[dict(zip(_HOLDS, line.split(" | ", 2), strict=True)) for line in holds],
+        holds=[
+            dict(zip(("question", "answer", "why"), line.split(" | ", 2), strict=True))
+            for line in holds
+        ],
         blinded=[pair for pair in pairs if pair["control"].startswith(BLIND)],
         controls=[pair for pair in pairs if not pair["control"].startswith(BLIND)],
         leading=min(len(leading), _MOST_LEADING),
@@ -513,7 +513,7 @@ def _template() -> Template:
         "most_named": _MOST_NAMED,
         "power": POWER,
         "runs_without_difference": _runs_without_difference,
-        "share_named": _SHARE_NAMED,
+        "share_named": 0.05,
         "target": TARGET,
     }
     return environment.get_template("verdict.txt.j2")

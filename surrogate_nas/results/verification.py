@@ -58,8 +58,6 @@ from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
 SHARE = 0.1
 """Of the runs of each strategy that are made again; at least one is."""
 _MOST_TOLD = 50
-# The largest budget in cells of a failed run that is made again
-_MOST_FAILED = 10_000
 # How far recorded constants may differ, as a share of the larger or of 1
 _WITHIN = 1e-6
 
@@ -477,7 +475,7 @@ def _why_not(part: _Part, run: Run, entry: StrategyEntry) -> str:
         if entry.label in (part.description.get("sources") or {}):
             return "it is a user's own code, which is never run from an archive"
         return "it does not come with the project, trains networks, or its options may name code"
-    if run.failure and (part.budget.cells or math.inf) > _MOST_FAILED:
+    if run.failure and (part.budget.cells or math.inf) > 10_000:
         return "it failed, and its budget is large"
     return ""
 

@@ -65,17 +65,9 @@ MARGIN = 0.05
 _DIGITS = 12
 _NOTHING = 10.0**-_DIGITS
 _NORMAL = NormalDist()
-# Of more differing runs a p-value is the normal approximation's, which then errs by less than a
-# hundredth of it
-_EXACT = 1_000
 # With fewer on some problem the runs of all problems are one sample; with fewer in all there is
 # no interval
 _FEWEST_RUNS = 3
-# From fewer runs that differ, nothing can be said about the number of runs that would be needed
-_FEWEST_DIFFERING = 3
-_SMALL_P = 0.2
-# Between these p-values the number of runs that are needed cannot be told
-_LARGE_P = 0.5
 
 Statement = Literal["decided", "most runs", "split", "same", "equal", "open"]
 """What is said of a leader and a rival:
@@ -118,7 +110,7 @@ def flip_p(ranks: Sequence[SignedRanks]) -> float:
     total = int(signed.sum())
     if total <= 0 or not len(steps):
         return 1.0
-    if len(steps) > _EXACT:
+    if len(steps) > 1_000:
         return math.erfc(
             total / math.sqrt(2 * float((steps.astype(np.float64) ** 2).sum()))
         )
@@ -832,7 +824,7 @@ def _needed(
     """
     mean = mean_difference(differences.means)
     pairs = len(differences.signs)
-    if int((differences.signs != 0).sum()) < _FEWEST_DIFFERING or mean.difference <= 0:
+    if int((differences.signs != 0).sum()) < 3 or mean.difference <= 0:
         return None
     problems = len(differences.means) if kind == "regrets" else 1
     runs = pairs / problems
@@ -865,10 +857,10 @@ def _needed_runs(
 ) -> Needed | None:
     observed = -_NORMAL.inv_cdf(max(p, 1e-300) / 2)
     wanted = _NORMAL.inv_cdf(1 - level / 2) + _NORMAL.inv_cdf(POWER)
-    if p <= _SMALL_P:
+    if p <= 0.2:
         about = max(math.ceil(runs * (wanted / observed) ** 2), fewest)
         return Needed(max(math.ceil(about / 2), fewest), 2 * about)
-    if p >= _LARGE_P:
+    if p >= 0.5:
         lucky = observed + _NORMAL.inv_cdf(1 - LEVEL)
         return Needed(max(math.ceil(runs * (wanted / lucky) ** 2), fewest), None)
     return None

@@ -32,10 +32,7 @@ Regrets = Mapping[str, Values]
 RESAMPLES = 1000
 """Of the runs on every problem."""
 _RESAMPLES = 10_000
-# Runs whose mean is as good as normal
-_MANY = 201
 _NORMAL = NormalDist()
-_CUT = 0.25
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     ``(m,)`` each; of more than 200 rows the normal one.
     """
     n = len(samples)
-    if n >= _MANY:
+    if n >= 201:
         half = _NORMAL.inv_cdf(1 - LEVEL / 2) * samples.std(axis=0) / math.sqrt(n)
         return samples.mean(axis=0) - half, samples.mean(axis=0) + half
     return ends(_weights(n, seed) @ samples)
@@ -92,7 +89,7 @@ def middle_mean(values: Values) -> Values:
         >>> float(middle_mean(np.array([9.0, 1, 2, -7])))
         1.5
     """
-    cut = int(_CUT * values.shape[-1])
+    cut = int(0.25 * values.shape[-1])
     return np.asarray(
         np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
     )
