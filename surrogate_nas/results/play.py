@@ -145,17 +145,18 @@ class Play:
         player = type("Player", (_Player,), {"play": self})
         entry = StrategyEntry(name, name, label, "built-in", player, blinded=blind)
         if folder is not None and Path(folder).is_dir():
-            with locked(
-                Path(folder), wait=False
-            ):  # a second player learns of the first at once
+            with locked(Path(folder), wait=False):  # a second player learns of it at once
                 pass
         self.run: Run | None = None
         self.failure = ""
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._error: BaseException | None = None
-        asked = {"budget": self.budget.cells, "budget_seconds": self.budget.seconds}
-        given: Message = {**asked, "seed": seed, "folder": folder, **options}
+        given: Message = {
+            "budget": self.budget.cells,
+            "budget_seconds": self.budget.seconds,
+        }
+        given |= {"seed": seed, "folder": folder, **options}
         self._thread = threading.Thread(
             target=self._make, args=(bound.benchmark, entry, bound, given), daemon=True
         )

@@ -83,6 +83,7 @@ class SuiteResult(StudyResult):
     def strategy_rows(self) -> Rows:
         """One row a strategy, the lowest mean rank first."""
         here, elsewhere = self.chances
+        spent = "evaluations duplicates queries simulated_seconds real_seconds".split()
         rows = [
             {
                 "name": name,
@@ -94,11 +95,7 @@ class SuiteResult(StudyResult):
                 **aggregate,
                 "failures": account["failures"],
                 "no_feasible_cell": account["empty"],
-                "evaluations": account["evaluations"],
-                "duplicates": account["duplicates"],
-                "queries": account["queries"],
-                "simulated_seconds": account["simulated_seconds"],
-                "real_seconds": account["real_seconds"],
+                **{column: account[column] for column in spent},
             }
             for name, rank, solved, aggregate, account in zip(
                 self.strategies,
@@ -136,10 +133,7 @@ class SuiteResult(StudyResult):
 
     @property
     def _ends(self) -> list[dict[str, Values]]:
-        return [
-            {name: problem.at(name) for name in self.strategies}
-            for problem in self.problems
-        ]
+        return [{name: p.at(name) for name in self.strategies} for p in self.problems]
 
     @cached_property
     def solved(self) -> list[float | None]:
@@ -251,8 +245,8 @@ class SuiteResult(StudyResult):
         return [
             f"{p.name}: {trace.failure}"
             for p in self.problems
-            for name in self.strategies
-            for trace in p.traces[name]
+            for traces in p.traces.values()
+            for trace in traces
             if trace.failure
         ]
 

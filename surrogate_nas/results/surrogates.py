@@ -50,20 +50,16 @@ _Job = tuple[str, str, int, int]
 
 
 class Mean(Struct, frozen=True):
-    """A mean over the draws.
-
-    Attributes:
-        mean: The mean.
-        ci95: Its 95 % interval; None for a single draw.
-    """
+    """A mean over the draws, and its 95 % interval; None for a single draw."""
 
     mean: float
     ci95: tuple[float, float] | None
 
     def __str__(self) -> str:
-        if self.ci95 is None:
-            return fixed(self.mean, 3)
-        return f"{fixed(self.mean, 3)} [{', '.join(fixed(end, 3) for end in self.ci95)}]"
+        ends = (
+            "" if self.ci95 is None else f" [{', '.join(fixed(x, 3) for x in self.ci95)}]"
+        )
+        return f"{fixed(self.mean, 3)}{ends}"
 
 
 _TAU = (-1.0, 1.0)
@@ -149,11 +145,8 @@ def judge_surrogates(
     check_whole("The number of draws", draws, 1)
     for n in sizes:
         check_whole("A number of training cells", n, FEWEST_CELLS)
-    for what, given in (
-        ("surrogate", models),
-        ("table", tables),
-        ("number of cells", sizes),
-    ):
+    asked = {"surrogate": models, "table": tables, "number of cells": sizes}
+    for what, given in asked.items():
         if not given:
             raise UserError(f"To judge takes at least one {what}.")
     sizes = sorted(set(sizes))
@@ -225,8 +218,9 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
     seeds = bench.seeds(question)
     seeds = seeds if len(seeds) > 1 else ()
     read: Sequence[Seed] = seeds or ("mean",)
-    enough = min(int(np.isfinite(bench.column(*question, seed=one)).sum()) for one in read)
-    fitting = tuple(n for n in sizes if n + 30 <= enough)
+    columns = [bench.column(*question, seed=seed) for seed in read]
+    enough = min(int(np.isfinite(column).sum()) for column in columns)
+    fitting = [n for n in sizes if n + 30 <= enough]  # some are left to test on
     notes = [bench.banner] if bench.banner else []
     if missing := [str(n) for n in sizes if n not in fitting]:
         notes.append(f"{enough:,} cells are too few to learn from {' or '.join(missing)}.")
@@ -242,7 +236,7 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
         "cells": enough,
         "seeds": list(seeds),
         "split": "grouped" if CLASS_METRIC in held else "random",
-        "sizes": list(fitting),
+        "sizes": fitting,
         "coverage_against": "another seed's values" if seeds else "the learned values",
         "notes": notes,
     }
@@ -273,15 +267,15 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
 
     covered = np.abs(noisy[test] - mean) <= Z90 * std
     covered = covered[np.isfinite(noisy[test])]
-    tau, top_quarter = _order(metric.minimised(truth[test]), metric.minimised(mean))
-    base = (np.nan, np.nan)
+    tau = _order(metric.minimised(truth[test]), metric.minimised(mean))
+    base = np.full(2, np.nan)
     if any(known.name == _PARAMS for known in bench.metrics):
         base = _order(metric.minimised(truth[test]), -bench.column(_PARAMS)[test])
     return {
-        "kendall": tau,
-        "kendall_top_quarter": top_quarter,
+        "kendall": tau[0],
+        "kendall_top_quarter": tau[1],
         "coverage90": float(covered.mean()) if len(covered) else np.nan,
-        "gain": tau - base[0],
+        "gain": tau[0] - base[0],
         "parameters": base[0],
         "parameters_top_quarter": base[1],
         "fit_seconds": fitted - started,
@@ -289,13 +283,10 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
     }
 
 
-def _order(truth: Values, predicted: Values) -> tuple[float, float]:
+def _order(truth: Values, predicted: Values) -> Values:
     """τ over all and over the best quarter; what orders nothing has 0."""
     found = bands(truth, predicted)
-    tau, top_quarter = np.nan_to_num(
-        [found["kendall"], found["kendall_top_quarter"]]
-    ).tolist()
-    return tau, top_quarter
+    return np.nan_to_num([found["kendall"], found["kendall_top_quarter"]])
 
 
 def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> Row:
@@ -313,6 +304,6 @@ def _mean(values: Values, least: float, most: float) -> Mean | None:
         return None
     ci95 = None
     if len(values) > 1:
-        low, high = decide_few({"": values}).interval
-        ci95 = max(low, least), min(high, most)
+        low, high = np.clip(decide_few({"": values}).interval, least, most).tolist()
+        ci95 = low, high
     return Mean(float(values.mean()), ci95)

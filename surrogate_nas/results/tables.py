@@ -51,14 +51,15 @@ class Table(NamedTuple):
 
     def best(self, rows: Rows) -> set[tuple[int, str]]:
         """The best entries by row and column, wherever strategies are compared."""
-        known = {column.key: column for column in self.columns}
+        by_key = {column.key: column for column in self.columns}
         best: set[tuple[int, str]] = set()
-        for key in rows[0] if EACH not in known and rows else ():
-            best |= _best_of(known[key], rows, [(i, key) for i in range(len(rows))])
-        for i in range(len(rows)) if EACH in known else ():
-            best |= _best_of(
-                known[EACH], rows, [(i, key) for key in rows[i] if key not in known]
-            )
+        if EACH in by_key:
+            for i, row in enumerate(rows):
+                places = [(i, key) for key in row if key not in by_key]
+                best |= _best_of(by_key[EACH], rows, places)
+        else:
+            for key in rows[0] if rows else ():
+                best |= _best_of(by_key[key], rows, [(i, key) for i in range(len(rows))])
         return best
 
     def latex(self, result: SuiteResult) -> str:
