@@ -15,7 +15,13 @@ import optuna
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.contract.checks import TinySpace, synthetic, trajectory, trials_of
+from surrogate_nas.contract.checks import (
+    LargeSpace,
+    TinySpace,
+    synthetic,
+    trajectory,
+    trials_of,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.base import Space
@@ -24,7 +30,7 @@ from surrogate_nas.strategies import BRIDGES, resolve, strategy_entry
 from surrogate_nas.strategies.bridges.base import nearest_cell
 from surrogate_nas.strategies.bridges.sampler import StrategySampler
 from tests.conftest import FULL
-from tests.contracts import broken, checks_of
+from tests.contracts import FRESH, broken, checks_of, shorten
 from tests.documents import blocks, read
 
 SWIFT = [
@@ -52,11 +58,11 @@ OTHERS = [
     "smac",
     "smac:Random",
 ]
-GAUSSIAN = ["optuna:GPSampler", "smac:BlackBox"]
+GAUSSIAN = ["optuna:GPSampler(n_startup_trials=12)", "smac:BlackBox"]
 """Gaussian processes that take a second an ask where eighteen positions have ten options each."""
 EVERYWHERE = {"optuna:TPESampler", "pymoo:GA", "nevergrad:OnePlusOne", "smac:Random"}
-"""One of each library whose contract is checked on all three spaces, as all but Gaussian processes
-are with SURROGATE_NAS_FULL=1.
+"""One of each library whose contract is checked on a large space too, as that of all but Gaussian
+processes is with SURROGATE_NAS_FULL=1.
 """
 
 
@@ -67,14 +73,18 @@ def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*SWIFT, *OTHERS, *GAUSSIAN])
-def test_every_bridge_keeps_the_contract(name: str) -> None:
+def test_every_bridge_keeps_the_contract(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if name == "pymoo:AGEMOEA":
         pytest.importorskip(
             "numba",
             reason="pymoo compiles this one with numba, which nothing else here needs",
         )
-    everywhere = name in EVERYWHERE or (FULL and name not in GAUSSIAN)
-    assert not broken(checks_of(name, None if everywhere else TinySpace()))
+    shorten(monkeypatch)
+    assert not broken(checks_of(name, TinySpace()))
+    if name in EVERYWHERE or (FULL and name not in GAUSSIAN):
+        assert not broken(checks_of(name, LargeSpace(), without=FRESH))
 
 
 class Held(Sampled):

@@ -5,6 +5,11 @@ meant to.
 from __future__ import annotations
 
 import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -13,47 +18,72 @@ import pytest
 
 from surrogate_nas import Strategy, strategies
 from surrogate_nas.contract import check
-from surrogate_nas.contract.checks import TinySpace, trials_of
+from surrogate_nas.contract.checks import LargeSpace, TinySpace, trajectory, trials_of
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import nb201
 from surrogate_nas.strategies import STRATEGIES, resolve
 from tests import broken_strategies
 from tests.broken_strategies import CAUGHT_BY
-from tests.conftest import SLOW_STRATEGIES
-from tests.contracts import broken, checks_of
+from tests.conftest import CHEAP
+from tests.contracts import FRESH, broken, checks_of, shorten
 
 FILE = Path(broken_strategies.__file__)
 
 
-SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "guided"}
-"""They learn before every question, and the contract makes many runs."""
-
-
-CHEAP = {
-    "gnn_guided": "gnn_guided(steps=5)",
-    "bananas": "bananas(steps=10)",
-    "forest": "forest(trees=8)",
-    "npenas": "npenas(model=ridge)",
-}
-"""Those that fit large models, with smaller ones."""
+SLOW = {**CHEAP, **{name: name for name in ("bo", "zero_cost", "bo_epochs")}}
+SLOW["guided"] = "guided(patience=0.5)"
+"""Those that learn before every question, as they are checked; the contract makes many runs."""
+SWIFT_ONES = [name for name in STRATEGIES if name not in SLOW]
+SLOW_ONES = list(SLOW.values())
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(CHEAP.get(n, n), marks=pytest.mark.slow) if n in SLOW else n
-        for n in STRATEGIES
-    ],
+    "name", [*SWIFT_ONES, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_ONES)]
 )
-def test_every_strategy_keeps_the_contract(name: str) -> None:
+def test_every_strategy_keeps_the_contract(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On NAS-Bench-201's space, one to exhaust and one to sample."""
-    checks = checks_of(name)
+    if name in SLOW_ONES:
+        shorten(monkeypatch)
+    checks = checks_of(name, without=FRESH)
     assert not broken(checks)
-    assert len(checks) == 3 * 13
+    assert len(checks) == 3 * 12
     assert {made.name.rpartition("[")[2] for made in checks} == {
         "nb201]",
         "tiny]",
         "large]",
     }
+
+
+def cells_of(names: Sequence[str]) -> list[list[str]]:
+    """What strategies ask for on each of the three spaces."""
+    spaces = nb201(), TinySpace(), LargeSpace()
+    made = [(resolve(name), space) for name in names for space in spaces]
+    return [
+        [str(cell) for cell in trajectory(kind, space, seed=0, n=20)]
+        for kind, space in made
+    ]
+
+
+@pytest.mark.parametrize(
+    "names", [SWIFT_ONES, pytest.param(SLOW_ONES, marks=pytest.mark.slow)]
+)
+def test_every_strategy_repeats_in_another_process_with_another_hash_seed(
+    names: list[str],
+) -> None:
+    child = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import json, {__name__} as made; print(json.dumps(made.cells_of({names!r})))",
+        ],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(child.stdout.splitlines()[-1]) == cells_of(names)
 
 
 def test_every_strategy_of_the_room_stands_in_its_list() -> None:
@@ -74,7 +104,7 @@ def test_every_strategy_of_the_room_stands_in_its_list() -> None:
 
 
 def test_a_strategy_from_a_file_keeps_the_contract() -> None:
-    assert not broken(check(f"{FILE}:Fine"))
+    assert not broken(check(f"{FILE}:Fine", TinySpace()))
     assert not broken(checks_of(resolve(f"{FILE}:Fine"), TinySpace()))
 
 

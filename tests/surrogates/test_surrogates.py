@@ -23,7 +23,7 @@ from surrogate_nas.surrogates.storage import load, save
 from tests.stored_model import card
 
 Values = NDArray[np.float64]
-NETWORK = {"steps": 60, "pretrain": False}
+NETWORK = {"steps": 40, "pretrain": False}
 QUICK: dict[str, dict[str, Any]] = {
     "gnn": NETWORK,
     "xgboost": {"trees": 60, "rate": 0.1},
