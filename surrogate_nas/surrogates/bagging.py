@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,6 @@ LEAST_STD = 1e-3
 
 class Bagging(Surrogate):
     """The mean of parts that each leave one fold out; one part alone learns from everything.
-
-    Subclasses give `_learn_part` and `_predict_parts`.
 
     Args:
         parts: How many are averaged; with one there is nothing held out, and calibrating refits
@@ -91,9 +89,7 @@ class Bagging(Surrogate):
 
     @abstractmethod
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
-        """What each part predicts, shape ``(len(parts), n)``; `parts`: learned parts, `matrix` of
-        shape ``(n, d)``.
-        """
+        """What each part predicts, shape ``(len(parts), n)``; `matrix` of shape ``(n, d)``."""
 
     def _matrix(self, cells: Sequence[Cell]) -> Matrix:
         return columns(self._space, cells, self.encoding)
@@ -102,17 +98,17 @@ class Bagging(Surrogate):
         self._learn_rows(self._matrix(cells), target)
 
     def _learn_rows(self, matrix: Matrix, target: Floats) -> None:
-        everything = np.arange(len(matrix))
-        is_bagged = self.parts > 1 and len(matrix) > 2
-        self._blind_to = folds(len(matrix), self.parts, self.seed) if is_bagged else []
-        training_rows = [
-            np.setdiff1d(everything, fold) for fold in self._blind_to or [everything[:0]]
-        ]
-        seeds = np.random.SeedSequence(self.seed).generate_state(len(training_rows))
-        self._learned = [
-            self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
-            for rows, seed in zip(training_rows, seeds, strict=True)
-        ]
+        n = len(matrix)
+        is_bagged = self.parts > 1 and n > 2
+        self._blind_to = folds(n, self.parts, self.seed) if is_bagged else []
+        unseen = self._blind_to or [np.arange(0)]
+        seeds = np.random.SeedSequence(self.seed).generate_state(len(unseen))
+        self._learned = []
+        for fold, seed in zip(unseen, seeds, strict=True):
+            rows = np.setdiff1d(np.arange(n), fold)
+            self._learned.append(
+                self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
+            )
         self._error = 1.0
         if is_bagged:
             errors = self._by_blind_parts(matrix) - target
@@ -151,20 +147,6 @@ class Boosting(Bagging):
         rate: The learning rate.
         subsample: The share of the cells that a tree sees.
         column_sample: The share of the columns that a tree sees.
-
-    Example:
-        >>> import numpy as np
-        >>> import surrogate_nas as sn
-        >>> bench = sn.load("fashion")
-        >>> losses = bench.column("valid_loss")
-        >>> model = Boosting("loss", parts=4, trees=100, rate=0.1).fit(
-        ...     bench.space[::150], losses[::150]
-        ... )
-        >>> bool(
-        ...     np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1]
-        ...     > 0.8
-        ... )
-        True
     """
 
     name: ClassVar[str] = "xgboost"
@@ -211,9 +193,8 @@ class Boosting(Bagging):
             "nthread": 1,
             "base_score": float(target.mean()),
         }
-        return xgboost.train(
-            parameters, xgboost.DMatrix(matrix, target, nthread=1), self.trees
-        )
+        data = xgboost.DMatrix(matrix, target, nthread=1)
+        return xgboost.train(parameters, data, self.trees)
 
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         import xgboost
@@ -222,21 +203,21 @@ class Boosting(Bagging):
         return np.array([part.predict(data) for part in parts], dtype=np.float64)
 
     def _arrays(self) -> Arrays:
-        boosters = {
-            f"{i:02}": np.frombuffer(part.save_raw("ubj"), np.uint8)
-            for i, part in enumerate(self._learned)
-        }
+        named = enumerate(self._learned)
+        boosters = {f"{i:02}": np.frombuffer(b.save_raw("ubj"), np.uint8) for i, b in named}
         return boosters | {"error": np.array(self._error)}
 
     def _restore(self, arrays: Arrays) -> None:
         import xgboost
 
         self._error = float(arrays["error"])
-        boosters = [arrays[name].tobytes() for name in sorted(arrays.keys() - {"error"})]
         self._learned = [
-            xgboost.Booster({"nthread": 1}, model_file=bytearray(booster))
-            for booster in boosters
+            xgboost.Booster({"nthread": 1}, model_file=bytearray(arrays[name].tobytes()))
+            for name in sorted(arrays.keys() - {"error"})
         ]
+
+
+Indices = NDArray[np.int32]
 
 
 class Forest(NamedTuple):
@@ -251,12 +232,12 @@ class Forest(NamedTuple):
         depth: Of the deepest tree.
     """
 
-    roots: NDArray[np.int32]
-    children: NDArray[np.int32]
-    feature: NDArray[np.int32]
+    roots: Indices
+    children: Indices
+    feature: Indices
     threshold: Floats
     value: Floats
-    depth: NDArray[np.int32]
+    depth: Indices
 
     def predict(self, matrix: Matrix) -> Floats:
         """The mean over the trees, shape ``(n,)``; `matrix` of shape ``(n, d)``."""
@@ -279,21 +260,6 @@ class ExtraTrees(Bagging):
         parts: Forests.
         trees: Per forest.
         column_sample: The share of the columns that a split chooses from.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> bench = sn.load("fashion")
-        >>> model = ExtraTrees("loss").fit(
-        ...     bench.space[::150], bench.column("valid_loss")[::150]
-        ... )
-        >>> bool(
-        ...     np.corrcoef(
-        ...         model.predict(bench.space[7::150]).mean,
-        ...         bench.column("valid_loss")[7::150],
-        ...     )[0, 1]
-        ...     > 0.8
-        ... )
-        True
     """
 
     name: ClassVar[str] = "extra_trees"
@@ -333,16 +299,15 @@ class ExtraTrees(Bagging):
         children = []
         for tree, start in zip(trees, starts, strict=False):
             both = np.column_stack([tree.children_left, tree.children_right])
-            children.append(
-                np.where(both < 0, np.arange(tree.node_count)[:, None], both) + start
-            )
+            own = np.arange(tree.node_count)[:, None]
+            children.append(np.where(both < 0, own, both) + start)
         features = np.concatenate([tree.feature for tree in trees])
         return Forest(
             roots=starts[:-1].astype(np.int32),
             children=np.concatenate(children).astype(np.int32),
             feature=np.maximum(features, 0).astype(np.int32),
             threshold=np.concatenate([tree.threshold for tree in trees]),
-            value=np.concatenate([tree.value.reshape(-1) for tree in trees]),
+            value=np.concatenate([tree.value.ravel() for tree in trees]),
             depth=np.array(max(tree.max_depth for tree in trees), dtype=np.int32),
         )
 
@@ -351,7 +316,7 @@ class ExtraTrees(Bagging):
 
     def _arrays(self) -> Arrays:
         forests = {
-            f"{i:02}/{name}": np.asarray(array)
+            f"{i:02}/{name}": array
             for i, part in enumerate(self._learned)
             for name, array in part._asdict().items()
         }
@@ -364,11 +329,8 @@ class ExtraTrees(Bagging):
 
 
 PREFIX = "sklearn:"
-_SHAPE = f"{PREFIX}MODULE:CLASS, such as {PREFIX}sklearn.svm:SVR(C=2.0)"
 # One standard deviation below the median of a normal distribution, the median, and one above.
 _QUANTILES = (0.1587, 0.5, 0.8413)
-
-Spread = Literal["quantiles", "return_std", "bagging"]
 
 
 class Regressor(Bagging):
@@ -383,25 +345,10 @@ class Regressor(Bagging):
     Attributes:
         spread: Where its standard deviation comes from: ``quantiles``, ``return_std`` or
             ``bagging``.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> from surrogate_nas.surrogates import make_model
-        >>> bench = sn.load("fashion")
-        >>> model = make_model("sklearn:sklearn.linear_model:BayesianRidge", "loss")
-        >>> model = model.fit(bench.space[::150], bench.column("valid_loss")[::150])
-        >>> found = model.predict(bench.space[7::150])
-        >>> (
-        ...     model.spread,
-        ...     bool(
-        ...         np.corrcoef(found.mean, bench.column("valid_loss")[7::150])[0, 1] > 0.8
-        ...     ),
-        ... )
-        ('return_std', True)
     """
 
     learned: ClassVar[tuple[str, ...]] = ("rows", "targets")
-    spread: ClassVar[Spread]
+    spread: ClassVar[str]
     _rows: Matrix
     _targets: Floats
     _kind: ClassVar[type]
@@ -430,10 +377,10 @@ class Regressor(Bagging):
         self, matrix: Matrix, target: Floats, seed: int
     ) -> tuple[Any, Floats, Floats]:
         seeded = {"random_state": seed} if "random_state" in _parameters(self._kind) else {}
+        exact = matrix.astype(np.float64)
+        centre, scale = exact.mean(axis=0), spread_of(exact, LEAST_STD)
         with self._called(f"learn from {len(target)} cells", seed):
             regressor = self._kind(**seeded | self._options)
-            exact = matrix.astype(np.float64)
-            centre, scale = exact.mean(axis=0), spread_of(exact, LEAST_STD)
             regressor.fit((exact - centre) / scale, target)
         return regressor, centre, scale
 
@@ -449,10 +396,11 @@ class Regressor(Bagging):
             mean, std = self._asked(part, matrix, 2, return_std=True)
         else:
             asked = _parameters(self._kind.predict)  # type: ignore[attr-defined]
-            levels = {("quantiles" if "quantiles" in asked else "alphas"): list(_QUANTILES)}
-            if "output_type" in asked:
-                levels["output_type"] = "quantiles"  # type: ignore[assignment]
-            low, mean, high = self._asked(part, matrix, len(_QUANTILES), **levels)
+            how: dict[str, Any] = (
+                {"output_type": "quantiles"} if "output_type" in asked else {}
+            )
+            how["quantiles" if "quantiles" in asked else "alphas"] = list(_QUANTILES)
+            low, mean, high = self._asked(part, matrix, len(_QUANTILES), **how)
             std = (high - low) / 2
         return Prediction(mean, np.maximum(std, LEAST_STD))
 
@@ -460,10 +408,12 @@ class Regressor(Bagging):
         regressor, centre, scale = part
         n = len(matrix)
         with self._called(f"predict {n} cells", self.seed % 2**32):
-            found = regressor.predict(np.asarray((matrix - centre) / scale), **how)
-            by_column = rows and isinstance(found, np.ndarray)  # a list has a row each
-            answer = np.asarray(found.T if by_column else found, dtype=np.float64)
-            answer = answer.reshape((rows, n) if rows else (n,))
+            predicted = regressor.predict(np.asarray((matrix - centre) / scale), **how)
+            if rows and isinstance(predicted, np.ndarray):  # a list has a row each
+                predicted = predicted.T
+            answer = np.asarray(predicted, dtype=np.float64).reshape(
+                (rows, n) if rows else n
+            )
             if not np.isfinite(answer).all():
                 raise ValueError("a prediction is not finite")
         return answer
@@ -471,7 +421,7 @@ class Regressor(Bagging):
     @contextmanager
     def _called(self, doing: str, seed: int) -> Iterator[None]:
         """Make an error of the regressor one line, and what it draws from global generators the
-        same each time; its warnings would come with every part.
+        same each time.
         """
         before = random.getstate(), np.random.get_state()  # noqa: NPY002 - some know no other
         random.seed(seed)
@@ -514,18 +464,13 @@ def regressor_class(text: str) -> type[Regressor]:
     except Exception as error:
         raise UserError(f"{name} cannot be made: {_reason(error)}.") from error
     sklearn = sys.modules.get("sklearn.base")  # there where the class is one of its kind
-    if (
-        sklearn
-        and isinstance(made, sklearn.BaseEstimator)
-        and not sklearn.is_regressor(made)
-    ):
+    known = sklearn and isinstance(made, sklearn.BaseEstimator)
+    if known and not sklearn.is_regressor(made):
         raise UserError(f"{name} is no regressor, as its class itself says.")
-    spread: Spread = "bagging"
     asked = _parameters(kind.predict)  # type: ignore[attr-defined]
+    spread = "return_std" if "return_std" in asked else "bagging"
     if {"quantiles", "alphas"} & asked.keys():
         spread = "quantiles"
-    elif "return_std" in asked:
-        spread = "return_std"
     content = {"name": name, "spread": spread, "_kind": kind, "_options": options}
     return type(kind.__name__, (Regressor,), content | {"__doc__": Regressor.__doc__})
 
@@ -533,21 +478,24 @@ def regressor_class(text: str) -> type[Regressor]:
 def _class_at(head: str, name: str) -> type:
     module, _, attribute = head.rpartition(":")
     if module.endswith(".py"):
-        found = MODELS.inside(Path(module), attribute)
+        kind = MODELS.inside(Path(module), attribute)
     elif not all(map(str.isidentifier, [*module.split("."), attribute])):
-        raise UserError(f"A regressor is named as {_SHAPE}, not {name:.120}.")
+        raise UserError(
+            f"A regressor is named as {PREFIX}MODULE:CLASS, such as"
+            f" {PREFIX}sklearn.svm:SVR(C=2.0), not {name:.120}."
+        )
     else:
         need(f"The model {name}", module.partition(".")[0])
         try:
-            there = vars(import_module(module))
+            things = vars(import_module(module))
         except Exception as error:
             raise UserError(f"{module} cannot be imported: {_reason(error)}.") from error
-        if attribute not in there:
-            able = [each for each, thing in there.items() if hasattr(thing, "predict")]
+        if attribute not in things:
+            able = [each for each, thing in things.items() if hasattr(thing, "predict")]
             raise unknown(f"regressor of {module}", attribute, able)
-        found = there[attribute]
-    if isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict"):
-        return found
+        kind = things[attribute]
+    if isinstance(kind, type) and hasattr(kind, "fit") and hasattr(kind, "predict"):
+        return kind
     raise UserError(f"{name} is no regressor: it is no class with fit and predict.")
 
 
