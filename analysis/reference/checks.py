@@ -69,22 +69,13 @@ def undescribed(place: Place) -> Iterator[str]:
         if not kind.__doc__:
             yield f"{name} has no docstring"
         told = entries(kind, "Attributes")
-        fields = [
-            field
-            for field in kind.__dict__.get("__annotations__", {})
-            if not field.startswith("_")
-        ]
+        fields = [*kind.__dict__.get("__annotations__", {}), *stored(kind, "__init__")]
         inherited = set().union(*(entries(base, "Attributes") for base in kind.__mro__[1:]))
         given = inspect.signature(kind.__init__).parameters
-        fields += [
-            field
-            for field in stored(kind, "__init__")
-            if not field.startswith("_") and field not in given
-        ]
         yield from (
             f"{name}.{field} is no entry of Attributes"
             for field in fields
-            if field not in told | inherited
+            if field[0] != "_" and field not in {*given, *told, *inherited}
         )
         if args := entries(kind, "Args"):
             known = args.union(told, *(_constructor_entries(base) for base in kind.__mro__))

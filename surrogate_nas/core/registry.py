@@ -35,6 +35,7 @@ Check = Callable[[object, str], T]
 
 _SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
+_KNOB = re.compile(r"(knobs\.)?(whole|number|text|flag|other)")
 
 
 @dataclass(eq=False)
@@ -250,31 +251,52 @@ def described_at(place: str) -> dict[str, Any]:
         where it cannot be read.
     """
     module, _, name = place.partition(":")
-    tree = ast.parse("")
-    # a user's package that cannot be read is listed all the same
-    with suppress(ImportError, OSError, ValueError, SyntaxError):
-        spec = importlib.util.find_spec(module)
-        if spec and spec.origin:
-            tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    tree = _tree(module)
     text = ast.get_docstring(tree) or ""
     paper = _PAPER.search(" ".join(text.split("\n")))
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence = _SENTENCE.match(paragraph)
     first = sentence.group() if sentence else paragraph
-    arguments = [
-        part.args
-        for kind in tree.body
-        if isinstance(kind, ast.ClassDef) and kind.name == name
-        for part in kind.body
-        if isinstance(part, ast.FunctionDef) and part.name == "__init__"
-    ]
     return {
         "description": (first.partition(": ")[2] or first).rstrip("."),
         "paper": paper.group() if paper else "",
-        "options": {
-            option.arg: ast.unparse(default)
-            for given in arguments
-            for option, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
-            if default is not None and option.arg != "seed"
-        },
+        "options": _options(tree, name),
     }
+
+
+@lru_cache(maxsize=128)
+def _tree(module: str) -> ast.Module:
+    # a user's package that cannot be read is listed all the same
+    with suppress(ImportError, OSError, ValueError, SyntaxError):
+        spec = importlib.util.find_spec(module)
+        if spec and spec.origin:
+            return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return ast.parse("")
+
+
+def _options(tree: ast.Module, name: str) -> dict[str, str]:
+    """A class's options with their defaults as they are written: its constructor's keyword
+    arguments, or its own and its bases' knobs (`surrogate_nas.core.knobs`).
+    """
+    options: dict[str, str] = {}
+    lines = [line for line in tree.body if isinstance(line, ast.ImportFrom)]
+    homes = {alias.name: str(line.module) for line in lines for alias in line.names}
+    kinds = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for kind in [kind for kind in kinds if kind.name == name]:
+        for part in kind.body:
+            if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+                own = zip(part.args.kwonlyargs, part.args.kw_defaults, strict=True)
+                taken = {o.arg: ast.unparse(d) for o, d in own if d is not None}
+                return {
+                    option: default for option, default in taken.items() if option != "seed"
+                }
+        for base in map(ast.unparse, kind.bases):
+            options |= _options(_tree(homes[base]), base) if base in homes else {}
+        for part in kind.body:
+            if isinstance(part, ast.Assign | ast.AnnAssign):
+                target = part.target if isinstance(part, ast.AnnAssign) else part.targets[0]
+                options.pop(ast.unparse(target), None)
+                made = part.value
+                if isinstance(made, ast.Call) and _KNOB.fullmatch(ast.unparse(made.func)):
+                    options[ast.unparse(target)] = ast.unparse(made.args[0])
+    return options

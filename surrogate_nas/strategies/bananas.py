@@ -13,12 +13,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import text, whole
 from surrogate_nas.strategies.guided import Guided
-
-_PATHS = "paths"
 
 
 class Bananas(Guided):
@@ -47,25 +44,17 @@ class Bananas(Guided):
     batch_size: ClassVar[int] = 10
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        encoding: str | None = None,
-        steps: int = 80,
-        first_cells: int = 10,
-    ) -> None:
-        if encoding is not None and encoding not in space.encodings:
-            raise unknown(f"encoding of {space.name}", encoding, space.encodings)
-        check_whole("The number of steps of bananas", steps, 1)
-        super().__init__(
-            space,
-            seed=seed,
-            model="mlp",
-            acquisition="thompson",
-            pool="mutations",
-            first_cells=first_cells,
-        )
-        encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
-        self._settings = {"encoding": encoding, "steps": steps}
+    model = "mlp"
+    acquisition = "thompson"
+    pool = "mutations"
+    patience = 0.1
+    encoding: str | None = text(None)
+    steps: int = whole(80, 1)
+
+    def _begin(self) -> None:
+        encodings = self.space.encodings
+        encoding = self.encoding or ("paths" if "paths" in encodings else None)
+        if encoding not in (None, *encodings):
+            raise unknown(f"encoding of {self.space.name}", str(encoding), encodings)
+        self._settings = {"encoding": encoding, "steps": self.steps}
+        super()._begin()

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from surrogate_nas.core.knobs import Knobbed
 from surrogate_nas.space import Cell, Request, Space, Trial
 
 
-class Strategy(ABC):
+class Strategy(Knobbed, ABC):
     """The base of every strategy; a subclass needs `ask`, and `tell` if it learns.
 
     The same seed and the same observed trials give the same questions. A cell may be asked again:
@@ -99,9 +100,15 @@ class Strategy(ABC):
     problem: Mapping[str, Any] | None = None
     remarks: Mapping[str, Any] = {}
 
-    def __init__(self, space: Space, *, seed: int) -> None:
+    def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
         self.space = space
         self.rng = np.random.default_rng(seed)
+        self._seed = seed
+        self.take(knobs)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set up what a run changes; options are attributes by then."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self.space!r}>"
@@ -118,7 +125,7 @@ class Strategy(ABC):
             `chooses_epochs`.
         """
 
-    def tell(self, trials: Sequence[Trial]) -> None:  # noqa: B027 - learning is optional
+    def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from evaluated trials: only new ones, in the order of evaluation.
 
         Args:

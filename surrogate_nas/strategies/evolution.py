@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Cell, Space, Trial
+from surrogate_nas.core.knobs import whole
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.base import OneByOne
 
 
@@ -42,32 +42,23 @@ class RegularisedEvolution(OneByOne):
         True
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        population: int = 10,
-        tournament: int = 3,
-    ) -> None:
-        check_whole("tournament", tournament, 1)
-        super().__init__(space, seed=seed)
-        self.tournament = tournament
-        self._population: deque[Trial] = deque(
-            maxlen=check_whole("population", population, 1)
-        )
+    population: int = whole(10, 1)
+    tournament: int = whole(3, 1)
+
+    def _begin(self) -> None:
+        self._alive: deque[Trial] = deque(maxlen=self.population)
 
     def _next(self) -> Cell:
-        size = len(self._population)
-        if size < (self._population.maxlen or 0):
+        size = len(self._alive)
+        if size < self.population:
             return self.space.sample(self.rng)
         drawn = self.rng.integers(size, size=self.tournament).tolist()
         parent = min(
-            (self._population[i] for i in sorted(drawn, reverse=True)),
+            (self._alive[i] for i in sorted(drawn, reverse=True)),
             key=lambda trial: trial.score,
         )
         return self.space.mutate(parent.cell, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Let every trial enter the population; the oldest leave."""
-        self._population.extend(trials)
+        self._alive.extend(trials)

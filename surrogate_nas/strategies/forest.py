@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import whole
 from surrogate_nas.strategies.guided import Guided
 
 _PARTS = 5
@@ -38,20 +37,12 @@ class ForestSearch(Guided):
 
     needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        trees: int = 40,
-        first_cells: int = 10,
-    ) -> None:
-        check_whole("The number of trees", trees, _PARTS)
-        super().__init__(
-            space,
-            seed=seed,
-            model="extra_trees",
-            pool="mixed",
-            first_cells=first_cells,
-        )
-        self._settings = {"parts": _PARTS, "trees": trees // _PARTS}
+    model = "extra_trees"
+    acquisition = "expected_improvement"
+    pool = "mixed"
+    patience = 0.1
+    trees: int = whole(40, _PARTS)
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._settings = {"parts": _PARTS, "trees": self.trees // _PARTS}

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import number, whole
 from surrogate_nas.strategies.guided import Guided
 
 
@@ -38,25 +37,10 @@ class GnnGuided(Guided):
 
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        acquisition: str = "expected_improvement",
-        pool: str = "mutations",
-        steps: int = 30,
-        patience: float = 0.2,
-        first_cells: int = 10,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            model="gnn",
-            acquisition=acquisition,
-            pool=pool,
-            first_cells=first_cells,
-            patience=patience,
-        )
-        check_whole("The number of steps of gnn_guided", steps, 1)
-        self._settings = {"steps": steps} if self.model == "gnn" else {}
+    model = "gnn"
+    steps: int = whole(30, 1)
+    patience: float = number(0.2)
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._settings = {"steps": self.steps} if self.model == "gnn" else {}

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.space import Cell, Enumerable, Request, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class
@@ -39,96 +39,53 @@ _TOURNAMENT = 3
 _LONGEST = 6
 
 
-def mutations(
-    space: Space,
-    ranked: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Iterable[Cell]:
-    """Ten mutations of each of the ten best."""
-    return [
-        _mutated(space, parent, rng)
-        for parent in ranked[:_PARENTS]
-        for _ in range(_CHILDREN)
-    ]
-
-
-def offspring(
-    space: Space,
-    ranked: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Iterable[Cell]:
-    """A hundred mutations of the winners of random tournaments of three among all observed
-    cells.
-    """
-    winners = rng.integers(len(ranked), size=(_PARENTS, _TOURNAMENT)).min(axis=1)
-    return [
-        _mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)
-    ]
-
-
-def neighbours(
-    space: Space,
-    ranked: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Iterable[Cell]:
-    """All neighbours of the best."""
-    return space.neighbours(ranked[0])
-
-
-def local(
-    space: Space,
-    ranked: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Iterable[Cell]:
-    """All neighbours of the three best."""
-    return [cell for centre in ranked[:_TOURNAMENT] for cell in space.neighbours(centre)]
-
-
-def sampled(
-    space: Space,
-    ranked: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Iterable[Cell]:
-    """Cells drawn at random."""
-    return [space.sample(rng) for _ in range(_DRAWN)]
-
-
-def mixed(
-    space: Space,
-    ranked: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Iterable[Cell]:
-    """Mutations of the best, and cells drawn at random."""
-    return [*mutations(space, ranked, rng), *sampled(space, ranked, rng)]
-
-
-def whole(
-    space: Space,
-    ranked: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Iterable[Cell]:
-    """Every cell, where they can be listed, else those of `mixed`."""
-    return space if isinstance(space, Enumerable) else mixed(space, ranked, rng)
-
-
 def _mutated(space: Space, cell: Cell, rng: np.random.Generator) -> Cell:
     for _ in range(min(int(rng.geometric(0.5)), _LONGEST)):
         cell = space.mutate(cell, rng)
     return cell
 
 
+def _mutations(
+    space: Space, parents: Sequence[Cell], rng: np.random.Generator
+) -> list[Cell]:
+    return [_mutated(space, parent, rng) for parent in parents for _ in range(_CHILDREN)]
+
+
+def _winners(ranked: Sequence[Cell], rng: np.random.Generator) -> list[Cell]:
+    places = rng.integers(len(ranked), size=(_PARENTS, _TOURNAMENT)).min(axis=1)
+    return [ranked[place] for place in places]
+
+
+def _sampled(space: Space, rng: np.random.Generator) -> list[Cell]:
+    return [space.sample(rng) for _ in range(_DRAWN)]
+
+
+def _mixed(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> list[Cell]:
+    return [*_mutations(space, ranked[:_PARENTS], rng), *_sampled(space, rng)]
+
+
 CellPool = Callable[[Space, Sequence[Cell], np.random.Generator], Iterable[Cell]]
 
 POOLS: dict[str, CellPool] = {
-    "mutations": mutations,
-    "offspring": offspring,
-    "neighbours": neighbours,
-    "local": local,
-    "sampled": sampled,
-    "mixed": mixed,
-    "all": whole,
+    "mutations": lambda space, ranked, rng: _mutations(space, ranked[:_PARENTS], rng),
+    "offspring": lambda space, ranked, rng: _mutations(space, _winners(ranked, rng), rng),
+    "neighbours": lambda space, ranked, rng: space.neighbours(ranked[0]),
+    "local": lambda space, ranked, rng: [
+        cell for centre in ranked[:_TOURNAMENT] for cell in space.neighbours(centre)
+    ],
+    "sampled": lambda space, ranked, rng: _sampled(space, rng),
+    "mixed": _mixed,
+    "all": lambda space, ranked, rng: (
+        space if isinstance(space, Enumerable) else _mixed(space, ranked, rng)
+    ),
 }
-"""By name: candidates from a space and the observed cells, at least one, the best first."""
+"""Candidates by name, from a space and the observed cells, at least one, the best first.
+
+Ten mutations of each of the ten best (``mutations``) or of the winners of ten tournaments of three
+(``offspring``); all neighbours of the best (``neighbours``) or of the three best (``local``);
+random cells (``sampled``); mutations and random cells (``mixed``); every cell, where they can be
+listed, else ``mixed`` (``all``).
+"""
 
 
 # What a model predicts for candidates, and the acquisitions that turn it into one number a
@@ -170,25 +127,7 @@ class LossPosterior(NamedTuple):
         return np.asarray(self.floor + np.exp(self.mean + steps * self.std) + self.penalty)
 
 
-def greedy(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
-    """The predicted score."""
-    return posterior.score()
-
-
-def confidence_bound(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
-    """The score one standard deviation below."""
-    return posterior.score(-_TRUST)
-
-
-def thompson(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
-    """A score drawn for each candidate alone."""
-    return posterior.score(rng.standard_normal(len(posterior.mean)))
-
-
-def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
-    """Minus the expected improvement on the best score; where none is to be expected, what is
-    missing to it.
-    """
+def _expected_improvement(posterior: LossPosterior, _: np.random.Generator) -> Floats:
     from scipy.special import ndtr
 
     left = posterior.best - posterior.penalty - posterior.floor
@@ -203,12 +142,17 @@ def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> 
 Acquisition = Callable[[LossPosterior, np.random.Generator], Floats]
 
 ACQUISITIONS: dict[str, Acquisition] = {
-    "expected_improvement": expected_improvement,
-    "thompson": thompson,
-    "confidence_bound": confidence_bound,
-    "greedy": greedy,
+    "expected_improvement": _expected_improvement,
+    "thompson": lambda it, rng: it.score(rng.standard_normal(len(it.mean))),
+    "confidence_bound": lambda it, _: it.score(-_TRUST),
+    "greedy": lambda it, _: it.score(),
 }
-"""By name."""
+"""What is least for the best candidate, by name.
+
+Minus the expected improvement on the best score, or, where none is to be expected, what is missing
+to it; a score drawn for each candidate alone; the score one standard deviation below the predicted
+one; the predicted score.
+"""
 
 
 _LEAST = 1e-12
@@ -264,35 +208,26 @@ class Guided(Strategy):
 
     uses_known: ClassVar[bool] = True
     _settings: Mapping[str, Any] = {}
+    model: str = text("gp")
+    acquisition: str = text("expected_improvement")
+    pool: str = text("mutations")
+    first_cells: int = whole(10, 2)
+    patience: float = number(0.1)
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        model: str = "gp",
-        acquisition: str = "expected_improvement",
-        pool: str = "mutations",
-        first_cells: int = 10,
-        patience: float = 0.1,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        if acquisition not in ACQUISITIONS:
-            raise unknown("acquisition", acquisition, ACQUISITIONS)
-        if pool not in POOLS:
-            raise unknown("pool of candidates", pool, POOLS)
-        self.model = model if model_class(model).reads(space) else "gp"
-        self.acquisition = ACQUISITIONS[acquisition]
-        self.pool = POOLS[pool]
-        self.first_cells = check_whole("first_cells", first_cells, 2)
-        self.patience = check_number("patience", patience)
+    def _begin(self) -> None:
+        if self.acquisition not in ACQUISITIONS:
+            raise unknown("acquisition", self.acquisition, ACQUISITIONS)
+        if self.pool not in POOLS:
+            raise unknown("pool of candidates", self.pool, POOLS)
+        if not model_class(self.model).reads(self.space):
+            self.model = "gp"
         self._model_seed = int(self.rng.integers(2**31))
         self._observed: dict[Cell, Trial] = {}
         self._failed: set[Cell] = set()
         self._waiting: set[Cell] = set()
-        self._identity = cache(space.identity)
+        self._identity = cache(self.space.identity)
         self._fitted: tuple[Surrogate | None, float, int] = None, 0.0, 0
-        make_model(self.model).prepare(space)  # not while a question waits
+        make_model(self.model).prepare(self.space)  # not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the trials; a cell observed again replaces its earlier trial, and one that
@@ -332,13 +267,15 @@ class Guided(Strategy):
         if not self._observed:
             return []
         ranked = sorted(self._observed, key=lambda cell: self._observed[cell].score)
-        pool = self._allowed(self.pool(self.space, ranked, self.rng))
-        pool = pool or self._allowed(sampled(self.space, ranked, self.rng))
+        pool = self._allowed(POOLS[self.pool](self.space, ranked, self.rng))
+        pool = pool or self._allowed(_sampled(self.space, self.rng))
         model, floor = self._model()
         if model is None or not pool:
             return []
         best = self._observed[ranked[0]].score
-        merit = self.acquisition(self._posterior(model, floor, pool, best), self.rng)
+        merit = ACQUISITIONS[self.acquisition](
+            self._posterior(model, floor, pool, best), self.rng
+        )
         shuffled = self.rng.permutation(len(pool))
         chosen: dict[str, Cell] = {}
         for place in shuffled[np.argsort(merit[shuffled], kind="stable")]:

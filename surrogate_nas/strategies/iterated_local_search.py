@@ -9,8 +9,8 @@ that a search goes further out as it knows more.
 
 from __future__ import annotations
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Cell, Space
+from surrogate_nas.core.knobs import whole
+from surrogate_nas.space import Cell
 from surrogate_nas.strategies.first_improvement import FirstImprovement
 
 _LONGEST = 50
@@ -39,10 +39,8 @@ class IteratedLocalSearch(FirstImprovement):
         True
     """
 
-    def __init__(self, space: Space, *, seed: int, steps: int = 2) -> None:
-        super().__init__(space, seed=seed)
-        self.steps = check_whole("steps", steps, 1)
-        self._home: Cell | None = None
+    steps: int = whole(2, 1)
+    _home: Cell | None = None
 
     def _escape(self) -> Cell:
         assert self._centre is not None

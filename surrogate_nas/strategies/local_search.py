@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surrogate_nas.space import Cell, Space, Trial
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.base import Strategy
 
 
@@ -31,12 +31,12 @@ class LocalSearch(Strategy):
         True
     """
 
-    def __init__(self, space: Space, *, seed: int) -> None:
-        super().__init__(space, seed=seed)
+    _centre: Cell | None = None
+    _near: Sequence[Cell] | None = None
+
+    def _begin(self) -> None:
         self._scores: dict[Cell, float] = {}
         self._asked: set[Cell] = set()
-        self._centre: Cell | None = None
-        self._near: Sequence[Cell] | None = None
 
     def ask(self, n: int) -> Sequence[Cell]:
         """Propose unknown neighbours of the centre, in random order."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import text
 from surrogate_nas.strategies.guided import Guided
 
 
@@ -34,19 +34,7 @@ class Npenas(Guided):
     batch_size: ClassVar[int] = 10
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        model: str = "mlp",
-        first_cells: int = 10,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            model=model,
-            acquisition="greedy",
-            pool="offspring",
-            first_cells=first_cells,
-        )
+    model: str = text("mlp")
+    acquisition = "greedy"
+    pool = "offspring"
+    patience = 0.1

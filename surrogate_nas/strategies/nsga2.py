@@ -19,9 +19,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, Space, Trial
+from surrogate_nas.core.knobs import number, whole
+from surrogate_nas.space import Cell, ChoiceSpace, Trial
 from surrogate_nas.strategies.base import OneByOne
 
 _MOST_TRIES = 20
@@ -54,17 +54,10 @@ class NSGA2(OneByOne):
 
     many_objectives: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        population: int = 10,
-        crossover: float = 0.9,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        self.population = check_whole("The population of nsga2", population, 2)
-        self.crossover = check_number("The crossover of nsga2", crossover, 0.0, 1.0)
+    population: int = whole(10, 2)
+    crossover: float = number(0.9, most=1.0)
+
+    def _begin(self) -> None:
         self._parents: list[Trial] = []
         self._children: list[Trial] = []
         self._seen: set[Cell] = set()

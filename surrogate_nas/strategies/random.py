@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surrogate_nas.space import Cell, Request, Space, Trial
+from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.base import OneByOne
 
 
@@ -23,8 +23,7 @@ class RandomSearch(OneByOne):
         100
     """
 
-    def __init__(self, space: Space, *, seed: int) -> None:
-        super().__init__(space, seed=seed)
+    def _begin(self) -> None:
         self._known: set[Cell] = set()
 
     def _next(self) -> Cell | Request:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surrogate_nas.space import Cell, Space, Trial
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.base import OneByOne
 
 _MOST_DRAWS = 100
@@ -20,18 +20,13 @@ _MOST_DRAWS = 100
 class RandomMutation(OneByOne):
     """Mutates cells that were told, whatever their scores.
 
-    Args:
-        space: Where cells come from.
-        seed: The root of its randomness.
-
     Example:
         >>> import surrogate_nas as sn
         >>> len(sn.search("fashion", "random_mutation", "valid_loss", budget=20).trials)
         20
     """
 
-    def __init__(self, space: Space, *, seed: int) -> None:
-        super().__init__(space, seed=seed)
+    def _begin(self) -> None:
         self._told: list[Cell] = []
         self._asked: set[Cell] = set()
 

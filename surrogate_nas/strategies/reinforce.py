@@ -18,9 +18,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, Choices, ChoiceSpace, Enumerable, Space, Trial
+from surrogate_nas.core.knobs import number
+from surrogate_nas.space import Cell, Choices, ChoiceSpace, Enumerable, Trial
 from surrogate_nas.strategies.base import Strategy
 
 _BETAS = (0.9, 0.999)
@@ -46,17 +46,14 @@ class Reinforce(Strategy):
         True
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        learning_rate: float = 0.1,
-        momentum: float = 0.9,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        self.learning_rate = check_number("learning_rate", learning_rate)
-        self.momentum = check_number("momentum", momentum, 0.0, 1.0)
+    space: ChoiceSpace
+    learning_rate: float = number(0.1)
+    momentum: float = number(0.9, most=1.0)
+    _steps = 0
+    _baseline: float | None = None
+
+    def _begin(self) -> None:
+        space = self.space
         if not isinstance(space, ChoiceSpace):
             raise UserError(
                 f"reinforce needs a space of choices (ChoiceSpace); {space.name} is none."
@@ -68,8 +65,6 @@ class Reinforce(Strategy):
         self._logits = np.where(exists, 0.0, -np.inf)
         self._first_moment = np.zeros(exists.shape)
         self._second_moment = np.zeros(exists.shape)
-        self._steps = 0
-        self._baseline: float | None = None
         self._listed = _listed(space)
 
     def ask(self, n: int) -> Sequence[Cell]:

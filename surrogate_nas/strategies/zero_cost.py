@@ -20,8 +20,8 @@ from functools import cached_property
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Cell, Space, listed
+from surrogate_nas.core import knobs
+from surrogate_nas.space import Cell, listed
 from surrogate_nas.strategies.bo.pool import Points, whole
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
 from surrogate_nas.surrogates.gaussian import normal_scores
@@ -46,20 +46,13 @@ class ZeroCost(BayesianOptimisation):
         True
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        first_cells: int = 10,
-        promising: int = 5,
-        sees_cells: bool = True,
-    ) -> None:
-        super().__init__(space, seed=seed, first_cells=first_cells)
-        self.promising = check_whole("promising", promising)
-        self.sees_cells = sees_cells
-        self._by_promise: list[int] | None = None
-        self._begun = 0
+    sharpness = 0.15
+    mildness = 0.5
+    front_sharpness = 1.0
+    promising: int = knobs.whole(5)
+    sees_cells: bool = knobs.flag(True)
+    _begun = 0
+    _by_promise: list[int] | None = None
 
     @property
     def _guided(self) -> bool:

@@ -32,9 +32,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_argument, check_number, check_whole
 from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need
+from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.core.reference import parse_reference, suffix_of
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
@@ -42,7 +42,6 @@ from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
     Prediction,
-    Quantity,
     Surrogate,
     folds,
     within,
@@ -68,20 +67,11 @@ class Bagging(Surrogate):
         UserError: There are no parts, or a knob is of the wrong kind.
     """
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        parts: int = 16,
-        encoding: str | None = None,
-    ) -> None:
-        super().__init__(quantity, seed=seed, calibrate=calibrate)
-        self.parts = check_whole(f"The number of parts of {self.name}", parts, 1)
-        self.encoding = check_argument(
-            "An encoding", encoding or default_encoding(quantity), str
-        )
+    parts: int = whole(16, 1)
+    encoding: str = text(None)
+
+    def _begin(self) -> None:
+        self.encoding = self.encoding or default_encoding(self.quantity)
 
     @abstractmethod
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
@@ -147,39 +137,20 @@ class Boosting(Bagging):
         rate: The learning rate.
         subsample: The share of the cells that a tree sees.
         column_sample: The share of the columns that a tree sees.
+
+    Example:
+        >>> Boosting("loss", parts=4, trees=100).depth
+        4
     """
 
     name: ClassVar[str] = "xgboost"
     needs: ClassVar[tuple[str, ...]] = ("xgboost",)
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        parts: int = 16,
-        encoding: str | None = None,
-        trees: int = 500,
-        depth: int = 4,
-        rate: float = 0.03,
-        subsample: float = 0.7,
-        column_sample: float = 0.3,
-    ) -> None:
-        super().__init__(
-            quantity,
-            seed=seed,
-            calibrate=calibrate,
-            parts=parts,
-            encoding=encoding,
-        )
-        self.trees = check_whole("The number of trees", trees, 1)
-        self.depth = check_whole("The depth", depth, 1)
-        self.rate = check_number("The learning rate", rate)
-        self.subsample = check_number("The share of cells", subsample, _SMALLEST, 1.0)
-        self.column_sample = check_number(
-            "The share of columns", column_sample, _SMALLEST, 1.0
-        )
+    trees: int = whole(500, 1)
+    depth: int = whole(4, 1)
+    rate: float = number(0.03)
+    subsample: float = number(0.7, _SMALLEST, 1.0)
+    column_sample: float = number(0.3, _SMALLEST, 1.0)
 
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Any:
         import xgboost
@@ -260,33 +231,17 @@ class ExtraTrees(Bagging):
         parts: Forests.
         trees: Per forest.
         column_sample: The share of the columns that a split chooses from.
+
+    Example:
+        >>> ExtraTrees("loss", trees=3).parts
+        16
     """
 
     name: ClassVar[str] = "extra_trees"
     needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        parts: int = 16,
-        encoding: str | None = None,
-        trees: int = 15,
-        column_sample: float = 0.5,
-    ) -> None:
-        super().__init__(
-            quantity,
-            seed=seed,
-            calibrate=calibrate,
-            parts=parts,
-            encoding=encoding,
-        )
-        self.trees = check_whole("The number of trees", trees, 1)
-        self.column_sample = check_number(
-            "The share of columns", column_sample, _SMALLEST, 1.0
-        )
+    trees: int = whole(15, 1)
+    column_sample: float = number(0.5, _SMALLEST, 1.0)
 
     def _learn_part(self, matrix: Matrix, target: Floats, seed: int) -> Forest:
         from sklearn.ensemble import ExtraTreesRegressor
@@ -345,6 +300,10 @@ class Regressor(Bagging):
     Attributes:
         spread: Where its standard deviation comes from: ``quantiles``, ``return_std`` or
             ``bagging``.
+
+    Example:
+        >>> regressor_class("sklearn.linear_model:BayesianRidge").spread
+        'return_std'
     """
 
     learned: ClassVar[tuple[str, ...]] = ("rows", "targets")
@@ -354,19 +313,11 @@ class Regressor(Bagging):
     _kind: ClassVar[type]
     _options: ClassVar[dict[str, Any]]
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        parts: int = 8,
-        encoding: str | None = None,
-    ) -> None:
-        parts = parts if self.spread == "bagging" else 1
-        super().__init__(
-            quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding
-        )
+    parts: int = whole(8, 1)
+
+    def _begin(self) -> None:
+        super()._begin()
+        self.parts = self.parts if self.spread == "bagging" else 1
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         self._rows = self._matrix(cells)
@@ -464,8 +415,8 @@ def regressor_class(text: str) -> type[Regressor]:
     except Exception as error:
         raise UserError(f"{name} cannot be made: {_reason(error)}.") from error
     sklearn = sys.modules.get("sklearn.base")  # there where the class is one of its kind
-    known = sklearn and isinstance(made, sklearn.BaseEstimator)
-    if known and not sklearn.is_regressor(made):
+    known = sklearn.BaseEstimator if sklearn else ()
+    if sklearn and isinstance(made, known) and not sklearn.is_regressor(made):
         raise UserError(f"{name} is no regressor, as its class itself says.")
     asked = _parameters(kind.predict)  # type: ignore[attr-defined]
     spread = "return_std" if "return_std" in asked else "bagging"

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_argument, check_whole
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.knobs import Knobbed
 from surrogate_nas.core.metrics import Quantity as Quantity
 from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.registry import Registry, subclass_of
@@ -148,7 +149,7 @@ class Prediction(NamedTuple):
     std: Floats
 
 
-class Surrogate(ABC):
+class Surrogate(Knobbed, ABC):
     """Learns one metric of cells.
 
     Subclasses are one file each and give `_learn` and `_predict` in the
@@ -217,6 +218,7 @@ class Surrogate(ABC):
         *,
         seed: int = 0,
         calibrate: bool = True,
+        **knobs: Any,
     ) -> None:
         if quantity not in get_args(Quantity):
             raise UserError(
@@ -225,6 +227,11 @@ class Surrogate(ABC):
         self.quantity: Quantity = quantity
         self.seed = check_whole("A seed", seed)
         self.calibrate = check_argument("calibrate", calibrate, bool)
+        self.take(knobs)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Work out what follows from the settings, which are attributes by then."""
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, as stored under their own names, in plain JSON values: they
@@ -245,7 +252,7 @@ class Surrogate(ABC):
         """Whether this model can learn cells of a space; most read any."""
         return True
 
-    def prepare(self, space: Space) -> None:  # noqa: B027 - most models have nothing to do
+    def prepare(self, space: Space) -> None:
         """Work out what follows from the space alone, once a process, so that no fit waits for
         it.
         """

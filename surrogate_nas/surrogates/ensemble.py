@@ -18,7 +18,8 @@ import numpy as np
 
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.core.metrics import LOSSES, Quantity
+from surrogate_nas.core.knobs import other
+from surrogate_nas.core.metrics import LOSSES
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     MODELS,
@@ -75,16 +76,10 @@ class Ensemble(Surrogate):
 
     name: ClassVar[str] = "ensemble"
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        members: Sequence[Member] = (),
-    ) -> None:
-        super().__init__(quantity, seed=seed, calibrate=calibrate)
-        chosen = members or MEMBERS["accuracy" if quantity in LOSSES else "cost"]
+    members: Sequence[Member] = other((), list, lambda _, given: given)
+
+    def _begin(self) -> None:
+        chosen = self.members or MEMBERS["accuracy" if self.quantity in LOSSES else "cost"]
         if not is_sequence(chosen):
             raise UserError(f"The members of an ensemble are a list, not {chosen!r:.80}.")
         self.members = [_member(entry) for entry in chosen]

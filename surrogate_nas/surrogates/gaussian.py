@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import dtrsm
 
-from surrogate_nas.core.arguments import check_argument, check_names
-from surrogate_nas.core.metrics import LOSSES, Quantity
+from surrogate_nas.core.arguments import check_names
+from surrogate_nas.core.knobs import flag, other
+from surrogate_nas.core.metrics import LOSSES
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
 from surrogate_nas.surrogates.base import Floats as Floats
@@ -585,23 +586,15 @@ class GaussianProcess(Surrogate):
 
     name: ClassVar[str] = "gp"
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        blocks: Sequence[str] = (),
-        warp: bool = False,
-    ) -> None:
-        super().__init__(quantity, seed=seed, calibrate=calibrate)
-        default = (
-            ("alive", "signal")
-            if quantity in LOSSES
-            else ("path_and_graph", "operation_counts")
-        )
-        self.blocks = check_names("The blocks of the gp", blocks) or default
-        self.warp = check_argument("warp", warp, bool)
+    blocks: Sequence[str] = other((), tuple, check_names)
+    warp: bool = flag(False)
+
+    def _begin(self) -> None:
+        if not self.blocks:
+            is_loss = self.quantity in LOSSES
+            self.blocks = (
+                ("alive", "signal") if is_loss else ("path_and_graph", "operation_counts")
+            )
 
     def prepare(self, space: Space) -> None:
         """Survey the space by every block of columns."""

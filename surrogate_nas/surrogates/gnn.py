@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn.functional import silu
 
-from surrogate_nas.core.arguments import check_argument, check_whole
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.knobs import flag, text, whole
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.network import Network, Terms
 from surrogate_nas.surrogates.base import (
@@ -35,7 +35,6 @@ from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
     Prediction,
-    Quantity,
     Surrogate,
     folds,
     within,
@@ -392,26 +391,16 @@ class GraphNetwork(Surrogate):
 
     name: ClassVar[str] = "gnn"
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        loss: str = "mse",
-        pretrain: bool = True,
-        steps: int | None = None,
-    ) -> None:
-        super().__init__(quantity, seed=seed, calibrate=calibrate)
-        if check_argument("The loss of the gnn", loss, str) not in LOSSES:
-            raise unknown("loss of a surrogate", loss, LOSSES)
-        self.loss = loss
-        self.pretrain = check_argument("pretrain", pretrain, bool)
-        self.steps = None if steps is None else check_whole("The number of steps", steps, 1)
-
+    loss: str = text("mse")
+    pretrain: bool = flag(True)
+    steps: int | None = whole(None, 1)
     _space: Enumerable
     _units: Units | None
     _members: Floats
+
+    def _begin(self) -> None:
+        if self.loss not in LOSSES:
+            raise unknown("loss of a surrogate", self.loss, LOSSES)
 
     @classmethod
     def reads(cls, space: Space) -> bool:

@@ -19,13 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from surrogate_nas.core.arguments import check_argument, check_whole
+from surrogate_nas.core.knobs import text, whole
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Arrays,
     Floats,
     Prediction,
-    Quantity,
     Surrogate,
     within,
 )
@@ -48,42 +47,20 @@ class Perceptrons(Surrogate):
         steps: Of the optimiser.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> bench = sn.load("fashion")
-        >>> model = Perceptrons("loss").fit(
-        ...     bench.space[::500], bench.column("valid_loss")[::500]
-        ... )
-        >>> bool(
-        ...     np.corrcoef(
-        ...         model.predict(bench.space[7::500]).mean,
-        ...         bench.column("valid_loss")[7::500],
-        ...     )[0, 1]
-        ...     > 0.5
-        ... )
-        True
+        >>> Perceptrons("loss", steps=10).members
+        10
     """
 
     name: ClassVar[str] = "mlp"
     learned: ClassVar[tuple[str, ...]] = ("centre", "spread", "noise")
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        encoding: str | None = None,
-        members: int = 10,
-        width: int = 32,
-        steps: int = 80,
-    ) -> None:
-        super().__init__(quantity, seed=seed, calibrate=calibrate)
-        self.encoding = check_argument(
-            "An encoding", encoding or default_encoding(quantity), str
-        )
-        self.members = check_whole("The number of members", members, 2 * PARTS)
-        self.width = check_whole("The width", width, 1)
-        self.steps = check_whole("The number of steps", steps, 1)
+    encoding: str = text(None)
+    members: int = whole(10, 2 * PARTS)
+    width: int = whole(32, 1)
+    steps: int = whole(80, 1)
+
+    def _begin(self) -> None:
+        self.encoding = self.encoding or default_encoding(self.quantity)
 
     def _matrix(self, cells: Sequence[Cell]) -> Tensor:
         return torch.as_tensor(

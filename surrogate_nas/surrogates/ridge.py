@@ -12,12 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_argument
+from surrogate_nas.core.knobs import text
 from surrogate_nas.space import Cell
 from surrogate_nas.surrogates.base import (
     Floats,
     Prediction,
-    Quantity,
     Surrogate,
     Target,
     fit_target,
@@ -58,17 +57,11 @@ class Ridge(Surrogate):
         "offset_and_noise",
     )
 
-    def __init__(
-        self,
-        quantity: Quantity = "error",
-        *,
-        seed: int = 0,
-        calibrate: bool = True,
-        encoding: str | None = None,
-    ) -> None:
-        super().__init__(quantity, seed=seed, calibrate=calibrate)
-        fitting = "operation_counts" if quantity == "cost" else "path_and_graph"
-        self.encoding = check_argument("An encoding", encoding or fitting, str)
+    encoding: str = text(None)
+
+    def _begin(self) -> None:
+        fitting = "operation_counts" if self.quantity == "cost" else "path_and_graph"
+        self.encoding = self.encoding or fitting
 
     def _scale_of(self, values: Floats) -> Target:
         return fit_target(values, "structure" if self.quantity == "cost" else self.quantity)

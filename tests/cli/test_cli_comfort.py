@@ -141,9 +141,7 @@ KNOBS = {
     "bo(sharpness=-1)": "sharpness must be a finite number above 0, not -1",
     "guided(model=nosuch)": "Unknown model 'nosuch'",
     "guided(pool=nosuch)": "Unknown pool of candidates 'nosuch'",
-    "bananas(steps=0)": (
-        "The number of steps of bananas must be a whole number of at least 1, not 0"
-    ),
+    "bananas(steps=0)": ("steps must be a whole number of at least 1, not 0"),
     "reinforce(momentum=2)": "momentum must be a number from 0 to 1, not 2",
     "hyperband(eta=1)": "eta must be a finite number above 1, not 1",
     "bohb(min_bandwidth=0)": "min_bandwidth must be a finite number above 0",

@@ -155,7 +155,7 @@ def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
         UserError, match="Unknown encoding of nb201 'path'. Did you mean 'paths'"
     ):
         resolve("bananas(encoding=path)")(space, seed=0)
-    with pytest.raises(UserError, match="steps of bananas"):
+    with pytest.raises(UserError, match="steps must be"):
         resolve("bananas(steps=0)")(space, seed=0)
 
 

@@ -29,7 +29,7 @@ class Mine(sn.Strategy):
 
 def test_options_reach_the_constructor_and_the_name() -> None:
     made = resolve("evolution( tournament=5, population = 7 )")(nb201(), seed=0)
-    assert (made.tournament, made._population.maxlen) == (5, 7)
+    assert (made.tournament, made.population) == (5, 7)
     assert (
         label("evolution( tournament=5, population = 7 )")
         == "evolution(population=7,tournament=5)"

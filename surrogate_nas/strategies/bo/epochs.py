@@ -18,8 +18,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_number
-from surrogate_nas.space import Cell, Request, Space, Trial
+from surrogate_nas.core.knobs import number, text
+from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import (
     BayesianOptimisation,
@@ -69,33 +69,22 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     chooses_epochs: ClassVar[bool] = True
     many_objectives: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        first_cells: int = 10,
-        sharpness: float = 0.15,
-        least_tau: float = 0.3,
-        drive: str | None = None,
-        until: float = 1.0,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            first_cells=first_cells,
-            sharpness=sharpness,
-        )
-        self.least_tau = check_number("least_tau", least_tau, -1.0, 1.0)
-        self._drive = Drive.of(drive, until)
+    mildness = 0.5
+    front_sharpness = 1.0
+    least_tau: float = number(0.3, -1.0, 1.0)
+    drive: str | None = text(None)
+    until: float = number(1.0, most=1.0)
+    # What of an early look tells of L, and -1 where larger values are better, else 1.
+    _link: tuple[str, int] | None = None
+
+    def _begin(self) -> None:
+        super()._begin()
         self._early: dict[Cell, Trial] = {}
         self._both: dict[Cell, None] = {}
-        # What of an early look tells of L, and -1 where larger values are better, else 1.
-        self._link: tuple[str, int] | None = None
 
     @cached_property
     def _look(self) -> Rung:
-        return first_rung(self._drive, self)
+        return first_rung(Drive(self.drive, self.until), self)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember trials after the first and after the last number of epochs apart, and no

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from surrogate_nas.core.arguments import check_number, check_whole
+from surrogate_nas.core import knobs
 from surrogate_nas.core.threads import one_thread
-from surrogate_nas.space import Cell, Request, Space, Trial, listed
+from surrogate_nas.space import Cell, Request, Trial, listed
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.front import (
@@ -107,28 +107,18 @@ class BayesianOptimisation(Strategy):
     many_objectives: ClassVar[bool] = True
     shares_points: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        first_cells: int = 10,
-        sharpness: float = 0.15,
-        mildness: float = 0.5,
-        front_sharpness: float = 1.0,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        self.first_cells = check_whole("first_cells", first_cells, 2)
-        self.sharpness = check_number("sharpness", sharpness, above=True)
-        self.mildness = check_number("mildness", mildness, above=True)
-        self.front_sharpness = check_number("front_sharpness", front_sharpness, above=True)
-        self._seed = seed
+    first_cells: int = knobs.whole(10, 2)
+    sharpness: float = knobs.number(0.15, above=True)
+    mildness: float = knobs.number(0.5, above=True)
+    front_sharpness: float = knobs.number(1.0, above=True)
+    _pool: Pool | None = None
+
+    def _begin(self) -> None:
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
-        self._listed = is_listed(space)
-        self._pool: Pool | None = None
+        self._listed = is_listed(self.space)
         self._rules: list[str] = []
-        prepare(space)  # once a process, and not while a question waits
+        prepare(self.space)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Store the trials; a newer trial of a cell replaces the earlier one, and a failed cell

@@ -195,7 +195,7 @@ def strategy_class(
     def __init__(self: AnyBridge, space: Space, *, seed: int, **given: Any) -> None:
         base.__init__(self, space, seed=seed, **ours | given)
 
-    first = [*inspect.signature(Strategy.__init__).parameters.values()]
+    *first, _ = inspect.signature(Strategy.__init__).parameters.values()
     __init__.__signature__ = inspect.Signature([*first, *knobs.values()])  # type: ignore[attr-defined]
     content = {
         "__module__": base.__module__,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from surrogate_nas.space import Cell, Request, Space, Trial
+from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.epochs.rungs import Climber, promoted
 
 
@@ -31,16 +31,10 @@ class Asha(Climber):
         [1, 1, 1, 1]
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        eta: float = 3.0,
-        drive: str | None = None,
-        until: float = 1.0,
-    ) -> None:
-        super().__init__(space, seed=seed, eta=eta, drive=drive, until=until)
+    rungs = None
+
+    def _begin(self) -> None:
+        super()._begin()
         self._seen: dict[int | None, dict[Cell, Trial]] = {}
         self._asked: set[tuple[Cell, int | None]] = set()
 

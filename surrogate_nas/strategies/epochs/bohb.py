@@ -17,9 +17,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, Choices, ChoiceSpace, Space, Trial, choices_of
+from surrogate_nas.core.knobs import number, whole
+from surrogate_nas.space import Cell, Choices, ChoiceSpace, Trial, choices_of
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 from surrogate_nas.strategies.epochs.rungs import Rung
 
@@ -115,45 +115,22 @@ class Bohb(Hyperband):
         ([1, 5], 5)
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        eta: float = 3.0,
-        rungs: int | None = None,
-        num_samples: int = 64,
-        random_fraction: float = 1 / 3,
-        bandwidth_factor: float = 3.0,
-        min_bandwidth: float = 1e-3,
-        drive: str | None = None,
-        until: float = 1.0,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            eta=eta,
-            rungs=rungs,
-            drive=drive,
-            until=until,
-        )
-        if not isinstance(space, ChoiceSpace):
+    space: ChoiceSpace
+    num_samples: int = whole(64)
+    random_fraction: float = number(1 / 3, most=1.0)
+    bandwidth_factor: float = number(3.0, above=True)
+    min_bandwidth: float = number(1e-3, above=True)
+    _model: tuple[list[Cell], Density, Density] | None = None
+    _stale = False
+
+    def _begin(self) -> None:
+        super()._begin()
+        if not isinstance(self.space, ChoiceSpace):
             raise UserError(
-                f"bohb needs a space of choices (ChoiceSpace); {space.name} is none."
+                f"bohb needs a space of choices (ChoiceSpace); {self.space.name} is none."
             )
-        self.num_samples = check_whole("num_samples", num_samples)
-        self.random_fraction = check_number("random_fraction", random_fraction, 0.0, 1.0)
-        self.bandwidth_factor = check_number(
-            "bandwidth_factor", bandwidth_factor, above=True
-        )
-        self.min_bandwidth = check_number("min_bandwidth", min_bandwidth, above=True)
-        self._choices = space
-        self._counts = np.array(
-            [len(options) for options in space.options], dtype=np.float64
-        )
+        self._counts = np.array(list(map(len, self.space.options)), dtype=np.float64)
         self._seen: dict[Rung, list[Trial]] = {}
-        self._model: tuple[list[Cell], Density, Density] | None = None
-        self._stale = False
 
     def _learn(self, trial: Trial, rung: Rung | None) -> None:
         if trial.failure:
@@ -183,7 +160,7 @@ class Bohb(Hyperband):
 
     def _cell(self, choices: Sequence[int], origin: Cell) -> Cell:
         try:
-            return self._choices.at(choices)
+            return self.space.at(choices)
         except UserError:
             return self.space.mutate(origin, self.rng)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from surrogate_nas.space import Cell, Request, Space, Trial
+from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.epochs.rungs import Bracket, Climber, Rung
 
 
@@ -31,19 +31,8 @@ class Hyperband(Climber):
         [1, 1, 1, 1, 1, 1, 1, 1, 1]
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        eta: float = 3.0,
-        rungs: int | None = None,
-        drive: str | None = None,
-        until: float = 1.0,
-    ) -> None:
-        super().__init__(space, seed=seed, eta=eta, rungs=rungs, drive=drive, until=until)
-        self._brackets: list[Bracket] = []
-        self._begun = 0
+    _brackets: Sequence[Bracket] = ()
+    _begun = 0
 
     def _next(self) -> Cell | Request:
         for bracket in self._brackets:
@@ -53,7 +42,7 @@ class Hyperband(Climber):
         rungs = self.ladder[self._enters(self._begun) :]
         share = len(self.ladder) / len(rungs)
         n = math.ceil(share * rungs[-1].resource / rungs[0].resource)
-        self._brackets.append(Bracket(rungs, n))
+        self._brackets = [*self._brackets, Bracket(rungs, n)]
         self._begun += 1
         return self._next()
 

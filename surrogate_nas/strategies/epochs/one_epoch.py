@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Cell, Request, Space, Trial
+from surrogate_nas.core.knobs import number, text, whole
+from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
 from surrogate_nas.strategies.random import RandomSearch
 
@@ -48,28 +48,20 @@ class OneEpoch(RandomSearch):
 
     chooses_epochs: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        candidates: int | None = None,
-        drive: str | None = None,
-        until: float = 1.0,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        if candidates is not None:
-            check_whole("candidates", candidates, 1)
-        self.candidates = candidates
-        self._drive = Drive.of(drive, until)
+    candidates: int | None = whole(None, 1)
+    drive: str | None = text(None)
+    until: float = number(1.0, most=1.0)
+    _looks = 0
+    _promoted = 0
+
+    def _begin(self) -> None:
+        super()._begin()
         self._early: dict[Cell, Trial] = {}
-        self._looks = 0
         self._trained: set[Cell] = set()
-        self._promoted = 0
 
     @cached_property
     def _first(self) -> Rung:
-        return first_rung(self._drive, self)
+        return first_rung(Drive(self.drive, self.until), self)
 
     def _next(self) -> Cell | Request:
         if len(self.epochs) < 2:

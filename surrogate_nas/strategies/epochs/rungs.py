@@ -17,13 +17,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
-from surrogate_nas.core.arguments import check_argument, check_number, check_whole
+from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.space import Cell, Request, Space, Trial
+from surrogate_nas.space import Cell, Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.random import RandomSearch
 
@@ -67,13 +67,6 @@ class Drive(NamedTuple):
 
     name: str | None
     until: float
-
-    @classmethod
-    def of(cls, name: str | None, until: float) -> Self:
-        """Check what a user chose."""
-        if name is not None:
-            check_argument("drive", name, str)
-        return cls(name, check_number("until", until, 0.0, 1.0))
 
     def at(self, epochs: int | None, strategy: Strategy) -> Signal | None:
         """What ranks cells after a run; None for the objective.
@@ -179,26 +172,17 @@ class Climber(RandomSearch):
 
     chooses_epochs: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        eta: float = 3.0,
-        rungs: int | None = None,
-        drive: str | None = None,
-        until: float = 1.0,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        self.eta = check_number("eta", eta, 1, above=True)
-        self.rungs = rungs if rungs is None else check_whole("rungs", rungs, 1)
-        self._drive = Drive.of(drive, until)
+    eta: float = number(3.0, 1, above=True)
+    rungs: int | None = whole(None, 1)
+    drive: str | None = text(None)
+    until: float = number(1.0, most=1.0)
 
     @cached_property
     def ladder(self) -> Sequence[Rung]:
         """The rungs, rising."""
         rungs = rungs_of(self.epochs, self.eta, self.rungs)
-        return [rung._replace(signal=self._drive.at(rung.epochs, self)) for rung in rungs]
+        drive = Drive(self.drive, self.until)
+        return [rung._replace(signal=drive.at(rung.epochs, self)) for rung in rungs]
 
     @abstractmethod
     def _next(self) -> Cell | Request: ...

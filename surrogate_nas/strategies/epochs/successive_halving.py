@@ -7,7 +7,6 @@ AISTATS 2016. As many cells enter as leave one for the last rung. Departures: as
 
 from __future__ import annotations
 
-from surrogate_nas.space import Space
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 
 
@@ -25,25 +24,6 @@ class SuccessiveHalving(Hyperband):
         ... )  # many cells are begun, few are trained to the end
         ([1, 5], True)
     """
-
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        eta: float = 3.0,
-        rungs: int | None = None,
-        drive: str | None = None,
-        until: float = 1.0,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            eta=eta,
-            rungs=rungs,
-            drive=drive,
-            until=until,
-        )
 
     def _enters(self, number: int) -> int:
         return 0

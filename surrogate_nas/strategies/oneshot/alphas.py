@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.space.network import NONE
 from surrogate_nas.strategies.oneshot.base import OneShot, Probabilities
 
@@ -50,30 +49,20 @@ class Alphas(OneShot):
     """
 
     alpha: Tensor
+    epochs = whole(8, 1)
+    rate: float = number(0.03)
+    choose: str = text("sampled")
+    drive: str = text("valid_loss")
+    window: int = whole(1, 1)
+    _step = _steps = 0
+    _loss = float("nan")
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        epochs: int = 8,
-        rate: float = 0.03,
-        choose: str = "sampled",
-        drive: str = "valid_loss",
-        window: int = 1,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        for what, given, known in (("choose", choose, _CHOICES), ("drive", drive, _DRIVES)):
-            if given not in known:
+    def _begin(self) -> None:
+        super()._begin()
+        for what, known in (("choose", _CHOICES), ("drive", _DRIVES)):
+            if (given := getattr(self, what)) not in known:
                 raise unknown(what, given, known)
-        self.rate = check_number("rate", rate)
-        self.window = check_whole("window", window, 1)
-        self.choose = choose
-        self.drive = drive
-        self._passes = check_whole("epochs", epochs, 1)
-        self._step = self._steps = 0
         self._history: list[Probabilities] = []
-        self._loss = float("nan")
 
     @abstractmethod
     def _mixture(self) -> tuple[Tensor, Sequence[int] | None]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, Enumerable, Space, listed
+from surrogate_nas.space import Cell, Enumerable, listed
 from surrogate_nas.strategies.base import Strategy
 
 Probabilities = NDArray[np.float64]
@@ -92,12 +92,15 @@ class OneShot(Strategy):
     supernet_context: SupernetContext
     space: Enumerable
 
-    def __init__(self, space: Space, *, seed: int) -> None:
-        super().__init__(space, seed=seed)
-        self.refused = 0
-        self.supernet: Any = None
-        self._slices: Iterator[None] | None = None
-        self._recommended: Iterator[Cell] | None = None
+    refused = 0
+    supernet: Any = None
+    _slices: Iterator[None] | None = None
+    _recommended: Iterator[Cell] | None = None
+
+    def _begin(self) -> None:
+        # The option of this name; it is no list of what a request may ask for
+        self._passes: Any = self.epochs
+        self.epochs = ()
 
     @abstractmethod
     def _train(self) -> Iterator[None]:

@@ -13,8 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from surrogate_nas.core.arguments import check_number
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import number, whole
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 
@@ -39,26 +38,11 @@ class Gdas(Alphas):
         [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        epochs: int = 16,
-        rate: float = 0.03,
-        choose: str = "sampled",
-        warm: float = 10.0,
-        cold: float = 0.1,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            epochs=epochs,
-            rate=rate,
-            choose=choose,
-        )
-        self.warm = check_number("warm", warm, above=True)
-        self.cold = check_number("cold", cold, above=True)
+    epochs = whole(16, 1)
+    drive = "valid_loss"
+    window = 1
+    warm: float = number(10.0, above=True)
+    cold: float = number(0.1, above=True)
 
     def _mixture(self) -> tuple[Tensor, list[int]]:
         temperature = self.warm + (self.cold - self.warm) * self.progress

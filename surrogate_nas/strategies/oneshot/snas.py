@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from surrogate_nas.core.arguments import check_number
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import number, whole
 from surrogate_nas.strategies.oneshot.alphas import Alphas
 
 
@@ -38,27 +37,11 @@ class Snas(Alphas):
         (True, 1)
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        epochs: int = 16,
-        rate: float = 0.03,
-        choose: str = "sampled",
-        warm: float = 1.0,
-        cold: float = 0.1,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            epochs=epochs,
-            rate=rate,
-            choose=choose,
-            drive="train_sum",
-        )
-        self.warm = check_number("warm", warm, above=True)
-        self.cold = check_number("cold", cold, above=True)
+    epochs = whole(16, 1)
+    drive = "train_sum"
+    window = 1
+    warm: float = number(1.0, above=True)
+    cold: float = number(0.1, above=True)
 
     def _mixture(self) -> tuple[Tensor, None]:
         temperature = self.warm * (self.cold / self.warm) ** self.progress

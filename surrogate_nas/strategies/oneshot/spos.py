@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from surrogate_nas.core.arguments import check_whole
-from surrogate_nas.space import Space
+from surrogate_nas.core.knobs import whole
 from surrogate_nas.strategies.oneshot.base import OneShot
 
 _MUTATED = 0.1
@@ -41,23 +40,14 @@ class Spos(OneShot):
         3
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        epochs: int = 24,
-        population: int = 50,
-        generations: int = 5,
-        parents: int = 10,
-        examples: int = 1000,
-    ) -> None:
-        super().__init__(space, seed=seed)
-        self._passes = check_whole("epochs", epochs, 1)
-        self.population = check_whole("population", population, 1)
-        self.generations = check_whole("generations", generations, 1)
-        self.parents = check_whole("parents", parents, 1)
-        self.examples = check_whole("examples", examples, 1)
+    epochs = whole(24, 1)
+    population: int = whole(50, 1)
+    generations: int = whole(5, 1)
+    parents: int = whole(10, 1)
+    examples: int = whole(1000, 1)
+
+    def _begin(self) -> None:
+        super()._begin()
         self._scores: dict[int, float] = {}
 
     def _train(self) -> Iterator[None]:
