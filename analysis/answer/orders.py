@@ -115,14 +115,19 @@ def quarter(signal: Values, goal: Values) -> float:
     return float(np.mean(found))
 
 
-def regret(signal: Values, goal: Values, chosen: NDArray[np.bool_]) -> float:
-    """What a signal loses among random halves, the mean over seeds, in the goal's unit."""
-    lost = []
-    for values, wanted in zip(signal, others(goal), strict=True):
-        picked = chosen & (values == _least(values, chosen)[:, None])
-        got = (picked * wanted).sum(axis=1) / picked.sum(axis=1)
-        lost.append(got - _least(wanted, chosen))
-    return float(np.mean(lost))
+def regret_by(goal: Values, chosen: NDArray[np.bool_]) -> Callable[[Values], float]:
+    """What signals lose among random halves, the mean over seeds, in the goal's unit."""
+    rest = others(goal)
+    least = [_least(wanted, chosen) for wanted in rest]
+
+    def regret(signal: Values) -> float:
+        lost = []
+        for values, wanted, best in zip(signal, rest, least, strict=True):
+            picked = chosen & (values == _least(values, chosen)[:, None])
+            lost.append((picked * wanted).sum(axis=1) / picked.sum(axis=1) - best)
+        return float(np.mean(lost))
+
+    return regret
 
 
 def _least(values: Values, chosen: NDArray[np.bool_]) -> Values:
@@ -131,17 +136,18 @@ def _least(values: Values, chosen: NDArray[np.bool_]) -> Values:
     return values[order[chosen[:, order].argmax(axis=1)]]
 
 
-def regret_resampled(signal: Values, goal: Values, counts: Values) -> Values:
+def regret_resampled(goal: Values, counts: Values) -> Callable[[Values], Values]:
     """The same for resampled classes, over all halves instead of some, by resample."""
-    starts = range(0, len(counts), _BLOCK)
-    blocks = [counts[start : start + _BLOCK] for start in starts]
-    lost = []
-    for values, wanted in zip(signal, others(goal), strict=True):
-        each = [
-            _picked(values, wanted, one) - _picked(wanted, wanted, one) for one in blocks
-        ]
-        lost.append(np.concatenate(each))
-    return np.mean(lost, axis=0)
+    rest = others(goal)
+    blocks = [counts[i : i + _BLOCK] for i in range(0, len(counts), _BLOCK)]
+
+    def picked(signal: Values) -> Values:
+        pairs = zip(signal, rest, strict=True)
+        each = [[_picked(*pair, block) for block in blocks] for pair in pairs]
+        return np.mean([np.concatenate(parts) for parts in each], axis=0)
+
+    best = picked(rest)
+    return lambda signal: picked(signal) - best
 
 
 def _picked(values: Values, wanted: Values, counts: Values) -> Values:
@@ -229,10 +235,14 @@ def judge(table: Table, n: int) -> Judged:
     chosen = np.ascontiguousarray(halves(n)[:, table.classes])
     final = table("valid", table.measure)
 
+    by_goal: dict[int, Callable[[Values], Values]] = {}
+
     def cost(signal: Values, goal: Values) -> Values:
         """Regret over some halves, then its resamples, in standard deviations between seeds."""
-        resampled = regret_resampled(signal, goal, counts)
-        resampled[0] = regret(signal, goal, chosen)
+        if id(goal) not in by_goal:
+            by_goal[id(goal)] = regret_resampled(goal, counts)
+        resampled = by_goal[id(goal)](signal)
+        resampled[0] = regret_by(goal, chosen)(signal)
         return resampled / spread_of_seeds(goal)
 
     same = float(once.paired(table("valid", "loss"), final)[0])
@@ -286,6 +296,7 @@ def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataF
         if (table.usual, "test", goal, 100) not in table.columns:
             continue
         wanted = table("test", goal)
+        regret = regret_by(wanted, chosen)
         mean = _of_mean(once.alike(wanted), len(wanted) - 1)
         every = {key: table(*key) for key in table.signals()}
         every["floor", PARAMS, 100] = np.tile(-table.params, (len(wanted), 1))
@@ -296,7 +307,7 @@ def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataF
             reliability = once.alike(values) * mean
             is_real = split != "floor" and reliability > 0
             corrected = tau / np.sqrt(reliability) if is_real else np.nan
-            lost = regret(values, wanted, chosen)
+            lost = regret(values)
             told = (
                 tau,
                 quarter(values, wanted),

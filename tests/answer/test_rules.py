@@ -65,7 +65,7 @@ def test_regret_of_resamples_is_the_mean_over_all_halves() -> None:
     signal = rng.integers(4, size=(2, 6)).astype(float)
     goal = rng.standard_normal((2, 6))
     counts = np.array([[1, 1, 1, 1, 1, 1], [2, 0, 1, 0, 3, 0]], dtype=np.float32)
-    found = regret_resampled(signal, goal, counts)
+    found = regret_resampled(goal, counts)(signal)
     for value, count in zip(found, counts.astype(int), strict=True):
         drawn = np.repeat(np.arange(6), count)
         lost = []
