@@ -250,7 +250,8 @@ class TableBenchmark(Benchmark):
         Raises:
             UserError: A seed or a value is not held.
         """
-        index = [cell.index for cell in cells]
+        whole = cells is self.space
+        index = np.arange(len(cells)) if whole else [cell.index for cell in cells]
         values = np.empty((len(index), len(questions)))
         for j, question in enumerate(questions):
             values[:, j] = self._column(question, seed)[index]

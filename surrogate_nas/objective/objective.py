@@ -605,7 +605,8 @@ class Objective:
             cells: Cells of the benchmark's space, each looked up by its string.
             questions: What `questions` gave; None for the objective's own.
         """
-        own = [self.benchmark.space.cell(cell) for cell in cells]
+        space = self.benchmark.space
+        own = cells if cells is space else [space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
         return self.benchmark.measure(own, asked, self.seed)
 
