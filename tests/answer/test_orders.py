@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from analysis.orders import filled, parts, signs
+from analysis.orders import parts, signs
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -24,9 +24,3 @@ def test_the_parts_of_cells_are_the_spread_of_the_bootstrap(seed: int) -> None:
         [kendalltau(first[chosen], second[chosen]).statistic for chosen in drawn]
     )
     assert np.sqrt((slopes**2).sum()) == pytest.approx(spread, rel=0.2)
-
-
-def test_a_training_that_diverged_has_the_worst_value() -> None:
-    row = np.array([1.0, np.nan, 3.0, np.nan])
-    told = filled(row, np.array([True, True, True, False]))
-    assert told[:3].tolist() == [1.0, 3.0, 3.0] and np.isnan(told[3])

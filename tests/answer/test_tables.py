@@ -69,12 +69,11 @@ def made(path: Path, out: Path, *more: str) -> int:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which tables of two classes were made, with the home of their journals."""
-    before = os.environ.get(HOME_VARIABLE, "")
     folder = tmp_path_factory.mktemp("design")
-    os.environ[HOME_VARIABLE] = str(folder / "home")
-    assert made(design(folder), folder / "out") == 0
-    yield folder
-    os.environ[HOME_VARIABLE] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(folder / "home"))
+        assert made(design(folder), folder / "out") == 0
+        yield folder
 
 
 def test_the_design_that_is_shipped_names_every_pair() -> None:
@@ -228,19 +227,11 @@ def test_killed_and_run_again_a_design_is_the_same(
 
     whole = content()
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    command = [
-        sys.executable,
-        "-c",
-        KILLED,
-        "--design",
-        str(design(first)),
-        "--out",
-        str(tmp_path),
-    ]
+    options = ["--design", str(design(first)), "--out", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    assert (
-        subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
-    )
+    command = [sys.executable, "-c", KILLED, *options]
+    killed = subprocess.run(command, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert 0 < sum(map(len, content())) < sum(map(len, whole))
     assert made(design(first), tmp_path) == 0 and content() == whole
 
