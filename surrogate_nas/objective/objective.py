@@ -605,7 +605,7 @@ class Objective:
             cells: Cells of the benchmark's space, each looked up by its string.
             questions: What `questions` gave; None for the objective's own.
         """
-        space = self.benchmark.space
+        space: Any = self.benchmark.space
         own = cells if cells is space else [space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
         return self.benchmark.measure(own, asked, self.seed)
