@@ -11,8 +11,8 @@ from secrets import token_hex
 
 from surrogate_nas.core.errors import UserError
 
-# where a file system cannot do it, or Windows a folder, there is nothing to be done
-_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EISDIR)
+# where a file system cannot do it, there is nothing to be done
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP)
 
 
 @contextmanager
