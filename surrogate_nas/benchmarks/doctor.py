@@ -35,7 +35,6 @@ from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import (
     ColumnKey,
     MemoryTable,
-    PartOfTable,
     Table,
     TableFile,
     Values,
@@ -177,7 +176,7 @@ class _Column:
 class _Case:
     """A table under examination."""
 
-    def __init__(self, table: TableFile | PartOfTable | MemoryTable) -> None:
+    def __init__(self, table: TableFile | MemoryTable) -> None:
         self.table = table
         self.space: Enumerable = table.cells
         self._order = np.random.default_rng(0).permutation(len(self.space))

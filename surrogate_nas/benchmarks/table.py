@@ -28,7 +28,6 @@ from surrogate_nas.tables import (
     ColumnKey,
     Contents,
     MemoryTable,
-    PartOfTable,
     Run,
     Seed,
     TableFile,
@@ -157,7 +156,7 @@ class TableBenchmark(Benchmark):
         self.path = path
         self._hold(self._read_table(path))
 
-    def _hold(self, table: TableFile | PartOfTable | MemoryTable) -> None:
+    def _hold(self, table: TableFile | MemoryTable) -> None:
         self._table = table
         vars(self).update({name: getattr(table, name) for name in _OF_THE_TABLE})
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
@@ -214,7 +213,7 @@ class TableBenchmark(Benchmark):
         return hashlib.sha256(f"table {self._table.digest}".encode()).hexdigest()
 
     @property
-    def table(self) -> TableFile | PartOfTable | MemoryTable:
+    def table(self) -> TableFile | MemoryTable:
         """What its columns are read from."""
         return self._table
 

@@ -1,7 +1,7 @@
 """Tables: a benchmark's answers in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
 
 from surrogate_nas.tables.compact import read_compact, write_compact
-from surrogate_nas.tables.file import PartOfTable, TableFile, write_table
+from surrogate_nas.tables.file import TableFile, write_table
 from surrogate_nas.tables.table import (
     CLASS_METRIC,
     UNKNOWN_SEEDS,
@@ -21,7 +21,6 @@ __all__ = [
     "ColumnKey",
     "Contents",
     "MemoryTable",
-    "PartOfTable",
     "Run",
     "Seed",
     "Table",

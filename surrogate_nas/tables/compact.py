@@ -1,16 +1,13 @@
 """Compact tables: rounded columns of a few thousand cells, hundreds of them in a few kilobytes
 each.
 
-Where a table's file (`surrogate_nas.tables.file`) holds every column on its own, a compact one has
-a single dataset: of every column and seed whole numbers, int32, each of which is a power of ten and
-the significant digits before it. So a number keeps the digits that it is worth, whatever stands
-beside it, and gzip little more than its entropy; what was read and is written again stays as it is.
-The mean of a cell is what seed 0 gave, so that all cells are alike whether or not further seeds
-trained them.
+A compact table has a single dataset of whole numbers, each of which is a power of ten and the
+significant digits before it. A table that was read and is written again stays as it is. The mean of
+a cell is the value of seed 0, whether or not further seeds trained it.
 
 Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a
-cell has no value; ``/index`` is JSON, all of `surrogate_nas.tables.table.TEXTS`, the network, and
-for every metric its details, how many ``digits`` its numbers keep, and its columns as
+cell has no value. ``/index`` is JSON: `surrogate_nas.tables.table.TEXTS`, the network, and for
+every metric its details, how many ``digits`` its numbers keep, and its columns as
 ``[epochs, seed]``. The attribute ``digest`` is a sha256 of both. Older files have ``decimals`` in
 place of digits: their whole numbers are values times that power of ten.
 """
@@ -34,7 +31,14 @@ from surrogate_nas.files.content import made
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables.table import TEXTS, ColumnKey, MemoryTable, Table, Values, details
+from surrogate_nas.tables.table import (
+    TEXTS,
+    MemoryTable,
+    Table,
+    Values,
+    details,
+    printables,
+)
 
 MISSING = np.iinfo(np.int32).min
 _DIGITS = {"cost": 3}
@@ -51,11 +55,10 @@ _CHUNK = 1 << 16
 
 
 def write_compact(table: Table, path: Path) -> None:
-    """Write a table whose columns are all of trainings of some epochs; see `read_compact` for what
-    is kept.
+    """Write a table all of whose columns are of trainings; means are not stored.
 
     Args:
-        table: What to write; of its means only those that single seeds say are kept.
+        table: The table.
         path: The file; its folder is made if need be.
 
     Raises:
@@ -65,58 +68,37 @@ def write_compact(table: Table, path: Path) -> None:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.files import shipped
         >>> with TemporaryDirectory() as folder:
-        ...     one, two = Path(folder) / "one.h5", Path(folder) / "two.h5"
-        ...     write_compact(
-        ...         read_compact(next(iter(sorted(shipped("losses").glob("*.h5"))))).table,
-        ...         one,
-        ...     )
-        ...     write_compact(read_compact(one).table, two)
-        ...     one.read_bytes() == two.read_bytes()
-        True
+        ...     path = Path(folder) / "mine.h5"
+        ...     write_compact(read_compact(shipped("losses/digits.h5")).table, path)
+        ...     read_compact(path).cost
+        'seconds'
     """
-    keys: dict[str, list[ColumnKey]] = {name: [] for name in table.metrics}
-    for key in sorted(key for key in table.columns if key.seed != "mean"):
-        keys[key.metric].append(key)
-    whole = [
-        _whole(table.columns[key], digits_of(table.metrics[name]))
-        for name, own in keys.items()
-        for key in own
-    ]
-    metrics = {
-        name: {
-            "details": details(metric),
-            "digits": digits_of(metric),
-            "columns": [key[1:] for key in keys[name]],
-        }
-        for name, metric in table.metrics.items()
-    }
-    texts = {key: printable(getattr(table, key)) for key in TEXTS}
+    whole = []
+    metrics = {}
+    for name, metric in table.metrics.items():
+        keys = sorted(k for k in table.columns if k.metric == name and k.seed != "mean")
+        digits = digits_of(metric)
+        whole += [_whole(table.columns[key], digits) for key in keys]
+        columns = [key[1:] for key in keys]
+        metrics[name] = {"details": details(metric), "digits": digits, "columns": columns}
+    texts = printables(table, TEXTS)
     content = {"texts": texts, "network": table.network.settings, "metrics": metrics}
     index = json.dumps(content).encode()
     values = np.concatenate(whole)
+    packing: Any = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
     with hdf5.writing(path, "compact", digest=_digest(index, values)) as file:
-        for name, array in (
-            ("index", np.frombuffer(index, dtype=np.uint8)),
-            ("values", values),
-        ):
+        for name, array in (("index", np.frombuffer(index, np.uint8)), ("values", values)):
             chunks = (min(len(array), _CHUNK),)
-            file.create_dataset(
-                name,
-                data=array,
-                chunks=chunks,
-                compression="gzip",
-                compression_opts=9,
-                shuffle=True,
-            )
+            file.create_dataset(name, data=array, chunks=chunks, **packing)
 
 
 def digits_of(metric: Metric) -> int:
-    """How many significant digits a metric's numbers keep."""
+    """Return how many significant digits a metric's numbers keep."""
     return _DIGITS.get(metric.quantity, _DIGITS_ELSE)
 
 
 def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
-    """Numbers as a compact table keeps them; what was rounded once stays as it is.
+    """Round numbers as a compact table does; rounded numbers stay as they are.
 
     Example:
         >>> rounded(np.array([123.456, -0.000123456, 99999.0, 0.0]), 4).tolist()
@@ -132,9 +114,7 @@ def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
 def _parted(
     values: Values, digits: int | NDArray[np.int64]
 ) -> tuple[Values, NDArray[np.int64]]:
-    """The significant digits of every number as a whole one, and the power of ten that it is to be
-    taken times.
-    """
+    """Split numbers into whole numbers of significant digits, and powers of ten."""
     known = np.isfinite(values) & (np.abs(values) >= _LEAST)
     values = np.where(known, values, 1.0)
     powers = np.floor(np.log10(np.abs(values))).astype(np.int64) + 1 - digits
@@ -146,26 +126,24 @@ def _parted(
 
 
 def _scaled(values: Values, powers: NDArray[np.int64]) -> Values:
-    """Numbers times powers of ten; divided where these are negative, which rounds only once."""
+    """Multiply by powers of ten; a division by positive ones rounds only once."""
     factor = 10.0 ** np.abs(powers)
     return np.where(powers < 0, values / factor, values * factor)
 
 
 def _whole(column: Values, digits: int) -> NDArray[np.int32]:
     whole, powers = _parted(column, digits)
-    return np.where(
-        np.isfinite(column), (powers + _POWERS) * _SHIFT + whole + _MIDDLE, MISSING
-    ).astype(np.int32)
+    codes = (powers + _POWERS) * _SHIFT + whole + _MIDDLE
+    return np.where(np.isfinite(column), codes, MISSING).astype(np.int32)
 
 
 def _read(row: NDArray[np.int32], entry: dict[str, Any]) -> Values:
-    """The numbers of a column."""
+    """Return the numbers of a column."""
     lacking = row == MISSING
     if "digits" in entry:
-        whole = np.where(lacking, _POWERS * _SHIFT + _MIDDLE, row.astype(np.int64))
-        numbers = _scaled(
-            (whole % _SHIFT - _MIDDLE).astype(np.float64), whole // _SHIFT - _POWERS
-        )
+        codes = np.where(lacking, _POWERS * _SHIFT + _MIDDLE, row.astype(np.int64))
+        powers = codes // _SHIFT - _POWERS
+        numbers = _scaled((codes % _SHIFT - _MIDDLE).astype(np.float64), powers)
     else:
         numbers = row / 10.0 ** entry["decimals"]
     return np.where(lacking, np.nan, numbers)
@@ -176,20 +154,10 @@ def _digest(index: bytes, values: NDArray[np.int32]) -> str:
 
 
 def read_compact(path: Path) -> MemoryTable:
-    """Read a compact table, all of it.
-
-    Args:
-        path: A file that `write_compact` wrote.
+    """Read a file that `write_compact` wrote.
 
     Raises:
         UserError: The file is missing, damaged or of another format.
-
-    Example:
-        >>> from surrogate_nas.files import shipped
-        >>> path = next(iter(sorted(shipped("losses").glob("*.h5"))))
-        >>> table = read_compact(path)
-        >>> table.cells.name.startswith("nb201"), table.cost
-        (True, 'seconds')
     """
     if not os.path.isfile(path):
         raise UserError(f"There is no table at {printable(path)}.")
@@ -198,9 +166,8 @@ def read_compact(path: Path) -> MemoryTable:
         hdf5.guarded(what, "Make or fetch it again."),
         hdf5.OpenFile(path).reading() as file,
     ):
-        hdf5.check_kind(
-            path, file, "compact", f"{printable(path)} is no surrogate_nas compact table."
-        )
+        other = f"{printable(path)} is no surrogate_nas compact table."
+        hdf5.check_kind(path, file, "compact", other)
         index = _bounded(file, "index", np.uint8).tobytes()
         values = _bounded(file, "values", np.int32)
         if _digest(index, values) != hdf5.text(file, "digest"):
@@ -220,12 +187,7 @@ def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
     table = Table(**texts, network=Network.of(content["network"]))  # type: ignore[arg-type]
     rows = iter(values.reshape(-1, len(listed(space_named(table.space)))))
     for name, entry in content["metrics"].items():
-        metric = made(
-            Metric,
-            entry["details"],
-            name=name,
-            epochs=(),
-        )
+        metric = made(Metric, entry["details"], name=name, epochs=())
         runs: dict[int, dict[int, Values]] = {}
         for epochs, seed in entry["columns"]:
             runs.setdefault(epochs, {})[seed] = _read(next(rows), entry)

@@ -2,16 +2,12 @@
 
 Layout: ``/columns/METRIC/EPOCHS/SEED`` holds float64 of shape ``(len(space),)`` in the order of the
 space, NaN where a cell has no value. EPOCHS is the length of the training run, or ``any`` where
-training plays no part; SEED is a number, or ``mean`` over the seeds that the source holds. Beside
-the columns of a run stands ``n_seeds``, int16 of shape ``(len(space),)``, 0 for a missing cell and
--1 where the source does not say. A metric's group carries unit, kind, quantity, split, description
-and source as attributes; the file carries the rest of `Table`.
-
-``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.table`); the
-attribute ``seal`` is the sha256 of the index and ``digest`` that of the columns and their meaning.
-Opening checks the index; a column is checked when it is read. Other attributes are for readers who
-open the file with another program. A table that is open goes on being read as it was when another
-file takes its place.
+training plays no part. SEED is a number, or ``mean`` over the seeds of the source. A run also has
+``n_seeds``, int16 of shape ``(len(space),)``, 0 for a missing cell and -1 where the source does not
+say. ``/index`` describes the table and has a sha256 of every column (`surrogate_nas.tables.table`).
+The attribute ``seal`` is the sha256 of the index, ``digest`` that of the columns and their meaning;
+other attributes are for other programs. Opening checks the index, reading a column checks that. An
+open table is read as it was when another file takes its place.
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ import math
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5, write_whole
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
@@ -51,9 +47,7 @@ from surrogate_nas.tables.table import (
 )
 
 _MOST_LISTED = 1_000_000
-"""The cells of a space that a file defines; listing more would take more memory than a table is
-worth.
-"""
+"""The cells of a space that a file defines."""
 _CHUNK = 1 << 17
 _LARGEST_INDEX = 64_000_000
 
@@ -62,9 +56,9 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     """Write a table so that the file is either whole or, if anything fails, as it was before.
 
     Args:
-        table: What to write.
+        table: The table.
         path: The file; its folder is made if need be.
-        compressed: Whether columns are stored compressed, which makes opening one a little slower.
+        compressed: Whether to compress columns, which makes reading one a little slower.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -72,18 +66,8 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.core.metrics import metric_named
-        >>> from surrogate_nas.space.network import Network
         >>> import surrogate_nas as sn
-        >>> about = (
-        ...     "mine",
-        ...     "macro",
-        ...     "36 stacks",
-        ...     "measured here",
-        ...     "MIT",
-        ...     "",
-        ...     "valid_error",
-        ... )
-        >>> stacks = Table(*about, Network(), cost="queries")
+        >>> stacks = Table("mine", "macro", "36 stacks", "measured here", cost="queries")
         >>> stacks.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
         >>> with TemporaryDirectory() as folder:
         ...     write_table(stacks, Path(folder) / "mine.h5")
@@ -94,14 +78,10 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
     """
     index = table.index()
     content = index.dump()
-    packing = {
-        "compression": "gzip",
-        "shuffle": True,
-        "chunks": (min(max(index.n_cells, 1), _CHUNK),),
-    }
+    chunks = (min(max(index.n_cells, 1), _CHUNK),)
+    packing = {"compression": "gzip", "shuffle": True, "chunks": chunks}
     storage = packing if compressed else {}
     seal = hashlib.sha256(content).hexdigest()
-    # the attributes are for readers who open the file with another program
     network = json.dumps(index.network.settings)
     about = {**index.texts, "network": network, "digest": index.digest()}
     with hdf5.writing(path, "table", seal=seal, **about) as file:
@@ -110,18 +90,11 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
         for name, metric in index.metrics.items():
             group = file.create_group(f"columns/{name}")
             group.attrs["n_cells"] = metric.n_cells
-            hdf5.set_texts(
-                group,
-                {
-                    key: value
-                    for key, value in details(metric).items()
-                    if isinstance(value, str)
-                },
-            )
+            texts = {k: v for k, v in details(metric).items() if isinstance(v, str)}
+            hdf5.set_texts(group, texts)
         for (name, epochs, seed), values in table.columns.items():
-            file.create_dataset(
-                f"columns/{name}/{epochs_text(epochs)}/{seed}", data=values, **storage
-            )
+            place = f"columns/{name}/{epochs_text(epochs)}/{seed}"
+            file.create_dataset(place, data=values, **storage)
         for (name, epochs), counts in table.n_seeds.items():
             run = file[f"columns/{name}/{epochs_text(epochs)}"]
             run.create_dataset(N_SEEDS, data=counts, **storage)
@@ -129,13 +102,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
 
 def write_with_card(table: Table, card: Mapping[str, Any], path: Path) -> None:
-    """Write a table, compressed, with its card, which is also a JSON file of the same name.
-
-    Args:
-        table: What to write.
-        card: How it was measured.
-        path: The table's file.
-    """
+    """Write a table, compressed, with its card, which is also a JSON file of the same name."""
     table.card = json.dumps(card)
     write_table(table, path, compressed=True)
     write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
@@ -147,17 +114,14 @@ class TableFile(TableView):
     Attributes:
         path: The file.
         keys: The columns that it holds.
+        contents: A digest of the columns of every run.
         cells: The table's space.
 
     Example:
         >>> from surrogate_nas.files import shipped
         >>> table = TableFile(shipped("fashion.h5"))
-        >>> (
-        ...     table.space,
-        ...     table.metrics["valid_loss"].epochs,
-        ...     len(table.column(ColumnKey("valid_loss", 5, "mean"))),
-        ... )
-        ('nb201', (1, 2, 3, 4, 5), 15625)
+        >>> len(table.column(ColumnKey("valid_loss", 5, "mean")))
+        15625
     """
 
     def __init__(self, path: Path) -> None:
@@ -173,22 +137,20 @@ class TableFile(TableView):
         self.path = path
         self._file = self._opened()
         with self._reading() as file:
-            hdf5.check_kind(
-                path, file, "table", f"{path} is not a surrogate_nas table file."
-            )
-            self._index = _read_index(file)
-            digest = self._index.digest()
-            if hdf5.text(file, "digest") != digest:
+            other = f"{path} is not a surrogate_nas table file."
+            hdf5.check_kind(path, file, "table", other)
+            self._hold(_read_index(file))
+            if hdf5.text(file, "digest") != self.digest:
                 raise ValueError("its index was altered")
-        super().__init__(self._index, self._index.texts, digest)
-        self.keys: set[ColumnKey] = self._index.keys
         self.cells = self._space()
+
+    def _hold(self, index: Index) -> None:
+        super().__init__(index, index.texts, index.digest())
+        self._index = index
+        self.keys: set[ColumnKey] = index.keys
 
     def column(self, key: ColumnKey) -> Values:
         """Read one column, shape ``(len(space),)``.
-
-        Args:
-            key: One of `keys`.
 
         Raises:
             UserError: It is damaged.
@@ -196,11 +158,7 @@ class TableFile(TableView):
         return self._read(key.metric, key.epochs, str(key.seed), np.float64)
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """How many seeds each cell's mean is over, shape ``(len(space),)``.
-
-        Args:
-            metric: The metric's name.
-            epochs: The length of the training run, or None.
+        """Read the number of seeds of each cell's mean, shape ``(len(space),)``.
 
         Raises:
             UserError: It is damaged.
@@ -209,19 +167,33 @@ class TableFile(TableView):
 
     @cached_property
     def contents(self) -> Contents:
-        """What it holds, a digest of the columns of every run (see
-        `surrogate_nas.tables.table.Contents`).
-        """
+        """A digest of the columns of every run."""
         return self._index.contents()
 
-    def only(self, runs: Collection[Run]) -> PartOfTable:
-        """The same table with some of its runs alone, as it was before others were added.
+    def only(self, runs: Collection[Run]) -> TableFile:
+        """Return the same table with some of its runs alone, as before others were added.
 
         Args:
-            runs: Each a metric and the length of its training run; those that it does not hold are
-                passed over.
+            runs: Each a metric and the length of its training run; absent ones are passed over.
+
+        Example:
+            >>> import surrogate_nas as sn
+            >>> part = sn.load("analog-cifar10").table.only([("digital_error", None)])
+            >>> sorted(part.metrics)
+            ['digital_error']
         """
-        return PartOfTable(self, self._index.only(runs))
+        part = copy(self)
+        vars(part).pop("contents", None)
+        part._hold(self._index.only(runs))
+        for name, metric in part.metrics.items():
+            kept, all_runs = (
+                [run for run in sources if run[0] == name]
+                for sources in (part.sources, self.sources)
+            )
+            if len(kept) < len(all_runs):
+                counts = [int((self.n_seeds(*run) != 0).sum()) for run in kept]
+                part.metrics[name] = replace(metric, n_cells=min(counts))
+        return part
 
     def _space(self) -> Enumerable:
         space = listed(space_named(self.space))
@@ -242,13 +214,7 @@ class TableFile(TableView):
             )
         return space
 
-    def _read(
-        self,
-        metric: str,
-        epochs: int | None,
-        name: str,
-        dtype: type[np.generic],
-    ) -> NDArray[Any]:
+    def _read(self, metric: str, epochs: int | None, name: str, dtype: Any) -> NDArray[Any]:
         with self._reading() as file:
             wanted = self._index.digests[metric, epochs][name]
             group = hdf5.child(hdf5.child(file, "columns"), metric)
@@ -274,77 +240,6 @@ class TableFile(TableView):
     def _guarded(self) -> AbstractContextManager[None]:
         what = f"The table {printable(self.path)}"
         return hdf5.guarded(what, "Delete it and fetch or import it again.")
-
-
-class PartOfTable(TableView):
-    """Some runs of a table on disk; of a table that has grown, what it held before, under the
-    digest that it had.
-
-    Attributes:
-        path, cells: The table's.
-        keys: The columns of these runs.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> part = sn.load("analog-cifar10").only([("digital_error", None)]).table
-        >>> sorted(part.metrics)
-        ['digital_error']
-    """
-
-    def __init__(self, whole: TableFile, index: Index) -> None:
-        """Take part of an open table.
-
-        Args:
-            whole: The table.
-            index: Of the runs that are taken.
-        """
-        super().__init__(index, index.texts, index.digest())
-        self._whole = whole
-        self._index = index
-        self.path = whole.path
-        self.cells = whole.cells
-        self.keys: set[ColumnKey] = index.keys
-        self.metrics = {
-            name: self._counted(metric) for name, metric in index.metrics.items()
-        }
-
-    @cached_property
-    def contents(self) -> Contents:
-        """What it holds, a digest of the columns of every run."""
-        return self._index.contents()
-
-    def _counted(self, metric: Metric) -> Metric:
-        """A metric with the cells that have it after every run that is taken, where the table has
-        further ones.
-        """
-        runs = [epochs for name, epochs in self._index.digests if name == metric.name]
-        if len(runs) == len(
-            [name for name, _ in self._whole.sources if name == metric.name]
-        ):
-            return metric
-        return replace(
-            metric,
-            n_cells=min(
-                int((self.n_seeds(metric.name, epochs) != 0).sum()) for epochs in runs
-            ),
-        )
-
-    def column(self, key: ColumnKey) -> Values:
-        """Read one column, as `TableFile.column` does.
-
-        Args:
-            key: One of `keys`.
-        """
-        return self._whole.column(key)
-
-    def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """How many seeds each cell's mean is over, as `TableFile.n_seeds` tells.
-
-        Args:
-            metric: The metric's name.
-            epochs: The length of the training run, or None.
-        """
-        return self._whole.n_seeds(metric, epochs)
 
 
 def _read_index(file: h5py.File) -> Index:

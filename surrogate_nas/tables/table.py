@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -17,14 +17,6 @@ from surrogate_nas.files.content import made
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
-
-# The index of a table: all that there is to know of it but the numbers, and a digest of every
-# column of these.
-#
-# It is one JSON document, written into the file beside a seal over it. Who has checked the seal
-# knows what every column must be, and so a column's own digest, checked when it is read, ties every
-# number to the table's digest.
-
 
 TEXTS = (
     "name",
@@ -39,7 +31,6 @@ TEXTS = (
     "banner",
     "card",
 )
-"""What a table says in plain text."""
 N_SEEDS = "n_seeds"
 _ANY = "any"
 _COSTS = ("seconds", "queries")
@@ -51,23 +42,14 @@ Seed = int | Literal["mean"]
 Run = tuple[str, int | None]
 """A metric and the length of the training run; None where training plays no part."""
 Contents = dict[str, dict[str, str]]
-"""What a table holds: of every metric, by the length of the training run as a file spells it, a
-digest.
-
-The digest is of all columns of the run, mean and seeds, with how many seeds each cell has, and of
-the metric's unit, kind and quantity: what does not depend on the file that the columns lie in, nor
-on what else that holds.
+"""For every metric and length of the training run, as a file spells it, a digest of all columns of
+the run and of the metric's unit, kind and quantity, whatever else the table holds.
 """
 _SHORT = 16
 
 
 class ColumnKey(NamedTuple):
-    """Names a column.
-
-    Attributes:
-        metric: The metric's name.
-        epochs: The length of the training run; None where training plays no part.
-        seed: The training seed, or ``"mean"``.
+    """A metric, the length of the training run (None where training plays no part) and the seed.
 
     Example:
         >>> import surrogate_nas as sn
@@ -86,15 +68,10 @@ class ColumnKey(NamedTuple):
 
 @dataclass
 class Index:
-    """What a table is.
+    """All of a table but its numbers, with a digest of every column, by run and seed or `N_SEEDS`.
 
-    Attributes:
-        texts: All of `TEXTS`.
-        network: The macro architecture behind `params` and `macs`.
-        n_cells: How many cells every column has.
-        metrics: By name.
-        sources: Where the numbers of each run come from.
-        digests: Of every column, by run and then by seed or `N_SEEDS`.
+    A file holds it as one JSON document beside a seal. A column's digest, checked when the column
+    is read, ties its numbers to the digest of the table.
     """
 
     texts: dict[str, str]
@@ -106,71 +83,58 @@ class Index:
 
     @property
     def keys(self) -> set[ColumnKey]:
-        """The columns, those of `N_SEEDS` left out."""
-        seeds = (
-            (run, seed)
-            for run, held in self.digests.items()
-            for seed in held
-            if seed != N_SEEDS
-        )
+        """The columns without those of `N_SEEDS`."""
         return {
-            ColumnKey(*run, "mean" if seed == "mean" else int(seed)) for run, seed in seeds
+            ColumnKey(*run, "mean" if seed == "mean" else int(seed))
+            for run, digests in self.digests.items()
+            for seed in digests.keys() - {N_SEEDS}
         }
 
     def digest(self) -> str:
-        """A sha256 over all numbers and what they mean; titles, sources and other remarks play no
-        part.
-        """
+        """Return a sha256 over all numbers and their meaning, without titles and sources."""
         values = {
-            f"{m} {epochs_text(e)} {seed}": d
-            for (m, e), held in self.digests.items()
-            for seed, d in held.items()
+            f"{m} {epochs_text(e)} {seed}": digest
+            for (m, e), digests in self.digests.items()
+            for seed, digest in digests.items()
         }
-        meaning = {
-            name: [getattr(metric, key) for key in _MEANING]
-            for name, metric in self.metrics.items()
-        }
-        what = [
-            *(self.texts[key] for key in ("name", "space", "cost", "epochs")),
-            self.network.settings,
-            meaning,
-            values,
-        ]
-        return json_digest(what)
+        texts = [self.texts[key] for key in ("name", "space", "cost", "epochs")]
+        meaning = {name: self._meaning(name) for name in self.metrics}
+        return json_digest([*texts, self.network.settings, meaning, values])
+
+    def _meaning(self, name: str) -> list[str]:
+        return [getattr(self.metrics[name], key) for key in _MEANING]
 
     def contents(self) -> Contents:
-        """What it holds, a digest of the columns of every run."""
+        """Return a digest of the columns of every run."""
         by_metric: Contents = {name: {} for name in self.metrics}
         for (name, epochs), digests in self.digests.items():
-            meaning = [getattr(self.metrics[name], key) for key in _MEANING]
-            by_metric[name][epochs_text(epochs)] = json_digest([meaning, digests])[:_SHORT]
+            digest = json_digest([self._meaning(name), digests])
+            by_metric[name][epochs_text(epochs)] = digest[:_SHORT]
         return by_metric
 
     def only(self, runs: Collection[Run]) -> Index:
-        """The same with some runs alone, and without metrics that have none of these."""
+        """Return the same with some runs alone, and without metrics that have none of these."""
         part = Index(self.texts, self.network, self.n_cells)
-        wanted = set(runs)
-        for run in [run for run in self.digests if run in wanted]:
+        wanted = {*runs}
+        for run in (run for run in self.digests if run in wanted):
             part.digests[run], part.sources[run] = self.digests[run], self.sources[run]
-        for name, metric in self.metrics.items():
-            taken = [epochs for held, epochs in part.digests if held == name]
-            if taken:
-                epochs = tuple(sorted(length for length in taken if length is not None))
-                part.metrics[name] = replace(metric, epochs=epochs)
+        names = {name for name, _ in part.digests}
+        part.metrics = {
+            name: replace(metric, epochs=_epochs_of(name, part.digests))
+            for name, metric in self.metrics.items()
+            if name in names
+        }
         return part
 
     def dump(self) -> bytes:
         """The index as JSON."""
-        runs: dict[str, dict[str, Any]] = {name: {} for name in self.metrics}
-        for (name, epochs), digests in self.digests.items():
-            runs[name][epochs_text(epochs)] = {
-                "source": self.sources[name, epochs],
-                "digests": digests,
-            }
-        metrics = {
-            name: {"details": details(metric), "runs": runs[name]}
+        metrics: dict[str, dict[str, Any]] = {
+            name: {"details": details(metric), "runs": {}}
             for name, metric in self.metrics.items()
         }
+        for (name, epochs), digests in self.digests.items():
+            run = {"source": self.sources[name, epochs], "digests": digests}
+            metrics[name]["runs"][epochs_text(epochs)] = run
         content = {
             "texts": self.texts,
             "network": self.network.settings,
@@ -183,19 +147,13 @@ class Index:
     def load(cls, content: bytes) -> Index:
         """Read what `dump` wrote.
 
-        Args:
-            content: The JSON.
-
         Raises:
             ValueError: It is something else; also LookupError, TypeError, AttributeError.
         """
         read = json.loads(content)
         texts = {key: _text(read["texts"][key]) for key in TEXTS}
         if texts["cost"] not in _COSTS or texts["epochs"] not in _EPOCHS:
-            raise ValueError(
-                f"its cost is none of {', '.join(_COSTS)}, or its epochs none of"
-                f" {', '.join(_EPOCHS)}"
-            )
+            raise ValueError(f"its cost is {texts['cost']}, its epochs {texts['epochs']}")
         if type(read["cells"]) is not int or read["cells"] < 1:
             raise ValueError("its index gives no number of cells")
         index = cls(texts, Network.of(read["network"]), read["cells"])
@@ -206,55 +164,49 @@ class Index:
                 index.digests[key] = {
                     _seed(seed): _text(digest) for seed, digest in run["digests"].items()
                 }
-            epochs = sorted(
-                epochs
-                for held, epochs in index.digests
-                if held == name and epochs is not None
-            )
-            index.metrics[name] = made(
-                Metric,
-                metric["details"],
-                name=_text(name),
-                epochs=tuple(epochs),
-            )
+            epochs = _epochs_of(name, index.digests)
+            about = {"name": _text(name), "epochs": epochs}
+            index.metrics[name] = made(Metric, metric["details"], **about)
         return index
 
 
+def _epochs_of(name: str, runs: Iterable[Run]) -> tuple[int, ...]:
+    lengths = (epochs for metric, epochs in runs if metric == name)
+    return tuple(sorted(epochs for epochs in lengths if epochs is not None))
+
+
 def details(metric: Metric) -> dict[str, Any]:
-    """What a file says of a metric beside its name and epochs."""
+    """Return what a file says of a metric in addition to its name and epochs."""
     return {
         key: value for key, value in asdict(metric).items() if key not in ("name", "epochs")
     }
 
 
 def column_digest(values: NDArray[Any]) -> str:
-    """A sha256 over a column's numbers, their type and how many they are."""
+    """Return a sha256 over a column's numbers, their type and their shape."""
     total = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
     total.update(np.ascontiguousarray(values).data)
     return total.hexdigest()
 
 
+def printables(of: object, keys: Iterable[str]) -> dict[str, str]:
+    """Return some texts of an object, without control characters."""
+    return {key: printable(getattr(of, key)) for key in keys}
+
+
 def epochs_text(epochs: int | None) -> str:
-    """How a file spells the length of a training run."""
+    """Spell the length of a training run as a file does."""
     return _ANY if epochs is None else str(epochs)
 
 
 def runs_of(contents: Contents) -> list[Run]:
-    """The runs of a table by its contents.
-
-    Args:
-        contents: By metric and length of the run a digest; ``any`` where training plays no part.
+    """Return the runs of a table by its contents.
 
     Raises:
-        ValueError: It is none of `Contents`.
+        ValueError: A length is neither a number nor ``any``.
 
     Example:
-        >>> runs_of(
-        ...     {
-        ...         "valid_error": {"12": "97cac76af7edcb7f", "200": "0f3c"},
-        ...         "params": {"any": "a1"},
-        ...     }
-        ... )
+        >>> runs_of({"valid_error": {"12": "97ca", "200": "0f3c"}, "params": {"any": "a1"}})
         [('valid_error', 12), ('valid_error', 200), ('params', None)]
     """
     return [
@@ -271,9 +223,10 @@ def _text(value: Any) -> str:
 
 
 def _number(spelled: str) -> int:
-    if not spelled.isascii() or not spelled.isdecimal() or str(int(spelled)) != spelled:
+    number = int(spelled)
+    if str(number) != spelled:
         raise ValueError(f"{spelled!r:.60} is no number of epochs and no seed")
-    return int(spelled)
+    return number
 
 
 def _seed(spelled: str) -> str:
@@ -296,12 +249,9 @@ class Table:
     """A benchmark's answers in memory, as a source makes them.
 
     Attributes:
-        name: The benchmark's name, such as ``nb201-cifar10``.
-        space: Its space: the name, or what `Space.definition` wrote.
-        title: One line saying what it holds.
-        source: Where the numbers come from.
-        licence: The licence that the source states; empty for what it declares of itself.
-        citation: The paper to cite, likewise.
+        name, title, source: The benchmark's name, what it holds, and where its numbers come from.
+        space: The name of its space, or what `Space.definition` wrote.
+        licence, citation: As the source states them; empty for what it declares of itself.
         objective: The default objective over it, such as ``valid_error``.
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds`` where training times are held, ``queries`` where every query costs one
@@ -312,21 +262,12 @@ class Table:
         card: How it was measured, as a JSON object (machine, protocol, duration), or empty.
         metrics: Every metric by name; `Metric.epochs` and `Metric.n_cells` are filled in by `add`.
         columns: Shape ``(len(space),)`` each.
-        n_seeds: Per (metric, epochs), shape ``(len(space),)``.
-        sources: Where the numbers of each (metric, epochs) come from.
+        n_seeds: The number of seeds by metric and epochs, shape ``(len(space),)``.
+        sources: Where the numbers of each metric and number of epochs come from.
 
     Example:
         >>> from surrogate_nas.core.metrics import metric_named
-        >>> table = Table(
-        ...     "mine",
-        ...     "macro",
-        ...     "36 stacks",
-        ...     "measured here",
-        ...     "MIT",
-        ...     "",
-        ...     "valid_error",
-        ...     Network(),
-        ... )
+        >>> table = Table("mine", "macro", "36 stacks", "measured here")
         >>> table.add(
         ...     metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36), n_seeds=3
         ... )
@@ -362,11 +303,10 @@ class Table:
         """Add a column of means, and those of single seeds where the source holds them.
 
         Args:
-            metric: The metric; its `epochs` and ``n_cells`` are replaced by what the table holds.
+            metric: The metric; its epochs and number of cells are replaced.
             epochs: The length of the training run; None where training plays no part.
             mean: Shape ``(len(space),)``, NaN where missing.
-            n_seeds: How many seeds each mean is over; `UNKNOWN_SEEDS` where the source does not
-                say.
+            n_seeds: The number of seeds of each mean.
             per_seed: The columns of single seeds.
         """
         mean = np.asarray(mean, dtype=np.float64)
@@ -380,24 +320,16 @@ class Table:
         self.n_seeds[metric.name, epochs] = counts
         self.sources[metric.name, epochs] = metric.source
         for seed, values in (per_seed or {}).items():
-            self.columns[ColumnKey(metric.name, epochs, seed)] = np.asarray(
-                values, dtype=np.float64
-            )
+            key = ColumnKey(metric.name, epochs, seed)
+            self.columns[key] = np.asarray(values, dtype=np.float64)
 
     def index(self) -> Index:
-        """All that there is to know of the table but its numbers, with a digest of each column of
-        these.
-        """
+        """Return all of the table but its numbers, with a digest of each column."""
         n_cells = len(next(iter(self.columns.values()), ()))
-        index = Index(
-            {key: printable(getattr(self, key)) for key in TEXTS}, self.network, n_cells
-        )
+        index = Index(printables(self, TEXTS), self.network, n_cells)
         for name, metric in self.metrics.items():
-            texts = {
-                key: printable(getattr(metric, key))
-                for key in ("split", "description", "source", "unit")
-            }
-            index.metrics[name] = replace(metric, **texts)  # type: ignore[arg-type]
+            texts: Any = printables(metric, ("split", "description", "source", "unit"))
+            index.metrics[name] = replace(metric, **texts)
         for (name, epochs), counts in self.n_seeds.items():
             index.sources[name, epochs] = printable(self.sources[name, epochs])
             index.digests[name, epochs] = {N_SEEDS: column_digest(counts)}
@@ -406,21 +338,12 @@ class Table:
         return index
 
     def digest(self) -> str:
-        """A sha256 over all columns and what they mean: equal tables have equal digests."""
+        """Return a sha256 over all columns and their meaning."""
         return self.index().digest()
 
 
 class TableView:
-    """What can be read of a table, wherever its columns lie.
-
-    Attributes:
-        name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See
-            `Table`.
-        digest: Of all that it holds.
-        network: The macro architecture behind `params` and `macs`.
-        metrics: Every metric by name.
-        sources: Where the numbers of each (metric, epochs) come from.
-    """
+    """What can be read of a table in a file or in memory; see `Table` for its attributes."""
 
     name: str
     space: str
@@ -435,15 +358,7 @@ class TableView:
     card: str
 
     def __init__(self, of: Table | Index, texts: Mapping[str, str], digest: str) -> None:
-        """Take over what a table says of itself.
-
-        Args:
-            of: The table, or the index of its file.
-            texts: All of `TEXTS`.
-            digest: Of all that it holds.
-        """
-        for key in TEXTS:
-            setattr(self, key, texts[key])
+        vars(self).update({key: texts[key] for key in TEXTS})
         self.digest = digest
         self.network = of.network
         self.metrics = of.metrics
@@ -451,68 +366,35 @@ class TableView:
 
 
 class MemoryTable(TableView):
-    """A table in memory.
+    """A table in memory, whose columns must not be changed any more.
 
     Attributes:
         table: Its columns.
         cells: The table's space.
 
-    Example:
-        >>> from surrogate_nas.core.metrics import metric_named
-        >>> from surrogate_nas.space.network import Network
-        >>> table = Table(
-        ...     "mine",
-        ...     "macro",
-        ...     "36 stacks",
-        ...     "measured here",
-        ...     "MIT",
-        ...     "",
-        ...     "valid_error",
-        ...     Network(),
-        ... )
-        >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
-        >>> held = MemoryTable(table, table.digest())
-        >>> held.title, float(held.column(ColumnKey("valid_error", 5, "mean"))[-1])
-        ('36 stacks', 12.0)
+    Raises:
+        UserError: Its space is unknown or cannot be listed.
     """
 
     def __init__(self, table: Table, digest: str) -> None:
-        """Hold a table.
-
-        Args:
-            table: Its columns, which must not be changed any more.
-            digest: Of all that it holds.
-
-        Raises:
-            UserError: Its space is unknown or cannot be listed.
-        """
         super().__init__(table, vars(table), digest)
         self.cells = listed(space_named(table.space))
         self.table = table
 
     @property
     def keys(self) -> Set[ColumnKey]:
-        """The columns that it holds."""
+        """The keys of its columns."""
         return self.table.columns.keys()
 
     @property
     def contents(self) -> Contents:
-        """Nothing: a table in memory is identified by its digest and has no older part."""
+        """Empty: a table in memory is identified by its digest and has no older part."""
         return {}
 
     def column(self, key: ColumnKey) -> Values:
-        """One column, shape ``(len(space),)``, NaN where a cell has no value.
-
-        Args:
-            key: One of `keys`.
-        """
+        """Return one column, shape ``(len(space),)``, NaN where a cell has no value."""
         return self.table.columns[key].copy()
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """How many seeds each cell's mean is over, shape ``(len(space),)``.
-
-        Args:
-            metric: The metric's name.
-            epochs: The length of the training run, or None.
-        """
+        """Return the number of seeds of each cell's mean, shape ``(len(space),)``."""
         return self.table.n_seeds[metric, epochs]
