@@ -27,13 +27,11 @@ SeedPolicy = Literal["mean", "draw"]
 Values: TypeAlias = NDArray[np.float64]
 """Answers in their metric's unit, of any shape."""
 Free = Callable[[Sequence[Cell]], Values]
-"""From cells to a metric of theirs that needs no training, shape ``(n,)``, in its own unit; NaN
-where not known.
-"""
+"""From cells to a metric without training, shape ``(n,)``, in its own unit; NaN if not known."""
 
 
 def lengths_of(questions: Iterable[Question]) -> list[int]:
-    """The lengths of the training runs of some questions, rising."""
+    """Return the lengths of the training runs of some questions, rising."""
     return sorted({q.epochs for q in questions if q.epochs is not None})
 
 
@@ -53,11 +51,7 @@ def applied(function: Callable[[Cell], float], cells: Sequence[Cell]) -> Values:
 
 
 class Question(NamedTuple):
-    """A metric after a training run of given length.
-
-    Attributes:
-        metric: The metric's name.
-        epochs: The length of the run; None where training plays no part.
+    """A metric after a training run of so many epochs; None where training plays no part.
 
     Example:
         >>> str(Question("valid_error", 12)), str(Question("params", None))
@@ -72,7 +66,7 @@ class Question(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What a benchmark answers to a batch of cells.
+    """The answers of a benchmark to a batch of cells.
 
     Attributes:
         values: Shape ``(n cells, m questions)``, in each metric's own unit.
@@ -85,20 +79,17 @@ class Measurement(NamedTuple):
 
 
 class Answer(float):
-    """A number that knows what it answers; it computes and compares as the plain value.
+    """A number with its cell and metric; it computes and compares as the plain value.
 
     Attributes:
-        cell: The cell asked about.
-        metric: The metric's name.
+        cell, metric, unit, source: What it is a number of, and where it comes from.
         epochs: The length of the training run, or None.
         seed: The training seed, or ``"mean"``.
-        unit: The metric's unit.
-        source: Where the number comes from.
-        n_seeds: How many seeds a mean is over; None where the source does not say.
+        n_seeds: The number of seeds of a mean; None where the source does not say.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> answer = sn.load("fashion").query(sn.nb201()[11], "params")
+        >>> answer = sn.load("fashion").query(11, "params")
         >>> answer.value, answer.unit, answer.epochs, answer / 1000
         (37746.0, 'parameters', None, 37.746)
     """
@@ -123,30 +114,26 @@ class Answer(float):
 
 
 class Answers(list[Any]):
-    """Answers about several cells: a list of them, printed with every cell once.
+    """A list of answers about several cells, printed with every cell once.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> print(sn.load("fashion").query([11, 12], "valid_error"))
-        11: |nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|
-          valid_error[5]  20.92 %
+        >>> print(sn.load("fashion").query([12], "valid_error"))
         12: |none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|
           valid_error[5]  90.14 %
     """
 
     def __str__(self) -> str:
         lines = []
-        for one in self:
-            answers = list(one.values()) if isinstance(one, dict) else [one]
-            named = [
-                (str(Question(answer.metric, answer.epochs)), answer) for answer in answers
-            ]
-            widest = max((len(name) for name, _ in named), default=0)
-            for cell in dict.fromkeys(answer.cell for answer in answers):
+        for answers in self:
+            of_cell = list(answers.values()) if isinstance(answers, dict) else [answers]
+            names = [str(Question(answer.metric, answer.epochs)) for answer in of_cell]
+            widest = max(map(len, names), default=0)
+            for cell in dict.fromkeys(answer.cell for answer in of_cell):
                 lines.append(str(cell) if cell.index is None else f"{cell.index}: {cell}")
             lines += [
                 f"  {name:{widest}}  {float(answer):.6g} {answer.unit}".rstrip()
-                for name, answer in named
+                for name, answer in zip(names, of_cell, strict=True)
             ]
         return "\n".join(lines)
 
@@ -161,60 +148,40 @@ class Benchmark(ABC):
     Subclasses set the attributes and give `measure`, `n_seeds` and `fingerprint`.
 
     Attributes:
-        name: The name that `surrogate_nas.load` knows it by.
-        space: Its cells.
-        metrics: Everything that it can be asked.
+        name, title: The name that `surrogate_nas.load` opens, and a line saying what it holds.
+        space, metrics: Its cells, and all that can be asked of them.
         network: The macro architecture behind `params` and `macs`.
         cost: ``seconds``, or ``queries`` where a query costs one unit.
         charge: What an evaluation is charged, in a sentence for reports.
         objective: The default objective over it.
         banner: A warning that every report must carry, or empty.
-        title: One line saying what it holds.
-        source: Where its numbers come from.
-        licence: As stated by the source.
-        citation: The paper to cite.
-        default_seed: What is read where no seed is named: the mean over seeds, or the seed that is
-            trained.
-        seed_policy: What a search sees where nobody says it: ``mean`` what is reported, ``draw`` a
-            single training of each cell.
-        has_columns: Whether `column` works, since every answer is known before it is asked.
+        source, licence, citation: Of its numbers.
+        default_seed: What is read if no seed is named: the mean over seeds, or the trained seed.
+        seed_policy: What a search sees by default: ``mean`` what is reported, ``draw`` a single
+            training of each cell.
+        has_columns: Whether every answer is known in advance, so that `column` works.
         joined: Files whose metrics were joined to it, absolute.
         address: What `surrogate_nas.load` opens it by again; a file's is absolute.
-        engine: What trains, where cells are trained here; results of two are never mixed. Empty for
-            a table.
-        one_by_one: Whether every answer is made when it is asked for, so that no more should be
-            asked than is paid for.
+        engine: What trains cells here; results of two engines are never mixed. Empty for a table.
+        one_by_one: Whether every answer is made when it is asked for.
         one_curve: Whether all epochs are points of one run, so that continuing a cell costs only
-            the difference; elsewhere every number of epochs is a run of its own.
+            the difference.
         more: How to get metrics that it does not hold yet, as a sentence, or empty.
-        runs_apart: Whether cells are evaluated in a process of their own, since what is evaluated
-            may crash or hang.
-        keeps_answers: Whether what was evaluated once, by any process, is not evaluated again.
+        runs_apart: Whether cells are evaluated in a process of their own.
+        keeps_answers: Whether an evaluation by any process is never repeated.
         knows_costs: Whether `predicted_cost` is what an evaluation will be charged.
-        longest_seconds: The most that an evaluation in a process of its own may take, or None.
-        longest_silence: The most between two signs of life of it, or None.
+        longest_seconds, longest_silence: The most seconds that an evaluation in a process of its
+            own may take, and the most between two signs of life; None for no limit.
         open_units: Errors and accuracies whose unit is neither declared nor shown by a value.
 
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
-        >>> sorted(
-        ...     metric.name
-        ...     for metric in bench.metrics
-        ...     if metric.is_loss and metric.kind == "search"
-        ... )
-        ['train_error', 'train_loss', 'valid_error', 'valid_loss']
-        >>> early, late = (
-        ...     bench.query(bench.space[11], "valid_error", epochs=epochs)
-        ...     for epochs in (1, 5)
-        ... )
+        >>> early, late = (bench.query(11, "valid_error", epochs=n) for n in (1, 5))
         >>> early > late, late.unit
         (True, '%')
-        >>> errors = bench.column(
-        ...     "valid_error", epochs=5
-        ... )  # of all cells, in the order of the space
-        >>> float(errors[11]) == late, errors.shape
-        (True, (15625,))
+        >>> float(bench.column("valid_error", epochs=5)[11]) == late
+        True
     """
 
     name: str
@@ -247,9 +214,7 @@ class Benchmark(ABC):
 
     @property
     def begins_at_random(self) -> bool:
-        """Whether a single search on it begins with random cells, as comparisons do; by default not
-        where every answer is made when it is asked for, as in a user's own training.
-        """
+        """Whether a single search on it begins with random cells, as comparisons do."""
         return not self.one_by_one
 
     @cached_property
@@ -275,7 +240,7 @@ class Benchmark(ABC):
             seed: A training seed, or ``"mean"``.
 
         Raises:
-            UserError: A seed or a value is not held, or cannot be made.
+            UserError: A seed or a value is not available.
         """
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
@@ -291,12 +256,10 @@ class Benchmark(ABC):
     def column(
         self, metric: str, epochs: int | None = None, seed: Seed | None = None
     ) -> Values:
-        """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
-
-        Final metrics are served too: a strategy never holds a benchmark.
+        """Return a column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
         Args:
-            metric: The metric's name.
+            metric: The metric's name; final metrics are served too.
             epochs: The length of the training run; None for the metric's longest.
             seed: A training seed; None for `default_seed`.
 
@@ -325,35 +288,25 @@ class Benchmark(ABC):
         return values
 
     def _whole(self, question: Question, seed: Seed) -> Values:
-        """What `column` keeps, of a benchmark that has columns."""
+        """Make the column that `column` keeps."""
         raise NotImplementedError
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
-        """The number of seeds of a mean; None where the source does not say or nothing was trained.
-
-        Args:
-            cell: The cell.
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
-        """
+        """Return the number of seeds of a value; None if unknown or nothing was trained."""
         return None
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds of a question's single values, rising; empty where there is none."""
+        """Return the training seeds of a question's single values, rising."""
         return ()
 
     def source_of(self, question: Question) -> str:
-        """Where the numbers of a question come from."""
+        """Return where the numbers of a question come from."""
         return self._by_name[question.metric].source
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric over the space, which become an objective's constants.
+        """Return median and worst value over `reference_sample`, an objective's constants.
 
-        The worst is the largest, of a quality the smallest. Over the cells of `reference_sample`.
-
-        Args:
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
+        The worst is the largest, of a quality the smallest.
 
         Raises:
             UserError: The metric is not held for every cell.
@@ -362,60 +315,33 @@ class Benchmark(ABC):
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """The cells of a metric's median: all that can be listed, else `Space.reference_sample`.
-
-        Args:
-            question: A resolved question.
-        """
+        """Return the cells of a metric's median."""
         return self.space.reference_sample
 
     def is_dear(self, metric: str) -> bool:
-        """Whether each new value calls a user's function, which may train.
-
-        Args:
-            metric: The metric's name.
-        """
+        """Return whether each new value of a metric calls a user's function, which may train."""
         return False
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """What an evaluation will cost, roughly, from the cell and its epochs alone.
+        """Predict the cost of an evaluation, up to a factor, from the cell and its epochs alone.
 
-        It orders trainings that run side by side, so it must be the same on every machine. Only
-        its ratios matter; 1.0 for all where nothing is known.
-
-        Args:
-            cell: A cell of `space`.
-            epochs: The length of its training; None where training plays no part.
+        It orders trainings that run side by side, so it must be the same on every machine.
         """
         return 1.0
 
     def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
-        """The file in which a training of a cell reports while it runs; it need not be there yet.
+        """Return the file in which a running training reports, which need not exist, or None.
 
-        Each line is a JSON object with ``epoch`` and the metrics after it. None where trainings do
-        not report.
-
-        Args:
-            cell: A cell of `space`.
-            seed: A training seed, or ``"mean"``.
+        Each line is a JSON object with ``epoch`` and the metrics after it.
         """
         return None
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Take the values of a cell from a stored run; only dear ones are worth it.
-
-        Args:
-            cell: The cell's text.
-            values: By metric, as an expression writes it.
-        """
+        """Take the values of a cell, by metric as an expression writes it, from a stored run."""
         return
 
     def check_value(self, question: Question, value: float) -> None:
-        """Check a value that a caller has measured.
-
-        Args:
-            question: A resolved question.
-            value: In the metric's unit.
+        """Check a value, in the metric's unit, that a caller has measured.
 
         Raises:
             UserError: The metric cannot have this value, or its unit is not known.
@@ -428,10 +354,6 @@ class Benchmark(ABC):
     def check_unit(self, metric: str, value: float) -> None:
         """Check that a value shows the unit of a metric, where nothing has shown it before.
 
-        Args:
-            metric: Its name.
-            value: One of its values.
-
         Raises:
             UserError: The value may be a fraction or in %.
         """
@@ -442,11 +364,7 @@ class Benchmark(ABC):
         self.open_units -= {metric}
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a value above 1 is known of a metric whose unit is not declared.
-
-        Args:
-            metric: Its name.
-        """
+        """Return whether a value above 1 is known of a metric whose unit is not declared."""
         return False
 
     def continued(
@@ -458,12 +376,11 @@ class Benchmark(ABC):
         *,
         seed: Seed | None = None,
     ) -> float:
-        """The cost of training a cell on between two numbers of epochs, with one validation pass.
+        """Return the cost of training a cell on, with one validation pass.
 
         Args:
             cell: A cell of `space`.
-            since: The epochs that it was trained for.
-            epochs: The epochs after which it is asked for, more than those.
+            since, epochs: The epochs that it was trained for, and more, that are asked for.
             metrics: What is asked for, which may be of several trainings.
             seed: A training seed, or ``"mean"``; None for `default_seed`.
 
@@ -475,12 +392,7 @@ class Benchmark(ABC):
         )
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """A metric that needs no training as a function of cells, without a benchmark; else None.
-
-        Args:
-            question: A resolved question.
-            seed: A training seed, or ``"mean"``.
-        """
+        """Return a metric without training as a function of cells, without a benchmark; or None."""
         if question.epochs is not None:
             return None
         known = untrained(self.space).get(question.metric)
@@ -491,21 +403,12 @@ class Benchmark(ABC):
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """The final metrics of the cell of a search, after their longest runs.
-
-        Returns:
-            By name; None for a metric that is not held for this cell.
-        """
+        """Return the final metrics of a cell, after their longest runs, or None where not held."""
         final = [metric.name for metric in self.metrics if metric.kind == "final"]
         return {name: self.value_of(cell, self.question(name)) for name in final}
 
     def value_of(self, cell: Cell, question: Question) -> float | None:
-        """The value of a cell for `default_seed`; None where it is not held.
-
-        Args:
-            cell: A cell of `space`.
-            question: A resolved question.
-        """
+        """Return the value of a cell for `default_seed`; None where it is not held."""
         if not self.has_columns:
             return float(self.query(cell, question.metric, epochs=question.epochs))
         value = float(self.column(*question)[listed(self.space).index(cell)])
@@ -523,28 +426,15 @@ class Benchmark(ABC):
 
     @property
     def contents(self) -> Contents:
-        """A digest for each run of a table; empty where `fingerprint` alone covers them.
-
-        Example:
-            >>> import surrogate_nas as sn
-            >>> sorted(sn.load("analog-cifar10").contents)[0]
-            'analog_drift_2592000s_error'
-        """
+        """A digest for each run of a table; empty where `fingerprint` alone covers them."""
         return {}
 
     def only(self, runs: Collection[Run]) -> Benchmark:
-        """The same benchmark with some runs of its table alone; itself where it has no `contents`.
-
-        Args:
-            runs: Each a metric and the length of its training run.
-        """
+        """Return the benchmark with some runs of its table alone, each a metric and epochs."""
         return self
 
     def metric(self, name: str) -> Metric:
         """Return a metric by name.
-
-        Args:
-            name: Such as ``valid_error``.
 
         Raises:
             UserError: The benchmark has no such metric.
@@ -565,18 +455,16 @@ class Benchmark(ABC):
         Raises:
             UserError: The metric is unknown, or not held for these epochs.
         """
-        metric = self.metric(name)
-        if not metric.epochs:
+        held = self.metric(name).epochs
+        if not held:
             return Question(name, None)
         if epochs is None:
-            return Question(name, metric.epochs[-1])
-        if epochs not in metric.epochs:
-            first, last = metric.epochs[0], metric.epochs[-1]
-            # so many numbers of epochs are listed one by one
-            whole = metric.epochs == tuple(range(first, last + 1)) and last - first > 9
-            available = (
-                f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
-            )
+            return Question(name, held[-1])
+        if epochs not in held:
+            first, last = held[0], held[-1]
+            available = ", ".join(map(str, held))
+            if last - first > 9 and held == tuple(range(first, last + 1)):
+                available = f"{first} to {last}"
             why = "; each is a training run of its own, so none stands in for another"
             raise UserError(
                 f"{self.name} holds {name} for runs of {available} epochs, not"
@@ -596,23 +484,16 @@ class Benchmark(ABC):
 
         Args:
             cells: A cell, its text or its index, or a sequence of them.
-            metric: The metric's name; None for every search metric that is held of the cell at
-                `epochs`, but for proxies.
+            metric: The metric's name; None for every search metric at `epochs`, except proxies.
             epochs: The length of the training run; None for each metric's longest.
             seed: A training seed; None for `default_seed`.
 
         Returns:
             An `Answer` for one cell and one metric; a dict by name where no metric is named; for a
-            sequence of cells a list of either, which `print` shows with every cell once.
+            sequence of cells a list of either.
 
         Raises:
-            UserError: A cell, metric, epochs or seed that is not held.
-
-        Example:
-            >>> import surrogate_nas as sn
-            >>> bench = sn.load("fashion")
-            >>> bench.query(11, "params") == bench.query(bench.space[11], "params")
-            True
+            UserError: A cell, metric, epochs or seed is not held.
         """
         seed = self.default_seed if seed is None else seed
         if not isinstance(seed, int | str):
@@ -623,9 +504,8 @@ class Benchmark(ABC):
             raise UserError(
                 f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
             )
-        return Answers(
-            self._query(list(map(self._named_cell, cells)), metric, epochs, seed)
-        )
+        named = list(map(self._named_cell, cells))
+        return Answers(self._query(named, metric, epochs, seed))
 
     def _named_cell(self, given: Any) -> Cell:
         is_index = isinstance(given, Integral) and not isinstance(given, bool)
@@ -639,12 +519,10 @@ class Benchmark(ABC):
         seed: Seed,
     ) -> list[Any]:
         if metric is not None:
-            question = self.question(metric, epochs)
-            values = self.measure(cells, (question,), seed).values[:, 0]
-            return [
-                self._answer(cell, question, seed, value)
-                for cell, value in zip(cells, values, strict=True)
-            ]
+            asked = self.question(metric, epochs)
+            values = self.measure(cells, (asked,), seed).values[:, 0]
+            pairs = zip(cells, values, strict=True)
+            return [self._answer(cell, asked, seed, value) for cell, value in pairs]
         questions = self._search_questions(epochs)
         rows = self._rows_of(cells, questions, seed) if cells else ()
         return [
@@ -666,9 +544,8 @@ class Benchmark(ABC):
             else:
                 asked.append(j)
         if asked:
-            values[:, asked] = self.measure(
-                cells, [questions[j] for j in asked], seed
-            ).values
+            rest = [questions[j] for j in asked]
+            values[:, asked] = self.measure(cells, rest, seed).values
         return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
@@ -705,7 +582,6 @@ class Benchmark(ABC):
         return f"<{type(self).__name__} {self.name!r}: {self.title}>"
 
     def _repr_html_(self) -> str:
-        """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
         rows = [
             (m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description)
             for m in sorted(self.metrics, key=by_use)
@@ -733,14 +609,14 @@ class Benchmark(ABC):
             "metrics": [metric.describe() for metric in self.metrics],
             "seeds": sorted(
                 {
-                    s
-                    for m in self.metrics
-                    for epochs in m.epochs
-                    for s in self.seeds(Question(m.name, epochs))
+                    seed
+                    for metric in self.metrics
+                    for epochs in metric.epochs
+                    for seed in self.seeds(Question(metric.name, epochs))
                 }
             ),
-            "source": self.source,
-            "licence": self.licence,
-            "citation": self.citation,
-            "banner": self.banner,
+            **{
+                key: getattr(self, key)
+                for key in ("source", "licence", "citation", "banner")
+            },
         }

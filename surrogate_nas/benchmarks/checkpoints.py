@@ -1,10 +1,9 @@
 """The folder of one training: its checkpoint, its output, and the curve that it reported.
 
-A user's function writes into a folder next to the checkpoint, which becomes the checkpoint only
-when the training has come to its end. ``done.json`` names the checkpoint and is replaced whole:
-after a crash at any moment there is the old checkpoint or the new one, never half of one. The file
-holds the size and the digest of each file of the checkpoint, and a digest of itself. A checkpoint
-that is not as it was stored is dropped, and its cell is trained again.
+A user's function writes into a folder next to the checkpoint, which becomes the checkpoint when the
+training ends. ``done.json`` names the checkpoint and is replaced whole, so a crash leaves the old
+checkpoint or the new one. It holds size and digest of each file, and a digest of itself. A damaged
+checkpoint is dropped, and its cell is trained again.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ _DONE = "done.json"
 _CHECK = "check"
 _NEW = "checkpoint.new"
 _KEPT = "checkpoint-"
+_DAMAGES = (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
-        epochs: How many epochs were trained; 0 where there is no checkpoint.
-        seconds: What they took from the start, those of earlier pieces included.
-        curve: Which training it belongs to, from its first epoch on.
+        epochs, seconds: The epochs that were trained, and their time; 0 without a checkpoint.
+        curve: The training to which it belongs, from its first epoch on.
         files: Size in bytes and digest of each file, by its path in the checkpoint.
     """
 
@@ -73,33 +72,21 @@ class TrainingFolder:
         self.reports = path / "reports.jsonl"
 
     def held(self) -> Held:
-        """Return the checkpoint of the last training that came to its end; an empty one if it is
-        gone or its description is damaged. Its files are not read.
-        """
+        """Return the last checkpoint, whose files are not read; an empty one if it is damaged."""
         held = self._described() or Held()
-        return (
-            held if held.checkpoint and (self.path / held.checkpoint).is_dir() else Held()
-        )
+        is_here = held.checkpoint and (self.path / held.checkpoint).is_dir()
+        return held if is_here else Held()
 
     def _described(self) -> Held | None:
-        """The content of ``done.json``; None where that is damaged."""
+        """Return the content of ``done.json``; None if that is damaged."""
         try:
             content = json.loads((self.path / _DONE).read_bytes())
             check = content.pop(_CHECK)
-            files = {
-                name: (size, digest) for name, (size, digest) in content["files"].items()
-            }
+            files = {name: (size, seal) for name, (size, seal) in content["files"].items()}
             held = Held(**content | {"files": files})
         except FileNotFoundError:
             return Held()
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            RecursionError,
-        ):
+        except _DAMAGES:
             return None
         return held if check == json_check(content) else None
 
@@ -107,10 +94,10 @@ class TrainingFolder:
         """Find the checkpoint that a training can continue from; a damaged one is dropped.
 
         Args:
-            before: The first epoch that must be trained, which the checkpoint must not hold yet.
+            before: The first epoch that must be trained.
 
         Returns:
-            The checkpoint. Without one, an empty one of a new training.
+            The checkpoint, or an empty one of a new training.
         """
         held = self._described()
         fresh = Held(curve=uuid4().hex[:8])
@@ -126,11 +113,7 @@ class TrainingFolder:
         return fresh
 
     def begin(self, held: Held) -> Path:
-        """Prepare a training that continues from a checkpoint, or from scratch without one.
-
-        Returns:
-            The folder that the user's function works in: a copy of the checkpoint, or empty.
-        """
+        """Return the folder of a training: a copy of the checkpoint, or empty without one."""
         self.path.mkdir(parents=True, exist_ok=True)
         self._remove_all_but(held.checkpoint)
         working = self.path / _NEW
@@ -147,7 +130,7 @@ class TrainingFolder:
         return working
 
     def keep(self, epochs: int, seconds: float, curve: str) -> None:
-        """Make what the user's function wrote the checkpoint; one without files is none."""
+        """Make the files of the user's function the checkpoint, if there are any."""
         working = self.path / _NEW
         held = Held(epochs, seconds, curve, _sealed(working))
         for name in held.files:
@@ -161,11 +144,11 @@ class TrainingFolder:
         self._remove_all_but(held.checkpoint)
 
     def discard(self) -> None:
-        """Remove what a training wrote that did not come to its end."""
+        """Remove the files of a training that did not end."""
         shutil.rmtree(self.path / _NEW, ignore_errors=True)
 
     def drop(self) -> None:
-        """Remove the checkpoint; the cell is trained anew when it is asked for more epochs."""
+        """Remove the checkpoint."""
         (self.path / _DONE).unlink(missing_ok=True)
         self._remove_all_but("")
 
@@ -176,7 +159,6 @@ class TrainingFolder:
 
 
 def _sealed(checkpoint: Path) -> dict[str, tuple[int, str]]:
-    """Size in bytes and digest of each file in a folder, by its path there."""
     files = {}
     for path in filter(Path.is_file, sorted(checkpoint.rglob("*"))):
         with path.open("rb") as file:
@@ -186,38 +168,33 @@ def _sealed(checkpoint: Path) -> dict[str, tuple[int, str]]:
 
 
 def _epoch(line: bytes) -> int:
-    """The epoch of a reported line; 0 for one that is torn or damaged."""
-    try:
+    """Return the epoch of a reported line; 0 for a damaged one."""
+    with suppress(*_DAMAGES):
         epoch = json.loads(line)["epoch"]
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return 0
-    return epoch if type(epoch) is int else 0
+        return epoch if type(epoch) is int else 0
+    return 0
 
 
 def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
-    """Remove checkpoints until the others together are small enough.
-
-    First go those that have all epochs, which nothing trains on, then the others; of each kind
-    those first that were not used for longest. One that a process works on stays.
+    """Remove checkpoints, of full trainings first, then by their last use; locked ones stay.
 
     Args:
         root: The folder of a benchmark's trainings.
-        most: The most bytes.
-        full: All epochs.
+        most: The most bytes that may stay.
+        full: The epochs of a full training.
         spared: The folder of the training whose checkpoint was just made; it goes last.
     """
     kept = []
     for done in root.glob(f"*/{_DONE}"):
-        folder = TrainingFolder(done.parent)
         with suppress(OSError):
             used = done.stat().st_mtime
-            if (held := folder.held()).checkpoint:
-                kept.append((folder, held, used))
-    total = sum(held.bytes for _, held, _ in kept)
-    kept.sort(key=lambda one: (one[0].path == spared, one[1].epochs < full, one[2]))
-    for folder, held, _ in kept:
+            if (held := TrainingFolder(done.parent).held()).checkpoint:
+                rank = done.parent == spared, held.epochs < full, used
+                kept.append((rank, done.parent, held.bytes))
+    total = sum(size for *_, size in kept)
+    for _, path, size in sorted(kept):
         if total <= most:
             return
-        with suppress(UserError), locked(folder.path, wait=False):
-            folder.drop()
-            total -= held.bytes
+        with suppress(UserError), locked(path, wait=False):
+            TrainingFolder(path).drop()
+            total -= size

@@ -2,9 +2,8 @@
 
 ``surrogate_nas.Computed(space, {"valid_error": function, "latency@mine": another})`` in a Python
 file is opened as ``file.py:NAME`` on the command line. A function may be a training: it is called
-for the cells that a search asks for, once a cell, and for nothing else; but the median of a cost,
-which divides it in an objective, is taken over 64 cells. Functions that return at once
-(``cheap=True``) make whole columns of a space that can be listed: regret is then known.
+once for each cell that a search asks for, and, if it is a cost, for 64 cells whose median divides
+it. Functions that return at once (``cheap=True``) make whole columns, so that regret is known.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ class Computed(OwnBenchmark):
     """Values from functions of a cell, each called once per cell and process; a query costs one.
 
     The name of a metric says what it is: ``…_error``, ``…_accuracy`` (larger is better) or
-    ``…_loss``, ``latency@…`` in ms; ``test_…`` is only reported and never searched on. An error or
-    an accuracy is in % or a fraction: `surrogate_nas.Metric` declares which, and the direction of
-    a metric whose name says none. Functions must be deterministic.
+    ``…_loss``, ``latency@…`` in ms; ``test_…`` is only reported. An error or an accuracy is in % or
+    a fraction: `surrogate_nas.Metric` declares which, and the direction of a metric whose name says
+    none. Functions must be deterministic.
 
     Example:
         >>> from surrogate_nas.space import EnumerableChoiceSpace
@@ -72,20 +71,18 @@ class Computed(OwnBenchmark):
         """Take the functions.
 
         Args:
-            space: Whose cells are asked about.
+            space: The space of the cells.
             metrics: By metric a function from a cell to a finite number, alone or in a
                 `surrogate_nas.Metric` that declares its unit and its direction.
-            name: The benchmark's name; the space's if left out.
+            name: The benchmark's name; by default the space's.
             title: One line saying what it holds.
-            network: The macro architecture behind the space's own sizes, where it has any.
-            cheap: Metrics whose functions return at once, by name, or True for all of them. These
-                are called as often as there is a use for it: for medians over the whole space or
-                10,000 cells, by strategies for cells that they think of, and for whole columns,
-                which make regret known. Others are never called for that.
+            network: The macro architecture behind the space's own sizes, if it has any.
+            cheap: Metrics whose functions return at once, by name, or True for all of them. Only
+                these are called for medians over the space, by strategies, and for whole columns.
 
         Raises:
-            UserError: There is no space or no metric, or what is given for one is no function; a
-                declaration contradicts the metric's name; or `cheap` names none of them.
+            UserError: An argument is missing or invalid, or a declaration contradicts a metric's
+                name.
         """
         given = locals()
         own = declared(metrics, "metrics") if isinstance(metrics, Mapping) else {}
@@ -115,10 +112,9 @@ class Computed(OwnBenchmark):
         return next(iter(self._functions.values())), total.hexdigest()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """The cells of a metric's median: 64 for a dear one, or fewer if there are not as many."""
-        return (
-            self._sample if self.is_dear(question.metric) else self.space.reference_sample
-        )
+        """Return the cells of a metric's median: at most 64 for a dear one."""
+        is_dear = self.is_dear(question.metric)
+        return self._sample if is_dear else self.space.reference_sample
 
     @cached_property
     def _sample(self) -> Sequence[Cell]:
@@ -128,30 +124,25 @@ class Computed(OwnBenchmark):
         return list(dict.fromkeys(self.space.sample(rng) for _ in range(_SAMPLED)))
 
     def _scale_of_cost(self, metric: described.Metric) -> tuple[float, float]:
-        """Median and worst value over the sample, whose calls are announced before the first."""
+        """Return median and worst value over the sample; calls are announced before the first."""
         new = sum((metric.name, cell.text) not in self._cached for cell in self._sample)
         if new:
             sys.stderr.write(
                 f"{metric.name} is computed for {plural(new, 'cell')} beforehand, for its median.\n"
             )
         values = self._values(metric.name, self._sample)
-        # how many times the largest of the sample no cell is thought to cost
         far = 1e3 * float(np.abs(values).max())
         return float(np.median(values)), -far if metric.larger_is_better else far
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Take the values of dear functions for a cell from a stored run of another process."""
+        """Take the values of dear functions for a cell from a stored run."""
         for metric in self._dear & values.keys():
             self._cached.setdefault((metric, cell), values[metric])
             if values[metric] > 1:
                 self.open_units -= {metric}
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a value of a function that returns at once exceeds 1.
-
-        Args:
-            metric: Its name.
-        """
+        """Return whether a value of a cheap function exceeds 1."""
         if self.is_dear(metric):
             return False
         self.open_units -= {metric}  # while the sample is computed
@@ -168,12 +159,9 @@ class Computed(OwnBenchmark):
         return self._cached[metric, cell.text]
 
     def column(
-        self,
-        metric: str,
-        epochs: int | None = None,
-        seed: Seed | None = None,
+        self, metric: str, epochs: int | None = None, seed: Seed | None = None
     ) -> Values:
-        """A whole column in the order of the space, computed once; shape ``(len(space),)``.
+        """Return a column in the order of the space, computed once; shape ``(len(space),)``.
 
         Raises:
             UserError: The metric is unknown or dear, or the space cannot be listed.

@@ -1,11 +1,8 @@
 """The quality of a table's columns, examined before a search.
 
-A column can be constant, a copy of another column, or so noisy that no strategy can be better than
-another. It can contain marks for failures, or give the final result away. Each check looks for one
-such fault and gives a `Finding`. An ``alarm`` says that a search on the column means nothing, a
-``warning`` that somebody has to look first, a ``note`` what readers of results should know. The
-thresholds were set so that the columns of NAS-Bench-201, whose measurements are sound, raise no
-alarm.
+Each check looks for one fault and gives a `Finding`. An ``alarm`` says that a search on the column
+means nothing, a ``warning`` that somebody has to look first, a ``note`` what readers of results
+should know. The thresholds were set so that the columns of NAS-Bench-201 raise no alarm.
 """
 
 from __future__ import annotations
@@ -53,14 +50,13 @@ _NAMED = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found about columns of a table.
+    """One fault of columns of a table.
 
     Attributes:
         level: ``alarm``, ``warning`` or ``note``.
-        kind: What was found, in a word: ``constant``, ``leak``, ``missing`` …
-        columns: Which columns it is about, as ``valid_error[12]``; empty where about the whole
-            table.
-        text: What was found, in a sentence.
+        kind: The fault in a word: ``constant``, ``leak``, ``missing`` …
+        columns: The columns, as ``valid_error[12]``; empty if it is about the whole table.
+        text: The fault in a sentence.
         numbers: The measured numbers behind it, by name.
 
     Example:
@@ -82,15 +78,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Examination:
-    """All that was found about a table.
+    """All findings about a table.
 
     Attributes:
-        name: The table's.
-        n_cells: How many cells its space has.
-        n_with_values: How many of these have a value in some column.
+        name: The table's name.
+        n_cells, n_with_values: The number of cells, and of those with a value in some column.
         columns: The name, kind, unit, share of cells with a value, and number of different values
             of every column.
-        findings: What matters most first.
+        findings: The most important first.
     """
 
     name: str
@@ -100,23 +95,21 @@ class Examination:
     findings: Sequence[Finding]
 
     def of(self, level: Level) -> list[Finding]:
-        """The findings of a level; `level`: ``alarm``, ``warning`` or ``note``."""
+        """The findings of a level: ``alarm``, ``warning`` or ``note``."""
         return [finding for finding in self.findings if finding.level == level]
 
     @property
     def headline(self) -> str:
-        """How many columns were looked at and how much was found, in a line."""
+        """The numbers of columns and of findings, in a line."""
         counts = [(len(self.of(level)), level) for level in LEVELS]
-        counted = ", ".join(
-            f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts
-        )
+        counted = ", ".join(f"{n or 'no'} {level}{'s' * (n != 1)}" for n, level in counts)
         cells = f"{self.n_cells:,} cells"
         if self.n_with_values < self.n_cells:
             cells = f"{self.n_with_values:,} of {cells} with values"
         return f"{self.name}: {cells}, {plural(len(self.columns), 'column')}: {counted}."
 
     def to_json(self) -> dict[str, Any]:
-        """As ``snas data doctor --json`` prints it."""
+        """Return what ``snas data doctor --json`` prints."""
         return {
             "name": self.name,
             "cells": self.n_cells,
@@ -181,16 +174,12 @@ class _Case:
         self.space: Enumerable = table.cells
         self._order = np.random.default_rng(0).permutation(len(self.space))
         longest: dict[str, int | None] = {}
-        for metric, epochs, seed in table.keys:
-            described = table.metrics[metric]
-            is_label = (
-                described.kind == "record" and not described.unit
-            )  # such as a cell's class
+        for name, epochs, seed in table.keys:
+            metric = table.metrics[name]
+            is_label = metric.kind == "record" and not metric.unit  # such as a cell's class
             if seed == "mean" and not is_label:
-                longest[metric] = max(longest.get(metric) or 0, epochs or 0) or None
-        self.columns = [
-            self._column(metric, epochs) for metric, epochs in sorted(longest.items())
-        ]
+                longest[name] = max(longest.get(name) or 0, epochs or 0) or None
+        self.columns = [self._column(*run) for run in sorted(longest.items())]
 
     def _column(self, metric: str, epochs: int | None) -> _Column:
         described = self.table.metrics[metric]
@@ -205,11 +194,7 @@ class _Case:
 
     @cached_property
     def measured(self) -> list[_Column]:
-        return [
-            column
-            for column in self.columns
-            if column.metric.kind != "record" and not column.is_constant
-        ]
+        return [c for c in self.columns if c.metric.kind != "record" and not c.is_constant]
 
     @cached_property
     def main(self) -> _Column | None:
@@ -217,9 +202,7 @@ class _Case:
             c for c in self.measured if c.metric.kind == "search" and c.metric.is_loss
         ]
         words = re.findall(r"[\w.@-]+", self.table.objective)
-        named = [
-            column for word in words for column in losses if column.metric.name == word
-        ]
+        named = [c for word in words for c in losses if c.metric.name == word]
         return next(iter([*named, *losses]), None)
 
     def seeds(self, column: _Column) -> dict[int, Values]:
@@ -269,11 +252,9 @@ def sentinels(case: _Case) -> Iterator[Finding]:
             continue
         values, counts = column.distinct
         is_below = values[0] < 0 <= values[1]
-        # factor between a value and all others that makes it a mark rather than a measurement
-        is_above = values[-2] > 0 and values[-1] > 10.0 * values[-2]
+        is_above = values[-1] > 10.0 * values[-2] > 0
         for is_far, end, neighbour in ((is_below, 0, 1), (is_above, -1, -2)):
-            value = float(values[end])
-            n = int(counts[end])
+            value, n = float(values[end]), int(counts[end])
             if is_far and n > counts[neighbour] and n >= max(3, 0.005 * counts.sum()):
                 text = (
                     f"{value:g} stands for {n:,} cells and is far from all other values: a mark,"
@@ -323,14 +304,14 @@ def related(case: _Case) -> Iterator[Finding]:
 
 
 def _relation(first: _Column, second: _Column) -> tuple[str, str] | None:
-    """The kind of an exact relation between two columns, and its description; None without one."""
+    """Return kind and description of an exact relation between two columns, or None."""
     rows = np.flatnonzero(first.known & second.known)
     a = first.values[rows]
     b = second.values[rows]
     step = max(1, len(rows) // 50)  # most pairs are ruled out by fifty cells
     if len(rows) < 10 or _squared_correlation(a[::step], b[::step]) < 1 - 20 * _SAME:
         return None
-    if not np.ptp(a) or not np.ptp(b):
+    if not (np.ptp(a) and np.ptp(b)):
         return None
     kind = "record" if "record" in (first.metric.kind, second.metric.kind) else "same"
     if np.array_equal(a, b):
@@ -352,8 +333,8 @@ def _squared_correlation(a: Values, b: Values) -> float:
 
 
 def _ratio(a: Values, b: Values) -> float:
-    """The constant ratio of two columns; 0 where it is not constant."""
-    if not np.all(a != 0) or not np.all(b != 0):
+    """Return the constant ratio of two columns; 0 where it is not constant."""
+    if not (a.all() and b.all()):
         return 0.0
     ratios = a / b
     factor = float(np.median(ratios))
@@ -366,9 +347,7 @@ def _ratio(a: Values, b: Values) -> float:
 
 def _nearly_equal(case: _Case, first: _Column, second: _Column) -> Iterator[Finding]:
     """A search metric and a final metric with nearly the same order of cells."""
-    tau = case.tau(
-        first.metric.minimised(first.values), second.metric.minimised(second.values)
-    )
+    tau = case.tau(*(column.metric.minimised(column.values) for column in (first, second)))
     # τ above which two columns order cells alike: two seeds of a training never agree so well
     if abs(tau) > 0.99:
         text = (
@@ -399,13 +378,11 @@ def seed_agreement(case: _Case) -> Iterator[Finding]:
         # τ of two seeds below which a fourth of all comparisons would come out differently
         agreed = {name: tau for name, tau in taus.items() if (tau < 0.5) is is_low}
         if agreed:
-            ends = (fixed(min(agreed.values()), 2), fixed(max(agreed.values()), 2))
-            shown = " to ".join(dict.fromkeys(ends))
+            ends = min(agreed.values()), max(agreed.values())
+            shown = " to ".join(dict.fromkeys(fixed(end, 2) for end in ends))
             text = f"two seeds agree with τ {shown}: the ceiling for any order of the cells"
-            numbers = {"tau": min(agreed.values())}
-            yield Finding(
-                "warning" if is_low else "note", "noise", tuple(agreed), text, numbers
-            )
+            level: Level = "warning" if is_low else "note"
+            yield Finding(level, "noise", tuple(agreed), text, {"tau": ends[0]})
 
 
 def missing(case: _Case) -> Iterator[Finding]:
@@ -456,21 +433,16 @@ CHECKS: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
 def examine(table: Benchmark | Table) -> Examination:
     """Examine every column of a table.
 
-    A column has the values of a metric after its longest run, as means over seeds; a check of the
-    seeds reads these too. In a table of losses whose other cells are predicted, only the trained
-    cells are examined.
-
-    Args:
-        table: A benchmark that is a table, or a table in memory.
+    A column has the values of a metric after its longest run, as means over seeds. Predicted cells
+    of a table of losses are left out.
 
     Raises:
-        UserError: The benchmark is no table; or a column is damaged.
+        UserError: The benchmark is no table, or a column is damaged.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = examine(sn.load("losses-gridworld"))
-        >>> found.of("alarm"), len(found.columns) > 5
-        ([], True)
+        >>> examine(sn.load("losses-gridworld")).of("alarm")
+        []
     """
     if isinstance(table, FilledBenchmark):
         table = open_table(table.path, LossesBenchmark)
@@ -502,19 +474,6 @@ def examine_file(
 
     Raises:
         UserError: An import would refuse the file.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.space import space_named
-        >>> macro = space_named("macro")
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "mine.csv"
-        ...     text = "".join(
-        ...         f'"{cell}",{20 - 0.1 * i},7\\n' for i, cell in enumerate(macro)
-        ...     )
-        ...     _ = path.write_text(f"cell,valid_error,latency@mine\\n{text}")
-        ...     print(examine_file(path, macro).of("alarm")[0])
-        latency@mine: is 7 for every cell: nothing to search on
     """
     table = spreadsheet.read(path, "file", frozenset(), space, declared=declared)
     table.name = path.name
@@ -522,13 +481,5 @@ def examine_file(
 
 
 def is_file(name: str) -> bool:
-    """Whether a name is that of a file which `examine_file` reads, rather than of a benchmark.
-
-    Args:
-        name: What a user gave.
-
-    Example:
-        >>> is_file("mine.csv"), is_file("fashion"), is_file("mine.h5")
-        (True, False, False)
-    """
+    """Return whether `examine_file` reads what a user named."""
     return Path(name).suffix in spreadsheet.SUFFIXES

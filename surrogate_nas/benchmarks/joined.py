@@ -24,31 +24,20 @@ from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, Run, Seed
 
 _OF_THE_BASE = (
-    *(
-        "name",
-        "open_units",
-        "space",
-        "cost",
-        "objective",
-        "licence",
-        "citation",
-        "default_seed",
-    ),
-    *("seed_policy", "address", "more", "one_by_one", "one_curve"),
-)
+    "name open_units space cost objective licence citation default_seed seed_policy address more"
+    " one_by_one one_curve"
+).split()
 
 
 def _by_owner(name: str) -> Any:
-    """A method of `JoinedBenchmark` that the owner of its metric answers, for its own seed."""
+    """Make a method that the owner of its metric answers, for its own seed."""
 
     @wraps(getattr(Benchmark, name))
     def answered(self: JoinedBenchmark, *arguments: Any) -> Any:
         asked = next(a for a in arguments if isinstance(a, str | Question))
         owner = self._owner(asked if isinstance(asked, str) else asked.metric)
-        is_seeded = name in ("n_seeds", "scale", "free") and not isinstance(
-            arguments[-1], Question
-        )
-        if owner is not self.base and is_seeded:
+        seeded = name in ("n_seeds", "scale", "free") and arguments[-1] is not asked
+        if owner is not self.base and seeded:
             arguments = (*arguments[:-1], owner.default_seed)
         return getattr(owner, name)(*arguments)
 
@@ -56,38 +45,28 @@ def _by_owner(name: str) -> Any:
 
 
 class JoinedBenchmark(Benchmark):
-    """Delegates to a benchmark, and serves the metrics of files besides.
+    """Delegates to a benchmark, and also serves the metrics of files, which are free.
 
-    A file's metrics are named by the file, so none may have the name of one that is there already;
-    what follows from the cell alone (`params`, `macs` …), and the proxies of its space, stay the
-    benchmark's own. What is charged does not change: joined metrics were measured before and are
-    free.
+    No metric of a file may have the name of one of the benchmark. Metrics that follow from the cell
+    alone (`params`, `macs` …) and proxies stay the benchmark's own.
 
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
         >>> from surrogate_nas.core.metrics import metric_named
         >>> from surrogate_nas.tables import Table, write_table
-        >>> table = Table(
-        ...     "mine", "nb201", "stopwatch", "measured here", "MIT", "", "", Network()
-        ... )
+        >>> table = Table("mine", "nb201", "stopwatch", "measured here")
         >>> table.add(metric_named("latency@mine"), None, np.linspace(1.0, 9.0, 15625))
         >>> with TemporaryDirectory() as folder:
         ...     write_table(table, Path(folder) / "mine.h5")
-        ...     bench = sn.load("fashion", with_=[f"{folder}/mine.h5"])
-        ...     (
-        ...         bench.query(bench.space[0], "latency@mine").value,
-        ...         bench.query(bench.space[0], "params").value,
-        ...     )
-        (1.0, 4034.0)
+        ...     sn.load("fashion", with_=[f"{folder}/mine.h5"]).query(
+        ...         0, "latency@mine"
+        ...     ).value
+        1.0
     """
 
     def __init__(self, base: Benchmark, files: Sequence[Path]) -> None:
-        """Open the files and join them.
-
-        Args:
-            base: What is extended.
-            files: Tables of the same space.
+        """Open tables or surrogates of the same space, and join them.
 
         Raises:
             UserError: A file cannot be opened, is of another space, holds nothing to join, or a
@@ -101,32 +80,21 @@ class JoinedBenchmark(Benchmark):
         self._join(base, files, extras)
 
     def _join(
-        self,
-        base: Benchmark,
-        files: Sequence[Path],
-        extras: Sequence[Benchmark],
+        self, base: Benchmark, files: Sequence[Path], extras: Sequence[Benchmark]
     ) -> None:
         self.base = base
         self._files = files
         self.joined = (*base.joined, *(file.absolute() for file in files))
         vars(self).update({name: getattr(base, name) for name in _OF_THE_BASE})
         self._owners: dict[str, Benchmark] = {}
-        added = [
-            metric
-            for extra, file in zip(extras, files, strict=True)
-            for metric in self._own(extra, file)
-        ]
+        pairs = list(zip(extras, files, strict=True))
+        added = [metric for pair in pairs for metric in self._own(*pair)]
         self.metrics = (*base.metrics, *added)
         names = ", ".join(metric.name for metric in added)
         self.title = f"{base.title}; joined: {names}"
-        self.source = "; ".join(
-            [base.source, *(f"{extra.name}: {extra.source}" for extra in extras)]
-        )
-        warnings = [
-            f"{file}: {extra.banner}"
-            for extra, file in zip(extras, files, strict=True)
-            if extra.banner
-        ]
+        sources = (f"{extra.name}: {extra.source}" for extra in extras)
+        self.source = "; ".join([base.source, *sources])
+        warnings = (f"{file}: {extra.banner}" for extra, file in pairs if extra.banner)
         self.banner = " ".join(filter(None, [base.banner, *warnings]))
         self.charge = (
             f"{base.charge} Joined metrics ({names}) were measured before and are free."
@@ -135,11 +103,10 @@ class JoinedBenchmark(Benchmark):
         self._extras = extras
 
     def _own(self, extra: Benchmark, file: Path) -> list[Metric]:
-        """The metrics that a file adds; it is noted as their owner."""
+        """Return the metrics that a file adds, and note it as their owner."""
         if extra.space.definition != self.space.definition:
-            others = (
-                ", whose cells are others" if extra.space.name == self.space.name else ""
-            )
+            same_name = extra.space.name == self.space.name
+            others = ", whose cells are others" if same_name else ""
             raise UserError(
                 f"{file} is of the space {extra.space.name}, {self.name} of"
                 f" {self.space.name}{others}; only one space joins."
@@ -173,7 +140,7 @@ class JoinedBenchmark(Benchmark):
         return {**self.base.contents, **added}
 
     def only(self, runs: Collection[Run]) -> JoinedBenchmark:
-        """The same benchmark with some runs of the base's table alone, and the same files."""
+        """Return the benchmark with some runs of the base's table alone, and the same files."""
         part = JoinedBenchmark.__new__(JoinedBenchmark)
         part._join(self.base.only(runs), self._files, self._extras)
         return part
@@ -201,11 +168,8 @@ class JoinedBenchmark(Benchmark):
     @property
     def fingerprint(self) -> str:
         """A digest of the base's fingerprint and those of the files."""
-        fingerprints = [
-            self.base.fingerprint,
-            *(extra.fingerprint for extra in self._extras),
-        ]
-        return hashlib.sha256(f"joined {' '.join(fingerprints)}".encode()).hexdigest()
+        fingerprints = " ".join(one.fingerprint for one in (self.base, *self._extras))
+        return hashlib.sha256(f"joined {fingerprints}".encode()).hexdigest()
 
     def _owner(self, metric: str) -> Benchmark:
         return self._owners.get(metric, self.base)
@@ -229,20 +193,18 @@ class JoinedBenchmark(Benchmark):
         Raises:
             UserError: A seed or a value is not held.
         """
+        owners = [self._owner(question.metric) for question in questions]
+        own = [q for q, owner in zip(questions, owners, strict=True) if owner is self.base]
+        measured = self.base.measure(cells, own, seed)
         values = np.empty((len(cells), len(questions)))
-        cost = np.zeros(len(cells))
         for owner in (self.base, *self._extras):
-            places = [
-                j
-                for j, question in enumerate(questions)
-                if self._owner(question.metric) is owner
-            ]
-            if places or owner is self.base:
-                own = seed if owner is self.base else owner.default_seed
-                measured = owner.measure(cells, [questions[j] for j in places], own)
+            places = [j for j, other in enumerate(owners) if other is owner]
+            if owner is self.base:
                 values[:, places] = measured.values
-                cost = measured.cost if owner is self.base else cost
-        return Measurement(values, cost)
+            elif places:
+                asked = [questions[j] for j in places]
+                values[:, places] = owner.measure(cells, asked, owner.default_seed).values
+        return Measurement(values, measured.cost)
 
     def column(
         self,
@@ -250,11 +212,7 @@ class JoinedBenchmark(Benchmark):
         epochs: int | None = None,
         seed: Seed | None = None,
     ) -> Values:
-        """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
-
-        Raises:
-            UserError: The metric's owner is no table, or it lacks the column.
-        """
+        """Return the column of the metric's owner."""
         owner = self._owner(self.metric(metric).name)
         return owner.column(metric, epochs, seed if owner is self.base else None)
 
@@ -267,29 +225,28 @@ class JoinedBenchmark(Benchmark):
         *,
         seed: Seed | None = None,
     ) -> float:
-        """What the base charges to train a cell on (see `Benchmark.continued`); files are free."""
+        """Return what the base charges to train a cell on; files are free."""
         own = [metric for metric in metrics if metric not in self._owners]
         return self.base.continued(cell, since, epochs, own, seed=seed)
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """The final metrics of the base and the files; for a surrogate those of its truth."""
+        """Return the final metrics of the base and the files; of a surrogate those of its truth."""
         values: dict[str, float | None] = {}
         for owner in (*self._extras, self.base):
             values |= owner.final(cell)
         return values
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds of the base's whole columns; files have one seed only."""
-        return (
-            self.base.seeds(question) if self._owner(question.metric) is self.base else ()
-        )
+        """Return the training seeds of the base; files have one seed only."""
+        is_own = self._owner(question.metric) is self.base
+        return self.base.seeds(question) if is_own else ()
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """What the base thinks that a training costs; files are free."""
+        """Return the cost that the base predicts; files are free."""
         return self.base.predicted_cost(cell, epochs)
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Let the base take what was answered of a cell before."""
+        """Let the base take the values of a cell."""
         self.base.recall(cell, values)
 
     n_seeds = _by_owner("n_seeds")

@@ -2,19 +2,18 @@
 
 The project's are made by ``make table-losses`` in a clone.
 
-Of a task, about a thousand functional classes were trained with every loss that fits it, each a
-training of its own: ``valid_error@focal[3]`` is what the third epoch of training by the focal loss
-gave. Among the trained cells everything is exact (``losses-TASK/trained``, a sampled space); over
-the whole space (``losses-TASK``) the cells of other classes are predicted, and marked; where every
-class was trained, nothing is. Longer runs are tables of their own, such as ``losses-TASK-x4``.
+For each task, up to a thousand isomorphism classes were trained with every loss that fits it:
+``valid_error@focal[3]`` is the error after the third epoch of training by the focal loss.
+``losses-TASK/trained`` has the trained cells alone. ``losses-TASK`` has the whole space: cells of
+other classes are predicted, and marked. Longer runs are tables of their own, such as
+``losses-TASK-x4``.
 
-The Gaussian process of `surrogate_nas.surrogates.gaussian` learns a column from the trained classes
-when it is first asked for, and what it predicts for the other classes is kept in the home folder.
-Of 1,000 classes of the shipped table `fashion` it orders the other 4,044 with a Kendall's τ of .81
-by validation loss, of .35 within the best quarter; a cell is its class's, as with trainings. No
-final metric is ever predicted: a found cell that was not trained has none. Where every class was
-trained with some loss, every cell has what its class has, seed by seed, and metrics of losses that
-did not train all classes are missing elsewhere.
+A Gaussian process (`surrogate_nas.surrogates.gaussian`) learns a column from the trained classes
+when it is first asked for; its predictions are cached in the data directory. Trained on 1,000
+classes of the table `fashion`, it orders the other 4,044 with a Kendall's τ of 0.81 by validation
+loss, and of 0.35 within the best quarter. Final metrics are never predicted. If every class was
+trained with some loss, nothing is predicted, and every cell has the values of its class, seed by
+seed.
 """
 
 from __future__ import annotations
@@ -61,16 +60,14 @@ _MARKED = ColumnKey(MARK.name, None, "mean")
 
 
 class FilledTable(MemoryTable):
-    """A table with search metrics and seconds of all cells of the space that its own are of.
+    """A table of a sampled space, extended to all cells of the space.
 
     Attributes:
-        is_trained: Of every cell of the space whether its class was trained, shape
-            ``(len(cells),)``.
+        is_trained: Whether the class of each cell was trained, shape ``(len(cells),)``.
         is_whole: Whether all of them were, so that nothing is predicted.
     """
 
     def __init__(self, trained: MemoryTable) -> None:
-        """Extend a table; nothing is predicted yet."""
         super().__init__(trained.table, trained.digest)
         if not isinstance(self.cells, Sampled):
             raise UserError(f"{self.name} is no table of a sampled space.")
@@ -82,9 +79,8 @@ class FilledTable(MemoryTable):
             numbers, return_index=True, return_inverse=True
         )
         self._row = np.full(len(self._first), -1)
-        self._row[self._class[[self.cells.index(cell) for cell in self._trained]]] = (
-            np.arange(len(self._trained))
-        )
+        places = [self.cells.index(cell) for cell in self._trained]
+        self._row[self._class[places]] = np.arange(len(places))
         self.is_trained: NDArray[np.bool_] = (self._row >= 0)[self._class]
         n, total = int(self.is_trained.sum()), len(self.cells)
         self.is_whole = n == total
@@ -99,16 +95,14 @@ class FilledTable(MemoryTable):
                 " are missing, since nothing predicted is reported as a result."
                 f" {self.name}/trained has the trained cells alone."
             )
-        self.metrics = {
-            name: self._filled(metric) for name, metric in self.metrics.items()
-        } | {MARK.name: MARK}
-        self.sources = {
-            (name, epochs): source if self.is_whole else self.metrics[name].source
-            for (name, epochs), source in self.sources.items()
-        } | {(MARK.name, None): MARK.source}
+        filled = {name: self._filled(metric) for name, metric in self.metrics.items()}
+        self.metrics = {**filled, MARK.name: MARK}
+        self.sources = {**self.sources, (MARK.name, None): MARK.source}
+        if not self.is_whole:
+            self.sources = {run: self.metrics[run[0]].source for run in self.sources}
 
     def _filled(self, metric: Metric) -> Metric:
-        """A metric with the number of cells that have it after every run."""
+        """Count the cells that have a metric after every run."""
         if self.is_whole:
             keys = [ColumnKey(metric.name, epochs, "mean") for epochs in metric.epochs]
             known = np.all([np.isfinite(self.table.columns[key]) for key in keys], axis=0)
@@ -120,12 +114,12 @@ class FilledTable(MemoryTable):
 
     @cached_property
     def keys(self) -> Set[ColumnKey]:
-        """The columns: means, single seeds where nothing is predicted, and which were trained."""
+        """The columns: means, single seeds if nothing is predicted, and `MARK`."""
         columns = self.table.columns
         return {_MARKED, *(key for key in columns if self.is_whole or key.seed == "mean")}
 
     def column(self, key: ColumnKey) -> Values:
-        """One column, shape ``(len(cells),)``; NaN for cells neither trained nor predicted."""
+        """Return a column, shape ``(len(cells),)``; NaN for cells neither trained nor predicted."""
         if key == _MARKED:
             return self.is_trained.astype(np.float64)
         values = np.full(len(self._row), np.nan)
@@ -137,7 +131,7 @@ class FilledTable(MemoryTable):
         return values[self._class]
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """The number of seeds of each cell's mean, shape ``(len(cells),)``; 0 if not trained."""
+        """Return the number of seeds of each cell's mean, 0 if not trained."""
         if metric == MARK.name:
             return np.full(len(self.cells), UNKNOWN_SEEDS, dtype=np.int16)
         # the last is that of no row
@@ -145,46 +139,28 @@ class FilledTable(MemoryTable):
         return np.asarray(counts[self._row[self._class]])
 
     def _predicted(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
-        """The predictions for the classes without values, in order; cached in the home folder."""
-        path = (
-            home()
-            / "losses"
-            / "predicted"
-            / f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
-        )
-        wanted = int(lacking.sum())
+        """Predict the classes without values, in order; cached in the data directory."""
+        name = f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
+        path = home() / "losses" / "predicted" / name
         with suppress(OSError, ValueError):
             cached = np.load(path, allow_pickle=False)
-            fits = cached.shape == (wanted,) and cached.dtype == np.float64
+            fits = cached.shape == (lacking.sum(),) and cached.dtype == np.float64
             if fits and np.isfinite(cached).all():
                 return np.asarray(cached)
-        predicted = self._by_model(
-            self.metrics[key.metric], self.table.columns[key], lacking
-        )
-        with (
-            suppress(UserError),
-            replacing(path) as temporary,
-            temporary.open("wb") as file,
-        ):
+        predicted = self._by_model(key, lacking)
+        with suppress(UserError), replacing(path) as new, new.open("wb") as file:
             np.save(file, predicted, allow_pickle=False)
         return predicted
 
-    def _by_model(
-        self,
-        metric: Metric,
-        values: Values,
-        lacking: NDArray[np.bool_],
-    ) -> Values:
-        space = self.cells
+    def _by_model(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
+        values = self.table.columns[key]
         known = np.isfinite(values)
-        others = [space[place] for place in self._first[lacking]]
+        others = [self.cells[place] for place in self._first[lacking]]
         if np.ptp(values[known]) == 0:
             return np.full(len(others), values[known][0])
-        cells = [space.cell(self._trained[i]) for i in np.flatnonzero(known)]
-        model = make_model(MODEL, metric.quantity, calibrate=False).fit(
-            cells, values[known], space
-        )
-        return model.predict(others).mean
+        cells = [self.cells.cell(self._trained[i]) for i in np.flatnonzero(known)]
+        model = make_model(MODEL, self.metrics[key.metric].quantity, calibrate=False)
+        return model.fit(cells, values[known], self.cells).predict(others).mean
 
 
 def _is_predicted(metric: Metric) -> bool:
@@ -206,16 +182,11 @@ class LossesBenchmark(TableBenchmark):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> bench = sn.load("losses-digits/trained")
-        >>> (
-        ...     bench.query(bench.space[0], "valid_error@cross_entropy").unit,
-        ...     len(bench.space) >= 50,
-        ... )
-        ('%', True)
+        >>> sn.load("losses-digits/trained").query(0, "valid_error@cross_entropy").unit
+        '%'
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a table."""
         super().__init__(path)
         self.name += TRAINED
         self.charge = _CHARGE
@@ -243,20 +214,15 @@ class LossesBenchmark(TableBenchmark):
         *,
         seed: Seed | None = None,
     ) -> float:
-        """The seconds of the epochs between, and of one validation pass, for every loss read."""
+        """Return the seconds of the epochs between and a validation pass, for every loss read."""
         place = self.space.index(cell)
         spent = 0.0
         for loss in {_loss_of(metric) for metric in metrics}:
-            seconds = (
-                self._training(loss, epochs)
-                - self._training(loss, since)
-                + self._pass(loss)
-            )
-            spent += float(seconds[place])
+            seconds = self._training(loss, epochs) - self._training(loss, since)
+            spent += float((seconds + self._pass(loss))[place])
         return spent
 
     def _training(self, loss: str, epochs: int) -> Values:
-        """The seconds of so many epochs of every cell."""
         whole = self.question(f"train_seconds@{loss}")
         return self._column(whole, "mean") * (epochs / (whole.epochs or 1))
 
@@ -271,33 +237,23 @@ def _loss_of(metric: str) -> str:
 class FilledBenchmark(LossesBenchmark):
     """A table of losses over the whole space: cells that were not trained are predicted."""
 
-    _table: FilledTable
+    table: FilledTable
 
     def __init__(self, path: Path) -> None:
-        """Open a table; a metric is predicted when it is first asked for."""
         super().__init__(path)
-        self.name = self._table.name
+        self.name = self.table.name
 
     def _read_table(self, path: Path) -> FilledTable:
         trained = open_table(path, LossesBenchmark).table
         assert isinstance(trained, MemoryTable)
         return FilledTable(trained)
 
-    def _answer(
-        self,
-        cell: Cell,
-        question: Question,
-        seed: Seed,
-        value: float,
-    ) -> Answer:
+    def _answer(self, cell: Cell, question: Question, seed: Seed, value: float) -> Answer:
         answer = super()._answer(cell, question, seed, value)
-        trained = self._table.table.sources.get(question)
+        trained = self.table.table.sources.get(question)
         if trained is not None:
-            answer.source = (
-                trained
-                if answer.n_seeds
-                else f"predicted from the trained cells of {self.name}"
-            )
+            predicted = f"predicted from the trained cells of {self.name}"
+            answer.source = trained if answer.n_seeds else predicted
         return answer
 
 

@@ -1,11 +1,9 @@
-"""What benchmarks of a user's own share: metrics are functions of a cell, or reports of a training.
+"""The base of a user's own benchmarks, whose metrics are functions or reports of a training.
 
-Settings are written once, as the arguments of the class, and kept as they were given. In another
-process a benchmark is made again of them, or taken from the file that holds it.
-
-A user declares a function, a unit and a direction of a metric (`Metric`). An error or an accuracy
-is in % or a fraction. Where neither is declared, its first value above 1 shows that it is in %.
-Until then a value of 1 or less is refused, since it may mean either.
+Another process makes a benchmark again from the arguments of its class, or takes it from the file
+that holds it. An error or an accuracy is in % or a fraction. If neither is declared, its first
+value above 1 shows that it is in %. Until then a value of 1 or less is refused, since it may mean
+either.
 """
 
 from __future__ import annotations
@@ -48,17 +46,11 @@ Function = Callable[[Cell], float]
 """A user's metric of a cell: one number."""
 
 _WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
-"""Values that no error and no quality (in %), and no loss, is worse than: infeasible cells rank
-behind all these.
-"""
+"""Values that no error and no quality (in %), and no loss, is worse than."""
 
 
 def worst_of(metric: metrics.Metric) -> float:
-    """Return a bound that no value of a metric is worse than, in its unit.
-
-    Args:
-        metric: The metric; that of a cost is infinite.
-    """
+    """Return a bound that no value of a metric is worse than, in its unit; infinite for a cost."""
     worst = _WORST.get(metric.quantity, math.inf)
     return worst / 100.0 if metric.unit == FRACTION else worst
 
@@ -66,10 +58,7 @@ def worst_of(metric: metrics.Metric) -> float:
 def not_a_value(metric: metrics.Metric, value: float, *, is_dear: bool = True) -> str:
     """Say why a metric cannot have a value, in words that follow the value; empty if it can.
 
-    Args:
-        metric: The metric.
-        value: What a user's code gives, in its unit.
-        is_dear: Whether a search begins without the metric's range, so that a bound is needed.
+    A bound is needed if the metric is dear, since a search then begins without its range.
     """
     worst = worst_of(metric)
     if not math.isfinite(value):
@@ -82,10 +71,10 @@ def not_a_value(metric: metrics.Metric, value: float, *, is_dear: bool = True) -
 
 @dataclass(frozen=True)
 class Metric:
-    """What a user declares of a metric of `surrogate_nas.Computed` or `surrogate_nas.Training`.
+    """The declaration of a metric of `surrogate_nas.Computed` or `surrogate_nas.Training`.
 
     Attributes:
-        function: A function from a cell to a number; None where a training reports the metric.
+        function: A function from a cell to a number; None if a training reports the metric.
         unit: ``fraction`` or ``%`` of an error or an accuracy; any text of another metric; empty
             for the unit that the name implies.
         direction: ``min`` or ``max``; None for the direction that the name implies.
@@ -118,11 +107,6 @@ class Metric:
     def named(self, name: str, *, source: str, description: str = "") -> metrics.Metric:
         """Build the metric of a benchmark.
 
-        Args:
-            name: Its name.
-            source: Where its values come from.
-            description: One line.
-
         Raises:
             UserError: The unit or the direction contradicts the name.
         """
@@ -132,10 +116,6 @@ class Metric:
 
 def declared(given: object, what: str) -> dict[str, Metric]:
     """Read a mapping of names to functions or to `Metric`, or names alone.
-
-    Args:
-        given: The mapping, or the names.
-        what: The argument, for messages.
 
     Raises:
         UserError: It is neither, or a name is there twice.
@@ -152,28 +132,22 @@ def declared(given: object, what: str) -> dict[str, Metric]:
 
 
 def with_open_units(own: Mapping[str, Metric]) -> frozenset[str]:
-    """Choose the errors and accuracies whose unit is not declared.
-
-    Args:
-        own: What is declared, by name.
-    """
+    """Choose the errors and accuracies whose unit is not declared."""
     names = (name for name, one in own.items() if not one.unit)
     return frozenset(name for name in names if metric_named(name).unit == PERCENT)
 
 
 def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
-    """Return the declared units and directions that names do not imply, for a fingerprint.
-
-    Args:
-        own: What is declared, by name.
-    """
-    meant = {name: one.named(name, source="") for name, one in own.items()}
-    usual = {name: metric_named(name) for name in own}
-    return {
-        name: [metric.unit, metric.quantity]
-        for name, metric in meant.items()
-        if (metric.unit, metric.quantity) != (usual[name].unit, usual[name].quantity)
-    }
+    """Return the declared units and directions that names do not imply, for a fingerprint."""
+    found = {}
+    for name, metric in own.items():
+        meant, usual = (
+            [m.unit, m.quantity]
+            for m in (metric.named(name, source=""), metric_named(name))
+        )
+        if meant != usual:
+            found[name] = meant
+    return found
 
 
 class OwnBenchmark(Benchmark):
@@ -196,17 +170,12 @@ class OwnBenchmark(Benchmark):
         own: Mapping[str, Metric],
         dear: Iterable[str],
     ) -> None:
-        """Take what the class is given.
+        """Take the arguments of the class, the beginning of a title, and the metrics.
 
-        Args:
-            settings: The local names of its constructor, with its arguments.
-            title: How the title begins that is given to a benchmark without one.
-            own: The metrics that it makes.
-            dear: Those that are known of the cells that are asked for alone.
+        Values of dear metrics are known of the cells alone that are asked for.
         """
-        self.settings = {
-            name: settings[name] for name in settings if name not in ("self", "__class__")
-        }
+        own_names = ("self", "__class__")
+        self.settings = {k: v for k, v in settings.items() if k not in own_names}
         self.space = settings["space"]
         if not isinstance(self.space, Space):
             raise UserError(
@@ -235,38 +204,33 @@ class OwnBenchmark(Benchmark):
 
     def __reduce__(self) -> tuple[object, ...]:
         state = {"open_units": self.open_units}
-        if (
-            self.address
-        ):  # the file is read again, so that its functions need not be picklable
+        if self.address:  # the file is read again, so its functions need not be picklable
             return _opened_again, (self.address, self.version), state
         files = self.files if self.one_by_one else None
         return _elsewhere, (type(self), self.settings, files), state
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the space, the settings, and the source of functions or of a command, with
-        the values that functions take from around them, and the files that they read.
-        """
+        """A digest of the space, the settings, and the code with the files that it reads."""
         return self.files.fingerprint
 
     @cached_property
     def files(self) -> FilesRead:
         """The files in the folder of its functions that they read."""
         code, digest = self._digest()
-        return FilesRead(
-            folder_of(code), digest, self.imported if self.one_by_one else None
-        )
+        imported = self.imported if self.one_by_one else None
+        return FilesRead(folder_of(code), digest, imported)
 
     @abstractmethod
     def _digest(self) -> tuple[object, str]:
-        """One of the user's functions, and a digest of the settings and of all code."""
+        """Return one of the user's functions, and a digest of the settings and of all code."""
 
     def is_dear(self, metric: str) -> bool:
-        """Whether a metric may take long, so that it is known of the cells that are asked for."""
+        """Return whether a metric may take long to compute."""
         return metric in self._dear
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric; fixed bounds for a dear loss, which is not computed.
+        """Return median and worst value; fixed bounds for a dear loss, which is not computed.
 
         Raises:
             UserError: A training reports the cost, and no typical value of it is declared.
@@ -278,30 +242,29 @@ class OwnBenchmark(Benchmark):
 
     @abstractmethod
     def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
-        """The scale of a dear metric that is no loss."""
+        """Return the scale of a dear metric that is no loss."""
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """A function that returns at once, or the space's formula; None for a dear metric."""
+        """Return a cheap function, or the space's formula; None for a dear metric."""
         if self.is_dear(question.metric):
             return None
-        function = self._functions.get(question.metric)
-        return (
-            super().free(question, seed) if function is None else partial(applied, function)
-        )
+        if question.metric in self._functions:
+            return partial(applied, self._functions[question.metric])
+        return super().free(question, seed)
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
-        """What a function or the space says of cells, shape ``(n,)``."""
+        """Ask a function or the space, shape ``(n,)``."""
         if metric not in self._functions:
             return formula(self.space, metric, self.network, cells)
         return np.array([self._called(metric, cell) for cell in cells], dtype=np.float64)
 
     def _called(self, metric: str, cell: Cell) -> float:
-        """What a user's function says of a cell.
+        """Call a user's function.
 
         Raises:
-            EvaluationError: It fails, wants to end the process, or gives no finite number, and is
-                dear, so that a search continues without this cell.
-            UserError: The same of one that returns at once.
+            EvaluationError: A dear function fails, wants to end the process, or gives no finite
+                number; a search continues without this cell.
+            UserError: A cheap function does.
         """
         try:
             with staying():
@@ -318,17 +281,14 @@ class OwnBenchmark(Benchmark):
 
     def _failed(self, metric: str, what: str) -> UserError:
         line = f"{metric} of {self.name} {what}"
-        return (
-            EvaluationError(line, cost=1.0)
-            if metric in self._dear
-            else UserError(f"{line}.")
-        )
+        is_dear = metric in self._dear
+        return EvaluationError(line, cost=1.0) if is_dear else UserError(f"{line}.")
 
 
 def _elsewhere(
     kind: type[OwnBenchmark], settings: dict[str, Any], files: FilesRead | None
 ) -> OwnBenchmark:
-    """The same in another process, where the source of functions may not be found."""
+    """Make the benchmark in another process, where no source of functions may be found."""
     benchmark = kind(**settings)
     if files is not None:
         benchmark.__dict__["files"] = files
@@ -336,7 +296,7 @@ def _elsewhere(
 
 
 def _opened_again(address: str, version: tuple[object, ...]) -> Benchmark:
-    """The same in another process, from a file that is as it was."""
+    """Open the benchmark in another process, from a file that is as it was."""
     from surrogate_nas.benchmarks import load
 
     benchmark = load(address)

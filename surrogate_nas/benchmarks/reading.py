@@ -1,8 +1,7 @@
 """The files that a user's functions read in their own folder belong to their code.
 
-What they read is known once they have read it. So a record in the data directory says of each
-version of the code which files it has read, and what these held at first. A benchmark whose files
-hold something else by now is another benchmark.
+A record in the data directory says of each version of the code which files it has read, and their
+digests at first. A benchmark whose files have changed is another benchmark.
 """
 
 from __future__ import annotations
@@ -31,13 +30,7 @@ class FilesRead:
     """
 
     def __init__(self, folder: Path, code: str, imported: Opened | None = None) -> None:
-        """Name the folder and the code.
-
-        Args:
-            folder: The user's own.
-            code: A digest of the code and of all values that it takes from around it.
-            imported: What was opened while the code was imported.
-        """
+        """Name the user's folder, a digest of the code, and what was opened by its import."""
         self.folder = folder if imported is None else imported.folder
         self._code = code
         self.at_start = self._changed()
@@ -47,7 +40,7 @@ class FilesRead:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the code and of what has changed in the files since it read them first."""
+        """A digest of the code and of the files that have changed since it read them first."""
         return json_digest([self._code, self.at_start]) if self.at_start else self._code
 
     @property
@@ -60,7 +53,7 @@ class FilesRead:
         return home() / "read" / f"{self._code}.json"
 
     def _stored(self) -> dict[str, Any]:
-        """What each file held at first, and the names of those that the code writes."""
+        """Read the first digest of each file, and the names of those that the code writes."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if content.pop("check") != json_check(content):
@@ -80,21 +73,15 @@ class FilesRead:
         return digest if before == list(state) else digest_of(self.folder / name, state)
 
     def now(self, names: Iterable[str] = ()) -> dict[str, str]:
-        """Return the digests of all files that the code has read, by name.
-
-        Args:
-            names: Further files.
-        """
+        """Return the digests of all files that the code has read, and of further ones, by name."""
         stored = self._stored()
         read = {*stored["first"], *names} - {*stored["written"]}
         return {name: self._digest(name, stored["first"]) for name in sorted(read)}
 
     def _changed(self) -> dict[str, str]:
-        """The digests of those that have changed since the code read them first."""
+        """Return the digests of those that have changed since the code read them first."""
         first = self._stored()["first"]
-        return {
-            name: digest for name, digest in self.now().items() if digest != first[name][0]
-        }
+        return {name: now for name, now in self.now().items() if now != first[name][0]}
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -110,10 +97,7 @@ class FilesRead:
             self.note(opened)
 
     def note(self, opened: Opened) -> None:
-        """Note what the code has read and written.
-
-        Args:
-            opened: The files that it opened.
+        """Note the files that the code has opened.
 
         Raises:
             UserError: A file has changed since the benchmark was opened.
@@ -157,13 +141,7 @@ class FilesRead:
 
 
 def folder_of(function: object) -> Path:
-    """Return the folder of the file that defines a function or its class, or the working directory.
-
-    Example:
-        >>> import json
-        >>> folder_of(json.dumps).name
-        'json'
-    """
+    """Return the folder of the file that defines a function or class, or the working directory."""
     kind = function if hasattr(function, "__module__") else type(function)
     folder = _folder_of_module(kind.__module__)
     script = _folder_of_module("__main__")

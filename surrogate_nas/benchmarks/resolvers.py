@@ -1,8 +1,4 @@
-"""Resolvers: each opens one kind of benchmark by name.
-
-`RESOLVERS`, filled in `surrogate_nas.benchmarks`, are asked in turn. A new kind of benchmark is one
-more resolver.
-"""
+"""Resolvers: each opens one kind of benchmark by name."""
 
 from __future__ import annotations
 
@@ -61,9 +57,7 @@ class Resolver(ABC):
         return ()
 
     def family(self, name: str) -> tuple[str, str]:
-        """What a short list calls a benchmark and those beside it, and what they are; empty for
-        what is alone.
-        """
+        """Return the name and the title of a benchmark's family; no title for one alone."""
         return name, ""
 
     def describe(self) -> Iterator[dict[str, Any]]:
@@ -73,7 +67,7 @@ class Resolver(ABC):
 
 
 RESOLVERS: list[Resolver] = []
-"""Asked in turn; the first that matches a name opens it."""
+"""Filled in `surrogate_nas.benchmarks`; the first that matches a name opens it."""
 
 
 def known() -> list[str]:
@@ -82,7 +76,7 @@ def known() -> list[str]:
 
 
 def resolver_of(name: str) -> Resolver:
-    """What opens a name."""
+    """Return the resolver that opens a name."""
     for resolver in RESOLVERS:
         if resolver.matches(name):
             return resolver
@@ -90,11 +84,8 @@ def resolver_of(name: str) -> Resolver:
     raise unknown("benchmark", name, [*known(), *shapes], lister="snas benchmarks")
 
 
-# What lists say of tables, remembered by the size and the time of each file, since opening a
-# hundred takes a second.
-#
-# ``listed.json`` in the home folder is a cache, which may be removed. A table of a user's space is
-# never in it, since its list entry depends on that code too.
+# What lists say of tables is cached in ``listed.json`` of the data directory, by the size and the
+# time of each file. A table of a user's space is never in it, since its entry depends on that code.
 
 
 Entry = dict[str, Any]
@@ -103,11 +94,11 @@ _fresh: set[Path] = set()
 
 
 def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -> Entry:
-    """The entry of a table, as ``snas benchmarks --json`` lists it."""
+    """Return the entry of a table, as ``snas benchmarks --json`` lists it."""
     cache = home() / "listed.json"
-    stamp = _stamp(path)
-    if stamp is not None and _known(cache).get(name, [None])[0] == stamp:
-        return dict(_known(cache)[name][1])
+    stamp, entry = _known(cache).get(name, [None, {}])
+    if stamp is not None and stamp == _stamp(path):
+        return dict(entry)
     description = describe()
     if not isinstance(description, Benchmark):
         return description
@@ -124,11 +115,7 @@ def remember() -> None:
     """Write what was learned of tables, if the folder can be written."""
     cache = home() / "listed.json"
     if cache in _fresh:
-        known = {
-            name: stored
-            for name, stored in _known(cache).items()
-            if os.path.isfile(stored[0][0])
-        }
+        known = {k: v for k, v in _known(cache).items() if os.path.isfile(v[0][0])}
         with suppress(UserError):
             write_whole(cache, json.dumps([_version(), known]))
         _fresh.discard(cache)
@@ -144,10 +131,8 @@ def _stamp(path: Path) -> list[Any] | None:
 @lru_cache(maxsize=1)
 def _version() -> list[Any]:
     """The further dependencies of entries: this version, and the shipped proxies."""
-    return [
-        __version__,
-        *map(_stamp, sorted(shipped("manifest.json").parent.glob("proxies-*.h5"))),
-    ]
+    proxies = sorted(shipped("manifest.json").parent.glob("proxies-*.h5"))
+    return [__version__, *map(_stamp, proxies)]
 
 
 @lru_cache(maxsize=4)
@@ -155,8 +140,6 @@ def _known(cache: Path) -> dict[str, list[Any]]:
     # there is none yet, or it is damaged
     with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         version, known = json.loads(read_regular(cache))
-        if version == _version() and all(
-            isinstance(entry, dict) for _, entry in known.values()
-        ):
+        if version == _version() and all(isinstance(e, dict) for _, e in known.values()):
             return dict(known)
     return {}

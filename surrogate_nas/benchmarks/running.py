@@ -1,7 +1,7 @@
-"""One training of a user's own as it runs: what it is given, what it reports, and how it fails.
+"""One training of a user's own as it runs: its input, its reports, and its failures.
 
-It runs in the process that calls it. All that it prints, also from C and from processes that it
-starts, goes to a file. Whatever it does wrong becomes one line: `EvaluationError`.
+It runs in the process that calls it. All its output, also from C and from child processes, goes to
+a file. Each failure becomes one line: `EvaluationError`.
 """
 
 from __future__ import annotations
@@ -53,19 +53,17 @@ _one_at_a_time = threading.RLock()
 
 
 class RunningTrial:
-    """What a user's function is told of the training that it shall do, and where it reports to.
+    """The training that a user's function shall do, and its `report`.
 
     Attributes:
-        epochs: After so many epochs it ends; fewer than `longest` where a strategy looks early.
-        longest: The benchmark's own epochs. A schedule of learning rates follows these, since the
-            training may be continued to them.
-        start: How many epochs the checkpoint in `folder` holds; 0 to begin anew.
-        folder: Where it writes its checkpoint, and finds the one that it goes on from.
-        seed: What its randomness follows from.
+        epochs: The epochs after which it ends; fewer than `longest` if a strategy looks early.
+        longest: The epochs of a full training, which a schedule of learning rates follows.
+        start: The epochs of the checkpoint in `folder`; 0 to train from scratch.
+        folder: The folder of its checkpoint, both the old and the new one.
+        seed: The seed of its randomness.
         device: Such as ``cpu`` or ``cuda:0``.
-        threads: How many threads its arithmetic may use.
-        options: The option that the cell chooses at each position, by the position's name; empty
-            where the space has none.
+        threads: The number of threads that its arithmetic may use.
+        options: The cell's option at each position, by the position's name.
     """
 
     def __init__(
@@ -83,7 +81,6 @@ class RunningTrial:
         folder: Path,
         open_units: Collection[str] = (),
     ) -> None:
-        """Prepare it; `open_units` are metrics whose unit neither a user nor a value has shown."""
         self.epochs = epochs
         self.longest = longest
         self.start = held.epochs
@@ -111,11 +108,11 @@ class RunningTrial:
 
     @property
     def seconds(self) -> float:
-        """What it took so far, earlier pieces of the same training left out."""
+        """Its time so far, without earlier pieces of the same training."""
         return self._clock() - self._began
 
     def report(self, epoch: int, **metrics: float) -> None:
-        """Report what the network reaches after an epoch; save a checkpoint before.
+        """Report the metrics after an epoch; save a checkpoint before.
 
         Args:
             epoch: Every epoch once, in turn, from `start` + 1 to `epochs`.
@@ -136,9 +133,9 @@ class RunningTrial:
         except UserError as error:
             self.wrong = error  # also where the user's function catches it
             raise
-        number = self.done + 1
-        self.curve[number] = Trained(values, self._before + self.seconds, self._name)
-        line = {"epoch": number, "seconds": self.curve[number].seconds, "metrics": values}
+        number, seconds = self.done + 1, self._before + self.seconds
+        self.curve[number] = Trained(values, seconds, self._name)
+        line = {"epoch": number, "seconds": seconds, "metrics": values}
         with self._place.reports.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
         shorten(self._place.log)
@@ -150,15 +147,14 @@ class RunningTrial:
                 f"it reported the epoch {shown(epoch)}, which is no whole number"
             )
         following = self.done + 1
-        right = f"{following} is next"
-        if following > self.epochs:
-            right = f"{plural(self.epochs, 'epoch')} were asked for"
-        if epoch != following or following > self.epochs:
+        is_last = following > self.epochs
+        if epoch != following or is_last:
+            asked = f"{plural(self.epochs, 'epoch')} were asked for"
+            right = asked if is_last else f"{following} is next"
             raise EvaluationError(f"it reported epoch {epoch}, where {right}")
         for name in metrics.keys() - self._metrics.keys():
-            raise EvaluationError(
-                str(unknown("reported metric", name, self._metrics)).rstrip(".")
-            )
+            wrong = unknown("reported metric", name, self._metrics)
+            raise EvaluationError(str(wrong).rstrip("."))
         if missing := [name for name in self._metrics if name not in metrics]:
             raise EvaluationError(f"it reported no {', '.join(missing)} for epoch {epoch}")
         values = {
@@ -189,11 +185,10 @@ def _checked_value(metric: Metric, epoch: int, value: object) -> float:
 
 
 Train = Callable[[Cell, RunningTrial], object]
-"""A user's function."""
 
 
 def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
-    """Do a training, and see that it reported all that it was asked for.
+    """Do a training, and check that it reported all epochs.
 
     Raises:
         EvaluationError: It fails.
@@ -204,9 +199,8 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
         if trial.wrong is not None:
             raise trial.wrong
         if trial.done < trial.epochs:
-            raise EvaluationError(
-                f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}"
-            )
+            epochs = plural(trial.epochs, "epoch")
+            raise EvaluationError(f"it ended after {trial.done} of {epochs}")
     except BaseException as error:  # a user's code may raise any, such as GeneratorExit
         if is_interrupt(error):
             raise
@@ -218,7 +212,7 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
 
 
 def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationError:
-    """What a training raised, as one line; the traceback is added to its output."""
+    """Make one line of the exception of a training; the traceback is added to its output."""
     error = trial.wrong or error
     what = str(error)
     cause: Cause = "broken"
@@ -248,7 +242,7 @@ def _last_line(error: BaseException) -> str:
 
 
 def shorten(log: Path) -> None:
-    """Cut a file of output to what is kept; what writes at its end goes on there."""
+    """Cut a file of output to its first bytes."""
     note = f"\n(more than {LOG_BYTES:,} bytes: the rest is left out)\n".encode()
     with suppress(OSError):
         if log.stat().st_size > LOG_BYTES:
@@ -259,7 +253,7 @@ def shorten(log: Path) -> None:
 
 @contextmanager
 def _printed_to(log: Path) -> Iterator[None]:
-    """Let all that this process and its children print go to a file until the block ends."""
+    """Send the output of this process and its children to a file."""
     with (
         _one_at_a_time,
         log.open("a", buffering=1, encoding="utf-8", errors="replace") as file,
@@ -290,7 +284,7 @@ def _copied(stream: int) -> int | None:
 
 
 def _flush() -> None:
-    """Write out what Python and the C library hold back."""
+    """Flush the buffers of Python and of the C library."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
@@ -302,11 +296,7 @@ class CommandTraining:
     """A training that is a command, as a function: it prints a JSON line for every epoch."""
 
     def __init__(self, command: str, positions: Sequence[str]) -> None:
-        """Take it apart, as a shell would, which is never asked.
-
-        Args:
-            command: With placeholders such as ``{cell}``.
-            positions: What the space names its positions, each a placeholder too.
+        """Split a command with placeholders such as ``{cell}``, or a position of the space.
 
         Raises:
             UserError: It cannot be read, there is no such command, or a placeholder is unknown.
@@ -327,17 +317,15 @@ class CommandTraining:
 
     @property
     def files(self) -> list[Path]:
-        """The files that it names, whose content belongs to what it is."""
+        """The files that it names."""
         return [path for word in self.words if (path := Path(word)).is_file()]
 
     def __call__(self, cell: Cell, trial: RunningTrial) -> None:
-        """Start it, take what it reports, and wait for its end."""
+        """Start it, take its reports, and wait for its end."""
         from surrogate_nas.runtime.command import Lines
 
-        values = {"cell": cell.text} | {
-            name: getattr(trial, name) for name in _OF_A_TRIAL[1:]
-        }
-        values = {**trial.options, **values}
+        of_trial = {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
+        values = {**trial.options, "cell": cell.text, **of_trial}
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
         log = trial._place.log
         begun = log.stat().st_size if log.exists() else 0
@@ -367,11 +355,10 @@ class CommandTraining:
 
 
 _OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
-"""The placeholders of every command."""
 
 
 def _take(line: bytes, trial: RunningTrial, log: Path, printed: deque[bytes]) -> None:
-    """Take a line that a command prints: a report, or else a line of its output."""
+    """Take a report, or else a line of output."""
     report = None
     with suppress(ValueError, RecursionError):
         report = json.loads(line) if line[:1] == b"{" else None

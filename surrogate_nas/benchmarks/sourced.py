@@ -1,11 +1,7 @@
-"""Benchmarks by name that are tables or objects in files of a user's.
+"""Benchmarks by name that are tables or objects in a user's files.
 
-Tables come with the project, from a source, or from an import.
-
-A table from an installed package is assembled on first use, without a network. Files that the
-source can also fetch belong to the same benchmarks, and `Benchmark.more` says how to get them. For
-tables that are not here, lists read ``data/catalogue.json``, which ``analysis/catalogue.py`` makes;
-a test compares it with the tables.
+A table from an installed package is assembled on first use. For tables that are not here, lists
+read ``data/catalogue.json``, which ``analysis/catalogue.py`` makes.
 """
 
 from __future__ import annotations
@@ -80,29 +76,25 @@ class Tables(Resolver):
 
     def open(self, name: str) -> TableBenchmark:
         """Open the table; one that can be made without a fetch is made on first use."""
-        if name == FASHION:
-            return open_table(shipped(f"{FASHION}.h5"))
-        path = table_path(name)
+        path = _path(name)
         source = source_of(name) or ""
         if not _is_here(name):
             if not is_ready(source):
                 raise AbsentError(f"{name} is not here yet: {how_to_get(source)}.")
             path = _assemble(name, path)
         bench = open_table(path)
-        if _is_of_a_package(name):
-            more = f"More of it is to be had: run snas data fetch {source}."
-            bench.more = more if lacks(source) else ""
+        if source and declared(source).package and lacks(source):
+            bench.more = f"More of it is to be had: run snas data fetch {source}."
         return bench
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The tables that are here, and what is known of those that are not."""
         for name in self.names():
-            path = shipped(f"{FASHION}.h5") if name == FASHION else table_path(name)
-            yield entry_of(name, path, partial(self._describe, name))
+            yield entry_of(name, _path(name), partial(self._describe, name))
 
     def _describe(self, name: str) -> TableBenchmark | dict[str, Any]:
-        """The table, or its entry where it is not here or cannot be opened, which then says why."""
-        if name != FASHION and not _is_here(name):
+        """Return the table, or an entry where it is not here or cannot be opened."""
+        if not _is_here(name):
             return described(name)
         try:
             return self.open(name)
@@ -114,9 +106,8 @@ class Tables(Resolver):
             return {**absent, "metrics": [], **unknown}
 
 
-def _is_of_a_package(name: str) -> bool:
-    source = source_of(name)
-    return source is not None and bool(declared(source).package)
+def _path(name: str) -> Path:
+    return shipped(f"{FASHION}.h5") if name == FASHION else table_path(name)
 
 
 def _assemble(name: str, path: Path) -> Path:
@@ -134,9 +125,10 @@ def _assemble(name: str, path: Path) -> Path:
 
 
 def _is_here(name: str) -> bool:
-    """Whether a table is here; that of a package whole, and as this version makes it."""
-    if not _is_of_a_package(name):
-        return table_path(name).is_file()
+    """Return whether a table is here; that of a package whole, and as this version makes it."""
+    source = source_of(name)
+    if source is None or not declared(source).package:
+        return _path(name).is_file()
     try:
         return is_current(name, open_table(table_path(name)).columns)
     except UserError:
@@ -156,17 +148,11 @@ def _catalogue() -> dict[str, Any]:
 def described(name: str) -> dict[str, Any]:
     """The entry of a benchmark that has no table yet, as ``snas benchmarks --json`` lists it."""
     source = source_of(name) or ""
-    title = declared(source).title
     ready = is_ready(source)
-    known: dict[str, Any] = {
-        "space": "",
-        "cells": None,
-        "metrics": [],
-        "source": "",
-        "banner": "",
-    }
-    about = {"licence": licence(source), "citation": citation(source), "available": ready}
-    entry = {"name": name, "title": title, **known, **_catalogue().get(name, {}), **about}
+    known = {"space": "", "cells": None, "metrics": [], "source": "", "banner": ""}
+    entry = {"name": name, "title": declared(source).title, **known}
+    entry |= _catalogue().get(name, {})
+    entry |= {"licence": licence(source), "citation": citation(source), "available": ready}
     return entry if ready else entry | {"get": how_to_get(source)}
 
 
@@ -211,9 +197,7 @@ class File(Resolver):
 
 
 _opened: dict[tuple[object, ...], Benchmark] = {}
-"""Objects of files that are as they were, once a process: they remember what their functions
-answered.
-"""
+"""Objects of files that are as they were: they remember what their functions answered."""
 
 
 def _taken(file: Path, attribute: str) -> Benchmark:
@@ -227,9 +211,8 @@ def _taken(file: Path, attribute: str) -> Benchmark:
     if hasattr(benchmark, "imported"):
         benchmark.imported = opened
     kind = type(benchmark)
-    if (
-        kind.__reduce__ is object.__reduce__
-    ):  # a class of the file, which cannot be imported
+    # a class of the file, which cannot be imported
+    if kind.__reduce__ is object.__reduce__:
         copyreg.pickle(kind, lambda benchmark: (_open_again, (benchmark.address,)))
     return benchmark
 

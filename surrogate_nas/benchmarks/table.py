@@ -16,6 +16,7 @@ from surrogate_nas.benchmarks.base import (
     Measurement,
     Question,
     Values,
+    formula,
     lengths_of,
 )
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
@@ -54,19 +55,7 @@ CHARGED = (_TRAINING, _PASS)
 """The metrics by which an evaluation is charged."""
 
 
-_OF_THE_TABLE = (
-    *(
-        "name",
-        "title",
-        "banner",
-        "source",
-        "licence",
-        "citation",
-        "objective",
-        "card",
-        "network",
-    ),
-)
+_OF_THE_TABLE = "name title banner source licence citation objective card network".split()
 
 
 def modified(path: Path) -> int:
@@ -85,27 +74,19 @@ def open_in_server(path: str) -> None:
 
 
 @lru_cache(maxsize=16)
-def _opened(
-    path: Path,
-    kind: type[TableBenchmark],
-    modified: int,
-    folder: Path,
-) -> TableBenchmark:
+def _opened(path: Path, kind: type[TableBenchmark], *version: object) -> TableBenchmark:
     return kind(path)
 
 
 def _open_again(
-    path: Path,
-    kind: type[TableBenchmark],
-    digest: str,
-    contents: Contents,
+    path: Path, kind: type[TableBenchmark], digest: str, contents: Contents
 ) -> TableBenchmark:
     """Open a table in another process as it was when it was opened here."""
     benchmark = open_table(path, kind)
     if benchmark.table.digest != digest:
         benchmark = benchmark.only(runs_of(contents))
     if benchmark.table.digest != digest:
-        other = ", ".join(differing(contents, benchmark.contents)) or "cells or network"
+        other = ", ".join(_differing(contents, benchmark.contents)) or "cells or network"
         raise UserError(
             f"{path} was replaced while it was in use by a table with other numbers ({other}). Put"
             " back the one that was there and run the same command again."
@@ -113,8 +94,8 @@ def _open_again(
     return benchmark
 
 
-def differing(first: Contents, second: Contents) -> list[str]:
-    """The runs of a first table that a second has otherwise or not, as expressions write them."""
+def _differing(first: Contents, second: Contents) -> list[str]:
+    """Return the runs of a first table that differ or lack in a second."""
     return [
         name if spelled == epochs_text(None) else f"{name}[{spelled}]"
         for name, runs in first.items()
@@ -127,17 +108,11 @@ class TableBenchmark(Benchmark):
     """Values from an HDF5 table (`surrogate_nas.tables`), and analytic metrics of cells.
 
     A query costs the training run it reads plus one validation pass, in the seconds that the table
-    records, or one unit where it records none; a pass is free where only training is recorded.
-    Questions that need no training cost nothing.
+    records, or one unit where it records none.
 
     Attributes:
         card: How it was measured, as a JSON object, or empty.
-
-    Example:
-        >>> from surrogate_nas.files import shipped
-        >>> bench = TableBenchmark(shipped("fashion.h5"))
-        >>> bench.column("valid_error", epochs=5).shape, bench.metric("valid_error").unit
-        ((15625,), '%')
+        table: What its columns are read from.
     """
 
     has_columns = True
@@ -147,9 +122,6 @@ class TableBenchmark(Benchmark):
     def __init__(self, path: Path) -> None:
         """Open a table; columns are read when first asked for.
 
-        Args:
-            path: The file.
-
         Raises:
             UserError: The file is missing, damaged or of another format.
         """
@@ -157,31 +129,31 @@ class TableBenchmark(Benchmark):
         self._hold(self._read_table(path))
 
     def _hold(self, table: TableFile | MemoryTable) -> None:
-        self._table = table
+        self.table = table
         vars(self).update({name: getattr(table, name) for name in _OF_THE_TABLE})
-        self.cost = "queries" if self._table.cost == "queries" else "seconds"
+        self.cost = "queries" if table.cost == "queries" else "seconds"
         self.charge = _CHARGES[self.cost]
-        self._charged = [_TRAINING, *({_PASS} & self._table.metrics.keys())]
+        self._charged = [_TRAINING, *({_PASS} & table.metrics.keys())]
         if self.cost == "seconds" and _PASS not in self._charged:
             self.charge = _NO_PASSES
-        self.one_curve = self._table.epochs == "curve" and self.cost == "seconds"
+        self.one_curve = table.epochs == "curve" and self.cost == "seconds"
         if self.one_curve:
             self.charge += (
                 " Training a cell on costs the difference, and another validation pass."
             )
-        self.space = self._table.cells
-        stored = self._table.metrics.keys() - self.space.analytic.keys()
-        self.metrics = (*self._table.metrics.values(), *sizes_of(self.space, stored))
+        self.space = table.cells
+        stored = table.metrics.keys() - self.space.analytic.keys()
+        self.metrics = (*table.metrics.values(), *sizes_of(self.space, stored))
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
-        self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys
+        self._unsaid = ColumnKey("train_seconds", None, "mean") in table.keys
         self._counts: dict[Question, Any] = {}
         self._seeds: dict[tuple[str, int | None], list[int]] = {}
-        for metric, epochs, seed in self._table.keys:
+        for metric, epochs, seed in table.keys:
             if seed != "mean":
                 self._seeds.setdefault((metric, epochs), []).append(seed)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_again, (self.path, type(self), self._table.digest, self.contents)
+        return _open_again, (self.path, type(self), self.table.digest, self.contents)
 
     def _read_table(self, path: Path) -> TableFile | MemoryTable:
         return TableFile(path)
@@ -189,53 +161,44 @@ class TableBenchmark(Benchmark):
     @property
     def contents(self) -> Contents:
         """A digest for each run of the table; empty where `fingerprint` alone covers them."""
-        return self._table.contents
+        return self.table.contents
 
     def only(self, runs: Collection[Run]) -> TableBenchmark:
-        """The same benchmark with some runs of its table alone, as before others were added.
-
-        Args:
-            runs: Each a metric and the length of its training run; those that it does not hold are
-                passed over.
-        """
-        if not isinstance(self._table, TableFile):
+        """Return the benchmark with some runs of its table alone, as before others were added."""
+        if not isinstance(self.table, TableFile):
             return self
         part = object.__new__(type(self))
         vars(part).update({**vars(self), "_columns": self._columns})
         vars(part).pop("_by_name", None)
-        part._hold(self._table.only(runs))
+        part._hold(self.table.only(runs))
         part.more = ""
         return part
 
     @property
     def fingerprint(self) -> str:
         """A digest of the table's columns, as written in the file."""
-        return hashlib.sha256(f"table {self._table.digest}".encode()).hexdigest()
-
-    @property
-    def table(self) -> TableFile | MemoryTable:
-        """What its columns are read from."""
-        return self._table
+        return hashlib.sha256(f"table {self.table.digest}".encode()).hexdigest()
 
     @property
     def columns(self) -> Set[ColumnKey]:
         """The columns that it holds, by metric, epochs and seed."""
-        return self._table.keys
+        return self.table.keys
 
     def _column(self, question: Question, seed: Seed) -> Values:
         return super()._column(question, "mean" if question.epochs is None else seed)
 
     def _whole(self, question: Question, seed: Seed) -> Values:
         key = ColumnKey(question.metric, question.epochs, seed)
-        if key in self._table.keys:
-            return self._table.column(key)
-        unmeasured = untrained(self.space)
-        if key.metric in unmeasured and key.metric not in self._table.metrics:
-            return unmeasured[key.metric][1](self.space.choices, self.network)
+        if key in self.table.keys:
+            return self.table.column(key)
+        if key.metric in untrained(self.space) and key.metric not in self.table.metrics:
+            return formula(self.space, key.metric, self.network, self.space)
         seeds = ", ".join(sorted(map(str, self.seeds(question))))
+        held = (
+            f"for the seeds {seeds} and their mean" if seeds else "only the mean over seeds"
+        )
         raise UserError(
-            f"{self.name} does not hold {question} for seed {seed}, but"
-            f" {f'for the seeds {seeds} and their mean' if seeds else 'only the mean over seeds'}."
+            f"{self.name} does not hold {question} for seed {seed}, but {held}."
         )
 
     def measure(
@@ -274,7 +237,7 @@ class TableBenchmark(Benchmark):
             )
 
     def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
-        """What the trainings cost that some questions read, of every cell."""
+        """Return the cost of the trainings that some questions read, of every cell."""
         runs = lengths_of(questions)
         all_runs = self._unsaid and any(
             q.epochs is None and self._by_name[q.metric].is_loss for q in questions
@@ -283,14 +246,14 @@ class TableBenchmark(Benchmark):
 
     def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
         present = int(np.isfinite(self._column(question, seed)).sum())
+        which = "mean" if seed == "mean" else f"seed {seed}"
         return UserError(
-            f"{self.name} has no {question} for {cell}"
-            f" ({'mean' if seed == 'mean' else f'seed {seed}'}); it holds {present} of"
+            f"{self.name} has no {question} for {cell} ({which}); it holds {present} of"
             f" {len(self.space)} cells there."
         )
 
     def _cost(self, runs: tuple[int | None, ...], seed: Seed) -> Values:
-        """What every cell's runs cost; None is a run whose epochs the source does not say."""
+        """Return the cost of every cell's runs; None is a run of unknown epochs."""
         if (runs, seed) not in self._costs:
             cost = np.full(len(self.space), float(self.cost == "queries"))
             for epochs in runs if self.cost == "seconds" else ():
@@ -307,7 +270,7 @@ class TableBenchmark(Benchmark):
         *,
         seed: Seed | None = None,
     ) -> float:
-        """The seconds of the epochs in between, and of one validation pass.
+        """Return the seconds from `since` to `epochs`, plus one validation pass.
 
         Raises:
             UserError: Epochs are no points of one run here, or are not held.
@@ -322,26 +285,26 @@ class TableBenchmark(Benchmark):
         return self._column(self.question(name, epochs), "mean")
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
-        """Over how many seeds an answer is the mean; None where the source does not say."""
+        """Return the number of seeds of an answer; None where the source does not say."""
         if seed != "mean" and question.epochs is not None:
             return 1
-        if question.metric not in self._table.metrics:
+        if question.metric not in self.table.metrics:
             return None
         if question not in self._counts:
-            self._counts[question] = self._table.n_seeds(*question).tolist()
+            self._counts[question] = self.table.n_seeds(*question).tolist()
         count: int = self._counts[question][cell.index]
         return None if count == UNKNOWN_SEEDS else count
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds of a column of single values, rising; a cell may lack some."""
+        """Return the training seeds of single values, rising; a cell may lack some."""
         return tuple(sorted(self._seeds.get(question, ())))
 
     def source_of(self, question: Question) -> str:
-        """Where the numbers of a question come from."""
-        return self._table.sources.get(question, self._by_name[question.metric].source)
+        """Return where the numbers of a question come from."""
+        return self.table.sources.get(question, self._by_name[question.metric].source)
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric over the space.
+        """Return median and worst value of a metric over the space.
 
         Raises:
             UserError: The metric is not held for every cell.

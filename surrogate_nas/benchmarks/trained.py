@@ -1,14 +1,13 @@
-"""What benchmarks share that train: an answer is made when it is first asked for, and kept.
+"""The base of benchmarks that train: an answer is made when it is first asked for, and cached.
 
 Answers are in ``live/`` of the data directory, by all that they depend on. A query costs the
-seconds of its training, also where the answer was kept from before: on a CPU the processor's, so
-that other load costs nothing, on another device those of the clock.
+seconds of its training, also if the answer was cached: on a CPU the processor's, on another device
+those of the clock.
 
-The cache is a table of SQLite that several processes add to. An answer is on the disk before the
-process that made it uses it. Of two answers to one question the first stands. Each answer is stored
-with its question and a checksum of both; a damaged one is dropped with one line and trained again.
-SQLite keeps its default journal. Its write-ahead log needs memory that all processes share, so it
-would fail where several machines share a network file system.
+The cache is a SQLite table that several processes add to. Of two answers to one question the first
+stands. Each answer is stored with its question and a checksum of both; a damaged one is dropped
+with one line and trained again. SQLite keeps its default journal, since a write-ahead log fails
+where several machines share a network file system.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ _DAMAGES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 class Trained(NamedTuple):
-    """What is kept of one training.
+    """The stored result of one training.
 
     Attributes:
         metrics: By name, at its end.
-        seconds: What it took, from its first epoch on.
-        curve: Where it is a point of a training that goes on, which training that is; else empty.
+        seconds: Its time, from the first epoch on.
+        curve: The training whose point this is, or empty.
     """
 
     metrics: dict[str, float]
@@ -69,31 +68,25 @@ class AnswerCache:
     """The answers of one file."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file.
+        """Name the database, which need not exist.
 
-        Args:
-            path: A database, which need not exist. Lines that an earlier version stored in a file
-                of the same name with the suffix ``.jsonl`` are taken over when it is made.
+        The answers of an earlier version, lines of a file with the suffix ``.jsonl``, are taken
+        over when it is made.
         """
         self.path = path
         self._old = path.with_suffix(".jsonl")
         self._answers: dict[Key, Trained] = {}
 
     def find(self, key: Key) -> Trained | None:
-        """The answer to a question, from this process or any other; None without one.
-
-        Args:
-            key: Cell, epochs and seed.
+        """Return the answer to a question, from this process or any other; None without one.
 
         Raises:
             UserError: The file cannot be read, or a newer release wrote it.
         """
         if key not in self._answers and self._is_there:
             with self._opened() as database:
-                found = database.execute(
-                    "SELECT value FROM answers WHERE key = ?", [_text(key)]
-                )
-                for (value,) in found.fetchall():
+                wanted = "SELECT value FROM answers WHERE key = ?"
+                for (value,) in database.execute(wanted, [_text(key)]).fetchall():
                     if answer := self._checked(key, value):
                         self._answers[key] = answer
                         continue
@@ -108,12 +101,7 @@ class AnswerCache:
         return self._answers.get(key)
 
     def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
-        """Keep an answer, and give the one that stands: another process's, where that was first.
-
-        Args:
-            key: Cell, epochs and seed.
-            trained: The answer.
-            made_with: Libraries and their versions, which are noted beside it.
+        """Store an answer, and return the one that stands: another process's, if that was first.
 
         Raises:
             UserError: The file cannot be written.
@@ -122,11 +110,11 @@ class AnswerCache:
         return self.find(key) or trained
 
     def add_all(self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]) -> None:
-        """Keep several answers, all of them or, after a crash, none.
+        """Store several answers, all of them or, after a crash, none; present ones stay.
 
         Args:
-            trained: The answers by cell, epochs and seed; what is there already stays.
-            made_with: Libraries and their versions, which are noted beside each.
+            trained: The answers by cell, epochs and seed.
+            made_with: Libraries and their versions, which are noted with each.
 
         Raises:
             UserError: The file cannot be written.
@@ -141,12 +129,7 @@ class AnswerCache:
             database.executemany(_ADD, rows)
 
     def exceeds(self, metric: str, limit: float) -> bool:
-        """Return whether any answer has a larger value of a metric.
-
-        Args:
-            metric: Its name.
-            limit: The value, in the metric's unit.
-        """
+        """Return whether any answer has a larger value of a metric."""
         if not self._is_there:
             return False
         with self._opened() as database:
@@ -165,15 +148,11 @@ class AnswerCache:
         """The database for the block, each statement a transaction of its own."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.path, timeout=_PATIENCE_SECONDS, isolation_level=None
-            )
-            with closing(connection) as database:
+            options: Any = {"timeout": _PATIENCE_SECONDS, "isolation_level": None}
+            with closing(sqlite3.connect(self.path, **options)) as database:
                 database.text_factory = bytes
-                tables = database.execute(
-                    "SELECT 1 FROM sqlite_master WHERE name = 'answers'"
-                )
-                if tables.fetchone() is None:
+                there = "SELECT 1 FROM sqlite_master WHERE name = 'answers'"
+                if database.execute(there).fetchone() is None:
                     with database:
                         database.execute("BEGIN IMMEDIATE")
                         database.execute(
@@ -194,9 +173,7 @@ class AnswerCache:
             ) from error
 
     def _old_lines(self) -> Iterator[tuple[str, bytes]]:
-        """The answers of the file of lines that earlier versions wrote; a torn last one is left
-        out.
-        """
+        """Yield the answers in the file of earlier versions, without a torn last line."""
         content = self._old.read_bytes() if self._old.exists() else b""
         for number, line in enumerate(content.split(b"\n")[:-1], 1):
             try:
@@ -234,8 +211,7 @@ def _unsealed(line: Any) -> Any:
 
 
 SECONDS = "train_seconds"
-"""The record of what a training took until an epoch, which a table of it charges."""
-_SHORT = 16
+"""The record of a training's time until an epoch, which a table of it charges."""
 
 
 class TrainedBenchmark(Benchmark):
@@ -262,7 +238,7 @@ class TrainedBenchmark(Benchmark):
     @property
     def _label(self) -> str:
         name = "".join(c if c.isalnum() else "-" for c in self.file_name)[:60]
-        return f"{name}-{self.fingerprint[:_SHORT]}"
+        return f"{name}-{self.fingerprint[:16]}"
 
     @property
     def cache(self) -> AnswerCache:
@@ -282,7 +258,7 @@ class TrainedBenchmark(Benchmark):
     def measure(
         self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0
     ) -> Measurement:
-        """Answer from what was trained before, and train the rest in this process.
+        """Answer from the cache, and train the rest in this process.
 
         Raises:
             UserError: A training fails (`surrogate_nas.core.errors.EvaluationError`), the mean is
@@ -295,31 +271,30 @@ class TrainedBenchmark(Benchmark):
             if question.epochs is None:
                 values[:, j] = self._untrained(question.metric, cells)
         cost = np.zeros(len(cells))
+        charged = epochs[-1:] if self.one_curve else epochs
         for i, cell in enumerate(cells if epochs else ()):
             trained = self._trained(cell, epochs, number)
-            for j, question in enumerate(questions):
-                if question.epochs is not None:
-                    answer = trained[question.epochs]
-                    reported = {SECONDS: answer.seconds, **answer.metrics}
-                    values[i, j] = reported[question.metric]
-            charged = epochs[-1:] if self.one_curve else epochs
+            for j, (metric, length) in enumerate(questions):
+                if length is not None:
+                    answer = trained[length]
+                    values[i, j] = {SECONDS: answer.seconds, **answer.metrics}[metric]
             cost[i] = sum(trained[length].seconds for length in charged)
         return Measurement(values, cost)
 
     @abstractmethod
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        """The answers of a cell after some epochs, trained as far as they are not here."""
+        """Return the answers of a cell after some epochs, trained as far as they are not here."""
 
     def _found(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
         found = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
         return {length: answer for length, answer in found.items() if answer is not None}
 
     def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
-        """A metric that follows from cells, shape ``(n,)``."""
+        """Compute a metric that follows from cells, shape ``(n,)``."""
         return formula(self.space, metric, self.network, cells)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
-        """All for the mean, else one, where training plays a part."""
+        """Return all for the mean, else one; None without training."""
         if question.epochs is None:
             return None
         return self._n_seeds if seed == "mean" else 1
@@ -329,7 +304,5 @@ class TrainedBenchmark(Benchmark):
         noted = {"surrogate_nas": __version__, "python": platform.python_version()}
         if self.engine:
             noted["engine"] = self.engine
-        libraries = ("torch", "jax", "tensorflow", "llvmlite")
-        return noted | {
-            name: metadata.version(name) for name in libraries if name in sys.modules
-        }
+        here = sys.modules.keys() & {"torch", "jax", "tensorflow", "llvmlite"}
+        return noted | {name: metadata.version(name) for name in sorted(here)}

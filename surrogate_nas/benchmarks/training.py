@@ -2,9 +2,8 @@
 
 ``surrogate_nas.Training(space, train, metrics=["valid_error"], epochs=20)`` in a Python file is
 opened as ``file.py:NAME`` on the command line. Every epoch that a training reports is an answer,
-and is kept in ``live/`` of the home folder; its checkpoint and its output are in ``trainings/``. So
-a strategy that looks early (`asha`, `hyperband`, `bohb`) trains on where it stopped, and nothing is
-trained twice, even after an interruption. An edited function is another benchmark.
+and is cached in ``live/`` of the data directory; checkpoint and output are in ``trainings/``.
+Nothing is trained twice, even after an interruption. An edited function is another benchmark.
 """
 
 from __future__ import annotations
@@ -53,9 +52,11 @@ from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import Seed
 
 Cost = Callable[[Cell, int], float]
-"""What a training of a cell for so many epochs costs, roughly."""
+"""Predicts the cost of a training of a cell for so many epochs."""
 
 _KNOWN = "known is a mapping of metrics to functions of a cell that return at once."
+_IN_ANSWERS = ("name", "epochs", "stochastic", "device", "threads")
+"""Settings that answers depend on, as they are."""
 MOST_SEEDS = 1000
 """Seeds of a cell; those beyond a million confirm the winner of a search."""
 
@@ -64,12 +65,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
     """Trains cells by a user's function or command; a query costs the seconds of its training.
 
     The name of a metric says what it is, as for `surrogate_nas.Computed`. An error or an accuracy
-    is in % or a fraction: `surrogate_nas.Metric` declares which. Where nothing is declared, the
-    first value above 1 shows that it is in %, and a value of 1 or less that comes before ends the
-    search at once, before it is stored. On a CPU the seconds
-    are the processor's, those of child processes included, so that other load costs nothing; on
-    another device they pass on the clock. Epochs are points of one training: looking after fewer
-    and going on later costs as much as going there at once, if the function saves checkpoints.
+    is in % or a fraction: `surrogate_nas.Metric` declares which. If nothing is declared, the first
+    value above 1 shows that it is in %, and a value of 1 or less before it ends the search. On a
+    CPU the seconds are the processor's, including child processes; on another device they are those
+    of the clock. Epochs are points of one training, which continues from its checkpoint.
 
     Example:
         >>> import surrogate_nas as sn
@@ -112,44 +111,39 @@ class Training(OwnBenchmark, TrainedBenchmark):
         """Take the function or the command; nothing is trained yet.
 
         Args:
-            space: Whose cells are trained.
-            train: Called with a cell and a `RunningTrial`, which it reports every epoch to.
-            metrics: What it reports after every epoch: names, or by name a `surrogate_nas.Metric`
-                that declares the unit and the direction.
+            space: The space of the cells.
+            train: Called with a cell and a `RunningTrial`, to which it reports every epoch.
+            metrics: The metrics that it reports after every epoch: names, or a
+                `surrogate_nas.Metric` by name that declares the unit and the direction.
             epochs: The length of a training.
-            command: In place of `train`: what is started for every training, without a shell.
+            command: In place of `train`: the command of every training, without a shell.
                 ``{cell}``, ``{epochs}``, ``{start}``, ``{longest}``, ``{seed}``, ``{folder}``,
                 ``{device}``, ``{threads}`` and the space's positions stand for their values. It
                 prints a line such as ``{"epoch": 1, "valid_error": 12.5}`` after every epoch.
-            known: Metrics that follow from the cell, such as its number of parameters: by name a
-                function of a cell that returns at once.
-            typical: By name of a reported cost, what divides it in an objective. Its median over
-                the space would take many trainings.
-            stochastic: Whether the seed matters; False where it gives the same answer for any.
-            seeds: How many seeds of a cell may be asked for. With 1, a search sees seed 0 of every
-                cell, which is also what is reported. With more, it sees one seed of each cell,
-                drawn by run and cell, so that no strategy can learn a seed's luck; what the search
-                has found is then trained by the other seeds too, which is not charged to its
-                budget, and reported by the mean over all of them.
-            cost: What a training costs, by cell and epochs, in a unit of its own; it orders
-                trainings that run side by side. By default multiply-adds times epochs, or epochs.
-            device: What it trains on, as the function names it.
-            threads: How many threads it uses.
-            checkpoints: The most that checkpoints may take on the disk, such as ``10GB``; beyond,
-                those are removed that have all epochs, then those that were not used for longest. A
-                cell without one is trained anew, and charged.
-            longest: The most seconds that a training may take in a search, by the wall clock. Other
-                load counts, so leave room for it. None for no limit: a training that hangs then
-                holds its worker for ever, unless `silence` ends it.
+            known: Metrics that follow from the cell: by name a function of a cell that returns at
+                once.
+            typical: The divisor of a reported cost in an objective, by name.
+            stochastic: Whether the seed matters.
+            seeds: The number of seeds of a cell. With 1, a search sees seed 0 of every cell. With
+                more, it sees one seed of each cell, drawn by run and cell; the incumbent is then
+                trained by the other seeds too, which is not charged, and its mean is reported.
+            cost: The predicted cost of a training, by cell and epochs, in any unit; it orders
+                parallel trainings. By default multiply-adds times epochs, or epochs.
+            device: The device, as the function names it.
+            threads: The number of threads that a training uses.
+            checkpoints: The most that checkpoints may take on the disk, such as ``10GB``. Beyond,
+                checkpoints with all epochs are removed first, then the least recently used. A cell
+                without a checkpoint is trained from scratch, and charged.
+            longest: The most seconds of a training in a search, by the wall clock; None for no
+                limit.
             silence: The most seconds between two reports of a training in a search, by the wall
                 clock; None for no limit.
-            name: The benchmark's name; the space's if left out.
+            name: The benchmark's name; by default the space's.
             title: One line saying what it trains.
-            network: The macro architecture behind the space's own sizes, where it has any.
+            network: The macro architecture behind the space's own sizes, if it has any.
 
         Raises:
-            UserError: There is no space, no metric or nothing that trains, or one of the others is
-                not what it should be.
+            UserError: An argument is missing or invalid.
         """
         given = locals()
         if (train is None) == (not command):
@@ -178,12 +172,11 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 raise UserError(
                     "Where the seed does not matter (stochastic=False), there is one."
                 )
-            self.default_seed = "mean"
-            self.seed_policy = "draw"
+            self.default_seed, self.seed_policy = "mean", "draw"
+        unit, clock = ("processor",) * 2 if self._on_cpu else ("device", "wall-clock")
         self.charge = (
-            f"An evaluation is charged the {'processor' if self._on_cpu else 'device'}'s seconds of"
-            " its training, also where the answer was kept from before; training on costs the"
-            " difference."
+            f"An evaluation is charged the {unit}'s seconds of its training, also where the answer"
+            " was kept from before; training on costs the difference."
         )
         self.file_name = self.name
         self._doing: Train = train or CommandTraining(
@@ -193,17 +186,12 @@ class Training(OwnBenchmark, TrainedBenchmark):
         self._most_bytes = check_size("The size of all checkpoints", checkpoints)
         self._reported = self._named(reported, from_cells)
         self._typical = self._divisors(typical or {})
-        own = [
-            metric.named(name, source=self.source) for name, metric in from_cells.items()
-        ]
-        taken = {*self._reported, *from_cells}
-        clock = "processor" if self._on_cpu else "wall-clock"
+        own = {n: metric.named(n, source=self.source) for n, metric in from_cells.items()}
+        named = {**self._reported, **own}
         how = f"{clock} time of the first n epochs, as the training took it"
-        record = Metric(
-            SECONDS, "s", "record", "cost", self._every, "train", how, self.source
-        )
-        records = [] if SECONDS in taken else [record]
-        self._describe((*self._reported.values(), *own, *sizes_of(space, taken), *records))
+        about = ("s", "record", "cost", self._every, "train", how, self.source)
+        records = [] if SECONDS in named else [Metric(SECONDS, *about)]
+        self._describe((*named.values(), *sizes_of(space, named), *records))
         self._unseen_bytes = math.inf
         """Bytes of checkpoints since all were looked at."""
 
@@ -216,7 +204,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
     def _named(
         self, reported: Mapping[str, Declared], known: Mapping[str, Declared]
     ) -> dict[str, Metric]:
-        """The reported metrics by name, each after every epoch."""
+        """Return the reported metrics by name, each after every epoch."""
         if not reported:
             raise UserError(
                 "A training needs a metric that it reports, such as 'valid_error'."
@@ -232,9 +220,8 @@ class Training(OwnBenchmark, TrainedBenchmark):
                     f"{name} is reported by the training, so it takes no function; a metric that"
                     " follows from the cell stands in `known`."
                 )
-            plain = metric.named(
-                name, source=self.source, description="as the training reports it"
-            )
+            how = "as the training reports it"
+            plain = metric.named(name, source=self.source, description=how)
             if plain.quantity == "proxy":
                 raise UserError(
                     f"{name} names a score without training; a training reports others."
@@ -257,27 +244,23 @@ class Training(OwnBenchmark, TrainedBenchmark):
         }
 
     def _digest(self) -> tuple[object, str]:
+        doing = self._doing
+        known = {name: digest_of_function(f, self) for name, f in self._functions.items()}
         settings = {
-            "name": self.name,
+            **{key: getattr(self, key) for key in _IN_ANSWERS},
             "space": self.space.definition,
             "metrics": sorted(self._reported),
-            "epochs": self.epochs,
-            "stochastic": self.stochastic,
-            "device": self.device,
-            "threads": self.threads,
             "typical": self._typical,
-            "known": {
-                name: digest_of_function(f, self) for name, f in self._functions.items()
-            },
+            "known": known,
             "code": (
-                [self._doing.words, list(map(_content, self._doing.files))]
-                if isinstance(self._doing, CommandTraining)
-                else digest_of_function(self._doing, self)
+                [doing.words, list(map(_content, doing.files))]
+                if isinstance(doing, CommandTraining)
+                else digest_of_function(doing, self)
             ),
         }
         if changed := differences(self._own):
             settings["declared"] = changed
-        return self._doing, json_digest(settings)
+        return doing, json_digest(settings)
 
     @property
     def folder(self) -> Path:
@@ -285,21 +268,15 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return home() / "trainings" / self._label
 
     def folder_of(self, cell: Cell, seed: int = 0) -> Path:
-        """The folder of a training: its checkpoint, ``log.txt`` and ``reports.jsonl``.
-
-        Args:
-            cell: A cell of `space`.
-            seed: The training's seed.
-        """
+        """Return the folder of a training: its checkpoint, ``log.txt`` and ``reports.jsonl``."""
         digest = hashlib.sha256(cell.text.encode()).hexdigest()[:16]
         return self.folder / f"{digest}-{self._number(seed)}"
 
     def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
-        """The file in which a training of a cell reports its epochs while it runs."""
+        """Return the file in which a training of a cell reports its epochs while it runs."""
         return self.folder_of(cell, seed if isinstance(seed, int) else 0) / "reports.jsonl"
 
     def _number(self, seed: Seed) -> int:
-        """The seed of a training; always the same one where seeds do not matter."""
         return super()._number(seed) if self.stochastic else 0
 
     def measure(
@@ -337,7 +314,6 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 self._continue(place, cell, missing, seed)
                 found = self._found(cell, epochs, seed)
         self._unseen_bytes += place.held().bytes
-        # after how large a share of what checkpoints may take all are looked at
         if self._unseen_bytes > self._most_bytes * 0.05:  # to look at all takes time
             drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
             self._unseen_bytes = 0.0
@@ -346,11 +322,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
     def _continue(
         self, place: TrainingFolder, cell: Cell, missing: Sequence[int], seed: int
     ) -> None:
-        """Train to the last of some epochs, from the checkpoint if that lies before the first.
-
-        What was reported is kept before the checkpoint: an answer without one costs a training at
-        most.
-        """
+        """Train to the last of some epochs, from the checkpoint if that lies before the first."""
         held = place.resumable(missing[0])
         try:
             folder = place.begin(held)
@@ -373,9 +345,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
             with self.files.heard():
                 run(self._doing, cell, trial, place.log)
             try:
-                curve = {
-                    (cell.text, epoch, seed): one for epoch, one in trial.curve.items()
-                }
+                curve = {(cell.text, epoch, seed): at for epoch, at in trial.curve.items()}
                 self.cache.add_all(curve, self._made_with)
                 last = trial.curve[trial.done]
                 place.keep(trial.done, last.seconds, last.curve)
@@ -385,11 +355,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
             place.discard()
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a stored training reported a value above 1.
-
-        Args:
-            metric: Its name.
-        """
+        """Return whether a stored training reported a value above 1."""
         return self.cache.exceeds(metric, 1.0)
 
     def continued(
@@ -401,7 +367,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
         *,
         seed: Seed | None = None,
     ) -> float:
-        """The seconds of training a cell on, as it was done: all, where its checkpoint was gone.
+        """Return the seconds of training a cell on: of all epochs, if its checkpoint was gone.
 
         Raises:
             UserError: No such training is recorded.
@@ -421,12 +387,12 @@ class Training(OwnBenchmark, TrainedBenchmark):
         return max(last.seconds - found[since].seconds, 0.0)
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The seeds that a search may see of a cell; empty where it sees always the same one."""
+        """Return the seeds that a search may see of a cell; empty if it always sees the same."""
         is_drawn = self._n_seeds > 1 and question.epochs is not None
         return tuple(range(self._n_seeds)) if is_drawn else ()
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """The cells of a known metric's median; none for a reported one."""
+        """Return the cells of a known metric's median; none for a reported one."""
         return () if self.is_dear(question.metric) else self.space.reference_sample
 
     def _scale_of_cost(self, metric: Metric) -> tuple[float, float]:
@@ -435,11 +401,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
                 f"{metric.name} is known after a training only, so nobody knows its median over the"
                 f" space: say what divides it, as in typical={{{metric.name!r}: 20}}."
             )
-        # how many times its typical value no cell is thought to reach of a reported cost
         return self._typical[metric.name], 1e3 * self._typical[metric.name]
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """The user's own cost; else multiply-adds times epochs, or epochs.
+        """Return the user's own cost; else multiply-adds times epochs, or epochs.
 
         Raises:
             UserError: The user's function fails, or gives no number.
@@ -450,10 +415,9 @@ class Training(OwnBenchmark, TrainedBenchmark):
             try:
                 return check_number(f"The cost of {cell}", self._cost(cell, epochs))
             except Exception as error:
-                what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-                raise UserError(
-                    f"cost of {self.name} fails for {cell}: {what}{error}"
-                ) from error
+                kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                what = f"cost of {self.name} fails for {cell}: {kind}{error}"
+                raise UserError(what) from error
         if "macs" not in untrained(self.space):
             return float(epochs)
         # what a training costs beside its epochs, in millions of multiply-adds
@@ -462,7 +426,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
 
 @contextmanager
 def _alone(folder: Path, what: str) -> Iterator[None]:
-    """Hold a training's folder; while another process trains there, this one says that it lives."""
+    """Lock a training's folder; report signs of life while another process trains there."""
     with ExitStack() as stack:
         while True:
             try:
