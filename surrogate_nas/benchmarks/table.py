@@ -86,7 +86,7 @@ def _open_again(
     if benchmark.table.digest != digest:
         benchmark = benchmark.only(runs_of(contents))
     if benchmark.table.digest != digest:
-        other = ", ".join(_differing(contents, benchmark.contents)) or "cells or network"
+        other = ", ".join(differing(contents, benchmark.contents)) or "cells or network"
         raise UserError(
             f"{path} was replaced while it was in use by a table with other numbers ({other}). Put"
             " back the one that was there and run the same command again."
@@ -94,7 +94,7 @@ def _open_again(
     return benchmark
 
 
-def _differing(first: Contents, second: Contents) -> list[str]:
+def differing(first: Contents, second: Contents) -> list[str]:
     """Return the runs of a first table that differ or lack in a second."""
     return [
         name if spelled == epochs_text(None) else f"{name}[{spelled}]"

@@ -18,7 +18,6 @@ IMPORTED_AS = {
     "analog-nasbench": "analognasbench",
     "grpcio": "grpc",
     "mlflow-skinny": "mlflow",
-    "nas-bench-201": "nas_201_api",
     "nas-bench-graph": "nas_bench_graph",
     "protobuf": "google",
     "pyspellchecker": "spellchecker",

@@ -87,24 +87,27 @@ class Constraint:
     relation: Literal["<=", ">="]
     limit: float
 
+    @property
+    def name(self) -> str:
+        """The metric as an expression writes it."""
+        return Term(self.metric, self.epochs).name
+
     def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how much values, shape ``(n,)``, break the limit, in their unit; 0 if not at all."""
+        """Return the violation of values, shape ``(n,)``, in their unit; 0 within the limit."""
         beyond = values - self.limit if self.relation == "<=" else self.limit - values
         return np.asarray(np.maximum(beyond, 0.0))
 
     def __str__(self) -> str:
-        return f"{Term(self.metric, self.epochs).name} {self.relation} {exact(self.limit)}"
+        return f"{self.name} {self.relation} {exact(self.limit)}"
 
 
 class Tolerance(NamedTuple):
-    """How much more of a term of R a change of a measure is worth.
+    """The amount of a term of R that a change of a metric of L is worth.
 
     Attributes:
-        term: The term of R.
-        amount: How much of it, in its own unit, or in % of its median.
-        is_share: Whether it is in %.
-        measure: An error, a loss or a quality.
-        change: By how much it must be better for that, in its own unit: points of an error in %.
+        term, amount: The term of R, and the amount in its own unit or in % of its median.
+        is_share: Whether the amount is in %.
+        measure, change: An error, a loss or a quality, and its change in its own unit.
     """
 
     term: Term
@@ -207,10 +210,10 @@ def metric(name: str, epochs: int | None = None) -> Expression:
 
 
 def loss(name: str, epochs: int | None = None) -> Expression:
-    """The term L: how badly the task is done after a training run of so many epochs.
+    """The term L: an error (%), a loss in its own unit, or a quality, as 1 − its fraction.
 
     Args:
-        name: An error (%), a loss in its own unit, or a quality, which enters as 1 − its fraction.
+        name: Its name.
         epochs: The length of the training run; None for the metric's longest.
 
     Example:
@@ -221,28 +224,12 @@ def loss(name: str, epochs: int | None = None) -> Expression:
 
 
 def params() -> Expression:
-    """The term of R that counts the trainable parameters of the whole network.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> objective = sn.Objective(
-        ...     loss("valid_loss") + 0.1 * params(), sn.load("fashion")
-        ... )
-        >>> objective.terms[1].divisor == float(
-        ...     np.median(sn.load("fashion").column("params"))
-        ... )
-        True
-    """
+    """The term of R that counts the trainable parameters of the whole network."""
     return metric("params")
 
 
 def macs() -> Expression:
-    """The term of R for the multiply-accumulates (millions) of one inference.
-
-    Example:
-        >>> str(loss("valid_loss") + 0.1 * macs())
-        'valid_loss + 0.1*macs'
-    """
+    """The term of R for the multiply-accumulates (millions) of one inference."""
     return metric("macs")
 
 
@@ -250,38 +237,20 @@ def latency(device: str) -> Expression:
     """The term of R that is the latency (ms) of one inference on a device.
 
     Args:
-        device: Such as ``raspi4``; ``cpu`` in tables made here, ``local`` for what `snas measure`
-            found.
-
-    Example:
-        >>> str(loss("valid_error") + 0.05 * latency("raspi4"))
-        'valid_error + 0.05*latency@raspi4'
+        device: Such as ``raspi4``; ``cpu`` in tables made here, ``local`` for `snas measure`.
     """
     return metric(f"latency@{device}")
 
 
 def energy(device: str) -> Expression:
-    """The term of R that is the energy (mJ) of one inference on a device.
-
-    Args:
-        device: Such as ``eyeriss``.
-
-    Example:
-        >>> str(loss("valid_error") + 0.1 * energy("eyeriss"))
-        'valid_error + 0.1*energy@eyeriss'
-    """
+    """The term of R that is the energy (mJ) of one inference on a device such as ``eyeriss``."""
     return metric(f"energy@{device}")
 
 
 def diversity() -> Expression:
     """The term of R for the similarity, 0 to 1, to the best cells of the run so far.
 
-    It makes a search look elsewhere. Scores then depend on a run's history, so that regret is
-    undefined.
-
-    Example:
-        >>> str(loss("valid_error") + 0.1 * diversity())
-        'valid_error + 0.1*diversity'
+    Scores then depend on a run's history, so that regret is undefined.
     """
     return metric(DIVERSITY)
 
@@ -303,10 +272,9 @@ def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression,
     first, *others = _Reader(sums).objectives()
     limits += [subject_to] if subject_to else []
     for limit in limits:
-        for name, epochs, relation, number in _joined(
-            limit, _LIMIT, "latency@raspi4 <= 20"
-        ):
-            term = metric(name, int(epochs) if epochs else None)
+        found = _joined(limit, _LIMIT, "latency@raspi4 <= 20")
+        for name, epochs, relation, number in found:
+            term = metric(name, _epochs(epochs))
             within = term <= float(number) if relation == "<" else term >= float(number)
             first = first.subject_to(within)
     return first, *others
@@ -323,17 +291,10 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
         UserError: The text is malformed; the message points at the place.
 
     Example:
-        >>> expression = parse(
-        ...     "valid_error[12] + 0.1*params", subject_to="latency@raspi4 <= 20"
-        ... )
+        >>> expression = parse("valid_error[12] + 0.1*params", "latency@raspi4 <= 20")
         >>> [str(term) for term in expression.terms], expression.constraints[0].limit
         (['valid_error[12]', '0.1*params'], 20.0)
-        >>> try:
-        ...     parse("valid_error + params*macs")
-        ... except UserError as error:
-        ...     print(error)
-        Malformed expression: a product holds one metric at column 22: valid_error + params*⟨here⟩macs
-    """  # noqa: E501
+    """
     several = parse_several(text, subject_to)
     if len(several) > 1:
         raise UserError(
@@ -347,24 +308,23 @@ def parse_tolerances(text: str) -> list[Tolerance]:
     tolerances = []
     for found in _joined(text, _TOLERANCE, "100% params per 1 valid_error"):
         amount, share, term, epochs, change, measure, its_epochs = found
-        terms = (
-            Term(term, int(epochs or 0) or None),
-            Term(measure, int(its_epochs or 0) or None),
-        )
+        own, other = Term(term, _epochs(epochs)), Term(measure, _epochs(its_epochs))
         if not (float(amount) > 0 and float(change) > 0):
             raise UserError(f"A tolerance is above 0, not {text:.80}.")
         if DIVERSITY in (term, measure):
             raise UserError(
                 "diversity is no metric of a cell, so no tolerance can name it."
             )
-        tolerances.append(
-            Tolerance(terms[0], float(amount), bool(share), terms[1], float(change))
-        )
+        tolerances.append(Tolerance(own, float(amount), bool(share), other, float(change)))
     return tolerances
 
 
+def _epochs(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
 def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
-    """The objectives that a user gave, each as an expression; the first holds the limits."""
+    """Return the objectives that a user gave; the first one holds the limits."""
     if isinstance(expression, str):
         return parse_several(expression, subject_to)
     objectives = (expression,) if isinstance(expression, Expression) else expression
@@ -403,7 +363,7 @@ def _malformed(message: str, text: str, place: int) -> UserError:
 
 
 def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple[str, ...]]:
-    """The groups of every part of a text with "and" or commas between."""
+    """Yield the groups of every part of a text with "and" or commas between."""
     for part in re.split(r",|\band\b", _checked(text)):
         if (found := pattern.fullmatch(part.strip())) is None:
             raise UserError(
@@ -450,16 +410,13 @@ class _Reader:
                 raise _malformed("a product holds one metric", self._text, self._place)
             is_more = self._take(r"\*") is not None
         if inner is None:
-            raise _malformed(
-                "a number needs a metric to weigh, as in 0.1*params",
-                self._text,
-                self._place,
-            )
+            missing = "a number needs a metric to weigh, as in 0.1*params"
+            raise _malformed(missing, self._text, self._place)
         return inner * weight
 
     def _factor(self) -> Expression:
         if found := self._take(_METRIC):
-            return metric(found[1], int(found[2]) if found[2] else None)
+            return metric(found[1], _epochs(found[2]))
         if not self._take(r"\("):
             raise _malformed("expected a number, a metric or '('", self._text, self._place)
         total = self._sum()
@@ -468,7 +425,7 @@ class _Reader:
         return total
 
     def _take(self, pattern: str) -> re.Match[str] | None:
-        """What stands next, if it fits a pattern; the space behind it is taken too."""
+        """Take a pattern, with the space behind it."""
         found = re.compile(rf"{pattern}\s*", re.ASCII).match(self._text, self._place)
         self._place = found.end() if found else self._place
         return found

@@ -1,11 +1,4 @@
-"""The objective L(θ, α) + λ·R(α) over a benchmark: the only place where λ exists.
-
-Errors enter as fractions, losses in their own unit, qualities as their distance to 1. Every
-regulariser is divided by its median over the space (over a fixed sample of a space that cannot be
-listed), a constant that is frozen before any run and printed. Cells that violate a constraint rank
-after all others, by the size of the violation. Several objectives, separated by commas, make a
-front.
-"""
+"""The objective L(θ, α) + λ·R(α) over a benchmark: the only place where λ exists."""
 
 from __future__ import annotations
 
@@ -20,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.benchmarks.base import Measurement, SeedPolicy
+from surrogate_nas.benchmarks.base import Measurement, SeedPolicy, lengths_of
 from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.digests import json_digest
@@ -80,21 +73,20 @@ _NOTHING = 1e-100
 
 
 class Objective:
-    """What is minimised: one or several expressions over a benchmark, with frozen constants.
+    """One or several expressions over a benchmark that are minimised, with frozen constants.
 
-    A score is L + λR. Errors (%) and qualities enter L as fractions (of a quality what it lacks to
-    1), losses in their own unit; a term of R is divided by its median over the space, or over a
-    fixed sample where cells cannot be listed.
+    A score is L + λR. Errors (%) and qualities enter L as fractions (a quality by its distance to
+    1), losses in their own unit. A term of R is divided by its median over the space, or over a
+    fixed sample of a space that cannot be listed. Cells that violate a constraint rank after all
+    others, by the size of the violation. Several objectives make a front.
 
     Attributes:
-        terms, constraints: The terms of all with their divisors, and the limits, which come before
-            any score.
-        parts, epochs: How many objectives there are, and the longest training run that is read, or
-            None.
-        bounds, diversity_weight: For each objective a score that no feasible cell exceeds; the
-            weight of diversity.
-        begun_as: The fingerprint that an earlier release wrote into the folder that goes on, or
-            empty.
+        terms, constraints: The terms with their divisors, and the limits.
+        parts: The number of objectives.
+        epochs: The longest training run that is read, or None.
+        bounds: For each objective a score that no feasible cell exceeds.
+        diversity_weight: The weight of diversity.
+        begun_as: The fingerprint that an earlier release wrote into a resumed folder, or empty.
 
     Example:
         >>> import surrogate_nas as sn
@@ -122,27 +114,22 @@ class Objective:
         Args:
             expression: Text, or an expression made with `loss`, `params`, `latency` and so on;
                 several of either make a front.
-            benchmark: What answers: a name, as `surrogate_nas.load` takes it, or an opened
-                benchmark.
+            benchmark: An opened benchmark, or a name as `surrogate_nas.load` takes it.
             subject_to: Further limits as text.
             seed: The training seed that answers are read for, or ``"mean"``; None for the
                 benchmark's default.
             seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that
                 sees a single training of each cell, drawn by run and cell, while reports and regret
                 use the mean; None for the benchmark's own.
-            search_on_final: Final metrics that a search may see all the same, which every report
-                then says.
-            tolerance: Terms of R by what they are worth, such as ``100% params per 1 valid_error``
-                (twice the median parameters for a point of error) or ``5 latency@raspi4 per 0.1
-                valid_loss``, joined by ``and``. λ is a change of the measure, in L by the ratio of
-                their interquartile ranges over the reference sample, divided by the amount, as a
-                share of the median; to three digits. It is said on standard error and becomes a
-                number of the expression.
+            search_on_final: Final metrics that a search may see; every report then says so.
+            tolerance: Terms of R with a tolerance in place of λ, such as ``100% params per 1
+                valid_error`` (twice the median parameters for a point of error), joined by ``and``;
+                see `surrogate_nas.objective.tolerance`.
 
         Raises:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss,
-                or would let a search see a final metric that is not declared; or seeds are to be
-                drawn where none are held; or it is not known what a tolerance is in L.
+                or would let a search see a final metric that is not declared; seeds cannot be
+                drawn; or a tolerance cannot be converted.
         """
         benchmark = load(benchmark) if isinstance(benchmark, str) else benchmark
         if not isinstance(benchmark, Benchmark):
@@ -176,18 +163,13 @@ class Objective:
             for term in self._merged(part)
         ]
         if not any(term.is_loss for term in self.terms):
-            losses = sorted(
-                m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss
-            )
+            losses = [m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss]
             raise UserError(
                 f"An objective needs a loss term of {benchmark.name}, one of:"
-                f" {', '.join(losses) or 'none is there'}."
+                f" {', '.join(sorted(losses)) or 'none is there'}."
             )
-        self.constraints = [
-            self._constrain(constraint)
-            for part in objectives
-            for constraint in part.constraints
-        ]
+        limits = (limit for part in objectives for limit in part.constraints)
+        self.constraints = list(map(self._constrain, limits))
         self._check_declared()
         if self.draws:
             check_drawable(benchmark, self._questions)
@@ -201,9 +183,7 @@ class Objective:
                 replace(t, largest=worst_of_seeds(benchmark, q, t.largest))
                 for t, q in pairs
             ]
-        self.epochs = max(
-            (q.epochs for q in self._questions if q.epochs is not None), default=None
-        )
+        self.epochs = max(lengths_of(self._questions), default=None)
         self.bounds = [
             float(sum(t.score(t.largest) for t in self.terms if t.part == part))
             + self.diversity_weight
@@ -225,9 +205,8 @@ class Objective:
         """The warning in reports of a study that searches on final metrics; else empty."""
         if not (names := self.search_on_final):
             return ""
-        metrics, them = (
-            ("a final metric", "it") if len(names) == 1 else ("final metrics", "them")
-        )
+        is_one = len(names) == 1
+        metrics, them = ("a final metric", "it") if is_one else ("final metrics", "them")
         return (
             f"This study searches on {', '.join(names)}, {metrics} (--search-on-final): what is"
             f" found was chosen by {them}, so nothing that is said of {them} was held out."
@@ -235,30 +214,20 @@ class Objective:
 
     @property
     def draws(self) -> bool:
-        """Whether a search sees one drawn seed of each cell, and not what is reported."""
+        """Whether a search sees one drawn seed of each cell."""
         return self.seed_policy == "draw"
 
     @cached_property
     def trained_seeds(self) -> tuple[int, ...]:
-        """The seeds of a cell that are trained when they are asked for, where a search sees a drawn
-        one of them; empty otherwise.
-        """
+        """The seeds of a cell that are trained on demand, if a search sees a drawn one of them."""
         return trained_seeds(self.benchmark, self._questions) if self.draws else ()
 
     def seed_of(self, draw: Draw, cell: Cell) -> Seed:
-        """The seed that a search sees of a cell: the drawn one where it is trained when it is asked
-        for, else what is reported.
-
-        Args:
-            draw: Of which run.
-            cell: The cell.
-        """
+        """Return the seed that a search sees: the drawn one if it is trained on demand."""
         return draw.number(self.trained_seeds, cell) if self.trained_seeds else self.seed
 
     def _merged(self, part: Expression) -> list[Term]:
-        """The terms of an objective without diversity; two that the benchmark answers alike, such
-        as ``params`` and ``params[1]``, are one.
-        """
+        """Merge terms that the benchmark answers alike, such as ``params`` and ``params[1]``."""
         merged: dict[Question, Term] = {}
         for term in (term for term in part.terms if term.metric != DIVERSITY):
             question = self.benchmark.question(term.metric, term.epochs)
@@ -272,33 +241,22 @@ class Objective:
         if metric.quantity == "undeclared":
             raise undeclared_direction(metric.name, self.benchmark.name)
         median, worst = self.benchmark.scale(question, self.seed)
-        divisor, meaning = (
-            loss_divisor(metric) if metric.is_loss else (median, self._median_of(question))
-        )
-        if not divisor > 0:
+        own = median, self._median_of(question)
+        divided = loss_divisor(metric) if metric.is_loss else own
+        if not divided[0] > 0:
             raise UserError(
                 f"The median of {question} over the space is {median:g}, so it cannot regularise."
             )
-        return BoundTerm(
-            str(question),
-            term.weight,
-            divisor,
-            meaning,
-            metric.unit,
-            metric.is_loss,
-            worst,
-            part,
-            metric.larger_is_better,
-        )
+        about = metric.unit, metric.is_loss, worst, part, metric.larger_is_better
+        return BoundTerm(str(question), term.weight, *divided, *about)
 
     def _median_of(self, question: Question) -> str:
         n = len(self.benchmark.reference_sample(question))
         if not n:
             return "a typical value, as the benchmark's author says"
-        is_whole = n == self.benchmark.space.size
-        return (
-            f"median over {'the space' if is_whole else f'a fixed sample of {n:,} cells'}"
-        )
+        if n == self.benchmark.space.size:
+            return "median over the space"
+        return f"median over a fixed sample of {n:,} cells"
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         self._check_visible(name)
@@ -322,7 +280,7 @@ class Objective:
                     " anyway."
                 )
         used = {question.metric for question in self._questions}
-        if idle := sorted(set(self.search_on_final) - used):
+        if idle := sorted({*self.search_on_final} - used):
             raise UserError(
                 f"--search-on-final names {', '.join(idle)}, which the objective does not use;"
                 " leave it out."
@@ -330,9 +288,7 @@ class Objective:
 
     def _constrain(self, constraint: Constraint) -> tuple[Constraint, int, float]:
         question = self._ask(constraint.metric, constraint.epochs)
-        resolved = Constraint(
-            question.metric, question.epochs, constraint.relation, constraint.limit
-        )
+        resolved = replace(constraint, epochs=question.epochs)
         scale = abs(constraint.limit)
         if not scale > _NOTHING or not self.benchmark.is_dear(question.metric):
             median = abs(self.benchmark.scale(question, self.seed)[0])
@@ -353,23 +309,11 @@ class Objective:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
 
     def _repr_html_(self) -> str:
-        rows: list[tuple[object, ...]] = [
-            *(
-                (
-                    t.name,
-                    "L" if t.is_loss else "R",
-                    t.weight,
-                    f"{t.divisor:,.6g}",
-                    t.unit or None,
-                    t.divisor_meaning,
-                )
-                for t in self.terms
-            ),
-            *(
-                (str(limit), "limit", None, None, None, None)
-                for limit, *_ in self.constraints
-            ),
-        ]
+        rows: list[tuple[object, ...]] = []
+        for t in self.terms:
+            divisor = f"{t.divisor:,.6g}", t.unit or None, t.divisor_meaning
+            rows.append((t.name, "L" if t.is_loss else "R", t.weight, *divisor))
+        rows += [(str(limit), "limit", *[None] * 4) for limit, *_ in self.constraints]
         return html_table(
             f"minimise {self}",
             ("term", "part of", "weight", "divisor", "unit", "divisor is"),
@@ -378,11 +322,7 @@ class Objective:
         )
 
     def part_text(self, part: int) -> str:
-        """One of several objectives as an expression without limits.
-
-        Args:
-            part: Its number, from 0.
-        """
+        """Return one of several objectives, by its number from 0, without limits."""
         mine = [term for term in self.terms if term.part == part]
         texts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine]
         if self.has_history:
@@ -397,10 +337,7 @@ class Objective:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the columns that the objective reads, its expression, constants and
-        conventions; results of two are never mixed.
-
-        Other columns of a table play no part, so a fetch that adds some changes nothing. Where a
-        benchmark has no columns the digest covers all that its answers depend on.
+        conventions; of a benchmark without columns, of all that its answers depend on.
         """
         contents = self.benchmark.contents
         if not contents:
@@ -420,16 +357,13 @@ class Objective:
         return self._fingerprint(self.benchmark.fingerprint)
 
     def _fingerprint(self, data: Any) -> str:
-        looked_up = {
-            digest_of(self.benchmark.space, question.metric) for question in self._questions
-        } - {""}
+        proxies = {digest_of(self.benchmark.space, q.metric) for q in self._questions}
+        is_mean = self.seed == "mean"
         where_any = {
-            "proxies": sorted(looked_up),
+            "proxies": sorted(proxies - {""}),
             "seed_policy": self.draws and self.seed_policy,
             "search_on_final": sorted(self.search_on_final),
-            "seeds": trained_seeds(self.benchmark, self._questions)
-            if self.seed == "mean"
-            else (),
+            "seeds": is_mean and trained_seeds(self.benchmark, self._questions),
         }
         content = {key: value for key, value in where_any.items() if value} | {
             "benchmark": self.benchmark.identity,
@@ -443,10 +377,7 @@ class Objective:
         return json_digest(content)[:16]
 
     def on(self, benchmark: Benchmark) -> Objective:
-        """The same objective on another benchmark, whose constants it takes.
-
-        Args:
-            benchmark: Such as `Benchmark.only` gives of this one's.
+        """Return the same objective on another benchmark, whose constants it takes.
 
         Raises:
             UserError: It does not hold what the objective reads.
@@ -460,13 +391,7 @@ class Objective:
         )
 
     def depends_on(self, question: Question) -> bool:
-        """Whether results may depend on a run of the table.
-
-        They do where it is read or charged, or where a strategy may ask for it.
-
-        Args:
-            question: A metric that the benchmark holds, and the length of a training run.
-        """
+        """Return whether a run of the table is read, charged, or available to strategies."""
         if question in self._questions:
             return True
         kind = self.benchmark.metric(question.metric).kind
@@ -476,7 +401,7 @@ class Objective:
         return epochs is None or (self.epochs is not None and epochs <= self.epochs)
 
     def describe(self) -> dict[str, Any]:
-        """The expression, its constants and its fingerprint as a JSON object."""
+        """Return the expression, its constants and its fingerprint as a JSON object."""
         return {
             "benchmark": self.benchmark.name,
             "expression": str(self),
@@ -492,20 +417,18 @@ class Objective:
         }
 
     def describe_data(self) -> dict[str, Any]:
-        """What its numbers mean, as a JSON object.
+        """Return the meaning of its numbers as a JSON object.
 
-        Returns:
-            ``space``, as a file writes it; ``runs``, what the table holds that results may depend
-            on, and ``others``, the rest, each as `Benchmark.contents`; ``known``, what is known for
-            free; ``conventions``.
+        It has ``space``, as a file writes it; ``runs`` of the table that results may depend on, and
+        ``others``, each as `Benchmark.contents`; ``known``, the free terms; ``conventions``.
         """
         space = self.benchmark.space.definition
         contents = self.benchmark.contents
         read: dict[bool, Contents] = {True: {}, False: {}}
         for metric, epochs in runs_of(contents):
-            of = read[self.depends_on(Question(metric, epochs))]
             spelled = epochs_text(epochs)
-            of.setdefault(metric, {})[spelled] = contents[metric][spelled]
+            runs = read[self.depends_on(Question(metric, epochs))].setdefault(metric, {})
+            runs[spelled] = contents[metric][spelled]
         return {
             "space": space if len(space) <= _LONGEST_SPACE else "",
             "runs": read[True],
@@ -525,23 +448,26 @@ class Objective:
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
         """The further metrics that a request may read, by its epochs: complete search metrics."""
+        size = self.benchmark.space.size
+        complete = [
+            metric
+            for metric in self.benchmark.metrics
+            if metric.kind == "search" and metric.quantity != "undeclared"
+            if metric.n_cells < 0 or metric.n_cells >= size
+        ]
         by_epochs: dict[int, tuple[str, ...]] = {}
         for epochs in self.fidelities:
             names: tuple[str, ...] = ()
-            for metric in self.benchmark.metrics:
-                is_whole = metric.n_cells < 0 or metric.n_cells >= self.benchmark.space.size
-                if (
-                    (metric.kind == "search" and epochs in metric.epochs and is_whole)
-                    and metric.quantity != "undeclared"
-                    and self._holds(epochs, (*names, metric.name))
-                ):
-                    names = (*names, metric.name)
+            for metric in complete:
+                more = (*names, metric.name)
+                if epochs in metric.epochs and self._holds(epochs, more):
+                    names = more
             by_epochs[epochs] = names
         return by_epochs
 
     @property
     def qualities(self) -> tuple[str, ...]:
-        """The metrics that a request may read of which larger is better."""
+        """The metrics that a request may read and whose larger values are better."""
         names = {name for names in self.readable.values() for name in names}
         return tuple(sorted(n for n in names if self.benchmark.metric(n).larger_is_better))
 
@@ -557,23 +483,20 @@ class Objective:
     def questions(
         self, epochs: int | None = None, read: Sequence[str] = ()
     ) -> list[Question]:
-        """What a look-up asks for: the terms, the limits, and what else is to be read.
+        """Return the questions of the terms, the limits, and of further metrics.
 
         Args:
             epochs: After so many epochs at most; None for the objective's own.
             read: Further search metrics after that run.
 
         Raises:
-            UserError: The benchmark does not hold one of them for these epochs, or it is a final
-                metric.
+            UserError: A requested metric is not available at these epochs, or it is a final metric.
         """
         asked = self._questions
         if epochs is not None and epochs != self.epochs:
             asked = [
-                q
-                if q.epochs is None
-                else self.benchmark.question(q.metric, min(q.epochs, epochs))
-                for q in asked
+                self.benchmark.question(name, own and min(own, epochs))
+                for name, own in asked
             ]
         for name in read:
             self._check_visible(name)
@@ -583,11 +506,11 @@ class Objective:
     def look_up(
         self, cells: Sequence[Cell], questions: Sequence[Question] | None = None
     ) -> tuple[NDArray[np.float64], Scores, NDArray[np.float64]]:
-        """Ask the benchmark once and combine; charging is the ledger's.
+        """Ask the benchmark once and combine.
 
         Args:
-            cells: Cells of the benchmark's space, each looked up by its string.
-            questions: What `questions` gave; None for the objective's own.
+            cells: Cells of the benchmark's space.
+            questions: From `questions`; None for the objective's own.
 
         Returns:
             Values ``(n, questions)`` in natural units, their `Scores` without diversity, and the
@@ -599,12 +522,7 @@ class Objective:
     def measure(
         self, cells: Sequence[Cell], questions: Sequence[Question] | None = None
     ) -> Measurement:
-        """Ask the benchmark once.
-
-        Args:
-            cells: Cells of the benchmark's space, each looked up by its string.
-            questions: What `questions` gave; None for the objective's own.
-        """
+        """Ask the benchmark once; questions as in `look_up`."""
         space: Any = self.benchmark.space
         own = cells if cells is space else [space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
@@ -617,13 +535,6 @@ class Objective:
         questions: Sequence[Question] | None = None,
     ) -> Measurement:
         """Ask the benchmark as a search does: for one training of each cell if seeds are drawn.
-
-        The charge is that of one training either way.
-
-        Args:
-            draw: Of which run.
-            cells: Cells of the benchmark's space, each looked up by its string.
-            questions: What `questions` gave; None for the objective's own.
 
         Raises:
             UserError: The benchmark does not hold what is asked for.
@@ -645,58 +556,42 @@ class Objective:
         return Measurement(draw.seen(seeds, own, values), cost)
 
     def untrained(self, question: Question, cell: Cell) -> float | None:
-        """What needs no training of a cell: a size, or a cost that was measured before.
-
-        Args:
-            question: A resolved question.
-            cell: A cell of the benchmark's space.
-
-        Returns:
-            The value in its own unit; None where only a training tells it.
-        """
+        """Return a value in its own unit that needs no training; None if it needs one."""
         free = untrained(self.benchmark, question, self.seed)
         return None if free is None else float(free([cell])[0])
 
     def single_seeds(
         self, questions: Sequence[Question] | None = None
     ) -> SingleSeeds | None:
-        """What the benchmark holds of single training seeds; None where that is nothing.
-
-        Args:
-            questions: What `questions` gave; None for the objective's own.
-        """
+        """Return the values of single training seeds, or None."""
         key = tuple(self._questions if questions is None else questions)
         if key not in self._seeds:
             self._seeds[key] = SingleSeeds.of(self.benchmark, key)
         return self._seeds[key]
 
     def reported(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Trials as in reports: where seeds were drawn, with values of the mean over seeds.
+        """Return trials as in reports: if seeds were drawn, with the mean over seeds.
 
-        A cell is feasible then if it was seen to be and is so by the mean. Trials after other
-        epochs than the objective's stay as they were seen, as they cannot be an answer. So do all
-        where a seed would have to be trained for it: only what a run found is trained by the others
-        (`surrogate_nas.runs.confirm`).
+        A cell is then feasible if it was seen to be and is so by the mean. Trials after other
+        epochs than the objective's stay as they were seen, and so do all if seeds are trained on
+        demand (`surrogate_nas.runs.confirm`).
         """
+        shown = list(trials)
         if not self.draws or self.trained_seeds:
-            return list(trials)
-        told = dict(enumerate(trials))
-        complete = {
-            i: t for i, t in told.items() if t.epochs == self.epochs and not t.failure
-        }
+            return shown
+        complete = [
+            i for i, t in enumerate(shown) if t.epochs == self.epochs and not t.failure
+        ]
         if complete:
-            values, scores, _ = self.look_up([trial.cell for trial in complete.values()])
-            names = [str(question) for question in self._questions]
-            read = as_reported([*complete.values()], names, values, scores)
-            told.update(zip(complete, read, strict=True))
-        return list(told.values())
+            seen = [shown[i] for i in complete]
+            values, scores, _ = self.look_up([trial.cell for trial in seen])
+            read = as_reported(seen, list(map(str, self._questions)), values, scores)
+            for i, trial in zip(complete, read, strict=True):
+                shown[i] = trial
+        return shown
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
-        """The scores of cells from their metrics.
-
-        Args:
-            values: Shape ``(n, questions)``, in natural units and the order of `questions`.
-        """
+        """Return the scores of values of shape ``(n, questions)``, in natural units."""
         loss, penalty = self._sums(values.T, np.zeros(len(values)))
         score = loss + penalty
         vector = score[:, None]
@@ -717,21 +612,19 @@ class Objective:
     def combine_one(
         self, values: Sequence[float]
     ) -> tuple[float, float, float, bool, tuple[float, ...]]:
-        """`combine` for a single cell: score, L, λR, feasibility, vector.
-
-        Args:
-            values: Of each question. The vector is empty where there is one objective.
-        """
+        """Return score, L, λR, feasibility and vector of a cell; see `combine`."""
         if self.parts > 1 or self.constraints:
-            scores = self.combine(np.array([values]))
-            vector = tuple(scores.vector[0].tolist()) if self.parts > 1 else ()
-            row = scores.score[0], scores.loss[0], scores.penalty[0]
-            return (*map(float, row), bool(scores.feasible[0]), vector)  # type: ignore[return-value]
+            found = self.combine(np.array([values]))
+            vector = tuple(found.vector[0].tolist()) if self.parts > 1 else ()
+            score, loss, penalty = (
+                float(column[0]) for column in (found.score, found.loss, found.penalty)
+            )
+            return score, loss, penalty, bool(found.feasible[0]), vector
         loss, penalty = self._sums(values, 0.0)
         return loss + penalty, loss, penalty, True, ()
 
     def _sums(self, columns: Iterable[Any], nothing: Any) -> tuple[Any, Any]:
-        """L and λR, of arrays or of numbers; a matrix product would round by the batch's size."""
+        """Sum L and λR; a matrix product would round by the batch's size."""
         sums = {True: nothing, False: nothing}
         for term, column in zip(self.terms, columns, strict=False):
             sums[term.is_loss] = sums[term.is_loss] + term.score(column)
@@ -740,14 +633,8 @@ class Objective:
     @cached_property
     def known(self) -> FreeTerms:
         """λR and feasibility of any cell, as far as they need no training; holds no benchmark."""
-        return FreeTerms.of(
-            self.benchmark,
-            self._questions,
-            self.terms,
-            self.constraints,
-            self.parts,
-            self.seed,
-        )
+        about = self.terms, self.constraints, self.parts, self.seed
+        return FreeTerms.of(self.benchmark, self._questions, *about)
 
     @cached_property
     def unreachable(self) -> str:
@@ -758,34 +645,23 @@ class Objective:
         cells = space.reference_sample
         if self.benchmark.has_columns:
             table = self.measure(cells).values
-            limits = [
-                (constraint, table[:, column]) for constraint, column, _ in self.constraints
-            ]
+            limits = [(limit, table[:, column]) for limit, column, _ in self.constraints]
         else:
-            limits = [
-                (constraint, free(cells)) for constraint, free, _ in self.known.limits
-            ]
-        broken = [
-            (constraint, values, constraint.excess(values)) for constraint, values in limits
-        ]
+            limits = [(limit, free(cells)) for limit, free, _ in self.known.limits]
+        broken = [(limit, values, limit.excess(values)) for limit, values in limits]
         if (sum((excess for *_, excess in broken), np.zeros(len(cells))) == 0).any():
             return ""
-        none = (
-            "No cell"
-            if len(cells) == space.size
-            else f"None of {len(cells):,} random cells"
-        )
-        for constraint, values, excess in broken:
-            if not (excess == 0).any():
+        n = len(cells)
+        none = "No cell" if n == space.size else f"None of {n:,} random cells"
+        kept = f"all limits at once: {' and '.join(str(limit) for limit, *_ in broken)}"
+        for limit, values, excess in reversed(broken):
+            if excess.all():
                 nearest = values[np.where(np.isfinite(excess), excess, np.inf).argmin()]
-                kept = f"{constraint}; the nearest value is {nearest:,.6g}"
-                break
-        else:
-            kept = f"all limits at once: {' and '.join(str(one[0]) for one in broken)}"
+                kept = f"{limit}; the nearest value is {nearest:,.6g}"
         return f"{none} of {space.name} keeps {kept}."
 
     def over_space(self) -> Scores | None:
-        """Scores of every cell; None if they depend on history or the benchmark is no table."""
+        """Return scores of all cells; None if they depend on history or there is no table."""
         if self.has_history or not self.benchmark.has_columns:
             return None
         return self._space_scores
@@ -795,56 +671,43 @@ class Objective:
         return self.look_up(listed(self.benchmark.space))[1]
 
     def optimum(self) -> float | None:
-        """The best score of the space; None where it is undefined, as where no cell is feasible."""
+        """Return the best score of the space; None if it is undefined or no cell is feasible."""
         scores = self.over_space()
-        return (
-            None
-            if scores is None or not scores.feasible.any()
-            else float(scores.score.min())
-        )
+        if scores is None or not scores.feasible.any():
+            return None
+        return float(scores.score.min())
 
 
 def problem_of(objective: Objective) -> dict[str, Any]:
-    """An objective without what a search must not see: no benchmark's name, no value of a cell.
-
-    Args:
-        objective: What is minimised.
+    """Describe an objective without what a search must not see, as a JSON object.
 
     Returns:
-        As JSON can hold it: ``terms``, each with ``name``, ``part`` (``L`` or ``R``),
-        ``objective`` (its number from 0), ``weight``, ``divisor``, ``unit`` and
-        ``larger_is_better``; ``limits``, each with ``name``, ``relation``, ``limit`` and ``unit``;
-        ``diversity``, its weight; ``epochs``, the objective's own; ``cost_unit``; ``drawn_seeds``,
-        whether a value is of one training seed.
+        ``terms``, each with ``name``, ``part`` (``L`` or ``R``), ``objective`` (its number from 0),
+        ``weight``, ``divisor``, ``unit`` and ``larger_is_better``; ``limits``, each with ``name``,
+        ``relation``, ``limit`` and ``unit``; ``diversity``, its weight; ``epochs``, the objective's
+        own; ``cost_unit``; ``drawn_seeds``, whether a value is of one training seed.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> problem = problem_of(
-        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion"))
-        ... )
+        >>> problem = problem_of(sn.Objective("valid_loss + 0.1*params", "fashion"))
         >>> [(term["name"], term["part"], term["weight"]) for term in problem["terms"]]
         [('valid_loss[5]', 'L', 1.0), ('params', 'R', 0.1)]
     """
     benchmark = objective.benchmark
+    shown = ("name", "weight", "divisor", "unit", "larger_is_better")
     terms = [
         {
-            "name": term.name,
+            **{key: getattr(term, key) for key in shown},
             "part": "L" if term.is_loss else "R",
             "objective": term.part,
-            "weight": term.weight,
-            "divisor": term.divisor,
-            "unit": term.unit,
-            "larger_is_better": term.larger_is_better,
         }
         for term in objective.terms
     ]
     limits = []
     for constraint, *_ in objective.constraints:
-        name, relation, _ = str(constraint).rsplit(" ", 2)
+        about = {"relation": constraint.relation, "limit": constraint.limit}
         unit = benchmark.metric(constraint.metric).unit
-        limits.append(
-            {"name": name, "relation": relation, "limit": constraint.limit, "unit": unit}
-        )
+        limits.append({"name": constraint.name, **about, "unit": unit})
     return {
         "terms": terms,
         "limits": limits,

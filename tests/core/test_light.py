@@ -210,7 +210,6 @@ def test_every_extra_is_known_by_its_libraries() -> None:
             assert command(library) == f"pip install 'surrogate_nas[{extra}]'"
     assert command("scikit-learn") == "pip install 'surrogate_nas[models]'"
     assert command("torch") == "pip install 'surrogate_nas[train]'"
-    assert command("nas-bench-201") == "pip install 'surrogate_nas[official]'"
     together = Requirement(PROJECT["optional-dependencies"]["all"][0]).extras
     assert together == set(EXTRAS)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.extras import is_installed, package_folder
+from surrogate_nas.core.extras import package_folder
 from surrogate_nas.files import table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table, TableFile
@@ -96,9 +96,7 @@ def is_current(columns: Collection[ColumnKey]) -> bool:
 
 
 def verify() -> Iterator[Verified]:
-    """Check the tables against the official records, where these and the library that reads them
-    are here.
-    """
+    """Check the tables against the official records, where these are here."""
     from surrogate_nas.tables.sources import nats
 
     tables = {name: TableFile(table_path(name)) for name in NAMES}
@@ -107,7 +105,7 @@ def verify() -> Iterator[Verified]:
             raise UserError(
                 f"{name} was made by an earlier version: run snas data fetch nb201."
             )
-    if fetching.lacks("nb201") or not is_installed("nas_201_api"):
+    if fetching.lacks("nb201"):
         return
     for official in nats.read(records_folder(), None):
         ours = tables[official.name.replace("nats-", "nb201-")]
