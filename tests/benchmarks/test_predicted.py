@@ -160,12 +160,6 @@ def test_bad_questions(bench: PredictedBenchmark, snas: Snas) -> None:
     assert snas("query", "nb301", "NASNet", "--metric", "valid_error").code == 2
 
 
-def test_published_accuracies_are_predicted(bench: PredictedBenchmark) -> None:
-    assert bench.name == "nb301"
-    checks = list(nb301.verify())
-    assert len(checks) == 3 and all(check.passed for check in checks), checks
-
-
 def test_without_files_or_library_one_line_says_what_to_do(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -205,9 +199,7 @@ def test_without_files_or_library_one_line_says_what_to_do(
     nb301._session.cache_clear()
 
 
-@pytest.mark.parametrize(
-    "strategy", ["random", "evolution", "bo", "hyperband", "bo_epochs"]
-)
+@pytest.mark.parametrize("strategy", ["evolution", "bo_epochs"])
 def test_every_strategy_runs(
     bench: PredictedBenchmark,
     strategy: str,

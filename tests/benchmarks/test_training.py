@@ -98,16 +98,6 @@ def asked(bench: Training, *epochs: int, seed: int = 0) -> tuple[list[float], fl
 # what it is
 
 
-def test_what_a_training_is_for_the_rest_of_the_lab(bench: Training) -> None:
-    assert (bench.cost, bench.one_by_one, bench.one_curve) == ("seconds", True, True)
-    assert not bench.has_columns and bench.is_dear(LOSS) and bench.default_seed == 0
-    objective = Objective(LOSS, bench)
-    assert objective.epochs == 9 and objective.fidelities == tuple(range(1, 10))
-    assert bench.question(LOSS, 3) == Question(LOSS, 3)
-    with pytest.raises(sn.UserError, match="for runs of 1, 2, .* 9 epochs, not 10"):
-        bench.question(LOSS, 10)
-
-
 def test_a_trial_says_what_the_training_shall_do() -> None:
     seen: dict[str, Any] = {}
 
@@ -886,20 +876,7 @@ def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
         *("--objective", "valid_error + 0.1*params"),
     )
     assert found.code == 0, found.err
-    command = (
-        "compare mine.py:MINE --strategies random,asha --runs 2 --budget 15 --json".split()
-    )
-    compared = snas(*command, "--workers", 2, "--out", here / "two")
-    assert compared.code == 0, compared.err
     bench = sn.load("mine.py:MINE")
-    before = bench.cache.path.read_bytes()
-    again = snas(*command, "--out", here / "one")
-    first, second = (
-        [(one["score"], one["simulated_seconds"]) for one in made.json["strategies"]]
-        for made in (compared, again)
-    )
-    assert first == second
-    assert bench.cache.path.read_bytes() == before
     assert (
         bench.address.endswith("mine.py:MINE")
         and pickle.loads(pickle.dumps(bench)) is bench

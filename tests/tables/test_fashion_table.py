@@ -13,7 +13,6 @@ from surrogate_nas.benchmarks import TableBenchmark, default
 from surrogate_nas.files import shipped
 from surrogate_nas.space.nb201.encodings import sizes
 from surrogate_nas.training import TASKS
-from tests.conftest import Snas
 
 EPOCHS = (1, 2, 3, 4, 5)
 
@@ -96,34 +95,4 @@ def test_latency_is_measured_or_predicted_and_marked(fashion: TableBenchmark) ->
     assert (
         fashion.metric("latency@cpu").kind == "search"
         and fashion.metric("latency_measured@cpu").kind == "record"
-    )
-
-
-def test_fit_splits_it_by_class(snas: Snas, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    out = tmp_path / "model.h5"
-    asked = [
-        "fit",
-        "fashion",
-        "--target",
-        "valid_loss",
-        "--train",
-        200,
-        "--model",
-        "ridge",
-        "--out",
-        out,
-        "--json",
-    ]
-    assert snas(*asked).json["split"] == "grouped"
-    assert snas(*asked, "--split", "random").json["split"] == "random"
-
-
-def test_a_search_never_sees_the_test(snas: Snas) -> None:
-    refused = snas("search", "fashion", "--objective", "test_error")
-    assert refused.code == 2 and "test_error" in refused.err
-    found = snas(
-        "search", "fashion", "--strategy", "evolution", "--budget", 30, "--json"
-    ).json
-    assert found["simulated_seconds"] > 0 and "test_error" in json.dumps(
-        found["best"]["final"]
     )

@@ -51,23 +51,6 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
     assert column[0] == 10.5 and column[2] == 9 and np.isnan(column[1])
 
 
-def test_import_query_and_search(snas: Snas, tmp_path: Path) -> None:
-    errors = 5 + SPACE.choices.astype(float) @ [1.0, 2, 3, 4, 5, 6]
-    rows = "\n".join(
-        f"{cell.text},{error},{2 * error}"
-        for cell, error in zip(SPACE, errors, strict=True)
-    )
-    path = written(tmp_path, f"cell,valid_error,latency@mine\n{rows}\n")
-    made = snas("data", "import", "csv", path, "--name", "own", "--json").json
-    assert made["benchmarks"] == ["own"] and made["files"] == 1
-    assert sn.load("own").query(CELLS[1], "valid_error") == pytest.approx(errors[1])
-    objective = ["--objective", "valid_error + 0.1*latency@mine"]
-    searched = snas(
-        "search", "own", "--strategy", "evolution", "--budget", 60, *objective, "--json"
-    ).json
-    assert len(searched["trials"]) == 60 and searched["regret"] >= 0
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [

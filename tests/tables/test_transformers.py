@@ -11,14 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from surrogate_nas.benchmarks import TableBenchmark, load
-from surrogate_nas.contract.checks import trajectory
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
-from surrogate_nas.objective import Objective
-from surrogate_nas.space import Sampled, space_named
+from surrogate_nas.space import space_named
 from surrogate_nas.space.gpt import GPT, NETWORK
-from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.tables import ColumnKey, write_table
 from surrogate_nas.tables.sources import fetching, hwgpt
 from surrogate_nas.tables.sources.base import SOURCES, declared
@@ -148,25 +143,3 @@ def test_a_further_device_is_read_where_its_files_are(
     assert column[place] == pytest.approx(
         np.median(first[0]["times_profiler_gpu"] + [1000.0] * 10)
     ), "one cell twice"
-
-
-@pytest.mark.parametrize("name", ["hwgpt-m", "vitbench-pit", "bert-glue"])
-def test_a_search_stays_among_what_is_held(own_files: Path, name: str) -> None:
-    assert own_files.is_dir()
-    bench = load(name)
-    assert isinstance(bench, TableBenchmark) and isinstance(bench.space, Sampled)
-    objective = Objective(bench.objective, bench)
-    assert any(not term.is_loss for term in objective.terms), "an R of its own"
-    rng = np.random.default_rng(0)
-    cell = bench.space.sample(rng)
-    near = bench.space.neighbours(cell)
-    assert len(near) >= 12 and all(other in bench.space for other in near)
-    found = trajectory(
-        RegularisedEvolution, bench.space, seed=0, n=30, score=lambda one: float(one.index)
-    )
-    assert all(one in bench.space for one in found)
-    absent = next(
-        one for one in bench.space.base.neighbours(cell) if one not in bench.space
-    )
-    with pytest.raises(UserError, match="but not held"):
-        bench.query(str(absent), bench.metrics[0].name)

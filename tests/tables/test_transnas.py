@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import surrogate_nas as sn
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
@@ -20,7 +21,6 @@ from surrogate_nas.space.transnas import TransNASMicro
 from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import fetching, transnas
 from surrogate_nas.tables.sources.base import declared
-from tests.conftest import Snas
 
 TRANSNAS_MACRO = space_named("transnas-macro")
 TRANSNAS_MICRO = space_named("transnas-micro")
@@ -144,9 +144,7 @@ def test_cells_of_equal_results_are_of_one_functional_class(
     assert classes.max() + 1 == 1376
 
 
-def test_a_quality_and_a_size_make_an_objective(
-    tables: dict[str, Table], snas: Snas
-) -> None:
+def test_a_quality_and_a_size_make_an_objective(tables: dict[str, Table]) -> None:
     assert tables
     bench = TableBenchmark(table_path("transnas-micro-segmentsemantic"))
     objective = Objective("valid_miou@best + 0.1*model_params", bench)
@@ -155,38 +153,6 @@ def test_a_quality_and_a_size_make_an_objective(
     expected = 1 - quality / 100 + 0.1 * size / np.median(size)
     scores = objective.over_space()
     assert scores is not None and scores.score == pytest.approx(expected)
-    out = snas(
-        "search",
-        bench.name,
-        "--strategy",
-        "random",
-        "--budget",
-        5,
-        "--objective",
-        "valid_miou@best",
-        "--json",
-    )
-    best = out.json["best"]
-    assert best["score"] == pytest.approx(
-        1 - bench.query(best["cell"], "valid_miou@best") / 100
-    )
-    assert out.json["simulated_seconds"] == pytest.approx(
-        sum(bench.query(trial["cell"], "train_seconds") for trial in out.json["trials"])
-    )
-    refused = snas(
-        "search",
-        bench.name,
-        "--strategy",
-        "random",
-        "--budget",
-        5,
-        "--objective",
-        "test_miou@best",
-    )
-    assert refused.code == 2 and "final metric" in refused.err
-    refused = snas("query", bench.name, "64-1234-basic", "--metric", "valid_miou@best")
-    assert (
-        refused.code == 2
-        and "64-41414-a_bc_def" in refused.err
-        and "Traceback" not in refused.err
-    )
+    run = sn.search(bench, "random", "valid_miou@best", budget=5)
+    seconds = [bench.query(trial.cell, "train_seconds") for trial in run.trials]
+    assert [trial.cost_seconds for trial in run.trials] == pytest.approx(seconds)

@@ -157,7 +157,7 @@ def read(
     naming = _naming(header, space, shown, advice)
     named = [[entries[place] for place in naming] for entries in rows]
     cells, wrong = _cells(named, space, is_text=header[naming[0]] == _CELL)
-    advice = advice if wrong else ""
+    advice = advice if len(cells) < len(rows) else ""
     held = _held(shown, space, cells, wrong)
     others = [place for place in range(len(header)) if place not in naming]
     try:
