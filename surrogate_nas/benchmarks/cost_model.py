@@ -1,9 +1,8 @@
 """The cost model of a supernet's steps: the seconds of each operation in recorded trainings.
 
 A step takes a fixed time and one for every computed operation, whatever its edge. For a table, the
-figures are fitted to the recorded seconds of living cells, by least squares, so they are on the
-table's clock. For a live task, they are measured once, on cells of one operation each, and cached
-in ``live/`` of the home folder as trainings are, so charges do not depend on other load.
+seconds are fitted to the recorded seconds of cells by least squares. For a live task, they are
+measured once, on cells of one operation each, and cached in ``live/`` of the data directory.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,56 +27,40 @@ from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP
 from surrogate_nas.training import Task, task_named
 
 _OPERATIONS = (SKIP, CONV1, CONV3, POOL)
+_TIMES = ("train_seconds", "valid_seconds")
 
 
 class CostModel(NamedTuple):
-    """Seconds of one unit of work.
-
-    Attributes:
-        fixed: Whatever is computed.
-        operations: By layer (`surrogate_nas.space.network`), on one edge of every cell of the
-            network.
-    """
+    """Seconds of one unit of work: a fixed time, and one by layer, on one edge of every cell."""
 
     fixed: float
     operations: Mapping[int, float]
 
     def __call__(self, operations: Sequence[int]) -> float:
-        """The seconds of a unit that computes some operations."""
-        return self.fixed + sum(
-            self.operations.get(operation, 0.0) for operation in operations
-        )
+        """Return the seconds of a unit that computes some operations."""
+        return self.fixed + sum(self.operations.get(one, 0.0) for one in operations)
 
     @classmethod
     def fitted(
-        cls,
-        graphs: NDArray[np.int8],
-        seconds: NDArray[np.float64],
-        units: float,
+        cls, graphs: NDArray[np.int8], seconds: NDArray[np.float64], units: float
     ) -> Self:
-        """Fit cells' seconds, by least squares; nothing takes less than no time."""
+        """Fit cells' seconds by least squares; negative ones are 0."""
         counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
         columns = np.column_stack([np.ones(len(graphs)), *counts])
-        fixed, *each = np.maximum(
-            np.linalg.lstsq(columns, seconds / units, rcond=None)[0], 0.0
-        ).tolist()
+        found = np.linalg.lstsq(columns, seconds / units, rcond=None)[0]
+        fixed, *each = np.maximum(found, 0.0).tolist()
         return cls(fixed, dict(zip(_OPERATIONS, each, strict=True)))
 
 
 class CostModels(NamedTuple):
-    """What a supernet does.
-
-    Attributes:
-        step: A step on one batch of the training data.
-        example: Judging one example of the validation data.
-    """
+    """The cost of a step on one training batch, and of evaluating one validation example."""
 
     step: CostModel
     example: CostModel
 
 
 def task_of(benchmark: Benchmark) -> Task | None:
-    """The project's task of a benchmark's trainings; None where no task can train as it did."""
+    """Return the task of a benchmark's trainings; None where no task can train as it did."""
     while isinstance(benchmark, JoinedBenchmark):
         benchmark = benchmark.base
     if isinstance(benchmark, LiveBenchmark):
@@ -93,7 +76,7 @@ def task_of(benchmark: Benchmark) -> Task | None:
 
 
 def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostModels:
-    """What a supernet's work is charged on a benchmark's clock."""
+    """Return the costs of a supernet's work on a benchmark's clock."""
     while isinstance(benchmark, JoinedBenchmark):
         benchmark = benchmark.base
     from surrogate_nas.training.supernet import live_operations
@@ -106,10 +89,8 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
     else:
         epochs = benchmark.metric("train_seconds").epochs[-1]
         graphs = live_operations(space)
-        trained, judged = (
-            benchmark.column("train_seconds", epochs),
-            benchmark.column("valid_seconds"),
-        )
+        trained = benchmark.column("train_seconds", epochs)
+        judged = benchmark.column("valid_seconds")
         usable = graphs.any(axis=1) & np.isfinite(trained) & np.isfinite(judged)
         graphs, trained, judged = graphs[usable], trained[usable], judged[usable]
     return CostModels(
@@ -121,42 +102,28 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
 def _measured(
     benchmark: LiveBenchmark, space: Enumerable
 ) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
-    """Operations of the plainest cells, and seconds of one epoch and of one validation pass."""
+    """Return operations of the plainest cells, and seconds of one epoch and validation pass."""
     from surrogate_nas.training import train
     from surrogate_nas.training.supernet import live_operations
 
     cells = _plainest(space)
     cache = AnswerCache(benchmark.cache.path.with_name(f"pace-{benchmark.cache.path.name}"))
     if any(cache.find((cell.text, 1, 0)) is None for cell in cells):
-        curves = [
-            train(
-                [cell],
-                benchmark.task,
-                epochs=1,
-                network=benchmark.network,
-                space=space,
-                device=benchmark.device,
-                at_once=1,
-                test=False,
-            )[0]
-            # trainings of each cell that is measured; the faster counts
-            for cell in (cells[-1], *cells * 2)
-        ][1:]
+        about: Any = {"network": benchmark.network, "space": space, "test": False}
+        about |= {"device": benchmark.device, "at_once": 1, "epochs": 1}
+        # the first warms up; of two trainings of a cell the faster counts
+        _, *curves = (
+            train([cell], benchmark.task, **about)[0] for cell in (cells[-1], *cells * 2)
+        )
         for i, cell in enumerate(cells):
             own = curves[i :: len(cells)]
-            kinds = ("train_seconds", "valid_seconds")
-            seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in kinds}
-            cache.add(
-                (cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__}
-            )
-    measured = [
-        answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))
-    ]
-    return (
-        live_operations(space)[[cell.index for cell in cells]],
-        np.array([one["train_seconds"] for one in measured]),
-        np.array([one["valid_seconds"] for one in measured]),
-    )
+            seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in _TIMES}
+            made_with = {"surrogate_nas": __version__}
+            cache.add((cell.text, 1, 0), Trained(seconds, 0.0), made_with)
+    found = (cache.find((cell.text, 1, 0)) for cell in cells)
+    measured = [answer.metrics for answer in found if answer]
+    trained, judged = (np.array([seconds[kind] for seconds in measured]) for kind in _TIMES)
+    return live_operations(space)[[cell.index for cell in cells]], trained, judged
 
 
 def _plainest(space: Enumerable) -> list[Cell]:

@@ -1,7 +1,6 @@
 """Benchmarks that predict: fitted surrogates, one for each metric, and the models of sources.
 
-Every prediction is made once, for the whole space if its cells can be listed. A surrogate never has
-the last word: where the benchmark that it learned from is here, the cell of a search is read there
+If the benchmark that a surrogate learned from is here, the incumbent of a search is read there
 again (`LearnedBenchmark.final`).
 """
 
@@ -9,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -41,7 +40,6 @@ from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import SOURCES, Model, predicted, source_of
 
 PREFIX = "surrogate:"
-B = TypeVar("B", bound=Benchmark)
 
 
 class Learned(Resolver):
@@ -55,9 +53,8 @@ class Learned(Resolver):
 
     def address(self, name: str) -> str:
         """The same with whole paths."""
-        names = name.removeprefix(PREFIX).split(",")
-        paths = [str(Path(part.strip()).absolute()) for part in names if part.strip()]
-        return PREFIX + ",".join(paths)
+        paths = (path.absolute() for path in _paths(name.removeprefix(PREFIX)))
+        return PREFIX + ",".join(map(str, paths))
 
     def open(self, name: str) -> LearnedBenchmark:
         """Open fitted surrogates as one benchmark."""
@@ -66,55 +63,24 @@ class Learned(Resolver):
 
 def open_learned(text: str) -> LearnedBenchmark:
     """Open fitted surrogates as one benchmark."""
-    named = [Path(name.strip()) for name in text.split(",") if name.strip()]
+    named = _paths(text)
     files = (sorted(path.glob("*.h5")) if os.path.isdir(path) else [path] for path in named)
     if not (paths := tuple(chain.from_iterable(files))):
         raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
-    bench: LearnedBenchmark = _once(LearnedBenchmark, paths, tuple(map(modified, paths)))
-    return bench
+    return _learned(paths, tuple(map(modified, paths)))
+
+
+def _paths(text: str) -> list[Path]:
+    return [Path(name.strip()) for name in text.split(",") if name.strip()]
 
 
 @lru_cache(maxsize=8)
-def _once(make: Callable[[Any], B], given: Hashable, version: Hashable) -> B:
-    return make(given)
+def _learned(paths: tuple[Path, ...], modified: tuple[int, ...]) -> LearnedBenchmark:
+    return LearnedBenchmark(paths)
 
 
 class LearnedBenchmark(Benchmark):
-    """Answers with the predicted means of surrogates. A query costs one unit.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> import surrogate_nas as sn
-        >>> from surrogate_nas.surrogates import make_model
-        >>> from surrogate_nas.surrogates.storage import Card, save
-        >>> bench = sn.load("fashion")
-        >>> model = make_model("ridge", "loss").fit(
-        ...     bench.space[::150], bench.column("valid_loss")[::150]
-        ... )
-        >>> about = (
-        ...     bench.fingerprint,
-        ...     "nb201",
-        ...     bench.metric("valid_loss"),
-        ...     5,
-        ...     bench.network,
-        ...     "random",
-        ...     0,
-        ...     105,
-        ...     0,
-        ...     {},
-        ... )
-        >>> card = Card("ridge", "fashion", *about)
-        >>> with TemporaryDirectory() as folder:
-        ...     save(model, card, np.arange(0, 15625, 150), Path(folder) / "model.h5")
-        ...     found = sn.search(
-        ...         f"surrogate:{folder}/model.h5", "evolution", "valid_loss", budget=100
-        ...     )
-        >>> bool(
-        ...     bench.query(found.incumbent.cell, "valid_loss")
-        ...     < np.median(bench.column("valid_loss"))
-        ... )
-        True
-    """
+    """Answers with the predicted means of surrogates. A query costs one unit."""
 
     cost = "queries"
     charge = "An evaluation is charged one query; predicting takes no training."
@@ -130,9 +96,8 @@ class LearnedBenchmark(Benchmark):
         self.network = cards[0].network
         self.has_columns = isinstance(self.space, Enumerable)
         learned_from = " and ".join(dict.fromkeys(card.benchmark for card in cards))
-        self.title = (
-            f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
-        )
+        predicted = ", ".join(map(str, self._models))
+        self.title = f"{predicted} predicted from cells of {learned_from}"
         self.source = f"predicted by surrogates of {learned_from}"
         self.licence = self.citation = f"that of {learned_from}"
         self.banner = (
@@ -142,12 +107,9 @@ class LearnedBenchmark(Benchmark):
         n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
         by_name: dict[str, Metric] = {}
         for (name, _), fitted in self._models.items():
-            epochs = tuple(
-                sorted(q.epochs for q in self._models if q.metric == name and q.epochs)
-            )
-            by_name[name] = replace(
-                fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells
-            )
+            epochs = tuple(lengths_of(q for q in self._models if q.metric == name))
+            about: Any = {"epochs": epochs, "source": self.source, "n_cells": n_cells}
+            by_name[name] = replace(fitted.card.metric, **about)
         self.metrics = (*by_name.values(), *sizes_of(self.space, by_name))
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
@@ -178,19 +140,17 @@ class LearnedBenchmark(Benchmark):
 
     @property
     def identity(self) -> str:
-        """That it predicts; the files are in its fingerprint."""
+        """The prefix alone; the files are in its fingerprint."""
         return PREFIX
 
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the files."""
-        digests = sorted(
-            f"{question} {fitted.digest}" for question, fitted in self._models.items()
-        )
+        digests = sorted(f"{q} {fitted.digest}" for q, fitted in self._models.items())
         return hashlib.sha256(f"surrogate {digests} None".encode()).hexdigest()
 
     def prediction(self, metric: str, epochs: int | None = None) -> Prediction:
-        """Mean and standard deviation of every cell."""
+        """Return mean and standard deviation of every cell."""
         question = self.question(metric, epochs)
         if question not in self._models:
             raise UserError(
@@ -229,12 +189,10 @@ class LearnedBenchmark(Benchmark):
     def truth(self) -> Benchmark | None:
         """The benchmark that every file learned from; None if it is absent, changed, or not one.
 
-        A card's name for it was read from a file, so it opens nothing that would run code.
+        Its name was read from a file, so nothing is opened that would run code.
         """
-        sources = {
-            (fitted.card.benchmark, fitted.card.fingerprint)
-            for fitted in self._models.values()
-        }
+        cards = (fitted.card for fitted in self._models.values())
+        sources = {(card.benchmark, card.fingerprint) for card in cards}
         if len(sources) > 1:
             return None
         name, fingerprint = sources.pop()
@@ -245,31 +203,18 @@ class LearnedBenchmark(Benchmark):
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """The truth's values of a cell: predicted metrics as ``true METRIC``, and final metrics.
-
-        Returns:
-            Nothing where the truth is not here; None for what it lacks for this cell.
-        """
+        """Return values of `truth`: predicted metrics as ``true METRIC``, and final metrics."""
         if self.truth is None:
             return {}
         values = {f"true {q}": self.truth.value_of(cell, q) for q in self._models}
         return values | self.truth.final(cell)
 
 
-_MOST_REMEMBERED = 1 << 18
-
-
 class PredictedBenchmark(Benchmark):
-    """Answers what a source's model predicts along one training of every cell.
+    """Answers with the predictions of a source's model along one training of every cell.
 
-    A query costs the predicted seconds of the longest training that it reads, or, where that goes
-    on from an earlier answer, the difference, and nothing where the model has it negative. Cells of
-    a batch are predicted together, each once a process.
-
-    Example:
-        >>> from surrogate_nas.benchmarks.learned import Predicted
-        >>> [name for name in Predicted().names() if Predicted().matches(name)]
-        ['nb301']
+    A query costs the predicted seconds of the longest training that it reads, or the difference to
+    an earlier answer. Cells of a batch are predicted together, each once a process.
     """
 
     cost = "seconds"
@@ -280,26 +225,21 @@ class PredictedBenchmark(Benchmark):
     one_curve = True
 
     def __init__(self, name: str) -> None:
-        """Take what the source says of itself; the model is opened when something is asked.
-
-        Args:
-            name: One of `surrogate_nas.tables.sources.base.predicted`.
-        """
+        """Describe the benchmark; the model is opened when something is asked."""
         self._source = source_of(name) or ""
         self._model = cast(Model, SOURCES.find(self._source))
         about = self._model.predicting(name)
-        told = ("name", "title", "banner", "source", "objective", "network")
-        vars(self).update({what: getattr(about, what) for what in told})
+        vars(self).update(about._asdict())
         self.space = space_named(about.space)
         self.licence = fetching.licence(self._source)
         self.citation = fetching.citation(self._source)
         self._predicted = {metric.name: place for place, metric in enumerate(about.metrics)}
         self._seconds = self._predicted[about.seconds]
         self.metrics = (*about.metrics, *sizes_of(self.space, self._predicted))
-        self._cached: dict[tuple[Cell, int], tuple[float, ...]] = {}
+        self._cached: dict[tuple[Cell, int], list[float]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _once, (PredictedBenchmark, self.name, home())
+        return _predicted, (self.name, home())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -319,21 +259,15 @@ class PredictedBenchmark(Benchmark):
 
     def _charges(self, cells: Sequence[Cell], questions: Sequence[Question]) -> Values:
         runs = lengths_of(questions)
-        return (
-            self._rows(cells, runs[-1])[:, self._seconds] if runs else np.zeros(len(cells))
-        )
+        if not runs:
+            return np.zeros(len(cells))
+        return self._rows(cells, runs[-1])[:, self._seconds]
 
     def _rows(self, cells: Sequence[Cell], epochs: int) -> Values:
-        """All that is predicted of cells after some epochs, shape ``(n, predicted metrics)``."""
-        if new := [
-            cell for cell in dict.fromkeys(cells) if (cell, epochs) not in self._cached
-        ]:
-            if len(self._cached) + len(new) > _MOST_REMEMBERED:
-                self._cached.clear()
-                new = list(dict.fromkeys(cells))
+        """Predict cells after some epochs, shape ``(n, predicted metrics)``."""
+        if new := [c for c in dict.fromkeys(cells) if (c, epochs) not in self._cached]:
             rows = self._model.predict(self.name, choices_of(new), epochs).tolist()
-            for cell, row in zip(new, rows, strict=True):
-                self._cached[cell, epochs] = tuple(row)
+            self._cached.update(zip(((c, epochs) for c in new), rows, strict=True))
         cached = np.array([self._cached[cell, epochs] for cell in cells])
         return cached.reshape(-1, len(self._predicted))
 
@@ -346,16 +280,16 @@ class PredictedBenchmark(Benchmark):
         *,
         seed: Seed | None = None,
     ) -> float:
-        """The predicted seconds of the epochs in between.
-
-        Args:
-            since: The epochs that it was trained for.
-            epochs: The epochs after which it is asked for, more than those.
-        """
+        """Return the predicted seconds from `since` to `epochs`, at least 0."""
         before, after = (
             float(self._rows([cell], run)[0, self._seconds]) for run in (since, epochs)
         )
         return max(after - before, 0.0)
+
+
+@lru_cache(maxsize=8)
+def _predicted(name: str, folder: Path) -> PredictedBenchmark:
+    return PredictedBenchmark(name)
 
 
 class Predicted(Resolver):
@@ -378,8 +312,7 @@ class Predicted(Resolver):
         source = source_of(name) or ""
         if fetching.lacks(source):
             raise AbsentError(f"{name} is not here yet: {fetching.how_to_get(source)}.")
-        bench: PredictedBenchmark = _once(PredictedBenchmark, name, home())
-        return bench
+        return _predicted(name, home())
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """Every one, here or not; no model is opened."""

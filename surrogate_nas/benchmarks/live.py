@@ -1,12 +1,10 @@
 """A benchmark that trains: a cell is trained here when it is first asked for, and cached.
 
 Every cell is trained alone, so its result does not depend on the others of a batch. Results are in
-``live/`` of the home folder, by all that they depend on: the task's data, settings and code,
-network, space, device, cell, epochs and seed. Nothing is trained twice, even after an interruption,
-and an edited task is trained anew. They depend on the engine too: another one sums in another
-order, which training amplifies to a difference like a seed's. The version of its library is noted
-beside a result, but a result of another version stands. A query costs the seconds of its training,
-evaluation included; on a CPU the seconds of the processor, so that other load costs nothing.
+``live/`` of the data directory, by all that they depend on: the task's data, settings and code,
+network, space, device, engine, cell, epochs and seed. Another engine sums in another order, which
+training amplifies to a difference like a seed's. A query costs the seconds of its training and
+evaluation; on a CPU the seconds of the processor.
 """
 
 from __future__ import annotations
@@ -75,15 +73,12 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
 
 
 class LiveBenchmark(TrainedBenchmark):
-    """Trains cells of a space on a task; the answer to a named seed, 0 where none is named.
+    """Trains cells of a space on a task, by default with seed 0 and the task's epochs.
 
-    Epochs are free: ``valid_error[2]`` trains for two, on a schedule of its own. Where none are
-    named it is the task's default, after which the final metrics of a report are read too.
+    Any number of epochs may be asked for: ``valid_error[2]`` trains for two, on a schedule of its
+    own.
 
     Example:
-        >>> bench = LiveBenchmark("digits")
-        >>> bench.query(bench.space[11], "params") > 0
-        True
         >>> str(LiveBenchmark("digits", space="macro").space[0])
         'conv_stack(layers=1, channels=4)'
     """
@@ -93,11 +88,7 @@ class LiveBenchmark(TrainedBenchmark):
     licence = "see the task's source"
 
     def __init__(
-        self,
-        task: str,
-        *,
-        device: str = "cpu",
-        space: str = DEFAULT_SPACE,
+        self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE
     ) -> None:
         """Name the task; its data is read when first needed."""
         self._code = code_of(task)
@@ -111,9 +102,8 @@ class LiveBenchmark(TrainedBenchmark):
             raise UserError(
                 f"Cells of the space {space} cannot be built and trained here: it has no network."
             )
-        self.engine = engine_named(
-            self.space, device, by_matrices=trainer_of(self.task).multiplies_matrices
-        )
+        by_matrices = trainer_of(self.task).multiplies_matrices
+        self.engine = engine_named(self.space, device, by_matrices=by_matrices)
         need(f"{PREFIX}{task}", "llvmlite" if is_compiled(self.engine) else "torch")
         self.name = _name(task, space)
         self.title = f"live training: {self.task.title}"
@@ -125,10 +115,9 @@ class LiveBenchmark(TrainedBenchmark):
             " evaluation included, also where the answer was kept from before; metrics that need"
             " no training are free."
         )
-        judged = f"valid_{self.task.measured[0].name}"
-        self.objective = (
-            f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
-        )
+        self.objective = f"valid_{self.task.measured[0].name}"
+        if "params" in self.space.analytic:
+            self.objective += " + 0.02*params"
         self.metrics = _metrics(self.task, self.space, self.source)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -137,10 +126,8 @@ class LiveBenchmark(TrainedBenchmark):
     @property
     def identity(self) -> str:
         """Its name without the paths of a user's files."""
-        task = "?loss=".join(
-            part.rpartition(":")[2] for part in parted(self._named) if part
-        )
-        return _name(task, self.space.name)
+        parts = (part.rpartition(":")[2] for part in parted(self._named) if part)
+        return _name("?loss=".join(parts), self.space.name)
 
     @cached_property
     def network(self) -> Network:  # type: ignore[override]
@@ -181,27 +168,20 @@ class LiveBenchmark(TrainedBenchmark):
                 at_once=1,
                 space=self.space,
             )
-            answer = Trained(curve.metrics, curve.seconds)
-            found[length] = self.cache.add(
-                (cell.text, length, seed), answer, self._made_with
-            )
+            key, answer = (cell.text, length, seed), Trained(curve.metrics, curve.seconds)
+            found[length] = self.cache.add(key, answer, self._made_with)
         return found
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
-        """The cell's multiplications and a share of the median's, times the epochs.
-
-        The share stands for what every cell takes: reading data, the stem, the head.
-        """
+        """Predict the cost: multiplications and half of the median's, times the epochs."""
         runs = self.task.schedule.epochs if epochs is None else epochs
         if "macs" not in untrained(self.space):
             return float(runs)
         median = self.scale(Question("macs", None))[0]
-        # what an epoch of any cell takes, as a share of what the multiplications of the median
-        # take
         return runs * (float(self.query(cell, "macs")) / median + 0.5)
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
-        """Median and worst value of an analytic metric; the worst for both of a trained one."""
+        """Return median and worst value; for a trained metric the worst for both."""
         if question.epochs is None:
             return super().scale(question, seed)
         worst = next(d.of.worst for d in self.task.diagnostics if d.name == question.metric)
@@ -237,9 +217,7 @@ class Live(Resolver):
         return _open(*_task_and_space(name))
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """Every task on every space of the project's own whose cells can be trained; nothing is
-        opened, so nothing waits for PyTorch or for data.
-        """
+        """Every task on every space of the project's own whose cells can be trained."""
         for space in filter(lambda space: space.is_buildable, map(space_named, SPACES)):
             yield from (_describe(task, space) for task in TASKS.values())
 
@@ -254,12 +232,7 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
     return _opened(task, device, space, home(), code_of(task))
 
 
-def _open_elsewhere(
-    task: str,
-    space: str,
-    device: str,
-    engine: str,
-) -> LiveBenchmark:
+def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:
     """Open a task in another process, maybe on another machine, with the same trainings."""
     benchmark = _open(task, space, device)
     if benchmark.engine != engine:
@@ -272,13 +245,7 @@ def _open_elsewhere(
 
 
 @lru_cache(maxsize=16)
-def _opened(
-    task: str,
-    device: str,
-    space: str,
-    folder: Path,
-    code: str,
-) -> LiveBenchmark:
+def _opened(task: str, device: str, space: str, folder: Path, code: str) -> LiveBenchmark:
     return LiveBenchmark(task, device=device, space=space)
 
 

@@ -1,11 +1,4 @@
-"""The terms of an objective, bound to a benchmark with their constants, and which are free.
-
-Free is λR and feasibility as far as they need no training.
-
-A strategy that models L alone can take the rest from here. Every strategy gets the same, and it
-holds no benchmark: only formulas over the cell, and whole columns that were measured before
-(`surrogate_nas.benchmarks.base`).
-"""
+"""The terms of an objective, bound to a benchmark, and the free terms, which need no training."""
 
 from __future__ import annotations
 
@@ -24,8 +17,6 @@ from surrogate_nas.core.metrics import FRACTION, Metric
 from surrogate_nas.objective.expression import Constraint
 from surrogate_nas.space import Cell
 from surrogate_nas.tables import Seed
-
-_PERCENT = 100.0
 
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
@@ -74,7 +65,7 @@ class BoundTerm:
         return self.weight + added if self.larger_is_better else added
 
     def constants(self) -> dict[str, Any]:
-        """All of it as a JSON object, without the direction where it is the usual one."""
+        """Return a JSON object, without the direction where it is the default."""
         constants = asdict(self)
         if not self.larger_is_better:
             del constants["larger_is_better"]
@@ -82,16 +73,13 @@ class BoundTerm:
 
 
 def loss_divisor(metric: Metric) -> tuple[float, str]:
-    """What a metric of L is divided by, and that in words."""
+    """Return the divisor of a metric of L, and the same in words."""
     if metric.larger_is_better:
-        return (
-            (_PERCENT, "1 − fraction, from %")
-            if metric.unit == "%"
-            else (1.0, "1 − fraction")
-        )
+        is_percent = metric.unit == "%"
+        return (100.0, "1 − fraction, from %") if is_percent else (1.0, "1 − fraction")
     if metric.quantity == "error":
         is_fraction = metric.unit == FRACTION
-        return (1.0, "a fraction") if is_fraction else (_PERCENT, "% to a fraction")
+        return (1.0, "a fraction") if is_fraction else (100.0, "% to a fraction")
     return 1.0, f"in {metric.unit}" if metric.unit else "as it is"
 
 
@@ -174,14 +162,14 @@ class FreeTerms:
         n_objectives: int,
         seed: Seed,
     ) -> Self:
-        """What is known of an objective.
+        """Collect the free terms of an objective.
 
         Args:
-            benchmark: What answers.
-            questions: What is looked up, first that of each term.
-            terms: Of the objective.
-            constraints: Each with its question's place and what a violation is divided by.
-            n_objectives: How many objectives there are.
+            benchmark: The benchmark.
+            questions: The questions of the objective, first that of each term.
+            terms: Its terms.
+            constraints: Its limits, each with its question's place and its divisor.
+            n_objectives: The number of objectives.
             seed: The training seed that answers are read for, or ``"mean"``.
         """
         free = [untrained(benchmark, question, seed) for question in questions]
@@ -210,15 +198,11 @@ class FreeTerms:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What `metric` can be asked for."""
+        """The names that `metric` takes."""
         return tuple(self.metrics)
 
     def metric(self, name: str, cells: Sequence[Cell]) -> Values:
-        """A free metric of cells in its own unit, shape ``(n,)``; of a proxy larger promises more.
-
-        Args:
-            name: One of `names`.
-            cells: Cells of the objective's space.
+        """Return a free metric in its own unit, shape ``(n,)``; larger proxies promise more.
 
         Raises:
             UserError: It is none of them.
@@ -228,11 +212,11 @@ class FreeTerms:
         return np.asarray(self.metrics[name](cells))
 
     def penalty(self, cells: Sequence[Cell]) -> Values:
-        """The known λR of cells, summed over objectives, shape ``(n,)``."""
+        """Return the known λR of cells, summed over objectives, shape ``(n,)``."""
         return np.asarray(self.vector(cells).sum(axis=1))
 
     def vector(self, cells: Sequence[Cell]) -> Values:
-        """The known λR of cells under each objective, shape ``(n, objectives)``."""
+        """Return the known λR of cells under each objective, shape ``(n, objectives)``."""
         values = np.zeros((len(cells), len(self.penalties)))
         for part, terms in enumerate(self.penalties):
             for coefficient, metric in terms:
@@ -240,14 +224,14 @@ class FreeTerms:
         return values
 
     def violation(self, cells: Sequence[Cell]) -> Values:
-        """By how much cells break the known limits, in shares of these, shape ``(n,)``."""
+        """Return the violation of the known limits, in shares of these, shape ``(n,)``."""
         total = np.zeros(len(cells))
         for limit, metric, scale in self.limits:
             total += limit.excess(metric(cells)) / scale
         return total
 
     def feasible(self, cells: Sequence[Cell]) -> NDArray[np.bool_]:
-        """Whether cells keep all known limits, shape ``(n,)``."""
+        """Return whether cells keep all known limits, shape ``(n,)``."""
         return np.asarray(self.violation(cells) == 0.0)
 
     def __repr__(self) -> str:
@@ -255,14 +239,14 @@ class FreeTerms:
 
 
 def untrained(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
-    """What tells a metric of cells without a training; None where only a training does."""
+    """Return a function for a metric without training; None where it needs one."""
     if question.epochs is not None or benchmark.metric(question.metric).is_loss:
         return None
     return benchmark.free(question, seed)
 
 
 def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[str, ...]]:
-    """The metrics that any strategy may read: analytic ones and proxies; the names of proxies."""
+    """Return the analytic metrics and proxies of a benchmark, and the names of proxies."""
     analytic = benchmark.space.analytic
     readable = {
         metric.name: free

@@ -1,9 +1,7 @@
-"""Single training seeds: which of them a benchmark has, and which one a search sees of a cell.
+"""Single training seeds: a search sees one training of a cell, and reports give means over seeds.
 
-The field's protocol: a search sees one training of a cell, and reports give the mean over seeds,
-since a winner by one seed is optimistic. The drawn seed follows from the root seed, the run and the
-cell alone, so all strategies of a run see the same training of a cell, in any order and number of
-requests.
+The drawn seed follows from the root seed, the run and the cell alone, so all strategies of a run
+see the same training of a cell, in any order of requests.
 """
 
 from __future__ import annotations
@@ -43,19 +41,10 @@ class SingleSeeds:
 
     @classmethod
     def of(cls, benchmark: Benchmark, questions: Sequence[Question]) -> SingleSeeds | None:
-        """Read them; None if no question needs a training, or one has no single seeds.
-
-        Args:
-            benchmark: A table.
-            questions: Resolved questions.
-        """
-        trained = [
-            place for place, question in enumerate(questions) if question.epochs is not None
-        ]
-        if not trained:
-            return None
-        by_question = [set(benchmark.seeds(questions[place])) for place in trained]
-        numbers = sorted(set.intersection(*by_question))
+        """Read a table; None if no question needs a training, or one has no single seeds."""
+        trained = [i for i, question in enumerate(questions) if question.epochs is not None]
+        by_question = [{*benchmark.seeds(questions[place])} for place in trained]
+        numbers = sorted(set.intersection(*by_question)) if trained else []
         if not numbers:
             return None
         columns = [
@@ -67,10 +56,10 @@ class SingleSeeds:
         )
 
     def rows(self, index: NDArray[np.intp], means: Values) -> Values:
-        """All questions' values for every seed, shape ``(n, s, questions)``; NaN where missing.
+        """Return values for every seed, shape ``(n, s, questions)``; NaN where missing.
 
         Args:
-            index: Cells by their place in the space, shape ``(n,)``.
+            index: Indices of cells, shape ``(n,)``.
             means: Their values by the mean over seeds, shape ``(n, questions)``.
         """
         rows = np.repeat(means[:, None, :], len(self.numbers), axis=1)
@@ -80,37 +69,15 @@ class SingleSeeds:
 
 @dataclass(frozen=True)
 class Draw:
-    """The seeds that one run sees.
-
-    Attributes:
-        root: The root seed of the experiment.
-        run: The number of the run.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> bench = sn.load("fashion")
-        >>> seeds = SingleSeeds.of(bench, [bench.question("valid_error")])
-        >>> cells = bench.space[:6]
-        >>> first, again = (
-        ...     Draw(root=0, run=0).places(seeds, cells),
-        ...     Draw(root=0, run=0).places(seeds, cells[::-1]),
-        ... )
-        >>> bool((first == again[::-1]).all())  # the same training in any order of requests
-        True
-    """
+    """The seeds that one run sees, by the root seed of the experiment and the number of the run."""
 
     root: int
     run: int
 
     def places(self, seeds: SingleSeeds, cells: Sequence[Cell]) -> NDArray[np.intp]:
-        """The place of each cell's seed among the numbers, uniform over its seeds, shape ``(n,)``.
+        """Draw a seed of each cell, as its place among the numbers, shape ``(n,)``.
 
-        Each seed of a cell has a random rank, and the first one that is held is taken: where runs
-        of other lengths hold the same seeds, they show the same training.
-
-        Args:
-            seeds: What is held.
-            cells: Cells of the space, each with one seed at least.
+        Each seed of a cell has a random rank, and the first one that is held is taken.
         """
         numbers = seeds.numbers.tolist()
         ranks = np.array(
@@ -120,12 +87,7 @@ class Draw:
         return np.asarray(np.where(has_seed, ranks, np.iinfo(np.uint64).max).argmin(axis=1))
 
     def number(self, numbers: Sequence[int], cell: Cell) -> int:
-        """The seed of a cell that is trained when it is asked for: the one that `places` takes.
-
-        Args:
-            numbers: The seeds that there are, rising.
-            cell: The cell.
-        """
+        """Draw one of some seeds of a cell, as `places` does."""
         return min(numbers, key=lambda seed: self._rank(cell, seed))
 
     def _rank(self, cell: Cell, seed: int) -> int:
@@ -133,12 +95,7 @@ class Draw:
         return int.from_bytes(blake2b(key, digest_size=8).digest())
 
     def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
-        """The values of drawn seeds in place of the means, shape ``(n, questions)`` both.
-
-        Args:
-            seeds: What single seeds say.
-            cells: The n cells.
-            means: The means over seeds.
+        """Return the values of drawn seeds in place of the means, shape ``(n, questions)`` both.
 
         Raises:
             UserError: A cell has no single seed for all questions.
@@ -157,7 +114,7 @@ class Draw:
 def checked_policy(
     policy: SeedPolicy | None, seed: Seed | None, benchmark: Benchmark
 ) -> SeedPolicy:
-    """A seed policy, if it goes with the seed that was named; None is the benchmark's own."""
+    """Check a seed policy against the seed that was named; None is the benchmark's own."""
     if policy is None:
         return benchmark.seed_policy if seed in (None, "mean") else "mean"
     if policy == "draw" and seed not in (None, "mean"):
@@ -168,12 +125,7 @@ def checked_policy(
 
 
 def trained_seeds(benchmark: Benchmark, questions: Sequence[Question]) -> tuple[int, ...]:
-    """The seeds that a search may see of what is trained when it is asked for, rising.
-
-    Args:
-        benchmark: What answers; a table holds its seeds, and gives none here.
-        questions: Resolved questions.
-    """
+    """Return the seeds that are trained on demand, rising; none of a table."""
     trained = [question for question in questions if question.epochs is not None]
     if benchmark.has_columns or not trained:
         return ()
@@ -181,7 +133,7 @@ def trained_seeds(benchmark: Benchmark, questions: Sequence[Question]) -> tuple[
 
 
 def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
-    """Refuse a draw of seeds where a table does not hold them for every cell that it holds."""
+    """Refuse a draw if a table lacks single seeds of a cell."""
     trained = [question for question in questions if question.epochs is not None]
     asked = ", ".join(map(str, trained or questions))
     if trained_seeds(benchmark, questions):
@@ -209,10 +161,8 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
 
 
 def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> float:
-    """The worst value that a search may see of a metric."""
-    if (
-        not benchmark.has_columns
-    ):  # what is trained when it is asked for has a bound for all seeds
+    """Return the worst value that a search may see of a metric."""
+    if not benchmark.has_columns:  # the bound is one for all seeds
         return worst
     columns = (benchmark.column(*question, seed) for seed in benchmark.seeds(question))
     values = np.concatenate([np.array([worst]), *columns])
@@ -225,7 +175,7 @@ def as_reported(
     values: Values,
     scores: Scores,
 ) -> Iterator[Trial]:
-    """Trials with what the mean over seeds says in place of what was seen."""
+    """Yield trials with means over seeds in place of the seen values."""
     for i, trial in enumerate(trials):
         yield replace(
             trial,

@@ -27,10 +27,10 @@ Matrix = NDArray[np.float64]
 
 
 def additive(known: FreeTerms, space: Enumerable) -> Additive:
-    """The known terms of one objective as a sum over edges.
+    """Write the known terms of one objective as a sum over edges.
 
-    A metric that follows from the cell alone must be such a sum for every cell of the space; a
-    measured cost is replaced by the sum that fits it best.
+    A metric that follows from the cell alone must be such a sum; a measured cost is replaced by the
+    sum that fits it best.
     """
     if known.missing:
         raise _refused(known.missing[0], "an evaluation alone tells it")
@@ -38,9 +38,8 @@ def additive(known: FreeTerms, space: Enumerable) -> Additive:
     matrix = np.zeros((space.choices.shape[1], int(space.choices.max()) + 1))
     texts = []
     for name, (coefficient, metric) in zip(known.terms, known.penalties[0], strict=False):
-        base, added, note = _taken_apart(
-            name, np.asarray(metric(space), dtype=np.float64), space.choices
-        )
+        column = np.asarray(metric(space), dtype=np.float64)
+        base, added, note = _taken_apart(name, column, space.choices)
         constant = constant + coefficient * base
         matrix = matrix + coefficient * added
         texts.append(f"{name}{note}")
@@ -48,11 +47,9 @@ def additive(known: FreeTerms, space: Enumerable) -> Additive:
 
 
 def _taken_apart(
-    name: str,
-    column: Matrix,
-    choices: NDArray[np.int8],
+    name: str, column: Matrix, choices: NDArray[np.int8]
 ) -> tuple[float, Matrix, str]:
-    """The constant, the matrix, and what must be said of them."""
+    """Return the constant, the matrix, and a note."""
     shape = choices.shape[1], int(choices.max()) + 1
     alone = (choices > 0).sum(axis=1)
     base = column[alone == 0]
@@ -72,14 +69,10 @@ def _taken_apart(
     weights = np.linalg.lstsq(columns, column[finite], rcond=None)[0]
     r2 = float(1 - (column[finite] - columns @ weights).var() / column[finite].var())
     if r2 < _LEAST_R2:
-        raise _refused(
-            name, f"a sum over the edges of a cell tells it with an R² of {r2:.2f} only"
-        )
-    return (
-        float(weights[0]),
-        weights[1:].reshape(shape),
-        f" by the additive model (R² {r2:.3f})",
-    )
+        why = f"a sum over the edges of a cell tells it with an R² of {r2:.2f} only"
+        raise _refused(name, why)
+    note = f" by the additive model (R² {r2:.3f})"
+    return float(weights[0]), weights[1:].reshape(shape), note
 
 
 def _refused(name: str, why: str) -> UserError:
@@ -124,18 +117,10 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     if hidden:
         penalty = Additive(0.0, np.zeros_like(penalty.matrix))
     models = cost_models_of(benchmark, task, space)
-    make = partial(
-        Supernet,
-        space,
-        task.network(),
-        replace(task, load=_sealed),
-        {name: task.data[name] for name in _SPLITS},
-        goal,
-        (
-            partial(_seconds, models.step, choices),
-            partial(_seconds, models.example, choices),
-        ),
-    )
+    data = {name: task.data[name] for name in _SPLITS}
+    seconds = tuple(partial(_seconds, model, choices) for model in models)
+    sealed = replace(task, load=_sealed)
+    make = partial(Supernet, space, task.network(), sealed, data, goal, seconds)
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     return SupernetContext(

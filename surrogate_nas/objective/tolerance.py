@@ -1,8 +1,8 @@
-"""λ by a tolerance: how much more of a term of R a change of a measure is worth.
+"""λ by a tolerance: the amount of a term of R that a change of a metric is worth.
 
-``100% params per 1 valid_error``: twice the median of the parameters for a point of error. What
-one point is in an L of another unit follows from how far cells differ: the interquartile range of L
-over the reference sample, divided by that of the measure. So the same tolerance stands for any L.
+``100% params per 1 valid_error``: twice the median of the parameters for a point of error. A point
+is converted to L by the ratio of interquartile ranges over the reference sample. λ has three
+digits; it is printed on standard error and becomes a number of the expression.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DIGITS = 3
 
 
 def spread(values: Values) -> float:
-    """The interquartile range of values, shape ``(n,)``."""
+    """Return the interquartile range of values, shape ``(n,)``."""
     low, high = np.percentile(values, [25, 75])
     return float(high - low)
 
@@ -40,17 +40,11 @@ def weighed(
     benchmark: Benchmark,
     seed: Seed,
 ) -> tuple[tuple[Expression, ...], str]:
-    """An objective with a weighted term of R for every tolerance, and what to say of them.
-
-    Args:
-        objectives: Its L and other terms; several take no tolerance.
-        text: The tolerances, or None.
-        benchmark: What answers.
-        seed: The training seed that answers are read for, or ``"mean"``.
+    """Add a weighted term of R for every tolerance, and say so in a line each.
 
     Raises:
-        UserError: The text is malformed, a metric is not of its place, or a spread is 0 or not
-            known.
+        UserError: The text is malformed, a metric is not of its place, a spread is 0 or not known,
+            or there are several objectives.
     """
     told = ""
     expression, *others = objectives

@@ -304,7 +304,7 @@ def test_a_mirror_can_be_a_base_address(
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_can_do_what_the_manifest_says(name: str) -> None:
     entry = declared(name)
-    assert manifest()["sources"][name].keys() <= Declared.__dataclass_fields__.keys()
+    assert manifest()["sources"][name].keys() <= {*Declared.__struct_fields__}
     assert entry.title and len(entry.benchmarks) == len(set(entry.benchmarks)) > 0
     assert entry.package or entry.repositories
     module = SOURCES[name]

@@ -1,9 +1,7 @@
-"""What a source of tables is, and which there are.
+"""Sources of tables.
 
-A source of ours has an entry in ``data/manifest.json``, in the order that lists show, or after
-these the table ``[entry]`` of its declaration, which then is all that it needs. Its module or
-package here has the same name. An entry says what the source is and which files it needs, so that
-lists import none of them:
+A source of ours has an entry in ``data/manifest.json`` or the table ``[entry]`` of its declaration.
+Its module or package here has the same name. An entry has:
 
 - ``title``: what it is, in a few words.
 - ``names``: the benchmarks that it makes tables of.
@@ -20,14 +18,13 @@ lists import none of them:
   repository's whole archive; ``archive`` is the name that a mirror has this under.
 
 An installed package adds a source by an entry point of the group ``surrogate_nas.sources`` that
-names a module. The module has the same values as constants (``TITLE``, ``NAMES``, …), written as
-literals, because they are read from its file without importing it.
+names a module with the same values as constants (``TITLE``, ``NAMES``, …), written as literals,
+because they are read without importing it.
 
-The module of a source has ``read(name)``, which makes the `Table` of one of its benchmarks; most of
-ours do so by a declaration, the TOML file of the same name
-(`surrogate_nas.tables.sources.declaration`), which also has published facts. It may have
-``verify()``, which checks the tables that are here in further ways, and ``is_current(columns)``
-where earlier versions made other tables. A source with a model has ``predicting(name)`` and
+The module of a source has ``read(name)``, which makes the `Table` of a benchmark; most of ours use
+a declaration, the TOML file of the same name (`surrogate_nas.tables.sources.declaration`). It may
+have ``verify()``, which checks tables in further ways, and ``is_current(columns)`` where earlier
+versions made other tables. A source with a model has ``predicting(name)`` and
 ``predict(name, choices, epochs)`` instead of ``read``.
 """
 
@@ -41,12 +38,13 @@ import tomllib
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from tarfile import TarError
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from zipfile import BadZipFile
+
+from msgspec import Struct, convert
 
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Metric
@@ -67,36 +65,28 @@ T = TypeVar("T")
 
 
 class Source(Protocol):
-    """What the module of a source can do."""
+    """The module of a source."""
 
     def read(self, name: str) -> Table:
         """Assemble the table of a benchmark from what is installed and fetched."""
 
 
 class Model(Protocol):
-    """What the module of a source that predicts can do."""
+    """The module of a source that predicts."""
 
     def predicting(self, name: str) -> Predicting:
         """Describe one of its benchmarks without opening the model."""
 
     def predict(self, name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
-        """Every predicted metric of cells after some epochs, shape ``(n, metrics)``.
-
-        Args:
-            name: One of its benchmarks.
-            choices: Of the cells, shape ``(n, positions)``.
-            epochs: Such as the metrics are predicted for.
-        """
+        """Predict all metrics of cells after some epochs, shape ``(n, metrics)``."""
 
 
-@dataclass(frozen=True)
-class Predicting:
+class Predicting(NamedTuple):
     """A benchmark that a model answers, along one training of each cell.
 
     Attributes:
-        name, space, title, source, objective, banner: As of a table.
-        metrics: What is predicted, all by the same epochs.
-        network: The macro architecture behind `params` and `macs`.
+        name, space, title, source, objective, banner, network: As of a table.
+        metrics: The predicted metrics, all by the same epochs.
         seconds: The metric that an answer is charged.
     """
 
@@ -111,23 +101,16 @@ class Predicting:
     banner: str
 
 
-@dataclass(frozen=True)
-class Verified:
-    """One thing that was checked.
-
-    Attributes:
-        name: What was checked.
-        passed: Whether it holds.
-        detail: What the table says, and what it should say.
-    """
+class Verified(NamedTuple):
+    """A check: its name, whether it passed, and the found and the published value."""
 
     name: str
     passed: bool
     detail: str
 
     def to_json(self) -> dict[str, Any]:
-        """The check as a JSON object."""
-        return asdict(self)
+        """Return the check as a JSON object."""
+        return self._asdict()
 
 
 _WRONG = (
@@ -148,13 +131,7 @@ _WRONG = (
 
 @contextmanager
 def reading(path: object, what: str, source: str = "") -> Iterator[None]:
-    """Say in a line why a file of a source cannot be read.
-
-    Args:
-        path: The file, or several in words.
-        what: What it should be, such as ``file of NAS-Bench-MR``.
-        source: Which source fetches it; empty where none does.
-    """
+    """Say in a line why a file is not what it should be; `source` is what fetches it."""
     advice = f" Run snas data fetch {source}." if source else ""
     try:
         yield
@@ -183,9 +160,8 @@ def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
     return lambda path: kept(path, path.stat().st_mtime_ns)
 
 
-@dataclass(frozen=True)
-class Declared:
-    """What a source says of itself; see the top of this file."""
+class Declared(Struct, frozen=True, forbid_unknown_fields=True):
+    """The declaration of a source; see the top of this file."""
 
     title: str
     names: tuple[str, ...]
@@ -242,42 +218,38 @@ def declared(name: str) -> Declared:
 
 @lru_cache(maxsize=64)
 def _ours(name: str) -> Declared:
-    values: dict[str, Any] = {}
-    for key, value in manifest()["sources"][name].items():
-        if key not in Declared.__dataclass_fields__:
-            raise unknown(f"key of the source {name}", key, Declared.__dataclass_fields__)
-        values[key] = tuple(value) if isinstance(value, list) else value
-    if not values.get("package") and not values.get("repositories"):
+    entry = manifest()["sources"][name]
+    for key in entry.keys() - {*Declared.__struct_fields__}:
+        raise unknown(f"key of the source {name}", key, Declared.__struct_fields__)
+    if not entry.get("package") and not entry.get("repositories"):
         raise UserError(f"The source {name} needs a package or repositories.")
-    return Declared(**values)
+    return convert(entry, Declared)
 
 
 @lru_cache(maxsize=64)
 def _theirs(module: str) -> Declared:
-    """What the constants of a package's module say."""
-    values: dict[str, Any] = {"title": module, "names": ()}
+    """Read the constants of a package's module."""
+    nothing: dict[str, Any] = {"title": module, "names": ()}
     try:
         spec = importlib.util.find_spec(module)
         text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-        for node in ast.parse(text).body:
-            if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-                continue
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            key = target.id.lower() if isinstance(target, ast.Name) else ""
-            if key in Declared.__dataclass_fields__:
-                values[key] = ast.literal_eval(node.value)
-    except (
-        ImportError,
-        OSError,
-        ValueError,
-        SyntaxError,
-    ):  # the source is listed all the same
-        return Declared(title=module, names=())
-    return Declared(**values)
+        constants = {
+            target.id.lower(): ast.literal_eval(node.value)
+            for node in ast.parse(text).body
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+            for target in [
+                node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            ]
+            if isinstance(target, ast.Name)
+            and target.id.lower() in Declared.__struct_fields__
+        }
+        return convert(nothing | constants, Declared)
+    except (ImportError, OSError, ValueError, SyntaxError):  # it is listed all the same
+        return Declared(**nothing)
 
 
 def package_of(source: str) -> tuple[str, str]:
-    """The package of a source that has one, as pip and as Python call it."""
+    """Return the package of a source that has one, as pip and as Python call it."""
     distribution, module = declared(source).package
     return distribution, module
 
@@ -289,10 +261,7 @@ def sources() -> list[str]:
 
 def source_of(benchmark: str) -> str | None:
     """The name of the source that makes a benchmark; None where none does."""
-    for name in sources():
-        if benchmark in declared(name).benchmarks:
-            return name
-    return None
+    return next((n for n in sources() if benchmark in declared(n).benchmarks), None)
 
 
 def predicted() -> list[str]:

@@ -3,10 +3,9 @@ on fourteen devices.
 
 Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
 NeurIPS 2024. The files are pickles of records. Of the lists of heads and MLP ratios only the first
-``sample_n_layer`` entries mean anything. Every reading of a latency has a unit of its own, seconds
-or milliseconds, which the records' own means mix up; a value here is the median of a cell's
-readings, each in ms. A GPU's energy is that of the files of the authors' tracker; what the files of
-latencies say of it is noise. Devices whose files may be missing are read where these were fetched.
+``sample_n_layer`` entries are used. Every reading of a latency has a unit of its own, which the
+records' means ignore; a value here is the median of a cell's readings, each in ms. A GPU's energy
+is that of the authors' tracker. Devices whose files may be missing are read if these were fetched.
 """
 
 from __future__ import annotations
@@ -55,58 +54,29 @@ def read(name: str) -> Table:
     table = table_of("hwgpt", name, space, list(records.values()), map(space.at, records))
     places = {choices: place for place, choices in enumerate(records)}
 
-    def add(metric: str, unit: str, text: str, paths: list[Path], take: _Take) -> None:
-        readings: list[list[float]] = [[] for _ in places]
-        for path in paths:
-            for choices, record in _records(path, space):
-                if choices in places:
-                    readings[places[choices]] += take(record)
-        values = np.array([np.median(one) if one else np.nan for one in readings])
-        values = values * _WATT_HOURS if unit == "Wh" else values
-        table.add(
-            Metric(metric, unit, "search", "cost", description=text, source=table.source),
-            None,
-            values,
-            1,
-        )
-
     for folder, paths in sorted(folders.items()):
         kind, _, device = folder.partition("_")
         scale = device[-1] if device.endswith(("_m", "_l")) else "s"
-        if kind not in ("latency", "mem") or scale != words["scale"]:
+        if scale != words["scale"]:
             continue
-        device = device.removesuffix(f"_{scale}").lower()
-        latencies = [path for path in paths if path.match(_LATENCY)]
-        energies = [path for path in paths if path.match(_ENERGY)]
-        if kind == "mem":
-            add(
-                f"memory@{device}",
-                "MB",
-                "of a forward pass",
-                latencies,
-                lambda record: [record["mean_mem"]],
-            )
-            continue
-        if latencies:
-            text = f"of a forward pass of {words['batch']}, the median of the readings"
-            add(f"latency@{device}", "ms", text, latencies, _latencies)
-        if energies:
-            add(
-                f"energy@{device}",
-                "Wh",
-                "the median of the readings of the authors' tracker; over how many passes one is,"
-                " is not stated",
-                energies,
-                lambda record: [float(reading) for reading in record["energy_gpu"]],
-            )
+        for metric, unit, pattern, text, take in _MEASURED.get(kind, ()):
+            readings: list[list[float]] = [[] for _ in places]
+            matching = [path for path in paths if path.match(pattern)]
+            for path in matching:
+                for choices, record in _records(path, space):
+                    if choices in places:
+                        readings[places[choices]] += take(record)
+            if matching:
+                values = np.array([np.median(own) if own else np.nan for own in readings])
+                values = values * _WATT_HOURS if unit == "Wh" else values
+                name = f"{metric}@{device.removesuffix(f'_{scale}').lower()}"
+                about = {"description": text.format_map(words), "source": table.source}
+                table.add(Metric(name, unit, "search", "cost", **about), None, values, 1)
     return table
 
 
-_Take = Callable[[dict[str, Any]], list[float]]
-
-
 def _records(path: Path, space: GPT) -> Iterator[tuple[_Choices, dict[str, Any]]]:
-    """The records of a file, each with its cell's choices."""
+    """Yield the records of a file, each with its cell's choices."""
     with reading(path, "file of HW-GPT-Bench", "hwgpt"):
         for record in read_pickle_file(path, numpy_scalars()):
             yield _choices(record["arch"], space), record
@@ -126,7 +96,19 @@ def _choices(architecture: dict[str, Any], space: GPT) -> _Choices:
 
 
 def _latencies(record: dict[str, Any]) -> list[float]:
-    """The readings of a record in ms, each by its own unit."""
+    """Return the readings of a record in ms, each by its own unit."""
     chip = "gpu" if record["times_profiler_gpu"] else "cpu"
     pairs = zip(record[f"times_profiler_{chip}"], record[f"unit_{chip}"], strict=True)
     return [float(reading) * _MILLISECONDS[unit] for reading, unit in pairs]
+
+
+_FORWARD = "of a forward pass of {batch}, the median of the readings"
+_TRACKED = "the median of the readings of the authors' tracker; over how many passes one is, is not stated"
+_MEASURED: dict[str, tuple[tuple[str, str, str, str, Callable[..., list[float]]], ...]] = {
+    "mem": (("memory", "MB", _LATENCY, "of a forward pass", lambda r: [r["mean_mem"]]),),
+    "latency": (
+        ("latency", "ms", _LATENCY, _FORWARD, _latencies),
+        ("energy", "Wh", _ENERGY, _TRACKED, lambda r: list(map(float, r["energy_gpu"]))),
+    ),
+}
+"""By kind of folder the metrics: unit, files, text, and the readings of a record."""

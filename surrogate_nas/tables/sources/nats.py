@@ -13,6 +13,7 @@ import bz2
 import io
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,7 @@ _MOST = 64_000_000
 def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     """Read a folder into the tables ``nats-cifar10``, ``nats-cifar100`` and ``nats-imagenet16``.
 
-    Those of the size space are ``nats-size-cifar10`` and so on. A data set that no record holds
-    anything of has no table.
+    Those of the size space are ``nats-size-cifar10`` and so on.
     """
     allowed = {**numpy_scalars(), "collections.OrderedDict": dict}
     files, kind = _records(folder, allowed)
@@ -59,7 +59,7 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
 
 
 def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Records]:
-    """The record files of a folder, in order, and what kind of records they are."""
+    """Return the record files of a folder, in order, and their kind."""
     if not os.path.exists(folder):
         raise UserError(f"There is no folder {printable(folder)}.")
     if not os.path.isdir(folder):
@@ -69,7 +69,6 @@ def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Reco
     try:
         meta = folder / _META
         architectures = _load(meta, {})["meta_archs"] if meta.exists() else []
-        listed = str(architectures[0]) if architectures else ""
         files = sorted(path for path in folder.iterdir() if _RECORD.fullmatch(path.name))
         if not files:
             inside = sorted(path.name for path in folder.glob("NATS-*") if path.is_dir())
@@ -77,20 +76,16 @@ def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Reco
             raise UserError(f"it holds no records (NNNNNN.pickle.pbz2).{hint}")
         shown = {
             "its name": folder.resolve().name,
-            "its list": listed,
+            "its list": str(architectures[0]) if architectures else "",
             "its first record": _first(files[0], allowed),
         }
-        kinds = {
-            where: kind
-            for where, found in shown.items()
-            if (kind := kind_of(found)) is not None
-        }
-        for where, kind in kinds.items():
-            if kind is not next(iter(kinds.values())):
-                first, other = next(iter(kinds.items()))
+        kinds = [(where, k) for where, text in shown.items() if (k := kind_of(text))]
+        (first, kind), *others = kinds or [("", TOPOLOGY)]
+        for where, other in others:
+            if other is not kind:
                 raise UserError(
-                    f"{first} says that it is of {other.what}, but {where} that it is of"
-                    f" {kind.what}."
+                    f"{first} says that it is of {kind.what}, but {where} that it is of"
+                    f" {other.what}."
                 )
     except (UserError, OSError) as error:
         raise UserError(
@@ -98,18 +93,18 @@ def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Reco
         ) from error
     except (LookupError, TypeError, RecursionError) as error:
         raise UserError(f"{meta} is not NATS-Bench's list of architectures.") from error
-    return files, next(iter(kinds.values()), TOPOLOGY)
+    return files, kind
 
 
 def _first(path: Path, allowed: dict[str, object]) -> str:
-    """The architecture of a record; empty where it is no record, which is said when it is added."""
-    record = _load(path, allowed)
-    state = next(iter(record.values()), None) if isinstance(record, dict) else None
-    return str(state.get("arch_str", "")) if isinstance(state, dict) else ""
+    """Return the architecture of a record; empty where it is no record."""
+    with suppress(AttributeError, StopIteration):
+        return str(next(iter(_load(path, allowed).values())).get("arch_str", ""))
+    return ""
 
 
 def _load(path: Path, allowed: dict[str, object]) -> Any:
-    """Unpack and read one file, which is small also when unpacked."""
+    """Unpack and read one file of at most 64 MB."""
     shown = printable(path)
     try:
         packed = path.read_bytes()
