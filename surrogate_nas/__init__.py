@@ -90,8 +90,7 @@ from surrogate_nas.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import load
-    from surrogate_nas.benchmarks.computed import Computed
-    from surrogate_nas.benchmarks.own import Metric
+    from surrogate_nas.benchmarks.computed import Computed, Metric
     from surrogate_nas.benchmarks.training import Training
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.objective import (

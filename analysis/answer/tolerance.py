@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.answer.orders import others, spread_of_seeds
 from analysis.answer.reading import Table, Values
 from analysis.answer.variance import of_seeds, over_sources
-from surrogate_nas.objective.tolerance import spread
+from surrogate_nas.objective.known import spread
 
 RULES = ("tolerance", "same λ", "limit", "knee")
 SHARES = (0.1, 0.3, 1.0)

@@ -11,8 +11,16 @@ from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.learned import Learned, Predicted
 from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
-from surrogate_nas.benchmarks.resolvers import RESOLVERS, Resolver, remember, resolver_of
-from surrogate_nas.benchmarks.sourced import FASHION, TABLE_SUFFIX, File, Tables
+from surrogate_nas.benchmarks.sourced import (
+    FASHION,
+    RESOLVERS,
+    TABLE_SUFFIX,
+    File,
+    Resolver,
+    Tables,
+    remember,
+    resolver_of,
+)
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables.sources.base import made, predicted

@@ -1,41 +1,298 @@
-"""A benchmark of one's own in a few lines: a function for every metric, over any space.
+"""Benchmarks of a user's own: their base, and `Computed`, with a function for every metric.
 
-``surrogate_nas.Computed(space, {"valid_error": function, "latency@mine": another})`` in a Python
-file is opened as ``file.py:NAME`` on the command line. A function may be a training: it is called
-once for each cell that a search asks for, and, if it is a cost, for 64 cells whose median divides
-it. Functions that return at once (``cheap=True``) make whole columns, so that regret is known.
+Another process makes a benchmark again from the arguments of its class, or takes it from the file
+that holds it. An error or an accuracy is in % or a fraction. If neither is declared, its first
+value above 1 shows that it is in %. Until then a value of 1 or less is refused, since it may mean
+either.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Question, Values
-from surrogate_nas.benchmarks.own import (
-    Function,
-    Metric,
-    OwnBenchmark,
-    declared,
-    differences,
+from surrogate_nas.benchmarks.base import (
+    Benchmark,
+    Free,
+    Question,
+    Values,
+    applied,
+    formula,
 )
 from surrogate_nas.benchmarks.proxies import sizes_of
-from surrogate_nas.core import metrics as described
+from surrogate_nas.benchmarks.reading import FilesRead, folder_of
+from surrogate_nas.core import metrics
 from surrogate_nas.core.arguments import check_names, checked
 from surrogate_nas.core.captured import digest_of_function
 from surrogate_nas.core.digests import json_digest
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import EvaluationError, UserError, unknown
+from surrogate_nas.core.interrupts import is_interrupt, staying
+from surrogate_nas.core.metrics import (
+    DIRECTIONS,
+    FRACTION,
+    PERCENT,
+    Direction,
+    metric_named,
+)
 from surrogate_nas.core.numbers import plural
+from surrogate_nas.files.opened import Opened
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
 
 _SAMPLED = 64
 """How many random cells the median of a cost that is dear is taken over."""
+
+
+Function = Callable[[Cell], float]
+"""A user's metric of a cell: one number."""
+
+_WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
+"""Values that no error and no quality (in %), and no loss, is worse than."""
+
+
+def worst_of(metric: metrics.Metric) -> float:
+    """Return a bound that no value of a metric is worse than, in its unit; infinite for a cost."""
+    worst = _WORST.get(metric.quantity, math.inf)
+    return worst / 100.0 if metric.unit == FRACTION else worst
+
+
+def not_a_value(metric: metrics.Metric, value: float, *, is_dear: bool = True) -> str:
+    """Say why a metric cannot have a value, in words that follow the value; empty if it can.
+
+    A bound is needed if the metric is dear, since a search then begins without its range.
+    """
+    worst = worst_of(metric)
+    if not math.isfinite(value):
+        return ", no finite number"
+    if outside := metric.outside(value):
+        return f", {outside}"
+    is_worse = is_dear and (value < worst if worst < 0 else value > worst)
+    return f"; nothing is worse than {worst:g}" if is_worse else ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The declaration of a metric of `surrogate_nas.Computed` or `surrogate_nas.Training`.
+
+    Attributes:
+        function: A function from a cell to a number; None if a training reports the metric.
+        unit: ``fraction`` or ``%`` of an error or an accuracy; any text of another metric; empty
+            for the unit that the name implies.
+        direction: ``min`` or ``max``; None for the direction that the name implies.
+
+    Raises:
+        UserError: The unit is no text, the direction is neither, or the function cannot be called.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        >>> share = sn.Metric(lambda cell: 0.9 - 0.01 * sum(cell.choices), unit="fraction")
+        >>> bench = sn.Computed(space, {"valid_accuracy": share}, cheap=True)
+        >>> str(sn.search(bench, "random", "valid_accuracy", budget=6).incumbent.cell)
+        'mlp(width=16, depth=1)'
+    """
+
+    function: Function | None = None
+    _: KW_ONLY
+    unit: str = ""
+    direction: Direction | None = None
+
+    def __post_init__(self) -> None:
+        if self.function is not None and not callable(self.function):
+            raise UserError(f"A metric is a function of a cell, not {self.function!r:.80}.")
+        if not isinstance(self.unit, str):
+            raise UserError(f"A unit is a text such as 'fraction', not {self.unit!r:.80}.")
+        if self.direction is not None and self.direction not in DIRECTIONS:
+            raise UserError(f"A direction is 'min' or 'max', not {self.direction!r:.80}.")
+
+    def named(self, name: str, *, source: str, description: str = "") -> metrics.Metric:
+        """Build the metric of a benchmark.
+
+        Raises:
+            UserError: The unit or the direction contradicts the name.
+        """
+        about = {"source": source, "description": description}
+        return metric_named(name, unit=self.unit, direction=self.direction, **about)
+
+
+def declared(given: object, what: str) -> dict[str, Metric]:
+    """Read a mapping of names to functions or to `Metric`, or names alone.
+
+    Raises:
+        UserError: It is neither, or a name is there twice.
+    """
+    if not isinstance(given, Mapping):
+        names = check_names(what, given)
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"{twice[0]} is there twice among {what}.")
+        return {name: Metric() for name in names}
+    return {
+        str(name): one if isinstance(one, Metric) else Metric(one)
+        for name, one in given.items()
+    }
+
+
+def with_open_units(own: Mapping[str, Metric]) -> frozenset[str]:
+    """Choose the errors and accuracies whose unit is not declared."""
+    names = (name for name, one in own.items() if not one.unit)
+    return frozenset(name for name in names if metric_named(name).unit == PERCENT)
+
+
+def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
+    """Return the declared units and directions that names do not imply, for a fingerprint."""
+    found = {}
+    for name, metric in own.items():
+        meant, usual = (
+            [m.unit, m.quantity]
+            for m in (metric.named(name, source=""), metric_named(name))
+        )
+        if meant != usual:
+            found[name] = meant
+    return found
+
+
+class OwnBenchmark(Benchmark):
+    """Metrics of a user's own over any space.
+
+    Attributes:
+        imported: The files that were opened when the user's file was imported, or None.
+        settings: The arguments of the class, by name.
+    """
+
+    banner = ""
+    licence = citation = "the user's own"
+    imported: Opened | None = None
+    settings: dict[str, Any]
+
+    def _take(
+        self,
+        settings: Mapping[str, Any],
+        title: str,
+        own: Mapping[str, Metric],
+        dear: Iterable[str],
+    ) -> None:
+        """Take the arguments of the class, the beginning of a title, and the metrics.
+
+        Values of dear metrics are known of the cells alone that are asked for.
+        """
+        own_names = ("self", "__class__")
+        self.settings = {k: v for k, v in settings.items() if k not in own_names}
+        self.space = settings["space"]
+        if not isinstance(self.space, Space):
+            raise UserError(
+                "A benchmark needs a space, such as a surrogate_nas.ChoiceSpace, not"
+                f" {self.space!r:.80}."
+            )
+        self.network = settings["network"] or Network()
+        self.name = settings["name"] or self.space.name
+        self.title = settings["title"] or f"{title} of {self.space.name}"
+        self._own = own
+        self._functions = {
+            name: m.function for name, m in own.items() if m.function is not None
+        }
+        self._dear = {*dear}
+        self.open_units = with_open_units(own)
+
+    def _describe(self, described: Iterable[metrics.Metric]) -> None:
+        self.metrics = tuple(described)
+        losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
+        self.objective = losses[0] if losses else ""
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """What is the same in every process; empty where all functions return at once."""
+        return (self.fingerprint, self.settings.get("seeds")) if self.one_by_one else ()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {"open_units": self.open_units}
+        if self.address:  # the file is read again, so its functions need not be picklable
+            return _opened_again, (self.address, self.version), state
+        files = self.files if self.one_by_one else None
+        return _elsewhere, (type(self), self.settings, files), state
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the space, the settings, and the code with the files that it reads."""
+        return self.files.fingerprint
+
+    @cached_property
+    def files(self) -> FilesRead:
+        """The files in the folder of its functions that they read."""
+        code, digest = self._digest()
+        imported = self.imported if self.one_by_one else None
+        return FilesRead(folder_of(code), digest, imported)
+
+    @abstractmethod
+    def _digest(self) -> tuple[object, str]:
+        """Return one of the user's functions, and a digest of the settings and of all code."""
+
+    def is_dear(self, metric: str) -> bool:
+        """Return whether a metric may take long to compute."""
+        return metric in self._dear
+
+    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+        """Return median and worst value; fixed bounds for a dear loss, which is not computed.
+
+        Raises:
+            UserError: A training reports the cost, and no typical value of it is declared.
+        """
+        metric = self.metric(question.metric)
+        if not self.is_dear(metric.name):
+            return super().scale(question, seed)
+        return (1.0, worst_of(metric)) if metric.is_loss else self._scale_of_cost(metric)
+
+    @abstractmethod
+    def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
+        """Return the scale of a dear metric that is no loss."""
+
+    def free(self, question: Question, seed: Seed) -> Free | None:
+        """Return a cheap function, or the space's formula; None for a dear metric."""
+        if self.is_dear(question.metric):
+            return None
+        if question.metric in self._functions:
+            return partial(applied, self._functions[question.metric])
+        return super().free(question, seed)
+
+    def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
+        """Ask a function or the space, shape ``(n,)``."""
+        if metric not in self._functions:
+            return formula(self.space, metric, self.network, cells)
+        return np.array([self._called(metric, cell) for cell in cells], dtype=np.float64)
+
+    def _called(self, metric: str, cell: Cell) -> float:
+        """Call a user's function.
+
+        Raises:
+            EvaluationError: A dear function fails, wants to end the process, or gives no finite
+                number; a search continues without this cell.
+            UserError: A cheap function does.
+        """
+        try:
+            with staying():
+                value = float(self._functions[metric](cell))
+        except BaseException as error:  # a user's code may raise any, such as GeneratorExit
+            if is_interrupt(error):
+                raise
+            detail = f"{type(error).__name__}: {error}".removesuffix(": ")
+            raise self._failed(metric, f"fails for {cell}: {detail}") from error
+        if wrong := not_a_value(self._by_name[metric], value, is_dear=metric in self._dear):
+            raise self._failed(metric, f"is {value:g} for {cell}{wrong}")
+        self.check_unit(metric, value)
+        return value
+
+    def _failed(self, metric: str, what: str) -> UserError:
+        line = f"{metric} of {self.name} {what}"
+        is_dear = metric in self._dear
+        return EvaluationError(line, cost=1.0) if is_dear else UserError(f"{line}.")
 
 
 class Computed(OwnBenchmark):
@@ -123,7 +380,7 @@ class Computed(OwnBenchmark):
         rng = np.random.default_rng(0)
         return list(dict.fromkeys(self.space.sample(rng) for _ in range(_SAMPLED)))
 
-    def _scale_of_cost(self, metric: described.Metric) -> tuple[float, float]:
+    def _scale_of_cost(self, metric: metrics.Metric) -> tuple[float, float]:
         """Return median and worst value over the sample; calls are announced before the first."""
         new = sum((metric.name, cell.text) not in self._cached for cell in self._sample)
         if new:
@@ -189,3 +446,28 @@ def _named(cheap: object, own: Mapping[str, Metric]) -> Iterable[str]:
         if name not in own:
             raise unknown("metric among those of `cheap`", name, own)
     return names
+
+
+def _elsewhere(
+    kind: type[OwnBenchmark], settings: dict[str, Any], files: FilesRead | None
+) -> OwnBenchmark:
+    """Make the benchmark in another process, where no source of functions may be found."""
+    benchmark = kind(**settings)
+    if files is not None:
+        benchmark.__dict__["files"] = files
+    return benchmark
+
+
+def _opened_again(address: str, version: tuple[object, ...]) -> Benchmark:
+    """Open the benchmark in another process, from a file that is as it was."""
+    from surrogate_nas.benchmarks import load
+
+    benchmark = load(address)
+    if version != (benchmark.version if isinstance(benchmark, OwnBenchmark) else None):
+        raise UserError(
+            f"{address} was edited while its cells are trained: its source, a value that it takes"
+            " from around it, or a file that it reads. Give the same command again to use the new"
+            " one. A value that differs from process to process, such as a time, belongs into the"
+            " function."
+        )
+    return benchmark

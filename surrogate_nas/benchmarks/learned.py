@@ -26,7 +26,7 @@ from surrogate_nas.benchmarks.base import (
     lengths_of,
 )
 from surrogate_nas.benchmarks.proxies import sizes_of
-from surrogate_nas.benchmarks.resolvers import Resolver, resolver_of
+from surrogate_nas.benchmarks.sourced import Resolver, resolver_of
 from surrogate_nas.benchmarks.table import modified
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric

@@ -20,7 +20,7 @@ from typing import Any
 
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
-from surrogate_nas.benchmarks.resolvers import Resolver
+from surrogate_nas.benchmarks.sourced import Resolver
 from surrogate_nas.benchmarks.trained import Trained, TrainedBenchmark
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.digests import json_digest

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Answer, Question
-from surrogate_nas.benchmarks.resolvers import Resolver, entry_of
+from surrogate_nas.benchmarks.sourced import Resolver, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric

@@ -24,7 +24,7 @@ from numbers import Integral, Real
 from pathlib import Path
 
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
-from surrogate_nas.benchmarks.own import not_a_value
+from surrogate_nas.benchmarks.computed import not_a_value
 from surrogate_nas.benchmarks.trained import Trained
 from surrogate_nas.core.errors import (
     Cause,

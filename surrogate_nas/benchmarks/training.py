@@ -21,14 +21,14 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Measurement, Question, Values
 from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
-from surrogate_nas.benchmarks.own import (
+from surrogate_nas.benchmarks.computed import (
     Function,
     OwnBenchmark,
     declared,
     differences,
     with_open_units,
 )
-from surrogate_nas.benchmarks.own import Metric as Declared
+from surrogate_nas.benchmarks.computed import Metric as Declared
 from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.benchmarks.running import (
     CommandTraining,

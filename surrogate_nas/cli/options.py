@@ -12,7 +12,7 @@ import typer
 from msgspec import Struct
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.resolvers import known as known_benchmarks
+from surrogate_nas.benchmarks.sourced import known as known_benchmarks
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
 from surrogate_nas.objective import Objective

@@ -35,6 +35,7 @@ from surrogate_nas.objective.known import (
     Scores,
     loss_divisor,
     untrained,
+    weighed,
 )
 from surrogate_nas.objective.seeds import (
     Draw,
@@ -45,7 +46,6 @@ from surrogate_nas.objective.seeds import (
     trained_seeds,
     worst_of_seeds,
 )
-from surrogate_nas.objective.tolerance import weighed
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Contents, Seed, runs_of
@@ -124,7 +124,7 @@ class Objective:
             search_on_final: Final metrics that a search may see; every report then says so.
             tolerance: Terms of R with a tolerance in place of λ, such as ``100% params per 1
                 valid_error`` (twice the median parameters for a point of error), joined by ``and``;
-                see `surrogate_nas.objective.tolerance`.
+                see `surrogate_nas.objective.known`.
 
         Raises:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from surrogate_nas.benchmarks import available, load
-from surrogate_nas.benchmarks.resolvers import _known, entry_of, remember
+from surrogate_nas.benchmarks.sourced import _known, entry_of, remember
 from surrogate_nas.files import shipped, table_path
 from tests.conftest import Snas
 

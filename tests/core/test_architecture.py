@@ -123,7 +123,7 @@ LENT = {
     "files.formats",
     "files.hdf5",
     "objective.supernet_context",
-    "objective.tolerance",
+    "objective.known",
     "report.export",
     "report.export.figures",
     "report.markup",

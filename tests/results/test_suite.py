@@ -18,7 +18,7 @@ import pytest
 
 from analysis.torture import COMMAND, hit, marked, start
 from surrogate_nas.benchmarks import load, tables
-from surrogate_nas.benchmarks.resolvers import known
+from surrogate_nas.benchmarks.sourced import known
 from surrogate_nas.report.sections.cells import card
 from surrogate_nas.report.style import styles
 from surrogate_nas.results.api import compare, read_comparison, run_suite, stored_suite

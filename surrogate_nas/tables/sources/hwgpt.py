@@ -103,7 +103,10 @@ def _latencies(record: dict[str, Any]) -> list[float]:
 
 
 _FORWARD = "of a forward pass of {batch}, the median of the readings"
-_TRACKED = "the median of the readings of the authors' tracker; over how many passes one is, is not stated"
+_TRACKED = (
+    "the median of the readings of the authors' tracker; over how many passes one is, is not"
+    " stated"
+)
 _MEASURED: dict[str, tuple[tuple[str, str, str, str, Callable[..., list[float]]], ...]] = {
     "mem": (("memory", "MB", _LATENCY, "of a forward pass", lambda r: [r["mean_mem"]]),),
     "latency": (
