@@ -280,8 +280,8 @@ def described(name: str) -> dict[str, Any]:
     """The entry of a benchmark that has no table yet, as ``snas benchmarks --json`` lists it."""
     source = source_of(name) or ""
     ready = is_ready(source)
-    known = {"space": "", "cells": None, "metrics": [], "source": "", "banner": ""}
-    entry = {"name": name, "title": declared(source).title, **known}
+    entry: dict[str, Any] = {"name": name, "title": declared(source).title, "space": ""}
+    entry |= {"cells": None, "metrics": [], "source": "", "banner": ""}
     entry |= _catalogue().get(name, {})
     entry |= {"licence": licence(source), "citation": citation(source), "available": ready}
     return entry if ready else entry | {"get": how_to_get(source)}

@@ -189,8 +189,10 @@ class Training(OwnBenchmark, TrainedBenchmark):
         own = {n: metric.named(n, source=self.source) for n, metric in from_cells.items()}
         named = {**self._reported, **own}
         how = f"{clock} time of the first n epochs, as the training took it"
-        about = ("s", "record", "cost", self._every, "train", how, self.source)
-        records = [] if SECONDS in named else [Metric(SECONDS, *about)]
+        record = Metric(
+            SECONDS, "s", "record", "cost", self._every, "train", how, self.source
+        )
+        records = [] if SECONDS in named else [record]
         self._describe((*named.values(), *sizes_of(space, named), *records))
         self._unseen_bytes = math.inf
         """Bytes of checkpoints since all were looked at."""

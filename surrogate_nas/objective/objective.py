@@ -247,8 +247,16 @@ class Objective:
             raise UserError(
                 f"The median of {question} over the space is {median:g}, so it cannot regularise."
             )
-        about = metric.unit, metric.is_loss, worst, part, metric.larger_is_better
-        return BoundTerm(str(question), term.weight, *divided, *about)
+        return BoundTerm(
+            str(question),
+            term.weight,
+            *divided,
+            unit=metric.unit,
+            is_loss=metric.is_loss,
+            largest=worst,
+            part=part,
+            larger_is_better=metric.larger_is_better,
+        )
 
     def _median_of(self, question: Question) -> str:
         n = len(self.benchmark.reference_sample(question))

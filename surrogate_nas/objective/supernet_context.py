@@ -118,9 +118,9 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
         penalty = Additive(0.0, np.zeros_like(penalty.matrix))
     models = cost_models_of(benchmark, task, space)
     data = {name: task.data[name] for name in _SPLITS}
-    seconds = tuple(partial(_seconds, model, choices) for model in models)
+    step, example = (partial(_seconds, model, choices) for model in models)
     sealed = replace(task, load=_sealed)
-    make = partial(Supernet, space, task.network(), sealed, data, goal, seconds)
+    make = partial(Supernet, space, task.network(), sealed, data, goal, (step, example))
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     return SupernetContext(

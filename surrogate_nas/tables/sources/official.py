@@ -204,7 +204,7 @@ class RecordTables:
                 own = replace(described, source=self._source)
                 per_seed = None if epochs is None else dict(seeds)
                 table.add(own, epochs, mean, counts.astype(np.int16), per_seed)
-        has_value = np.isfinite(list(table.columns.values())).any(axis=0)
+        has_value: Any = np.isfinite(list(table.columns.values())).any(axis=0)
         if not has_value.all():
             table.title += f" ({has_value.sum():,} of the {len(has_value):,} architectures)"
         if self._lacks_times(table):
