@@ -160,13 +160,5 @@ def test_commands_take_it(bench: TableBenchmark, tmp_path: Path, snas: Snas) -> 
     assert outcome.code == 0 and "has 0.04*size." in outcome.err
     stored = json.loads((out / "experiment.json").read_text())
     assert stored["objective"]["expression"] == "valid_loss[9] + 0.04*size"
-    best = json.loads(snas("search", file, "random", "--budget", 12, *asked, "--json").out)[
-        "best"
-    ]
-    metrics = best["metrics"]
-    median = np.median(bench.column("size"))
-    assert best["score"] == pytest.approx(
-        metrics["valid_loss[9]"] + 0.04 * metrics["size"] / median
-    )
     wrong = snas("search", file, "random", "--tolerance", "100% size")
     assert_one_clear_line(wrong, "expected 100% params per 1 valid_error")

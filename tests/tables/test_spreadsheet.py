@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,10 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
     assert table.objective == "valid_error" and table.cost == "queries"
     column = table.columns["valid_error", None, "mean"]  # type: ignore[index]
     assert column[0] == 10.5 and column[2] == 9 and np.isnan(column[1])
+
+
+def imported(snas: Snas, path: Path, *options: object) -> Any:
+    return snas("data", "import", "csv", path, *options)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas)
     with pytest.raises(UserError) as caught:
         read(path, "mine")
     assert says in str(caught.value)
-    refused = snas("data", "import", "csv", path, "--name", "mine")
+    refused = imported(snas, path, "--name", "mine")
     assert (
         refused.code == 2
         and says in refused.err
@@ -129,7 +134,7 @@ def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas)
     )
     of_the_space = "Malformed cell" in refused.err
     assert ("--space names another space" in refused.err) == of_the_space
-    named = snas("data", "import", "csv", path, "--name", "mine", "--space", "nb201")
+    named = imported(snas, path, "--name", "mine", "--space", "nb201")
     assert named.code == 2 and "--space" not in named.err
 
 
@@ -194,7 +199,7 @@ def test_a_column_without_a_direction_is_no_term(tmp_path: Path, snas: Snas) -> 
         ((), ("--unit", "val_acc=%", "--direction", "val_acc=max"))
     ):
         name = "--name", f"acc-{number}", "--space", space
-        assert snas("data", "import", "csv", path, *name, *more).code == 0
+        assert imported(snas, path, *name, *more).code == 0
     assert sn.load("acc-0").metric("val_acc").describe()["direction"] == "undeclared"
     refused = snas(
         "search", "acc-0", "--objective", "valid_error + 0.1*val_acc", "--budget", 3
@@ -208,9 +213,7 @@ def test_a_column_without_a_direction_is_no_term(tmp_path: Path, snas: Snas) -> 
     declared = sn.load("acc-1").metric("val_acc")
     assert (declared.unit, declared.quantity) == ("%", "quality")
     path.write_text(path.read_text().replace("val_acc", "val_acc (%; max)"))
-    assert (
-        snas("data", "import", "csv", path, "--name", "acc-2", "--space", space).code == 0
-    )
+    assert imported(snas, path, "--name", "acc-2", "--space", space).code == 0
     assert sn.load("acc-2").metric("val_acc") == declared.__class__(
         **{**vars(declared), "description": "column val_acc (%; max) of mine.csv"}
     )
@@ -252,12 +255,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
         tmp_path, "act,valid_error,width\nrelu,4,16\n tanh,2,64.0\n", "choice.csv"
     )
     for name, path in (("text", by_text), ("choice", by_choice)):
-        assert (
-            snas(
-                "data", "import", "csv", path, "--name", f"by-{name}", "--space", space
-            ).code
-            == 0
-        )
+        assert imported(snas, path, "--name", f"by-{name}", "--space", space).code == 0
     one, two = (sn.load(f"by-{name}").column("valid_error") for name in ("text", "choice"))
     assert np.array_equal(one, two, equal_nan=True) and sorted(one[np.isfinite(one)]) == [
         2,
@@ -265,14 +263,12 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
     ]
     assert snas("data", "doctor", by_choice, "--space", space).code == 0
     sampled = "--space", f"{file}:ONLY_SAMPLED"
-    drawn = snas("data", "import", "csv", by_choice, "--name", "drawn", *sampled)
+    drawn = imported(snas, by_choice, "--name", "drawn", *sampled)
     assert drawn.code == 0 and len(sn.load("drawn").space) == 2  # type: ignore[arg-type]
-    none = snas("data", "import", "csv", by_text, "--name", "none", *sampled)
+    none = imported(snas, by_text, "--name", "none", *sampled)
     assert none.code == 2 and "names no cell of the space drawn: " in none.err
     sized = written(tmp_path, "act,valid_error,width,params\nrelu,4,16,7\n", "sized.csv")
-    assert (
-        snas("data", "import", "csv", sized, "--name", "sized", "--space", space).code == 0
-    )
+    assert imported(snas, sized, "--name", "sized", "--space", space).code == 0
     assert sn.load("sized").query("mlp(width=16, act=relu)", "params") == 7, (
         "no formula gives it"
     )
@@ -287,7 +283,7 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
             "row 2: the cell of row 1 again",
         ),
     ):
-        refused = snas("data", "import", "csv", written(tmp_path, text), "--space", space)
+        refused = imported(snas, written(tmp_path, text), "--space", space)
         assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1, (
             refused.err
         )
@@ -306,7 +302,7 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(
     tmp_path: Path,
     text: str,
 ) -> None:
-    refused = snas("data", "import", "csv", written(tmp_path, text))
+    refused = imported(snas, written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
     assert (
         "Its cells were read as those of nb201; --space names another space." in refused.err
@@ -323,13 +319,13 @@ def test_a_name_that_no_file_has_is_one_line(snas: Snas, tmp_path: Path, name: s
 
 def test_paths_and_contents_of_other_bytes(snas: Snas, tmp_path: Path) -> None:
     path = written(tmp_path, f"cell,valid_error\n{CELLS[0]},2\n", "\udcff.csv")
-    assert snas("data", "import", "csv", path, "--name", "bytes").code == 0
+    assert imported(snas, path, "--name", "bytes").code == 0
     assert sn.load("bytes").source.endswith("\\udcff.csv")
-    assert snas("data", "import", "csv", path, "--name", "x" * 300).code == 2
+    assert imported(snas, path, "--name", "x" * 300).code == 2
     content = tmp_path / "mine.csv"
     content.write_bytes(b"cell,valid_error\n\xff\xfe,1\n")
     for wrong, says in ((path, "benchmark's name"), (content, "Cannot read")):
-        refused = snas("data", "import", "csv", wrong)
+        refused = imported(snas, wrong)
         assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1
 
 
@@ -339,9 +335,9 @@ def test_names_and_files_that_cannot_be(tmp_path: Path, snas: Snas) -> None:
         ("nb201-cifar10", "another benchmark's name"),
         ("../x", "letters, digits"),
     ):
-        refused = snas("data", "import", "csv", path, "--name", name)
+        refused = imported(snas, path, "--name", name)
         assert refused.code == 2 and says in refused.err
-    assert "There is no file" in snas("data", "import", "csv", tmp_path / "none.csv").err
+    assert "There is no file" in imported(snas, tmp_path / "none.csv").err
     assert (
         "--name is not for nats"
         in snas("data", "import", "nats", tmp_path, "--name", "x").err

@@ -13,6 +13,8 @@ import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -195,53 +197,40 @@ def test_a_file_of_another_layout_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def sealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Forge an index: sealed again, and its digest written anew where it still has one."""
+def sealed(path: Path, keys: tuple[str, ...], value: Any) -> None:
+    """Forge an entry of an index, which is sealed again."""
     with h5py.File(path, "a") as file:
         index = json.loads(file["index"][()].tobytes())
-        change(index)
-        content = json.dumps(index).encode() if isinstance(index, dict) else b""
+        reduce(getitem, keys[:-1], index)[keys[-1]] = value
+        content = json.dumps(index).encode()
         del file["index"], file.attrs["seal"]
         file["index"] = np.frombuffer(content, dtype=np.uint8)
         file.attrs["seal"] = np.bytes_(hashlib.sha256(content).hexdigest())
 
 
-FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
-    "no cells": lambda index: index.__setitem__("cells", 0),
-    "a text for the cells": lambda index: index.__setitem__("cells", "many"),
-    "a metric of a new kind": lambda index: index["metrics"]["valid_error"][
-        "details"
-    ].__setitem__("kind", "free"),
-    "a metric without details": lambda index: index["metrics"]["valid_error"].pop(
-        "details"
-    ),
-    "a metric that is a list": lambda index: index["metrics"].__setitem__(
-        "valid_error", []
-    ),
-    "a run that is no number": lambda index: index["metrics"]["valid_error"][
-        "runs"
-    ].__setitem__("often", {}),
-    "a seed that is no number": lambda index: index["metrics"]["valid_error"]["runs"]["12"][
-        "digests"
-    ].__setitem__("lucky", "0"),
-    "a network that is a list": lambda index: index.__setitem__("network", [3]),
-    "a network with texts": lambda index: index["network"].__setitem__("classes", "ten"),
-    "texts that are numbers": lambda index: index["texts"].__setitem__("title", 3),
-    "a cost of a new kind": lambda index: index["texts"].__setitem__("cost", "euros"),
-    "another unit": lambda index: index["metrics"]["valid_error"]["details"].__setitem__(
-        "unit", "ms"
-    ),
-    "another column's digest": lambda index: index["metrics"]["valid_error"]["runs"]["12"][
-        "digests"
-    ].__setitem__("mean", "0" * 64),
+OF_METRIC = ("metrics", "valid_error")
+FORGED: dict[str, tuple[tuple[str, ...], Any]] = {
+    "no cells": (("cells",), 0),
+    "a text for the cells": (("cells",), "many"),
+    "a metric of a new kind": ((*OF_METRIC, "details", "kind"), "free"),
+    "a metric without details": ((*OF_METRIC, "details"), {}),
+    "a metric that is a list": (OF_METRIC, []),
+    "a run that is no number": ((*OF_METRIC, "runs", "often"), {}),
+    "a seed that is no number": ((*OF_METRIC, "runs", "12", "digests", "lucky"), "0"),
+    "a network that is a list": (("network",), [3]),
+    "a network with texts": (("network", "classes"), "ten"),
+    "texts that are numbers": (("texts", "title"), 3),
+    "a cost of a new kind": (("texts", "cost"), "euros"),
+    "another unit": ((*OF_METRIC, "details", "unit"), "ms"),
+    "another column's digest": ((*OF_METRIC, "runs", "12", "digests", "mean"), "0" * 64),
 }
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
 def test_an_index_that_says_something_else_is_refused(
-    path: Path, forge: Callable[[dict[str, Any]], object]
+    path: Path, forge: tuple[tuple[str, ...], Any]
 ) -> None:
-    sealed(path, forge)
+    sealed(path, *forge)
     with pytest.raises(UserError, match="damaged") as caught:
         TableFile(path)
     assert "\n" not in str(caught.value)
