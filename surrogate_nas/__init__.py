@@ -121,7 +121,7 @@ _ROOMS = {
     "ChoiceSpace": "space",
     "Computed": "benchmarks.computed",
     "EnumerableChoiceSpace": "space",
-    "Metric": "benchmarks.own",
+    "Metric": "benchmarks.computed",
     "Objective": "objective",
     "Request": "space",
     "Strategy": "strategies",
