@@ -70,7 +70,7 @@ def read(name: str) -> Table:
                 values = np.array([np.median(own) if own else np.nan for own in readings])
                 values = values * _WATT_HOURS if unit == "Wh" else values
                 name = f"{metric}@{device.removesuffix(f'_{scale}').lower()}"
-                about = {"description": text.format_map(words), "source": table.source}
+                about: Any = {"description": text.format_map(words), "source": table.source}
                 table.add(Metric(name, unit, "search", "cost", **about), None, values, 1)
     return table
 
