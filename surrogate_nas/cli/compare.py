@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from surrogate_nas.benchmarks import default
-from surrogate_nas.benchmarks.resolvers import known as known_benchmarks
+from surrogate_nas.benchmarks.sourced import known as known_benchmarks
 from surrogate_nas.cli.options import (
     OF_ONE_OBJECTIVE,
     AgainstOption,

@@ -65,14 +65,6 @@ _NUMBERS = ("loss", "accuracy", "auc")
 _FIELDS = (*_NUMBERS, *(f"{field}_std" for field in _NUMBERS), "time_iter", "params")
 
 
-class _Task(NamedTuple):
-    """A task: what it is, and its trainings: the cell of each, and by split its rows."""
-
-    title: str
-    cells: list[Cell]
-    rows: dict[str, pd.DataFrame]
-
-
 def read(name: str) -> Table:
     """Read a task's rows of the fetched files into a table."""
     grid = next(
@@ -80,23 +72,25 @@ def read(name: str) -> Table:
     )
     grid = "ogb" if name == "graphgym-ogbg" else grid
     paths = fetching.fetched("graphgym", f"*/{_ROUNDS[grid].folder}/*")
-    task = read_tasks(grid, *paths)[name]
     space = WideGraphGym() if grid == "v1" else GraphGym()
-    cells, places = distinct(task.cells)
-    banner = "Nothing was held out: what is searched on is all that can be reported."
-    is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
-    if is_whole:
-        places = np.array([space.cell(cell).index for cell in cells])[places]
-    else:
-        banner = f"{Sampled(space, choices_of(cells)).notice} {banner}"
     with reading(f"GraphGym's table of {name}", "table of results", "graphgym"):
+        files = _read_grid(grid, *paths)
+        rows = {split: frame[frame["table"] == name] for split, frame in files.items()}
+        first = next(iter(rows.values()))
+        cells, places = distinct(_cell(space, row) for row in first.to_dict("records"))
+        banner = "Nothing was held out: what is searched on is all that can be reported."
+        is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
+        if is_whole:
+            places = np.array([space.cell(cell).index for cell in cells])[places]
+        else:
+            banner = f"{Sampled(space, choices_of(cells)).notice} {banner}"
         return table_of(
             "graphgym",
             name,
             space,
-            _columns(task, places),
+            _columns(rows, places),
             None if is_whole else cells,
-            what=task.title,
+            what=first["what"].iloc[0],
             settings=" with their training settings" if grid == "v1" else "",
             objective="valid_auc" if grid == "ogb" else "valid_error",
             folder=_ROUNDS[grid].folder,
@@ -106,71 +100,56 @@ def read(name: str) -> Table:
 
 
 @lru_cache(maxsize=len(_ROUNDS))
-def read_tasks(grid: str, *paths: Path) -> dict[str, _Task]:
-    """Read the files of a grid, one a split, which list the same trainings in the same order."""
+def _read_grid(grid: str, *paths: Path) -> dict[str, pd.DataFrame]:
+    """Read the files of a grid by split, with the table of every row, and its task in words."""
     import pandas as pd
 
-    space = WideGraphGym() if grid == "v1" else GraphGym()
     with reading(paths[0].parent, "folder of GraphGym's results", "graphgym"):
-        files = {
-            _SPLITS[path.stem]: pd.read_csv(path, dtype=str, keep_default_na=False)
-            for path in paths
-        }
-        first = next(iter(files.values()))
-        named = [_named(grid, row) for row in first.to_dict("records")]
-        tasks: dict[str, _Task] = {}
-        for place, (name, title) in enumerate(named):
-            if name not in tasks:
-                tasks[name] = _Task(title, [], {})
-            tasks[name].cells.append(_cell(space, first.iloc[place]))
-        names = np.array([name for name, _ in named])
-        for name, task in tasks.items():
-            task.rows.update({split: rows[names == name] for split, rows in files.items()})
-    return tasks
+        files = {}
+        for path in paths:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+            named = [_named(grid, row) for row in frame.to_dict("records")]
+            files[_SPLITS[path.stem]] = frame.assign(
+                table=[name for name, _ in named], what=[what for _, what in named]
+            )
+        return files
 
 
 def _named(grid: str, row: dict[str, str]) -> tuple[str, str]:
-    """The name of a row's task, and what it is in words."""
+    """Return the table of a row, and its task in words."""
     data = row["dataset"].removeprefix("TU_")
     if row["format"] != "nx":
-        kind = (
-            "link prediction"
-            if row["task"] == "link_pred"
-            else f"{row['task']} classification"
-        )
+        is_link = row["task"] == "link_pred"
+        kind = "link prediction" if is_link else f"{row['task']} classification"
         return f"{_ROUNDS[grid].prefix}{data.lower()}", f"{kind} on {data}"
     feature, label = (
         _WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label")
     )
     of = _FEATURES.get(row["feature"], "the clustering coefficient")
-    return (
-        f"{_ROUNDS[grid].prefix}{data}-{feature}-{label}",
-        f"the {_AIMS[label]} of {data} graphs' {row['task']}s from {of}",
-    )
+    what = f"the {_AIMS[label]} of {data} graphs' {row['task']}s from {of}"
+    return f"{_ROUNDS[grid].prefix}{data}-{feature}-{label}", what
 
 
-def _cell(space: ChoiceSpace, row: pd.Series) -> Cell:
+def _cell(space: ChoiceSpace, row: dict[str, str]) -> Cell:
     chosen = {key: row[key] for key in space.positions if key != "epoch"}
     if "epoch" in space.positions:
         chosen["epoch"] = str(int(row["epoch"]) + 1)
     return space.parse(f"{space.name}({', '.join(f'{k}={v}' for k, v in chosen.items())})")
 
 
-def _columns(task: _Task, places: np.ndarray) -> dict[str, Values]:
-    """By split and field the means of every design; of a loss, where it was no number, the worst
-    of the task.
-    """
+def _columns(rows: dict[str, pd.DataFrame], places: np.ndarray) -> dict[str, Values]:
+    """Return the means of every design by split and field; a loss that is NaN is the worst."""
     columns: dict[str, Values] = {}
-    for split, rows in task.rows.items():
+    for split, of_split in rows.items():
         for field in _FIELDS:
-            numbers = rows[field].replace("", "nan").to_numpy(float)
+            numbers = of_split[field].replace("", "nan").to_numpy(float)
             sums = np.bincount(places, numbers)
             columns[f"{split} {field}"] = sums / np.bincount(places)
-    losses = [columns[f"{split} loss"] for split in task.rows]
+    losses = [columns[f"{split} loss"] for split in rows]
     has_diverged = np.asarray(np.isnan(losses).any(axis=0))
     for loss in losses:
         loss[has_diverged] = loss[~has_diverged].max()
-    for split in task.rows:
+    for split in rows:
         for field in _NUMBERS:
             spread = columns[f"{split} {field}_std"]
             if not np.isfinite(columns[f"{split} {field}"]).all():
