@@ -20,7 +20,7 @@ from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
 from surrogate_nas.runs.options import CALL_LIMIT_SECONDS, Options
-from surrogate_nas.runs.sandbox import alarmed, introduce, sandboxed
+from surrogate_nas.runs.sandbox.calls import alarmed, introduce, sandboxed
 from surrogate_nas.runs.sandbox.interface import as_json, from_json, scalarised
 from surrogate_nas.runs.search import first_cells, settings_of, strategy_seed
 from surrogate_nas.space import Cell

@@ -221,17 +221,13 @@ class Ledger:
     def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
         """An evaluation that ended without a result for a reason, and is charged all the same."""
         cell, epochs = cell_of(asked), self.epochs_of(asked)
-        vector = (
-            tuple(bound + _BEHIND for bound in self.objective.bounds)
-            if self._several
-            else ()
-        )
-        score = self.objective.bound + _BEHIND
-        nothing = math.nan
-        charged = cost + self.owed
-        self.owed = 0.0
+        vector: tuple[float, ...] = ()
+        if self._several:
+            vector = tuple(bound + _BEHIND for bound in self.objective.bounds)
+        score, nan = self.objective.bound + _BEHIND, math.nan
+        charged, self.owed = cost + self.owed, 0.0
         return Outcome(
-            cell, epochs, (), [], score, nothing, nothing, False, vector, charged, reason
+            cell, epochs, (), [], score, nan, nan, False, vector, charged, reason
         )
 
     def _outcomes(
@@ -271,8 +267,7 @@ class Ledger:
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
             since = None if is_new else self._since(cell, epochs)
             charged = spent if since is None else self._continuing(cell, since, epochs)
-            charged = charged + self.owed
-            self.owed = 0.0
+            charged, self.owed = charged + self.owed, 0.0
             yield Outcome(
                 cell, epochs, names, row, score, loss, penalty, feasible, vector, charged
             )
@@ -343,9 +338,8 @@ class _Archive:
         if cell not in self._known:
             similarities = (self._space.similarity(cell, other) for *_, other in self._best)
             self._known[cell] = max(similarities, default=0.0)
-            heapq.heappush(self._best, (-loss, -len(self._known), cell))
-            if len(self._best) > _ARCHIVE_SIZE:
-                heapq.heappop(self._best)
+            self._best.append((loss, len(self._known), cell))
+            self._best = sorted(self._best)[:_ARCHIVE_SIZE]
         return self._known[cell]
 
 
@@ -408,27 +402,20 @@ def contradiction(
     ledger = Ledger(objective, root=root, run=run.run)
     epochs = objective.epochs
     asked: list[Asked] = [
-        (
-            trial.cell
-            if trial.epochs == epochs or trial.epochs is None
-            else Request(trial.cell, trial.epochs)
-        )
-        for trial in trials
+        t.cell if t.epochs in (epochs, None) else Request(t.cell, t.epochs or 0)
+        for t in trials
     ]
     within = _PREDICTED if objective.benchmark.banner else _MEASURED
-    looked_up: Iterable[tuple[Trial, Outcome]] = zip(
-        trials, ledger.look_up(asked), strict=True
-    )
     if charges and any(
         after.started < before.finished for before, after in pairwise(trials)
     ):
         looked_up = _side_by_side(ledger, trials, asked)
+    else:
+        looked_up = zip(trials, ledger.look_up(asked), strict=True)
     for trial, outcome in looked_up:
-        repeated = (
-            ledger.trial(outcome, trial.started)
-            if whole or not objective.has_history
-            else None
-        )
+        repeated = None
+        if whole or not objective.has_history:
+            repeated = ledger.trial(outcome, trial.started)
         pairs = _pairs(trial, outcome, repeated)
         if charges:
             pairs.append(("the charge", trial.cost_seconds, outcome.cost))

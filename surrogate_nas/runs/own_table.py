@@ -137,9 +137,19 @@ def make_table(
             fail alike, none succeeds, or some were lost with their machines.
     """
     check_engine(engine, workers)
-    plan = _planned(load(name), epochs, seeds)
+    benchmark = load(name)
+    if not benchmark.objective:
+        raise UserError(
+            f"{benchmark.name} has no loss that a search may see, so a table of it would answer no"
+            " search; report a valid_error, valid_loss or valid_accuracy."
+        )
+    cells = _listed(benchmark)
+    shared = isinstance(benchmark, LiveBenchmark)
+    trained = first_of_class(cells).tolist() if shared else range(len(cells))
+    questions = _questions(benchmark, epochs)
+    plan = _Plan(benchmark, cells, trained, questions, _number_of_seeds(benchmark, seeds))
     entries = _trained(plan, workers or 1, engine, progress, note)
-    path = out or table_path(_default_name(plan.benchmark, name))
+    path = out or table_path(_default_name(benchmark, name))
     table = _table(plan, path.stem, entries)
     card = _card(plan, entries)
     write_with_card(table, card, path)
@@ -159,19 +169,6 @@ def _default_name(benchmark: Benchmark, name: str) -> str:
         own_space = benchmark.name.partition("/")[1] and f"-{benchmark.space.name}"
         text = f"{benchmark.task.name}{own_space}"
     return "trained-" + "".join(c if c.isalnum() or c in "-_." else "-" for c in text)
-
-
-def _planned(benchmark: Benchmark, epochs: int | None, seeds: int | None) -> _Plan:
-    if not benchmark.objective:
-        raise UserError(
-            f"{benchmark.name} has no loss that a search may see, so a table of it would answer no"
-            " search; report a valid_error, valid_loss or valid_accuracy."
-        )
-    cells = _listed(benchmark)
-    shared = isinstance(benchmark, LiveBenchmark)
-    trained = first_of_class(cells).tolist() if shared else range(len(cells))
-    number = _number_of_seeds(benchmark, seeds)
-    return _Plan(benchmark, cells, trained, _questions(benchmark, epochs), number)
 
 
 def _listed(benchmark: Benchmark) -> Enumerable:

@@ -222,24 +222,20 @@ def read_suite(name: str) -> Suite:
         >>> [problem.name for problem in read_suite("starter").problems]
         ['fashion', 'cifar10-drawn', 'imagenet16-drawn', 'cifar100-small']
     """
-    if name in SUITES:
-        content = files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes()
-        return _suite(name, name, content)
     path = Path(name)
-    if path.suffix != _SUFFIX:
+    if name not in SUITES and path.suffix != _SUFFIX:
         raise unknown("suite", name, [*SUITES, f"FILE{_SUFFIX}"])
     try:
-        content = read_regular(path)
+        if name in SUITES:
+            suites = files(__package__).joinpath("suites")
+            content = suites.joinpath(f"{name}{_SUFFIX}").read_bytes()
+        else:
+            content = read_regular(path)
+        return parse_suite(path.stem, name, tomllib.loads(content.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is no TOML: {' '.join(str(error).split())}.") from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-    return _suite(path.stem, str(path), content)
-
-
-def _suite(name: str, source: str, content: bytes) -> Suite:
-    try:
-        return parse_suite(name, source, tomllib.loads(content.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{source} is no TOML: {' '.join(str(error).split())}.") from error
 
 
 def parse_suite(name: str, source: str, content: Any) -> Suite:

@@ -42,7 +42,7 @@ from surrogate_nas.runs.options import (
 )
 from surrogate_nas.runs.run import OtherHistoryError, Run
 from surrogate_nas.runs.running import Watcher
-from surrogate_nas.runs.sandbox import introduce, rehearse
+from surrogate_nas.runs.sandbox.calls import introduce, rehearse
 from surrogate_nas.runs.scale import recordable
 from surrogate_nas.runs.search import failed_in, first_cells, make_run
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
@@ -231,16 +231,13 @@ class Experiment:
             self.store.begin(
                 self.describe() | {"reference": reference}, self.sources, self.folders
             )
-        self._keep_read()
-        self._count_versions()
+        self._note()
 
-    def _keep_read(self) -> None:
-        files = self.objective.benchmark.files
-        if self.store is not None and files is not None:
-            self.store.keep("read", files.now())
-
-    def _count_versions(self, *, ended: bool = False) -> None:
-        store = self.store
+    def _note(self, *, ended: bool = False) -> None:
+        """Note which files the benchmark has read, and count versions of strategies."""
+        store, read = self.store, self.objective.benchmark.files
+        if store is not None and read is not None:
+            store.keep("read", read.now())
         if store is None and self.number is not None:
             return
         problem = self.objective.fingerprint, self.options.seed
@@ -257,8 +254,7 @@ class Experiment:
         if self.store is not None:
             read = {name: self.store.files_of(name) for name in self.folders}
             self.store.keep("files", {name: files for name, files in read.items() if files})
-        self._keep_read()
-        self._count_versions(ended=True)
+        self._note(ended=True)
 
     def stored_run(self, name: str, number: int) -> Run | None:
         """A run that the folder holds and that has ended; one that failed is forgotten."""
@@ -286,31 +282,29 @@ class Experiment:
         """
         benchmark = self.objective.benchmark
         read = dict.fromkeys(question.metric for question in self.objective.questions())
-        dear = [metric for metric in read if benchmark.is_dear(metric)]
-        finals = [
-            m.name for m in benchmark.metrics if m.kind == "final" and m.name not in read
-        ]
-        late = [name for name in finals if benchmark.is_dear(name)]
-        most = int(
-            min(n for n in (self.budget.cells, self.budget.seconds) if n is not None)
-        )
-        is_endless = not (benchmark.longest_seconds or benchmark.longest_silence)
+        finals = [m.name for m in benchmark.metrics if m.kind == "final"]
+        late = [*filter(benchmark.is_dear, (name for name in finals if name not in read))]
         sentences = []
-        if dear and runs:
+        if runs:
+            dear = [*filter(benchmark.is_dear, read)]
+            most = int(min(filter(None, (self.budget.cells, self.budget.seconds))))
             whole = f" in each run, {most * runs:,} in all" if runs > 1 else ""
-            sentences.append(
-                f"{', '.join(dear)}: computed for at most {plural(most, 'cell')}{whole}."
-            )
+            if dear:
+                sentences.append(
+                    f"{', '.join(dear)}: computed for at most {plural(most, 'cell')}{whole}."
+                )
+            if benchmark.runs_apart and not (
+                benchmark.longest_seconds or benchmark.longest_silence
+            ):
+                sentences.append(
+                    "A training that hangs is never ended: set longest= or silence= (in seconds) to"
+                    " end it."
+                )
+            sentences.append(announcement(self.objective, runs))
         if late:
             best = 1 if self.number is not None else len(self.strategies) + BEST_SHOWN
             cells = plural(best, "cell")
             sentences.append(f"{', '.join(late)}: computed at the end for at most {cells}.")
-        if benchmark.runs_apart and is_endless and runs:
-            sentences.append(
-                "A training that hangs is never ended: set longest= or silence= (in seconds) to end"
-                " it."
-            )
-        sentences.append(announcement(self.objective, runs) if runs else "")
         sentences.append(self.objective.unreachable)
         if any(sentences):
             sys.stderr.write(f"{' '.join(filter(None, sentences))}\n")

@@ -25,8 +25,9 @@ from surrogate_nas.runs.ledger import Asked, Ledger
 from surrogate_nas.runs.options import ENDED_EARLY, USAGE, Budget, Options, ended_by
 from surrogate_nas.runs.run import Run, RunLog
 from surrogate_nas.runs.running import RunningStatus, Watcher
-from surrogate_nas.runs.sandbox import Files, Sandboxed, alarmed, sandboxed
-from surrogate_nas.runs.sandbox.interface import Recorded, Scalarised, Wrapped, scalarised
+from surrogate_nas.runs.sandbox.calls import alarmed, sandboxed
+from surrogate_nas.runs.sandbox.files import Files
+from surrogate_nas.runs.sandbox.interface import Recorded, Scalarised, scalarised
 from surrogate_nas.runs.sources import Sources, folder_of, sources_of
 from surrogate_nas.runs.store import Store
 from surrogate_nas.runs.trainings import Trainings, Unstored
@@ -146,7 +147,7 @@ class _Search:
         self.trials: list[Trial] = []
         self.ledger = Ledger(self.objective, root=self.options.seed, run=self.run)
         self.limit = math.inf if self.budget.seconds is None else self.budget.seconds
-        self.strategy_seconds = 0.0
+        self.strategy: Any = None
         self.scalarised = self.ended_early = False
         self.diagnosis: Mapping[str, Mapping[str, float]] = {}
         self.log: RunLog | None = None
@@ -190,7 +191,7 @@ class _Search:
                 self.run,
                 self.trials,
                 time.perf_counter() - self.started,
-                self.strategy_seconds,
+                0.0 if self.strategy is None else self.strategy.seconds,
                 failure,
                 self.objective.epochs,
                 self.budget.cells,
@@ -231,30 +232,27 @@ class _Search:
                 settings=settings_of(objective, options.hidden, entry, self._limits()),
                 files=files,
             )
-            strategy = scalarised(make(seed=seed), make, objective.parts, seed)
-            self.scalarised = isinstance(strategy, Scalarised)
-            stack.callback(self._note_seconds, strategy)
-            if strategy.flags.from_outside:
+            self.strategy = scalarised(make(seed=seed), make, objective.parts, seed)
+            self.scalarised = isinstance(self.strategy, Scalarised)
+            flags = self.strategy.flags
+            if flags.from_outside:
                 journal = Journal(None, {})
                 if self.store is not None:
                     journal = self.store.answers(entry.label, self.run)
                 stack.enter_context(journal)
-                epochs = objective.fidelities if strategy.flags.chooses_epochs else ()
-                strategy = Recorded(strategy, journal, space, epochs)
+                epochs = objective.fidelities if flags.chooses_epochs else ()
+                self.strategy = Recorded(self.strategy, journal, space, epochs)
             if self.beginning.known:
-                strategy.tell(self.beginning.known)
+                self.strategy.tell(self.beginning.known)
             with ExitStack() as of_workers:
-                workers = self._workers(strategy, of_workers)
-                self._evaluate(strategy, queue, workers)
+                workers = self._workers(of_workers)
+                self._evaluate(queue, workers)
                 numbers = {"slots": workers.numbers} if workers.numbers else {}
             if workers.is_interrupted:
                 raise KeyboardInterrupt
             self.unstored.end()
             early = {ENDED_EARLY: {"trials": len(self.trials)}} if self.ended_early else {}
-            self.diagnosis = {**strategy.diagnosis(), **early, **numbers}
-
-    def _note_seconds(self, strategy: Wrapped | Sandboxed) -> None:
-        self.strategy_seconds = strategy.seconds
+            self.diagnosis = {**self.strategy.diagnosis(), **early, **numbers}
 
     def _limits(self) -> dict[str, float | None]:
         tokens: float | None = self.options.budget_tokens
@@ -267,12 +265,12 @@ class _Search:
             "tokens": tokens,
         }
 
-    def _workers(self, strategy: Wrapped | Sandboxed, stack: ExitStack) -> Workers:
+    def _workers(self, stack: ExitStack) -> Workers:
         options = self.options
         if options.in_flight is None:
             if options.simulated_workers > 1:
                 return SimulatedWorkers(self.ledger, self.limit, options.simulated_workers)
-            return InTurn(self.ledger, self.limit, strategy.flags.batch_size)
+            return InTurn(self.ledger, self.limit, self.strategy.flags.batch_size)
         assert self.slots is not None
         file = None
         if self.store is not None:
@@ -290,13 +288,11 @@ class _Search:
             stops=options.at_end == "stop",
         )
 
-    def _evaluate(
-        self, strategy: Wrapped | Sandboxed, queue: Sequence[Asked], workers: Workers
-    ) -> None:
+    def _evaluate(self, queue: Sequence[Asked], workers: Workers) -> None:
         while True:
             while not workers.is_over and (room := workers.room(self.left)) > 0:
                 if not queue:
-                    queue = self._asked(strategy, min(room, workers.most_asked), workers)
+                    queue = self._asked(min(room, workers.most_asked), workers)
                     if workers.is_over:
                         break
                 workers.begin(queue[:room])
@@ -310,7 +306,7 @@ class _Search:
                 self._add(trials)
                 told += trials
             if told:
-                strategy.tell(told)
+                self.strategy.tell(told)
                 is_stopped = self.watch is not None and self.watch(told)
                 if is_stopped or ended_by(told, self.objective.epochs, self.options):
                     workers.is_over = True
@@ -320,21 +316,20 @@ class _Search:
         self.trials += trials
         self.unstored.add(trials)
 
-    def _asked(
-        self, strategy: Wrapped | Sandboxed, n: int, workers: Workers
-    ) -> Sequence[Asked]:
+    def _asked(self, n: int, workers: Workers) -> Sequence[Asked]:
         """What the strategy asks for, after its own work. The run is over where it asks for
         nothing, or where its answer took more tokens than the budget has, as it would not have been
         given.
         """
-        while (seconds := strategy.work()) is not None:
+        while (seconds := self.strategy.work()) is not None:
             self.ledger.owed += seconds
             if workers.clock + self.ledger.owed > self.limit:
                 workers.is_over = True
                 return ()
         workers.wait_for_strategy()
-        asked: Sequence[Asked] = strategy.ask(n)
-        usage = {USAGE: strategy.usage} if isinstance(strategy, Recorded) else {}
+        asked: Sequence[Asked] = self.strategy.ask(n)
+        is_recorded = isinstance(self.strategy, Recorded)
+        usage = {USAGE: self.strategy.usage} if is_recorded else {}
         if not asked or ended_by((), None, self.options, usage):
             self.ended_early = workers.is_over = True
         return asked

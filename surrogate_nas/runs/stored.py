@@ -4,6 +4,7 @@ what confirming the best cells of a search gave.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -146,18 +147,14 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     cost_unit: str
 
     @cached_property
-    def decision(self) -> FewDecision | None:
-        """What the trainings decide; None where no cell is confirmed."""
-        held = {
-            one.cell.text: np.array(one.scores) for one in self._every if not one.failure
-        }
-        own = None
-        if self.reference is not None and not self.reference.failure:
-            own = self.reference.cell.text
-        if not {*held} - {own}:
-            return None
-        paired = len({one.seeds for one in self._every if not one.failure}) == 1
-        return decide_few(held, own, paired=paired)
+    def decision(self) -> FewDecision:
+        """What the trainings decide; nothing leads where no cell is confirmed."""
+        done = [one for one in self._every if not one.failure]
+        scores = {one.cell.text: np.array(one.scores) for one in done}
+        own = self.reference.cell.text if self.reference in done else None
+        if not {*scores} - {own}:
+            return FewDecision("", math.nan, (math.nan, math.nan))
+        return decide_few(scores, own, paired=len({one.seeds for one in done}) == 1)
 
     def stored(self) -> Any:
         """The confirmation as a folder stores it; the decision is computed again."""
@@ -171,48 +168,45 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     @property
     def winner(self) -> ConfirmedCell | None:
         """The best of `cells` by fresh seeds; None where none is confirmed."""
-        return None if self.decision is None else self._named(self.decision.leader)
+        return self._named(self.decision.leader)
 
     @property
     def against(self) -> ConfirmedCell | None:
         """What the winner is compared with: the reference, or the runner-up; None where there is
         neither.
         """
-        if self.decision is None or self.decision.rival is None:
-            return None
         return self._named(self.decision.rival)
 
     @property
     def _every(self) -> list[ConfirmedCell]:
         return [*self.cells, *([self.reference] if self.reference else [])]
 
-    def _named(self, text: str) -> ConfirmedCell:
-        return next(cell for cell in self._every if cell.cell.text == text)
+    def _named(self, text: str | None) -> ConfirmedCell | None:
+        return next((one for one in self._every if one.cell.text == text), None)
 
     @property
     def better(self) -> bool:
         """Whether the winner is significantly better than what it is compared with."""
-        return self.decision is not None and self.decision.sign > 0
+        return self.decision.sign > 0
 
     @property
     def difference(self) -> float | None:
         """By how much the winner's mean score is lower."""
-        return None if self.decision is None else self.decision.difference
+        return self.decision.difference
 
     @property
     def ci95(self) -> tuple[float, float] | None:
         """The 95 % interval of `difference`."""
-        return None if self.decision is None else self.decision.difference_interval
+        return self.decision.difference_interval
 
     @property
     def runs_needed(self) -> int | None:
         """About how many further trainings of the two, in all, would tell them apart; None where
         that is decided, or where the trainings give no estimate.
         """
-        needed = None if self.decision is None else self.decision.needed
-        return (
-            None if needed is None or needed.about is None else self._further(needed.about)
-        )
+        needed = self.decision.needed
+        about = None if needed is None else needed.about
+        return None if about is None else self._further(about)
 
     def _further(self, runs: int) -> int:
         """Trainings that two cells lack to so many each."""
@@ -236,7 +230,7 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     def _found(self) -> str:
         decision, winner = self.decision, self.winner
-        if decision is None or winner is None:
+        if winner is None:
             return "Nothing is confirmed."
         seeds = plural(len(winner.scores), "fresh seed")
         decimals = decimals_for([*decision.interval, *(decision.difference_interval or ())])
@@ -288,15 +282,15 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return {
             "better": self.better,
             "difference": self.difference,
-            "ci95": None if self.ci95 is None else list(self.ci95),
+            "ci95": self.ci95,
             "runs_needed": self.runs_needed,
-            "cell": None if winner is None else str(winner.cell),
-            "mean": None if decision is None else decision.mean,
-            "mean_ci95": None if decision is None else list(decision.interval),
-            "against": None if self.against is None else str(self.against.cell),
+            "cell": winner and str(winner.cell),
+            "mean": winner and decision.mean,
+            "mean_ci95": winner and decision.interval,
+            "against": self.against and str(self.against.cell),
             "passed_over": self.passed_over,
             "cells": [one.to_json() for one in self.cells],
-            "reference": None if self.reference is None else self.reference.to_json(),
+            "reference": self.reference and self.reference.to_json(),
             "cost_seconds": self.cost,
             "cost_unit": self.cost_unit,
             "sentences": self.sentences,

@@ -24,7 +24,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import compare
 from surrogate_nas.runs.options import Budget
 from surrogate_nas.runs.runner import Experiment
-from surrogate_nas.runs.sandbox import introduce, sandboxed
+from surrogate_nas.runs.sandbox.calls import introduce, sandboxed
 from surrogate_nas.runs.sandbox.interface import Flags, as_json, from_json, own_cells
 from surrogate_nas.runs.store import Run
 from surrogate_nas.runtime.failure import StrategyError
