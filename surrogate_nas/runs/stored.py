@@ -282,11 +282,11 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return {
             "better": self.better,
             "difference": self.difference,
-            "ci95": self.ci95,
+            "ci95": self.ci95 and list(self.ci95),
             "runs_needed": self.runs_needed,
             "cell": winner and str(winner.cell),
             "mean": winner and decision.mean,
-            "mean_ci95": winner and decision.interval,
+            "mean_ci95": winner and list(decision.interval),
             "against": self.against and str(self.against.cell),
             "passed_over": self.passed_over,
             "cells": [one.to_json() for one in self.cells],

@@ -40,7 +40,10 @@ def test_a_search_that_reads_no_names_goes_the_same_way(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["bo", "zero_cost", "nsga2", "bohb", "reinforce", "hyperband", "optuna:TPESampler"],
+    [
+        pytest.param("zero_cost", marks=pytest.mark.slow),
+        *("bo", "nsga2", "bohb", "reinforce", "hyperband", "optuna:TPESampler"),
+    ],
 )
 def test_every_kind_of_strategy_runs_blinded(name: str) -> None:
     run = sn.search("fashion", f"blind:{name}", ASKED, budget=14)

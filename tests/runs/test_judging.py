@@ -195,23 +195,6 @@ def test_an_interrupt_while_it_is_judged_costs_no_training(
     assert not (here / "notes").exists()  # all of it was trained for the first search
 
 
-@pytest.mark.parametrize("slots", [1, 2])
-def test_it_is_the_same_twice_in_the_order_of_a_clock(
-    here: Path,
-    slots: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    runs = []
-    for home in ("one", "two"):
-        monkeypatch.setenv(HOME_VARIABLE, str(here / home))
-        bench = sn.load("mine.py:MINE")
-        run = sn.search(
-            bench, "evolution", budget=12, parallel=slots, in_flight=3, order="clock"
-        )
-        runs.append(([(one.cell, one.values) for one in run.trials], score(run)))
-    assert runs[0] == runs[1]
-
-
 def test_a_winner_is_confirmed_by_seeds_that_no_search_draws(mine: Training) -> None:
     run = sn.search(mine, "random", budget=4, confirm="1x2")
     assert run.confirmed is not None and run.confirmed.winner is not None

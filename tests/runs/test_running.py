@@ -140,22 +140,20 @@ def test_what_a_stored_run_knows_is_not_told_as_trained_again(tmp_path: Path) ->
     assert max(running.ended for running in seen.told) <= 9 - n_told
 
 
-def test_a_folder_that_cannot_be_written_ends_no_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_full", [False, True])
+def test_what_cannot_be_written_ends_no_run(
+    is_full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
     (tmp_path / "running").write_text("in the way")
+    if is_full:
+        monkeypatch.setattr(module, "write_whole", full)
     bench = Delayed(TABLE, jitter=0.01)
     run = sn.search(bench, "evolution", OBJECTIVE, budget=6, parallel=2, folder=tmp_path)
     assert len(run.trials) == 6
     assert (tmp_path / "running").read_text() == "in the way"
-
-
-def test_a_full_disk_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(module, "write_whole", full)
-    bench = Delayed(TABLE, jitter=0.01)
-    run = sn.search(bench, "evolution", OBJECTIVE, budget=6, parallel=2, folder=tmp_path)
-    assert len(run.trials) == 6
 
 
 def test_another_run_of_the_comparison_keeps_its_file(tmp_path: Path) -> None:
@@ -273,22 +271,16 @@ def test_a_hostile_file_tells_nothing(tmp_path: Path, content: bytes) -> None:
     assert read_running(file, 0.0) is None
 
 
-def test_a_link_a_pipe_and_a_folder_tell_nothing(tmp_path: Path) -> None:
+def test_an_older_file_a_link_a_pipe_and_a_folder_tell_nothing(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text(json.dumps(told()))
     assert read_running(file, 0.0) is not None
+    assert read_running(file, file.stat().st_mtime + 1.0) is None
     (tmp_path / "link.json").symlink_to(file)
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "folder.json").mkdir()
     for name in ("link", "pipe", "folder", "nothing"):
         assert read_running(tmp_path / f"{name}.json", 0.0) is None
-
-
-def test_an_older_file_is_of_another_process(tmp_path: Path) -> None:
-    file = tmp_path / "a.json"
-    file.write_text(json.dumps(told()))
-    assert read_running(file, 0.0) is not None
-    assert read_running(file, file.stat().st_mtime + 1.0) is None
 
 
 def test_the_time_left_needs_a_training_that_ended() -> None:
@@ -300,26 +292,3 @@ def test_the_time_left_needs_a_training_that_ended() -> None:
     # the last one has one slot, and it may take longer than the others did
     assert Running(8, 4, 40.0, 1, (one,)).seconds_left(1, 104.0) == 6.0
     assert Running(8, 4, 40.0, 1, (one,)).seconds_left(1, 900.0) == 0.0
-
-
-def test_the_file_is_there_while_the_run_is(tmp_path: Path) -> None:
-    """As another process sees it: it is looked at from the run's callback."""
-    file = Store(tmp_path).path("random", 0, "running")
-    found = []
-
-    def look(_: object) -> None:
-        found.append(read_running(file, 0.0))
-
-    bench = Delayed(TABLE, jitter=0.02)
-    sn.search(
-        bench,
-        "random",
-        OBJECTIVE,
-        budget=8,
-        parallel=2,
-        order="clock",
-        folder=tmp_path,
-        callback=look,
-    )
-    assert found[0] is not None and found[0].slots == 2
-    assert not file.exists()
