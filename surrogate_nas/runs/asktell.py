@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -20,9 +19,9 @@ from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
 from surrogate_nas.runs.ledger import Asked, Ledger, Outcome
 from surrogate_nas.runs.options import CALL_LIMIT_SECONDS, Options
-from surrogate_nas.runs.sandbox.calls import alarmed, introduce, sandboxed
-from surrogate_nas.runs.sandbox.interface import as_json, from_json, scalarised
-from surrogate_nas.runs.search import first_cells, settings_of, strategy_seed
+from surrogate_nas.runs.sandbox.calls import introduce
+from surrogate_nas.runs.sandbox.interface import as_json, from_json
+from surrogate_nas.runs.search import first_cells, strategy_of
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
@@ -94,12 +93,8 @@ class AskTell:
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
-        settings = settings_of(objective, hidden, entry, {})
         self._stack = ExitStack()
-        limit = call_limit * self._stack.enter_context(alarmed())
-        make = partial(sandboxed, entry, self._space, limit=limit, settings=settings)
-        root = strategy_seed(options.seed, seed)
-        self._strategy = scalarised(make(seed=root), make, objective.parts, root)
+        self._strategy = strategy_of(entry, objective, options, seed, self._stack)
         self._journal = Journal(None, {})
         if out is not None:
             about = {

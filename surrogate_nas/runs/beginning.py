@@ -97,12 +97,12 @@ class Beginning:
                 f"{plural(len(self.first), 'cell')} shall be asked for first, and the budget pays"
                 f" for {budget.cells}."
             )
-        early = [trial for trial in self.known if trial.epochs != epochs]
-        if early and not chooses_epochs:
-            raise UserError(
-                f"{early[0].cell} is known after {early[0].epochs} epochs, and {label} reads cells"
-                f" after {epochs} only; leave such lines out, or take a strategy over epochs."
-            )
+        for trial in () if chooses_epochs else self.known:
+            if trial.epochs != epochs:
+                raise UserError(
+                    f"{trial.cell} is known after {trial.epochs} epochs, and {label} reads cells"
+                    f" after {epochs} only; leave such lines out, or take a strategy over epochs."
+                )
 
 
 NOTHING = Beginning()

@@ -64,20 +64,16 @@ def as_begun(objective: Objective, stored: Mapping[str, Any]) -> Objective:
     benchmark = objective.benchmark
     before = stored.get("read") or {}
     now = {} if benchmark.files is None else benchmark.files.now(before)
-    changed = [
-        name for name in sorted(before) if now.get(name, before[name]) != before[name]
-    ]
+    changed = [name for name in sorted(before) if now.get(name) not in (None, before[name])]
     if changed:
         raise UserError(f"{benchmark.name} reads {_listed(changed)}, changed since")
     data = stored.get("data") or {}
     runs = data.get("runs", {})
     for part in _parts(objective, data):
         is_same = stored["fingerprint"] in (part.fingerprint, part.table_fingerprint)
-        if (
-            not is_same and runs
-        ):  # a fingerprint of the whole table covers final metrics, too
-            is_same = data["conventions"] == CONVENTIONS
-        if is_same and not differing(runs, part.benchmark.contents):
+        # a fingerprint of the whole table covers final metrics, too
+        is_alike = runs and data["conventions"] == CONVENTIONS
+        if (is_same or is_alike) and not differing(runs, part.benchmark.contents):
             return part
     here = {str(Question(*run)) for run in runs_of(benchmark.contents)}
     changed = differing(runs, benchmark.contents)
@@ -110,17 +106,11 @@ def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
     the runs of each single source of losses.
     """
     questions = [Question(*run) for run in runs_of(benchmark.contents)]
-    losses = [
-        question for question in questions if benchmark.metric(question.metric).is_loss
-    ]
-    for source in sorted({benchmark.source_of(question) for question in losses}):
-        own = [
-            question for question in questions if benchmark.source_of(question) == source
-        ]
-        trained = {question.epochs for question in own if question in losses}
-        yield [
-            (name, epochs) for name, epochs in own if epochs is None or epochs in trained
-        ]
+    losses = [one for one in questions if benchmark.metric(one.metric).is_loss]
+    for source in sorted(set(map(benchmark.source_of, losses))):
+        own = [one for one in questions if benchmark.source_of(one) == source]
+        trained = {one.epochs for one in own if one in losses} | {None}
+        yield [(name, epochs) for name, epochs in own if epochs in trained]
 
 
 def _listed(names: list[str]) -> str:

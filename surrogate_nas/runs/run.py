@@ -101,9 +101,7 @@ class Run:
         """The best of what was known before, after the objective's own epochs and feasible; a
         baseline beside `incumbent`. None where there is none.
         """
-        whole = [
-            trial for trial in self.known if trial.epochs == self.epochs and trial.feasible
-        ]
+        whole = (t for t in self.known if t.epochs == self.epochs and t.feasible)
         return min(whole, key=lambda trial: trial.score, default=None)
 
     def __repr__(self) -> str:
@@ -120,14 +118,12 @@ class Run:
         return f"{len(self.trials)} trials, {outcome}"
 
     def _repr_html_(self) -> str:
-        improving = []
-        best = float("inf")
-        for trial in self.answers:
-            if trial.score < best and trial.feasible:
-                best = trial.score
-                improving.append(
-                    (trial.index + 1, trial.cell, trial.score, trial.loss, trial.penalty)
-                )
+        improving: list[tuple[object, ...]] = []
+        best = math.inf
+        for t in self.answers:
+            if t.score < best and t.feasible:
+                best = t.score
+                improving.append((t.index + 1, t.cell, t.score, t.loss, t.penalty))
         heads = ("trial", "cell", "score", "L", "λR")
         return html_table(
             f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome
@@ -154,8 +150,7 @@ _END_FIELDS = EndLine.__struct_fields__[1:]
 def trial_entry(trial: Trial) -> dict[str, Any]:
     """A trial as JSON can hold it."""
     entry = {name: getattr(trial, name) for name in _TRIAL_FIELDS}
-    entry["cell"] = trial.cell.text
-    entry["values"] = dict(trial.values)
+    entry |= {"cell": trial.cell.text, "values": dict(trial.values)}
     if not trial.failure:
         del entry["failure"]
     return entry
@@ -258,12 +253,12 @@ def _parted(path: Path, root: str) -> tuple[list[dict[str, Any]], EndLine | None
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
     line = checked_as(TrialLine, entry)
     values = {name: getattr(line, name) for name in _TRIAL_FIELDS}
-    values["cell"] = cell(line.cell)
-    if values["cell"].text != line.cell or line.index != number:
+    trial = Trial(**values | {"cell": cell(line.cell)})
+    if trial.cell.text != line.cell or line.index != number:
         raise DamagedError(f"trial {number} is not where or what it should be")
     if math.isfinite(line.loss + line.penalty) == bool(line.failure):
         raise DamagedError(f"trial {number} has no L or λR, or failed and has one")
-    return Trial(**values)
+    return trial
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -47,7 +47,7 @@ from surrogate_nas.runs.scale import recordable
 from surrogate_nas.runs.search import failed_in, first_cells, make_run
 from surrogate_nas.runs.sources import Sources, count_version, folder_of, sources_of
 from surrogate_nas.runs.store import Store, numbered
-from surrogate_nas.runtime.engines import Jobs, Outcome, check_engine, stays_here
+from surrogate_nas.runtime.engines import Jobs, check_engine, stays_here
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.runtime.worker import Task, outcome, share, tell
 from surrogate_nas.space.registry import SPACES
@@ -513,10 +513,11 @@ def _results(
             futures[future] = job[0], apart
         for future in as_completed(futures):
             key, apart = futures[future]
-            ended = (
-                Outcome(key, future.result()) if apart else outcome(key, future.result())
-            )
-            yield key, maker.lost(key, ended.failure) if ended.failure else ended.result
+            result = future.result()
+            if not apart:
+                ended = outcome(key, result)
+                result = maker.lost(key, ended.failure) if ended.failure else ended.result
+            yield key, result
 
 
 class _Maker(NamedTuple):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -74,19 +75,24 @@ def strategy_seed(seed: int, run: int) -> int:
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
-def settings_of(
-    objective: Objective,
-    hidden: bool,
+def strategy_of(
     entry: StrategyEntry,
-    budget: Mapping[str, float | None],
-) -> dict[str, Any]:
-    """What a strategy is given beside the space, where it declares that it reads it; the budget by
-    unit.
+    objective: Objective,
+    options: Options,
+    run: int,
+    stack: ExitStack,
+    budget: Mapping[str, float | None] = MappingProxyType({}),
+    files: Files | None = None,
+) -> Any:
+    """The strategy of a run, with what it declares that it reads, the budget by unit; the stack
+    lets go of what limits its calls.
     """
+    seed = strategy_seed(options.seed, run)
+    hidden = options.hidden
     supernet_context = None
     if entry.is_trusted and entry.load().needs_supernet:
         supernet_context = supernet_context_of(objective, hidden=hidden)
-    return {
+    settings = {
         "known": None if hidden else objective.known,
         "epochs": objective.fidelities,
         "readable": objective.readable,
@@ -95,6 +101,10 @@ def settings_of(
         "supernet_context": supernet_context,
         "problem": {**problem_of(objective), "budget": budget},
     }
+    space = objective.benchmark.space
+    limit = options.call_limit * stack.enter_context(alarmed())
+    make = partial(sandboxed, entry, space, limit=limit, settings=settings, files=files)
+    return scalarised(make(seed=seed), make, objective.parts, seed)
 
 
 def make_run(objective: Objective, budget: Budget, options: Options, **more: Any) -> Run:
@@ -218,21 +228,14 @@ class _Search:
         space = objective.benchmark.space
         if files is not None:
             files.listen()
-        seed = strategy_seed(options.seed, self.run)
         drawn = first_cells(
             space, min(options.first_cells, self.left), options.seed, self.run
         )
         queue: Sequence[Asked] = self.beginning.asked(drawn, self.left)
         with ExitStack() as stack:
-            make = partial(
-                sandboxed,
-                entry,
-                space,
-                limit=options.call_limit * stack.enter_context(alarmed()),
-                settings=settings_of(objective, options.hidden, entry, self._limits()),
-                files=files,
+            self.strategy = strategy_of(
+                entry, objective, options, self.run, stack, self._limits(), files
             )
-            self.strategy = scalarised(make(seed=seed), make, objective.parts, seed)
             self.scalarised = isinstance(self.strategy, Scalarised)
             flags = self.strategy.flags
             if flags.from_outside:

@@ -69,13 +69,10 @@ def folder_of(entry: StrategyEntry) -> Path | None:
 
 def _named_in(command: object) -> Sources:
     sources: dict[str, str] = {}
-    if not isinstance(command, str):
-        return sources
     with suppress(ValueError):
-        for word in shlex.split(command)[1:]:
+        for word in shlex.split(command)[1:] if isinstance(command, str) else ():
             if os.path.isfile(word) and os.path.getsize(word) <= _LARGEST:
-                file = Path(word)
-                sources[file.name] = text_of(file)
+                sources[Path(word).name] = text_of(Path(word))
     return sources
 
 

@@ -180,13 +180,12 @@ class Store:
         """Digests of the files that strategies read, by label; runs of changed code or files are
         forgotten.
         """
-        sources = stored.get("sources", {})
         files = dict(stored.get("files", {}))
         for label, now in digests.items():
             read = files.pop(label, {}) | self.files_of(label)
             folder = folders.get(label, self.folder)
-            before = {**sources.get(label, now), **read}
-            after = {**now, **{name: digest_of(folder / name) for name in read}}
+            before = stored.get("sources", {}).get(label, now) | read
+            after = now | {name: digest_of(folder / name) for name in read}
             if before != after:
                 pairs = {*before.items()} ^ {*after.items()}
                 names = ", ".join(sorted({name for name, _ in pairs}))
@@ -213,9 +212,7 @@ class Store:
             self._write_sealed(path, noted, json_check(noted))
         else:
             path.unlink(missing_ok=True)
-        return sorted(
-            name for name, digest in self.files_of(label).items() if digest == SEVERAL
-        )
+        return sorted(name for name, one in self.files_of(label).items() if one == SEVERAL)
 
     def files_of(self, label: str) -> dict[str, str]:
         """What the runs of a user's strategy read in its folder and none of them wrote: digests by
@@ -240,8 +237,8 @@ class Store:
         """
         description = self.read()
         before = description.get(name, {})
-        if {**before, **known} != before:
-            self._describe(description | {name: {**before, **known}})
+        if (after := {**before, **known}) != before:
+            self._describe(description | {name: after})
 
     def _describe(self, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content))

@@ -188,8 +188,7 @@ class Trainings:
         self.lost = 0
         self.lost_seconds = 0.0
         benchmark = objective.benchmark
-        self._counts_queries = benchmark.cost == "queries"
-        self._keeps_answers = benchmark.keeps_answers
+        self._benchmark = benchmark
         self._n_workers = options.parallel
         self._status = status or RunningStatus()
         self._slots = slots
@@ -257,7 +256,7 @@ class Trainings:
 
     def leave(self) -> NoReturn:
         """End after Ctrl-C, once what runs has ended, where its answers are kept."""
-        while self._running and self._keeps_answers:
+        while self._running and self._benchmark.keeps_answers:
             self._look(_PATIENCE_SECONDS)
         raise KeyboardInterrupt
 
@@ -305,7 +304,7 @@ class Trainings:
         ended: Outcome[Job, Answer] = outcome(training.job, reply)
         if not ended.failure:
             return ended.result
-        used = 1.0 if self._counts_queries else ended.seconds
+        used = 1.0 if self._benchmark.cost == "queries" else ended.seconds
         if ended.cause == "lost":
             self.lost += 1
             self.lost_seconds += ended.seconds
