@@ -154,12 +154,3 @@ def test_a_corrupted_middle_line_is_a_clear_error(
         UserError, match=r"random-0\.jsonl .*(Delete it and run again|another history)"
     ):
         again(copy, analog)
-
-
-def test_a_missing_run_is_made_again(
-    copy: Path,
-    short: tuple[Path, Any],
-    analog: TableBenchmark,
-) -> None:
-    (copy / "runs" / "reinforce-1.jsonl").unlink()
-    assert again(copy, analog) == short[1]

@@ -28,7 +28,7 @@ from surrogate_nas.runs.sandbox.calls import introduce, sandboxed
 from surrogate_nas.runs.sandbox.interface import Flags, as_json, from_json, own_cells
 from surrogate_nas.runs.store import Run
 from surrogate_nas.runtime.failure import StrategyError
-from surrogate_nas.space import NB201, Cell, ChoiceSpace
+from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve, strategy_entry
 from tests import hostile_strategies
@@ -349,23 +349,6 @@ def test_a_class_that_cannot_be_sent_says_so_in_one_line(objective: Objective) -
 
     failure = run_of(Mine, objective).failure
     assert "Mine cannot be sent to a process of its own" in failure and "\n" not in failure
-
-
-def test_a_users_space_reaches_the_process(tmp_path: Path) -> None:
-    file = tmp_path / "shape.py"
-    file.write_text(
-        "from surrogate_nas.space import ChoiceSpace\nclass Shape(ChoiceSpace):\n    name ="
-        " 'shape'\n    positions = ('a', 'b')\n    options = (('1', '2'), ('3', '4', '5'))\n"
-    )
-    from surrogate_nas.core.plugin import import_file
-
-    spaces = [
-        import_file(file, "space").Shape(),
-        ChoiceSpace("big", {f"p{i}": range(10) for i in range(18)}),
-    ]
-    for space in spaces:
-        made = sandboxed(strategy_entry(f"{FILE}:Quiet"), space, seed=0, limit=60)
-        assert all(cell in space for cell in made.ask(1))
 
 
 def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
