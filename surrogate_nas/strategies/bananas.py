@@ -30,14 +30,8 @@ class Bananas(Guided):
         UserError: The space has no such encoding, or there are no steps.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "bananas", "valid_error", budget=20)
-        >>> batch = [
-        ...     trial.cell for trial in run.trials[10:]
-        ... ]  # by ten networks that learned from the first ten
-        >>> len(
-        ...     {sn.nb201().identity(cell) for cell in batch}
-        ... )  # no two of one functional class
+        >>> from surrogate_nas.space import nb201
+        >>> len(Bananas(nb201(), seed=0).ask(10))
         10
     """
 

@@ -30,15 +30,9 @@ class RegularisedEvolution(OneByOne):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> run = sn.search(
-        ...     "fashion",
-        ...     "evolution(population=20,tournament=5)",
-        ...     "valid_error",
-        ...     budget=150,
-        ... )
-        >>> bool(
-        ...     run.scores[-50:].mean() < run.scores[:50].mean()
-        ... )  # the population gets better
+        >>> strategy = "evolution(population=20,tournament=5)"
+        >>> scores = sn.search("fashion", strategy, "valid_error", budget=150).scores
+        >>> bool(scores[-50:].mean() < scores[:50].mean())  # the population gets better
         True
     """
 

@@ -51,29 +51,9 @@ class External(Talker):
         UserError: No command is given, there is no such file, or a time limit is not positive.
 
     Example:
-        >>> import sys
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.space import nb201
-        >>> proposer = '''
-        ... import json, random, sys
-        ... for line in sys.stdin:
-        ...     message = json.loads(line)
-        ...     if "space" in message:
-        ...         examples = message["space"]["examples"]
-        ...     elif "ask" in message:
-        ...         print(json.dumps({"evaluate": [random.choice(examples)]}), flush=True)
-        ... '''
-        >>> with TemporaryDirectory() as folder:
-        ...     _ = Path(folder, "propose.py").write_text(proposer)
-        ...     search = External(
-        ...         nb201(),
-        ...         seed=0,
-        ...         command=f"{sys.executable} {folder}/propose.py",
-        ...         timeout_seconds=60,
-        ...     )
-        ...     len(search.ask(1))
-        1
+        >>> External(nb201(), seed=0, command="python propose.py").timeout_seconds
+        300.0
     """
 
     _refused = 0

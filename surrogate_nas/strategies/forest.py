@@ -26,13 +26,9 @@ class ForestSearch(Guided):
         UserError: There are too few trees.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "forest(trees=20)", "valid_error", budget=15)
-        >>> asked = [trial.cell for trial in run.trials[10:]]
-        >>> len(
-        ...     {sn.nb201().identity(cell) for cell in asked}
-        ... )  # isomorphic cells are predicted to score the same
-        5
+        >>> from surrogate_nas.space import nb201
+        >>> ForestSearch(nb201(), seed=0, trees=20).pool
+        'mixed'
     """
 
     needs: ClassVar[tuple[str, ...]] = ("sklearn",)

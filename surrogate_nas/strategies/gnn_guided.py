@@ -28,11 +28,8 @@ class GnnGuided(Guided):
 
     Example:
         >>> from surrogate_nas.space import nb201
-        >>> first = GnnGuided(nb201(), seed=0, first_cells=10).ask(
-        ...     5
-        ... )  # the first ten are random
-        >>> len(set(first)), all(cell in nb201() for cell in first)
-        (5, True)
+        >>> len(GnnGuided(nb201(), seed=0, first_cells=10).ask(5))
+        5
     """
 
     needs: ClassVar[tuple[str, ...]] = ("torch",)

@@ -190,20 +190,9 @@ class Guided(Strategy):
         UserError: There is no such model, acquisition or pool.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> parts = (
-        ...     "guided(model=ridge,acquisition=greedy)",
-        ...     "guided(model=gp,acquisition=thompson,pool=offspring)",
-        ... )
-        >>> runs = [
-        ...     sn.search("fashion", strategy, "valid_error", budget=15)
-        ...     for strategy in parts
-        ... ]
-        >>> (
-        ...     runs[0].trials[:10] == runs[1].trials[:10],
-        ...     runs[0].trials[10:] == runs[1].trials[10:],
-        ... )
-        (True, False)
+        >>> from surrogate_nas.space import nb201
+        >>> Guided(nb201(), seed=0, model="ridge", acquisition="greedy").patience
+        0.1
     """
 
     uses_known: ClassVar[bool] = True

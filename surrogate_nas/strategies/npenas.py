@@ -22,12 +22,8 @@ class Npenas(Guided):
         model: The predictor: a key of `surrogate_nas.surrogates.MODELS`.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "npenas", "valid_error", budget=20)
-        >>> batch = [trial.cell for trial in run.trials[10:]]  # by a model of the first ten
-        >>> len(
-        ...     {sn.nb201().identity(cell) for cell in batch}
-        ... )  # no two of one functional class
+        >>> from surrogate_nas.space import nb201
+        >>> len(Npenas(nb201(), seed=0, model="ridge").ask(10))
         10
     """
 

@@ -16,15 +16,9 @@ class RandomSampling(OneByOne):
     Example:
         >>> import surrogate_nas as sn
         >>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2)})
-        >>> bench = sn.Computed(
-        ...     space, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}, cheap=True
-        ... )
-        >>> run = sn.search(bench, "random_sampling", budget=12)
-        >>> (
-        ...     len(run.trials),
-        ...     len({trial.cell for trial in run.trials}),
-        ... )  # a known cell is drawn, and charged, again
-        (12, 4)
+        >>> sampling = RandomSampling(space, seed=0)
+        >>> len(set(sampling.ask(12)))  # a known cell is drawn again
+        4
     """
 
     def _next(self) -> Cell:

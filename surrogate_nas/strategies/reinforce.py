@@ -39,10 +39,8 @@ class Reinforce(Strategy):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "reinforce", "valid_error", budget=200)
-        >>> bool(
-        ...     run.scores[-50:].mean() < run.scores[:50].mean()
-        ... )  # the policy draws better cells than it did
+        >>> scores = sn.search("fashion", "reinforce", "valid_error", budget=200).scores
+        >>> bool(scores[-50:].mean() < scores[:50].mean())
         True
     """
 

@@ -39,10 +39,8 @@ class ZeroCost(BayesianOptimisation):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "zero_cost", "valid_error", budget=15)
-        >>> bool(
-        ...     run.scores[10:].mean() < run.scores[:10].mean()
-        ... )  # the five that proxies promise most of
+        >>> scores = sn.search("fashion", "zero_cost", "valid_error", budget=15).scores
+        >>> bool(scores[10:].mean() < scores[:10].mean())  # the five that promise most
         True
     """
 

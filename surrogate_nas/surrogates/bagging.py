@@ -300,10 +300,6 @@ class Regressor(Bagging):
     Attributes:
         spread: Where its standard deviation comes from: ``quantiles``, ``return_std`` or
             ``bagging``.
-
-    Example:
-        >>> regressor_class("sklearn.linear_model:BayesianRidge").spread
-        'return_std'
     """
 
     learned: ClassVar[tuple[str, ...]] = ("rows", "targets")

@@ -133,16 +133,8 @@ class Prediction(NamedTuple):
             Errors have heavier tails than a normal distribution, so other levels are approximate.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> from surrogate_nas.surrogates import make_model
-        >>> bench = sn.load("fashion")
-        >>> model = make_model("ridge", "cost").fit(
-        ...     bench.space[:200], bench.column("params")[:200]
-        ... )
-        >>> mean, std = model.predict(bench.space[300:400])
-        >>> inside = np.abs(bench.column("params")[300:400] - mean) <= 1.645 * std + 1e-6
-        >>> bool(inside.mean() > 0.8)
-        True
+        >>> Prediction(np.array([8.0]), np.array([0.1])).mean
+        array([8.])
     """
 
     mean: Floats
@@ -183,22 +175,12 @@ class Surrogate(Knobbed, ABC):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> from surrogate_nas.space import drawn_cells
         >>> from surrogate_nas.surrogates import make_model
         >>> bench = sn.load("fashion")
-        >>> train, test = (
-        ...     drawn_cells(bench.space, 300)[:200],
-        ...     drawn_cells(bench.space, 300)[200:],
-        ... )
         >>> loss = bench.column("valid_loss", epochs=5)
-        >>> model = make_model("ridge", "loss").fit(
-        ...     train, loss[[cell.index for cell in train]]
-        ... )
+        >>> model = make_model("ridge", "loss").fit(bench.space[::75], loss[::75])
         >>> bool(
-        ...     np.corrcoef(model.predict(test).mean, loss[[cell.index for cell in test]])[
-        ...         0, 1
-        ...     ]
-        ...     > 0.8
+        ...     np.corrcoef(model.predict(bench.space[7::75]).mean, loss[7::75])[0, 1] > 0.8
         ... )
         True
     """

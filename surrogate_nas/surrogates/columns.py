@@ -24,12 +24,6 @@ class Scaling(NamedTuple):
         centre: Their means, shape ``(varying,)``.
         span: Their ranges.
         distance: The mean squared distance of two random points after that.
-
-    Example:
-        >>> cells = np.array([[0, 5, 100], [1, 5, 300], [1, 5, 200]])
-        >>> scaling = Scaling.of(cells)
-        >>> scaling.varies, scaling.unit(cells)[:, 1] * scaling.distance**0.5
-        (array([ True, False,  True]), array([-0.5,  0.5,  0. ]))
     """
 
     varies: NDArray[np.bool_]

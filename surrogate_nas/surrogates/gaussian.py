@@ -32,22 +32,13 @@ def squared_distances(left: Floats, right: Floats) -> Floats:
     Args:
         left: Shape ``(n, d)``.
         right: Shape ``(m, d)``.
-
-    Example:
-        >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]))
-        array([[25.,  1.]])
     """
     sums = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
     return np.asarray(np.maximum(sums - 2 * left @ right.T, 0))
 
 
 def matern_of_squares(squared: Floats) -> Floats:
-    """The Matérn-5/2 kernel.
-
-    Example:
-        >>> matern_of_squares(np.array([0.0, 1.0, 9.0])).round(3)
-        array([1.   , 0.524, 0.028])
-    """
+    """The Matérn-5/2 kernel."""
     r = np.asarray(5 * squared)
     np.sqrt(r, out=r)
     covariance = np.square(r)
@@ -63,11 +54,6 @@ def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
 
     Args:
         matrices: Of one shape, at least one.
-
-    Example:
-        >>> weighted(np.array([1.0, 0.5]), [np.eye(2), np.ones((2, 2))])
-        array([[1.5, 0.5],
-               [0.5, 1.5]])
     """
     return np.asarray(
         sum(weight * matrix for weight, matrix in zip(weights, matrices, strict=True))
@@ -93,20 +79,6 @@ class FittedProcess(NamedTuple):
         alpha: What it solves to for the values, shape ``(n,)``.
         noise: The variance of the noise, relative to that of the process.
         variance: Of the process.
-
-    Example:
-        >>> from surrogate_nas.surrogates.gaussian import (
-        ...     matern_of_squares,
-        ...     squared_distances,
-        ... )
-        >>> seen, new = np.linspace(-3, 3, 9)[:, None], np.array([[1.1], [9.0]])
-        >>> kernel = matern_of_squares(squared_distances(seen, seen))
-        >>> process = FittedProcess.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
-        >>> mean, std = process.predict(matern_of_squares(squared_distances(seen, new)))
-        >>> bool(
-        ...     abs(mean[0] - np.sin(1.1)) < 2 * std[0] < std[1]
-        ... )  # sure near what was seen, not far away
-        True
     """
 
     root: Floats
@@ -163,11 +135,6 @@ class Posterior(NamedTuple):
     Attributes:
         mean: Shape ``(m,)``.
         variance: Of an unobserved cell there, with noise, shape ``(m,)``.
-
-    Example:
-        >>> posterior = Posterior(np.array([8.0, 6.5, 7.1]), np.array([0.1, 0.4, 0.2]))
-        >>> posterior.at(np.array([1])).mean
-        array([6.5])
     """
 
     mean: Floats
@@ -190,24 +157,6 @@ class GrowingProcess:
 
     Attributes:
         held: How many cells are observed.
-
-    Example:
-        >>> from surrogate_nas.surrogates.gaussian import (
-        ...     matern_of_squares,
-        ...     squared_distances,
-        ... )
-        >>> line = np.linspace(0, 3, 31)[:, None]
-        >>> kernel = matern_of_squares(squared_distances(line, line))
-        >>> process = GrowingProcess(places=31, prior=1.0, noise=1e-4)
-        >>> for place in (0, 10, 20, 30):
-        ...     process.observe(place, kernel[place])
-        >>> posterior = process.predict(
-        ...     np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31))
-        ... )
-        >>> float(np.abs(posterior.mean - np.sin(line[:, 0])).max()) < 0.1
-        True
-        >>> int(posterior.variance.argmax()) in (5, 25)  # farthest from the observations
-        True
     """
 
     def __init__(self, places: int, prior: float, noise: float) -> None:
@@ -363,15 +312,6 @@ def most_likely_weights(
         points: A block each, shape ``(n, d)``, two random points about 1 apart.
         values: Shape ``(n,)``, about zero on average.
         seed: Chooses the points whose likelihood is maximised, where there are more than 400.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> matters, noise = rng.standard_normal((2, 60, 1)) / np.sqrt(2)
-        >>> weights, relative_noise = most_likely_weights(
-        ...     [matters, noise], np.sin(2 * matters[:, 0]), seed=0
-        ... )
-        >>> bool(weights[0] > 10 * weights[1])
-        True
     """
     chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_LIKELIHOOD]
     values = values[chosen]
@@ -411,10 +351,6 @@ class Hyper(NamedTuple):
         length: ℓ; two random points are about 1 apart.
         shared: a, what cells of one point share beside the kernel.
         noise: b, what each cell has of its own.
-
-    Example:
-        >>> Hyper(length=2.0)._replace(noise=0.1)
-        Hyper(length=2.0, shared=0.0, noise=0.1)
     """
 
     length: float = 1.0
@@ -447,17 +383,6 @@ def most_likely(
         same: Whether two of them are of one point, shape ``(n, n)``.
         target: Their values, shape ``(n,)``.
         start: On the grid.
-
-    Example:
-        >>> places = np.linspace(0, 4, 40)[:, None]
-        >>> noisy = np.sin(places[:, 0]) + 0.3 * np.random.default_rng(0).standard_normal(
-        ...     40
-        ... )
-        >>> squares, same = squared_distances(places, places), np.eye(40, dtype=bool)
-        >>> smooth = most_likely(squares, same, np.sin(places[:, 0]), Hyper())
-        >>> rough = most_likely(squares, same, noisy, Hyper())
-        >>> smooth.noise < rough.noise  # what no neighbour shares is noise
-        True
     """
     n = len(target)
     both = np.column_stack([target, np.ones(n)])
@@ -502,10 +427,6 @@ def normal_scores(values: Floats) -> Floats:
 
     Args:
         values: Shape ``(n,)``.
-
-    Example:
-        >>> normal_scores(np.array([3.0, 1.0, 3.0, 9.0])).round(2)
-        array([ 0.  , -1.15,  0.  ,  1.15])
     """
     from scipy.special import (
         ndtri,
@@ -577,10 +498,10 @@ class GaussianProcess(Surrogate):
         >>> losses = bench.column("valid_loss")
         >>> model = GaussianProcess("loss").fit(bench.space[::150], losses[::150])
         >>> mean, std = model.predict(bench.space[7::150])
-        >>> covered = (
+        >>> inside = (
         ...     np.abs(losses[7::150] - mean) <= 1.645 * std
-        ... )  # of 105 unseen cells about 90 %
-        >>> bool(covered.mean() > 0.75), bool(np.corrcoef(mean, losses[7::150])[0, 1] > 0.9)
+        ... )  # of 105 unseen cells 90 %
+        >>> bool(inside.mean() > 0.75), bool(np.corrcoef(mean, losses[7::150])[0, 1] > 0.9)
         (True, True)
     """
 

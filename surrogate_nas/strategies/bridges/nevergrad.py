@@ -37,11 +37,6 @@ class NevergradStrategy(Bridge):
 
     It is made for a ``budget`` of cells, by which some choose how to search, and goes on after it,
     and for ``num_workers``.
-
-    Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(bridge("OnePlusOne")(nb201(), seed=0, budget=50).ask(3))
-        3
     """
 
     optimizer: ClassVar[Any]

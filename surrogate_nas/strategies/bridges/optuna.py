@@ -43,11 +43,6 @@ class OptunaStrategy(Bridge):
     Attributes:
         sampler: Optuna's class.
         ordered: Whether options are numbers in a row, for a sampler that knows no categories.
-
-    Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(bridge("TPESampler")(nb201(), seed=0, n_startup_trials=5).ask(3))
-        3
     """
 
     sampler: ClassVar[Any]

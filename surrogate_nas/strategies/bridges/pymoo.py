@@ -55,11 +55,6 @@ class PymooStrategy(Bridge):
         algorithm: pymoo's class.
         directed: Whether it needs reference directions.
         twice: Whether one objective is shown to it as two.
-
-    Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(bridge("NSGA2")(nb201(), seed=0, pop_size=10).ask(3))
-        3
     """
 
     algorithm: ClassVar[Any]

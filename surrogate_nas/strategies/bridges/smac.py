@@ -60,11 +60,6 @@ class SmacStrategy(Bridge):
 
     Attributes:
         facade: The name of SMAC3's facade.
-
-    Example:
-        >>> from surrogate_nas.space import nb201
-        >>> len(bridge()(nb201(), seed=0, budget=40).ask(2))
-        2
     """
 
     facade: ClassVar[str]

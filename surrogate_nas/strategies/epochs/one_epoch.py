@@ -39,11 +39,10 @@ class OneEpoch(RandomSearch):
         UserError: There is not one candidate, or the share is not from 0 to 1.
 
     Example:
-        >>> from collections import Counter
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "one_epoch", "valid_error", budget=70)
-        >>> sorted(Counter(trial.epochs for trial in run.trials[10:]).items())
-        [(1, 50), (5, 10)]
+        >>> [sum(trial.epochs == n for trial in run.trials[10:]) for n in (1, 5)]
+        [50, 10]
     """
 
     chooses_epochs: ClassVar[bool] = True

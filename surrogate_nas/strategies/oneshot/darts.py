@@ -20,15 +20,9 @@ class Darts(Alphas):
     """The softmax of α as the mixture.
 
     Example:
-        >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
-        >>> search = equipped(Darts)(
-        ...     nb201(), seed=0
-        ... )  # sixteen digits; a run on live:digits gives it a real task
-        >>> while (seconds := search.work()) is not None:  # what training costs is charged
-        ...     pass
-        >>> search.probabilities.shape, len(search.ask(2))
-        ((6, 5), 2)
+        >>> Darts(nb201(), seed=0, choose="argmax").choose
+        'argmax'
     """
 
     def _mixture(self) -> tuple[Tensor, None]:

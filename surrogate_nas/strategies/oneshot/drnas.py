@@ -23,18 +23,9 @@ class DrNas(Alphas):
     """Draws the mixture, and learns what it is drawn from.
 
     Example:
-        >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
-        >>> search = equipped(DrNas)(nb201(), seed=0, choose="argmax")
-        >>> while search.work() is not None:
-        ...     pass
-        >>> first, second = search.ask(2)
-        >>> chance = [
-        ...     search.probabilities[range(6), cell.choices].prod()
-        ...     for cell in (first, second)
-        ... ]
-        >>> bool(chance[0] >= chance[1])  # the most probable cell first
-        True
+        >>> DrNas(nb201(), seed=0, drive="train_sum").drive
+        'train_sum'
     """
 
     @property

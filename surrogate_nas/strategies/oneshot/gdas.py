@@ -27,15 +27,9 @@ class Gdas(Alphas):
         cold: The temperature at the end, which it falls to linearly.
 
     Example:
-        >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
-        >>> search = equipped(Gdas)(nb201(), seed=0)
-        >>> while search.work() is not None:
-        ...     pass
-        >>> search.probabilities.sum(axis=1).round(
-        ...     6
-        ... ).tolist()  # of the operations on each edge
-        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+        >>> Gdas(nb201(), seed=0, warm=4.0).warm
+        4.0
     """
 
     epochs = whole(16, 1)

@@ -25,16 +25,9 @@ class Snas(Alphas):
         cold: The temperature at the end, which it falls to by a constant factor a step.
 
     Example:
-        >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
-        >>> search = equipped(Snas)(nb201(), seed=0)
-        >>> while search.work() is not None:
-        ...     pass
-        >>> (
-        ...     any(group.startswith("after epoch") for group in search.diagnosis()),
-        ...     len(search.ask(1)),
-        ... )
-        (True, 1)
+        >>> Snas(nb201(), seed=0, cold=0.5).cold
+        0.5
     """
 
     epochs = whole(16, 1)

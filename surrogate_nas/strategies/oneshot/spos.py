@@ -31,13 +31,9 @@ class Spos(OneShot):
         examples: Of the validation data, on which inherited weights are judged.
 
     Example:
-        >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
-        >>> search = equipped(Spos)(nb201(), seed=0, epochs=2, population=6, generations=1)
-        >>> while search.work() is not None:
-        ...     pass
-        >>> len(set(search.ask(3)))  # the best of its evolution by inherited weights
-        3
+        >>> Spos(nb201(), seed=0, population=6).population
+        6
     """
 
     epochs = whole(24, 1)
