@@ -124,7 +124,7 @@ class LossPosterior(NamedTuple):
 
     def score(self, steps: Floats | float = 0.0) -> Floats:
         """The score so many standard deviations above the median posterior, shape ``(n,)``."""
-        return np.asarray(self.floor + np.exp(self.mean + steps * self.std) + self.penalty)
+        return self.floor + np.exp(self.mean + steps * self.std) + self.penalty
 
 
 def _expected_improvement(posterior: LossPosterior, _: np.random.Generator) -> Floats:
@@ -349,7 +349,7 @@ class Guided(Strategy):
             scores = np.where(
                 predicted, [trial.loss + trial.penalty for trial in observed], scores
             )
-        return np.asarray(scores - self._penalty(cells))
+        return scores - self._penalty(cells)
 
     def _penalty(self, cells: Sequence[Cell]) -> Floats:
         return (

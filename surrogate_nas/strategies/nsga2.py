@@ -17,12 +17,12 @@ from contextlib import suppress
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.knobs import number, whole
 from surrogate_nas.space import Cell, ChoiceSpace, Trial
 from surrogate_nas.strategies.base import OneByOne
+from surrogate_nas.surrogates.base import Floats
 
 _MOST_TRIES = 20
 
@@ -102,7 +102,7 @@ def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
     return [trials[i] for i in np.lexsort((-room, ranks))[:n]]
 
 
-def crowding(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+def crowding(vectors: Floats) -> Floats:
     """How far apart the neighbours of each point are, summed over objectives; infinite at the ends,
     shape ``(n,)``.
 

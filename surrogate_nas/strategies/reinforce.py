@@ -16,12 +16,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.knobs import number
 from surrogate_nas.space import Cell, Choices, ChoiceSpace, Enumerable, Trial
 from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.surrogates.base import Floats
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
@@ -82,21 +82,19 @@ class Reinforce(Strategy):
             for choices in (draws >= cumulative).sum(axis=2).tolist()
         ]
 
-    def _policy(self) -> NDArray[np.float64]:
+    def _policy(self) -> Floats:
         if self._listed is not None:
             flat = np.arange(len(self._logits)) * self._logits.shape[1] + self._listed
             shares = np.repeat(self._weights(self._listed), len(self._logits))
             total = np.bincount(flat.ravel(), shares, self._logits.size)
             return np.asarray(total, dtype=np.float64).reshape(self._logits.shape)
-        weights: NDArray[np.float64] = np.exp(
-            self._logits - self._logits.max(axis=1, keepdims=True)
-        )
+        weights: Floats = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
         return weights
 
-    def _weights(self, cells: Choices) -> NDArray[np.float64]:
+    def _weights(self, cells: Choices) -> Floats:
         total = self._logits[np.arange(len(self._logits)), cells].sum(axis=1)
-        weights: NDArray[np.float64] = np.exp(total - total.max())
+        weights: Floats = np.exp(total - total.max())
         weights /= weights.sum()
         return weights
 

@@ -124,6 +124,8 @@ class FittedProcess(NamedTuple):
 
 Places = NDArray[np.intp]
 """Places by their numbers, of any shape."""
+Mask = NDArray[np.bool_]
+"""Yes or no for each of some places."""
 # Rows that are reserved at least; unused ones cost no memory.
 _ROOM = 256
 _RANGE = 256
@@ -369,7 +371,7 @@ _MOST_SWEEPS = 4
 
 def most_likely(
     squares: Floats,
-    same: NDArray[np.bool_],
+    same: Mask,
     target: Floats,
     start: Hyper,
 ) -> Hyper:

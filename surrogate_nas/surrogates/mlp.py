@@ -93,7 +93,7 @@ class Perceptrons(Surrogate):
 
     def _by_member(self, cells: Sequence[Cell]) -> Floats:
         with torch.no_grad():
-            return np.asarray(_values(self._weights, self._matrix(cells)).double().numpy())
+            return _values(self._weights, self._matrix(cells)).double().numpy()
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._by_member(cells)

@@ -16,7 +16,6 @@ from itertools import cycle
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.knobs import number, text
 from surrogate_nas.space import Cell, Request, Trial
@@ -27,7 +26,7 @@ from surrogate_nas.strategies.bo.strategy import (
     sharpened,
 )
 from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
-from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
+from surrogate_nas.surrogates.gaussian import Floats, Mask, Places, Posterior
 
 _LATE = 1
 # The experts of L beyond what is read early, and of that; those of L alone come first.
@@ -177,7 +176,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     def _evaluated_cells(self) -> list[Cell]:
         return [*super()._evaluated_cells(), *self._early]
 
-    def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
+    def _candidates(self, pool: Pool, free: Mask) -> Places:
         early = pool.places(self._early)
         return np.union1d(super()._candidates(pool, free), early[free[early]])
 

@@ -50,14 +50,14 @@ class Believed(NamedTuple):
         """E max(level − value, 0), averaged over the experts, shape ``(k, levels)``."""
         room = levels - (self.known + self.pole)[:, None]
         if not self.seen:
-            return np.asarray(np.maximum(room, 0.0))
+            return np.maximum(room, 0.0)
         return np.asarray(sum(shortfall(room, each) for each in self.seen) / len(self.seen))
 
     @property
     def expected(self) -> Floats:
         """The middle of what is thought, shape ``(k,)``."""
         learned = sum(np.exp(each.mean) for each in self.seen) / max(len(self.seen), 1)
-        return np.asarray(self.known + self.pole + learned)
+        return self.known + self.pole + learned
 
 
 def shortfall(room: Floats, seen: Posterior) -> Floats:
@@ -111,7 +111,7 @@ def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
     *others, last = tables
     top = last.shape[1] - 1
     if not others:
-        return np.asarray(last[:, ranks.min(initial=top)])
+        return last[:, ranks.min(initial=top)]
     total = np.zeros(len(last))
     for low, high in pairwise([0, *np.unique(ranks[:, -1]).tolist(), top]):
         total += (last[:, high] - last[:, low]) * _integral(
@@ -136,11 +136,9 @@ def thinned(front: Floats, reference: Floats) -> Floats:
     most = int(_MOST_BOXES ** (1 / max(best.shape[1] - 1, 1)))
     if len(best) <= most:
         return best
-    return np.asarray(
-        best[
-            np.argsort(-moocore.hv_contributions(best, ref=reference), kind="stable")[:most]
-        ]
-    )
+    return best[
+        np.argsort(-moocore.hv_contributions(best, ref=reference), kind="stable")[:most]
+    ]
 
 
 def learned_of(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell, Choices, Enumerable, Space, choices_of, listed
 from surrogate_nas.strategies.bo.expert import Expert
-from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
+from surrogate_nas.surrogates.gaussian import Floats, Mask, Places, Posterior
 
 View: TypeAlias = NDArray[np.float32]
 """Where points are, as an expert sees them, shape ``(m, d)``."""
@@ -61,7 +61,7 @@ class _Standard(NamedTuple):
         return cls(columns.mean(axis=0), spread)
 
     def __call__(self, columns: Floats) -> Floats:
-        return np.asarray((columns - self.centre) / self.spread)
+        return (columns - self.centre) / self.spread
 
 
 def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]]:
@@ -122,7 +122,7 @@ def _averaged(cells: Floats, of_cell: Places) -> Floats:
     sums = np.add.reduceat(
         cells[np.argsort(of_cell, kind="stable")], np.cumsum(counts) - counts
     )
-    return np.asarray(sums / counts[:, None])
+    return sums / counts[:, None]
 
 
 LARGEST_LISTED = 32_768
@@ -193,7 +193,7 @@ class Pool(ABC):
     cells: Sequence[Cell]
     of_cell: Places
     known: Floats
-    allowed: NDArray[np.bool_]
+    allowed: Mask
 
     def __init__(
         self, known: Any, objectives: int, seed: int, rng: np.random.Generator
@@ -233,7 +233,7 @@ class Pool(ABC):
             for expert, y in zip(experts, cycle(targets), strict=False)
         ]
 
-    def _look_up(self, cells: Sequence[Cell]) -> tuple[Floats, NDArray[np.bool_]]:
+    def _look_up(self, cells: Sequence[Cell]) -> tuple[Floats, Mask]:
         if self._known is None:
             return np.zeros((len(cells), self._objectives)), np.ones(len(cells), dtype=bool)
         return self._known.vector(cells), self._known.feasible(cells)
@@ -243,7 +243,7 @@ class Pool(ABC):
         """Where cells are; those that were not there are now."""
 
     @abstractmethod
-    def cheapest(self, free: NDArray[np.bool_]) -> Places:
+    def cheapest(self, free: Mask) -> Places:
         """Of every point the free cell of least known λR, since all of them have the same L, shape
         ``(k,)``.
 
@@ -278,7 +278,7 @@ class Whole(Pool):
         """Where cells are in the order of the space."""
         return np.array([cell.index for cell in cells], dtype=np.intp)
 
-    def cheapest(self, free: NDArray[np.bool_]) -> Places:
+    def cheapest(self, free: Mask) -> Places:
         """Of every point the free cell of least known λR."""
         left = self._order[free[self._order]]
         of_left = self.of_cell[left]
@@ -353,7 +353,7 @@ class Choice(Pool):
         self.allowed = np.concatenate([self.allowed, allowed])
         self.of_cell = np.arange(len(self.cells))
 
-    def cheapest(self, free: NDArray[np.bool_]) -> Places:
+    def cheapest(self, free: Mask) -> Places:
         """All free cells."""
         return np.flatnonzero(free)
 

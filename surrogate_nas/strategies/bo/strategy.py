@@ -20,7 +20,6 @@ from operator import attrgetter
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from surrogate_nas.core import knobs
@@ -45,7 +44,7 @@ from surrogate_nas.strategies.bo.pool import (
     whole,
 )
 from surrogate_nas.strategies.nsga2 import survivors
-from surrogate_nas.surrogates.gaussian import Floats, Places, Posterior
+from surrogate_nas.surrogates.gaussian import Floats, Mask, Places, Posterior
 
 _PARENTS = 10
 _CENTRES = 10
@@ -59,7 +58,7 @@ class Situation(NamedTuple):
     pool: Pool
     observed: Places
     pending: Places
-    free: NDArray[np.bool_]
+    free: Mask
     """Whether each cell of the pool may be asked for."""
 
 
@@ -235,7 +234,7 @@ class BayesianOptimisation(Strategy):
         """The places among which one is chosen; None for all."""
         return self._around_best(pool) if rule == "near" else None
 
-    def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
+    def _candidates(self, pool: Pool, free: Mask) -> Places:
         return pool.cheapest(free)
 
     def gains(
@@ -343,7 +342,7 @@ class BayesianOptimisation(Strategy):
         return int(candidates[ties[self.rng.integers(len(ties))]])
 
 
-def _narrowed(free: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _narrowed(free: Mask, wanted: Mask) -> Mask:
     """The free cells that are wanted, or all of them where none is."""
     return free & wanted if (free & wanted).any() else free
 
@@ -353,7 +352,7 @@ def _settled(
     observed: Places,
     values: Floats,
     penalty: Floats,
-) -> NDArray[np.bool_]:
+) -> Mask:
     """Whether a cell has nothing to gain: an isomorphic cell that costs no more is observed, and
     all observed isomorphic cells had the same L.
 
@@ -369,7 +368,7 @@ def _settled(
     least = np.full(of_cell.max() + 1, np.inf)
     if twins.any() and (np.abs(np.diff(values[order]))[twins] <= _ALIKE).all():
         np.minimum.at(least, points, penalty[observed])
-    return np.asarray(penalty >= least[of_cell])
+    return penalty >= least[of_cell]
 
 
 def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Floats]:

@@ -78,7 +78,7 @@ class Alphas(OneShot):
     def probabilities(self) -> Probabilities:
         """Of each choice on each edge under α, shape ``(edges, choices)``."""
         expected = self._expected().detach().double()
-        return np.asarray((expected / expected.sum(1, keepdim=True)).numpy())
+        return (expected / expected.sum(1, keepdim=True)).numpy()
 
     @property
     def progress(self) -> float:

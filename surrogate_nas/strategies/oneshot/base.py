@@ -37,7 +37,7 @@ class Additive:
     """
 
     constant: float
-    matrix: NDArray[np.float64]
+    matrix: Probabilities
     terms: tuple[str, ...] = ()
 
     def expected(self, probabilities: Probabilities) -> float:
