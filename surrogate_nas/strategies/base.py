@@ -100,11 +100,11 @@ class Strategy(Knobbed, ABC):
     problem: Mapping[str, Any] | None = None
     remarks: Mapping[str, Any] = {}
 
-    def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
+    def __init__(self, space: Space, *, seed: int, **given: Any) -> None:
         self.space = space
         self.rng = np.random.default_rng(seed)
         self._seed = seed
-        self.take(knobs)
+        self.take(given)
         self._begin()
 
     def _begin(self) -> None:

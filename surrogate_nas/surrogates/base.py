@@ -90,12 +90,7 @@ class Target(NamedTuple):
         return np.asarray((values - self.centre) / self.scale, dtype=np.float64)
 
     def backward(self, mean: NDArray[Any], std: NDArray[Any]) -> tuple[Floats, Floats]:
-        """To the metric's unit; the standard deviation by the slope of the transform.
-
-        Args:
-            mean: Shape ``(n,)``, on the learned scale.
-            std: Shape ``(n,)``.
-        """
+        """Mean and std in the metric's unit, shape ``(n,)``; std by the slope of the transform."""
         raw = np.asarray(mean, dtype=np.float64) * self.scale + self.centre
         spread = np.asarray(std, dtype=np.float64) * self.scale
         if not self.logarithm:
@@ -105,12 +100,7 @@ class Target(NamedTuple):
 
 
 def fit_target(values: Floats, quantity: Quantity) -> Target:
-    """Choose the transform and its constants for the values to learn.
-
-    Args:
-        values: Shape ``(n,)``, finite, not all equal.
-        quantity: What kind of number it is.
-    """
+    """Choose the transform and its constants for the values to learn."""
     if quantity in ("quality", "structure", "proxy", "undeclared"):
         return Target(0.0, 0.0, float(values.mean()), float(values.std()))
     lowest = float(values.min())
@@ -200,7 +190,7 @@ class Surrogate(Knobbed, ABC):
         *,
         seed: int = 0,
         calibrate: bool = True,
-        **knobs: Any,
+        **given: Any,
     ) -> None:
         if quantity not in get_args(Quantity):
             raise UserError(
@@ -209,7 +199,7 @@ class Surrogate(Knobbed, ABC):
         self.quantity: Quantity = quantity
         self.seed = check_whole("A seed", seed)
         self.calibrate = check_argument("calibrate", calibrate, bool)
-        self.take(knobs)
+        self.take(given)
         self._begin()
 
     def _begin(self) -> None:
@@ -337,12 +327,7 @@ class Surrogate(Knobbed, ABC):
 
     @abstractmethod
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        """Learn the transformed target of different cells.
-
-        Args:
-            cells: At least 2.
-            target: Shape ``(n,)``, zero mean and unit variance.
-        """
+        """Learn the transformed target of different cells."""
 
     @abstractmethod
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
@@ -426,12 +411,7 @@ def _calibrated(values: Floats, held_out: Prediction) -> float:
 
 
 def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
-    """Split ``range(n)`` at random into at most `k` parts of about equal size, none of them empty.
-
-    Args:
-        n: At least 2.
-        k: At least 2.
-    """
+    """Split ``range(n)`` at random into at most `k` parts of about equal size, none empty."""
     order = np.random.default_rng(seed).permutation(n)
     return [np.sort(order[i :: min(k, n)]) for i in range(min(k, n))]
 

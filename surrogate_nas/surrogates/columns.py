@@ -67,13 +67,7 @@ def default_encoding(quantity: Quantity) -> str:
 
 
 def columns(space: Space, cells: Sequence[Cell], encoding: str) -> Matrix:
-    """Encode cells, shape ``(n, d)``.
-
-    Args:
-        space: The cells' space; one that lacks the encoding is read one-hot.
-        cells: Cells of it.
-        encoding: A key of `Space.encodings`.
-    """
+    """Encode cells, shape ``(n, d)``."""
     if is_surveyed(space):
         return surveyed(space, encoding)[[cell.index for cell in cells]]
     return _encoded(space, cells, encoding)
@@ -86,21 +80,13 @@ def is_surveyed(space: Space) -> bool:
 
 @lru_cache(maxsize=16)
 def surveyed(space: Space, encoding: str) -> Matrix:
-    """Encode the cells of `Space.reference_sample`, once a process; in their order.
-
-    Args:
-        encoding: See `columns`.
-    """
+    """Encode the cells of `Space.reference_sample`, once a process; in their order."""
     return _encoded(space, space.reference_sample, encoding)
 
 
 @lru_cache(maxsize=16)
 def scaling(space: Space, encoding: str) -> Scaling:
-    """How the columns of an encoding are brought to one scale, from the survey of the space.
-
-    Args:
-        encoding: See `columns`.
-    """
+    """How the columns of an encoding are brought to one scale, from the survey of the space."""
     return Scaling.of(surveyed(space, encoding))
 
 

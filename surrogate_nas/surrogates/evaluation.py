@@ -199,9 +199,6 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
     A cell's relevance is 20 times the share of the cells that it is not better than; its gain is
     ``2^relevance - 1``, and the discount of place i ``log2(i + 1)``. Relevance by rank, for errors
     are too skewed to be grades.
-
-    Args:
-        truth: Shape ``(n,)``, smaller is better.
     """
     from scipy.stats import rankdata
 
@@ -215,10 +212,7 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
 
 def kendall(first: Floats, second: Floats) -> float:
     """Kendall's τ (b, so ties count) of two columns; NaN where fewer than three cells have both, or
-    one is constant.
-
-    Args:
-        first: Shape ``(n,)``.
+    one is constant; both of shape ``(n,)``.
     """
     from scipy.stats import kendalltau
 
@@ -229,11 +223,7 @@ def kendall(first: Floats, second: Floats) -> float:
 
 
 def bands(truth: Floats, mean: Floats) -> dict[str, float]:
-    """Kendall's τ over all cells, the better half and the best quarter by truth.
-
-    Args:
-        truth: Shape ``(n,)``, smaller is better.
-    """
+    """Kendall's τ over all cells, the better half and the best quarter by truth."""
     from scipy.stats import kendalltau
 
     order = np.argsort(truth, kind="stable")

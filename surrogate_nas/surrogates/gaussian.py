@@ -27,12 +27,7 @@ from surrogate_nas.surrogates.columns import columns, scaling
 
 
 def squared_distances(left: Floats, right: Floats) -> Floats:
-    """Between all points of two sets, shape ``(n, m)``.
-
-    Args:
-        left: Shape ``(n, d)``.
-        right: Shape ``(m, d)``.
-    """
+    """Between all points of two sets, ``(n, d)`` and ``(m, d)``, shape ``(n, m)``."""
     sums = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
     return np.asarray(np.maximum(sums - 2 * left @ right.T, 0))
 
@@ -50,11 +45,7 @@ def matern_of_squares(squared: Floats) -> Floats:
 
 
 def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
-    """A weighted sum of matrices.
-
-    Args:
-        matrices: Of one shape, at least one.
-    """
+    """A weighted sum of matrices of one shape."""
     return np.asarray(
         sum(weight * matrix for weight, matrix in zip(weights, matrices, strict=True))
     )
@@ -168,12 +159,7 @@ class GrowingProcess:
         self.begin(prior, noise)
 
     def begin(self, prior: float, noise: float) -> None:
-        """Forget all observations; their memory is used again.
-
-        Args:
-            prior: As for the constructor.
-            noise: Likewise.
-        """
+        """Forget all observations; their memory is used again."""
         self.n_observed = 0
         self._prior = prior
         self._noise = noise
@@ -426,9 +412,6 @@ _REACH = 3.0
 def normal_scores(values: Floats) -> Floats:
     """The quantiles of a normal distribution at the ranks of values, shape ``(n,)``; equal ones
     share their mean rank.
-
-    Args:
-        values: Shape ``(n,)``.
     """
     from scipy.special import (
         ndtri,
@@ -472,12 +455,7 @@ class Warp(NamedTuple):
         return np.interp(values, self.knots, self.scores)
 
     def backward(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
-        """Normal scores to values; the standard deviation is half of what one up and one down span.
-
-        Args:
-            mean: Shape ``(n,)``.
-            std: Shape ``(n,)``.
-        """
+        """Normal scores to values; the deviation is half of what one up and one down span."""
         low, middle, high = (
             np.interp(mean + step * std, self.scores, self.knots) for step in (-1, 0, 1)
         )

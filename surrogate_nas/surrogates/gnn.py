@@ -202,14 +202,7 @@ def values_of(
     classes: Tensor,
     extra: Tensor,
 ) -> Tensor:
-    """What every member predicts, shape ``(members, n)``.
-
-    Args:
-        weights: Of `body` and `head`.
-        inputs: Of the space.
-        classes: Numbers of functional classes, shape ``(n,)``.
-        extra: Further columns of each, shape ``(n, d)``.
-    """
+    """What every member predicts, shape ``(members, n)``."""
     columns = inputs.features[classes] @ weights["features"] + extra @ weights["extra"]
     return _linear(weights, "last", _hidden(weights, inputs, classes, columns))[..., 0]
 
@@ -256,9 +249,6 @@ def optimise(
 def pretrained(space: Enumerable) -> Weights:
     """A body for every member that has learned the free metrics of the whole space, the same for
     every model.
-
-    Args:
-        space: One that `has_terms`.
     """
     generator = torch.Generator().manual_seed(0)
     inputs = inputs_of(space)

@@ -74,11 +74,7 @@ class Prior(NamedTuple):
     spread: Floats
 
     def covariance(self, log_variances: Floats) -> Floats:
-        """The covariance of the weights, shape ``(d, d)``.
-
-        Args:
-            log_variances: Of the directions, the groups and the noise.
-        """
+        """The covariance of the weights, shape ``(d, d)``."""
         variances = np.exp(log_variances)
         shared = variances[0] * self.directions.T @ self.directions
         return np.asarray(shared + np.diag(variances[1:-1][self.group]), dtype=np.float64)
@@ -111,9 +107,6 @@ class WeightPosterior(NamedTuple):
 def noise_shape(target: Floats) -> Floats:
     """How the noise's variance grows with the target: in proportion, between a constant and a
     relative error.
-
-    Args:
-        target: Shape ``(n,)``, about 1 on average.
     """
     return np.maximum(target, _SMALLEST)
 

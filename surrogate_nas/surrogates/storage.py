@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files.content import made
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
@@ -204,16 +203,8 @@ def _fitted(arrays: Arrays, digest: str) -> Fitted:
     from msgspec import convert
 
     content = json.loads(arrays["card"].tobytes())
-    checked = {
-        "metric": convert(content["metric"], Metric),
-        "network": Network.of(content["network"]),
-        "epochs": convert(content["epochs"], int | None),
-        "scores": convert(content["scores"], dict[str, float]),
-        "versions": convert(content["versions"], dict[str, str]),
-    }
-    card = made(
-        Card, {key: content[key] for key in content.keys() - checked.keys()}, **checked
-    )
+    network = Network.of(content["network"])
+    card = convert(content | {"network": asdict(network)}, Card)
     if card.model not in MODELS:
         raise ValueError(f"no model is named {card.model}")
     settings = json.loads(arrays["settings"].tobytes())

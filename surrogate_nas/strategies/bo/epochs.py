@@ -223,10 +223,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 def _regression(early: Floats, late: Floats) -> float:
     """Of a line through the better half of some cells, as only the best matter; 0 where it would
     fall.
-
-    Args:
-        early: What was read of them early, shape ``(n,)``.
-        late: What was learned of L, smaller being better, shape ``(n,)``.
     """
     good = late <= np.median(late)
     x = early[good] - early[good].mean()

@@ -80,11 +80,7 @@ class Expert:
         self._process.add_points(self._smooth(to_new[: self._process.n_observed]))
 
     def is_due(self, observed: Places) -> bool:
-        """Whether ℓ, a and b are to be fitted again.
-
-        Args:
-            observed: As for `observe`.
-        """
+        """Whether ℓ, a and b are to be fitted again."""
         before, shared = self._fitted
         grown = len(observed) >= _GROWTH * max(before, 1)
         return grown or len(observed) - len(np.unique(observed)) > _GROWTH_OF_TWINS * shared

@@ -101,13 +101,7 @@ def expected_gain(
 
 
 def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
-    """The integral over what points leave free, slab by slab of the last objective, shape ``(k,)``.
-
-    Args:
-        tables: Of each objective E max(level − value, 0), the first level −∞ and the last the
-            reference.
-        ranks: The levels that points lie at, shape ``(n, objectives)``.
-    """
+    """The integral over what points leave free, slab by slab of the last objective."""
     *others, last = tables
     top = last.shape[1] - 1
     if not others:
@@ -123,10 +117,6 @@ def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
 def thinned(front: Floats, reference: Floats) -> Floats:
     """The points that no other dominates; of more than two objectives only those of the largest
     contributions.
-
-    Args:
-        front: Shape ``(n, objectives)``, all better than the reference.
-        reference: Shape ``(objectives,)``.
     """
     import moocore
 

@@ -81,11 +81,7 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
 def _views(
     space: Space, with_costs: bool, block: Callable[[str, float], tuple[_Standard, Floats]]
 ) -> tuple[View, ...]:
-    """Two at least, since every second expert is of another sharpness.
-
-    Args:
-        block: By an encoding and its share, how its columns are standardised, and the columns.
-    """
+    """Two at least, since every second expert is of another sharpness."""
 
     @cache
     def joined(view: str) -> View:
@@ -148,13 +144,7 @@ def _surveyed(space: Space, name: str, share: float) -> _Standard:
 
 
 def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
-    """The points of some cells, one each.
-
-    Args:
-        space: Their space.
-        cells: Different cells.
-        with_costs: As for `whole`.
-    """
+    """The points of some cells, one each."""
     choices = choices_of(cells)
 
     def block(name: str, share: float) -> tuple[_Standard, Floats]:
@@ -246,9 +236,6 @@ class Pool(ABC):
     def cheapest(self, free: Mask) -> Places:
         """Of every point the free cell of least known λR, since all of them have the same L, shape
         ``(k,)``.
-
-        Args:
-            free: Of all cells, shape ``(n,)``.
         """
 
     @abstractmethod
@@ -257,13 +244,7 @@ class Pool(ABC):
 
 
 class Whole(Pool):
-    """All cells of a space that is listed.
-
-    Args:
-        space: The space.
-        points: See `whole`.
-        shared: As for `Pool`.
-    """
+    """All cells of a space that is listed."""
 
     def __init__(self, space: Enumerable, points: Points, *shared: Any) -> None:
         super().__init__(*shared)
@@ -290,13 +271,7 @@ class Whole(Pool):
 
 
 class Choice(Pool):
-    """Some cells of a space that is too large to be listed; each is a point of its own.
-
-    Args:
-        space: The space.
-        with_costs: See `some`.
-        shared: As for `Pool`.
-    """
+    """Some cells of a space that is too large to be listed; each is a point of its own."""
 
     def __init__(self, space: Space, with_costs: bool, *shared: Any) -> None:
         super().__init__(*shared)

@@ -231,7 +231,7 @@ class BayesianOptimisation(Strategy):
         return self._rules.pop()
 
     def among(self, pool: Pool, rule: str) -> Places | None:
-        """The places among which one is chosen; None for all."""
+        """The places of the pool among which the rule chooses; None for all."""
         return self._around_best(pool) if rule == "near" else None
 
     def _candidates(self, pool: Pool, free: Mask) -> Places:

@@ -90,11 +90,7 @@ class Bridge(Strategy):
                 self._learn(trial)
 
     def _waits(self, choices: Sequence[int], question: Any) -> Cell:
-        """The cell to ask for; the library's own proposal waits until that cell is observed.
-
-        Args:
-            choices: What the library proposes.
-        """
+        """The cell to ask for; the library's own proposal waits until that cell is observed."""
         cell = nearest_cell(self.space, choices)
         self._waiting.setdefault(cell, []).append(question)
         return cell

@@ -204,11 +204,7 @@ class Bracket:
         self._observed: list[Trial] = []
 
     def ask(self, draw: Callable[[], Cell]) -> Cell | Request | None:
-        """The next cell to be seen; None while others must be observed first.
-
-        Args:
-            draw: Gives a cell that enters.
-        """
+        """The next cell to be seen; None while others must be observed first."""
         if self._to_draw:
             self._to_draw -= 1
             cell = draw()

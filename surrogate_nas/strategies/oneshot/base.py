@@ -41,11 +41,7 @@ class Additive:
     terms: tuple[str, ...] = ()
 
     def expected(self, probabilities: Probabilities) -> float:
-        """E[λR] = constant + Σ p · matrix, where edges choose independently.
-
-        Args:
-            probabilities: Of every choice on every edge, shape ``(edges, choices)``.
-        """
+        """E[λR] = constant + Σ p · matrix, where edges choose independently."""
         return float(self.constant + (probabilities * self.matrix).sum())
 
     def penalty(self, choices: Sequence[Sequence[int]]) -> NDArray[np.float64]:
