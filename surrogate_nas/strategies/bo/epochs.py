@@ -25,7 +25,7 @@ from surrogate_nas.strategies.bo.strategy import (
     Situation,
     sharpened,
 )
-from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
+from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
 from surrogate_nas.surrogates.gaussian import Floats, Mask, Places, Posterior
 
 _LATE = 1
@@ -83,7 +83,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
 
     @cached_property
     def _look(self) -> Rung:
-        return first_rung(Drive(self.drive, self.until), self)
+        return first_rung(self)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember trials after the first and after the last number of epochs apart, and no

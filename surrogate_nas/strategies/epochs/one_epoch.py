@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.space import Cell, Request, Trial
-from surrogate_nas.strategies.epochs.rungs import Drive, Rung, first_rung
+from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
 from surrogate_nas.strategies.random import RandomSearch
 
 
@@ -60,7 +60,7 @@ class OneEpoch(RandomSearch):
 
     @cached_property
     def _first(self) -> Rung:
-        return first_rung(Drive(self.drive, self.until), self)
+        return first_rung(self)
 
     def _next(self) -> Cell | Request:
         if len(self.epochs) < 2:

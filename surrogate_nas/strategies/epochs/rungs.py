@@ -17,7 +17,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from surrogate_nas.core.knobs import number, text, whole
 from surrogate_nas.core.levels import ROUNDING
@@ -57,38 +57,22 @@ class Signal(NamedTuple):
         return [read[place] for place in sorted(range(len(read)), key=scores.__getitem__)]
 
 
-class Drive(NamedTuple):
-    """Which runs are ranked by a signal.
+def signal_of(strategy: Any, epochs: int | None) -> Signal | None:
+    """What ranks cells after a run, by the strategy's `drive` and `until`; None for the objective.
 
-    Attributes:
-        name: The metric; None where the objective ranks all runs.
-        until: The longest of these runs, as a share of the objective's epochs.
+    Raises:
+        StrategyError: The metric is none that a search may read after this run.
     """
-
-    name: str | None
-    until: float
-
-    def at(self, epochs: int | None, strategy: Strategy) -> Signal | None:
-        """What ranks cells after a run; None for the objective.
-
-        Raises:
-            StrategyError: The metric is none that a search may read after this run.
-        """
-        whole = strategy.epochs[-1] if strategy.epochs else 0
-        if (
-            self.name is None
-            or not epochs
-            or epochs >= whole
-            or epochs > self.until * whole
-        ):
-            return None
-        readable = strategy.readable.get(epochs, ())
-        if self.name not in readable:
-            raise StrategyError(
-                f"drive={self.name} is no search metric after {plural(epochs, 'epoch')}; there:"
-                f" {', '.join(readable) or 'none'}."
-            )
-        return Signal(self.name, epochs, -1 if self.name in strategy.qualities else 1)
+    name, whole = strategy.drive, strategy.epochs[-1] if strategy.epochs else 0
+    if name is None or not epochs or epochs >= whole or epochs > strategy.until * whole:
+        return None
+    readable = strategy.readable.get(epochs, ())
+    if name not in readable:
+        raise StrategyError(
+            f"drive={name} is no search metric after {plural(epochs, 'epoch')}; there:"
+            f" {', '.join(readable) or 'none'}."
+        )
+    return Signal(name, epochs, -1 if name in strategy.qualities else 1)
 
 
 class Rung(NamedTuple):
@@ -144,10 +128,10 @@ def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Ru
     return rungs[-n:] if n else rungs
 
 
-def first_rung(drive: Drive, strategy: Strategy) -> Rung:
+def first_rung(strategy: Strategy) -> Rung:
     """The rung of the fewest epochs, where training plays a part."""
     epochs = strategy.epochs[0]
-    return Rung(epochs, 1.0, drive.at(epochs, strategy))
+    return Rung(epochs, 1.0, signal_of(strategy, epochs))
 
 
 def promoted(n: int, here: Rung, above: Rung) -> int:
@@ -181,8 +165,7 @@ class Climber(RandomSearch):
     def ladder(self) -> Sequence[Rung]:
         """The rungs, rising."""
         rungs = rungs_of(self.epochs, self.eta, self.rungs)
-        drive = Drive(self.drive, self.until)
-        return [rung._replace(signal=drive.at(rung.epochs, self)) for rung in rungs]
+        return [rung._replace(signal=signal_of(self, rung.epochs)) for rung in rungs]
 
     @abstractmethod
     def _next(self) -> Cell | Request: ...
