@@ -28,6 +28,7 @@ from surrogate_nas.files.replacing import sync, sync_path
 _ROOT = f"journal {FORMATS['journal'].version}"
 # how long lines wait for the disk while further ones follow
 _COMMIT_SECONDS = 0.2
+_DAMAGE = "({}). Delete it to begin anew."
 _SEAL = b', "seal": "'
 _CLOSE = b'"}'
 _DIGITS = 16
@@ -70,6 +71,26 @@ def read_chain(content: bytes, root: str) -> list[Entry]:
             raise DamagedError(f"line {number} is no JSON object")
         entries.append(entry)
     return entries
+
+
+@contextmanager
+def reported(path: Path | None, damage: str, verb: str = "write") -> Iterator[None]:
+    """Raise a `UserError` for what goes wrong with a file of sealed lines in the block.
+
+    Args:
+        path: The file.
+        damage: What follows "is damaged", with {} for what is wrong.
+        verb: What cannot be done with the file.
+    """
+    try:
+        yield
+    except DamagedError as error:
+        raise UserError(f"{path} is damaged {damage.format(error)}") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(
+            f"Cannot {verb} {path}: {why}. What was finished is kept; run again to go on."
+        ) from error
 
 
 def unsealed(content: bytes, root: str) -> bytes:
@@ -208,22 +229,11 @@ class Journal:
         self._chain: Chain | None = None
         if path is None:
             return
-        with self._reported("write"):
+        with reported(self.path, _DAMAGE):
             check_first_line(path)
             self._chain = Chain(path, _ROOT, self._accept)
             if not self._chain.entries:
                 self._chain.append({**stamp("journal"), **self.header})
-
-    @contextmanager
-    def _reported(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except DamagedError as error:
-            raise self.damaged(error) from error
-        except OSError as error:
-            why = error.strerror or error
-            kept = " What was finished is kept." if self._chain else ""
-            raise UserError(f"Cannot {verb} {self.path}: {why}.{kept}") from error
 
     @classmethod
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
@@ -234,7 +244,7 @@ class Journal:
         """
         journal = cls(None, settings)
         journal.path = path
-        with journal._reported("read"):
+        with reported(path, _DAMAGE, "read"):
             try:
                 content = read_regular(path)
             except FileNotFoundError:
@@ -264,7 +274,7 @@ class Journal:
 
     def damaged(self, error: Exception) -> UserError:
         """Build the error for a line that is not what it should be."""
-        return UserError(f"{self.path} is damaged ({error}). Delete it to begin anew.")
+        return UserError(f"{self.path} is damaged {_DAMAGE.format(error)}")
 
     def append(self, entry: Any) -> None:
         """Add a line of anything that JSON can hold; see the module for power cuts.
@@ -273,7 +283,7 @@ class Journal:
             UserError: The disk is full.
         """
         if self._chain is not None:
-            with self._reported("write"):
+            with reported(self.path, _DAMAGE):
                 self._chain.append({"entry": entry})
         self.entries.append(entry)
 
@@ -284,7 +294,7 @@ class Journal:
             UserError: The disk is full.
         """
         if self._chain is not None:
-            with self._reported("write"):
+            with reported(self.path, _DAMAGE):
                 self._chain.commit()
 
     def close(self) -> None:
@@ -295,7 +305,7 @@ class Journal:
         """
         chain, self._chain = self._chain, None
         if chain is not None:
-            with self._reported("write"):
+            with reported(self.path, _DAMAGE):
                 if not self.entries:
                     chain.path.unlink(missing_ok=True)
                 chain.close()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.files.journal import Chain, DamagedError, read_chain
+from surrogate_nas.files.journal import Chain, DamagedError, read_chain, reported
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.runs.stored import Confirmation, EndLine, Judged, TrialLine, checked_as
 from surrogate_nas.space import Cell
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 
 _END = "end"
+_DAMAGE = "or of another comparison ({}). Delete it and run again."
 _MOST_WATCHED = 20_000
 
 
@@ -165,7 +165,7 @@ class RunLog:
 
     def __init__(self, path: Path, root: str) -> None:
         self.path = path
-        with _writing(path):
+        with reported(path, _DAMAGE):
             self._chain = Chain(path, root, _unended)
         self.known: list[dict[str, Any]] = self._chain.entries
 
@@ -181,7 +181,7 @@ class RunLog:
                 new.append(entry)
             elif _as_text(self.known[trial.index]) != _as_text(entry):
                 raise self.other_history()
-        with _writing(self.path):
+        with reported(self.path, _DAMAGE):
             self._chain.append(*new)
             if at_once:
                 self._chain.commit()
@@ -193,7 +193,7 @@ class RunLog:
         line = EndLine(
             end=len(run.trials), **{name: getattr(run, name) for name in _END_FIELDS}
         )
-        with _writing(self.path):
+        with reported(self.path, _DAMAGE):
             self._chain.append(to_builtins(line))
             self._chain.commit()
 
@@ -205,7 +205,7 @@ class RunLog:
 
     def close(self) -> None:
         """Let the file go."""
-        with _writing(self.path):
+        with reported(self.path, _DAMAGE):
             self._chain.close()
 
 
@@ -236,7 +236,7 @@ def read_run(
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except ValueError as error:
-        raise _damaged(path, error) from error
+        raise UserError(f"{path} is damaged {_DAMAGE.format(error)}") from error
     return Run(strategy, run, trials, **{name: getattr(end, name) for name in _END_FIELDS})
 
 
@@ -259,25 +259,6 @@ def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> T
     if math.isfinite(line.loss + line.penalty) == bool(line.failure):
         raise DamagedError(f"trial {number} has no L or λR, or failed and has one")
     return trial
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{path} is damaged or of another comparison ({error}). Delete it and run again."
-    )
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DamagedError as error:
-        raise _damaged(path, error) from error
-    except OSError as error:
-        why = error.strerror or error
-        raise UserError(
-            f"Cannot write {path}: {why}. What was finished is kept; run again to go on."
-        ) from error
 
 
 @dataclass(frozen=True, eq=False)
