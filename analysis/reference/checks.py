@@ -8,6 +8,8 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from analysis.reference.names import Place, members, modules, pages, public
@@ -38,15 +40,24 @@ def problems() -> list[str]:
     return found
 
 
+@cache
+def _in_examples() -> set[str]:
+    """The words of all examples of the package."""
+    texts = (Path(module.module.__file__).read_text() for module in modules().values())
+    code = (line[0] for text in texts for line in CODE.finditer(text))
+    return {word for line in code for word in re.findall(r"\w+", line)}
+
+
 def shows_example(place: Place) -> bool:
-    """Whether the docstring of a class or function has an example that the tests run.
+    """Whether an example that the tests run stands in the docstring of a class or function, or
+    names it elsewhere.
 
     Args:
         place: The class or function.
     """
     text = place.code.__doc__ or ""
-    code = CODE.findall(text)
-    return "Example:" in text and bool(code) and "+SKIP" not in text
+    has_own = "Example:" in text and bool(CODE.search(text)) and "+SKIP" not in text
+    return has_own or place.name in _in_examples()
 
 
 def undescribed(place: Place) -> Iterator[str]:

@@ -398,8 +398,8 @@ def homes() -> Mapping[Place, str]:
 
 
 def public() -> list[Place]:
-    """The classes and functions that must show an example: the door's, the rooms', every strategy
-    and every model.
+    """The classes and functions that an example must show: the door's, the rooms', every strategy
+    and every model; errors are told where they are raised.
     """
     found = [
         source(module, name)
@@ -411,5 +411,8 @@ def public() -> list[Place]:
     ]
     found += [place for kept in shown for place in kept.places.values()]
     return [
-        place for place in dict.fromkeys(found) if place.module in modules() and place.code
+        place
+        for place in dict.fromkeys(found)
+        if place.module in modules() and place.code
+        if not (inspect.isclass(place.code) and issubclass(place.code, Exception))
     ]
