@@ -113,6 +113,12 @@ class TableBenchmark(Benchmark):
     Attributes:
         card: How it was measured, as a JSON object, or empty.
         table: What its columns are read from.
+
+    Example:
+        >>> from surrogate_nas.files import shipped
+        >>> bench = TableBenchmark(shipped("fashion.h5"))
+        >>> bench.column("valid_error", epochs=5).shape
+        (15625,)
     """
 
     has_columns = True

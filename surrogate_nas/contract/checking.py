@@ -51,6 +51,14 @@ def check(
 
     Raises:
         UserError: There is no such thing, or it is none of the three.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> outcomes = check(
+        ...     sn.EnumerableChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
+        ... )
+        >>> [outcome.name for outcome in outcomes if not outcome.passed]
+        []
     """
     file = str(Path(str(spec).rpartition(":")[0]).absolute())
     names: list[str] = []

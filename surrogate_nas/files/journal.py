@@ -203,6 +203,15 @@ class Journal:
         path: The file, or None.
         header: The first line: of the work when it began.
         entries: The further lines, those appended included.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "work.journal"
+        ...     with Journal(path, {"epochs": 12}) as journal:
+        ...         journal.append({"cell": 11, "error": 8.5})
+        ...     Journal.read(path, {"epochs": 12})
+        [{'cell': 11, 'error': 8.5}]
     """
 
     def __init__(

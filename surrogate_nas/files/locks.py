@@ -97,6 +97,12 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     Raises:
         HeldError: Another holds it and `wait` is false.
         UserError: This thread holds it already, or its folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, locked(Path(folder), what="the results"):
+        ...     isinstance(holder(Path(folder)), Holder)
+        True
     """
     from filelock import FileLock, Timeout
 

@@ -26,6 +26,12 @@ class ProgressLines:
         every: Seconds from line to line.
         write: Given each line without its end.
         clock: Seconds that only grow.
+
+    Example:
+        >>> with ProgressLines("runs", write=print) as progress:
+        ...     progress(12, 50)
+        ...     progress.say()
+        runs 12/50, 0 s
     """
 
     what: str

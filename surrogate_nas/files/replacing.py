@@ -25,6 +25,14 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> path = write_whole(Path(tempfile.mkdtemp()) / "a.txt", "old")
+        >>> with replacing(path) as temporary:
+        ...     _ = temporary.write_text("new")
+        >>> path.read_text()
+        'new'
     """
     temporary: Path | None = None
     try:

@@ -238,6 +238,11 @@ def latency(device: str) -> Expression:
 
     Args:
         device: Such as ``raspi4``; ``cpu`` in tables made here, ``local`` for `snas measure`.
+
+    Example:
+        >>> cost = 0.1 * macs() + 0.1 * energy("eyeriss") + 0.05 * latency("raspi4")
+        >>> str(loss("valid_error") + cost)
+        'valid_error + 0.1*macs + 0.1*energy@eyeriss + 0.05*latency@raspi4'
     """
     return metric(f"latency@{device}")
 

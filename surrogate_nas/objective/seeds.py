@@ -69,7 +69,16 @@ class SingleSeeds:
 
 @dataclass(frozen=True)
 class Draw:
-    """The seeds that one run sees, by the root seed of the experiment and the number of the run."""
+    """The seeds that one run sees, by the root seed of the experiment and the number of the run.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> bench = sn.load("fashion")
+        >>> seeds = SingleSeeds.of(bench, [bench.question("valid_error")])
+        >>> cells, draw = bench.space[:6], Draw(root=0, run=0)
+        >>> bool((draw.places(seeds, cells) == draw.places(seeds, cells[::-1])[::-1]).all())
+        True
+    """
 
     root: int
     run: int

@@ -484,6 +484,11 @@ def listed(space: Space) -> Enumerable:
 
     Raises:
         UserError: They cannot.
+
+    Example:
+        >>> from surrogate_nas.space import space_named
+        >>> len(listed(space_named("macro")))
+        36
     """
     if not isinstance(space, Enumerable):
         raise UserError(
