@@ -33,9 +33,7 @@ def lambda_path(
     bench: BenchmarkArgument,
     lambdas: Annotated[
         str,
-        Option(
-            help="Different numbers with commas between; each replaces the sum of R's weights."
-        ),
+        Option(help="Numbers with commas between; each replaces the sum of R's weights."),
     ] = "0,0.02,0.05,0.1,0.2,0.5,1",
     strategies: StrategiesOption = None,
     out: Annotated[

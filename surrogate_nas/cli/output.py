@@ -228,9 +228,8 @@ def present(
 
     def whole() -> None:
         show()
-        for sentence in verdict.sentences[: verdict.leading]:
-            say(sentence)
-        for sentence in sentences[len(verdict.sentences) :]:
+        further = sentences[len(verdict.sentences) :]
+        for sentence in (*verdict.sentences[: verdict.leading], *further):
             say(sentence)
 
     emit(content, as_json, whole)

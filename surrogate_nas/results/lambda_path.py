@@ -23,7 +23,7 @@ from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.core.arguments import check_number, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Expression, Objective, parse
-from surrogate_nas.objective.expression import DIVERSITY, Term, exact
+from surrogate_nas.objective.expression import Term, exact
 from surrogate_nas.results.api import compared, read_comparison
 from surrogate_nas.results.columns import Row
 from surrogate_nas.results.comparison import STEP, Comparison, Kind, StudyResult
@@ -184,7 +184,7 @@ def lambda_path(
         benchmark: A name or an opened benchmark; a table with all its cells.
         strategies: Names, ``file.py:Class``, or classes.
         objective: One expression with L and R; None for the benchmark's default.
-        lambdas: Different numbers of at least 0.
+        lambdas: Numbers of at least 0; each counts once.
         runs: How many seeds at each λ, the same at all.
         budget: The most evaluations of a run; 150 if left out.
         workers: How many runs at once; None for one, or for as many as a cluster takes.
@@ -202,18 +202,11 @@ def lambda_path(
     expression = parse(
         str(opened.objective if objective is None else objective), subject_to
     )
-    if any(term.metric == DIVERSITY for term in expression.terms):
-        raise UserError(
-            "diversity depends on a run's history, so there is no optimum at any λ."
-        )
-    values = sorted(check_number("A λ", value) for value in lambdas)
+    values = sorted({check_number("A λ", value) for value in lambdas})
     if not values:
         raise UserError("A path over λ needs at least one λ, such as --lambdas 0,0.05,0.1.")
-    if twice := [a for a, b in pairwise(values) if a == b]:
-        raise UserError(f"λ = {twice[0]:g} is there twice.")
     bound = [Objective(at(expression, opened, value), opened) for value in values]
-    plane = plane_of(expression, opened)  # what this refuses is refused before any run
-    if frame_of(plane) is None:
+    if frame_of(plane_of(expression, opened)) is None:  # refused before any run
         raise UserError(f"No cell of {opened.name} keeps the limits of {expression}.")
     problems = []
     for value, under in zip(values, bound, strict=True):
@@ -224,9 +217,9 @@ def lambda_path(
     made = execute(problems, workers=workers, engine=engine, progress=progress)
     if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
-    comparisons = [compared(problem, problem.in_order(made)) for problem in problems]
     steps = [
-        replace(one, key=value) for one, value in zip(comparisons, values, strict=True)
+        replace(compared(problem, problem.in_order(made)), key=value)
+        for problem, value in zip(problems, values, strict=True)
     ]
     return LambdaPath(str(expression), steps)
 
@@ -240,7 +233,7 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> Objective:
     if plane.over_space() is None:
         raise UserError(
             f"A path over λ needs exact optima: a table with all its cells, which {benchmark.name}"
-            " is not."
+            " is not, or no diversity, which depends on a run's history."
         )
     return plane
 

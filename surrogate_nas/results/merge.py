@@ -19,6 +19,7 @@ from surrogate_nas.runs.options import USUAL
 from surrogate_nas.runs.problem import Entry, Suite
 from surrogate_nas.runs.run import Run
 from surrogate_nas.runs.store import NUMBERS, numbered, numbers_of
+from surrogate_nas.space import Cell
 from surrogate_nas.tables.table import epochs_text
 
 _Names = dict[tuple[Path, str], str]
@@ -166,33 +167,39 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
     """What every strategy of every folder is called: with its folder where two differ."""
     names: _Names = {}
     folders = list(problems[0])
-    by_label: dict[str, dict[Path, None]] = {}
-    for folder in folders:
-        for comparisons in problems:
-            for label in comparisons[folder].description["strategies"]:
-                by_label.setdefault(label, {})[folder] = None
     is_short = len({folder.name for folder in folders}) == len(folders)
-    for label, (first, *others) in by_label.items():
+    labels = [
+        label
+        for folder in folders
+        for comparisons in problems
+        for label in comparisons[folder].description["strategies"]
+    ]
+    for label in dict.fromkeys(labels):
+        made = {
+            folder: _made([comparisons[folder] for comparisons in problems], label)
+            for folder in folders
+            if any(label in of[folder].description["strategies"] for of in problems)
+        }
+        first, *others = made.values()
         is_one = all(
-            _same_runs(comparisons[first].runs, comparisons[folder].runs, label)
-            for folder in others
-            for comparisons in problems
+            first[key] == other[key] for other in others for key in first.keys() & other
         )
-        for folder in (first, *others):
+        for folder in made:
             short = folder.name if is_short else str(folder)
             names[folder, label] = label if is_one else f"{label} of {short}"
     return names
 
 
-def _same_runs(one: Sequence[Run], other: Sequence[Run], label: str) -> bool:
-    mine, its = (
-        {run.run: run for run in runs if run.strategy == label} for runs in (one, other)
-    )
-    return all(
-        [(trial.cell, trial.score) for trial in mine[number].trials]
-        == [(trial.cell, trial.score) for trial in its[number].trials]
-        for number in mine.keys() & its.keys()
-    )
+def _made(
+    comparisons: Sequence[Comparison], label: str
+) -> dict[tuple[int, int], list[tuple[Cell, float]]]:
+    """The cells and scores of a strategy's runs, by problem and number."""
+    return {
+        (place, run.run): [(trial.cell, trial.score) for trial in run.trials]
+        for place, comparison in enumerate(comparisons)
+        for run in comparison.runs
+        if run.strategy == label
+    }
 
 
 def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison:
