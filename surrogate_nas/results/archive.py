@@ -297,11 +297,9 @@ def _table(description: Mapping[str, Any]) -> dict[str, str]:
 
 def _parsed(path: Path, written: bytes) -> Archive:
     try:
-        content = json.loads(written)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} holds no JSON where it says what it is.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not say what it is.")
+        content = dict(json.loads(written))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} does not say what it is.") from error
     check_version(path, "archive", content.get("version"), content.get(RELEASE))
     try:
         archive = checked_as(Archive, content)
@@ -395,9 +393,6 @@ def opened(
     Raises:
         UserError: There is no such place, or an archive cannot be read or has no such problem.
     """
-    if all(map(os.path.isdir, places)):
-        yield list(map(Path, places))
-        return
     with TemporaryDirectory(prefix="snas-archive-") as made:
         temporary = Path(made)
         folders = []

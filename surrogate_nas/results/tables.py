@@ -50,16 +50,26 @@ class Table(NamedTuple):
         return [{key: row[key] for key in keys} for row in self.make(result)]
 
     def best(self, rows: Rows) -> set[tuple[int, str]]:
-        """The best entries by row and column, wherever strategies are compared."""
+        """The best entries by row and column, wherever strategies are compared and differ."""
         by_key = {column.key: column for column in self.columns}
-        best: set[tuple[int, str]] = set()
         if EACH in by_key:
-            for i, row in enumerate(rows):
-                places = [(i, key) for key in row if key not in by_key]
-                best |= _best_of(by_key[EACH], rows, places)
+            compared = [
+                (by_key[EACH], [(i, key) for key in row if key not in by_key])
+                for i, row in enumerate(rows)
+            ]
         else:
-            for key in rows[0] if rows else ():
-                best |= _best_of(by_key[key], rows, [(i, key) for i in range(len(rows))])
+            compared = [
+                (column, [(i, column.key) for i in range(len(rows))])
+                for column in self.shown("file", ())
+            ]
+        best: set[tuple[int, str]] = set()
+        for column, places in compared:
+            if column.best is not None:
+                values = {(i, key): rows[i][key] for i, key in places}
+                finite = {v for v in values.values() if v is not None and np.isfinite(v)}
+                if len(finite) > 1:
+                    end = column.best(finite)
+                    best |= {place for place, value in values.items() if value == end}
         return best
 
     def latex(self, result: SuiteResult) -> str:
@@ -83,19 +93,6 @@ class Table(NamedTuple):
         titles = [escaped(column.title) for column in columns]
         kinds = "".join("lr"[is_number] for is_number in numeric)
         return "\n".join([*tabular(kinds, titles, lines), ""])
-
-
-def _best_of(
-    column: Column, rows: Rows, at: Sequence[tuple[int, str]]
-) -> set[tuple[int, str]]:
-    values = {place: rows[place[0]][place[1]] for place in at if column.best}
-    finite = [
-        value for value in values.values() if value is not None and np.isfinite(value)
-    ]
-    if column.best is None or len(set(finite)) < 2:
-        return set()
-    end = column.best(finite)
-    return {place for place, value in values.items() if value == end}
 
 
 def effect_in_words(effect: float) -> str:
