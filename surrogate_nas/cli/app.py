@@ -312,15 +312,10 @@ def ending_signals(received: list[int]) -> Iterator[None]:
             threading.Thread(target=leave, daemon=True).start()
             raise KeyboardInterrupt
 
-    numbers = [
-        getattr(signal, name)
-        for name in ("SIGINT", "SIGTERM", "SIGHUP")
-        if hasattr(signal, name)
-    ]
     usual = [
-        n
-        for n in numbers
-        if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
     ]
     before = {number: signal.signal(number, begin) for number in usual}
     try:

@@ -196,8 +196,9 @@ def fit(
     import numpy as np
 
     from surrogate_nas.benchmarks import TABLE_SUFFIX, load
+    from surrogate_nas.space import listed
     from surrogate_nas.surrogates import MODELS, make_model
-    from surrogate_nas.surrogates.evaluation import evaluate
+    from surrogate_nas.surrogates.evaluation import Holdout, evaluate, split_cells
     from surrogate_nas.surrogates.storage import Card, save
     from surrogate_nas.tables import CLASS_METRIC
 
@@ -217,9 +218,13 @@ def fit(
         settings["loss"] = loss
     name, _ = parse_reference(model, "model")
     made = make_model(model, metric.quantity, seed=seed, **settings)
-    cells, values, parts = (_from_columns if benchmark.has_columns else _by_queries)(
-        benchmark, question, train, test, split, seed
-    )
+    if benchmark.has_columns:
+        cells: Sequence[Cell] = listed(benchmark.space)
+        values = benchmark.column(*question)
+        learned, others = split_cells(cells, values, train, split, seed)  # type: ignore[arg-type]
+        parts = Holdout(learned, others[:test])
+    else:
+        cells, values, parts = _by_queries(benchmark, question, train, test, split, seed)
     found = evaluate(made, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
@@ -269,22 +274,6 @@ def fit(
         else f"snas compare BENCH --with {out}"
     )
     note(f"Model: {out}. Next: snas predict {out} CELL, or {use}")
-
-
-def _from_columns(
-    benchmark: Benchmark,
-    question: Question,
-    train: int,
-    test: int | None,
-    split: str,
-    seed: int,
-) -> tuple[Sequence[Cell], Values, Holdout]:
-    from surrogate_nas.space import listed
-    from surrogate_nas.surrogates.evaluation import Holdout, split_cells
-
-    values = benchmark.column(*question)
-    learned, others = split_cells(listed(benchmark.space), values, train, split, seed)  # type: ignore[arg-type]
-    return listed(benchmark.space), values, Holdout(learned, others[:test])
 
 
 def _by_queries(
