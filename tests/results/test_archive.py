@@ -29,7 +29,14 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.zipped import write_zip
 from surrogate_nas.report.live.progress import Pages
 from surrogate_nas.results.api import read_comparison, run_suite, stored_suite
-from surrogate_nas.results.archive import MANIFEST, create, opened, shipped_archives, unpack
+from surrogate_nas.results.archive import (
+    MANIFEST,
+    create,
+    file_of,
+    opened,
+    shipped_archives,
+    unpack,
+)
 from surrogate_nas.results.verification import SHARE, Verification, verify
 from surrogate_nas.runs.problem import Entry, Problem, Suite
 from surrogate_nas.runs.store import Store
@@ -950,6 +957,6 @@ def are_valid() -> None:
 
 def test_the_names_of_shipped_archives_lead_to_their_files() -> None:
     assert {*shipped_archives()} == {"starter", "families"}
-    for name in shipped_archives():
-        with opened([name]) as (folder,):
-            assert folder.name == f"archive {name}"
+    assert file_of("families", Path()) == shipped_archives()["families"]
+    with opened(["starter"]) as (folder,):
+        assert folder.name == "archive starter"
