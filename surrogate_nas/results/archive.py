@@ -252,14 +252,13 @@ def _files(
 ) -> Iterator[tuple[str, bytes, bytes]]:
     roots = {}
     missing = 0
-    for label, number in (
-        (label, number) for label, numbers in runs.items() for number in numbers
-    ):
-        watch = store.watch(label, number)
-        if watch.damage:
-            raise UserError(f"{watch.path} is damaged: {watch.damage}.")
-        missing += watch.end is None
-        roots[_run_name(label, number)] = store.root_of(label, number)
+    for label, numbers in runs.items():
+        for number in numbers:
+            watch = store.watch(label, number)
+            if watch.damage:
+                raise UserError(f"{watch.path} is damaged: {watch.damage}.")
+            missing += watch.end is None
+            roots[_run_name(label, number)] = store.root_of(label, number)
     if missing:
         raise UserError(
             f"{plural(missing, 'run')} of {store.folder} have not ended: finish them by the command"
