@@ -67,9 +67,12 @@ class Knobbed:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        inherited = [name for name in knobs_of(cls.__base__) if name in vars(cls)]
-        declared = [name for name, value in vars(cls).items() if isinstance(value, Knob)]
-        if "__init__" in vars(cls) or not inherited + declared:
+        if "__init__" in vars(cls):
+            return
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        knobs, before = knobs_of(cls), knobs_of(cls.__base__)
+        is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        if not is_open and knobs == before:
             return
         root: Any = cls.__init__
 
@@ -78,20 +81,13 @@ class Knobbed:
 
         taken = [
             parameter
-            for parameter in inspect.signature(root).parameters.values()
-            if parameter.kind is not parameter.VAR_KEYWORD
-            and parameter.name not in knobs_of(cls.__base__)
+            for parameter in parameters
+            if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in before
         ]
-        for name, knob in knobs_of(cls).items():
-            kind = knob.kind | None if knob.default is None else knob.kind
-            taken.append(
-                inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=knob.default,
-                    annotation=kind,
-                )
-            )
+        for name, (default, kind, _) in knobs.items():
+            kind = kind | None if default is None else kind
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            taken.append(inspect.Parameter(name, keyword, default=default, annotation=kind))
         __init__.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
         cls.__init__ = __init__  # type: ignore[method-assign]
 

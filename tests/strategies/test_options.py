@@ -53,6 +53,7 @@ def test_options_reach_the_constructor_and_the_name() -> None:
         ("evolution(5)", "written as evolution"),
         ("evolution(population=open('x'))", "written as evolution"),
         ("evolution(seed=3)", "option of evolution"),
+        ("random(step=3)", "option of random"),
         (f"evolution(population={'9' * 300})", "more than 200 characters"),
         ("evolutoin(population=5)", "Did you mean 'evolution'"),
         ("(population=5)", "strategy"),

@@ -16,22 +16,23 @@ import logging
 import random
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from surrogate_nas.core.arguments import check_argument
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import missing
+from surrogate_nas.core.knobs import Knob, knobs_of
 from surrogate_nas.space import Cell, ChoiceSpace, Space, Trial
 from surrogate_nas.strategies.base import Strategy
 
-_PLAIN_NAMES = {
-    f"{kind}{none}" for kind in ("bool", "int", "float", "str") for none in ("", " | None")
-}
+_PLAIN = {"bool": bool, "int": int, "float": float, "str": str}
 _SEED_BITS = 32
 
 
@@ -41,28 +42,25 @@ class Bridge(Strategy):
     Subclasses give `_propose` and `_learn`, which run with generators of `random` and NumPy of
     their own, and silently.
 
-    Args:
-        knobs: Keyword arguments of the library's algorithm.
-
     Raises:
         UserError: The space is none of choices.
 
     Attributes:
         origin: The library and the algorithm, as in ``optuna:TPESampler``.
         own_seed: What the library is seeded with, from 0 to 2**32 - 1.
-        knobs: The algorithm's keyword arguments that were given.
+        knobs: The algorithm's keyword arguments.
     """
 
     origin: ClassVar[str]
     space: ChoiceSpace
 
-    def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
-        super().__init__(space, seed=seed)
+    def __init__(self, space: Space, *, seed: int, **given: Any) -> None:
+        super().__init__(space, seed=seed, **given)
         if not isinstance(space, ChoiceSpace):
             raise UserError(
                 f"{self.origin} needs a space of choices (ChoiceSpace); {space.name} is none."
             )
-        self.knobs = knobs
+        self.knobs = {name: getattr(self, name) for name in knobs_of(type(self))}
         self.own_seed = int(self.rng.integers(2**_SEED_BITS))
         self._waiting: dict[Cell, list[Any]] = {}
         self._generators: tuple[Any, Any] = (
@@ -156,50 +154,28 @@ def library(name: str, needed_by: str) -> ModuleType:
 
 
 def plain_knobs(
-    function: Any,
-    *,
-    without: Iterable[str] = (),
-    defaults: Mapping[str, Any] | None = None,
-) -> dict[str, inspect.Parameter]:
-    """The parameters of a function that take a number, a text, or yes or no, as keyword-only
-    parameters.
-    """
-    knobs: dict[str, inspect.Parameter] = {}
+    function: Any, without: Collection[str], defaults: Mapping[str, Any]
+) -> dict[str, Knob]:
+    """The parameters of a function that take a number, a text, or yes or no, as options."""
+    knobs: dict[str, Knob] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        default = (defaults or {}).get(name, parameter.default)
+        default = defaults.get(name, parameter.default)
         annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
-        if annotation not in _PLAIN_NAMES:
-            annotation = type(default).__name__
-        if (
-            annotation in _PLAIN_NAMES
-            and default is not parameter.empty
-            and name not in without
-        ):
-            knobs |= knob(name, default, annotation)
+        plain, _, none = annotation.partition(" | ")
+        kind: Any = _PLAIN.get(plain) if none in ("", "None") else None
+        kind = kind or _PLAIN.get(type(default).__name__)
+        if kind and name not in without:
+            kind = kind | None if none else kind
+            knobs[name] = Knob(default, kind, partial(check_argument, kind=kind))
     return knobs
 
 
 def strategy_class(
-    base: type[AnyBridge],
-    name: str,
-    knobs: Mapping[str, inspect.Parameter],
-    **attributes: Any,
+    base: type[AnyBridge], name: str, knobs: Mapping[str, Knob], **attributes: Any
 ) -> type[AnyBridge]:
-    """A strategy of one algorithm, whose constructor shows the algorithm's knobs."""
-    ours = {name: parameter.default for name, parameter in knobs.items()}
-
-    def __init__(self: AnyBridge, space: Space, *, seed: int, **given: Any) -> None:
-        base.__init__(self, space, seed=seed, **ours | given)
-
-    *first, _ = inspect.signature(Strategy.__init__).parameters.values()
-    __init__.__signature__ = inspect.Signature([*first, *knobs.values()])  # type: ignore[attr-defined]
-    content = {
-        "__module__": base.__module__,
-        "__doc__": base.__doc__,
-        "__init__": __init__,
-        **attributes,
-    }
-    return type(name, (base,), content)
+    """A strategy of one algorithm, whose constructor shows the algorithm's options."""
+    content = {"__module__": base.__module__, "__doc__": base.__doc__, **knobs}
+    return type(name, (base,), content | attributes)
 
 
 def by_name(bridge: Callable[[str], type[AnyBridge]]) -> Callable[[str], type[AnyBridge]]:
@@ -216,9 +192,3 @@ def by_name(bridge: Callable[[str], type[AnyBridge]]) -> Callable[[str], type[An
             raise AttributeError(str(error)) from error
 
     return attribute
-
-
-def knob(name: str, default: object, annotation: str) -> dict[str, inspect.Parameter]:
-    """A keyword-only parameter, by its name."""
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return {name: inspect.Parameter(name, kind, default=default, annotation=annotation)}

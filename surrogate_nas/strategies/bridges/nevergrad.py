@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.knobs import whole
 from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,
     by_name,
-    knob,
     library,
     strategy_class,
 )
@@ -92,7 +92,7 @@ def bridge(name: str) -> type[NevergradStrategy]:
     if name not in registry or name in _ELSEWHERE:
         near = get_close_matches(name, registry, n=8)
         raise unknown(f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME})
-    knobs = knob("budget", _BUDGET, "int") | knob("num_workers", 1, "int")
+    knobs = {"budget": whole(_BUDGET, 1), "num_workers": whole(1, 1)}
     return strategy_class(
         NevergradStrategy,
         name,

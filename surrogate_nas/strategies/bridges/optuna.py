@@ -121,9 +121,7 @@ def bridge(name: str) -> type[OptunaStrategy]:
     if name == "CmaEsSampler":
         library("cmaes", f"optuna:{name}")
     sampler = getattr(samplers, name)
-    knobs = plain_knobs(
-        sampler, without=("seed", *_QUIET), defaults=_DEFAULTS.get(name, {})
-    )
+    knobs = plain_knobs(sampler, ("seed", *_QUIET), _DEFAULTS.get(name, {}))
     attributes = {
         "origin": f"optuna:{name}",
         "sampler": sampler,

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import unknown
-from surrogate_nas.space import Cell, Space, Trial
+from surrogate_nas.core.knobs import whole
+from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,
     by_name,
-    knob,
     library,
     nearest_cell,
     strategy_class,
@@ -61,8 +61,7 @@ class PymooStrategy(Bridge):
     directed: ClassVar[bool]
     twice: ClassVar[bool]
 
-    def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
-        super().__init__(space, seed=seed, **knobs)
+    def _begin(self) -> None:
         self._observed: list[Any] = []
         self._children: list[list[int]] = []
 
@@ -174,7 +173,7 @@ def bridge(name: str) -> type[PymooStrategy]:
     if name not in _ONE | _MANY:
         raise unknown("genetic algorithm of pymoo", name, _ONE | _MANY)
     algorithm = getattr(import_module(f"pymoo.algorithms.{(_ONE | _MANY)[name]}"), name)
-    knobs = knob("pop_size", _POPULATION, "int") | knob("n_offsprings", None, "int | None")
+    knobs = {"pop_size": whole(_POPULATION, 1), "n_offsprings": whole(None, 1)}
     flags = {
         "directed": name in _DIRECTED,
         "twice": name in _TWICE,

@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from surrogate_nas.core.errors import unknown
+from surrogate_nas.core.knobs import whole
 from surrogate_nas.space import Cell, Trial
 from surrogate_nas.strategies.bridges.base import (
     Bridge,
     by_name,
-    knob,
     library,
     strategy_class,
 )
@@ -142,7 +142,7 @@ def bridge(name: str = "") -> type[SmacStrategy]:
     return strategy_class(
         SmacStrategy,
         name,
-        knob("budget", _BUDGET, "int"),
+        {"budget": whole(_BUDGET, 1)},
         origin=f"smac:{name}",
         facade=_FACADES[name],
     )
