@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 BAD = '''
 """A module that speaks of `nothing.there`."""
 
-def spread(cells, limit=3):
+def lacking(cells, limit=3):
     """How many cells keep a limit.
 
     Args:
@@ -111,19 +111,19 @@ def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer() ->
 def test_faults_are_seen(bad: str) -> None:
     found = [
         line
-        for name in ("spread", "Bare", "LENGTH")
+        for name in ("lacking", "Bare", "LENGTH")
         for line in undescribed(Place(bad, name))
     ]
     assert [line.removeprefix("faulty.") for line in found] == [
-        "spread has no parameter bound",
-        "spread does not describe its parameter limit",
+        "lacking has no parameter bound",
+        "lacking does not describe its parameter limit",
         "Bare.width is no entry of Attributes",
         "Bare has no parameter high",
         "Bare does not describe its parameter height",
         "LENGTH is a constant without a text below it",
     ]
     assert list(dangling(bad)) == ["nothing.there"]
-    assert not shows_example(Place(bad, "spread"))
+    assert not shows_example(Place(bad, "lacking"))
 
 
 @pytest.mark.parametrize(
