@@ -85,9 +85,9 @@ class Knobbed:
             if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in before
         ]
         for name, (default, kind, _) in knobs.items():
-            kind = kind | None if default is None else kind
+            hint = kind | None if default is None else kind
             keyword = inspect.Parameter.KEYWORD_ONLY
-            taken.append(inspect.Parameter(name, keyword, default=default, annotation=kind))
+            taken.append(inspect.Parameter(name, keyword, default=default, annotation=hint))
         __init__.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
         cls.__init__ = __init__  # type: ignore[method-assign]
 
