@@ -26,7 +26,7 @@ N = 15625
 @pytest.fixture
 def seeded(tmp_path: Path) -> TableBenchmark:
     """A table with two seeds, one of which only half of the cells have."""
-    table = Table("seeded", "nb201", "t", "s", "l", "c", "valid_error", Network(classes=10))
+    table = Table("seeded", "nb201", "t", "s", network=Network(classes=10))
     both = {777: np.arange(N, dtype=float), 888: np.arange(N, dtype=float) + 2}
     both[888][N // 2 :] = np.nan
     counts = np.where(np.isfinite(both[888]), 2, 1).astype(np.int16)
@@ -230,9 +230,7 @@ def test_a_changed_table_is_opened_anew(
     space: NB201,
 ) -> None:
     for value in (1.0, 2.0):
-        table = Table(
-            "mine", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries"
-        )
+        table = Table("mine", "nb201", "t", "s", cost="queries")
         table.add(Metric("valid_error", "%", "search", "error"), 3, np.full(N, value))
         write_table(table, table_path("mine"))
         assert sn.load("mine").query(space[0], "valid_error") == value

@@ -20,7 +20,6 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.benchmarks.doctor import Examination, Finding, examine
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.space import nb201
-from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, Values
 from tests.conftest import Snas
 from tests.sampled_space import sampled
@@ -33,7 +32,7 @@ RNG = np.random.default_rng(0)
 
 
 def table(columns: Mapping[str, Values], space: str = "nb201", **more: Any) -> Table:
-    made = Table("sick", space, "t", "s", "l", "c", "", Network(), **more)
+    made = Table("sick", space, "t", "s", objective="", **more)
     for name, values in columns.items():
         metric, _, epochs = name.rstrip("]").partition("[")
         made.add(metric_named(metric), int(epochs) if epochs else None, values)

@@ -150,7 +150,7 @@ def test_a_name_that_is_there_already_is_refused(
 
 
 def tables_own_params(path: Path) -> Path:
-    table = Table("local", "nb201", "t", "s", "l", "", "", Network(), "queries")
+    table = Table("local", "nb201", "t", "s", objective="", cost="queries")
     table.add(
         Metric("params", "M", "search", "cost", source="counted elsewhere"),
         None,
@@ -172,7 +172,7 @@ def test_what_cannot_be_joined_is_refused(
     cut.write_bytes(cut.read_bytes()[:5000])
     with pytest.raises(UserError, match="damaged"):
         load("analog-cifar10", with_=[cut])
-    empty = Table("local", "nb201", "t", "s", "l", "", "", Network(), "queries")
+    empty = Table("local", "nb201", "t", "s", objective="", cost="queries")
     empty.add(Metric("params", "", "search", "cost"), None, np.ones(N))
     write_table(empty, tmp_path / "empty.h5")
     with pytest.raises(UserError, match="no metric to join"):
@@ -180,7 +180,7 @@ def test_what_cannot_be_joined_is_refused(
     monkeypatch.setitem(
         SPACES.places, "tiny", "surrogate_nas.contract.strategies:TinySpace"
     )
-    tiny = Table("local", "tiny", "t", "s", "l", "", "", Network(), "queries")
+    tiny = Table("local", "tiny", "t", "s", objective="", cost="queries")
     tiny.add(Metric("latency@local", "ms", "search", "cost"), None, np.ones(24))
     write_table(tiny, tmp_path / "tiny.h5")
     with pytest.raises(UserError, match="of the space tiny, small of nb201"):

@@ -19,7 +19,6 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.results.api import read_comparison
 from surrogate_nas.results.comparison import final_metrics
 from surrogate_nas.space import space_named
-from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, save
 from surrogate_nas.tables import Table, write_table
@@ -157,9 +156,7 @@ def partial_table(path: Path) -> TableBenchmark:
         [str(cell).count("nor_conv_3x3") for cell in space_named("nb201")]
     )
     held = np.flatnonzero(convolutions <= 1)[:2000]
-    table = Table(
-        "partial", "nb201", "t", "s", "l", "c", "valid_error", Network(), "queries"
-    )
+    table = Table("partial", "nb201", "t", "s", cost="queries")
     column = np.full(15625, np.nan)
     column[held] = 40 - 5 * convolutions[held]
     table.add(Metric("valid_error", "%", "search", "error"), 200, column)
@@ -206,7 +203,7 @@ def test_a_surrogate_that_is_joined_still_reports_the_truth(
     tmp_path: Path, small: TableBenchmark
 ) -> None:
     name = learned(small, "valid_error", tmp_path / "model.h5", name=str(small.path))
-    latency = Table("mine", "nb201", "t", "s", "l", "c", "", Network(), "queries")
+    latency = Table("mine", "nb201", "t", "s", objective="", cost="queries")
     latency.add(
         Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1, 2, 15625)
     )

@@ -21,7 +21,6 @@ from surrogate_nas.objective.expression import Constraint, Expression, Term
 from surrogate_nas.results.diagnosis import diagnose
 from surrogate_nas.runs.ledger import Ledger
 from surrogate_nas.space import NB201
-from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_table
 
 N = 15625
@@ -384,9 +383,7 @@ def test_the_fingerprint_changes_with_everything_that_changes_scores(
 def test_the_fingerprint_changes_with_the_data(tmp_path: Path) -> None:
     found = []
     for shift in (0.0, 1e-9):
-        table = Table(
-            "same", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries"
-        )
+        table = Table("same", "nb201", "t", "s", cost="queries")
         values = np.linspace(1, 2, N)
         values[9] += shift
         table.add(Metric("valid_error", "%", "search", "error"), 3, values)

@@ -125,9 +125,7 @@ def make_tables(folder: Path) -> None:
         write_table(tiny_table(), path)
         edited(path, lambda file, edit=edit: edit(file, COLUMN))  # type: ignore[misc]
     huge = EnumerableChoiceSpace("huge", {f"p{i}": range(10) for i in range(12)})
-    table = Table(
-        "huge", huge.definition, "t", "s", "l", "c", "a", Network(), cost="queries"
-    )
+    table = Table("huge", huge.definition, "t", "s", objective="a", cost="queries")
     table.add(Metric("a_error", "%", "search", "error"), 1, np.zeros(64))
     write_table(table, folder / "table-a space of 10^12 cells.h5")
     with h5py.File(

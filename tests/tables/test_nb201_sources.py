@@ -127,7 +127,7 @@ def test_a_fetch_replaces_the_table_that_was_assembled_before(
 @pytest.mark.usefixtures("linked")
 def test_a_table_of_an_earlier_version_is_made_anew(snas: Snas) -> None:
     current = nb201.read(NAME)
-    older = Table(NAME, "nb201", "t", "s", "l", "c", "valid_error", current.network)
+    older = Table(NAME, "nb201", "t", "s", network=current.network)
     for key in (
         ColumnKey("test_error", 200, "mean"),
         ColumnKey("train_seconds", 200, "mean"),
