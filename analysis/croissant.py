@@ -227,12 +227,7 @@ def croissant_of(
 
 def _opened(path: Path) -> _Opened:
     """A table of either format."""
-    try:
-        with hdf5.OpenFile(path).reading() as file:
-            is_compact = hdf5.is_of(file, "compact")
-    except hdf5.ERRORS:
-        is_compact = False  # the other reader says what is wrong
-    table = compact.read_compact(path) if is_compact else TableFile(path)
+    table = compact.read_compact(path) if hdf5.is_of(path, "compact") else TableFile(path)
     return _Opened(path, table, json.loads(table.card or "{}"))
 
 

@@ -22,21 +22,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from surrogate_nas.core.errors import UserError, reason_of
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
+from surrogate_nas.files.paths import printable
 from surrogate_nas.files.regular import open_regular
 from surrogate_nas.files.replacing import write_whole
 
-ERRORS = (
-    OSError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    zlib.error,
-)
-"""What HDF5, and the functions here, raise on a file that is damaged or something else."""
 LIBVER = ("v110", "v110")
 """The version of the format to write: from here on HDF5 itself checksums its structure."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -67,40 +56,11 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
     write_whole(path, image.getvalue())
 
 
-def is_of(file: h5py.File, kind: str) -> bool:
-    """Whether an open file says that it is of one of our formats."""
-    return _said(file, "format") == f"surrogate_nas {FORMATS[kind].what}"
-
-
-def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
-    """Raise a `UserError` for an open file of another version, or, with the line `otherwise`, of
-    another format than `kind`.
-    """
-    version = number(file, "version") if "format" in file.attrs else None
-    # the first version wrote its texts in another way
-    is_first = version == 1 < FORMATS[kind].version
-    if version is None or not (is_first or is_of(file, kind)):
-        raise UserError(otherwise)
-    check_version(path, kind, version, _said(file, RELEASE))
-
-
-@contextmanager
-def guarded(
-    what: str, then: str, errors: tuple[type[Exception], ...] = ERRORS
-) -> Iterator[None]:
-    """Raise a `UserError` for a file that is found to be damaged in the block.
-
-    Args:
-        what: The file, as the line begins.
-        then: What to do about it.
-        errors: What is raised where it is damaged.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except errors as error:
-        raise UserError(f"{what} is damaged ({reason_of(error):.300}). {then}") from error
+def is_of(path: Path, kind: str) -> bool:
+    """Whether a file says that it is of one of our formats; False also where it cannot be read."""
+    with suppress(Exception), OpenFile(path, kind).opened() as file:
+        return _said(file, "format") == f"surrogate_nas {FORMATS[kind].what}"
+    return False
 
 
 class OpenFile:
@@ -112,22 +72,23 @@ class OpenFile:
         path: Where the file lay when it was opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open a regular file.
+    def __init__(self, path: Path, kind: str) -> None:
+        """Open a file of a format of `FORMATS`.
 
         Raises:
-            OSError: It is something else, is not there, or cannot be read.
+            UserError: It is no regular file, or cannot be read.
         """
         self.path = path
+        self._kind = kind
         self._descriptor = -1
-        with open_regular(path) as file:
+        with self._guarded(), open_regular(path) as file:
             if _CAN_STAY_OPEN:
                 self._descriptor = os.dup(file.fileno())
                 weakref.finalize(self, os.close, self._descriptor)
 
     @contextmanager
-    def reading(self) -> Iterator[h5py.File]:
-        """The file as HDF5; one of `ERRORS` is raised where it is none."""
+    def opened(self) -> Iterator[h5py.File]:
+        """The file as HDF5, of any format; an exception of any kind is raised where it is none."""
         path = f"/proc/self/fd/{self._descriptor}" if _CAN_STAY_OPEN else self.path
         # a position of its own, which threads and forks do not share
         with open(path, "rb") as raw:
@@ -135,6 +96,39 @@ class OpenFile:
                 raise ValueError("it does not begin as an HDF5 file")
             with h5py.File(raw, "r") as file:
                 yield file
+
+    @contextmanager
+    def reading(self) -> Iterator[h5py.File]:
+        """The file as HDF5; what is raised in the block says that the file is damaged.
+
+        Raises:
+            UserError: It is damaged, or of another format or version.
+        """
+        format_ = FORMATS[self._kind]
+        with self._guarded(), self.opened() as file:
+            version = number(file, "version") if "format" in file.attrs else None
+            # the first version wrote its texts in another way
+            is_first = version == 1 < format_.version
+            is_ours = is_first or _said(file, "format") == f"surrogate_nas {format_.what}"
+            if version is None or not is_ours:
+                raise UserError(
+                    f"{printable(self.path)} is no surrogate_nas {format_.what}."
+                )
+            check_version(self.path, self._kind, version, _said(file, RELEASE))
+            yield file
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            format_ = FORMATS[self._kind]
+            raise UserError(
+                f"The {format_.what} {printable(self.path)} is damaged"
+                f" ({reason_of(error):.300}). {format_.older}"
+            ) from error
 
 
 def child(group: h5py.Group, name: str) -> Any:

@@ -139,11 +139,7 @@ def is_surrogate(path: Path) -> bool:
     """Whether a file says that it holds a fitted model; False also where it cannot be read."""
     from surrogate_nas.files import hdf5
 
-    try:
-        with hdf5.OpenFile(path).reading() as file:
-            return hdf5.is_of(file, "surrogate")
-    except hdf5.ERRORS:
-        return False
+    return hdf5.is_of(path, "surrogate")
 
 
 def load(path: Path) -> Fitted:
@@ -161,13 +157,9 @@ def load(path: Path) -> Fitted:
         raise UserError(
             f"There is no surrogate file {printable(path)}; snas fit makes one."
         )
-    what = f"The surrogate file {printable(path)}"
-    with hdf5.guarded(what, "Make it anew with snas fit.", (Exception,)):
-        with hdf5.OpenFile(path).reading() as file:
-            otherwise = f"{path} is no fitted surrogate; snas fit makes one."
-            hdf5.check_kind(path, file, "surrogate", otherwise)
-            arrays = _read_arrays(file)
-            digest = hdf5.text(file, "digest")
+    with hdf5.OpenFile(path, "surrogate").reading() as file:
+        arrays = _read_arrays(file)
+        digest = hdf5.text(file, "digest")
         if _digest(arrays) != digest:
             raise ValueError("its digest is wrong")
         fitted = _fitted(arrays, digest)

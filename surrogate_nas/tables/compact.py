@@ -167,13 +167,7 @@ def read_compact(path: Path) -> MemoryTable:
     """
     if not os.path.isfile(path):
         raise UserError(f"There is no table at {printable(path)}.")
-    what = f"The table {printable(path)}"
-    with (
-        hdf5.guarded(what, "Make or fetch it again."),
-        hdf5.OpenFile(path).reading() as file,
-    ):
-        other = f"{printable(path)} is no surrogate_nas compact table."
-        hdf5.check_kind(path, file, "compact", other)
+    with hdf5.OpenFile(path, "compact").reading() as file:
         index = _bounded(file, "index", np.uint8).tobytes()
         values = _bounded(file, "values", np.int32)
         if _digest(index, values) != hdf5.text(file, "digest"):

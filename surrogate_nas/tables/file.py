@@ -16,8 +16,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -135,10 +134,10 @@ class TableFile(TableView):
                 cannot be listed, or has another number of cells than the columns.
         """
         self.path = path
-        self._file = self._opened()
-        with self._reading() as file:
-            other = f"{path} is not a surrogate_nas table file."
-            hdf5.check_kind(path, file, "table", other)
+        if not os.path.isfile(path):
+            raise UserError(f"There is no table at {printable(path)}.")
+        self._file = hdf5.OpenFile(path, "table")
+        with self._file.reading() as file:
             self._hold(_read_index(file))
             if hdf5.text(file, "digest") != self.digest:
                 raise ValueError("its index was altered")
@@ -215,7 +214,7 @@ class TableFile(TableView):
         return space
 
     def _read(self, metric: str, epochs: int | None, name: str, dtype: Any) -> NDArray[Any]:
-        with self._reading() as file:
+        with self._file.reading() as file:
             wanted = self._index.digests[metric, epochs][name]
             group = hdf5.child(hdf5.child(file, "columns"), metric)
             run = hdf5.child(group, epochs_text(epochs))
@@ -225,21 +224,6 @@ class TableFile(TableView):
                     f"{run.name}/{name} has changed since it was written or opened"
                 )
             return values
-
-    def _opened(self) -> hdf5.OpenFile:
-        if not os.path.isfile(self.path):
-            raise UserError(f"There is no table at {printable(self.path)}.")
-        with self._guarded():
-            return hdf5.OpenFile(self.path)
-
-    @contextmanager
-    def _reading(self) -> Iterator[h5py.File]:
-        with self._guarded(), self._file.reading() as file:
-            yield file
-
-    def _guarded(self) -> AbstractContextManager[None]:
-        what = f"The table {printable(self.path)}"
-        return hdf5.guarded(what, "Delete it and fetch or import it again.")
 
 
 def _read_index(file: h5py.File) -> Index:

@@ -143,7 +143,7 @@ def stored(cells: list[Cell], tmp_path: Path) -> Path:
 def test_a_file_cut_off_is_one_clear_error(stored: Path, share: float) -> None:
     whole = stored.read_bytes()
     stored.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(UserError, match=r"is damaged|is no fitted surrogate"):
+    with pytest.raises(UserError, match=r"is damaged|is no surrogate_nas surrogate"):
         load(stored)
 
 

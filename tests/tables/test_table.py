@@ -82,7 +82,7 @@ def test_what_is_no_table_is_refused(path: Path) -> None:
             TableFile(path)
     with h5py.File(path, "w") as file:
         file["columns/valid_error/200/mean"] = np.zeros(N)
-    with pytest.raises(UserError, match="is not a surrogate_nas table"):
+    with pytest.raises(UserError, match="is no surrogate_nas table"):
         TableFile(path)
 
 
