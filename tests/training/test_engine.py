@@ -272,7 +272,7 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> 
         nesterov=momentum > 0,
     )
     for _ in range(3):
-        losses, _ = model.step(inputs, targets, TINY.loss_and_gradient, 0.1)
+        losses, _ = model.step(inputs, targets, TINY.trained.loss_and_gradient, 0.1)
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(
             networks[1](torch.from_numpy(inputs)), torch.from_numpy(targets)

@@ -147,11 +147,9 @@ class Code:
         name: str,
         arguments: Sequence[tuple[str, str]],
         *,
-        fused: bool = True,
         public: bool = False,
     ) -> None:
         """Begin a function that returns nothing."""
-        self._fused = fused
         self.name = name
         self.arguments = {
             argument: Value(self, kind, f"%{argument}") for kind, argument in arguments
@@ -260,9 +258,9 @@ class Code:
         return self.do(kind, f"shufflevector {one}, {kind} poison, {zeros}")
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
-        """``a·b + c``, rounded once; see `fused_multiply_add`."""
-        name = _fused_name(1 if a.type == F32 else LANES, native=self._fused)
-        return self.do(a.type, f"call {a.type} @{name}({a}, {b}, {c})")
+        """``a·b + c``, rounded once: by the C library where the processor cannot."""
+        kind = "f32" if a.type == F32 else f"v{LANES}f32"
+        return self.do(a.type, f"call {a.type} @llvm.fma.{kind}({a}, {b}, {c})")
 
     def whole_part(self, number: Value, size: int) -> Value:
         """The largest multiple of a size that an integer holds."""
@@ -318,52 +316,3 @@ class Code:
     def part(self, vector: Value, start: int, length: int) -> Value:
         """Some neighbouring numbers of a vector, as a shorter one."""
         return self._shuffled(vector, vector, range(start, start + length), length)
-
-
-def _fused_name(count: int, *, native: bool) -> str:
-    kind = "f32" if count == 1 else f"v{count}f32"
-    return f"llvm.fma.{kind}" if native else f"fused.{kind}"
-
-
-def fused_multiply_add(count: int, *, native: bool) -> str:
-    """The function that multiplies and adds with a single rounding, of as many numbers at once.
-
-    Where the processor has none, the product of two float32 is exact in float64, and so is the
-    error of its sum with the third (Knuth's two-sum). A sum that is inexact and ends in an even bit
-    is moved to its odd neighbour on the exact sum's side, so that rounding it to float32 rounds the
-    exact sum (Boldo & Melquiond, IEEE Trans. Comput. 2008).
-    """
-    real, double, whole, truth = (several(kind, count) for kind in (F32, F64, I64, BOOL))
-    name = _fused_name(count, native=native)
-    if native:
-        return f"declare {real} @{name}({real}, {real}, {real})"
-    zero, one, less = (
-        str(number) if count == 1 else f"<{', '.join([f'i64 {number}'] * count)}>"
-        for number in (0, 1, -1)
-    )
-    nothing = "0.0" if count == 1 else "zeroinitializer"
-    return f"""define internal {real} @{name}({real} %a, {real} %b, {real} %c) nounwind {{
-%x = fpext {real} %a to {double}
-%y = fpext {real} %b to {double}
-%z = fpext {real} %c to {double}
-%product = fmul {double} %x, %y
-%sum = fadd {double} %product, %z
-%seen = fsub {double} %sum, %product
-%rest = fsub {double} %sum, %seen
-%lost1 = fsub {double} %product, %rest
-%lost2 = fsub {double} %z, %seen
-%error = fadd {double} %lost1, %lost2
-%bits = bitcast {double} %sum to {whole}
-%last = and {whole} %bits, {one}
-%even = icmp eq {whole} %last, {zero}
-%inexact = fcmp one {double} %error, {nothing}
-%moves = and {truth} %even, %inexact
-%sign = bitcast {double} %error to {whole}
-%other = xor {whole} %bits, %sign
-%inwards = icmp slt {whole} %other, {zero}
-%step = select {truth} %inwards, {whole} {less}, {whole} {one}
-%next = add {whole} %bits, %step
-%odd = select {truth} %moves, {whole} %next, {whole} %bits
-%exact = bitcast {whole} %odd to {double}
-%found = fptrunc {double} %exact to {real}
-ret {real} %found }}"""

@@ -1,22 +1,17 @@
-"""The kernels as machine code for this processor: compiled once on a machine, stored in the home
-folder.
+"""The kernels as machine code for this processor: compiled once on a machine, and stored.
 
 What is stored is code that will run, so its folder is this user's alone, and a file that others own
-or can write is passed over and written again. The checksum tells damage; it keeps nobody out, as it
-has no secret.
+or can write is passed over and written again. The checksum only detects damage.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,15 +49,10 @@ ret void }
 
 
 class Kernels(NamedTuple):
-    """What was compiled.
+    """What was compiled: the functions of `surrogate_nas.training.fast.kernels` and ``elementary``.
 
     Attributes:
         shape: For which registers.
-        execute: See `surrogate_nas.training.fast.kernels`.
-        load: Likewise.
-        sgd_step: Likewise.
-        exponentials: See `surrogate_nas.training.fast.elementary`.
-        logarithms: Likewise.
         owner: Keeps the code in memory.
     """
 
@@ -77,9 +67,7 @@ class Kernels(NamedTuple):
 
 @lru_cache(maxsize=1)
 def kernels() -> Kernels:
-    """The compiled kernels of this process; the first call on a machine takes a few seconds and
-    says so.
-    """
+    """The compiled kernels of this process; the first call on a machine takes a few seconds."""
     need("Training on a CPU", "llvmlite")
     import llvmlite.binding as llvm
 
@@ -111,10 +99,9 @@ def _processor(llvm: Any) -> tuple[str, str]:
 
 
 class _Cache:
-    """The file of one key in ``compiled`` of the home folder, of this user alone.
+    """The file of one key in ``compiled`` of the data directory, of this user alone.
 
-    The file holds a line of JSON (the key, the shape, the kernels), the code, and a checksum of
-    both.
+    It holds a line (the key and the shape), the code, and a checksum of both.
     """
 
     def __init__(self, key: str) -> None:
@@ -123,9 +110,7 @@ class _Cache:
         self._path = self._folder / f"{key}.o"
 
     def read(self) -> tuple[Shape, bytes] | None:
-        """The shape and the code; None where there is no file, it is damaged, or others could have
-        written it.
-        """
+        """The shape and the code, if the file is whole and nobody else could have written it."""
         from surrogate_nas.training.fast.kernels import NARROW, WIDE
 
         try:
@@ -140,8 +125,7 @@ class _Cache:
         sealed = whole[:-_DIGEST]
         head, _, code = sealed.partition(b"\n")
         if hashlib.sha256(sealed).digest() == whole[-_DIGEST:]:
-            for registers, fused in product((WIDE, NARROW), (True, False)):
-                shape = replace(registers, fused=fused)
+            for shape in (WIDE, NARROW):
                 if head == self._head(shape):
                     return shape, code
         return None
@@ -166,14 +150,10 @@ class _Cache:
         self._path.chmod(0o600)  # whatever the user's mask allows others
 
     def _head(self, shape: Shape) -> bytes:
-        registers = {"wide": shape.is_wide, "fused": shape.fused}
-        return json.dumps(
-            {"key": self._key, **registers, "kernels": [*_ARGUMENTS]}
-        ).encode()
+        return f"{self._key} {shape.pairs} {' '.join(_ARGUMENTS)}".encode()
 
     def _is_ours(self) -> bool:
-        """Make the folder, or take others' rights from it; False where it is no folder or
-        another's.
+        """Make the folder, or take others' rights from it; False where it is another user's.
 
         Raises:
             OSError: It cannot be made or read, or is something else.
@@ -192,23 +172,17 @@ class _Cache:
 
 
 def _is_of_this_user(status: os.stat_result, forbidden: int) -> bool:
-    """Whether this user owns a file or folder and others lack some rights; on Windows its folder's
-    rights decide.
-    """
+    """Whether this user owns a file or folder and others lack some rights; True on Windows."""
     return not hasattr(os, "geteuid") or (
         status.st_uid == os.geteuid() and not status.st_mode & forbidden
     )
 
 
 def _shape(llvm: Any, machine: Any) -> Shape:
-    """Which registers a target has, and whether a fused multiply-add, as its own code for one
-    shows.
-    """
+    """Which registers a target has, as its own code for a vector shows."""
     from surrogate_nas.training.fast.kernels import NARROW, WIDE
 
-    written = machine.emit_assembly(llvm.parse_assembly(_PROBE))
-    registers = WIDE if "zmm" in written else NARROW
-    return replace(registers, fused="fmaf" not in written)
+    return WIDE if "zmm" in machine.emit_assembly(llvm.parse_assembly(_PROBE)) else NARROW
 
 
 def written(shape: Shape) -> str:
@@ -223,11 +197,6 @@ def _compile(llvm: Any, machine: Any, shape: Shape) -> bytes:
     sys.stderr.write(
         "Compiling the kernels that train on this processor: once, a second or two.\n"
     )
-    if not shape.fused:
-        sys.stderr.write(
-            "This processor has no fused multiply-add: the kernels compute it from simpler"
-            " operations, which gives the same numbers, but takes some twenty-five times as long.\n"
-        )
     module = llvm.parse_assembly(written(shape))
     module.triple = machine.triple
     options = llvm.create_pipeline_tuning_options(speed_level=_SPEED)

@@ -17,8 +17,7 @@ looks across examples, leaves them out and sets them and their gradients to 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from surrogate_nas.training.fast.assembly import (
@@ -31,7 +30,6 @@ from surrogate_nas.training.fast.assembly import (
     Code,
     Value,
     Variable,
-    fused_multiply_add,
     several,
 )
 
@@ -53,35 +51,24 @@ _SIGNATURE = (
 )
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """What fits the registers of a processor; it changes the speed, and no sum.
 
-    A vector has `LANES` numbers on every processor, which lie in as many registers as they need:
-    how many examples are summed side by side decides in which order they are added, so it must not
-    depend on the processor.
+    A vector has `LANES` numbers on every processor, in as many registers as they need.
 
     Attributes:
         blocks: Of a convolution, by vectors of examples, how many output channels are in registers
             at once.
         pairs: Of a weight's gradient, how many input and output channels are in registers at once.
-        fused: Whether it has a fused multiply-add; where not, simpler operations give the same
-            numbers.
     """
 
-    blocks: tuple[tuple[int, int], ...]
+    blocks: dict[int, int]
     pairs: tuple[int, int]
-    fused: bool = True
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the registers are those of `WIDE`."""
-        return self.blocks == WIDE.blocks
 
 
-WIDE = Shape(((4, 4), (2, 8), (1, 8)), (4, 4))
+WIDE = Shape({4: 4, 2: 8, 1: 8}, (4, 4))
 """32 registers of 16 numbers (AVX-512)."""
-NARROW = Shape(((2, 2), (1, 4)), (2, 2))
+NARROW = Shape({2: 2, 1: 4}, (2, 2))
 """16 registers of 8 (AVX2), or 32 of 4 (NEON): a vector takes two of the ones, four of the
 others.
 """
@@ -96,7 +83,7 @@ class _Operation:
     """
 
     def __init__(self, name: str, tensors: str, numbers: str, shape: Shape) -> None:
-        self.code = Code(name, _SIGNATURE, fused=shape.fused)
+        self.code = Code(name, _SIGNATURE)
         given = self.code.arguments
         self.arena, self.tables, self.row, self.examples = (
             given[n] for n in ("arena", "tables", "row", "examples")
@@ -177,7 +164,7 @@ def _whole_vectors(examples: Value) -> Value:
     return (examples + (LANES - 1)).bitwise("and", -LANES)
 
 
-def _chunks(op: _Operation, sizes: Sequence[int]) -> Iterator[tuple[Value, int]]:
+def _chunks(op: _Operation, sizes: Iterable[int]) -> Iterator[tuple[Value, int]]:
     """Cover all vectors of a row by pieces of the given sizes, the largest first: the example and
     the vectors.
     """
@@ -254,11 +241,9 @@ def convolve(shape: Shape) -> Code:
     )
     code = op.code
     by_tap = op["in_channels"] * op["out_channels"]
-    for example, vectors in _chunks(op, [*dict(shape.blocks)]):
+    for example, vectors in _chunks(op, shape.blocks):
         with code.loop(op["out_pixels"]) as pixel:
-            for first, channels in _blocks(
-                op, op["out_channels"], dict(shape.blocks)[vectors]
-            ):
+            for first, channels in _blocks(op, op["out_channels"], shape.blocks[vectors]):
                 lines = [
                     _sums(op, pixel, first + k, example, vectors) for k in range(channels)
                 ]
@@ -349,7 +334,7 @@ def convolve_each(shape: Shape) -> Code:
     """
     op = _Operation("convolve_each", "out in mask", "weight table flags", shape)
     code = op.code
-    for example, vectors in _chunks(op, [*dict(shape.blocks)]):
+    for example, vectors in _chunks(op, shape.blocks):
         for pixel, channel in op.planes("out"):
             sums = _sums(op, pixel, channel, example, vectors)
             for source, tap in _pairs(op, pixel):
@@ -386,7 +371,7 @@ def weighted_pool(shape: Shape) -> Code:
     """
     op = _Operation("weighted_pool", "out in", "table factors flags", shape)
     code = op.code
-    for example, vectors in _chunks(op, [*dict(shape.blocks)]):
+    for example, vectors in _chunks(op, shape.blocks):
         for pixel, channel in op.planes("out"):
             out = op.at("out", pixel, channel, example)
             sums = [code.variable(code.zero) for _ in range(vectors)]
@@ -714,7 +699,7 @@ def load() -> Code:
     return code
 
 
-def sgd_step(shape: Shape) -> Code:
+def sgd_step() -> Code:
     """A step of stochastic gradient descent with Nesterov's momentum and weight decay, as PyTorch
     has it.
 
@@ -730,7 +715,7 @@ def sgd_step(shape: Shape) -> Code:
         (F32, "momentum"),
         (F32, "decay"),
     )
-    code = Code("sgd_step", arguments, fused=shape.fused, public=True)
+    code = Code("sgd_step", arguments, public=True)
     given = code.arguments
     rate, momentum, decay = (
         code.spread(given[name]) for name in ("rate", "momentum", "decay")
@@ -746,8 +731,12 @@ def sgd_step(shape: Shape) -> Code:
     return code
 
 
+_DECLARED = f"""declare float @llvm.sqrt.f32(float)
+declare float @llvm.fma.f32(float, float, float)
+declare {VECTOR} @llvm.fma.v{LANES}f32({VECTOR}, {VECTOR}, {VECTOR})"""
+
+
 def assembly(shape: Shape) -> str:
     """All functions, in LLVM's assembly language."""
-    fused = [fused_multiply_add(count, native=shape.fused) for count in (1, LANES)]
-    written = [*(make(shape) for make in OPERATIONS), execute(), load(), sgd_step(shape)]
-    return "\n\n".join([*fused, "declare float @llvm.sqrt.f32(float)", *map(str, written)])
+    written = [*(make(shape) for make in OPERATIONS), execute(), load(), sgd_step()]
+    return "\n\n".join([_DECLARED, *map(str, written)])
