@@ -85,12 +85,9 @@ def autograd_input_gradient(
     inputs: Tensor,
     gradient_of: Callable[[Array], Array],
 ) -> Array:
-    """The gradient of each of K networks by their common inputs, shape ``(K, n, …)``.
+    """The gradient of each of K networks by their common inputs ``(n, …)``, see `InputGradient`.
 
-    Args:
-        again: From inputs to outputs ``(K, n, …)``, by operations of PyTorch.
-        inputs: Shape ``(n, …)``.
-        gradient_of: From outputs to the gradient by them, both ``(K, n, …)``.
+    `again` leads from inputs to outputs ``(K, n, …)`` by operations of PyTorch.
     """
     with torch.inference_mode(False), torch.enable_grad():
         leaf = inputs.detach().clone().requires_grad_()

@@ -1,12 +1,9 @@
 """Training cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
 
-On a CPU compiled kernels (`CompiledModel`) train one cell faster than PyTorch trains it in a stack;
-on a GPU a stack fills the device (`surrogate_nas.training.fast.stack`); networks of a space without
-blueprints or cell graphs are trained one by one by PyTorch. Every cell starts from the weights that
-the seed gives it and sees the same batches in the same order, so the ways differ only in the order
-of sums (float32; ``tests/training/test_engine.py`` holds the tolerance). What is told of the
-training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201
-records.
+On a CPU compiled kernels train one cell (`CompiledModel`); on a GPU a stack fills the device
+(`surrogate_nas.training.fast.stack`); networks without blueprints are trained one by one by
+PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in the
+same order, so the ways differ only in the order of float32 sums.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ from surrogate_nas.training.trainers import Trainer, trainer_of
 
 @dataclass
 class Curve:
-    """What training one cell gave.
+    """The result of training one cell.
 
     A number that is not finite, or a loss beyond `Task.worst_loss`, is recorded as the worst there
     is, with a note.
@@ -48,18 +45,15 @@ class Curve:
         epochs: How many were trained.
         seed: The root of initial weights and batches.
         parameters: Of the whole network, dead operations included.
-        multiply_accumulates: By the paper's convention, dead operations included; NaN where the
-            space has neither a formula nor a blueprint.
+        multiply_accumulates: Dead operations included; NaN where the space has neither a formula
+            nor a blueprint.
         device: What it was trained on.
-        units: Of every recorded number, by name.
-        values: By name, one after each epoch: of the training split the mean over its batches while
-            training.
-        finals: By name, the numbers of the end: of the test split, and of the validation
-            split what costs more.
-        seconds: Evaluation included; processor time on a CPU, wall-clock elsewhere; in a stack each
-            cell's equal share.
-        train_seconds: Of all epochs of training, without evaluation, likewise.
-        valid_seconds: Of one evaluation of the validation split, likewise.
+        units: By name of every recorded number.
+        values: By name, one after each epoch; of the training split the mean over its batches.
+        finals: By name, the numbers of the end.
+        seconds: Processor time on a CPU, wall-clock elsewhere; in a stack each cell's equal share.
+        train_seconds: Of all epochs of training, without evaluation.
+        valid_seconds: Of one evaluation of the validation split.
         note: What went wrong, or empty.
 
     Example:
@@ -87,9 +81,7 @@ class Curve:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics at the end of the run, by the names of the benchmarks, in the order of their
-        units.
-        """
+        """The metrics at the end of the run by name."""
         last = {name: values[-1] for name, values in self.values.items()} | self.finals
         return {name: last[name] for name in self.units}
 
@@ -201,29 +193,23 @@ def _out_of_memory(error: Exception) -> bool:
     return is_kind or "can't allocate memory" in str(error)
 
 
+@dataclass
 class _Run:
-    """The settings of a run and its data; a call trains one stack of cells."""
+    """The settings of a run; a call trains one stack of cells."""
 
-    def __init__(
-        self,
-        task: Task,
-        network: Network,
-        spaces: Mapping[Cell, Space],
-        epochs: int,
-        seed: int,
-        device: str,
-        live_only: bool,
-        test: bool,
-    ) -> None:
-        self.task = task
-        self.network = network
-        self.spaces = spaces
-        self.epochs = epochs
-        self.seed = seed
-        self.device = device
-        self.live_only = live_only
-        self.test = test
-        self.trainer = trainer_of(task)
+    task: Task
+    network: Network
+    spaces: Mapping[Cell, Space]
+    epochs: int
+    seed: int
+    device: str
+    live_only: bool
+    test: bool
+
+    @property
+    def trainer(self) -> type[Trainer]:
+        """The trainer of the task."""
+        return trainer_of(self.task)
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
         with np.errstate(all="ignore"):  # what diverges is noted
@@ -268,50 +254,37 @@ class _Run:
         return curves
 
     def _warm_up(self, cells: Sequence[Cell]) -> None:
-        """Do one batch with a network that is thrown away, so that no cell is charged for what is
-        loaded for all.
-        """
+        """Do one batch with another network, so that no cell is charged for loading code."""
         key = self.task.kind, self.task.trained.name
         model = None if key in _WARM or self.device != "cpu" else self._model(cells)
         if not isinstance(model, CompiledModel):
             return
         trainer = self.trainer(self.task, self.task.data, seed=self.seed)
-        inputs, targets = next(iter(trainer.batches(0, model.predict)))
-        outputs = model.step(inputs, targets, trainer.loss_and_gradient, 0.0)[1]
-        self._measured(
-            "train",
-            Predictions(
-                outputs, targets, inputs, self.task, model.predict, model.input_gradient
-            ),
-            "batch",
-        )
+        batch = next(iter(trainer.batches(0, model.predict)))
+        self._step(model, trainer, batch, 0.0)
         _WARM.add(key)
 
     def _measured(
         self, split: str, predictions: Predictions, *moments: str
     ) -> dict[str, Array]:
-        """By metric, the values of the metrics of some moments for the networks, each of shape
-        ``(K,)``.
-        """
-        measures = (metric for metric in self.task.measured if metric.when in moments)
+        """By name, the metrics of some moments, each of shape ``(K,)``."""
         return {
             f"{split}_{metric.name}": as_array(metric.of(predictions))
-            for metric in measures
+            for metric in self.task.measured
+            if metric.when in moments
         }
 
     def _model(self, cells: Sequence[Cell]) -> Model:
-        """What trains the cells: one network, compiled where it can be, or a stack of several."""
+        """One network, compiled where it can be, or a stack of several."""
+        live = self.live_only
         if self.device == "cpu" and len(cells) == 1:
-            plan = self.spaces[cells[0]].blueprint(
-                cells[0], self.network, live_only=self.live_only
-            )
+            space = self.spaces[cells[0]]
+            plan = space.blueprint(cells[0], self.network, live_only=live)
             if plan is not None:
                 return CompiledModel(plan, self.task, seed=self.seed)
-            _say_once(self.spaces[cells[0]].name)
+            _say_once(space.name)
         networks = [
-            self.spaces[cell].build(
-                cell, self.network, seed=self.seed, live_only=self.live_only
-            )
+            self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=live)
             for cell in cells
         ]
         return torch_model(networks, self.task, self.device)
@@ -322,9 +295,7 @@ class _Run:
         return Curve(*about, device=self.device, units=units)
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
-        """Parameters and multiply-accumulates, counted where the space has no formula; the latter
-        NaN where it has no blueprint either.
-        """
+        """Parameters and multiply-accumulates, counted where the space has no formula."""
         space = self.spaces[cell]
         choices = np.array([cell.choices], dtype=np.int8)
         known = {
@@ -337,43 +308,35 @@ class _Run:
         if "params" not in known:
             built = space.build(cell, self.network, seed=self.seed)
             known["params"] = sum(parameter.numel() for parameter in built.parameters())
-        return round(known["params"]), round(
-            1e6 * known["macs"]
-        ) if "macs" in known else math.nan
+        macs = round(1e6 * known["macs"]) if "macs" in known else math.nan
+        return round(known["params"]), macs
 
     def _train_epoch(
-        self,
-        model: Model,
-        trainer: Trainer,
-        curves: Sequence[Curve],
-        epoch: int,
+        self, model: Model, trainer: Trainer, curves: Sequence[Curve], epoch: int
     ) -> None:
         start = epoch * trainer.steps
         steps = self.epochs * trainer.steps
         sums: list[Array] = []
         sizes: list[int] = []
-        for number, (inputs, targets) in enumerate(
-            trainer.batches(epoch, model.predict), start
-        ):
-            rate = (
-                self.task.schedule.learning_rate
-                / 2
-                * (1 + math.cos(math.pi * number / steps))
-            )
-            losses, outputs = model.step(inputs, targets, trainer.loss_and_gradient, rate)
-            predictions = Predictions(
-                outputs, targets, inputs, self.task, model.predict, model.input_gradient
-            )
-            numbers = {
-                "train_loss": losses,
-                **self._measured("train", predictions, "batch"),
-            }
+        for number, batch in enumerate(trainer.batches(epoch, model.predict), start):
+            falling = 1 + math.cos(math.pi * number / steps)
+            rate = self.task.schedule.learning_rate / 2 * falling
+            numbers = self._step(model, trainer, batch, rate)
             sums.append(np.stack([*numbers.values()]))
-            sizes.append(len(inputs))
+            sizes.append(len(batch[0]))
         shares = np.array(sizes)[:, None, None] / sum(sizes)
         # a matrix product would be the processor's own order of sums
         means = np.add.reduce(shares * np.stack(sums))
         self._record(curves, epoch, means[0], dict(zip(numbers, means, strict=True)))
+
+    def _step(
+        self, model: Model, trainer: Trainer, batch: tuple[Array, Array], rate: float
+    ) -> dict[str, Array]:
+        """A step of descent, and the numbers of its batch by name."""
+        inputs, targets = batch
+        losses, outputs = model.step(inputs, targets, trainer.loss_and_gradient, rate)
+        of = outputs, targets, inputs, self.task, model.predict, model.input_gradient
+        return {"train_loss": losses, **self._measured("train", Predictions(*of), "batch")}
 
     def _record(
         self,
@@ -391,9 +354,8 @@ class _Run:
                 curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
             for told in self.task.diagnostics:
                 if told.name in numbers:
-                    value = told.recorded(
-                        numbers[told.name][k].item() if known else math.nan
-                    )
+                    value = numbers[told.name][k].item() if known else math.nan
+                    value = told.recorded(value)
                     if told.every_epoch:
                         curve.values.setdefault(told.name, []).append(value)
                     else:

@@ -1,9 +1,6 @@
-"""How training uses the machine: its device, how many cores, and an allocator that keeps what it
-was given.
+"""How training uses the machine: its device, its cores, and an allocator that keeps freed memory.
 
-Tensors of some megabytes come and go thousands of times a second. The C library hands each back to
-the system when freed and must fetch fresh, zeroed pages for the next, which costs time in every
-operation on a large tensor.
+Tensors of some megabytes come and go thousands of times a second; fresh pages would cost time.
 """
 
 from __future__ import annotations
@@ -69,15 +66,14 @@ def device_named(name: str) -> str:
 
 
 def engine_named(space: Space, device: str = "cpu", *, by_matrices: bool = False) -> str:
-    """What trains the cells of a space; its name is stored with every training.
+    """The name of what trains the cells of a space, which is stored with every training.
 
-    Where NumPy's own arithmetic is another on this processor, the name says so with a digest of it:
-    losses take exponentials by NumPy, and some trainers multiply matrices by it.
+    It has a digest of NumPy's own arithmetic where that is another on this processor.
 
     Args:
         space: The space.
         device: As PyTorch names it.
-        by_matrices: Whether the trainer does, see `surrogate_nas.training.trainers.Trainer`.
+        by_matrices: Whether the trainer multiplies matrices by NumPy.
     """
     if device != "cpu" or not space.has_blueprints:
         return "pytorch"
@@ -103,11 +99,7 @@ def exponentials() -> str:
 
 @lru_cache(maxsize=1)
 def matrices() -> str:
-    """A digest of matrix products, eigenvalues and float64 exponentials, which depend on library
-    and processor.
-
-    The last are part of what scikit-learn learns for the metrics of such a trainer.
-    """
+    """A digest of matrix products, eigenvalues and float64 exponentials."""
     numbers = (
         (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
     )
@@ -128,11 +120,9 @@ def _digest(*arrays: Any) -> str:
 
 @contextmanager
 def cores(number: int) -> Iterator[None]:
-    """Use a number of cores for arithmetic and keep freed memory; the number is restored
-    afterwards.
+    """Use a number of cores for arithmetic and keep freed memory.
 
-    PyTorch is not imported: what needs it only now and then imports it by `loaded`, which minds the
-    number.
+    PyTorch is not imported; what needs it later imports it by `loaded`, which minds the number.
     """
     keep_memory()
     came_late = "torch" not in sys.modules

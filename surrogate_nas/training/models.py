@@ -26,12 +26,7 @@ their sum.
 
 
 class TorchModel:
-    """A module of PyTorch: one network, or a stack of several whose outputs begin with their
-    number.
-
-    Attributes:
-        count: How many networks there are.
-    """
+    """A module of PyTorch: one network, or a stack of `count` networks."""
 
     def __init__(
         self,
@@ -49,7 +44,7 @@ class TorchModel:
                 ``(count, batch, …)``.
             task: Arranges what is answered.
             schedule: Momentum and weight decay.
-            device: Where the module is, as PyTorch names it.
+            device: Where the module is.
             count: Of the networks in a stack; 0 for a single network.
         """
         self._torch = loaded()
@@ -73,9 +68,7 @@ class TorchModel:
         loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
-        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
-        outputs before it.
-        """
+        """Take a step of descent; returns losses ``(K,)`` and the arranged outputs before it."""
         self._module.train()
         outputs = self._outputs(self._placed(inputs))
         seen = outputs.detach()
@@ -88,9 +81,7 @@ class TorchModel:
         return losses, as_array(seen)
 
     def predict(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there
-        are.
-        """
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``."""
         self._module.eval()
         with self._torch.no_grad():
             batches = [
@@ -100,9 +91,7 @@ class TorchModel:
         return batches[0] if len(batches) == 1 else np.concatenate(batches, 1)
 
     def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of each network by its inputs in evaluation mode, shape
-        ``(K, n, channels, height, width)``.
-        """
+        """The gradient of each network by its inputs, see `InputGradient`."""
         self._module.eval()
         from surrogate_nas.training.autograd import autograd_input_gradient
 
@@ -122,19 +111,14 @@ class TorchModel:
         return arranged
 
     def _descend(self, rate: float) -> None:
-        """Move all parameters that have a gradient, as PyTorch's own SGD does, whose import takes a
-        second.
-        """
+        """Move all parameters that have a gradient, as PyTorch's SGD does."""  # its import is slow
         torch = self._torch
         schedule = self._schedule
-        moved = [
-            i for i, parameter in enumerate(self._parameters) if parameter.grad is not None
-        ]
+        pairs = zip(self._parameters, self._velocities, strict=True)
+        moved = [(w.detach(), w.grad, v) for w, v in pairs if w.grad is not None]
         if not moved:
             return
-        weights = [self._parameters[i].detach() for i in moved]
-        gradients = [self._parameters[i].grad for i in moved]
-        velocities = [self._velocities[i] for i in moved]
+        weights, gradients, velocities = map(list, zip(*moved, strict=True))
         with torch.no_grad():
             torch._foreach_add_(gradients, weights, alpha=schedule.weight_decay)
             torch._foreach_mul_(velocities, schedule.momentum)
@@ -144,11 +128,7 @@ class TorchModel:
 
 
 def torch_model(networks: Sequence[nn.Module], task: Task, device: str) -> TorchModel:
-    """PyTorch's way of training one network, or several of one macro architecture stacked.
-
-    Raises:
-        TypeError: Several networks that cannot be stacked.
-    """
+    """PyTorch's way of training one network, or several of one macro architecture stacked."""
     torch = loaded()
     module = networks[0]
     count = 0

@@ -118,11 +118,11 @@ Operand: TypeAlias = Value | int | float
 class Variable:
     """A value that changes while the kernel runs."""
 
-    def __init__(self, code: Code, start: Value) -> None:
+    def __init__(self, start: Value) -> None:
         """Begin with a value."""
-        self._code = code
+        self._code = start.code
         self._type = start.type
-        self._address = code.allocate(start.type)
+        self._address = self._code.allocate(start.type)
         self.set(start)
 
     def get(self) -> Value:
@@ -135,24 +135,20 @@ class Variable:
 
 
 class Code:
-    """One function.
-
-    Attributes:
-        name: What it is called.
-        arguments: Its arguments by name.
-    """
+    """One function: its name, and its arguments by name."""
 
     def __init__(
         self,
         name: str,
-        arguments: Sequence[tuple[str, str]],
+        arguments: dict[str, str],
         *,
         public: bool = False,
     ) -> None:
         """Begin a function that returns nothing."""
         self.name = name
         self.arguments = {
-            argument: Value(self, kind, f"%{argument}") for kind, argument in arguments
+            argument: Value(self, kind, f"%{argument}")
+            for argument, kind in arguments.items()
         }
         given = ", ".join(map(str, self.arguments.values()))
         self._head = (
@@ -204,15 +200,11 @@ class Code:
             )
         return value
 
-    def variable(self, start: Value) -> Variable:
-        """A variable."""
-        return Variable(self, start)
-
     @contextmanager
     def loop(self, stop: Operand, start: Operand = 0, step: int = 1) -> Iterator[Value]:
         """Repeat what is written inside."""
         first = start if isinstance(start, Value) else self.constant(I64, start)
-        counter = self.variable(first)
+        counter = Variable(first)
         head, body, end = (self.label() for _ in range(3))
         self.write(f"br label %{head}", f"{head}:")
         now = counter.get()

@@ -91,7 +91,7 @@ def _logarithm(x: Value) -> Value:
 
 def _function(name: str, compute: Callable[[Value], Value]) -> Code:
     """``void name(float64 *at, int64 count)``, in place: whole vectors, then one by one."""
-    code = Code(name, ((PTR, "at"), (I64, "count")), public=True)
+    code = Code(name, {"at": PTR, "count": I64}, public=True)
     first, count = code.arguments.values()
     whole = count.bitwise("and", -LANES)
     for start, stop, step in ((0, whole, LANES), (whole, count, 1)):

@@ -42,13 +42,7 @@ ADD = 1
 MASK = 2
 BIAS = 4
 """Flags: add to what is there; only where a rectified tensor is above 0; begin with a bias."""
-_SIGNATURE = (
-    (PTR, "words"),
-    (PTR, "arena"),
-    (PTR, "tables"),
-    (I64, "row"),
-    (I64, "examples"),
-)
+_SIGNATURE = {"words": PTR, "arena": PTR, "tables": PTR, "row": I64, "examples": I64}
 
 
 class Shape(NamedTuple):
@@ -75,14 +69,11 @@ others.
 
 
 class _Operation:
-    """What every operation begins with: its function, its fields, and how a tensor is found.
-
-    Attributes:
-        used: The numbers of a row that hold examples, in whole vectors; `row` numbers part two
-            channels, whatever the batch.
+    """The function of an operation, its fields, and its tensors; `used` counts the numbers of a row
+    that hold examples, in whole vectors.
     """
 
-    def __init__(self, name: str, tensors: str, numbers: str, shape: Shape) -> None:
+    def __init__(self, name: str, tensors: str, numbers: str) -> None:
         self.code = Code(name, _SIGNATURE)
         given = self.code.arguments
         self.arena, self.tables, self.row, self.examples = (
@@ -139,7 +130,7 @@ class _Operation:
     def put(self, result: Value, address: Value) -> None:
         """Write a vector, added to what is there where a flag says so."""
         code = self.code
-        total = code.variable(result)
+        total = Variable(result)
         with code.when(self["flags"].has(ADD)):
             total.set(result + code.load(address))
         code.store(total.get(), address)
@@ -169,7 +160,7 @@ def _chunks(op: _Operation, sizes: Iterable[int]) -> Iterator[tuple[Value, int]]
     the vectors.
     """
     code = op.code
-    done = code.variable(code.constant(I64, 0))
+    done = Variable(code.constant(I64, 0))
     for size in sizes:
         first = done.get()
         stop = first + code.whole_part(op.used - first, size * LANES)
@@ -213,7 +204,7 @@ def _sums(
 ) -> list[_Sum]:
     """The sums of some vectors of a channel, which begin with zeros."""
     places = [(pixel, channel, example + v * LANES) for v in range(vectors)]
-    return [_Sum(op.code.variable(op.code.zero), place) for place in places]
+    return [_Sum(Variable(op.code.zero), place) for place in places]
 
 
 def _write(op: _Operation, sums: Sequence[_Sum]) -> None:
@@ -233,12 +224,9 @@ def _write(op: _Operation, sums: Sequence[_Sum]) -> None:
 def convolve(shape: Shape) -> Code:
     """A convolution of all channels with all, or its gradient by the input.
 
-    The numbers say where the weights are, how far apart those of two inputs and of two outputs
-    lie, where the bias is, and which table has the pixels and taps of every pixel of the output.
+    `by_input` and `by_output` say how far apart the weights of two inputs and of two outputs lie.
     """
-    op = _Operation(
-        "convolve", "out in mask", "weight by_input by_output bias table flags", shape
-    )
+    op = _Operation("convolve", "out in mask", "weight by_input by_output bias table flags")
     code = op.code
     by_tap = op["in_channels"] * op["out_channels"]
     for example, vectors in _chunks(op, shape.blocks):
@@ -271,11 +259,10 @@ def convolve(shape: Shape) -> Code:
 def weight_gradient(shape: Shape) -> Code:
     """The gradient of a convolution's weights, from that of the output and the input.
 
-    The numbers say where the gradient is written, which table has the pairs of pixels of every
-    piece of the output and tap, how many taps and pieces there are, and where `Shape.pairs` vectors
-    by tap can be kept.
+    The table has the pairs of pixels of every piece of the output and tap; `kept` has room for
+    `Shape.pairs` vectors by tap.
     """
-    op = _Operation("weight_gradient", "out in", "weight table taps pieces kept", shape)
+    op = _Operation("weight_gradient", "out in", "weight table taps pieces kept")
     code = op.code
     by_tap = op["in_channels"] * op["out_channels"]
     for j, inputs in _blocks(op, op["in_channels"], shape.pairs[0]):
@@ -295,7 +282,7 @@ def _weight_block(
     with code.loop(op["pieces"]) as piece, code.loop(op["taps"]) as tap:
         start = op.float_at("kept", tap * (count * LANES))
         kept = [start + i * LANES for i in range(count)]
-        sums = [code.variable(code.zero) for _ in range(count)]
+        sums = [Variable(code.zero) for _ in range(count)]
         with code.when(piece > 0):
             for total, address in zip(sums, kept, strict=True):
                 total.set(code.load(address))
@@ -332,7 +319,7 @@ def convolve_each(shape: Shape) -> Code:
     """A convolution of every channel by itself, or its gradient by the input; weights are
     ``(tap, channel)``.
     """
-    op = _Operation("convolve_each", "out in mask", "weight table flags", shape)
+    op = _Operation("convolve_each", "out in mask", "weight table flags")
     code = op.code
     for example, vectors in _chunks(op, shape.blocks):
         for pixel, channel in op.planes("out"):
@@ -350,10 +337,10 @@ def convolve_each(shape: Shape) -> Code:
 
 def weight_gradient_each(shape: Shape) -> Code:
     """The gradient of the weights of `convolve_each`; the table is by tap."""
-    op = _Operation("weight_gradient_each", "out in", "weight table taps", shape)
+    op = _Operation("weight_gradient_each", "out in", "weight table taps")
     code = op.code
     with code.loop(op["taps"]) as tap, code.loop(op["out_channels"]) as channel:
-        total = code.variable(code.zero)
+        total = Variable(code.zero)
         for target, source in _pairs(op, tap):
             g = op.at("out", target, channel)
             x = op.at("in", source, channel)
@@ -369,12 +356,12 @@ def weighted_pool(shape: Shape) -> Code:
     """Every pixel a weighted sum of pixels, for all channels alike: average pooling, the mean, and
     their gradients. The second numbers of the table say which of the factors.
     """
-    op = _Operation("weighted_pool", "out in", "table factors flags", shape)
+    op = _Operation("weighted_pool", "out in", "table factors flags")
     code = op.code
     for example, vectors in _chunks(op, shape.blocks):
         for pixel, channel in op.planes("out"):
             out = op.at("out", pixel, channel, example)
-            sums = [code.variable(code.zero) for _ in range(vectors)]
+            sums = [Variable(code.zero) for _ in range(vectors)]
             with code.when(op["flags"].has(ADD)):
                 for v, total in enumerate(sums):
                     total.set(code.load(out + v * LANES))
@@ -392,11 +379,11 @@ def weighted_pool(shape: Shape) -> Code:
 
 def max_pool(shape: Shape) -> Code:
     """Every pixel the largest of some pixels; NaN is passed on."""
-    op = _Operation("max_pool", "out in", "table", shape)
+    op = _Operation("max_pool", "out in", "table")
     code = op.code
     for pixel, channel in op.planes("out"):
         for example in op.vectors():
-            most = code.variable(code.constant(VECTOR, float("-inf")))
+            most = Variable(code.constant(VECTOR, float("-inf")))
             for source, _ in _pairs(op, pixel):
                 read = code.load(op.at("in", source, channel, example))
                 best = most.get()
@@ -409,11 +396,11 @@ def max_pool_gradient(shape: Shape) -> Code:
     """The gradient of `max_pool`, added to that of the input: all of it to the first of the
     largest.
     """
-    op = _Operation("max_pool_gradient", "to out in most", "table", shape)
+    op = _Operation("max_pool_gradient", "to out in most", "table")
     code = op.code
     for pixel, channel in op.planes("out"):
         for example in op.vectors():
-            left = code.variable(code.load(op.at("out", pixel, channel, example)))
+            left = Variable(code.load(op.at("out", pixel, channel, example)))
             best = code.load(op.at("most", pixel, channel, example))
             for source, _ in _pairs(op, pixel):
                 here = code.load(op.at("in", source, channel, example)).equals(best)
@@ -425,45 +412,25 @@ def max_pool_gradient(shape: Shape) -> Code:
 
 
 def _elementwise(
-    name: str, tensors: str, shape: Shape, compute: Callable[..., Value]
-) -> Code:
+    name: str, tensors: str, compute: Callable[..., Value]
+) -> Callable[[Shape], Code]:
     """An operation on every number of the output by those of other tensors at its place."""
-    op = _Operation(name, tensors, "flags", shape)
-    for pixel, channel in op.planes("out"):
-        out, *others = (op.at(tensor, pixel, channel) for tensor in tensors.split())
-        for example in op.vectors():
-            op.put(
-                compute(*(op.code.load(other + example) for other in others)), out + example
-            )
-    return op.code
+
+    def write(_shape: Shape) -> Code:
+        op = _Operation(name, tensors, "flags")
+        for pixel, channel in op.planes("out"):
+            out, *others = (op.at(tensor, pixel, channel) for tensor in tensors.split())
+            for example in op.vectors():
+                values = (op.code.load(other + example) for other in others)
+                op.put(compute(*values), out + example)
+        return op.code
+
+    return write
 
 
-def move(shape: Shape) -> Code:
-    """A tensor as it is, to another place or added to what is there."""
-    return _elementwise("move", "out in", shape, lambda x: x)
-
-
-def rectify(shape: Shape) -> Code:
-    """The larger of a tensor and 0; NaN where it is NaN, so that divergence shows."""
-
-    def positive(x: Value) -> Value:
-        return x.code.choose(x < 0.0, x.code.zero, x)
-
-    return _elementwise("rectify", "out in", shape, positive)
-
-
-def rectify_gradient(shape: Shape) -> Code:
-    """The gradient of `rectify`; the mask is what was rectified."""
-
-    def where(x: Value, mask: Value) -> Value:
-        return x.code.choose(mask > 0.0, x, x.code.zero)
-
-    return _elementwise("rectify_gradient", "out in mask", shape, where)
-
-
-def clear(shape: Shape) -> Code:
+def clear(_shape: Shape) -> Code:
     """Zeros."""
-    op = _Operation("clear", "out", "", shape)
+    op = _Operation("clear", "out", "")
     for pixel, channel in op.planes("out"):
         out = op.at("out", pixel, channel)
         for example in op.vectors():
@@ -472,23 +439,22 @@ def clear(shape: Shape) -> Code:
 
 
 def normalise(shape: Shape) -> Code:
-    """Batch normalisation by the batch's own statistics.
+    """Batch normalisation by the batch's own statistics; running ones are updated.
 
-    Means and one over deviations are written, running means and variances updated; scales and
-    shifts are -1 where there are none.
+    Scales and shifts are -1 where there are none.
     """
     numbers = "scale shift mean inverse running_mean running_variance flags"
-    op = _Operation("normalise", "out in", numbers, shape)
+    op = _Operation("normalise", "out in", numbers)
     code = op.code
     inside = op.inside
     count = _real(op["in_pixels"] * op.examples)
     with code.loop(op["in_channels"]) as channel:
-        total = code.variable(code.zero)
+        total = Variable(code.zero)
         for _, x in op.of_channel(channel, "in"):
             total.set(total.get() + code.load(x))
         mean = code.total(total.get()) / count
         centre = code.spread(mean)
-        squares = code.variable(code.zero)
+        squares = Variable(code.zero)
         for example, x in op.of_channel(channel, "in"):
             off = op.masked(code.load(x) - centre, example, inside)
             squares.set(code.multiply_add(off, off, squares.get()))
@@ -526,7 +492,7 @@ def _inverse_deviation(variance: Value) -> Value:
 def _optional(op: _Operation, field: str, channel: Value, otherwise: float) -> Value:
     """A parameter of a channel; another number where there is none."""
     code = op.code
-    result = code.variable(code.constant(F32, otherwise))
+    result = Variable(code.constant(F32, otherwise))
     with code.when(op[field] > -1):
         result.set(op.number(field, channel))
     return result.get()
@@ -535,15 +501,15 @@ def _optional(op: _Operation, field: str, channel: Value, otherwise: float) -> V
 def normalise_gradient(shape: Shape) -> Code:
     """The gradients of `normalise`: by the input, and by scales and shifts where there are any."""
     numbers = "scale mean inverse scale_gradient shift_gradient flags"
-    op = _Operation("normalise_gradient", "to out in", numbers, shape)
+    op = _Operation("normalise_gradient", "to out in", numbers)
     code = op.code
     inside = op.inside
     count = _real(op["out_pixels"] * op.examples)
     with code.loop(op["out_channels"]) as channel:
         mean, inverse = (op.number(field, channel) for field in ("mean", "inverse"))
         centre = code.spread(mean)
-        sums = code.variable(code.zero)
-        products = code.variable(code.zero)
+        sums = Variable(code.zero)
+        products = Variable(code.zero)
         for _, g, x in op.of_channel(channel, "out", "in"):
             gradient = code.load(g)
             sums.set(sums.get() + gradient)
@@ -569,7 +535,7 @@ def scale(shape: Shape) -> Code:
     """Every channel times a number, plus another (-1 for none): batch normalisation by running
     statistics, and its gradient.
     """
-    op = _Operation("scale", "out in", "factor constant flags", shape)
+    op = _Operation("scale", "out in", "factor constant flags")
     code = op.code
     with code.loop(op["in_channels"]) as channel:
         vector = code.spread(op.number("factor", channel))
@@ -581,16 +547,12 @@ def scale(shape: Shape) -> Code:
 
 def fold(shape: Shape) -> Code:
     """Batch normalisation by running statistics as a factor and a constant, and weights times the
-    factor.
-
-    Scales, shifts and weights are -1 where there are none; a channel has as many weights as
-    ``each`` says.
+    factor; `each` is how many weights a channel has.
     """
     op = _Operation(
         "fold",
         "",
         "factor constant channels scale shift running_mean running_variance weight folded each",
-        shape,
     )
     code = op.code
     with code.loop(op["channels"]) as channel:
@@ -608,50 +570,57 @@ def fold(shape: Shape) -> Code:
 
 def bias_gradient(shape: Shape) -> Code:
     """The gradient of a bias, from that of the output."""
-    op = _Operation("bias_gradient", "out", "bias", shape)
+    op = _Operation("bias_gradient", "out", "bias")
     code = op.code
     with code.loop(op["out_channels"]) as channel:
-        total = code.variable(code.zero)
+        total = Variable(code.zero)
         for _, g in op.of_channel(channel, "out"):
             total.set(total.get() + code.load(g))
         code.store(code.total(total.get()), op.float_at("bias", channel))
     return code
 
 
-OPERATIONS = (
-    convolve,
-    weight_gradient,
-    convolve_each,
-    weight_gradient_each,
-    weighted_pool,
-    max_pool,
-    max_pool_gradient,
-    move,
-    rectify,
-    rectify_gradient,
-    clear,
-    normalise,
-    normalise_gradient,
-    scale,
-    fold,
-    bias_gradient,
-)
-"""All of them; an instruction begins with the index here."""
-CODES = {operation.__name__: code for code, operation in enumerate(OPERATIONS)}
+OPERATIONS = {
+    make.__name__: make
+    for make in (
+        convolve,
+        weight_gradient,
+        convolve_each,
+        weight_gradient_each,
+        weighted_pool,
+        max_pool,
+        max_pool_gradient,
+        clear,
+        normalise,
+        normalise_gradient,
+        scale,
+        fold,
+        bias_gradient,
+    )
+} | {
+    name: _elementwise(name, tensors, compute)
+    for name, tensors, compute in (
+        ("move", "out in", lambda x: x),
+        # NaN where it is NaN, so that divergence shows
+        ("rectify", "out in", lambda x: x.code.choose(x < 0.0, x.code.zero, x)),
+        # the mask is what was rectified
+        (
+            "rectify_gradient",
+            "out in mask",
+            lambda x, mask: x.code.choose(mask > 0.0, x, x.code.zero),
+        ),
+    )
+}
+CODES = {name: code for code, name in enumerate(OPERATIONS)}
+"""An instruction begins with the code of its operation."""
 
 
 def execute() -> Code:
     """Walk through instructions: arena, tables, instructions, how many, numbers in a row, examples
     of the batch.
     """
-    arguments = (
-        (PTR, "arena"),
-        (PTR, "tables"),
-        (PTR, "program"),
-        (I64, "count"),
-        (I64, "row"),
-        (I64, "examples"),
-    )
+    numbers = dict.fromkeys(("count", "row", "examples"), I64)
+    arguments = dict.fromkeys(("arena", "tables", "program"), PTR) | numbers
     code = Code("execute", arguments, public=True)
     given = code.arguments
     with code.loop(given["count"] * WORDS, 0, WORDS) as index:
@@ -673,20 +642,9 @@ def execute() -> Code:
 def load() -> Code:
     """Copy examples into the arena, from ``(example, channel, pixel)`` to
     ``(pixel, channel, example)``, with zeros up to a whole vector.
-
-    Arguments: the tensor's address, the examples' address, channels, rows between two
-    pixels, pixels, numbers in a row, examples.
     """
-    arguments = (
-        (PTR, "to"),
-        (PTR, "source"),
-        (I64, "channels"),
-        (I64, "rows"),
-        (I64, "pixels"),
-        (I64, "row"),
-        (I64, "examples"),
-    )
-    code = Code("load", arguments, public=True)
+    numbers = dict.fromkeys(("channels", "rows", "pixels", "row", "examples"), I64)
+    code = Code("load", {"to": PTR, "source": PTR} | numbers, public=True)
     given = code.arguments
     size = given["channels"] * given["pixels"]
     with code.loop(given["channels"]) as channel, code.loop(given["pixels"]) as pixel:
@@ -700,26 +658,12 @@ def load() -> Code:
 
 
 def sgd_step() -> Code:
-    """A step of stochastic gradient descent with Nesterov's momentum and weight decay, as PyTorch
-    has it.
-
-    Arguments: weights, gradients, momenta, how many (a multiple of `LANES`), learning rate,
-    momentum, decay.
-    """
-    arguments = (
-        (PTR, "weights"),
-        (PTR, "gradients"),
-        (PTR, "momenta"),
-        (I64, "count"),
-        (F32, "rate"),
-        (F32, "momentum"),
-        (F32, "decay"),
-    )
-    code = Code("sgd_step", arguments, public=True)
+    """A step of descent with Nesterov's momentum and weight decay, as PyTorch has it."""
+    settings = dict.fromkeys(("rate", "momentum", "decay"), F32)
+    arguments = dict.fromkeys(("weights", "gradients", "momenta"), PTR)
+    code = Code("sgd_step", arguments | {"count": I64} | settings, public=True)
     given = code.arguments
-    rate, momentum, decay = (
-        code.spread(given[name]) for name in ("rate", "momentum", "decay")
-    )
+    rate, momentum, decay = (code.spread(given[name]) for name in settings)
     down = code.zero - rate
     with code.loop(given["count"], 0, LANES) as i:
         weight, moved = (code.load(given[name] + i) for name in ("weights", "momenta"))
@@ -738,5 +682,10 @@ declare {VECTOR} @llvm.fma.v{LANES}f32({VECTOR}, {VECTOR}, {VECTOR})"""
 
 def assembly(shape: Shape) -> str:
     """All functions, in LLVM's assembly language."""
-    written = [*(make(shape) for make in OPERATIONS), execute(), load(), sgd_step()]
+    written = [
+        *(make(shape) for make in OPERATIONS.values()),
+        execute(),
+        load(),
+        sgd_step(),
+    ]
     return "\n\n".join([_DECLARED, *map(str, written)])

@@ -32,10 +32,7 @@ AT_ONCE = 64
 
 
 class CompiledNetwork:
-    """A network in float32 with its gradients, written out once and computed without a library.
-
-    A backward pass belongs to the forward pass before it: what lies between the layers is kept
-    once.
+    """A network in float32 with its gradients; a backward pass belongs to the last forward pass.
 
     Example:
         >>> from surrogate_nas.space.network import Graph, Network
@@ -57,7 +54,7 @@ class CompiledNetwork:
         batch: int,
         at_once: int = 0,
     ) -> None:
-        """Translate a network and draw its weights.
+        """Translate a network and draw its weights by the seed.
 
         Args:
             plan: The network.
@@ -85,16 +82,13 @@ class CompiledNetwork:
                 self._arena[start : start + len(given)] = given
 
     def forward(self, x: Array) -> Array:
-        """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``; see
-        `predict`.
+        """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``.
 
         Args:
-            x: Shape ``(batch, channels, height, width)``, as many examples as there were said to be
-                at most.
+            x: Shape ``(batch, channels, height, width)``, at most the network's batch.
 
         Raises:
-            ValueError: The inputs are of another shape than the network is for: kernels would read
-                beside them.
+            ValueError: The inputs are of another shape than the network is for.
         """
         step = self.program.step
         self._load(x, step, self.batch)
@@ -117,33 +111,18 @@ class CompiledNetwork:
         self._folded = False
 
     def predict(self, x: Array) -> Array:
-        """Answers by running statistics, shape ``(n, outputs)``, or ``(n, outputs, rows, columns)``
-        at positions.
-
-        Args:
-            x: Shape ``(n, channels, height, width)``.
-
-        Raises:
-            ValueError: See `forward`.
+        """Answers by running statistics, for inputs ``(n, channels, height, width)``; see
+        `forward`.
         """
         inference = self.program.inference
-        outputs = np.empty(
-            (inference.output.pixels, inference.output.channels, len(x)), np.float32
-        )
+        output = inference.output
+        outputs = np.empty((output.pixels, output.channels, len(x)), np.float32)
         for part, examples in self._answered(x, inference):
-            outputs[:, :, part] = self._all(inference, inference.output)[:, :, :examples]
+            outputs[:, :, part] = self._all(inference, output)[:, :, :examples]
         return self._shaped(outputs.transpose(2, 1, 0))
 
     def input_gradient(self, x: Array, gradient: Array) -> Array:
-        """The gradient by the input, with running statistics, of the input's shape.
-
-        Args:
-            x: Shape ``(n, channels, height, width)``.
-            gradient: By the answers, of their shape.
-
-        Raises:
-            ValueError: See `forward`.
-        """
+        """From the gradient by the answers of `predict` to that by the input, of its shape."""
         if self._by_input is None:
             self._by_input = self.program.schedule(training=False, by_input=True)
             larger = _arena(max(self._by_input.size, len(self._arena)))
@@ -238,11 +217,7 @@ def _arena(size: int) -> Array:
 
 
 class CompiledModel:
-    """One network trained by compiled kernels, as the engine drives it.
-
-    Attributes:
-        count: One.
-    """
+    """One network trained by compiled kernels."""
 
     count = 1
 
@@ -250,12 +225,8 @@ class CompiledModel:
         """Begin with fresh weights."""
         self._task = task
         self._schedule = task.schedule
-        self.network = CompiledNetwork(
-            plan,
-            seed=seed,
-            batch=task.schedule.batch,
-            at_once=AT_ONCE,
-        )
+        batch = task.schedule.batch
+        self.network = CompiledNetwork(plan, seed=seed, batch=batch, at_once=AT_ONCE)
 
     def step(
         self,
@@ -264,9 +235,7 @@ class CompiledModel:
         loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
-        """Take a step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged
-        outputs before it.
-        """
+        """Take a step of descent; returns losses ``(1,)`` and the arranged outputs before it."""
         outputs = self._task.arranged(self.network.forward(inputs)[None])
         losses, gradient = loss_and_gradient(outputs, targets)
         self.network.backward(self._task.restored(gradient)[0])
@@ -279,8 +248,6 @@ class CompiledModel:
         return arranged
 
     def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of the network by its inputs in evaluation mode, shape
-        ``(1, n, channels, height, width)``.
-        """
+        """The gradient of the network by its inputs, see `InputGradient`."""
         gradient = self._task.restored(gradient_of(self.predict(inputs)))[0]
         return self.network.input_gradient(inputs, gradient)[None]

@@ -47,13 +47,10 @@ class Tables:
     def offset(self, layer: Layer, what: str, piece: int = 0) -> int:
         """Return where a table begins.
 
-        Args:
-            layer: Has the geometry.
-            what: ``forward``: by pixel of the output the pixels of the input and the tap;
-                ``backward``: by pixel of the input the pixels of the output and the tap; ``taps``:
-                by piece and tap the pixels of both; ``mixed`` and ``unmixed``: as the first two,
-                with the pixel of the output in place of the tap.
-            piece: Pixels of the output in a piece; 0 for all.
+        `what` is ``forward`` (by pixel of the output the pixels of the input and the tap),
+        ``backward`` (by pixel of the input those of the output and the tap), ``taps`` (by piece and
+        tap the pixels of both), ``mixed`` or ``unmixed`` (as the first two, with the pixel of the
+        output in place of the tap). `piece` counts the pixels of the output in a piece; 0 for all.
         """
         windows = _windows(layer)
         key = windows, what, piece
@@ -107,13 +104,8 @@ def shares(layer: Layer) -> NDArray[np.float32]:
 
 @dataclass(eq=False)
 class Slot:
-    """The memory of a tensor in the arena.
-
-    Attributes:
-        size: Numbers.
-        offset: Where it begins, once it is allocated.
-        first: The instruction that uses it first.
-        last: The instruction that uses it last.
+    """The memory of a tensor in the arena: `size` numbers from `offset` on, from the `first`
+    instruction that uses it to the `last`.
     """
 
     size: int
@@ -124,14 +116,8 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor, or some of its channels.
-
-    Attributes:
-        slot: Where it lies.
-        rows: Channels of the whole: rows between two pixels.
-        channels: Its own.
-        pixels: How many.
-        start: Its first channel in the whole.
+    """A tensor, or some of its channels: `channels` from `start` on of a whole with `rows` between
+    two pixels.
     """
 
     slot: Slot
@@ -169,12 +155,9 @@ def _aligned(size: int) -> int:
 
 @dataclass
 class Schedule:
-    """Instructions in the order in which they are executed.
+    """Instructions in the order in which they are executed: names, and fields with tensors first.
 
-    Attributes:
-        row: Numbers in a row of a tensor: the largest batch, in whole vectors.
-        instructions: The operation, and its fields: tensors, and numbers behind them.
-        slots: Those of all tensors.
+    `row` is how many numbers lie in a row of a tensor: the largest batch, in whole vectors.
     """
 
     row: int
@@ -236,15 +219,8 @@ class Schedule:
 class Signature:
     """A schedule as instructions, and where it meets its caller.
 
-    Attributes:
-        row: Numbers between two channels.
-        input: The tensor of the examples.
-        output: The tensor of the answers.
-        output_gradient: Where its gradient is expected before the backward instructions.
-        input_gradient: Where that of the examples is at the end.
-        forward: The instructions of the answers.
-        backward: The instructions of the gradients.
-        size: Numbers of the arena.
+    `output_gradient` is expected before the backward instructions; `input_gradient` is there at the
+    end. `size` counts the numbers of the arena.
     """
 
     row: int
@@ -261,12 +237,8 @@ class Program:
     """The instructions of a network.
 
     Attributes:
-        plan: The network.
-        shape: What fits the registers.
-        rows: Numbers between two channels while training, and in inference.
         live: The layers that the last one depends on, in their order; the input always.
         norm_after: By convolution, the normalisation that alone reads it and is folded into it.
-        convolution_before: The inverse.
         sinks: By layer, the sum that it alone is added to, so that it is written there at once.
         parameters: Where each parameter lies among the weights, and its gradient among the
             gradients.
@@ -367,11 +339,8 @@ class Program:
         )
 
     def schedule(self, *, training: bool, by_input: bool = False) -> Signature:
-        """Write a pass through the network.
-
-        Args:
-            training: Whether the batch's statistics normalise, and the gradients of weights follow.
-            by_input: Whether the gradient by the input follows.
+        """Write a pass through the network: of training with the gradients of weights, or of
+        inference, with the gradient by the input if asked for.
         """
         schedule = Schedule(self.rows[0] if training else self.rows[1])
         forward = _Forward(self, schedule, training=training)

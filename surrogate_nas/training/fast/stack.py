@@ -1,11 +1,9 @@
 """Many networks trained at once: K cells side by side in the channels, one grouped convolution for
 all of them.
 
-Channel-stacked batch normalisation is each network's own, and a convolution with K groups keeps the
-networks apart, so the gradient of the summed losses is each network's own gradient. On every edge
-the cells are gathered by operation: each operation runs once, on just the cells that hold it.
-Tensors are ``(batch, K·C, height, width)`` in channels-last memory, where a gather moves runs of C
-numbers and every elementwise pass is over whole rows.
+The gradient of the summed losses is each network's own gradient. On every edge each operation runs
+once, on just the cells that hold it. Tensors are ``(batch, K·C, height, width)`` in channels-last
+memory, where a gather moves runs of C numbers.
 """
 
 from __future__ import annotations
@@ -196,11 +194,7 @@ class Stack(BlueprintModule):
     """
 
     def __init__(self, networks: Sequence[BlueprintModule]) -> None:
-        """Stack the networks.
-
-        Args:
-            networks: Of one macro architecture, each of a graph with the same edges.
-        """
+        """Stack networks of one macro architecture, whose graphs have the same edges."""
         cells: dict[str, nn.Module] = {}
 
         def write(plan: Blueprint, x: int, name: str, _channels: int) -> int:

@@ -1,15 +1,11 @@
-"""The protocol of a latency: what is fixed, which clock is read, and how one visit to a cell
-is timed.
+"""The protocol of a latency: what is fixed, which clock is read, and how a cell is timed.
 
-A cell is visited in several short rounds, each over all cells in a new random order, so that a
-burst of other work hits all cells alike; a visit warms up and then times a few inferences, and what
-counts is the median over all rounds.
+A cell is visited in several short rounds, each over all cells in a new random order. A visit warms
+up and then times a few inferences; the median over all rounds counts.
 
 One thread on a CPU is timed by its own processor clock, which stands still while another process
-has the core; on an idle machine it agrees with the wall clock. Two measurements of 30 cells on two
-cores where four to five processes wanted one ranked them with a Spearman of .99 (published
-network), .97 (a small one, batch 32) and .96 (batch 1) by the processor's clock, and .86, .85 and
-.96 by the wall clock. The wall clock is read too, and both are reported.
+has the core. Two measurements of 30 cells on two busy cores ranked them with a Spearman of 0.96 to
+0.99 by the processor's clock, and of 0.85 to 0.96 by the wall clock. Both are reported.
 """
 
 from __future__ import annotations

@@ -120,11 +120,7 @@ class Rapl:
     name = "RAPL (processor packages, all processes)"
 
     def __init__(self, folder: Path = _RAPL) -> None:
-        """Find the packages.
-
-        Raises:
-            OSError: There are none, or they cannot be read.
-        """
+        """Find the packages, or raise an `OSError`."""
         self._packages = [
             path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1
         ]
@@ -154,12 +150,7 @@ class Nvml:
     name = "NVML (the whole card)"
 
     def __init__(self, index: int) -> None:
-        """Open the card's counter.
-
-        Raises:
-            ImportError: The package is not installed.
-            Exception: The driver knows no such counter.
-        """
+        """Open the card's counter; whatever the driver raises is passed on."""
         library: Any = importlib.import_module("pynvml")
         library.nvmlInit()
         uuid = str(torch.cuda.get_device_properties(index).uuid).removeprefix("GPU-")
@@ -194,13 +185,7 @@ def energy_mj(
     meter: Meter,
     seconds: float = 0.5,
 ) -> float:
-    """Millijoules of one call, by the meter, over many calls.
-
-    Args:
-        infer: Runs one inference and waits for it.
-        meter: The counter.
-        seconds: How long to call at least; counters tick in milliseconds.
-    """
+    """Millijoules of one call, by the meter, over calls of at least some seconds."""
     calls = 0
     started = time.perf_counter()
     meter.start()

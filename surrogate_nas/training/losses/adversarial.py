@@ -1,9 +1,8 @@
 """Losses of a generator against a discriminator, which learns by a loss of its own.
 
-What is compared is the discriminator's scores, large for what it takes to be real: of made
-examples, shape ``(K, batch)``, and of real ones, shape ``(batch,)``. A value says how one network
-stands against its own discriminator; those of two networks cannot be compared. Knowing nothing is a
-discriminator that gives every example a score of 0, of the hinge one that is sure by its margin.
+They compare the discriminator's scores, large for what it takes to be real: of made examples, shape
+``(K, batch)``, and of real ones, shape ``(batch,)``. Values of two networks cannot be compared.
+Knowing nothing is a score of 0 for every example; of the hinge, certainty by its margin.
 """
 
 from __future__ import annotations
@@ -33,9 +32,8 @@ class AdversarialLoss(Loss):
     Attributes:
         discriminating: From scores of made and of real examples, each of shape ``(batch,)``, to the
             mean loss of the discriminator.
-        discriminating_gradient: From the same as NumPy arrays to that mean loss and its gradients
-            by the scores of made and of real examples. Either of the two is needed; without this
-            one PyTorch finds the gradients.
+        discriminating_gradient: From the same as arrays to that mean loss and its gradients by
+            both; needed without `discriminating`.
     """
 
     discriminating: Callable[[Tensor, Tensor], Tensor] | None = field(

@@ -1,10 +1,8 @@
-"""What losses share that are defined in NumPy with their gradients, so that a training on a CPU
-needs no autograd.
+"""Parts of losses that are defined in NumPy with their gradients.
 
 Outputs ``(K, batch, outputs[, positions…])`` come in any order of memory, often with the batch
-innermost. A loss works element by element, reduces over axis 2, and gives a
-gradient that lies in memory as the outputs do: an array is never brought into the order of its
-axes, which would cost more than the loss.
+innermost. A gradient lies in memory as the outputs do: bringing an array into the order of its axes
+would cost more than the loss.
 """
 
 from __future__ import annotations
@@ -27,14 +25,9 @@ _LARGE = 1 << 12
 
 
 def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
-    """Exponentials over classes, their sum, and what was taken from the outputs before, mostly 0.
+    """Exponentials over classes, their sum, and what was taken from the outputs before.
 
-    The greatest of the classes is taken off only where the sums say that it matters: finding it
-    costs as much as the exponentials.
-
-    Returns:
-        Shapes ``(K, batch, classes[, positions…])``, a fresh array, and twice
-        ``(K, batch, 1[, positions…])``.
+    The greatest of the classes is taken off only where the sums say that it matters.
     """
     raised = np.exp(outputs)
     total = summed(raised)
@@ -63,12 +56,8 @@ def summed(values: Array) -> Array:
 def places(values: Array, targets: Array) -> Array:
     """Where the right class of every network, example and position is in ``values.ravel("K")``.
 
-    Args:
-        values: Shape ``(K, batch, classes[, positions…])``, without gaps in memory.
-        targets: Class numbers, shape ``(batch[, positions…])``.
-
-    Returns:
-        Shape ``(K, batch[, positions…])``, lying in memory as the values do.
+    Values have the shape ``(K, batch, classes[, positions…])`` and no gaps in memory; the result
+    lies in memory as they do.
     """
     firsts, step = _firsts(values.shape, values.strides)
     right: Array = np.multiply(targets, step, out=np.empty_like(firsts))
@@ -90,16 +79,16 @@ def _firsts(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, in
 
 
 class Softmax(NamedTuple):
-    """A softmax, not divided yet by its sum, with what a loss wants to know of the right classes.
+    """A softmax before the division by its sum, with the right classes.
 
     Attributes:
         raised: Exponentials, shape ``(K, batch, classes[, positions…])``, a fresh array.
         total: Their sum, shape ``(K, batch, 1[, positions…])``.
         top: What was taken from the outputs before, see `softened`.
         flat: The exponentials in the order of memory, the same memory.
-        right: Where those of the right classes are in it, shape ``(K, batch[, positions…])``.
-        of_right: What they are.
-        logs: The log-probabilities of the right classes.
+        right: The places of the right classes in it, shape ``(K, batch[, positions…])``.
+        of_right: Their exponentials.
+        logs: Their log-probabilities.
     """
 
     raised: Array
@@ -112,12 +101,7 @@ class Softmax(NamedTuple):
 
 
 def softmax_of(outputs: Array, targets: Array) -> Softmax:
-    """The softmax over classes.
-
-    Args:
-        outputs: Scores, shape ``(K, batch, classes[, positions…])``.
-        targets: Class numbers, shape ``(batch[, positions…])``.
-    """
+    """The softmax of scores over classes, with the right classes, see `places`."""
     raised, total, top = softened(outputs)
     flat = raised.ravel("K")
     right = places(raised, targets)
@@ -137,11 +121,7 @@ def of_right(
 ) -> tuple[Array, Array]:
     """A loss that depends on the log-probability of the right class alone, with its gradient.
 
-    Args:
-        outputs: Scores, shape ``(K, batch, classes[, positions…])``.
-        targets: Class numbers, shape ``(batch[, positions…])``.
-        of: From log-probabilities ``(K, batch[, positions…])`` to values and derivatives, of the
-            same shape.
+    `of` leads from log-probabilities ``(K, batch[, positions…])`` to values and derivatives.
     """
     softmax = softmax_of(outputs, targets)
     values, derivative = of(softmax.logs)

@@ -26,8 +26,7 @@ _SMALL = (0.01**2, 0.03**2)
 def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """One less the structural similarity, the mean over windows.
 
-    Means over windows are matrices, from the left over rows and over columns; their transposes
-    lead back.
+    Means over windows are matrices; their transposes lead back.
     """
     count, batch, channels, *sides = outputs.shape
     x = outputs.transpose(3, 4, 2, 0, 1)

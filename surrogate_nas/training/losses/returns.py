@@ -1,10 +1,9 @@
 """Losses of policies: surrogates whose gradient, at the policy that acted, is that of minus the
 expected return.
 
-Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` say of every step which action
-was taken, its advantage, and its log-probability when it was taken. The value of a surrogate says
-nothing of how good a policy is; the trainer of policies reports in its place what an episode loses
-of the greatest possible return, so that knowing nothing costs 1.
+Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` hold the action that was taken at
+a step, its advantage, and its log-probability at that time. The trainer of policies reports in
+place of a surrogate what an episode loses of the greatest possible return.
 """
 
 from __future__ import annotations

@@ -51,10 +51,9 @@ def needed(targets: Array) -> Array:
 def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """The negative log-likelihood of all alignments together, nats per position.
 
-    Forward and backward paths are computed at once: the latter are the forward paths of the
-    mirrored text in mirrored time. Emissions are divided by the greatest of a text's own at each
-    position, which keeps products of them in float64's range; where they leave it nevertheless,
-    everything is done again with logarithms.
+    Backward paths are the forward paths of the mirrored text in mirrored time. Emissions are
+    divided by the greatest of a text's own at each position, so that products stay in float64's
+    range; else everything is done again with logarithms.
     """
     count, batch, _, positions = outputs.shape
     longest = targets.shape[1]
@@ -111,13 +110,11 @@ def _shares(
     shape ``(n,)``.
 
     Args:
-        emitted: The weights of the blank and of a text's labels, shape
-            ``(positions, 1 + labels, n)``.
-        skips: Whether a label can follow the one before it without a blank, shape
-            ``(labels - 1, n)``.
+        emitted: The weights of the blank and a text's labels, ``(positions, 1 + labels, n)``.
+        skips: Whether a label can follow the one before it without a blank, ``(labels - 1, n)``.
         ends: The lengths of the texts, shape ``(n,)``.
-        plus: Of weights: of numbers or of their logarithms.
-        times: Likewise.
+        plus: The sum of weights, or of their logarithms.
+        times: Their product.
         nothing: The weight of what cannot be.
         one: The weight of what is certain.
     """

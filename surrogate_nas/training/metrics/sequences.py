@@ -27,11 +27,8 @@ def _text_error(predictions: Predictions) -> Any:
 
 
 def greedy(outputs: Array) -> Any:
-    """The best class of every position, repetitions merged and blanks dropped, padded with blanks
-    behind.
-
-    Args:
-        outputs: Scores, shape ``(…, classes, positions)``; the result has shape ``(…, positions)``.
+    """From scores ``(…, classes, positions)`` to the best class of every position, repetitions
+    merged and blanks dropped, padded with blanks behind.
     """
     best = outputs.argmax(-2)
     changes = best != BLANK
@@ -43,11 +40,8 @@ def greedy(outputs: Array) -> Any:
 
 
 def distances(written: Array, meant: Array) -> Array:
-    """The edit distance (Levenshtein 1966) of each pair of texts, shape ``(n,)``.
-
-    Args:
-        written: Shape ``(n, …)``, padded with blanks behind.
-        meant: Likewise; the lengths may differ.
+    """The edit distance (Levenshtein 1966) of each pair of texts ``(n, …)``, padded with blanks
+    behind.
     """
     columns = np.arange(meant.shape[1] + 1)
     row = np.tile(columns, (len(meant), 1))

@@ -1,9 +1,7 @@
-"""Zero-cost proxies: scores of an untrained network, from one batch and a few passes, that promise
-how well it trains.
+"""Zero-cost proxies: scores of an untrained network, from one batch and a few passes.
 
-`score` gives all of `PROXIES` for one cell. For each of them a larger value promises more; how far
-the promise holds is for ``make paper-proxies`` to say. Only live operations are built: isomorphic
-cells have the same scores.
+`score` gives all of `PROXIES` for one cell; larger promises more. Only live operations are built:
+isomorphic cells have the same scores.
 """
 
 from __future__ import annotations

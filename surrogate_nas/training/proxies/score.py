@@ -46,15 +46,10 @@ _STEP = 0.01
 
 
 def jacob_cov(jacobian: Tensor) -> float:
-    """−Σ (log(v + k) + 1/(v + k)) over the eigenvalues v of the correlations of input gradients, k
-    = 1e-5.
+    """−Σ (log(v + k) + 1/(v + k)) over the eigenvalues v of the correlations of input gradients
+    ``(batch, …)``, k = 1e-5, but for those that are 0 in every network.
 
-    Those that are 0 in every network, because an input has fewer numbers than the batch examples,
-    are left out.
-
-    Args:
-        jacobian: Of every example, shape ``(batch, …)``; a network that ignores its input
-            correlates perfectly.
+    A network that ignores its input correlates perfectly.
     """
     rows: NDArray[np.float64] = jacobian.flatten(1).double().numpy()
     rows = rows - rows.mean(axis=1, keepdims=True)
@@ -71,11 +66,8 @@ def jacob_cov(jacobian: Tensor) -> float:
 
 
 def naswot(relus: Sequence[Tensor]) -> float:
-    """The log determinant of the counts of ReLUs on which two examples agree.
-
-    Args:
-        relus: What entered each ReLU, shape ``(batch, …)`` each; without any, examples agree on all
-            there is.
+    """The log determinant of the counts of ReLUs on which two examples agree, from what entered
+    each ReLU, shape ``(batch, …)``.
     """
     if not relus:
         return math.log(_RIDGE)
@@ -95,12 +87,7 @@ def naswot(relus: Sequence[Tensor]) -> float:
 @torch.no_grad()
 def zen(model: nn.Module, shape: torch.Size, seed: int) -> float:
     """The Zen-score: log of the mean move of the last features, plus the logs of the scales that
-    were normalised away.
-
-    Args:
-        model: The network; its weights are drawn anew, standard normal.
-        shape: Of a batch.
-        seed: Of the draws.
+    were normalised away. The network's weights are drawn anew, standard normal.
     """
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
@@ -133,13 +120,8 @@ _LAYERS = (F.conv2d, torch.conv2d, F.linear)
 
 
 class Watch(TorchFunctionMode):
-    """Notes tensors of every pass that is made inside the block.
-
-    Attributes:
-        relus: What entered each ReLU, in order.
-        layers: What left each convolution and linear layer.
-        norms: What entered each batch normalisation.
-        features: What left the last ReLU; None before there was one.
+    """Notes what entered each ReLU and batch normalisation, what left each layer with weights, and
+    the `features` that left the last ReLU, of every pass inside the block.
     """
 
     def __init__(self, *, normalised: bool = True) -> None:
@@ -181,12 +163,9 @@ def weights_of(model: nn.Module) -> list[Tensor]:
 
 
 def gradients(output: Tensor, of: Sequence[Tensor], *, twice: bool = False) -> Grads:
-    """The gradient of a sum; None for what it does not depend on.
+    """The gradient of a sum with respect to some tensors; None for what it does not depend on.
 
-    Args:
-        output: Any shape; its sum is differentiated.
-        of: With respect to these.
-        twice: Whether the gradients will be differentiated too.
+    `twice` says whether the gradients will be differentiated too.
     """
     if not output.requires_grad:
         return [None] * len(of)
@@ -247,12 +226,7 @@ def synflow(model: nn.Module, shape: torch.Size) -> float:
     weights become positive.
 
     Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic
-    flow", NeurIPS 2020. The sum grows exponentially with depth, so its logarithm is given;
-    normalisations are passed by, as NASLib does.
-
-    Args:
-        model: The network; spoilt afterwards.
-        shape: Of one example.
+    flow", NeurIPS 2020. Normalisations are passed by, as NASLib does.
     """
     model.double()
     with torch.no_grad():

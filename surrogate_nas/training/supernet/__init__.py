@@ -18,12 +18,12 @@ from surrogate_nas.space.network import Graph
 
 
 class EdgeChoices(NamedTuple):
-    """What stands on which edge for which choice.
+    """The operation of each choice on each edge.
 
     Attributes:
         edges: (from, to), one for each position of the space.
-        operations: For every edge the layer of each choice, by `surrogate_nas.space.network`'s
-            numbers.
+        operations: For every edge the operation of each choice, as in
+            `surrogate_nas.space.network`.
     """
 
     edges: tuple[tuple[int, int], ...]

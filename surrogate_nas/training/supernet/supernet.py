@@ -1,9 +1,7 @@
-"""A supernet on a task's training and validation data: its steps, the losses of α, and what they
-cost.
+"""A supernet on a task's training and validation data: its steps, the losses of α, and their cost.
 
-Weights are trained as the task trains a cell's: SGD, the learning rate falling to 0 as a cosine
-over all steps. Batches are normalised by their own statistics, also where inherited weights are
-judged, since running ones would mix all cells.
+Weights are trained as the task trains a cell's. Batches are normalised by their own statistics,
+also where inherited weights are judged, since running ones would mix all cells.
 """
 
 from __future__ import annotations
@@ -100,20 +98,12 @@ class _Convolutions(BlueprintModule):
 
 
 class MixedCell(nn.Module):
-    """In the place of a cell; what it computes now is set by `mix`.
-
-    Attributes:
-        drawn: The parameters of all operations by their names.
+    """In the place of a cell; `mix` sets what it computes. `drawn` has the parameters of all
+    operations by name.
     """
 
     def __init__(self, choices: EdgeChoices, shape: Shape, network: Network) -> None:
-        """Build all operations of all edges.
-
-        Args:
-            choices: What stands on which edge.
-            shape: Of what the cell reads.
-            network: The macro architecture.
-        """
+        """Build all operations of all edges, for inputs of a shape."""
         super().__init__()
         edges, operations = choices
         self.targets = [target for _, target in edges]
@@ -167,11 +157,8 @@ class MixedCell(nn.Module):
             self.drawn[f"{name}.{inner}"] = parameter
 
     def mix(self, weights: Tensor | None, active: Active) -> None:
-        """Set what is computed.
-
-        Args:
-            weights: Of the operations, shape ``(edges, choices)``; None for 1.
-            active: For every edge the choices that are computed.
+        """Set the weights of operations, shape ``(edges, choices)`` or None for 1, and the choices
+        that are computed.
         """
         self._weights = weights
         self._active = active
@@ -380,14 +367,8 @@ class Supernet:
         """Add the gradient of L on the next batch of its split to what a mixture's weights come
         from.
 
-        The network's own weights stay as they are. It is charged as a step of them is.
-
-        Args:
-            weights: Of the operations, shape ``(edges, choices)``.
-            path: The only choice on every edge that is computed; None for all.
-
-        Returns:
-            What L is on this batch, as it adds to the score.
+        The network's own weights stay as they are. The cost is that of a step. Arguments and result
+        are those of `train`.
         """
         active = self._active(path)
         with cores(1):

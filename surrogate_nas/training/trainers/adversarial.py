@@ -1,18 +1,16 @@
-"""Adversarial: a generator made of the cell against a fixed, small discriminator; one step of each,
-by turns.
+"""Adversarial: a generator made of the cell against a small discriminator; one step of each, by
+turns.
 
-The discriminator has two strided convolutions and is trained by Adam; the gradient of its scores at
-real images is penalised (R1, Mescheder et al., ICML 2018). Neither spectral normalisation, nor
-other rates, nor the penalty in every fourth step only, kept so short a training from swinging.
-Answers become images by the logistic function. Noise and real images are each shuffled anew in
-every epoch.
+The gradient of the discriminator's scores at real images is penalised (R1, Mescheder et al., ICML
+2018); nothing else kept so short a training from swinging. Answers become images by the logistic
+function.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,19 +24,6 @@ from surrogate_nas.training.metrics.generation import coverage
 from surrogate_nas.training.tasks import Split, Task
 from surrogate_nas.training.trainers.base import Predict, Trainer
 
-# A small discriminator of images, its gradients and its training, by hand in NumPy.
-#
-# Two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score, large for real
-# images. The score is piecewise linear in the image, so its gradient there is a product of the
-# weights and of the rectifiers' masks. That makes the gradient of R1 (Mescheder et al., ICML 2018),
-# which penalises the score's gradient at real images, another pass forward: of that gradient
-# itself, through the weights and the same masks.
-#
-# Weights begin as those of PyTorch's layers do after ``torch.manual_seed``, drawn from the same
-# Mersenne twister; Adam (Kingma & Ba, ICLR 2015) is PyTorch's. Examples are the last axis of
-# everything inside.
-
-
 Compared = Callable[[Array, Array], tuple[float, Array, Array]]
 """From scores of made and of real images to the loss, and its gradients by either."""
 WIDTH = 16
@@ -49,16 +34,19 @@ BETAS = (0.5, 0.99)
 PENALTY = 1.0
 """Half of it weighs the squared gradient."""
 _TINY = 1e-8
-_silently = np.errstate(all="ignore")  # images of a generator that diverged are not finite
 
 
 class Discriminator:
-    """From images ``(n, channels, height, width)`` to scores ``(n,)``.
+    """From images ``(n, channels, height, width)`` to scores ``(n,)``, large for real images.
+
+    Two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score. The score is
+    piecewise linear in the image, so the gradient of R1's penalty is another pass forward, of the
+    score's gradient. Weights begin as those of PyTorch's layers; Adam (Kingma & Ba, ICLR 2015) is
+    PyTorch's. Examples are the last axis of everything inside.
 
     Attributes:
-        layers: Weights and biases: of the first convolution, the second, and the score, as matrices
-            from flattened windows ``(out, in·9)``, and from features ``(1, features)``.
-        gradients: Of each of the `layers`, as the last step found them.
+        layers: Weights and biases of both convolutions and the score, as matrices.
+        gradients: With respect to each of the `layers`, of the last step.
     """
 
     def __init__(
@@ -71,17 +59,11 @@ class Discriminator:
         kind: type[np.floating[Any]] = np.float32,
     ) -> None:
         """Draw the weights."""
-        quarter = _halved(*_halved(height, width))
-        ins = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter))
-        outs = (WIDTH, 2 * WIDTH, 1)
-        shapes = [
-            shape for i, o in zip(ins, outs, strict=True) for shape in ((o, i), (o, 1))
-        ]
-        bounds = np.repeat(
-            [1 / math.sqrt(i) for i in ins],
-            [o * (i + 1) for i, o in zip(ins, outs, strict=True)],
-        )
-        self._all = _uniform(seed, bounds.astype(np.float32)).astype(kind)
+        features = 2 * WIDTH * math.prod(_halved(*_halved(height, width)))
+        sizes = ((WIDTH, 9 * channels), (2 * WIDTH, 9 * WIDTH), (1, features))
+        shapes = [shape for o, i in sizes for shape in ((o, i), (o, 1))]
+        bounds = [np.full(o * (i + 1), 1 / math.sqrt(i), np.float32) for o, i in sizes]
+        self._all = _uniform(seed, np.concatenate(bounds)).astype(kind)
         self.layers = _views(self._all, shapes)
         self._gradient = np.zeros_like(self._all)
         self.gradients = _views(self._gradient, shapes)
@@ -89,23 +71,18 @@ class Discriminator:
         self._second = np.zeros_like(self._all)
         self._steps = 0
 
-    @_silently
     def scores(self, images: Array) -> Array:
         """The scores of images, shape ``(n,)``."""
         return self._pass(images).scores
 
-    @_silently
     def score_gradients(self, images: Array) -> tuple[Array, Array]:
-        """The scores of images, shape ``(n,)``, and the gradient of each by its image, in the
-        images' shape.
-        """
+        """The scores of images, shape ``(n,)``, and the gradient of each by its image."""
         seen = self._pass(images)
         return seen.scores, seen.image_gradient().transpose(3, 0, 1, 2)
 
-    @_silently
+    @np.errstate(all="ignore")
     def learn(self, fake: Array, real: Array, compared: Compared) -> Array:
-        """Take a step of Adam by the `gradients` of the loss and the penalty; gives the scores of
-        real images before it, shape ``(n,)``.
+        """Take a step of Adam; returns the scores of real images before it, shape ``(n,)``.
 
         Args:
             fake: Shape ``(m, channels, height, width)``.
@@ -127,9 +104,7 @@ class Discriminator:
         )
 
     def _of_scores(self, seen: _Pass, by_score: Array) -> None:
-        """The gradient of a loss of the scores: each score's gradient, times that of the loss by
-        the score.
-        """
+        """The gradient of a loss, from that by the scores."""
         first, first_bias, second, second_bias, head, head_bias = self.gradients
         np.matmul(seen.features, by_score, out=head[0])
         head_bias[:] = by_score.sum()
@@ -142,25 +117,18 @@ class Discriminator:
             np.add.reduce(down, axis=1, keepdims=True, out=bias)
 
     def _of_penalty(self, seen: _Pass, begin: int) -> None:
-        """Add the gradient of `PENALTY`/2 times the mean squared gradient at images from ``begin``
-        on.
-        """
-        by_first = seen.by_first[..., begin:]
-        by_second = seen.by_second[..., begin:]
-        image_gradient = seen.image_gradient(begin) * (PENALTY / by_first.shape[-1])
-        first, _, second, _, _, _ = self.layers
-        for_first, _, for_second, _, for_head, _ = self.gradients
-        windows = _windows(image_gradient)
-        for_first += by_first.reshape(WIDTH, -1) @ windows.T
-        image_gradient = (first @ windows).reshape(by_first.shape) * seen.first_mask[
-            ..., begin:
-        ]
-        windows = _windows(image_gradient)
-        for_second += by_second.reshape(2 * WIDTH, -1) @ windows.T
-        image_gradient = (second @ windows).reshape(by_second.shape) * seen.second_mask[
-            ..., begin:
-        ]
-        for_head += np.add.reduce(image_gradient, axis=3).reshape(1, -1)
+        """Add the gradient of the penalty on images from ``begin`` on."""
+        passed = seen.image_gradient(begin) * (PENALTY / (seen.scores.size - begin))
+        for i, by_layer, mask in (
+            (0, seen.by_first, seen.first_mask),
+            (2, seen.by_second, seen.second_mask),
+        ):
+            windows = _windows(passed)
+            weight = self.layers[i]
+            shown = by_layer[..., begin:]
+            self.gradients[i] += shown.reshape(len(weight), -1) @ windows.T
+            passed = (weight @ windows).reshape(shown.shape) * mask[..., begin:]
+        self.gradients[4] += np.add.reduce(passed, axis=3).reshape(1, -1)
 
     def _step(self) -> None:
         self._steps += 1
@@ -296,9 +264,7 @@ class Adversarial(Trainer):
                 " AdversarialLoss."
             )
         self.loss = task.trained
-        self.compared = self.loss.discriminating_gradient or partial(
-            _by_autograd, self.loss.discriminating
-        )
+        self.compared = self.loss.discriminating_gradient or self._by_autograd
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
@@ -322,11 +288,9 @@ class Adversarial(Trainer):
         gradient = score_gradients * by_score[0, :, None, None, None]
         gradient *= fake
         gradient *= 1 - fake
-        return losses, (
-            gradient[None]
-            if isinstance(outputs, np.ndarray)
-            else outputs.new_tensor(gradient)[None]
-        )
+        if not isinstance(outputs, np.ndarray):
+            gradient = outputs.new_tensor(gradient)
+        return losses, gradient[None]
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is
@@ -336,36 +300,26 @@ class Adversarial(Trainer):
         fake = _logistic(as_array(predict(noise)))
         predictions = Predictions(fake, images, noise, self.task, predict)
         covered = coverage(predictions).item()
-        self.note = (
-            f"collapsed: {split} coverage {covered:.2f}" if covered < COLLAPSED else ""
-        )
+        collapsed = f"collapsed: {split} coverage {covered:.2f}"
+        self.note = collapsed if covered < COLLAPSED else ""
         real = self.discriminator.scores(as_array(images))
         scores = self.discriminator.scores(fake[0])[None]
         return self.loss.loss_and_gradient(scores, real)[0], predictions
+
+    def _by_autograd(self, fake: Array, real: Array) -> tuple[float, Array, Array]:
+        """The discriminator's loss, and its gradients by the scores, by PyTorch."""
+        assert self.loss.discriminating
+        torch = loaded()
+        with torch.enable_grad():
+            scores = [torch.from_numpy(one.copy()).requires_grad_() for one in (fake, real)]
+            value = self.loss.discriminating(*scores)
+            by_fake, by_real = torch.autograd.grad(
+                value, scores, allow_unused=True, materialize_grads=True
+            )
+        return value.item(), as_array(by_fake), as_array(by_real)
 
 
 @np.errstate(all="ignore")
 def _logistic(x: Array) -> Array:
     fake: Array = 1 / (1 + np.exp(-x))
     return fake
-
-
-def _by_autograd(
-    discriminating: Any,
-    fake: Array,
-    real: Array,
-) -> tuple[float, Array, Array]:
-    """What the discriminator loses, and its gradients by the scores, of a loss that has no
-    gradient in NumPy.
-    """
-    torch = loaded()
-    with torch.enable_grad():
-        scores = [torch.from_numpy(one.copy()).requires_grad_() for one in (fake, real)]
-        value = discriminating(*scores)
-        by_scores = torch.autograd.grad(
-            value,
-            scores,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-    return value.item(), as_array(by_scores[0]), as_array(by_scores[1])

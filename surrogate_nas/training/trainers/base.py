@@ -49,7 +49,7 @@ class Trainer:
         return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
-        """What an epoch's steps see: inputs and what they are compared with.
+        """The inputs of an epoch's steps, and what the outputs are compared with.
 
         Args:
             epoch: Counted from 0.

@@ -1,14 +1,11 @@
-"""Policy: every epoch the network of now acts in some episodes, and learns from what they brought.
+"""Policy: every epoch the present network acts in some episodes, and learns from them.
 
-An episode's return is discounted rewards. An action's advantage is its generalised advantage
-(Schulman et al., ICLR 2016) over the environment's own guess of values, less the mean of the
-*other* episodes at the same step: a baseline without the action's own reward leaves the gradient
-unbiased (Williams 1992; Kool et al. 2019). Advantages of an epoch are divided by their deviation.
+An action's advantage is its generalised advantage (Schulman et al., ICLR 2016) over the
+environment's own guess of values, less the mean of the *other* episodes at the same step (Williams
+1992; Kool et al. 2019). Advantages of an epoch are divided by their deviation.
 
-The network acts with the running statistics of its normalisations, so that an action depends on
-nothing but what it sees; it learns with those of the batch, as everywhere here. The two policies
-differ a little. The log-probabilities that a loss compares with are those of the policy that acted.
-A loss that does not look at them is right only for the policy that acted, so it uses every step
+The network acts with the running statistics of its normalisations and learns with those of the
+batch. A loss that does not look at the log-probabilities of the policy that acted uses every step
 once.
 """
 
@@ -39,15 +36,15 @@ JUDGED_SEED = 0
 
 @dataclass(frozen=True)
 class Episodes:
-    """What happened in n episodes side by side, up to T steps.
+    """What happened in n episodes side by side, up to T steps; arrays have the shape ``(T, n)``.
 
     Attributes:
         observations: Shape ``(T, n, channels, height, width)``.
-        actions: Shape ``(T, n)``.
-        likelihoods: The log-probabilities of the actions, shape ``(T, n)``.
-        rewards: Shape ``(T, n)``; 0 after an episode's end.
-        surprises: Rewards and the value of the next state, less that of the state; likewise.
-        lives: Whether an episode had not ended before the step, shape ``(T, n)``.
+        actions: The actions.
+        likelihoods: Their log-probabilities.
+        rewards: 0 after an episode's end.
+        surprises: Rewards and the value of the next state, less that of the state.
+        lives: Whether an episode had not ended before the step.
         finite: Whether all outputs were finite numbers.
     """
 
@@ -77,13 +74,9 @@ def act(
     predict: Predict,
     rng: np.random.Generator,
 ) -> Episodes:
-    """Let a policy act until all episodes have ended.
+    """Let a policy act from some states until all episodes have ended.
 
-    Args:
-        environment: What it acts in.
-        starts: States, shape ``(n, …)``.
-        predict: The policy: from observations to log-odds of actions, shape ``(1, n, actions)``.
-        rng: Draws the actions.
+    `predict` leads from observations to log-odds of actions, shape ``(1, n, actions)``.
     """
     states = starts
     n = len(starts)
@@ -133,13 +126,11 @@ def advantages(episodes: Episodes, decay: float) -> Array:
 
 
 class Policy(Trainer):
-    """Episodes of the network of now, and their steps several times over; judged by episodes from
+    """Episodes of the present network, and their steps several times over; judged by episodes from
     fixed starts.
 
-    Actions are drawn when it is judged too: what is trained is the return of the policy, not that
-    of its likeliest actions, and where not all is seen a policy that draws can be better than any
-    that does not (Singh, Jaakkola & Jordan, ICML 1994). A loss that it reports is what is lost of
-    the greatest possible return, whatever surrogate gives the gradient.
+    Actions are drawn when it is judged too (Singh, Jaakkola & Jordan, ICML 1994). The loss that it
+    reports is what is lost of the greatest possible return.
     """
 
     stackable: ClassVar[bool] = False
