@@ -105,7 +105,6 @@ def train(
     space: Space | None = None,
     at_once: int | None = None,
     threads: int = 1,
-    live_only: bool = True,
     test: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Curve]:
@@ -123,7 +122,6 @@ def train(
         at_once: How many cells to stack; 1 trains one by one, as spaces without a graph always are;
             None means 1 on a CPU and 64 elsewhere. Where memory runs out the number is halved.
         threads: Cores to use on a CPU.
-        live_only: Whether to leave out dead operations, which changes no result.
         test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
         progress: Called with (cells done, cells in all) after every stack.
 
@@ -148,9 +146,7 @@ def train(
     check_whole("The threads", threads, 1)
     check_whole("The seed", seed, 0, math.inf)
     spaces = {cell: space or space_of(cell) for cell in cells}
-    run = _Run(
-        task, network or task.network(), spaces, epochs, seed, place, live_only, test
-    )
+    run = _Run(task, network or task.network(), spaces, epochs, seed, place, test)
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
     order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
     if not all(graphs) or not run.trainer.stackable:
@@ -203,7 +199,6 @@ class _Run:
     epochs: int
     seed: int
     device: str
-    live_only: bool
     test: bool
 
     @property
@@ -276,15 +271,14 @@ class _Run:
 
     def _model(self, cells: Sequence[Cell]) -> Model:
         """One network, compiled where it can be, or a stack of several."""
-        live = self.live_only
         if self.device == "cpu" and len(cells) == 1:
             space = self.spaces[cells[0]]
-            plan = space.blueprint(cells[0], self.network, live_only=live)
+            plan = space.blueprint(cells[0], self.network, live_only=True)
             if plan is not None:
                 return CompiledModel(plan, self.task, seed=self.seed)
             _say_once(space.name)
         networks = [
-            self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=live)
+            self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=True)
             for cell in cells
         ]
         return torch_model(networks, self.task, self.device)

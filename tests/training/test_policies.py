@@ -160,7 +160,7 @@ def test_a_baseline_does_not_hold_the_own_reward() -> None:
 def test_advantages_discount_what_surprises_later() -> None:
     lives = np.array([[True, True], [True, False], [True, False]])
     told = np.array([[1.0, 1.0], [2.0, 0.0], [4.0, 0.0]])
-    episodes = policy.Episodes(np.zeros((3, 2, 1)), told, told, told, told, lives, True)
+    episodes = policy.Episodes(np.zeros((3, 2, 1)), told, told, told, told, lives)
     to_go = np.array([[1 + 0.5 * (2 + 0.5 * 4), 1], [2 + 0.5 * 4, 0], [4, 0]])
     raw = to_go - to_go[:, ::-1]
     np.testing.assert_allclose(advantages(episodes, 0.5), raw / raw[lives].std(), rtol=1e-6)

@@ -131,22 +131,16 @@ class Tensor:
         return replace(self, start=self.start + start, channels=channels)
 
 
-@dataclass(frozen=True)
 class Constant:
-    """What lies in the arena for good: by name, the offset."""
+    """What lies in the arena for good, in the order of sizes: by name, the offset."""
 
-    offsets: dict[str, int]
-    size: int
-
-    @classmethod
-    def of(cls, sizes: Iterable[tuple[str, int]]) -> Constant:
+    def __init__(self, sizes: Iterable[tuple[str, int]]) -> None:
         """Allocate everything in order."""
-        offsets = {}
-        end = 0
+        self.offsets: dict[str, int] = {}
+        self.size = 0
         for name, size in sizes:
-            offsets[name] = end
-            end += _aligned(size)
-        return cls(offsets, end)
+            self.offsets[name] = self.size
+            self.size += _aligned(size)
 
 
 def _aligned(size: int) -> int:
@@ -249,13 +243,7 @@ class Program:
         inference: The pass of inference.
     """
 
-    def __init__(
-        self,
-        plan: Blueprint,
-        batch: int,
-        at_once: int,
-        shape: Shape,
-    ) -> None:
+    def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
         """Translate a network."""
         self.plan = plan
         self.shape = shape
@@ -274,10 +262,10 @@ class Program:
                 elif times[source] == 1 and kinds[0] in _ADDS and kinds[1] == "sum":
                     self.sinks[source] = place
         self.convolution_before = {norm: place for place, norm in self.norm_after.items()}
-        self.parameters = Constant.of(
+        self.parameters = Constant(
             (name, math.prod(one.shape)) for name, one in plan.parameters.items()
         )
-        self.fixed = Constant.of(self._fixed())
+        self.fixed = Constant(self._fixed())
         self.fold = self._fold()
         self.step = self.schedule(training=True)
         self.inference = self.schedule(training=False)
@@ -334,9 +322,8 @@ class Program:
         """Where scales and shifts lie, or their gradients."""
         if not layer.affine:
             return NOTHING, NOTHING
-        return self.weight(f"{layer.name}.weight", what), self.weight(
-            f"{layer.name}.bias", what
-        )
+        scale, shift = (f"{layer.name}.{part}" for part in ("weight", "bias"))
+        return self.weight(scale, what), self.weight(shift, what)
 
     def schedule(self, *, training: bool, by_input: bool = False) -> Signature:
         """Write a pass through the network: of training with the gradients of weights, or of
@@ -433,34 +420,26 @@ class _Forward:
         if norm is None:
             self._convolve(place, layer, x, self.program.weight(layer.name), NOTHING)
         else:
-            (weight,), (bias,) = (
-                self.program.of(place, "folded"),
-                self.program.of(norm, "constant"),
-            )
-            self._convolve(norm, layer, x, weight, bias)
+            (weight,) = self.program.of(place, "folded")
+            self._convolve(norm, layer, x, weight, *self.program.of(norm, "constant"))
 
     def _linear(self, place: int, layer: Layer, x: Tensor) -> None:
-        weight, bias = (
-            self.program.weight(f"{layer.name}.{what}") for what in ("weight", "bias")
-        )
-        self._convolve(place, layer, x, weight, bias)
+        parts = (f"{layer.name}.{what}" for what in ("weight", "bias"))
+        self._convolve(place, layer, x, *map(self.program.weight, parts))
 
     def _convolve(
         self, place: int, layer: Layer, x: Tensor, weight: int, bias: int
     ) -> None:
         """A convolution, or a linear layer at every pixel; weights are ``(tap, input, output)``."""
         out, flags = self.target(place)
-        apart = out.channels, 1
         table = TABLES.offset(layer, "forward")
         flags |= BIAS if bias >= 0 else 0
-        self.emit("convolve", out, x, out, weight, *apart, bias, table, flags)
+        self.emit("convolve", out, x, out, weight, out.channels, 1, bias, table, flags)
 
     def _depthwise(self, place: int, layer: Layer, x: Tensor) -> None:
         out, flags = self.target(place)
-        table = TABLES.offset(layer, "forward")
-        self.emit(
-            "convolve_each", out, x, out, self.program.weight(layer.name), table, flags
-        )
+        weight = self.program.weight(layer.name), TABLES.offset(layer, "forward")
+        self.emit("convolve_each", out, x, out, *weight, flags)
 
     def _normalisation(self, place: int, layer: Layer, x: Tensor | None = None) -> None:
         if not self.training and place in self.program.convolution_before:
@@ -490,9 +469,8 @@ class _Forward:
             self.emit("clear", self.tensor(place))
         for source in layer.sources:
             if self.program.sinks.get(source) != place:
-                self.emit(
-                    "move", self.tensor(place), self.outputs[source], self.added(place)
-                )
+                out = self.tensor(place)
+                self.emit("move", out, self.outputs[source], self.added(place))
 
     def _join(self, place: int, layer: Layer, _: Tensor) -> None:
         start = 0
@@ -574,17 +552,17 @@ class _Backward:
     def _convolve(self, layer: Layer, name: str, g: Tensor) -> None:
         """The gradients of a convolution, or of a linear layer at every pixel."""
         if not self.by_input:
-            piece = max(
-                1, _PIECE // (4 * self.schedule.row * sum(self.program.shape.pairs))
-            )
+            windows = _windows(layer)
+            bytes_of_pixel = 4 * self.schedule.row * sum(self.program.shape.pairs)
+            piece = max(1, _PIECE // bytes_of_pixel)
             self.emit(
                 "weight_gradient",
                 g,
                 self.outputs[layer.sources[0]],
                 self.program.weight(name, "gradients"),
                 TABLES.offset(layer, "taps", piece),
-                _windows(layer).taps,
-                pieces(_windows(layer), piece),
+                windows.taps,
+                pieces(windows, piece),
                 self.program.fixed.offsets["kept"],
             )
         self._inputs(layer, self.program.weight(name), g)
@@ -597,9 +575,8 @@ class _Backward:
 
     def _linear(self, _: int, layer: Layer, g: Tensor) -> None:
         if not self.by_input:
-            self.emit(
-                "bias_gradient", g, self.program.weight(f"{layer.name}.bias", "gradients")
-            )
+            bias = self.program.weight(f"{layer.name}.bias", "gradients")
+            self.emit("bias_gradient", g, bias)
         self._convolve(layer, f"{layer.name}.weight", g)
 
     def _depthwise(self, _: int, layer: Layer, g: Tensor) -> None:
@@ -621,20 +598,13 @@ class _Backward:
                 self.into(source, "scale", g, *self.program.of(place, "factor"), NOTHING)
             return
         # The gradients of scales and shifts are wanted even where that of the input is not.
-        out, flags = self.target(source) or (
-            self.schedule.tensor(self.plan.layers[source]),
-            0,
-        )
-        self.emit(
-            "normalise_gradient",
-            out,
-            g,
-            self.outputs[source],
-            self.program.affine(layer)[0],
-            *self.program.of(place, "mean", "inverse"),
-            *self.program.affine(layer, "gradients"),
-            flags,
-        )
+        spare = self.schedule.tensor(self.plan.layers[source])
+        out, flags = self.target(source) or (spare, 0)
+        scale, _ = self.program.affine(layer)
+        statistics = self.program.of(place, "mean", "inverse")
+        gradients = self.program.affine(layer, "gradients")
+        tensors = out, g, self.outputs[source]
+        self.emit("normalise_gradient", *tensors, scale, *statistics, *gradients, flags)
 
     def _relu(self, place: int, layer: Layer, g: Tensor) -> None:
         self.into(layer.sources[0], "rectify_gradient", g, self.outputs[place])

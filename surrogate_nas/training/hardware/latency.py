@@ -65,17 +65,13 @@ def device_model(device: torch.device) -> str:
 
 def usable_cores() -> int:
     """How many cores this process may use."""
-    return (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def load_average() -> float:
-    """Processes that wanted a core over the last minute; above the number of cores they took
-    turns.
-    """
+    """Processes that wanted a core over the last minute."""
     return round(float(psutil.getloadavg()[0]), 2)
 
 
@@ -140,9 +136,8 @@ class Protocol:
     @property
     def clock(self) -> Literal["processor", "wall"]:
         """Which clock the latency is read from."""
-        return (
-            "processor" if self.torch_device.type == "cpu" and self.threads == 1 else "wall"
-        )
+        is_alone = self.torch_device.type == "cpu" and self.threads == 1
+        return "processor" if is_alone else "wall"
 
     def inputs(self, network: Network) -> Tensor:
         """One batch of noise on the device."""
@@ -154,9 +149,7 @@ class Protocol:
 
 
 class Timings(NamedTuple):
-    """Milliseconds of each timed inference, by both clocks; the processor's only where it tells the
-    whole.
-    """
+    """Milliseconds of each timed inference, by both clocks; see `Protocol.clock`."""
 
     wall: list[float]
     processor: list[float]
@@ -174,12 +167,9 @@ def synchronise(device: torch.device) -> None:
 def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Timings:
     """Warm up, then time single inferences, each synchronised before and after."""
     device = protocol.torch_device
-    started = time.perf_counter()
+    warm = time.perf_counter() + protocol.warm_up_seconds
     warm_ups = 0
-    while (
-        warm_ups < protocol.warm_ups
-        or time.perf_counter() - started < protocol.warm_up_seconds
-    ):
+    while warm_ups < protocol.warm_ups or time.perf_counter() < warm:
         network(inputs)
         synchronise(device)
         warm_ups += 1

@@ -6,8 +6,8 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -41,16 +41,14 @@ from surrogate_nas.training.hardware.latency import (
 from surrogate_nas.training.hardware.measured import Measured, Visit
 from surrogate_nas.training.machine import cores
 
-# Peak memory of one inference: weights, input, and all activations that are alive at the same time.
-#
-# On a GPU PyTorch's allocator says. On a CPU nothing does: the resident size of a process moves by
-# whole arenas and keeps what was freed. There the storages that every operation returns are
-# followed, each for as long as something holds it, and the largest sum counts. That is exact and
-# the same every time, but leaves out what an operation uses within.
-
 
 def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
-    """Run one inference and return its peak memory in MB (10⁶ bytes)."""
+    """Run one inference and return its peak memory in MB (10⁶ bytes): weights, input, and all
+    activations that are alive at the same time.
+
+    On a CPU the storages that operations return are followed; memory within an operation is left
+    out.
+    """
     tensors = [*network.parameters(), *network.buffers(), inputs]
     fixed = sum(tensor.nbytes for tensor in tensors)
     if inputs.device.type == "cuda":
@@ -68,9 +66,7 @@ def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
 
 
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the storages that operations return; `peak` is the largest sum of bytes alive at
-    once.
-    """
+    """Follows the storages that operations return; `peak` is the most bytes alive at once."""
 
     def __init__(self, known: list[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -86,9 +82,7 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        expired = [key for key, (live, *_) in self._live.items() if live.expired()]  # type: ignore[no-untyped-call]
-        for key in expired:
-            del self._live[key]
+        self._live = {key: one for key, one in self._live.items() if not one[0].expired()}  # type: ignore[no-untyped-call]
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
@@ -97,13 +91,6 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._live[reference.cdata] = reference, storage.nbytes()
         self.peak = max(self.peak, sum(size for _, size in self._live.values()))
         return result
-
-
-# Energy of one inference: from counters where the machine has readable ones, else an estimate that
-# says so.
-#
-# NVML counts what an NVIDIA GPU draws, RAPL what the processor packages of the machine draw, other
-# processes included.
 
 
 CPU_WATTS_PER_THREAD = 10.0
@@ -180,11 +167,7 @@ def find_meter(device: torch.device) -> Meter | None:
         return None
 
 
-def energy_mj(
-    infer: Callable[[], None],
-    meter: Meter,
-    seconds: float = 0.5,
-) -> float:
+def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = 0.5) -> float:
     """Millijoules of one call, by the meter, over calls of at least some seconds."""
     calls = 0
     started = time.perf_counter()
@@ -289,10 +272,8 @@ def measure(
                 f"An inference at batch {protocol.batch} failed ({reason}). A smaller one may do."
             ) from error
     card |= {"load_average_end": load_average()}
-    assumed = watts if meter is None else None
-    return Measured(
-        space, cells, network, protocol, card, visits, assumed, settings["meter"]
-    )
+    about = space, cells, network, protocol, card, visits
+    return Measured(*about, None if meter else watts, settings["meter"])
 
 
 def _resumed(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
@@ -303,9 +284,7 @@ def _resumed(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
 
 
 def _schedule(
-    cells: Sequence[Cell],
-    rounds: int,
-    seed: int,
+    cells: Sequence[Cell], rounds: int, seed: int
 ) -> list[tuple[bool, Cell | None]]:
     """Whom to visit, in order, and whether it is for the first time; None is the reference."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
@@ -318,29 +297,26 @@ def _schedule(
     return [*visits, (False, None)]
 
 
+@dataclass(frozen=True)
 class _Bench:
     """Builds a cell's network, visits it, and lets it go."""
 
-    def __init__(
-        self,
-        space: Space,
-        network: Network,
-        protocol: Protocol,
-        meter: Meter | None,
-    ) -> None:
-        self.space = space
-        self.network = network
-        self.protocol = protocol
-        self.meter = meter
-        self.inputs = protocol.inputs(network)
-        self.reference = self._build(space.reference)
+    space: Space
+    network: Network
+    protocol: Protocol
+    meter: Meter | None
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        return self.protocol.inputs(self.network)
+
+    @cached_property
+    def reference(self) -> nn.Module:
+        return self._build(self.space.reference)
 
     def _build(self, cell: Cell) -> nn.Module:
-        return (
-            self.space.build(cell, self.network, seed=0)
-            .to(self.protocol.torch_device)
-            .eval()
-        )
+        network = self.space.build(cell, self.network, seed=0)
+        return network.to(self.protocol.torch_device).eval()
 
     def visit(self, cell: Cell | None, *, thorough: bool) -> Visit:
         """Time a cell, and on its first visit measure memory and energy too."""

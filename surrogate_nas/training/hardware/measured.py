@@ -1,6 +1,4 @@
-"""What was measured of cells: every visit, statistics of them, how steady the machine was, and a
-table of it all.
-"""
+"""Measurements of cells: every visit, statistics, how steady the machine was, and a table."""
 
 from __future__ import annotations
 
@@ -115,9 +113,7 @@ class Measured:
 
     @property
     def drift(self) -> float:
-        """The largest relative deviation of one of `reference` from their median; nothing is
-        corrected by it.
-        """
+        """The largest relative deviation of one of `reference` from their median."""
         return float(np.abs(self.reference / np.median(self.reference) - 1).max())
 
     @property
@@ -126,9 +122,8 @@ class Measured:
         sentences = []
         if not self.drift <= STEADY:
             sentences.append(f"the reference cell {drift_in_words(self.drift)}.")
-        load = max(
-            self.card.get(name) or 0.0 for name in ("load_average", "load_average_end")
-        )
+        loads = (self.card.get(f"load_average{when}") for when in ("", "_end"))
+        load = max(one or 0.0 for one in loads)
         if load > self.card["cores"] + _OWN_LOAD:
             sentences.append(
                 f"{load:g} processes wanted {self.card['cores']} cores at a time; measure again"
@@ -143,9 +138,7 @@ class Measured:
 
     @property
     def lost(self) -> float | None:
-        """The share of the timed seconds in which another process had the core; None without a
-        processor clock.
-        """
+        """The share of the timed seconds in which another process had the core, if known."""
         if self.protocol.clock == "wall":
             return None
         ran = sum(sum(v.processor) for v in self.visits)
@@ -188,6 +181,7 @@ class Measured:
     def table(self) -> Table:
         """The measurement as a table of the whole space, NaN where a cell was not measured."""
         protocol = self.protocol
+        clock = protocol.clock
         space = listed(self.space)
         model = self.card["model"]
         source = f"measured here by snas measure on {model}"
@@ -212,45 +206,35 @@ class Measured:
             card=json.dumps(self.summary() | {"reference_ms": self.reference.tolist()}),
         )
 
-        def add(
-            name: str,
-            unit: str,
-            values: Values,
-            description: str,
-            kind: Kind = "search",
-            *,
-            by: str = source,
-        ) -> None:
-            column = np.full(len(space), np.nan)
-            column[index] = values
-            metric = Metric(
-                f"{name}@{DEVICE}", unit, kind, "cost", description=description, source=by
-            )
-            table.add(metric, None, column)
-
-        times = self.timings()
-        low, high, p95 = np.quantile(times, (0.25, 0.75, 0.95), axis=1)
-        add(
-            "latency", "ms", self.latency, f"median of {how}, by the {protocol.clock} clock"
-        )
-        add("latency_p95", "ms", p95, f"95 % quantile of {how}")
-        add("latency_iqr", "ms", high - low, f"interquartile range of {how}", "record")
-        if protocol.clock != "wall":
-            wall = np.median(self.timings("wall"), axis=1)
-            add("latency_wall", "ms", wall, f"median of {how}, by the wall clock", "record")
+        low, high, p95 = np.quantile(self.timings(), (0.25, 0.75, 0.95), axis=1)
+        wall = np.median(self.timings("wall"), axis=1)
         first = {visit.cell: visit for visit in reversed(self.visits)}
         visits = [first[cell.text] for cell in self.cells]
         memory = np.array([visit.memory_mb for visit in visits], dtype=np.float64)
-        setting = f"batch {protocol.batch}, {network}"
-        add("memory", "MB", memory, f"peak of one inference, weights included, {setting}")
         energy = self.latency * (self.watts or 0)
         if self.watts is None:
             energy = np.array([visit.energy_mj for visit in visits], dtype=np.float64)
-        add(
-            "energy",
-            "mJ",
-            energy,
-            f"of one inference, {setting}",
-            by=f"{source}; {self._energy_source}",
-        )
+        setting = f"one inference, batch {protocol.batch}, {network}"
+        columns: list[tuple[str, str, Kind, Values, str]] = [
+            (
+                "latency",
+                "ms",
+                "search",
+                self.latency,
+                f"median of {how}, by the {clock} clock",
+            ),
+            ("latency_p95", "ms", "search", p95, f"95 % quantile of {how}"),
+            ("latency_iqr", "ms", "record", high - low, f"interquartile range of {how}"),
+            ("latency_wall", "ms", "record", wall, f"median of {how}, by the wall clock"),
+            ("memory", "MB", "search", memory, f"peak, weights included, of {setting}"),
+            ("energy", "mJ", "search", energy, f"of {setting}"),
+        ]
+        for name, unit, kind, values, description in columns:
+            if name != "latency_wall" or clock != "wall":
+                column = np.full(len(space), np.nan)
+                column[index] = values
+                by = f"{source}; {self._energy_source}" if name == "energy" else source
+                about = {"description": description, "source": by}
+                metric = Metric(f"{name}@{DEVICE}", unit, kind, "cost", **about)
+                table.add(metric, None, column)
         return table

@@ -17,23 +17,6 @@ from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
 from surrogate_nas.training import Task
 
-# Proxies from the gradient of the loss on a batch: grad_norm, snip, fisher, grasp; and synflow,
-# which has no batch.
-#
-# All are sums over the weights of convolutions and linear layers (or, fisher, over what leaves
-# these), as Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 make scores of
-# networks out of criteria for pruning weights.
-
-
-# Proxies from how a batch's examples differ inside an untrained network: jacob_cov, naswot; and
-# zen.
-#
-# Mellor et al., "Neural Architecture Search without Training": the first version (arXiv
-# 2006.04647v1, 2020) correlates the examples' input gradients, the published one (ICML 2021)
-# compares which ReLUs they open. Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image
-# Recognition", ICCV 2021.
-
-
 _JITTER = 1e-5
 """The k of Mellor et al.'s score."""
 _LEAST = 1e-12
@@ -77,11 +60,8 @@ def naswot(relus: Sequence[Tensor]) -> float:
         agreeing = (
             agreeing + (is_open @ is_open.T + (1 - is_open) @ (1 - is_open).T).double()
         )
-    return float(
-        torch.linalg.slogdet(
-            agreeing + _RIDGE * torch.eye(agreeing.shape[-1], dtype=torch.float64)
-        )[1]
-    )
+    ridge = _RIDGE * torch.eye(len(agreeing), dtype=torch.float64)
+    return float(torch.linalg.slogdet(agreeing + ridge)[1])
 
 
 @torch.no_grad()
@@ -106,13 +86,6 @@ def zen(model: nn.Module, shape: torch.Size, seed: int) -> float:
     return math.log(move + _LEAST) + sum(
         0.5 * math.log(scale) for scale in scales if scale > _LEAST
     )
-
-
-# Looking into any network's passes: what enters its ReLUs and normalisations, what leaves its
-# layers with weights.
-#
-# PyTorch's functions are intercepted while the watch is entered, so a network of any space can be
-# watched as it is.
 
 
 _RELUS = (F.relu, torch.relu, Tensor.relu)
@@ -170,18 +143,12 @@ def gradients(output: Tensor, of: Sequence[Tensor], *, twice: bool = False) -> G
     if not output.requires_grad:
         return [None] * len(of)
     return torch.autograd.grad(
-        output.sum(),
-        of,
-        create_graph=twice,
-        retain_graph=True,
-        allow_unused=True,
+        output.sum(), of, create_graph=twice, retain_graph=True, allow_unused=True
     )
 
 
 def of_loss(
-    loss: Tensor,
-    weights: Sequence[Tensor],
-    layers: Sequence[Tensor],
+    loss: Tensor, weights: Sequence[Tensor], layers: Sequence[Tensor]
 ) -> dict[str, float]:
     """grad_norm, snip, fisher and grasp of a network."""
     grads = gradients(loss, [*weights, *layers], twice=True)
@@ -213,11 +180,9 @@ def _products(weights: Sequence[Tensor], grads: Grads, *, signed: bool) -> float
 
 def _fisher(activation: Tensor, gradient: Tensor) -> float:
     """½ Σ over channels of the mean over examples of (Σ over places of activation · gradient)²."""
-    product = (
-        (activation * gradient).flatten(2).sum(2)
-        if activation.dim() > 2
-        else activation * gradient
-    )
+    product = activation * gradient
+    if product.dim() > 2:
+        product = product.flatten(2).sum(2)
     return float(product.square().mean(0).sum() / 2)
 
 
@@ -256,12 +221,8 @@ def score(
     drawn = np.random.default_rng(seed).permutation(len(split.targets))[:batch]
     inputs, targets = (torch.as_tensor(part[drawn]) for part in split)
     inputs.requires_grad_()
-    model = space.build(
-        cell,
-        network or task.network(),
-        seed=seed,
-        live_only=True,
-    ).train()
+    network = network or task.network()
+    model = space.build(cell, network, seed=seed, live_only=True).train()
     weights = weights_of(model)
     with Watch() as watch:
         outputs = model(inputs)

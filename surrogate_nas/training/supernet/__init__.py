@@ -74,6 +74,4 @@ def live_operations(space: Enumerable) -> NDArray[np.int8]:
     elsewhere.
     """
     graphs = (space.graph(cell, live_only=True) for cell in space)
-    return np.array(
-        [graph.operations for graph in graphs if graph is not None], dtype=np.int8
-    )
+    return np.array([graph.operations for graph in graphs if graph], dtype=np.int8)

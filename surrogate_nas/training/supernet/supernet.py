@@ -29,15 +29,11 @@ from surrogate_nas.space.network.module import BlueprintModule, convolved
 from surrogate_nas.training.machine import cores
 from surrogate_nas.training.supernet import EdgeChoices, edge_choices
 from surrogate_nas.training.tasks import Task
-from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.checking import Splits
 
-# A cell that holds every operation on every edge: their weighted sum, or one path through them.
-#
-# The skeleton and the operations are the blueprint's; only how they are shared is written here.
 # Convolutions of one size that read the same node are one convolution of many outputs, and what has
-# no weights is computed once a node for all its edges, which makes a step several times faster than
-# one module an operation. The weight of an operation that is normalised is passed as a factor of
-# the normalisation's scale and shift.
+# no weights is computed once a node for all its edges, which makes a step several times faster. The
+# weight of an operation that is normalised is a factor of the normalisation's scale and shift.
 
 
 _CONVOLUTION = ("input", "relu", "convolution", "normalisation")
@@ -59,10 +55,7 @@ class _Convolutions(BlueprintModule):
         self.channels = plan.layers[0].shape[0]
 
     def terms(
-        self,
-        x: Tensor,
-        weights: Tensor | None,
-        active: Active,
+        self, x: Tensor, weights: Tensor | None, active: Active
     ) -> list[tuple[int, Tensor]]:
         """Give (edge, term) for every active one; `x` has passed the ReLU."""
         chosen = [
@@ -72,13 +65,10 @@ class _Convolutions(BlueprintModule):
             return []
         windows = self.plan.layers[2].windows
         assert windows
-        kernels: Tensor = self.get_parameter("all.weight")
-        scale: Tensor = self.get_parameter("all.norm.weight")
-        shift: Tensor = self.get_parameter("all.norm.bias")
-        if len(chosen) < len(self.places):
-            kernels, scale, shift = (
-                self._of(chosen, part) for part in (kernels, scale, shift)
-            )
+        kernels, scale, shift = (
+            self._of(chosen, self.get_parameter(f"all.{name}"))
+            for name in ("weight", "norm.weight", "norm.bias")
+        )
         if weights is not None:
             edges, choices = zip(*(self.places[i] for i in chosen), strict=True)
             factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
@@ -92,6 +82,8 @@ class _Convolutions(BlueprintModule):
 
     def _of(self, chosen: list[int], part: Tensor) -> Tensor:
         """The rows of a parameter that belong to some of the convolutions."""
+        if len(chosen) == len(self.places):
+            return part
         return part.view(len(self.places), self.channels, *part.shape[1:])[chosen].flatten(
             0, 1
         )
@@ -167,11 +159,10 @@ class MixedCell(nn.Module):
         """Compute the last node."""
         nodes: dict[int, Tensor] = {0: x}
         for source in sorted(self.leaving):
-            for edge, term in (
-                self._leaving(source, nodes[source]) if source in nodes else ()
-            ):
-                target = self.targets[edge]
-                nodes[target] = nodes[target] + term if target in nodes else term
+            if source in nodes:
+                for edge, term in self._leaving(source, nodes[source]):
+                    target = self.targets[edge]
+                    nodes[target] = nodes[target] + term if target in nodes else term
         return nodes.get(max(self.targets), torch.zeros_like(x))
 
     def _leaving(self, source: int, x: Tensor) -> list[tuple[int, Tensor]]:
@@ -228,7 +219,7 @@ class Supernet:
         space: Space,
         network: Network,
         task: Task,
-        data: dict[str, Split],
+        data: Splits,
         goal: SupernetLoss,
         prices: tuple[Price, Price],
         *,
@@ -293,9 +284,8 @@ class Supernet:
         inputs, targets = self._data[name]
         rng = np.random.default_rng((seed, _STREAMS[name]))
         while True:
-            for chosen in torch.split(
-                torch.from_numpy(rng.permutation(len(targets))), self._task.schedule.batch
-            ):
+            order = torch.from_numpy(rng.permutation(len(targets)))
+            for chosen in torch.split(order, self._task.schedule.batch):
                 yield inputs[chosen], targets[chosen]
 
     def spent(self) -> float:
@@ -312,11 +302,7 @@ class Supernet:
 
     def _active(self, path: Path | None) -> list[list[int]]:
         edges, choices = self.choices.shape
-        return (
-            [list(range(choices))] * edges
-            if path is None
-            else [[choice] for choice in path]
-        )
+        return [[c] for c in path] if path is not None else [[*range(choices)]] * edges
 
     def _judged(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if not self._goal.is_error:
@@ -396,17 +382,10 @@ class Supernet:
 
 
 def _gradient(value: Tensor, weights: Tensor) -> Tensor:
-    """That of a mixture's weights alone; zeros for a path without life, which does not depend on
-    them.
-    """
-    gradients = torch.autograd.grad(
-        value,
-        weights,
-        retain_graph=True,
-        allow_unused=True,
-        materialize_grads=True,
-    )
-    return gradients[0]
+    """That of a mixture's weights alone; zeros for a path without life."""
+    return torch.autograd.grad(
+        value, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+    )[0]
 
 
 def _finite(loss: Tensor) -> float:

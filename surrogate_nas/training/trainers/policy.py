@@ -45,7 +45,6 @@ class Episodes:
         rewards: 0 after an episode's end.
         surprises: Rewards and the value of the next state, less that of the state.
         lives: Whether an episode had not ended before the step.
-        finite: Whether all outputs were finite numbers.
     """
 
     observations: Array
@@ -54,25 +53,20 @@ class Episodes:
     rewards: Array
     surprises: Array
     lives: Array
-    finite: bool
 
     def returns(self, discount: float) -> Array:
         """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not
         finite.
         """
+        if not np.isfinite(self.likelihoods).all():
+            return np.full(self.rewards.shape[1], np.nan)
         worth = np.multiply.accumulate([1.0] + [discount] * (len(self.rewards) - 1))
-        return (
-            np.add.reduce(worth[:, None] * self.rewards)
-            if self.finite
-            else np.full(self.rewards.shape[1], np.nan)
-        )
+        returns: Array = np.add.reduce(worth[:, None] * self.rewards)
+        return returns
 
 
 def act(
-    environment: Environment,
-    starts: Array,
-    predict: Predict,
-    rng: np.random.Generator,
+    environment: Environment, starts: Array, predict: Predict, rng: np.random.Generator
 ) -> Episodes:
     """Let a policy act from some states until all episodes have ended.
 
@@ -90,25 +84,14 @@ def act(
         states, rewards, ended = environment.step(states, actions)
         after = np.where(ended, 0, environment.value(states))
         surprises = rewards + environment.discount * after - value
-        steps.append(
-            (
-                seen,
-                actions,
-                odds[np.arange(n), actions],
-                rewards * alive,
-                surprises * alive,
-                alive,
-            )
-        )
+        likelihoods = odds[np.arange(n), actions]
+        brought = rewards * alive, surprises * alive, alive
+        steps.append((seen, actions, likelihoods, *brought))
         value = after
         alive = alive & ~ended
         if not alive.any():
             break
-    seen, actions, likelihoods, rewards, surprises, lives = (
-        np.stack(values) for values in zip(*steps, strict=True)
-    )
-    finite = bool(np.isfinite(likelihoods).all())
-    return Episodes(seen, actions, likelihoods, rewards, surprises, lives, finite)
+    return Episodes(*map(np.stack, zip(*steps, strict=True)))
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
@@ -168,11 +151,9 @@ class Policy(Trainer):
         self._lost = self._loss(episodes, self.greatest["train"][chosen])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
-        columns = np.stack(
-            [episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1
-        )
+        columns = episodes.actions, better, episodes.likelihoods
         inputs = episodes.observations[lives]
-        targets = columns.astype(np.float32)
+        targets = np.stack([column[lives] for column in columns], 1).astype(np.float32)
         for _ in range(self.passes):
             for part in np.array_split(rng.permutation(len(targets)), self.batches_a_pass):
                 yield inputs[part], targets[part]
@@ -182,27 +163,20 @@ class Policy(Trainer):
         surrogate.
         """
         surrogate, gradient = super().loss_and_gradient(outputs, targets)
-        return (
-            surrogate - surrogate + self._lost,
-            gradient,
-        )  # no number where the surrogate is none
+        # no number where the surrogate is none
+        return surrogate - surrogate + self._lost, gradient
 
     def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible."""
-        episodes = act(
-            self.environment,
-            self.starts[split],
-            predict,
-            np.random.default_rng(JUDGED_SEED),
-        )
+        rng = np.random.default_rng(JUDGED_SEED)
+        episodes = act(self.environment, self.starts[split], predict, rng)
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
         returns = episodes.returns(self.environment.discount)[None, :, None]
         greatest = self.greatest[split]
         lost = np.array([self._loss(episodes, greatest)])
-        return lost, Predictions(
-            returns, greatest, self.data[split].inputs, self.task, predict
-        )
+        of = returns, greatest, self.data[split].inputs, self.task, predict
+        return lost, Predictions(*of)
 
     def _loss(self, episodes: Episodes, greatest: Array) -> float:
         return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())
