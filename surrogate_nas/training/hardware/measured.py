@@ -234,7 +234,7 @@ class Measured:
                 column = np.full(len(space), np.nan)
                 column[index] = values
                 by = f"{source}; {self._energy_source}" if name == "energy" else source
-                about = {"description": description, "source": by}
+                about: dict[str, Any] = {"description": description, "source": by}
                 metric = Metric(f"{name}@{DEVICE}", unit, kind, "cost", **about)
                 table.add(metric, None, column)
         return table
