@@ -53,18 +53,16 @@ def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
     assert {"python", "platform", "numpy", "h5py"} <= versions.keys()
     for command in ([], ["archive"], ["data"], ["surrogate"]):
         told = snas(*command)
-        assert (
-            told.code == 2 and "Usage: snas" in told.err and len(told.err.splitlines()) > 5
-        )
+        assert told.code == 2
+        assert "Usage: snas" in told.err
+        assert len(told.err.splitlines()) > 5
 
 
 def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas) -> None:
     told = snas("--help").out
     listed = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", told, re.M)
-    assert (
-        sorted(listed) == sorted({command.split()[0] for command in COMMANDS})
-        and "First steps:" in told
-    )
+    assert sorted(listed) == sorted({command.split()[0] for command in COMMANDS})
+    assert "First steps:" in told
     assert set().union(*PANELS.values()) <= set(listed)
     for group in ([], ["archive"], ["data"], ["surrogate"]):
         assert not re.findall(r"^  .*\.\.\.$", snas(*group).err, re.M)
@@ -104,10 +102,8 @@ def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -
     assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and set(
         strategy["score"].values()
     ) == {None}
-    assert (
-        strategy["regret"] == {"mean": None, "median": None}
-        and strategy["feasible_runs"] == 0
-    )
+    assert strategy["regret"] == {"mean": None, "median": None}
+    assert strategy["feasible_runs"] == 0
 
 
 @pytest.mark.parametrize(
@@ -246,10 +242,8 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     checks = snas("check", made["space"], "--json")
     assert checks.code == 0 and all(check["passed"] for check in checks.json), checks.err
     space = register(made["space"])
-    assert (
-        len(space) == 36
-        and space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
-    )
+    assert len(space) == 36
+    assert space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
 
 
 @pytest.mark.parametrize(
@@ -285,11 +279,9 @@ def test_a_verdict_stands_on_standard_output_with_its_table(
     again = snas("report", str(tmp_path / "compared"))
     sentences = (tmp_path / "compared" / "verdict.txt").read_text().splitlines()
     for printed in (made, again):
-        assert (
-            printed.code == 0
-            and sentences[0] in printed.out
-            and sentences[0] not in printed.err
-        )
+        assert printed.code == 0
+        assert sentences[0] in printed.out
+        assert sentences[0] not in printed.err
         assert (
             1
             <= sum(
@@ -299,15 +291,11 @@ def test_a_verdict_stands_on_standard_output_with_its_table(
             )
             <= 3
         )
-        assert (
-            "All of the verdict: " in printed.err
-            and "Best cell of all: score " in printed.out
-        )
+        assert "All of the verdict: " in printed.err
+        assert "Best cell of all: score " in printed.out
     as_json = snas("report", str(tmp_path / "compared"), "--json")
-    assert (
-        as_json.json["verdict"]["sentences"][0] == sentences[0]
-        and sentences[0] not in as_json.err
-    )
+    assert as_json.json["verdict"]["sentences"][0] == sentences[0]
+    assert sentences[0] not in as_json.err
     suite = snas(
         "suite starter --problems fashion --strategies random,local_search --runs 2 --out",
         str(tmp_path / "suite"),
@@ -333,9 +321,7 @@ def test_a_line_on_a_terminal_breaks_between_words(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sys, stream, pipe)
         speak(told)
         lines = terminal.getvalue().splitlines()
-        assert (
-            len(lines) > 2
-            and [word for line in lines for word in line.split()] == told.split()
-        )
+        assert len(lines) > 2
+        assert [word for line in lines for word in line.split()] == told.split()
         assert all(len(line) <= 40 or " " not in line for line in lines)
         assert pipe.getvalue() == f"{told}\n"

@@ -766,11 +766,9 @@ def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) 
         log._chain.append(*[{k: v for k, v in one.items() if k != "seal"} for one in lines])
     made = create(folder, tmp_path / "b.zip")
     found = verify(tmp_path / "b.zip", replay_all=True)
-    assert (
-        made.name == "folder"
-        and found.replayed == 0
-        and "is not replayed" in found.notes[0]
-    )
+    assert made.name == "folder"
+    assert found.replayed == 0
+    assert "is not replayed" in found.notes[0]
     one_line(found, "is not how" if label == "FILE:Own" else "No run can be replayed")
     assert not (tmp_path / "ran").exists()
 

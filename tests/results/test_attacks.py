@@ -94,10 +94,8 @@ def test_what_is_no_file_among_the_tables_is_passed_over(fresh_home: Path) -> No
     for name in ("fifo.h5", "transnas-micro-jigsaw.h5"):
         os.mkfifo(tables / name)
     listed = {entry["name"]: entry["available"] for entry in available()}
-    assert (
-        not {"dangling", "folder", "fifo"} & listed.keys()
-        and listed["transnas-micro-jigsaw"] is False
-    )
+    assert not {"dangling", "folder", "fifo"} & listed.keys()
+    assert listed["transnas-micro-jigsaw"] is False
     for name in ("dangling", "folder", "fifo"):
         with pytest.raises(UserError, match="Unknown benchmark"):
             load(name)
@@ -159,11 +157,9 @@ def test_a_best_score_that_the_table_contradicts_is_refused(
 ) -> None:
     rewritten(store, "random", 0, best_by(0.001))
     said = looked_at(store.folder, snas)
-    assert (
-        "random-0.jsonl, trial 5: L of" in said
-        and "is 0.001, and 0." in said
-        and "in analog-cifar10" in said
-    )
+    assert "random-0.jsonl, trial 5: L of" in said
+    assert "is 0.001, and 0." in said
+    assert "in analog-cifar10" in said
     with pytest.raises(UserError, match="delete it and run again"):
         read_comparison(store.folder)
 
@@ -175,11 +171,9 @@ def test_every_score_is_held_against_the_table_where_that_is_wanted(
     rewritten(store, "evolution", 1, first_raised)
     assert snas("report", store.folder).code == 0
     refused = snas("report", store.folder, "--verify")
-    assert (
-        refused.code == 2
-        and "evolution-1.jsonl" in refused.err
-        and "delete it and run again" in refused.err
-    )
+    assert refused.code == 2
+    assert "evolution-1.jsonl" in refused.err
+    assert "delete it and run again" in refused.err
 
 
 @pytest.mark.parametrize(

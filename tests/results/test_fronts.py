@@ -43,10 +43,8 @@ def test_the_room_around_a_point_is_the_distance_of_its_neighbours() -> None:
     np.testing.assert_allclose(
         crowding(line), [np.inf, 4 / 5 + 9 / 10, 4 / 5 + 6 / 10, np.inf]
     )
-    assert (
-        np.isinf(crowding(np.ones((1, 3)))).all()
-        and not np.isnan(crowding(np.ones((4, 2)))).any()
-    )
+    assert np.isinf(crowding(np.ones((1, 3)))).all()
+    assert not np.isnan(crowding(np.ones((4, 2)))).any()
 
 
 def test_ranks_come_before_room_and_limits_before_ranks() -> None:
@@ -338,10 +336,8 @@ def test_a_path_that_makes_no_sense_is_refused(
 
 def test_a_path_takes_numbers_and_a_table(snas: Snas) -> None:
     refused = snas("lambda-path fashion --lambdas 0,x")
-    assert (
-        refused.code == 2
-        and refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not 0,x."
-    )
+    assert refused.code == 2
+    assert refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not 0,x."
     live = sn.Computed(
         Even(),
         {"valid_error": lambda cell: 1.0 + cell.choices[0], "cost": lambda _: 1.0},

@@ -38,31 +38,25 @@ def test_the_foretold_power_is_that_of_real_studies() -> None:
     error = np.hypot(
         foretold["error"], np.sqrt(foretold["power"] * (1 - foretold["power"]) / studies)
     )
-    assert (
-        0.2 < foretold["power"] < 0.95
-        and abs(np.mean(decided) - foretold["power"]) <= 2.6 * error
-    )
+    assert 0.2 < foretold["power"] < 0.95
+    assert abs(np.mean(decided) - foretold["power"]) <= 2.6 * error
 
 
 def test_more_runs_and_larger_differences_have_more_power() -> None:
     found = plan(FEW, ["random"], differences=[0.3, 0.9], runs=[6, 30], pilot_runs=20)
     small, large = found.differences
-    assert (
-        small["power"][0]["power"] < small["power"][1]["power"]
-        and small["power"][1]["power"] <= large["power"][1]["power"]
-    )
+    assert small["power"][0]["power"] < small["power"][1]["power"]
+    assert small["power"][1]["power"] <= large["power"][1]["power"]
     assert (
         small["runs_needed"] is None
         or large["runs_needed"] is not None
         and large["runs_needed"] < small["runs_needed"]
     )
     needed = large["runs_needed"]
-    assert (
-        needed is not None
-        and large["low"] is not None
-        and large["high"] is not None
-        and large["low"] <= needed <= large["high"]
-    )
+    assert needed is not None
+    assert large["low"] is not None
+    assert large["high"] is not None
+    assert large["low"] <= needed <= large["high"]
     (again,) = plan(
         FEW,
         ["random"],

@@ -153,11 +153,9 @@ def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) ->
         "plain: Strategy RaisesWhenAsked failed" in f for f in result.failures
     )
     assert (problem.regrets(name) == problem.reference.ceiling).all()
-    assert (
-        result.verdict.end is not None
-        and result.verdict.end.leader == "random"
-        and not result.verdict.decided
-    )
+    assert result.verdict.end is not None
+    assert result.verdict.end.leader == "random"
+    assert not result.verdict.decided
     assert any(
         "RaisesWhenAsked failed in 2 of 2 runs" in sentence
         for sentence in result.verdict.sentences
@@ -187,9 +185,8 @@ def test_what_was_not_fetched_is_told_and_left_out(
         in told.err
     )
     alone = snas("suite", tiny, "--problems", "absent", "--out", tmp_path / "none")
-    assert (
-        alone.code == 2 and "No problem of tiny can be run: absent: transnas" in alone.err
-    )
+    assert alone.code == 2
+    assert "No problem of tiny can be run: absent: transnas" in alone.err
     assert not (tmp_path / "none").exists()
 
 
@@ -331,9 +328,9 @@ def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them(
     )
     first, second = result.problems
     assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
-    assert (
-        not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
-    )
+    assert not second.reference.exact
+    assert second.weight == 0.1
+    assert result.means()[1].min() < 1
     assert second.reference.optimum == min(
         t.score[-1] for traces in second.traces.values() for t in traces
     )
@@ -369,10 +366,8 @@ def test_what_was_given_up_was_not_found() -> None:
     )
     assert result.solved == [pytest.approx(2 / 3), 0]
     (told,) = [said for said in result.verdict.sentences if "was evaluated" in said]
-    assert (
-        told.startswith("In 1 of 6 runs the optimum was evaluated, but noise")
-        and "(most often for a: 1)" in told
-    )
+    assert told.startswith("In 1 of 6 runs the optimum was evaluated, but noise")
+    assert "(most often for a: 1)" in told
 
 
 def test_isomorphic_answers_are_one() -> None:
@@ -483,10 +478,8 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     mine = f"{file}:Mine"
     compared = compare(bench, [mine], "valid_loss", runs=2, budget=11)
     (best,) = best_cells(compared, 1)
-    assert (
-        best.trial.score == 1.0 + apart
-        and (compared.regrets("Mine") <= compared.rounding).all() == found
-    )
+    assert best.trial.score == 1.0 + apart
+    assert (compared.regrets("Mine") <= compared.rounding).all() == found
     marks = card(compared, best, styles(["Mine"]), None).marks
     assert ("the optimum of the space" in " ".join(compared.sentences), marks) == (
         found,
@@ -512,17 +505,11 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Sn
     asked = {"call_limit": 60.0, "simulated_workers": 2, "hidden": True}
     assert stored_suite(tmp_path / "s").suite.options == asked
     page = (tmp_path / "s/report.html").read_text()
-    assert (
-        "were withheld from all strategies" in page
-        and "2 cells are evaluated in parallel" in page
-    )
+    assert "were withheld from all strategies" in page
+    assert "2 cells are evaluated in parallel" in page
     refused = snas(*suite)
-    assert (
-        refused.code == 2
-        and "holds another comparison (simulated_workers 2, now 1)" in refused.err
-    )
+    assert refused.code == 2
+    assert "holds another comparison (simulated_workers 2, now 1)" in refused.err
     wrong = snas(*suite, "--simulated-workers", 0)
-    assert (
-        wrong.code == 2
-        and "simulated_workers must be a whole number of at least 1" in wrong.err
-    )
+    assert wrong.code == 2
+    assert "simulated_workers must be a whole number of at least 1" in wrong.err

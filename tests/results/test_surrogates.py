@@ -119,18 +119,13 @@ def test_what_is_no_better_than_parameters_is_said(tmp_path: Path) -> None:
     name = table(tmp_path / "falling.h5", 50 - params / params.max(), seeds=False)
     found = judge_surrogates(["ridge(encoding=one_hot)"], [name], sizes=[20, 40], draws=2)
     assert [fit["better_than_parameters"] for fit in found.fits] == [False, False]
-    assert (
-        found.fits[0]["parameters"] is not None and found.fits[0]["parameters"].mean == 1.0
-    )
-    assert (
-        found.tables[0]["coverage_against"] == "the learned values"
-        and not found.tables[0]["seeds"]
-    )
+    assert found.fits[0]["parameters"] is not None
+    assert found.fits[0]["parameters"].mean == 1.0
+    assert found.tables[0]["coverage_against"] == "the learned values"
+    assert not found.tables[0]["seeds"]
     once = judge_surrogates(["ridge"], [name], sizes=[20], draws=1)
-    assert (
-        once.fits[0]["better_than_parameters"] is None
-        and once.fits[0]["kendall"].ci95 is None
-    )
+    assert once.fits[0]["better_than_parameters"] is None
+    assert once.fits[0]["kendall"].ci95 is None
 
 
 def test_larger_is_better_of_a_quality(tmp_path: Path) -> None:

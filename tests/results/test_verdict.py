@@ -48,11 +48,9 @@ def test_nothing_is_needed_where_two_are_practically_the_same() -> None:
     verdict = RESULTS["alike"].verdict
     assert verdict.statement == "same" and verdict.runs_needed is None
     said = " ".join(verdict.sentences)
-    assert (
-        "practically the same" in said
-        and "would show" not in said
-        and "would take" not in said
-    )
+    assert "practically the same" in said
+    assert "would show" not in said
+    assert "would take" not in said
 
 
 def test_a_detectable_difference_is_not_said_where_most_pairs_tie() -> None:
@@ -88,11 +86,9 @@ def test_needed_is_a_lower_bound_or_a_number_and_json_has_it() -> None:
 
 def test_mean_against_rank_is_not_decided_and_said() -> None:
     verdict = judged(fails=failing(80, 5), steady=np.full(80, 0.1))
-    assert (
-        verdict.statement == "split"
-        and not verdict.decided_here
-        and verdict.winner == ["fails", "steady"]
-    )
+    assert verdict.statement == "split"
+    assert not verdict.decided_here
+    assert verdict.winner == ["fails", "steady"]
     assert (
         verdict.sentences[0]
         == "On this problem, it is undecided which of fails and steady is best."
@@ -103,9 +99,9 @@ def test_mean_against_rank_is_not_decided_and_said() -> None:
     )
     assert "depends on what a failure costs" in verdict.sentences[1]
     told = verdict.to_json()["end"]["rivals"][0]
-    assert (
-        told["statement"] == "split" and told["difference"] < 0 and told["interval"][1] < 0
-    )
+    assert told["statement"] == "split"
+    assert told["difference"] < 0
+    assert told["interval"][1] < 0
 
 
 @pytest.mark.parametrize(("runs", "statement"), [(10, "most runs"), (80, "decided")])
@@ -179,9 +175,8 @@ def test_equal_runs_are_too_few_or_the_same() -> None:
     many = judged(a=np.zeros(60), b=np.zeros(60))
     assert "equal in all 40 paired runs, too few to call them the same" in few.sentences[0]
     assert "59 such runs would exclude a difference above 0.05" in few.sentences[0]
-    assert (
-        "practically the same" in many.sentences[0] and "too few" not in many.sentences[0]
-    )
+    assert "practically the same" in many.sentences[0]
+    assert "too few" not in many.sentences[0]
 
 
 def test_decided_and_practically_the_same_stand_side_by_side() -> None:

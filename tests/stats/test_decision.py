@@ -60,11 +60,9 @@ def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> Non
     second[:4] = 0.004
     found = decide({"zero_cost": [first], "bo": [second]})
     (rival,) = found.rivals
-    assert (
-        found.leader == "zero_cost"
-        and not found.decided
-        and set(found.leaders) == {"zero_cost", "bo"}
-    )
+    assert found.leader == "zero_cost"
+    assert not found.decided
+    assert set(found.leaders) == {"zero_cost", "bo"}
     assert rival.p == 0.125 and (rival.wins, rival.ties, rival.losses) == (4, 76, 0)
     assert rival.alike and rival.statement == "same" and rival.needed is None
 
@@ -204,9 +202,8 @@ def test_rare_failures_make_no_claim_false(m: int, r: int) -> None:
 def test_a_later_decision_claims_nothing_unless_the_first_is_decided() -> None:
     values = {"a": [np.zeros(8)], "b": [np.ones(8)]}
     first, undecided = decide(values), decide({"a": [np.zeros(3)], "b": [np.ones(3)]})
-    assert (
-        decide(values, after=first).decided and not decide(values, after=undecided).decided
-    )
+    assert decide(values, after=first).decided
+    assert not decide(values, after=undecided).decided
 
 
 def test_rare_failures_are_not_the_same() -> None:
@@ -249,12 +246,10 @@ def test_hall_s_interval_is_student_s_without_skewness_and_covers_with_it() -> N
 
 def test_one_run_has_no_interval_and_decides_nothing() -> None:
     rival = rival_of(np.zeros(1), np.ones(1), 1)
-    assert (
-        rival.interval is None
-        and rival.p_mean == 1.0
-        and rival.statement == "open"
-        and rival.needed is None
-    )
+    assert rival.interval is None
+    assert rival.p_mean == 1.0
+    assert rival.statement == "open"
+    assert rival.needed is None
 
 
 def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
@@ -264,9 +259,8 @@ def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
         {"a": np.split(np.zeros(40), 4), "b": np.split(one, 4), "c": [np.ones(10)] * 4}
     )
     assert found.chances["a"] == found.chances["b"] == pytest.approx(0.5)
-    assert (
-        sum(found.chances.values()) == pytest.approx(1) and found.rivals[0].needed is None
-    )
+    assert sum(found.chances.values()) == pytest.approx(1)
+    assert found.rivals[0].needed is None
 
 
 def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
@@ -278,9 +272,10 @@ def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
         rival = rival_of(np.zeros(160), spread + shift)
         seen[shift] = rival.needed
     lower, nothing, about = seen.values()
-    assert (
-        lower is not None and lower.about is None and lower.high is None and lower.low > 40
-    )
+    assert lower is not None
+    assert lower.about is None
+    assert lower.high is None
+    assert lower.low > 40
     assert nothing is None
     assert about is not None and about.about is not None and about.high is not None
     assert 41 <= about.low <= about.about <= about.high <= 400
@@ -323,9 +318,10 @@ def test_times_are_decided_by_ranks_alone() -> None:
         {"a": [np.r_[np.full(7, 20.0), 301.0, 301.0]], "b": [never]}, ranks_only=True
     )
     (rival,) = found.rivals
-    assert (
-        rival.apart and rival.interval is None and rival.p_mean is None and not rival.alike
-    )
+    assert rival.apart
+    assert rival.interval is None
+    assert rival.p_mean is None
+    assert not rival.alike
 
 
 def test_other_problems_have_one_mean_a_space() -> None:
