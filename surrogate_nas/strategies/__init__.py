@@ -230,21 +230,14 @@ def _origin_of_class(strategy: type[Strategy]) -> Origin:
 
 
 def controls_of(label: str) -> dict[str, str]:
-    """What a strategy can be held against to see where its success comes from.
-
-    Args:
-        label: The name that results carry.
-
-    Returns:
-        What is other about each control, by its label: hidden names for all; for a program outside
-        also no history, and random mutation.
+    """What is other about each control of a strategy, by the control's label, which shows where its
+    success comes from: hidden names for all; for a program outside also no history, and random
+    mutation.
 
     Example:
-        >>> list(controls_of("external(command='./propose')"))
-        ["blind:external(command='./propose')", "external(command='./propose',history=False)", 'random_mutation']
-        >>> controls_of("blind:bo")
-        {}
-    """  # noqa: E501
+        >>> controls_of("bo"), controls_of("blind:bo")
+        ({'blind:bo': 'hidden names'}, {})
+    """
     if label.startswith(BLIND):
         return {}
     if not label.startswith("external("):
@@ -284,12 +277,7 @@ def resolve(strategy: StrategyLike) -> type[Strategy]:
     Example:
         >>> resolve("evolution(population=50)").__name__
         'RegularisedEvolution'
-        >>> try:
-        ...     resolve("evolution(populaton=50)")
-        ... except UserError as error:
-        ...     print(error)
-        Unknown option of evolution 'populaton'. Did you mean 'population'? Known: population, tournament.
-    """  # noqa: E501
+    """
     return strategy_entry(strategy).load()
 
 

@@ -29,9 +29,6 @@ class Builder:
 
     Raises:
         UserError: There is no such file, or the limit is not positive.
-
-    Attributes:
-        place: Its file and name.
     """
 
     def __init__(self, place: str, limit: float) -> None:

@@ -83,8 +83,6 @@ class Talker(Strategy):
     """A strategy that speaks for somebody outside; a subclass passes the messages.
 
     Args:
-        space: The space that cells come from.
-        seed: The root of the strategy's randomness.
         builder: The function that reads code; None where cells are texts only.
         history: Whether trials are shown.
 

@@ -113,9 +113,6 @@ def split_drawn(
     Grouped, only those others are tested that compute other functions than every training cell
     (`Space.identity`).
 
-    Args:
-        kind: ``random`` or ``grouped``.
-
     Raises:
         UserError: The kind is unknown, or there are not so many cells.
     """
@@ -241,8 +238,6 @@ class Evaluation:
     """A fitted model with its test.
 
     Attributes:
-        model: Fitted on the training cells.
-        split: Who was learned from and who was tested on.
         scores: Of the test cells.
         train_seconds: Wall-clock time of the fit, calibration included.
         predict_seconds: Wall-clock time of predicting the test cells.

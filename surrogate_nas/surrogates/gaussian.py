@@ -149,7 +149,7 @@ class GrowingProcess:
         noise: The variance of the noise, likewise.
 
     Attributes:
-        held: How many cells are observed.
+        n_observed: How many cells are observed.
     """
 
     def __init__(self, places: int, prior: float, noise: float) -> None:

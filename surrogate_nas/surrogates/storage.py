@@ -44,18 +44,14 @@ class Card:
     """What a fitted model is, for readers of the file.
 
     Attributes:
-        model: Its name in `MODELS`.
         benchmark: The benchmark that it learned from.
         fingerprint: That benchmark's digest.
-        space: The name of the space.
-        metric: The learned metric, with unit, kind and quantity.
         epochs: The length of the training run; None where training plays no part.
         network: The macro architecture behind the benchmark's `params` and `macs`.
         split: ``random`` or ``grouped``.
         seed: Of split and model.
         n_train: How many cells it learned from.
         n_test: How many it was tested on.
-        scores: Of the test, by name.
         versions: Of Python and the libraries that made it.
         note: What a reader must know, or empty.
     """
@@ -80,8 +76,6 @@ class Fitted(NamedTuple):
     """A model read from a file.
 
     Attributes:
-        model: Ready to predict.
-        card: What it is.
         train_cells: The indices of its training cells in the space, shape ``(n_train,)``; none
             where it is not listed.
         digest: Of everything in the file.

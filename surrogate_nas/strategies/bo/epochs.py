@@ -43,8 +43,6 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     With one number of epochs, or where nothing read early ranks cells as L does, it is `bo`.
 
     Args:
-        space: The space that cells come from.
-        seed: The root of the strategy's randomness.
         first_cells: How many cells are looked at before anything is learned: told ones, or
             random ones, of which the better half is then trained to the end.
         sharpness: How far below the least value told the logarithm of L, and of what is read,

@@ -40,9 +40,6 @@ class Expert:
         seed: Chooses the cells whose likelihood is compared, where more than 400 are told.
         like: One over other points of the same space, whose ℓ, a and b are kept until more is
             told.
-
-    Attributes:
-        hyper: ℓ, a and b as they are now.
     """
 
     def __init__(
@@ -61,11 +58,7 @@ class Expert:
         self._process = GrowingProcess(len(points), 1 + self.hyper.shared, self.hyper.noise)
 
     def extend(self, points: NDArray[np.floating[Any]]) -> None:
-        """Add points; those that were there keep their places.
-
-        Args:
-            points: Shape ``(k, d)``.
-        """
+        """Add points, shape ``(k, d)``; those that were there keep their places."""
         new = points.astype(np.float32, copy=False)
         n = len(self._observed)
         norms = np.einsum("ij,ij->i", new, new)

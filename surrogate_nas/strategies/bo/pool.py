@@ -174,8 +174,7 @@ class Pool(ABC):
         rng: Draws cells, and chooses among equally cheap ones.
 
     Attributes:
-        cells: In the order of their places.
-        of_cell: The point of each, shape ``(n,)``.
+        of_cell: The point of each cell, shape ``(n,)``.
         known: λR by objective, as far as it is known, shape ``(n, objectives)``.
         allowed: Whether each is not known to break a limit, shape ``(n,)``.
     """

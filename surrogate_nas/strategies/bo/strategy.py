@@ -78,8 +78,6 @@ class BayesianOptimisation(Strategy):
     question maximises the expected improvement of hypervolume.
 
     Args:
-        space: The space that cells come from.
-        seed: The root of the strategy's randomness.
         first_cells: How many cells are drawn at random before anything is learned, at least 2.
         sharpness: How far below the least L told the target's logarithm has its pole, as a
             share of the distance from there to the median; smaller looks closer at the best

@@ -41,7 +41,6 @@ class OptunaStrategy(Bridge):
     """One of Optuna's samplers.
 
     Attributes:
-        sampler: Optuna's class.
         ordered: Whether options are numbers in a row, for a sampler that knows no categories.
     """
 

@@ -52,7 +52,6 @@ class PymooStrategy(Bridge):
     """One of pymoo's genetic algorithms.
 
     Attributes:
-        algorithm: pymoo's class.
         directed: Whether it needs reference directions.
         twice: Whether one objective is shown to it as two.
     """

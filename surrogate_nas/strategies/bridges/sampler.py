@@ -62,8 +62,7 @@ class StrategySampler(optuna.samplers.RandomSampler):
 
     Unstable since 0.2: it may change in a minor release.
 
-    Every position of the space is suggested in every trial, as `cell` does, and nothing else is;
-    anything else ends the study with a `UserError` that names the parameter.
+    Every position of the space is suggested in every trial, as `cell` does, and nothing else.
 
     Args:
         strategy: A name, with options or without, ``file.py:Class``, or a class.
@@ -77,18 +76,6 @@ class StrategySampler(optuna.samplers.RandomSampler):
     Attributes:
         space: The space that cells come from.
         strategy: What asks for them.
-
-    Example:
-        >>> import optuna
-        >>> from surrogate_nas.space import nb201
-        >>> sampler = StrategySampler("evolution(population=5)", nb201(), seed=0)
-        >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
-        >>> study = optuna.create_study(sampler=sampler)
-        >>> study.optimize(
-        ...     lambda trial: str(sampler.cell(trial)).count("none"), n_trials=20
-        ... )
-        >>> study.best_value
-        0.0
     """
 
     def __init__(self, strategy: StrategyLike, space: Space, *, seed: int = 0) -> None:
@@ -120,10 +107,6 @@ class StrategySampler(optuna.samplers.RandomSampler):
     ) -> Any:
         """The option of the proposed cell; at a trial's first parameter, the strategy first
         observes finished trials.
-
-        Raises:
-            UserError: The parameter is no position of the space, or not one of its options; or the
-                study has several objectives, and the strategy knows one.
         """
         self._check(param_name, param_distribution)
         if trial.number not in self._asked:
@@ -142,11 +125,7 @@ class StrategySampler(optuna.samplers.RandomSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Refuse a finished trial without all positions, which the strategy could not observe.
-
-        Raises:
-            UserError: It suggested some positions of the space and not all.
-        """
+        """Refuse a finished trial without all positions, which the strategy could not observe."""
         del study, values
         asked = self._asked.pop(trial.number, None)
         left_out = [

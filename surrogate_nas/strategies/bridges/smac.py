@@ -56,11 +56,7 @@ def _same_in_every_process() -> Iterator[None]:
 
 
 class SmacStrategy(Bridge):
-    """One of SMAC3's facades.
-
-    Attributes:
-        facade: The name of SMAC3's facade.
-    """
+    """One of SMAC3's facades."""
 
     facade: ClassVar[str]
 

@@ -52,10 +52,6 @@ class Density(NamedTuple):
     def of(cls, data: Choices, counts: Floats, narrowest: float) -> Self:
         """The estimate with λ by the normal reference rule, where two options of a position are 1
         apart.
-
-        Args:
-            data: Shape ``(n, positions)``.
-            counts: How many options every position has.
         """
         n, d = data.shape
         shares = [np.bincount(column, minlength=1) / n for column in data.T]
@@ -75,11 +71,7 @@ class Density(NamedTuple):
         factor: float,
         rng: np.random.Generator,
     ) -> tuple[Choices, NDArray[np.intp]]:
-        """Draw from the same estimate with all λ multiplied.
-
-        Returns:
-            The choices, shape ``(n, positions)``, and the datum that each came from.
-        """
+        """Choices with all λ multiplied, shape ``(n, positions)``, and the datum of each."""
         widths = np.minimum(factor * self.widths, 1 - 1 / self.counts)
         origin = rng.integers(len(self.data), size=n)
         data = self.data[origin].astype(np.intp)
@@ -109,10 +101,9 @@ class Bohb(Hyperband):
         UserError: The space is not one of choices, or less than no cell is drawn.
 
     Example:
-        >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "bohb", "valid_error", budget=60)
-        >>> sorted({trial.epochs for trial in run.trials}), run.incumbent.epochs
-        ([1, 5], 5)
+        >>> from surrogate_nas.space import nb201
+        >>> Bohb(nb201(), seed=0, eta=2).num_samples
+        64
     """
 
     space: ChoiceSpace

@@ -58,7 +58,7 @@ class Signal(NamedTuple):
 
 
 def signal_of(strategy: Any, epochs: int | None) -> Signal | None:
-    """What ranks cells after a run, by the strategy's `drive` and `until`; None for the objective.
+    """What ranks cells after a run, by drive and until; None for the objective.
 
     Raises:
         StrategyError: The metric is none that a search may read after this run.

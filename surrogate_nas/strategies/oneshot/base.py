@@ -79,7 +79,6 @@ class OneShot(Strategy):
     `_train` and `_order`.
 
     Attributes:
-        supernet_context: What it trains with; whoever runs the strategy sets it.
         supernet: What it trains, once it has begun.
         refused: How many cells without a path were passed over.
     """
@@ -107,11 +106,7 @@ class OneShot(Strategy):
         """The cells by their place in the space, the most wanted first."""
 
     def work(self) -> float | None:
-        """Do one slice of the training.
-
-        Returns:
-            The seconds that it is charged; None where nothing is left to be done.
-        """
+        """Do one slice of the training; the seconds that it is charged, or None at the end."""
         if self._recommended is not None:
             return None
         if self._slices is None:
