@@ -1,5 +1,5 @@
-"""What is wrong with docstrings: what is not described, described although it is not there, or
-shown by no example.
+"""What is wrong with docstrings: there is none, it describes what is not there, or no example shows
+the thing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.reference.names import Place, members, modules, pages, public
-from analysis.reference.references import REFERENCE, Scope, entries, scopes, section, stored
+from analysis.reference.references import REFERENCE, Scope, entries, scopes, section
 
 CODE = re.compile(r"^ *(>>>|\.\.\.).*$", re.MULTILINE)
 
@@ -79,31 +79,13 @@ def undescribed(place: Place) -> Iterator[str]:
     else:
         if not kind.__doc__:
             yield f"{name} has no docstring"
-        told = entries(kind, "Attributes")
-        fields = [*kind.__dict__.get("__annotations__", {}), *stored(kind, "__init__")]
-        inherited = set().union(*(entries(base, "Attributes") for base in kind.__mro__[1:]))
         given = inspect.signature(kind.__init__).parameters
+        args = entries(kind, "Args")
         yield from (
-            f"{name}.{field} is no entry of Attributes"
-            for field in fields
-            if field[0] != "_" and field not in {*given, *told, *inherited}
+            f"{name} has no parameter {entry}" for entry in sorted(args - set(given))
         )
-        if args := entries(kind, "Args"):
-            known = args.union(told, *(_constructor_entries(base) for base in kind.__mro__))
-            yield from (
-                f"{name} has no parameter {entry}" for entry in sorted(args - set(given))
-            )
-            yield from (
-                f"{name} does not describe its parameter {entry}"
-                for entry in given
-                if entry not in known | {"self", "given"}
-            )
         for member, value in members(kind).items():
             yield from _function(f"{name}.{member}", bare(value), kind, member)
-
-
-def _constructor_entries(kind: type) -> set[str]:
-    return entries(kind, "Args") | entries(kind.__init__, "Args")  # type: ignore[misc]
 
 
 def bare(value: Any) -> Any:
@@ -128,37 +110,8 @@ def _function(
         yield f"{name} has no docstring"
         return
     told = {entry.lstrip("*") for entry in entries(function, "Args")}
-    given = [
-        parameter
-        for parameter in inspect.signature(function).parameters
-        if parameter not in ("self", "cls")
-    ]
-    given = [parameter for parameter in given if not parameter.startswith("_")]
+    given = inspect.signature(function).parameters
     yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
-    if kind and member == "__init__":
-        told |= entries(kind, "Attributes").union(
-            *map(_constructor_entries, kind.__mro__[1:])
-        )
-    elif not told:  # the first lines may name all that it takes
-        told = {
-            word.removesuffix("s")
-            for word in re.findall(r"\w+", text.partition(":\n")[0].lower())
-        }
-        given = [parameter.removesuffix("s") for parameter in given]
-    if function.__doc__ and not _overrides(kind, member):
-        yield from (
-            f"{name} does not describe its parameter {entry}"
-            for entry in given
-            if entry not in told
-        )
-
-
-def _overrides(kind: type | None, member: str) -> bool:
-    """Whether a base describes the parameters already."""
-    bases = kind.__mro__[1:] if kind else ()
-    return member != "__init__" and any(
-        member in vars(base) for base in bases if base is not object
-    )
 
 
 def dangling(module: str) -> Iterator[str]:
