@@ -130,7 +130,9 @@ def taking(shared: str, *more: inspect.Parameter) -> Callable[[Command], Command
             for one in signature.parameters.values()
             if one.kind is not one.VAR_KEYWORD
         ]
-        command.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
+        first = flags[: len(shared.split())]
+        parameters = [*first, *own, *flags[len(first) :]]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return command
 
     return decorate
