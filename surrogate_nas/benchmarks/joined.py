@@ -24,9 +24,20 @@ from surrogate_nas.surrogates.storage import is_surrogate
 from surrogate_nas.tables import Contents, Run, Seed
 
 _OF_THE_BASE = (
-    "name open_units space cost objective licence citation default_seed seed_policy address more"
-    " one_by_one one_curve"
-).split()
+    "name",
+    "open_units",
+    "space",
+    "cost",
+    "objective",
+    "licence",
+    "citation",
+    "default_seed",
+    "seed_policy",
+    "address",
+    "more",
+    "one_by_one",
+    "one_curve",
+)
 
 
 def _by_owner(name: str) -> Any:

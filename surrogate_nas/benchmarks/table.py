@@ -34,7 +34,7 @@ from surrogate_nas.tables import (
     TableFile,
     runs_of,
 )
-from surrogate_nas.tables.table import epochs_text
+from surrogate_nas.tables.table import TEXTS, epochs_text
 
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
@@ -55,7 +55,7 @@ CHARGED = (_TRAINING, _PASS)
 """The metrics by which an evaluation is charged."""
 
 
-_OF_THE_TABLE = "name title banner source licence citation objective card network".split()
+_OF_THE_TABLE = {*TEXTS, "network"} - {"space", "cost", "epochs"}
 
 
 def modified(path: Path) -> int:
