@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -242,3 +243,9 @@ def test_a_wrong_loss_says_what_is_wrong(changed: dict[str, object], said: str) 
     }
     with pytest.raises(UserError, match=said):
         Loss(**{**right, "comparable": "x", **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_goes_to_another_process(name: str) -> None:
+    sent = cloudpickle.loads(cloudpickle.dumps(LOSSES[name]))
+    assert sent.name == name and (sent.gradient is None) == (LOSSES[name].gradient is None)

@@ -50,7 +50,7 @@ class Loss:
 
     def __post_init__(self) -> None:
         if self.gradient is not None:
-            silent = np.errstate(all="ignore")(self.gradient)  # what diverges is noted
+            silent = partial(_silent, self.gradient)
             object.__setattr__(self, "gradient", silent)
             if self.each is None:
                 object.__setattr__(self, "each", partial(_each, silent))
@@ -114,6 +114,11 @@ class Loss:
 def always(value: float) -> Callable[[int], float]:
     """What knowing nothing costs, whatever the number of classes."""
     return lambda _: value
+
+
+def _silent(gradient: Gradient, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    with np.errstate(all="ignore"):  # what diverges is noted
+        return gradient(outputs, targets)
 
 
 def _each(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tensor:
