@@ -85,7 +85,7 @@ def autograd_input_gradient(
     inputs: Tensor,
     gradient_of: Callable[[Array], Array],
 ) -> Array:
-    """The gradient of each of K networks by their common inputs ``(n, …)``, see `InputGradient`.
+    """The gradient of each of K networks by their common inputs ``(n, …)``.
 
     `again` leads from inputs to outputs ``(K, n, …)`` by operations of PyTorch.
     """

@@ -91,7 +91,7 @@ class TorchModel:
         return batches[0] if len(batches) == 1 else np.concatenate(batches, 1)
 
     def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of each network by its inputs, see `InputGradient`."""
+        """The gradient of each network by its inputs."""
         self._module.eval()
         from surrogate_nas.training.autograd import autograd_input_gradient
 

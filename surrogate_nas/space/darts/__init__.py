@@ -73,6 +73,7 @@ def _darts_wiring(choices: Choices) -> Wiring:
 
 @lru_cache(maxsize=1 << 12)
 def _darts_half(choices: tuple[int, ...]) -> Half:
+    """The normal or the reduction cell of its choices."""
     nodes = [((0, choices[0]), (1, choices[1]))]
     for place, pairs in enumerate(_PAIRS[1:]):
         pair, one, other = choices[2 + 3 * place : 5 + 3 * place]
@@ -181,6 +182,7 @@ def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
 
 @lru_cache(maxsize=1 << 12)
 def _nasnet_half(choices: tuple[int, ...]) -> Half:
+    """The normal or the reduction cell of its choices."""
     edges = list(zip(choices[::2], choices[1::2], strict=True))
     pairs = zip(edges[::2], edges[1::2], strict=True)
     return tuple((min(pair), max(pair)) for pair in pairs)

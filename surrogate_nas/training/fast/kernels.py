@@ -224,7 +224,8 @@ def _write(op: _Operation, sums: Sequence[_Sum]) -> None:
 def convolve(shape: Shape) -> Code:
     """A convolution of all channels with all, or its gradient by the input.
 
-    `by_input` and `by_output` say how far apart the weights of two inputs and of two outputs lie.
+    ``by_input`` and ``by_output`` say how far apart the weights of two inputs and of two outputs
+    lie.
     """
     op = _Operation("convolve", "out in mask", "weight by_input by_output bias table flags")
     code = op.code
@@ -259,7 +260,7 @@ def convolve(shape: Shape) -> Code:
 def weight_gradient(shape: Shape) -> Code:
     """The gradient of a convolution's weights, from that of the output and the input.
 
-    The table has the pairs of pixels of every piece of the output and tap; `kept` has room for
+    The table has the pairs of pixels of every piece of the output and tap; ``kept`` has room for
     `Shape.pairs` vectors by tap.
     """
     op = _Operation("weight_gradient", "out in", "weight table taps pieces kept")
@@ -547,7 +548,7 @@ def scale(shape: Shape) -> Code:
 
 def fold(shape: Shape) -> Code:
     """Batch normalisation by running statistics as a factor and a constant, and weights times the
-    factor; `each` is how many weights a channel has.
+    factor; ``each`` is how many weights a channel has.
     """
     op = _Operation(
         "fold",

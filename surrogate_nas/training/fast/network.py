@@ -248,6 +248,6 @@ class CompiledModel:
         return arranged
 
     def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of the network by its inputs, see `InputGradient`."""
+        """The gradient of the network by its inputs."""
         gradient = self._task.restored(gradient_of(self.predict(inputs)))[0]
         return self.network.input_gradient(inputs, gradient)[None]
