@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -32,6 +32,8 @@ Regrets = Mapping[str, Values]
 RESAMPLES = 1000
 """Of the runs on every problem."""
 _RESAMPLES = 10_000
+_MANY = 1_000
+_BLOCK = 2_000_000  # numbers of a resample that are in memory at a time
 _NORMAL = NormalDist()
 
 
@@ -61,19 +63,28 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
     """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape
-    ``(m,)`` each; of more than 200 rows the normal one.
+    ``(m,)`` each. Of a thousand rows or more it is the normal one, to which resampling comes then.
     """
     n = len(samples)
-    if n >= 201:
+    if n >= _MANY:
         half = _NORMAL.inv_cdf(1 - LEVEL / 2) * samples.std(axis=0) / math.sqrt(n)
         return samples.mean(axis=0) - half, samples.mean(axis=0) + half
-    return ends(_weights(n, seed) @ samples)
+    # those of few rows are kept for the next sample of as many
+    blocks = _few(n, seed) if n * _RESAMPLES <= _BLOCK else _weights(n, seed)
+    return ends(np.concatenate([weights @ samples for weights in blocks]))
 
 
 @lru_cache(maxsize=2)
-def _weights(n: int, seed: int) -> Values:
+def _few(n: int, seed: int) -> list[Values]:
+    return list(_weights(n, seed))
+
+
+def _weights(n: int, seed: int) -> Iterator[Values]:
+    """The shares of rows in every resample, in blocks."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
+    size = max(min(_BLOCK // n, _RESAMPLES), 1)
+    for start in range(0, _RESAMPLES, size):
+        yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start)) / n
 
 
 def ends(values: Values) -> tuple[Values, Values]:
