@@ -87,32 +87,22 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(
         ]
         <= 100
     )
-    for wrong, says in [
-        ("(1, 2)", "inputs of its train split must have a shape"),
-        ("7", "pair of inputs and targets, not int"),
-        (pair.replace("% 2", "% 3"), "go from 0 to 2, but its 2 classes"),
-        (pair.replace("normal", "choice").replace("size=", "[np.nan], "), "not finite"),
-    ]:
-        file.write_text(
-            f"{header}TASK = Task('mine', '', lambda: dict.fromkeys(('train', 'valid', 'test'),"
-            f" {wrong}), 2)\n"
-        )
-        for command in (
-            ["train", STACK, "--task"],
-            ["table"],
-            ["measure", "--cells", 2, "--out", tmp_path / "t.h5", "--task"],
-        ):
-            assert_one_clear_line(snas(*command, f"{file}:TASK"), says)
+    file.write_text(file.read_text().replace("% 2", "% 3"))
+    for command in (
+        ["train", STACK, "--task"],
+        ["table"],
+        ["measure", "--cells", 2, "--out", tmp_path / "t.h5", "--task"],
+    ):
+        says = "go from 0 to 2, but its 2 classes"
+        assert_one_clear_line(snas(*command, f"{file}:TASK"), says)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--epochs", -1], "from 1 to 100,000"),
         (["--epochs", 10**30], "from 1 to 100,000"),
         (["--epochs", "nan"], "--epochs"),
         (["--seed", -1], "at least 0"),
-        (["--seed", 1.5], "--seed"),
     ],
 )
 def test_absurd_numbers_get_one_line(

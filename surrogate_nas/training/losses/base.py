@@ -103,6 +103,9 @@ class Loss:
     def worst(self, classes: int) -> float:
         """The finite value recorded of a network that diverged: ten times that of knowing nothing.
 
+        Args:
+            classes: Of the task.
+
         Raises:
             UserError: Its value of knowing nothing is no finite number above 0.
         """

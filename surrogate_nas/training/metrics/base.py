@@ -27,7 +27,7 @@ class Predictions:
         task: The `Task` that the examples are from.
         again: From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same
             networks in evaluation mode.
-        input_gradient: See `InputGradient`; None before the end of a run.
+        input_gradient: See ``InputGradient``; None before the end of a run.
     """
 
     outputs: Array

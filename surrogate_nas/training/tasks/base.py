@@ -492,7 +492,7 @@ class Task:
         return self.trained.each(outputs, targets).mean(1)
 
     def arranged(self, outputs: Any) -> Any:
-        """Turn the answers of networks, an array or a tensor, into what losses and metrics take."""
+        """Turn ``outputs`` of networks, an array or a tensor, into what losses and metrics take."""
         return pixels(outputs, self.classes) if self.about.shuffled else outputs
 
     def restored(self, gradient: Any) -> Any:

@@ -50,6 +50,9 @@ class Environment:
 
         It is the baseline of advantages, as shaping by a potential is (Ng, Harada & Russell, ICML
         1999; Wiewiora, JAIR 2003): it changes how fast a policy learns, not which one is best.
+
+        Args:
+            states: Shape ``(n, …)``.
         """
         return np.zeros(len(states))
 
