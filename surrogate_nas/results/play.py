@@ -40,7 +40,8 @@ class _Player(Talker):
     play: ClassVar[Play]
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        super().__init__(space, seed=seed, builder=self.play.builder)
+        super().__init__(space, seed=seed)
+        self.builder = self.play.builder
         self.since: int | None = None
         self._decided = list[Cell | Request]()
         self.play.player = self

@@ -27,7 +27,7 @@ import numpy as np
 from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.space import Cell, ChoiceSpace, Request, Space, Trial
+from surrogate_nas.space import Cell, ChoiceSpace, Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.code import Builder
 
@@ -82,13 +82,10 @@ class Message(Struct, forbid_unknown_fields=True):
 class Talker(Strategy):
     """A strategy that speaks for somebody outside; a subclass passes the messages.
 
-    Args:
-        builder: The function that reads code; None where cells are texts only.
-        history: Whether trials are shown.
-
     Attributes:
         trials: The trials of the run so far, in the order of evaluation.
         history: Whether trials are shown.
+        builder: The function that reads code; None where cells are texts only.
     """
 
     many_objectives: ClassVar[bool] = True
@@ -96,22 +93,15 @@ class Talker(Strategy):
     uses_known: ClassVar[bool] = True
     from_outside: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        builder: Builder | None = None,
-        history: bool = True,
-    ) -> None:
-        super().__init__(space, seed=seed)
+    history: bool = True
+    builder: Builder | None = None
+    _sampling: np.random.Generator | None = None
+    _tokens = 0.0
+
+    def _begin(self) -> None:
         self.trials = list[Trial]()
-        self.history = history
-        self._builder = builder
         self._root = int(self.rng.integers(_SEEDS))
-        self._sampling: np.random.Generator | None = None
         self._usage = dict[str, float]()
-        self._tokens = 0.0
 
     @abstractmethod
     def opening(self, n: int) -> Mapping[str, Any] | None:
@@ -215,14 +205,12 @@ class Talker(Strategy):
             entry = Entry(entry)
         if (entry.cell is None) == (entry.code is None):
             raise UserError("Name a cell by its text (cell), or write its code (code).")
-        if entry.code is not None and self._builder is None:
-            raise UserError("Cells of this run are named by their texts, not by code.")
-        text = (
-            self._builder.text(entry.code)
-            if self._builder and entry.code is not None
-            else entry.cell
-        )
-        cell = self.space.cell(text or "")
+        text = entry.cell or ""
+        if entry.code is not None:
+            if self.builder is None:
+                raise UserError("Cells of this run are named by their texts, not by code.")
+            text = self.builder.text(entry.code)
+        cell = self.space.cell(text)
         if entry.epochs is None and not entry.read:
             return cell
         epochs = max(self.epochs, default=0) if entry.epochs is None else entry.epochs
@@ -305,8 +293,8 @@ class Talker(Strategy):
             else None,
             "examples": self._sample(_EXAMPLES),
         }
-        if self._builder is not None:
-            described["code"] = f"read by {self._builder.place}"
+        if self.builder is not None:
+            described["code"] = f"read by {self.builder.place}"
         known = self.known
         return {
             "protocol": 2,

@@ -24,10 +24,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.knobs import flag, number, text
 from surrogate_nas.runtime.command import Command
-from surrogate_nas.space import Space, Trial
+from surrogate_nas.space import Trial
 from surrogate_nas.strategies.code import Builder
 from surrogate_nas.strategies.conversation import Talker, written
 
@@ -58,28 +58,21 @@ class External(Talker):
 
     _refused = 0
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        command: str = "",
-        timeout_seconds: float = 300.0,
-        history: bool = True,
-        code: str = "",
-        code_seconds: float = 10.0,
-    ) -> None:
-        builder = Builder(code, code_seconds) if code else None
-        super().__init__(space, seed=seed, builder=builder, history=history)
-        if not command.strip():
+    command: str = text("")
+    timeout_seconds: float = number(300.0, above=True)
+    history: bool = flag(True)
+    code: str = text("")
+    code_seconds: float = number(10.0)
+
+    def _begin(self) -> None:
+        super()._begin()
+        if self.code:
+            self.builder = Builder(self.code, self.code_seconds)
+        if not self.command.strip():
             raise UserError(
                 "external needs the command of a program, as in external(command='python"
                 " propose.py')."
             )
-        self.command = command
-        self.timeout_seconds = check_number(
-            "timeout_seconds of external", timeout_seconds, above=True
-        )
 
     def opening(self, n: int) -> Mapping[str, Any]:
         """Ask for cells."""

@@ -15,7 +15,7 @@ import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -189,6 +189,8 @@ def _fitted(arrays: Arrays, digest: str) -> Fitted:
     from msgspec import convert
 
     content = json.loads(arrays["card"].tobytes())
+    if content.keys() != {each.name for each in fields(Card)}:
+        raise ValueError("its card has other fields than those of a card")
     network = Network.of(content["network"])
     card = convert(content | {"network": asdict(network)}, Card)
     if unknown := content.keys() - vars(card).keys():
