@@ -194,12 +194,11 @@ def chart(
         is_finite = np.isfinite(curve.middle)
         points = _points(curve.x[is_finite], curve.middle[is_finite], x, y, panel.steps)
         with canvas.of(styles[name], name):
-            dash = tuple(2 * length for length in styles[name].dash)
             canvas.line(
                 points,
                 colour=styles[name],
                 width=2,
-                dash=dash,
+                dash=tuple(2 * length for length in styles[name].dash),
                 cased=True,
             )
         if points:
@@ -251,7 +250,6 @@ def _points(
     y: Scale,
     steps: bool,
 ) -> list[Point]:
-    """A line in pixels; steps go right, then up or down."""
     points: list[Point] = []
     for place, value in zip(at.tolist(), values.tolist(), strict=True):
         point = x(place), y(value)
@@ -270,5 +268,4 @@ def _band(
     is_finite = np.isfinite(curve.low)
     at = curve.x[is_finite]
     upper = _points(at, curve.high[is_finite], x, y, steps)
-    lower = _points(at, curve.low[is_finite], x, y, steps)
-    return upper + lower[::-1]
+    return upper + _points(at, curve.low[is_finite], x, y, steps)[::-1]

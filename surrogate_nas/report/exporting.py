@@ -25,6 +25,7 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     out.
     """
     row: dict[str, Any] = {"strategy": run.strategy, "run": run.run}
+    row |= {"score": None, "regret": None, "cell": None}
     spent = {
         "evaluations": len(run.trials),
         "distinct": len({trial.cell for trial in run.trials}),
@@ -33,25 +34,20 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
         "real_seconds": run.real_seconds,
         "failure": run.failure,
     }
-    if run.failure or not run.answers or not comparison.answer(run).feasible:
-        return row | {"score": None, "regret": None, "cell": None} | spent
-    answer = comparison.answer(run)
+    answer = None if run.failure or not run.answers else comparison.answer(run)
+    if answer is None or not answer.feasible:
+        return row | spent
     row["score"] = comparison.score(run)
-    row["regret"] = None
     if comparison.optimum is not None:
         row["regret"] = row["score"] - comparison.optimum
-    row |= {
-        "cell": answer.cell.text,
-        "loss": answer.loss,
-        "penalty": answer.penalty,
-    } | spent
+    row |= {"cell": answer.cell.text, "loss": answer.loss, "penalty": answer.penalty}
+    row |= spent
     benchmark = comparison.objective.benchmark
-    for metric in benchmark.metrics:
-        if metric.kind == "final" and benchmark.is_dear(metric.name):
-            return row
-    for name, value in final_metrics(comparison.objective, answer.cell).items():
-        row[f"{FINAL}{name}"] = value
-    return row
+    final = (metric.name for metric in benchmark.metrics if metric.kind == "final")
+    if any(map(benchmark.is_dear, final)):
+        return row
+    finals = final_metrics(comparison.objective, answer.cell)
+    return row | {f"{FINAL}{name}": value for name, value in finals.items()}
 
 
 def trial_rows(result: StudyResult) -> Iterator[dict[str, Any]]:
@@ -74,9 +70,6 @@ def rows_of_run(comparison: Comparison, run: Run) -> Iterator[dict[str, Any]]:
     draws = comparison.objective.draws
     reported_trials = comparison.reported(run) if draws else run.trials
     for trial, reported in zip(run.trials, reported_trials, strict=True):
-        scores = {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
-        if draws:
-            scores["reported_score"] = reported.score
         row = {
             **comparison.columns,
             "strategy": run.strategy,
@@ -84,7 +77,8 @@ def rows_of_run(comparison: Comparison, run: Run) -> Iterator[dict[str, Any]]:
             "index": trial.index,
             "cell": trial.cell.text,
             "score": trial.score,
-            **scores,
+            **{f"score_{number}": score for number, score in enumerate(trial.scores, 1)},
+            **({"reported_score": reported.score} if draws else {}),
             "loss": trial.loss,
             "penalty": trial.penalty,
             "feasible": trial.feasible,
@@ -92,7 +86,6 @@ def rows_of_run(comparison: Comparison, run: Run) -> Iterator[dict[str, Any]]:
             "cost": trial.cost_seconds,
             "started": trial.started,
             "finished": trial.finished,
+            **({"failure": trial.failure} if trial.failure else {}),
         }
-        if trial.failure:
-            row["failure"] = trial.failure
         yield row | dict(trial.values)

@@ -35,21 +35,17 @@ Content = str | Span
 """The content of a table cell."""
 
 
-class Column(NamedTuple):
-    """The head of a column, with a second line in small letters."""
-
-    text: str
-    small: str = ""
+Head = str | tuple[str, str]
+"""The head of a column; of two texts the second is a second line in small letters."""
 
 
 @dataclass(frozen=True)
 class Table:
     """A table; its first `texts` columns are left-aligned. A table of facts has no heads."""
 
-    heads: Sequence[Column]
+    heads: Sequence[Head]
     rows: Sequence[Sequence[Content]]
     texts: int = 1
-    facts: bool = False
     kind: ClassVar[str] = "table"
 
 
@@ -119,6 +115,11 @@ def section(place: int, *kinds: Kind) -> Callable[[Maker], Maker]:
     return register
 
 
+def folded(title: str, *blocks: Any) -> Section:
+    """A section that opens on a click."""
+    return Section(title, blocks, folded=True)
+
+
 def note(text: str, *further: Content) -> Paragraph:
     """A small, grey paragraph."""
     return Paragraph([text, *further], note=True)
@@ -135,32 +136,25 @@ def with_marks(sentence: str, styles: Mapping[str, Style]) -> Paragraph:
     if not names:
         return Paragraph([sentence])
     either = "|".join(map(re.escape, names))
-    parts = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
-    content: list[Content] = []
-    for i, part in enumerate(parts):
-        if i % 2:
-            content.append(strategy(part, styles[part]))
-        elif part:
-            content.append(part)
-    return Paragraph(content)
+    parts: list[Content] = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
+    parts[1::2] = [strategy(name, styles[name]) for name in parts[1::2]]
+    return Paragraph(list(filter(None, parts)))
 
 
 def files_of(table: str) -> list[Content]:
     """Links to the files of a table in ``tables/``."""
-    csv = Span("CSV", "link", None, f"tables/{table}.csv")
-    latex = Span("LaTeX", "link", None, f"tables/{table}.tex")
+    csv, latex = (
+        Span(text, "link", None, f"tables/{table}.{suffix}")
+        for text, suffix in (("CSV", "csv"), ("LaTeX", "tex"))
+    )
     return [csv, ", ", latex]
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     loader = PackageLoader(__package__)
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True}
+    environment = Environment(loader=loader, autoescape=True, **options)
     environment.globals.update(schemes=SCHEMES, paints=COLOURS, mark_svg=mark_svg)
     return environment
 

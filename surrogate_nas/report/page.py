@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from surrogate_nas.core.numbers import budget_in_words, plural
@@ -16,7 +17,6 @@ from surrogate_nas.report import sections
 from surrogate_nas.report.markup import (
     SECTIONS,
     Block,
-    Column,
     Content,
     Figures,
     Notice,
@@ -109,29 +109,23 @@ def document(top: Header, sections: Sequence[Section], *, live: bool = False) ->
 def _rows(sections: Sequence[Section]) -> Iterator[list[Section]]:
     """Sections by row: halves in pairs; a single one gets the whole width."""
     row: list[Section] = []
-    for section in [*sections, None]:
-        if row and (section is None or not section.half):
-            yield [_whole(row[0])]
-            row = []
-        if section is None:
-            return
+    for section in sections:
+        if row and not section.half:
+            yield [_whole(row.pop())]
         row.append(section)
         if not section.half or len(row) == 2:
             yield row
             row = []
+    if row:
+        yield [_whole(row[0])]
 
 
 def _whole(section: Section) -> Section:
-    blocks = [
-        (
-            Figures(
-                [replace(picture, width=WIDE) for picture in block.pictures], block.below
-            )
-            if isinstance(block, Figures)
-            else block
-        )
-        for block in section.blocks
-    ]
+    blocks = list(section.blocks)
+    for i, block in enumerate(blocks):
+        if isinstance(block, Figures):
+            pictures = [replace(picture, width=WIDE) for picture in block.pictures]
+            blocks[i] = replace(block, pictures=pictures)
     return section._replace(blocks=blocks, half=False)
 
 
@@ -153,14 +147,10 @@ def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
     for one in verdict.holds:
         question = _QUESTIONS.get(one["question"], f"with {one['question']}?")
         rows.append([question, Span(one["answer"], "strong"), one["why"]])
-    if not rows:
-        return sentences, None
-    heads = [Column("Would it hold …"), Column(""), Column("")]
-    return sentences, Table(heads, rows, texts=3)
+    return sentences, Table(("Would it hold …", "", ""), rows, texts=3) if rows else None
 
 
 def _notices(*known: tuple[Any, Notice]) -> list[Notice]:
-    """The notices of which there is something to say."""
     return [notice for said, notice in known if said]
 
 
@@ -169,13 +159,11 @@ def _of_comparison(study: Study) -> Header:
     description = comparison.description
     objective = comparison.objective
     benchmark = objective.benchmark
-    n_strategies = len(description["strategies"])
-    runs = plural(description["runs"], "run")
     budget = budget_in_words(description["budget"], benchmark.cost)
     line: list[Content] = [
         "minimise ",
         Span(str(objective), "code"),
-        f" · {runs} × {budget}",
+        f" · {plural(description['runs'], 'run')} × {budget}",
         *_links(study, ("Numbers as JSON", study.numbers)),
     ]
     failures = comparison.failures
@@ -191,29 +179,28 @@ def _of_comparison(study: Study) -> Header:
         (failures, Notice(failed, "and are in no number below.", failures)),
         (comparison.missing > 0, Notice("Unfinished:", missing)),
     )
-    name = f"Strategies on {benchmark.name}"
-    noun = "strategy" if n_strategies == 1 else "strategies"
-    title = f"{n_strategies} search {noun} on {benchmark.name}"
+    title = f"{_counted(description['strategies'], ' search')} on {benchmark.name}"
     sentences, holds = _verdict_content(study)
-    confirmed = [
-        Paragraph([sentence])
-        for _, confirmation in comparison.confirmed_runs
-        for sentence in confirmation.sentences
-    ]
+    told = chain(*(confirmed.sentences for _, confirmed in comparison.confirmed_runs))
+    confirmed = [Paragraph([sentence]) for sentence in told]
+    name = f"Strategies on {benchmark.name}"
     return Header(name, title, line, boxes, [*confirmed, *sentences], holds)
+
+
+def _counted(strategies: Sized, kind: str = "") -> str:
+    n = len(strategies)
+    return f"{n}{kind} {'strategy' if n == 1 else 'strategies'}"
 
 
 def _of_suite(study: Study) -> Header:
     result = study.suite
-    n_strategies = len(result.strategies)
+    title = result.suite.title
     runs = [entry.runs for entry in result.suite.entries]
     runs_text = plural(max(runs), "run")
     if min(runs) < max(runs):
         runs_text = f"{min(runs):,} to {runs_text}"
-    noun = "strategy" if n_strategies == 1 else "strategies"
-    counts = (
-        f"{n_strategies} {noun} × {plural(len(result.problems), 'problem')} × {runs_text}"
-    )
+    n_problems = plural(len(result.problems), "problem")
+    counts = f"{_counted(result.strategies)} × {n_problems} × {runs_text}"
     budgets = {(problem.checkpoints[-1], problem.unit) for problem in result.problems}
     if len(budgets) == 1:
         ((budget, unit),) = budgets
@@ -227,6 +214,4 @@ def _of_suite(study: Study) -> Header:
         (not_run, Notice("Not run:", items=not_run, bad=False)),
     )
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
-    return Header(
-        result.suite.title, result.suite.title, line, boxes, *_verdict_content(study)
-    )
+    return Header(title, title, line, boxes, *_verdict_content(study))

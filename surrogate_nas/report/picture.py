@@ -339,9 +339,7 @@ class Scale:
     def _bent_ticks(self, apart: float) -> list[float]:
         high = max(self.high, 1e-300)
         low = max(self.low, high * 1e-4)
-        first_power = math.floor(math.log10(high))
-        last_power = math.floor(math.log10(low))
-        powers = range(first_power, last_power - 1, -1)
+        powers = range(math.floor(math.log10(high)), math.floor(math.log10(low)) - 1, -1)
         ticks = [0.0] if self.kind == "root" and self.low <= 0 else []
         for nice in (1, 5, 2) if self.kind == "root" else (1, 3, 2, 5):
             for value in (nice * 10.0**power for power in powers):

@@ -14,7 +14,6 @@ from surrogate_nas.files import write_whole
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import (
     Block,
-    Column,
     Content,
     Figures,
     Notice,
@@ -22,6 +21,7 @@ from surrogate_nas.report.markup import (
     Section,
     Span,
     Table,
+    folded,
     note,
 )
 from surrogate_nas.report.page import Header, document
@@ -81,9 +81,7 @@ def _html(result: SurrogateResult, command: str) -> str:
         origins = [f"of {model} from {spread}" for model, spread in result.spreads.items()]
         sections.append(Section("Spreads", [f"The spread comes {', '.join(origins)}."]))
     if command:
-        sections.append(
-            Section("How this was made", [Block("command", command)], folded=True)
-        )
+        sections.append(folded("How this was made", Block("command", command)))
     return document(top, sections)
 
 
@@ -134,13 +132,13 @@ def _picture(fits: Rows, models: Sequence[str], width: float) -> Canvas:
 
 def _numbers(fits: Rows) -> Table:
     heads = [
-        Column("surrogate"),
-        Column("cells"),
-        Column("τ", "unseen cells"),
-        Column("τ", "best quarter"),
-        Column("τ", f"minus that of {PARAMETERS}"),
-        Column("coverage", "of the 90 % interval"),
-        Column("seconds", "fit, ask 1,000"),
+        "surrogate",
+        "cells",
+        ("τ", "unseen cells"),
+        ("τ", "best quarter"),
+        ("τ", f"minus that of {PARAMETERS}"),
+        ("coverage", "of the 90 % interval"),
+        ("seconds", "fit, ask 1,000"),
     ]
     rows: list[list[Content]] = []
     for n in dict.fromkeys(fit["n_train"] for fit in fits):

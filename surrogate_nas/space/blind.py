@@ -88,7 +88,6 @@ class BlindSpace(ChoiceSpace):
         return self.at(self._hidden(np.array([cell.choices]))[0].tolist())
 
     def _hidden(self, choices: Choices) -> Choices:
-        """Choices of the space behind under the drawn names, shape ``(n, positions)``."""
         pairs = zip(self._codes, self._order, strict=True)
         return np.column_stack([codes[choices[:, place]] for codes, place in pairs])
 

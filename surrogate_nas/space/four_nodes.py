@@ -53,8 +53,7 @@ def on_paths(of_edges: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def depth(choices: Choices) -> NDArray[np.int64]:
     """The most operations on a live path, skips (operation 1) not counted, shape ``(n,)``."""
-    lengths = np.where(path_live(choices), on_paths(choices > 1), 0)
-    return np.asarray(lengths.max(axis=1))
+    return np.asarray(np.where(path_live(choices), on_paths(choices > 1), 0).max(axis=1))
 
 
 def live_edges(choices: Choices, operations: Iterable[int]) -> list[NDArray[np.int64]]:
@@ -121,8 +120,8 @@ _NODES = tuple(_FRAME.at((x, 0.0)) for x in _X)
 _NAMES = ("in", "1", "2", "out")
 _RADIUS = 0.22 * _FRAME.scale[0]
 _ABOVE = 0.17
+# How far the edges that jump over nodes bend, in units of their length; negative upwards.
 _BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
-"""How far the edges that jump over nodes bend, in units of their length; negative upwards."""
 _GAPS = (13.0, 14.0)
 _DISCS: tuple[Mark, ...] = (
     *(Box(at, (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3) for at in _NODES),

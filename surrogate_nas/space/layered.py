@@ -232,7 +232,6 @@ class Layered(ChoiceSpace):
     def _to_depth(
         self, choices: tuple[int, ...], n: int, other: int
     ) -> list[tuple[int, ...]]:
-        """The same layers with the next larger or smaller number of them."""
         low, high = sorted((n, other))
         more = high - low
         resized = list(choices)

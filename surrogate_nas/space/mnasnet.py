@@ -83,7 +83,6 @@ def numbers(choices: Choices) -> NDArray[np.float32]:
 
 
 def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
-    """Parameters, and multiply-accumulates of convolutions and the linear layer."""
     decisions = numbers(choices).astype(np.float64)
     size = (network.image_size + 1) // 2
     stem = 9 * network.input_channels * _STEM
@@ -130,7 +129,6 @@ def _layer(
 
 
 def _printed(stage: Stage) -> dict[tuple[int, ...], str]:
-    """Every combination of a stage's decisions, as it prints."""
     s, fixed = 2 * str(stage.stride), f"i{stage.inputs}_o{stage.outputs}"
     options = stage.layers, KERNELS, EXPANSIONS, ("", f"_se{SQUEEZE}")
     return {

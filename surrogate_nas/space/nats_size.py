@@ -47,7 +47,6 @@ REDUCTIONS = (1, 3)
 
 
 def _layer(plan: Blueprint, x: int, layer: int, width: int) -> int:
-    """A cell, or a residual block that halves the size."""
     if layer in REDUCTIONS:
         return reduction(plan, x, f"layers.{layer}", width)
     return one_cell(plan, x, f"layers.{layer}", width, graph=CELL)
@@ -55,10 +54,7 @@ def _layer(plan: Blueprint, x: int, layer: int, width: int) -> int:
 
 @lru_cache(maxsize=64)
 def _tables(network: Network) -> Column:
-    """Parameters and multiply-accumulates of each layer by its own and the width before it.
-
-    The stem counts for the first layer, and what answers for the last; shape ``(5, 8, 8, 2)``.
-    """
+    """Parameters and multiply-accumulates of each layer by its own and the width before it."""
     sizes = np.zeros((len(STAGE_OF_LAYER), len(CHANNELS), len(CHANNELS), 2))
     for layer, before, width in np.ndindex(sizes.shape[:3]):
         plan = Blueprint(network)

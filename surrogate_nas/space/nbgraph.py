@@ -114,8 +114,7 @@ def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]
 
 def _is_idle(skip: int, reads: dict[int, int]) -> bool:
     is_read = skip in reads.values()
-    alone = list(reads.values()).count(reads[skip]) == 1
-    return is_read or alone or reads[skip] == 0
+    return is_read or list(reads.values()).count(reads[skip]) == 1 or reads[skip] == 0
 
 
 # Which of NAS-Bench-Graph's architectures are the same, for all of them at once.
@@ -170,7 +169,6 @@ class Forms:
 
     @cached_property
     def _written(self) -> tuple[Codes, Codes]:
-        """All numbers by the canonical one that they mean, and these in the same order."""
         order = np.argsort(self.canonical, kind="stable")
         return order, self.canonical[order]
 
@@ -239,7 +237,6 @@ def tree(links: Links, operations: Sequence[str]) -> Sketch:
 
 @lru_cache(maxsize=64)
 def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point]:
-    """The arrows, and where input, nodes and output stand, in points."""
     places = _places(links)
     right = max(x for x, _ in places) + 1.0
     last = [node for node in range(1, NODES + 1) if node not in links]
@@ -419,11 +416,7 @@ class NBGraph(EnumerableChoiceSpace):
         return np.asarray(self._holds(choices).sum(axis=1), dtype=np.float32)
 
     def _functional(self, choices: Choices) -> Matrix:
-        """How many nodes hold each operation, how many read it, and the shape.
-
-        Nodes are counted in all and among those that go to the output; of those with each operation
-        how many read the input or a node with each; depth, branches, and the shape.
-        """
+        """How many nodes hold each operation, how many read it, and the shape."""
         n = len(self.operations)
         here = self._holds(choices)
         rows = np.arange(len(choices))

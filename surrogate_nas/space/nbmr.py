@@ -110,8 +110,7 @@ def _convolutions(numbers: Column, network: Network) -> Iterator[_Convolution]:
                 3, channels[branch], channels[branch], sizes[2 + branch], times
             )
         before = channels
-    together = np.sum(before, axis=0)
-    yield _Convolution(1, together, numbers[:, LAST], sizes[-1], 1)
+    yield _Convolution(1, np.sum(before, axis=0), numbers[:, LAST], sizes[-1], 1)
 
 
 def _fused(
@@ -132,7 +131,6 @@ def _fused(
 
 
 def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
-    """Parameters, and multiply-accumulates of convolutions and the linear layer."""
     numbers = values(choices)
     parameters = (numbers[:, LAST] + 1) * network.classes
     macs = numbers[:, LAST] * network.classes

@@ -89,18 +89,17 @@ _ARITIES = {
 }
 _WIDTH = 1 + _INPUTS
 _FAR = 8
+# The operations that are counted on a path, each in a column of its own.
 _WEIGHED = (tuple(range(1, len(_OPERATIONS))), (_LINEAR,), (5, 6), (6,))
-"""The operations that are counted on a path, each in a column of its own."""
 _KINDS = 2 + len(_OPERATIONS) - 1
 _ITEM = re.compile(r"(n\d{1,2})=([a-z_]+)\(([a-z0-9,]+)\)|(new\d)=(n\d{1,2})")
 _EXAMPLE = "nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)"
 _EMBEDDING = 13_344_478
 _FROM_X = 840_000
 _FROM_HIDDEN = 880_000
+# Parameters of embedding and decoder, and in three layers together of a linear node's inputs and
+# of its bias.
 _BIAS = 1_600
-"""Parameters of embedding and decoder, and in three layers together of a linear node's inputs and
-of its bias.
-"""
 
 
 class Node(NamedTuple):
@@ -184,7 +183,6 @@ def _marks(cells: Net) -> list[str]:
 
 
 def _terms(nodes: Sequence[Node]) -> list[str]:
-    """What each node computes of input and states."""
     terms: dict[int, str] = {}
 
     def term(source: int) -> str:
@@ -240,7 +238,6 @@ def _fits(cells: Net) -> bool:
 
 
 def _nodes_and_sources(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Operations, shape ``(n, nodes)``, and sources, shape ``(n, nodes, inputs)``."""
     nodes = (
         choices[:, : NODES * _WIDTH].reshape(len(choices), NODES, _WIDTH).astype(np.intp)
     )
@@ -485,8 +482,7 @@ class NBNLP(ChoiceSpace):
         """
         while True:
             states = int(rng.integers(1, _STATES + 1))
-            n = int(rng.integers(states + 1, NODES + 1))
-            drawn = _drawn(rng, n, states)
+            drawn = _drawn(rng, int(rng.integers(states + 1, NODES + 1)), states)
             if drawn is not None and (cell := self._cell_of(_choices(drawn))):
                 return cell
 

@@ -239,7 +239,6 @@ class ChoiceSpace(Space):
         return self.at([self._number(*one) for one in given])
 
     def _written_options(self, text: str, names: Sequence[str]) -> list[str]:
-        """What a cell's text says behind each of the names that it must have."""
         stripped = cell_text(text)
         head, _, inside = stripped.removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
@@ -255,7 +254,6 @@ class ChoiceSpace(Space):
         return [option for *_, option in pairs]
 
     def _matched(self, pattern: re.Pattern[str], text: str, shape: str) -> tuple[str, ...]:
-        """The groups of a pattern in a cell's text, which reads like a shape."""
         match = pattern.fullmatch(cell_text(text))
         if match is None:
             raise UserError(

@@ -27,6 +27,7 @@ from surrogate_nas.space.sampled import Sampled, subset_of
 from surrogate_nas.space.sketch import sketch_svg
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
+# By name, ``module:NAME`` of what makes an instance.
 _PLACES = {
     "nb201": "surrogate_nas.space.nb201:nb201",
     "macro": "surrogate_nas.space.macro:macro",
@@ -56,7 +57,6 @@ _PLACES = {
     "scan-tabpfn": "surrogate_nas.space.scan:scan_tabpfn",
     "tabm": "surrogate_nas.space.tabm:TabM",
 }
-"""By name, ``module:NAME`` of what makes an instance."""
 
 
 def _checked(loaded: object, spec: str) -> Space:

@@ -49,15 +49,13 @@ def _box(axes: Axes, box: Box, order: int) -> None:
 
 
 def _arrow(axes: Axes, arrow: Arrow, order: int) -> None:
-    head = "-|>" if arrow.head else "-"
-    dash = (0, arrow.dash) if arrow.dash else "solid"
     patch = FancyArrowPatch(
         path=Path(arrow.curve, _CURVE),
-        arrowstyle=head,
+        arrowstyle="-|>" if arrow.head else "-",
         mutation_scale=arrow.head or 1.0,
         color=arrow.colour,
         linewidth=arrow.line,
-        linestyle=dash,
+        linestyle=(0, arrow.dash) if arrow.dash else "solid",
         alpha=arrow.opacity,
         zorder=order,
     )

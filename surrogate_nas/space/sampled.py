@@ -28,10 +28,9 @@ from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, keys
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
 MOST_CELLS = 1_000_000
+# With so many cells, neighbours are found anew in every process; with more they are remembered in
+# the home folder.
 _QUICK = 500
-"""With so many cells, neighbours are found anew in every process; with more they are remembered in
-the home folder.
-"""
 _BLOCK = 256
 _AS_IN_BASE = (
     "encodings",
@@ -245,7 +244,6 @@ def _nearest(distances: NDArray[np.float32], start: int, k: int) -> NDArray[np.i
 
 
 def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Whole numbers, and a sha256 over them behind."""
     seal = hashlib.sha256(content.tobytes()).digest()
     return np.concatenate([content, np.frombuffer(seal, dtype=np.int32)])
 

@@ -211,8 +211,7 @@ def _blossom(curve: tuple[Point, Point, Point], s: float, t: float) -> Point:
     """The polar form of the curve: its point for s = t, and the control of its part from s to t."""
     weights = (1 - s) * (1 - t), s * (1 - t) + t * (1 - s), s * t
     x = sum(w * point[0] for w, point in zip(weights, curve, strict=True))
-    y = sum(w * point[1] for w, point in zip(weights, curve, strict=True))
-    return x, y
+    return x, sum(w * point[1] for w, point in zip(weights, curve, strict=True))
 
 
 def _leaves(curve: tuple[Point, Point, Point], radius: float) -> float:

@@ -71,8 +71,8 @@ MOST_MODULES = 6
 MICRO_MODULES = (4, 1, 4, 1, 4)
 _WIDTH = 64
 _DOUBLE = (2, 4)
+# The digits of modules that double the channels, and of those that halve the resolution.
 _HALVE = (3, 4)
-"""The digits of modules that double the channels, and of those that halve the resolution."""
 
 
 class Backbone:
@@ -157,6 +157,7 @@ def _sizes(
 Head = Literal["linear", "jigsaw", "segmentation", "image"]
 TILES = 9
 _FULL_SIDE = 256
+# The channels between layers, and which layers enlarge from how many enlargements on.
 _DECODERS = {
     "segmentation": ((1024, 512, 256, 128, 64, 32, 32), {i: 7 - i for i in range(1, 7)}),
     "image": (
@@ -164,7 +165,6 @@ _DECODERS = {
         {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2},
     ),
 }
-"""The channels between layers, and which layers enlarge from how many enlargements on."""
 
 
 def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, Column]:

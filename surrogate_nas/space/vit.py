@@ -25,8 +25,8 @@ NETWORK = Network(classes=100, image_size=224)
 _HEAD = 64
 _PATCH = 16
 _PIT_STRIDE = 8
+# Of a layer: for keys and values, rows and columns, one vector for each of thirty distances.
 _RELATIVE = 4 * 30 * _HEAD
-"""Of a layer: for keys and values, rows and columns, one vector for each of thirty distances."""
 _TEXTS = (
     "trainable, of the published network; the benchmark records none",
     "layers of attention",
@@ -70,8 +70,7 @@ class AutoFormer(Transformer):
         hidden = width * self.chosen(choices, "mlp_ratio")
         layers = ((_block(width, inner, hidden) + _RELATIVE) * there).sum(axis=1)
         width = width[:, 0]
-        positions = (network.image_size // _PATCH) ** 2 + 1
-        ends = _patches(width, network, positions) + 2 * width
+        ends = _patches(width, network, (network.image_size // _PATCH) ** 2 + 1) + 2 * width
         return np.asarray(layers + ends + (width + 1) * network.classes)
 
 

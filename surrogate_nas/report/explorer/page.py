@@ -63,10 +63,7 @@ class Page:
         self.included.append({"name": name, "block": block})
 
     def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
-        """The block of most detail that fits, in base 64, or empty.
-
-        The search starts at the level of the previous problem.
-        """
+        """The block of most detail that fits, in base 64, or empty."""
         largest = ""
         at = self._level
         step = 0

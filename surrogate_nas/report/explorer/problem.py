@@ -305,7 +305,6 @@ class ProblemData:
         ]
 
     def _objective_label(self, part: int) -> tuple[str, str]:
-        """The text of one of several objectives, and its unit where it is one undivided term."""
         text = self.objective.part_text(part)
         terms = [term for term in self.objective.terms if term.part == part]
         if len(terms) != 1 or terms[0].divisor == 1.0:
@@ -339,7 +338,6 @@ class ProblemData:
     def _values(
         self, question: Question, group: str, selection: Selection
     ) -> Values | None:
-        """A metric of the cells, from the table, from trials, or computed for free; else None."""
         if selection.places is not None:
             seed = self.objective.seed if group == READ else None
             try:
@@ -372,7 +370,6 @@ class ProblemData:
         runs: Sequence[Run],
         block: Block,
     ) -> dict[str, Any]:
-        """The cell of every trial and when it finished, run by run."""
         numbers = {cell: number for number, cell in enumerate(cells, _NO_CELL + 1)}
         trial_cells = []
         finished = []
@@ -417,11 +414,7 @@ def _column(
     group: str,
     values: dict[str, Any],
 ) -> dict[str, Any]:
-    """A column of the page.
-
-    ``larger`` says whether larger values are better, ``cut`` whether the plane leaves out outliers:
-    cells that cannot learn.
-    """
+    """A column of the page."""
     column = {"name": name, "text": text, "unit": unit, "decimals": places, "group": group}
     return {**column, "larger": False, "cut": False, "values": values}
 
@@ -476,9 +469,8 @@ def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -
     )
     n = len(scores_of_all.loss)
     sampled = None if len(places) == n else np.isin(places, _sample(n, background))
-    cells = [space[place] for place in places.tolist()]
     return Selection(
-        cells,
+        [space[place] for place in places.tolist()],
         scores,
         places=places,
         drawn=sampled,
@@ -579,7 +571,6 @@ class _Marks:
         self._sketches: list[Any] = []
 
     def of(self, cell: Cell) -> list[int]:
-        """The numbers of a cell's marks, from bottom to top."""
         if cell not in self._places:
             sketch = self._space.sketch(cell)
             self._sketches.append(

@@ -144,7 +144,6 @@ def _meaning(result: StudyResult, column: str) -> tuple[str, str]:
 
 
 def _aligned(rows: Rows) -> Rows:
-    """The same rows, each with the columns of all."""
     columns: dict[str, None] = {}
     for row in rows:
         columns |= dict.fromkeys(row)

@@ -82,7 +82,6 @@ def _write(result: StudyResult, store: Path) -> None:
 
 @contextmanager
 def _client(path: Path) -> Iterator[MlflowClient]:
-    """A client of a new store, without log messages and telemetry."""
     os.environ.update(_NOTHING_SENT)
     logged = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -97,10 +96,7 @@ def _client(path: Path) -> Iterator[MlflowClient]:
 
 
 def _insert(store: Path, points: Sequence[dict[str, Any]]) -> None:
-    """Write all points of all runs at once, into the tables of MLflow's own models.
-
-    Its client writes each value as an object of SQLAlchemy, which takes ten times as long.
-    """
+    """Write all points of all runs at once, into the tables of MLflow's own models."""
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric
     from sqlalchemy import create_engine, insert
 

@@ -210,8 +210,7 @@ def _violations(objective: Objective, trial: Trial) -> list[float]:
     """By how much a trial breaks each limit, in shares of the limit; 0 where it keeps it."""
     violations = []
     for limit, _, scale in objective.constraints:
-        metric = str(limit).partition(" ")[0]
-        value = trial.values.get(metric)
+        value = trial.values.get(str(limit).partition(" ")[0])
         if value is not None:
             violations.append(float(limit.excess(np.array([value]))[0]) / scale)
     return violations

@@ -53,8 +53,7 @@ def markdown(text: str) -> str:
         >>> markdown("bo_epochs(n=5) | <b>")
         'bo\\\\_epochs(n=5) \\\\| \\\\<b\\\\>'
     """
-    line = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-    return _LIKE_A_LIST.sub(r"\1\\\2", line)
+    return _LIKE_A_LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
 
 
 def _latex(text: str) -> str:
@@ -142,7 +141,6 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
 
 
 def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[str, Any]:
-    """Where data and code come from, under which licences, and whom to cite."""
     labels = list(dict.fromkeys(name for one in comparisons for name in one.strategies))
     own = {
         label: ", ".join(sorted(digests))
@@ -201,18 +199,15 @@ def _setting(comparison: Comparison) -> list[str]:
         f" ({term.divisor_meaning})"
         for term in objective.terms
     )
-    asked = f"Minimised: {objective} on {objective.benchmark.name}. Terms: {constants}."
-    fingerprint = f"Fingerprint of the objective: {objective.fingerprint}."
     return [
-        asked,
-        fingerprint,
+        f"Minimised: {objective} on {objective.benchmark.name}. Terms: {constants}.",
+        f"Fingerprint of the objective: {objective.fingerprint}.",
         f"Root seed {description['seed']}.",
         *conventions(comparison),
     ]
 
 
 def _addresses(comparison: Comparison) -> list[str]:
-    """Where the files of a table are to be had, with the versions that were read."""
     benchmark = comparison.objective.benchmark
     source = source_of(benchmark.name)
     if source is None:
@@ -223,10 +218,9 @@ def _addresses(comparison: Comparison) -> list[str]:
         name, commit = entry["repository"], entry["commit"]
         if name not in told:
             continue
-        is_public = "/" in name
         places.append(
             f"https://github.com/{name}, commit {commit[:12]}"
-            if is_public
+            if "/" in name
             else f"Python package {name} {commit}"
         )
     return list(dict.fromkeys(places))

@@ -27,7 +27,6 @@ from surrogate_nas.files.regular import open_regular
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import (
     Block,
-    Column,
     Content,
     Figures,
     Notice,
@@ -75,7 +74,6 @@ class _Problem:
     runs: dict[str, dict[int, RunWatch]] = field(default_factory=dict)
 
     def state(self, run: RunWatch) -> str:
-        """One of ``_STATES``."""
         if run.damage or (run.end and run.end.failure):
             return "failed"
         if run.end is None:
@@ -91,7 +89,6 @@ class _Problem:
         return "done" if is_over else "to do"
 
     def counts(self, name: str) -> Counter[str]:
-        """How many runs of a strategy are in each state."""
         return Counter(self.state(run) for run in self.runs.get(name, {}).values())
 
 
@@ -132,7 +129,7 @@ class Pages:
                 address = f"{one.relative_to(folder).as_posix()}/"
                 link = Span(one.name, "link", None, address)
                 rows.append([link, _bar(inner), _status(inner)])
-            heads = [Column("folder"), Column("runs"), Column("state")]
+            heads = ["folder", "runs", "state"]
             table = Table(heads, rows, texts=3) if rows else "No results yet."
             sections = [Section("", [table])]
         for file, text in _LINKS.items():
@@ -271,8 +268,8 @@ def _curve(runs: Sequence[RunWatch]) -> Curve | None:
 
 
 def _strategies(problem: _Problem, with_scores: Sequence[str]) -> Section:
-    heads = [Column(text) for text in ("strategy", *_STATES, "evaluations")]
-    heads += [Column("best", "of all runs"), Column("median", "of finished runs")]
+    heads = [text for text in ("strategy", *_STATES, "evaluations")]
+    heads += [("best", "of all runs"), ("median", "of finished runs")]
     by_name = styles(problem.runs)
     rows: list[list[Content]] = []
     for name, runs in problem.runs.items():
@@ -318,7 +315,7 @@ def _in_training(problem: _Problem) -> list[Section]:
             blocks.append(Paragraph([" · ".join(words)]))
             heads = ("cell", "state", "last report", "epochs", "for", "done")
             rows = [_training(one) for one in running.trainings[:_MOST_ROWS]]
-            blocks.append(Table([Column(head) for head in heads], rows, texts=3))
+            blocks.append(Table([head for head in heads], rows, texts=3))
             more = running.in_flight - len(rows)
             if more > 0:
                 blocks.append(note(f"and {plural(more, 'training')} more"))
@@ -354,8 +351,7 @@ def _last_report(path: str | None) -> dict[str, float]:
         with open_regular(file, follow=False) as opened:
             opened.seek(max(opened.seek(0, 2) - _MOST_BYTES, 0))
             report = json.loads(opened.read(_MOST_BYTES).split(b"\n")[-2])
-        epoch = {"epoch": int(report["epoch"])}
-        return epoch | {
+        return {"epoch": int(report["epoch"])} | {
             key: one for key, one in report.items() if type(one) in (int, float)
         }
     except (

@@ -135,8 +135,7 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.FORBIDDEN, explain=explain)
             return None
         target = self._target()
-        is_page = self.path.partition("?")[0].endswith("/")
-        if target is not None and not is_page:
+        if target is not None and not self.path.partition("?")[0].endswith("/"):
             self._more = {"Content-Security-Policy": _SANDBOX}
             return super().send_head()  # a file, or the way to the page of a folder
         page = self.server.pages.page(target) if target is not None else None

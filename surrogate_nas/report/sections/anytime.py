@@ -21,7 +21,7 @@ from surrogate_nas.report.curves import (
     curve_over_cost,
     limits,
 )
-from surrogate_nas.report.markup import Figures, Section, section
+from surrogate_nas.report.markup import Figures, Section, folded, section
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import (
     Anytime,
@@ -67,7 +67,7 @@ def over_time(study: Study) -> Section | None:
         (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
     )
     drawn = [made for make in makers if isinstance(made := make(study, "cost"), Picture)]
-    return Section("Over simulated time", [Figures(drawn)], folded=True)
+    return folded("Over simulated time", Figures(drawn))
 
 
 def _half(
@@ -79,7 +79,7 @@ def _half(
         return None
     made = of(study)
     if isinstance(made, str):
-        return Section(title, [made], folded=True)
+        return folded(title, made)
     return Section(title, [Figures([made])], half=True)
 
 
@@ -232,7 +232,6 @@ def _drawing(
 
 
 def _until_feasible(study: Study) -> str:
-    """What curves show of runs before they hold a feasible cell, in words."""
     comparison = study.comparison
     if not comparison.objective.constraints:
         return ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
+from surrogate_nas.benchmarks import Question
 from surrogate_nas.core.numbers import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
 from surrogate_nas.report.picture import Picture
@@ -18,8 +18,6 @@ from surrogate_nas.report.reading import (
     final_questions,
     values_of,
 )
-from surrogate_nas.report.style import Style
-from surrogate_nas.space.sketch import Sketch
 from surrogate_nas.space.trial import Trial
 
 _ALWAYS = ("params", "macs")
@@ -49,15 +47,7 @@ def cells(study: Study) -> Section | None:
     comparison = study.comparison
     if not comparison.strategies:
         return None
-    space = comparison.objective.benchmark.space
-    cards = []
-    for shown in best_cells(comparison, BEST_SHOWN):
-        cell = shown.trial.cell
-        graph = None
-        if (sketch := space.sketch(cell)) is not None:
-            caption = f"Graph of the cell {cell}."
-            graph = Picture(f"cell-{shown.rank}", caption, partial(_drawn, sketch=sketch))
-        cards.append(card(comparison, shown, study.styles, graph))
+    cards = [card(study, shown) for shown in best_cells(comparison, BEST_SHOWN)]
     text = (
         "The cells of lowest score that any strategy evaluated; of isomorphic cells only the best"
         " is shown."
@@ -72,18 +62,14 @@ def cells(study: Study) -> Section | None:
     return Section("Best cells", [note(text), Block("cards", cards)])
 
 
-def _drawn(_width: float, sketch: Sketch) -> Sketch:
-    return sketch
-
-
-def card(
-    comparison: Comparison,
-    best: FoundCell,
-    styles: dict[str, Style],
-    graph: Picture | None,
-) -> Card:
+def card(study: Study, best: FoundCell) -> Card:
     """One cell and those isomorphic to it."""
+    comparison = study.comparison
     trial = best.trial
+    graph = None
+    if sketch := comparison.objective.benchmark.space.sketch(trial.cell):
+        caption = f"Graph of the cell {trial.cell}."
+        graph = Picture(f"cell-{best.rank}", caption, lambda _width: sketch)
     optimum = comparison.optimum if comparison.objective.parts == 1 else None
     scores: _Pairs = [("L", fixed(trial.loss, 5)), ("λR", fixed(trial.penalty, 5))]
     marks = [] if trial.feasible else ["infeasible"]
@@ -95,46 +81,39 @@ def card(
     parts = [("", scores), ("", _metrics(comparison, trial))]
     if final := _final(comparison, trial):
         parts.append(("final, never searched on", final))
-    finders: _Pairs = [
-        (
-            strategy(name, styles[name]),
-            f"{n} of {plural(len(comparison.runs_of(name)), 'run')}",
-        )
-        for name, n in best.found_by.items()
-    ]
+    finders: _Pairs = []
+    for name, n in best.found_by.items():
+        runs = plural(len(comparison.runs_of(name)), "run")
+        finders.append((strategy(name, study.styles[name]), f"{n} of {runs}"))
     parts.append(("", finders))
     score = ", ".join(fixed(part, 5) for part in trial.scores or (trial.score,))
     title = f"score {score}" if trial.feasible else NO_CELL
     return Card(best.rank, title, marks, graph, str(trial.cell), parts, _isomorphic(best))
 
 
+def _value(comparison: Comparison, question: Question, trial: Trial) -> float:
+    return float(values_of(comparison.objective.benchmark, question, [trial.cell])[0])
+
+
 def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
     benchmark = comparison.objective.benchmark
-    known = {metric.name for metric in benchmark.metrics} - trial.values.keys()
-    always = [name for name in _ALWAYS if name in known and not benchmark.is_dear(name)]
-    values = dict(trial.values) | {
-        name: float(values_of(benchmark, benchmark.question(name), [trial.cell])[0])
-        for name in always
-    }
-    return [
-        (name, natural(value, benchmark.metric(name.partition("[")[0]).unit))
-        for name, value in values.items()
-    ]
+    values = dict(trial.values)
+    known = {metric.name for metric in benchmark.metrics} - values.keys()
+    for name in _ALWAYS:
+        if name in known and not benchmark.is_dear(name):
+            values[name] = _value(comparison, benchmark.question(name), trial)
+    units = {name: benchmark.metric(name.partition("[")[0]).unit for name in values}
+    return [(name, natural(value, units[name])) for name, value in values.items()]
 
 
 def _final(comparison: Comparison, trial: Trial) -> _Pairs:
     benchmark = comparison.objective.benchmark
     questions = final_questions(comparison.objective)
-    pairs: _Pairs = [
-        (
-            str(question),
-            natural(
-                float(values_of(benchmark, question, [trial.cell])[0]),
-                benchmark.metric(question.metric).unit,
-            ),
-        )
-        for question in questions[:_MOST_FINAL]
-    ]
+    pairs: _Pairs = []
+    for question in questions[:_MOST_FINAL]:
+        unit = benchmark.metric(question.metric).unit
+        value = natural(_value(comparison, question, trial), unit)
+        pairs.append((str(question), value))
     if len(questions) > _MOST_FINAL:
         pairs.append(("further", f"{len(questions) - _MOST_FINAL} (see snas query)"))
     return pairs

@@ -5,6 +5,7 @@ from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from surrogate_nas.benchmarks import load
@@ -14,13 +15,13 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.report.bibliography import citations_of_data, papers_of_strategies
 from surrogate_nas.report.markup import (
     Block,
-    Column,
     Content,
     Paragraph,
     Section,
     Span,
     Table,
     files_of,
+    folded,
     note,
     section,
 )
@@ -102,13 +103,13 @@ def constants(study: Study) -> Section | None:
             [Span("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING]
         )
     heads = [
-        Column("term"),
-        Column("part of"),
-        Column("divisor is"),
-        Column("weight", "λ of a regulariser"),
-        Column("divisor"),
-        Column("unit"),
-        Column("score per unit", "weight / divisor"),
+        "term",
+        "part of",
+        "divisor is",
+        ("weight", "λ of a regulariser"),
+        "divisor",
+        "unit",
+        ("score per unit", "weight / divisor"),
     ]
     blocks: list[Table | Paragraph] = [Table(heads, rows, texts=3)]
     if limits := objective.describe()["constraints"]:
@@ -119,15 +120,13 @@ def constants(study: Study) -> Section | None:
         " never mixed; "
     )
     blocks.append(note(f"{frozen}this one is ", Span(objective.fingerprint, "code"), "."))
-    return Section("Constants of the objective", blocks, folded=True)
+    return folded("Constants of the objective", *blocks)
 
 
 @section(110, "comparison", "front")
 def comparison_conventions(study: Study) -> Section | None:
     """What was charged, shared, averaged and tested."""
-    return Section(
-        "Conventions", [Block("items", conventions(study.comparison))], folded=True
-    )
+    return folded("Conventions", Block("items", conventions(study.comparison)))
 
 
 @section(110, "suite")
@@ -139,7 +138,7 @@ def suite_conventions(study: Study) -> Section | None:
         *([_WITHHELD] if options.get("hidden") else []),
         *_side_by_side(options),
     ]
-    return Section("Conventions", [Block("items", items)], folded=True)
+    return folded("Conventions", Block("items", items))
 
 
 @section(120, "comparison", "front")
@@ -148,62 +147,46 @@ def comparison_provenance(study: Study) -> Section | None:
     blocks: list[Table | Block | str] = [_facts(provenance_rows(study.comparison))]
     if study.command:
         blocks += ["Made by", Block("command", study.command)]
-    return Section("Provenance", blocks, folded=True)
+    return folded("Provenance", *blocks)
 
 
 @section(120, "suite")
 def suite_provenance(study: Study) -> Section | None:
     """Where data and results come from, and the files beside the page."""
     result = study.suite
-    rows: list[tuple[str, str]] = [
-        ("suite", result.suite.name),
-        ("root seed", str(result.suite.seed)),
-    ]
-    rows += [
-        (name.replace("_", " "), str(value)) for name, value in result.suite.options.items()
-    ]
+    suite = result.suite
+    rows = [("suite", suite.name), ("root seed", str(suite.seed))]
+    rows += [(name.replace("_", " "), str(value)) for name, value in suite.options.items()]
     papers = []
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
-        try:
+        with suppress(UserError):  # it is no longer here
             benchmark = load(name)
-        except UserError:  # it is no longer here
-            continue
-        about = f"{name}: {benchmark.title}. Source: {benchmark.source}."
-        rows.append(("data", f"{about} Licence: {benchmark.licence}."))
-        papers += f"{benchmark.citation}; {benchmark.space.citation}".split("; ")
+            about = f"{name}: {benchmark.title}. Source: {benchmark.source}."
+            rows.append(("data", f"{about} Licence: {benchmark.licence}."))
+            papers += f"{benchmark.citation}; {benchmark.space.citation}".split("; ")
     papers += papers_of_strategies(result.strategies).values()
     rows += [("to cite", paper) for paper in _cited(papers)]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
-    further = Paragraph(
-        [
-            "Further tables: mean regret by problem (",
-            *files_of("regret"),
-            "), the share of runs that reached a target (",
-            *files_of("reached"),
-            "), pairs of strategies (",
-            *files_of("pairs"),
-            "). Every trial of every run is in ",
-            Span("problems/", "code"),
-            ".",
-        ]
-    )
-    blocks: list[Table | Paragraph | Block | str] = [_facts(rows), further]
+    further: list[Content] = ["Further tables"]
+    for before, name in (
+        (": mean regret by problem (", "regret"),
+        ("), the share of runs that reached a target (", "reached"),
+        ("), pairs of strategies (", "pairs"),
+    ):
+        further += [before, *files_of(name)]
+    further += ["). Every trial of every run is in ", Span("problems/", "code"), "."]
+    blocks: list[Table | Paragraph | Block | str] = [_facts(rows), Paragraph(further)]
     if study.command:
         again = (
             "Made by this command; given again it makes only what is missing, with more runs or"
             " strategies too:"
         )
         blocks += [again, Block("command", study.command)]
-    return Section("Provenance", blocks, folded=True)
+    return folded("Provenance", *blocks)
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:
-    return Table(
-        [Column(""), Column("")],
-        [[name, Span(value, "code")] for name, value in rows],
-        texts=2,
-        facts=True,
-    )
+    return Table((), [[name, Span(value, "code")] for name, value in rows], texts=2)
 
 
 def _cited(papers: Iterable[str]) -> list[str]:
@@ -262,7 +245,6 @@ def _seeds(objective: Objective) -> str:
 
 
 def _side_by_side(options: Mapping[str, Any]) -> list[str]:
-    """How many cells were evaluated at once, and in which order they were told."""
     workers = options.get("simulated_workers", 1)
     in_flight = options.get("in_flight")
     if in_flight is not None:
@@ -338,6 +320,10 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
     benchmark = comparison.objective.benchmark
     description = comparison.description
     budget = description["budget"]
+    cells, seconds = (
+        "no limit" if amount is None else form.format(amount)
+        for amount, form in ((budget["cells"], "{}"), (budget["seconds"], "{:g}"))
+    )
     rows = [
         ("benchmark", f"{benchmark.name}: {benchmark.title}"),
         ("source", benchmark.source),
@@ -346,22 +332,12 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         ("fingerprint", comparison.objective.fingerprint),
         ("root seed", str(description["seed"])),
         ("runs", str(description["runs"])),
-        (
-            "budget, evaluations",
-            "no limit" if budget["cells"] is None else str(budget["cells"]),
-        ),
-        (
-            f"budget, {benchmark.cost}",
-            "no limit" if budget["seconds"] is None else f"{budget['seconds']:g}",
-        ),
+        ("budget, evaluations", cells),
+        (f"budget, {benchmark.cost}", seconds),
     ]
     for key, head in (("sources", "source of {}"), ("files", "files that {} read")):
         for label, files in description.get(key, {}).items():
-            named = ", ".join(
-                f"{name} (sha256 {digest:.12})" for name, digest in files.items()
-            )
-            rows.append((head.format(label), named))
-    return rows + [
-        (str(name), str(value))
-        for name, value in (description.get("provenance") or {}).items()
-    ]
+            named = (f"{name} (sha256 {digest:.12})" for name, digest in files.items())
+            rows.append((head.format(label), ", ".join(named)))
+    provenance = description.get("provenance") or {}
+    return rows + [(str(name), str(value)) for name, value in provenance.items()]

@@ -12,12 +12,12 @@ import numpy as np
 from surrogate_nas.core.numbers import NOTHING, decimals_for, fixed, plural, scientific
 from surrogate_nas.report.markup import (
     Block,
-    Column,
     Content,
     Paragraph,
     Section,
     Span,
     Table,
+    folded,
     note,
     section,
     strategy,
@@ -47,7 +47,7 @@ def diagnostics(study: Study) -> Section | None:
     blocks.append(note("Medians over runs; of long tables a few rows are shown."))
     if (trivial := _trivial(comparison)) is not None:
         blocks += [Block("heading", "Cells that need no search"), trivial]
-    return Section("Diagnostics of the strategies", blocks, folded=True)
+    return folded("Diagnostics of the strategies", *blocks)
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[Table]:
@@ -56,18 +56,14 @@ def _tables(runs: Sequence[Run]) -> Iterator[Table]:
     """
     first = runs[0].diagnosis
     for names, groups in groupby(first, key=lambda group: tuple(first[group])):
-        rows_shown = list(groups)
-        if len(rows_shown) > _MOST_ROWS:
-            rows_shown = [
-                rows_shown[int(i)]
-                for i in np.unique(np.linspace(0, len(rows_shown) - 1, _MOST_ROWS).round())
-            ]
+        shown = list(groups)
+        at = np.linspace(0, len(shown) - 1, min(_MOST_ROWS, len(shown))).round()
         rows: list[list[Content]] = []
-        for group in rows_shown:
+        for group in (shown[int(i)] for i in at):
             told = [run.diagnosis.get(group, {}) for run in runs]
-            values = [[one[name] for one in told if name in one] for name in names]
+            values = ([one[name] for one in told if name in one] for name in names)
             rows.append([group, *(scientific(float(np.median(one))) for one in values)])
-        yield Table([Column(""), *map(Column, names)], rows)
+        yield Table(["", *names], rows)
 
 
 def _trivial(comparison: Comparison) -> Table | None:
@@ -79,40 +75,21 @@ def _trivial(comparison: Comparison) -> Table | None:
     """
     objective = comparison.objective
     cells = trivial_cells(objective.benchmark.space)
-    is_dear = any(
-        objective.benchmark.is_dear(question.metric) for question in objective.questions()
-    )
+    metrics = (question.metric for question in objective.questions())
+    is_dear = any(map(objective.benchmark.is_dear, metrics))
     if not cells or objective.parts > 1 or objective.has_history or is_dear:
         return None
     scores = objective.look_up(list(cells.values()))[1]
     optimum = comparison.optimum
+    columns = [scores.score, scores.loss, scores.penalty]
+    columns += [] if optimum is None else [scores.score - optimum]
     decimals = decimals_for(scores.score.tolist())
-    rows: list[list[Content]] = [
-        [
-            name,
-            Span(cell.text, "code"),
-            *(
-                fixed(float(values[i]), decimals)
-                for values in (scores.score, scores.loss, scores.penalty)
-            ),
-            NOTHING
-            if optimum is None
-            else fixed(float(scores.score[i]) - optimum, decimals),
-        ]
-        for i, (name, cell) in enumerate(cells.items())
-    ]
-    return Table(
-        [
-            Column(""),
-            Column("cell"),
-            Column("score"),
-            Column("L"),
-            Column("λR"),
-            Column("regret"),
-        ],
-        rows,
-        texts=2,
-    )
+    rows: list[list[Content]] = []
+    for (name, cell), values in zip(cells.items(), np.transpose(columns), strict=True):
+        numbers = [fixed(float(value), decimals) for value in values]
+        numbers += [NOTHING] if optimum is None else []
+        rows.append([name, Span(cell.text, "code"), *numbers])
+    return Table(["", "cell", "score", "L", "λR", "regret"], rows, texts=2)
 
 
 _MOST_FAILED = 100
@@ -126,34 +103,24 @@ def failed_trainings(study: Study) -> Section | None:
     failed = [(run, trial) for run in runs for trial in run.trials if trial.failure]
     if not failed:
         return None
-    rows: list[list[Content]] = [
-        [
-            strategy(run.strategy, study.styles[run.strategy]),
-            Span(trial.cell.text, "code"),
-            trial.failure
-            if len(trial.failure) <= _LONGEST
-            else f"{trial.failure[: _LONGEST - 1]}…",
-            str(run.run),
-            "–" if trial.epochs is None else f"{trial.epochs:,}",
-        ]
-        for run, trial in failed[:_MOST_FAILED]
-    ]
+    rows: list[list[Content]] = []
+    for run, trial in failed[:_MOST_FAILED]:
+        failure = trial.failure
+        if len(failure) > _LONGEST:
+            failure = f"{failure[: _LONGEST - 1]}…"
+        epochs = "–" if trial.epochs is None else f"{trial.epochs:,}"
+        name = strategy(run.strategy, study.styles[run.strategy])
+        rows.append([name, Span(trial.cell.text, "code"), failure, str(run.run), epochs])
     n_trials = sum(len(run.trials) for run in runs)
-    heads = [
-        Column("strategy"),
-        Column("cell"),
-        Column("reason"),
-        Column("run"),
-        Column("epochs"),
-    ]
     words = (
         f"{len(failed):,} of {plural(n_trials, 'training')} failed. Each counts as an evaluation"
         " without a feasible cell, and is charged what it took."
     )
+    heads = ("strategy", "cell", "reason", "run", "epochs")
     blocks: list[Table | Paragraph] = [note(words), Table(heads, rows, texts=3)]
     if len(failed) > len(rows):
         blocks.append(note(f"and {len(failed) - len(rows):,} more"))
-    return Section("Failed trainings", blocks, folded=True)
+    return folded("Failed trainings", *blocks)
 
 
 _NOTE = (
@@ -165,6 +132,7 @@ _NOTE = (
 @section(5, "comparison")
 def confirmed(study: Study) -> Section | None:
     """A table per run with a confirmed winner."""
+    saw, fresh = ("score", "the search saw"), ("score", "mean over fresh seeds")
     blocks: list[Table] = []
     for _, confirmation in study.comparison.confirmed_runs:
         cells = confirmation.rows()
@@ -180,12 +148,5 @@ def confirmed(study: Study) -> Section | None:
             ]
             for row in cells
         ]
-        heads = [
-            Column(""),
-            Column("cell"),
-            Column("score", "the search saw"),
-            Column("score", "mean over fresh seeds"),
-            Column("trainings"),
-        ]
-        blocks.append(Table(heads, rows, texts=2))
+        blocks.append(Table(["", "cell", saw, fresh, "trainings"], rows, texts=2))
     return Section("Confirmed winner", [*blocks, note(_NOTE)]) if blocks else None

@@ -143,8 +143,7 @@ def ranking_of(study: Study) -> Ranking | None:
             runs = problem.at(name) * unit
             low, high = ends(means[name])
             on.append(Spot(float(runs.mean()), float(low), float(high), runs))
-        over = np.mean([means[name] for means in drawn], axis=0)
-        low, high = ends(over)
+        low, high = ends(np.mean([means[name] for means in drawn], axis=0))
         over_all = Spot(
             float(np.mean([spot.mean for spot in on])),
             float(low),
@@ -274,10 +273,9 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     sub = _grey(ranking.problems[0])
     if ranking.several:
         sub = "0 optimum, 1 random" if slim else "0 optimum, 1 random sampling"
-    scale = Scale(0.0, _edge(ranking), left, right)
     _draw_panel(
         canvas,
-        scale,
+        Scale(0.0, _edge(ranking), left, right),
         _HEAD,
         row,
         [e.over_all for e in ranking.entries],
@@ -554,7 +552,6 @@ def _draw_small(
     top: float,
     width: float,
 ) -> None:
-    """A panel whose rows are known by their marks."""
     first = top + _HEAD
     for i, entry in enumerate(ranking.entries):
         with canvas.of(entry.style, entry.name):
@@ -576,17 +573,15 @@ def _draw_small(
         Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0))
         for e in ranking.entries
     ]
-    scale = Scale(0.0, _edge_of(ranking, panel), start, end)
-    title = plain(problem.name, int(width / _TITLE_CHARACTER))
     _draw_panel(
         canvas,
-        scale,
+        Scale(0.0, _edge_of(ranking, panel), start, end),
         first,
         _ROW_SMALL,
         spots,
         ranking,
         problem.noise,
-        title,
+        plain(problem.name, int(width / _TITLE_CHARACTER)),
         _grey(problem),
         size=8.5,
     )

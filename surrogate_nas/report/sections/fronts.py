@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.report.curves import Curve, Panel, chart
-from surrogate_nas.report.markup import Figures, Section, section
+from surrogate_nas.report.markup import Figures, Section, folded, section
 from surrogate_nas.report.picture import (
     SLIM,
     WIDE,
@@ -359,8 +359,7 @@ def front(study: Study) -> Section | None:
     if trade.hidden:
         caption += f" {plural(trade.hidden, 'cell')} of higher L lie above the frame."
     draw = partial(_draw_trade, trade=trade, study=study)
-    picture = Picture("pareto-front", caption, draw, WIDE)
-    return Section("L against R", [Figures([picture])], folded=True)
+    return folded("L against R", Figures([Picture("pareto-front", caption, draw, WIDE)]))
 
 
 class Front(NamedTuple):
@@ -436,10 +435,9 @@ def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
     )
     for name, runs in study.feasible.items():
         style = study.styles[name]
-        ended = [run.incumbent.cell.index for run in runs]
         at = [
             (x(float(scores.penalty[place])), y(float(scores.loss[place])))
-            for place in ended
+            for place in [run.incumbent.cell.index for run in runs]
         ]
         # What stands within a few pixels is one mark, so that thousands of runs do not weigh as
         # much.
@@ -479,10 +477,10 @@ def what_lambda_does(study: Study) -> Section | None:
     if sentences is None:
         return None
     if not all(term.is_loss for term in objective.terms):
-        return Section("What λ does", sentences, folded=True)
+        return folded("What λ does", *sentences)
     if not sentences or not objective.constraints:
         return None
-    return Section("Limits", sentences, folded=True)
+    return folded("Limits", *sentences)
 
 
 @section(10, "path")
@@ -505,7 +503,6 @@ def path_over_lambda(study: Study) -> Section | None:
 
 
 def _draw_plane(width: float, study: Study) -> Canvas:
-    """Cells, their front, the optima and what strategies trace, in the frame of the front."""
     path = study.path
     canvas = Canvas(width, 340)
     low = path.frame.utopia

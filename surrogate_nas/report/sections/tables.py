@@ -21,12 +21,12 @@ from surrogate_nas.core.numbers import (
     some_of,
 )
 from surrogate_nas.report.markup import (
-    Column,
     Content,
     Section,
     Span,
     Table,
     files_of,
+    folded,
     note,
     section,
     strategy,
@@ -48,7 +48,7 @@ _OPTIMISM_NOTE = (
     "Optimism: the score of the answer as the search saw it, minus its score by the mean over"
     " seeds, which all other numbers use; below 0, the answer looked better than it is."
 )
-_OVERTUNING = [Column("overtuning", "runs"), Column("overtuning", "loss")]
+_OVERTUNING = [("overtuning", "runs"), ("overtuning", "loss")]
 
 
 @section(70, "comparison", "front")
@@ -57,13 +57,10 @@ def summary(study: Study) -> Section | None:
     if not study.comparison.strategies:
         return None
     comparison = study.comparison
-    return Section(
+    return folded(
         "Summary",
-        [
-            summary_table(comparison, study.styles),
-            note(" ".join(summary_notes(comparison))),
-        ],
-        folded=True,
+        summary_table(comparison, study.styles),
+        note(" ".join(summary_notes(comparison))),
     )
 
 
@@ -73,20 +70,20 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
     decimals = decimals_for([value for name in names for value in comparison.scores(name)])
     queries = comparison.objective.benchmark.cost == "queries"
     heads = [
-        Column("strategy"),
-        Column("runs"),
-        Column("score", "mean ± std"),
-        Column("score", "IQM"),
-        Column("mean’s", "95 % interval"),
-        Column("regret", "mean"),
-        Column("regret", "median"),
-        *([Column("optimism", "seen − mean")] if comparison.objective.draws else []),
+        "strategy",
+        "runs",
+        ("score", "mean ± std"),
+        ("score", "IQM"),
+        ("mean’s", "95 % interval"),
+        ("regret", "mean"),
+        ("regret", "median"),
+        *([("optimism", "seen − mean")] if comparison.objective.draws else []),
         *(_OVERTUNING if comparison.tells_overtuning else []),
-        Column("cells", "evaluated"),
-        Column("cells", "distinct"),
-        Column("queries") if queries else Column("time", "simulated, s"),
-        Column("time", "strategy, s"),
-        Column("time", "in all, s"),
+        ("cells", "evaluated"),
+        ("cells", "distinct"),
+        "queries" if queries else ("time", "simulated, s"),
+        ("time", "strategy, s"),
+        ("time", "in all, s"),
     ]
     rows: list[list[Content]] = [
         [
@@ -219,14 +216,14 @@ def tests(study: Study) -> Section | None:
     if not comparison.strategies or not comparison.tests:
         return None
     heads = [
-        Column("first"),
-        Column("second"),
-        Column("first better"),
-        Column("equal"),
-        Column("second better"),
-        Column("effect", "rank-biserial"),
-        Column("p", "Wilcoxon"),
-        Column("p", "after Holm"),
+        "first",
+        "second",
+        "first better",
+        "equal",
+        "second better",
+        ("effect", "rank-biserial"),
+        ("p", "Wilcoxon"),
+        ("p", "after Holm"),
     ]
     rows: list[list[Content]] = [
         [
@@ -241,9 +238,7 @@ def tests(study: Study) -> Section | None:
         ]
         for test in comparison.tests
     ]
-    return Section(
-        "Every pair", [Table(heads, rows, texts=2), note(_TESTS_NOTE)], folded=True
-    )
+    return folded("Every pair", Table(heads, rows, texts=2), note(_TESTS_NOTE))
 
 
 _FEWEST_PROBLEMS = 7  # with fewer, pairs of strategies say nothing over problems
@@ -320,9 +315,9 @@ def _table(study: Study, title: str, name: str, text: str) -> Section | None:
                 shown = Span(column.text(row), "code" if column.key in _CODE else "strong")
             cells.append(shown)
         rows.append(cells)
-    heads = [Column(column.head or column.key, column.small) for column in columns]
+    heads = [(column.head or column.key, column.small) for column in columns]
     content = Table(heads, rows, texts=_TEXTS.get(name, 1))
-    return Section(title, [content, note(f"{text} ", *files_of(name), ".")], folded=True)
+    return folded(title, content, note(f"{text} ", *files_of(name), "."))
 
 
 for _place, _title, _name, _text in _SHOWN:
@@ -344,6 +339,6 @@ def overtuning(study: Study) -> Section | None:
             rows.append([problem.name, *shown])
     if not rows:
         return None
-    heads = [Column("problem"), *(Column(name) for name in names)]
+    heads = ["problem", *(name for name in names)]
     text = f"{OVERTUNING_NOTE} The loss is in normalised regret."
-    return Section("Overtuning", [Table(heads, rows), note(text)], folded=True)
+    return folded("Overtuning", Table(heads, rows), note(text))

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value
 from surrogate_nas.report.markup import (
     Block,
-    Column,
     Content,
     Section,
     Table,
+    folded,
     note,
     section,
     strategy,
@@ -29,7 +29,6 @@ _STATEMENTS: Mapping[Statement, str] = {
 
 
 def _statement(rival: Rival) -> str:
-    """What is said of a rival, seen from its side."""
     text = _STATEMENTS[rival.statement]
     return (
         f"{text}, practically the same"
@@ -58,7 +57,7 @@ def differences(study: Study) -> Section | None:
     more = [with_marks(sentence, study.styles) for sentence in further]
     blocks = [Block("items", more)] if more else []
     if verdict.end is None:
-        return Section("Further findings", blocks, folded=True) if blocks else None
+        return folded("Further findings", *blocks) if blocks else None
     end = verdict.end
     speed = verdict.speed
     timed = {} if speed is None else {rival.name: rival for rival in speed.rivals}
@@ -83,13 +82,13 @@ def differences(study: Study) -> Section | None:
             ]
         )
     heads = [
-        Column("strategy"),
-        Column(f"{end.leader}", "better / equal / worse"),
-        Column("end", "p"),
-        Column("end", "mean normalised regret above"),
-        Column("end", "verdict"),
-        Column("speed", "p"),
-        Column("speed", "verdict"),
+        "strategy",
+        (f"{end.leader}", "better / equal / worse"),
+        ("end", "p"),
+        ("end", "mean normalised regret above"),
+        ("end", "verdict"),
+        ("speed", "p"),
+        ("speed", "verdict"),
     ]
     first = (
         ""
@@ -105,8 +104,9 @@ def differences(study: Study) -> Section | None:
         " many runs. Any claim (end, speed, baselines, other problems, all rivals) is false in at"
         f" most {verdict.level:.0%} of studies.{first}"
     )
-    return Section(
+    return folded(
         "Which strategies differ, and further findings",
-        [*blocks, Table(heads, rows), note(text)],
-        folded=True,
+        *blocks,
+        Table(heads, rows),
+        note(text),
     )

@@ -151,8 +151,7 @@ def analytic_of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
         cells = wire(choices)
         edges, rest = _tables(network, operations, cells.sources.shape[2])
         normal, reduce = cells.joined.sum(axis=2).T
-        counts = operation_counts(cells, len(operations)).T
-        return edges @ counts + rest[:, normal, reduce]
+        return edges @ operation_counts(cells, len(operations)).T + rest[:, normal, reduce]
 
     def count(is_counted: NDArray[np.bool_], choices: Choices) -> Any:
         return is_counted[wire(choices).operations].sum(axis=(1, 2, 3))
@@ -194,7 +193,6 @@ def _tables(
 
 
 def _of_rest(network: Network, joined: tuple[int, ...]) -> tuple[int, int]:
-    """The same for stem, preprocessing of inputs and head, by the number of joined nodes."""
     earlier = last = _STEM * network.channels
     stem = network.taps * network.input_channels * last
     parameters = stem + 2 * last
@@ -419,7 +417,6 @@ class GenotypeSpace(ChoiceSpace):
         ]
 
     def _others(self, node: int, edge: Link, beside: Link) -> list[Link]:
-        """What an edge of a node can become, beside its other edge."""
         source, operation = edge
         taken = {source} if self.same_source else {source, beside[0]}
         operations = set(range(len(self.operations))) - {operation}

@@ -296,8 +296,7 @@ def shape(cells: Wiring, operations: int) -> Matrix:
     ways[:, :, range(INPUTS), range(INPUTS)] = 1
     rows, which, _ = np.ogrid[:n, :2, :2]
     for node in range(nodes):
-        read = ways[rows, which, cells.sources[:, :, node]]
-        ways[:, :, INPUTS + node] = read.sum(axis=2)
+        ways[:, :, INPUTS + node] = ways[rows, which, cells.sources[:, :, node]].sum(axis=2)
     out_degrees = (ways[:, :, INPUTS:] * cells.joined[..., None]).sum(axis=2)
     columns = [depths.max(axis=2), depths.mean(axis=2), *np.moveaxis(out_degrees, 2, 0)]
     columns.append(cells.joined.sum(axis=2))

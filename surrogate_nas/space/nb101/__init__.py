@@ -100,7 +100,6 @@ def _followed(plan: Blueprint, x: int, name: str, width: int, kernel: int) -> in
 
 
 def _widths(graph: Graph, outputs: int) -> list[int]:
-    """The channels of every vertex behind the input."""
     linked = np.zeros((MOST_VERTICES, MOST_VERTICES, 1), dtype=bool)
     for x, y in graph.pairs:
         linked[x, OUTPUT if y == graph.vertices - 1 else y] = True
@@ -115,6 +114,7 @@ _SHAPE = r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20
 _INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"  # noqa: E501
 
 
+# By the number of vertices the columns of edges; the output is the last of seven vertices.
 _PLACES = {
     vertices: [
         PAIRS.index((x, OUTPUT if y == vertices - 1 else y))
@@ -123,7 +123,6 @@ _PLACES = {
     ]
     for vertices in range(2, MOST_VERTICES + 1)
 }
-"""By the number of vertices the columns of edges; the output is the last of seven vertices."""
 
 
 class NB101(EnumerableChoiceSpace):
@@ -273,7 +272,6 @@ def _graph(choices: tuple[int, ...]) -> Graph:
 
 
 def _neighbours(graph: Graph) -> dict[Graph, None]:
-    """The canonical forms one step away, in a documented order."""
     changed = itertools.starmap(_whole, _changes(graph))
     neighbours = {canonical(other): None for other in changed if other is not None}
     neighbours.pop(graph, None)
@@ -284,7 +282,6 @@ _Edges: TypeAlias = list[tuple[int, int]]
 
 
 def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
-    """The vertices, edges and operations that one step makes of a graph."""
     vertices, edges, operations = graph.vertices, graph.pairs, graph.operations
     kinds = range(len(OPERATIONS))
     free = _free(vertices, edges)
@@ -326,8 +323,7 @@ def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Graph |
     left = set(range(1, vertices - 1))
     order = [0]
     while left:
-        blocked = {y for x, y in edges if x in left}
-        free = sorted(left - blocked)
+        free = sorted(left - {y for x, y in edges if x in left})
         order += free
         left -= set(free)
     place = {vertex: i for i, vertex in enumerate([*order, vertices - 1])}

@@ -33,13 +33,13 @@ PAIRS = tuple((x, y) for y in range(1, MOST_VERTICES) for x in range(y))
 """The edge of every bit."""
 _KINDS = len(OPERATIONS)
 _INPUT = -1
+# What the paper's hash takes for the operations of input and output.
 _OUTPUT = -2
-"""What the paper's hash takes for the operations of input and output."""
 _CHUNK = 7
+# The 21 bits are looked up seven at a time.
 _CHUNKS = 3
-"""The 21 bits are looked up seven at a time."""
+# A bit beyond all others: an edge that an order of the vertices turns round.
 _REVERSED = 1 << 30
-"""A bit beyond all others: an edge that an order of the vertices turns round."""
 Codes: TypeAlias = NDArray[np.int64]
 
 
@@ -103,10 +103,7 @@ def canonical(graph: Graph) -> Graph:
 
 @lru_cache(maxsize=1 << 15)
 def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """The least bits by any order of the vertices, and the orders with them.
-
-    An order is given as places among the operations.
-    """
+    """The least bits by any order of the vertices, and the orders with them."""
     orders = _orders(vertices)
     bits = np.array([edges >> bit & 1 for bit in range(len(PAIRS))] + [0], dtype=np.int64)
     moved = bits[orders.gathers]
@@ -116,15 +113,7 @@ def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]
 
 
 class _Orders:
-    """All orders of so many vertices, input first and output last.
-
-    Attributes:
-        inner: For every order, the vertices between input and output, counted from 0, in their new
-            order.
-        weights: The value of every bit.
-        gathers: For every order and bit, which bit comes there; one beyond the last for an edge
-            that is turned round.
-    """
+    """All orders of so many vertices, input first and output last."""
 
     def __init__(self, vertices: int) -> None:
         self.inner = tuple(permutations(range(vertices - 2)))

@@ -97,11 +97,7 @@ def _along(
     merge: Callable[..., NDArray[np.int8]],
     step: Callable[[NDArray[np.int8], int], NDArray[np.int8]],
 ) -> NDArray[np.int8]:
-    """What comes to the output of a value of the input, shape ``(n,)``.
-
-    At every vertex the values of those that lead to it are merged, `absent` for the others, and
-    changed by a step.
-    """
+    """What comes to the output of a value of the input, shape ``(n,)``."""
     values = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     values[0] = first
     for vertex in range(1, MOST_VERTICES):
@@ -207,7 +203,6 @@ def shape(choices: Choices) -> Matrix:
 
 
 def _ways(linked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """How many ways lead from input to output over allowed vertices only, shape ``(n,)``."""
     own = np.vstack([allowed, np.ones_like(allowed[:1])])
     return _along(linked, 1, 0, np.sum, lambda ways, vertex: ways * own[vertex - 1])
 

@@ -74,8 +74,7 @@ def functional_class(choices: tuple[int, ...]) -> str:
                 terms.append((operation, edge, nodes[source]))
         nodes.append(tuple(terms))
     output = nodes[-1]
-    shapes = {term[1]: _write((term,), {}) for term in _convolutions(output)}
-    orders = arrangements(shapes)
+    orders = arrangements({term[1]: _write((term,), {}) for term in _convolutions(output)})
     return min(_write(output, {e: str(i) for i, e in enumerate(order)}) for order in orders)
 
 

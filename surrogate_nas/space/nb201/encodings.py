@@ -127,14 +127,13 @@ def signal(choices: Choices) -> Matrix:
     return _make_up(nodes[3], sources, choices)
 
 
+# The share of variance that averaging 3×3 neighbours, which resemble each other, leaves.
 _KEPT_BY_POOLING = 0.35
-"""The share of variance that averaging 3×3 neighbours, which resemble each other, leaves."""
 
 
 def _shares(node: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A node's variance, ``(n,)``, and each source's share of it, ``(n, 7)``; 0 for a dead node."""
-    root = _KEPT_BY_POOLING ** (np.arange(4) / 2)
-    variance = (node @ root) ** 2
+    variance = (node @ (_KEPT_BY_POOLING ** (np.arange(4) / 2))) ** 2
     total = variance.sum(axis=1)
     return total, variance / np.where(total > 0, total, 1)[:, None]
 
@@ -142,7 +141,6 @@ def _shares(node: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 def _make_up(
     output: NDArray[np.float64], sources: NDArray[np.float64], choices: Choices
 ) -> Matrix:
-    """The columns of `signal` from the output node and what is known of each source."""
     total, share = _shares(output)
     depth = sources[:, :, 0]
     bands = ((depth > low) & (depth <= low + 1) for low in range(3))
@@ -193,10 +191,7 @@ ENCODINGS: dict[str, Callable[[Choices], Matrix]] = {
 
 @lru_cache(maxsize=64)
 def _by_operation(network: Network) -> Column:
-    """Parameters and multiply-accumulates of each operation on an edge, in its row.
-
-    The first row, of ``none``, has those of the network without cells.
-    """
+    """Parameters and multiply-accumulates of each operation on an edge, in its row."""
     nothing = (NONE,) * (len(EDGES) - 1)
     graphs = (Graph(EDGES, (operation, *nothing)) for operation in (NONE, *OPERATIONS))
     plans = (around(graph, network) for graph in graphs)

@@ -62,10 +62,9 @@ def terms_of(space: Enumerable) -> Terms:
             pooled.append([place[base, poolings - 1] for base, _ in more])
             place |= {term: i for i, term in enumerate(more, len(place))}
         if depth:
-            rows = [_row(base[1], place, before) for base, _ in unpooled]
             levels.append(
                 Level(
-                    np.stack(rows),
+                    np.stack([_row(base[1], place, before) for base, _ in unpooled]),
                     sum(base[0] == CONV1 for base, _ in unpooled),
                     tuple(pooled),
                 )
@@ -96,8 +95,7 @@ def _output(choices: tuple[int, ...]) -> list[_Use]:
                 ]
             else:
                 term = ((operation, _sum(summands)), 0)
-                inner = _inside(summands)
-                node.append(_Use(term, edge, inner | {(term, edge)}))
+                node.append(_Use(term, edge, _inside(summands) | {(term, edge)}))
         nodes.append(node)
     return nodes[-1]
 
@@ -109,13 +107,11 @@ def _inside(uses: Iterable[_Use]) -> frozenset[tuple[Term, int]]:
 def _sum(uses: Iterable[_Use]) -> Sum:
     uses = list(uses)
     times = Counter(use.term for use in uses)
-    named = {(use.term, use.name) for use in uses}
-    different = Counter(term for term, _ in named)
+    different = Counter(term for term, _ in {(use.term, use.name) for use in uses})
     return tuple(sorted((term, n, different[term]) for term, n in times.items()))
 
 
 def _depth(term: Term) -> int:
-    """How many convolutions follow one another in a term."""
     base = term[0]
     return 1 + max(_depth(inner) for inner, _, _ in base[1]) if base else 0
 

@@ -148,8 +148,7 @@ class Graph(NamedTuple):
                 used.add(source)
         operations = []
         for (source, target), operation in steps:
-            is_live = source in fed and target in used
-            operations.append(operation if is_live else NONE)
+            operations.append(operation if (source in fed and target in used) else NONE)
         return Graph(self.edges, tuple(operations))
 
 

@@ -430,8 +430,7 @@ def windows(
     inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
     places = (len(rows) * len(columns), kernel[0] * kernel[1])
     pixels, taps = np.nonzero(inside.reshape(places))
-    sources = (y * size[1] + x).reshape(places)[pixels, taps]
-    reads = np.stack([pixels, sources, taps], 1)
+    reads = np.stack([pixels, (y * size[1] + x).reshape(places)[pixels, taps], taps], 1)
     return Windows(
         (len(rows), len(columns)),
         size[0] * size[1],
@@ -446,7 +445,6 @@ def windows(
 
 @lru_cache(maxsize=64)
 def _everything(pixels: int) -> Windows:
-    """One window that holds all pixels."""
     return Windows(
         (1, 1),
         pixels,

@@ -87,11 +87,10 @@ class BlueprintModule(nn.Module):
         for place, of in enumerate(readers):
             if of:
                 self._read[of[-1]].append(place)
-            kinds = {plan.layers[reader].kind for reader in of}
             if (
                 plan.graph
                 and plan.layers[place].kind == "relu"
-                and kinds == {"convolution"}
+                and {plan.layers[reader].kind for reader in of} == {"convolution"}
             ):
                 self._own_relu |= {place, *of}
 
