@@ -32,7 +32,6 @@ from analysis.answer.tolerance import SHARES
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.markup import (
     Block,
-    Column,
     Content,
     Figures,
     Notice,
@@ -258,7 +257,7 @@ def _holds(found: Findings) -> Table | None:
             "Unknown" if not total else "Yes" if n == total else "Partly" if n else "No"
         )
         rows.append([question, Span(answer, "strong"), f"{n} of {total} {what}"])
-    return Table([Column("Would it hold …"), Column(""), Column("")], rows, texts=3)
+    return Table(("Would it hold …", "", ""), rows, texts=3)
 
 
 def _sections(found: Findings) -> list[Section]:
@@ -299,7 +298,7 @@ def _listed(frame: pd.DataFrame, drawn: str, texts: int = 1) -> Table:
             else:
                 columns.append((head.strip(), small.strip(), what.strip()))
     rows = [[_cell(line, what) for _, _, what in columns] for _, line in frame.iterrows()]
-    return Table([Column(head, small) for head, small, _ in columns], rows, texts)
+    return Table([(head, small) for head, small, _ in columns], rows, texts)
 
 
 def _cell(line: pd.Series, what: str) -> Content:

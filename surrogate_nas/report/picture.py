@@ -90,8 +90,6 @@ class Canvas:
     """Collects shapes, from bottom to top.
 
     Attributes:
-        width: In pixels.
-        height: In pixels.
         groups: The shapes.
     """
 

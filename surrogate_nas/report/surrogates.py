@@ -42,11 +42,6 @@ _NOTE = (
 def write_surrogates(result: SurrogateResult, folder: Path, *, command: str = "") -> Path:
     """Write ``report.html``, which is whole or as it was before.
 
-    Args:
-        result: What is reported.
-        folder: Where to write; made if it is missing.
-        command: The command that made the result, which the page shows.
-
     Raises:
         UserError: The folder cannot be written.
     """

@@ -174,7 +174,6 @@ class Space(ABC):
         """Encode cells, shape ``(n, d)``.
 
         Args:
-            cells: Cells of the space.
             encoding: A key of `encodings`.
 
         Raises:
@@ -186,9 +185,6 @@ class Space(ABC):
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
         """Columns that a cost is about linear in, grouped by how weights vary between devices.
-
-        Args:
-            choices: Of any cells, shape ``(n, positions)``.
 
         Returns:
             Matrices of shape ``(n, d)``: a constant, and the `cost_encodings`.
@@ -211,7 +207,6 @@ class Space(ABC):
         """The cell as a graph of the network's operations; None where it is no such graph.
 
         Args:
-            cell: A cell of the space.
             live_only: Whether to leave out operations that the output does not depend on.
         """
         return None
@@ -227,8 +222,6 @@ class Space(ABC):
         """The network of a cell as a list of layers; None where the space has no such list.
 
         Args:
-            cell: A cell of the space.
-            network: The macro architecture around it.
             live_only: As for `graph`.
         """
         return None
@@ -244,8 +237,6 @@ class Space(ABC):
         """The network of a cell with fresh weights, in PyTorch; by default of its `blueprint`.
 
         Args:
-            cell: A cell of the space.
-            network: The macro architecture around it.
             seed: The root of the initial weights.
             live_only: As for `graph`.
 
@@ -523,11 +514,6 @@ _MOST_TRIES = 100
 
 def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
     """Draw different cells uniformly; more of the same seed begin with the fewer.
-
-    Args:
-        space: The space.
-        n: How many.
-        seed: Of the draw.
 
     Raises:
         UserError: There are not so many, or the seed is negative.

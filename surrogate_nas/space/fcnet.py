@@ -32,10 +32,6 @@ class FCNet(EnumerableChoiceSpace):
 
     `Network.input_channels` are the features of the data, and `Network.classes` the predicted
     numbers.
-
-    Example:
-        >>> str(FCNet()[0])[:60]
-        'fcnet(activation_fn_1=relu, activation_fn_2=relu, batch_size'
     """
 
     name = "fcnet"

@@ -31,12 +31,7 @@ _LAYERS = 4
 
 
 class FlexiBERT(Transformer):
-    """FlexiBERT's space.
-
-    Example:
-        >>> str(FlexiBERT().at((0,) * 18))[:60]
-        'flexibert(hidden_size=128, encoder_layers=2, operation=SA_SD'
-    """
+    """FlexiBERT's space."""
 
     name = "flexibert"
     network = NETWORK
@@ -59,7 +54,6 @@ class FlexiBERT(Transformer):
         """Trainable parameters, shape ``(n,)``, a whole number.
 
         Args:
-            choices: Shape ``(n, 18)``.
             network: Its classes are the vocabulary, its image size the positions.
         """
         hidden = self.chosen(choices, "hidden_size")

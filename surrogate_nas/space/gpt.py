@@ -32,13 +32,7 @@ _SCALES = {
 
 
 class GPT(Transformer):
-    """A GPT-2 space: ``s``, ``m`` or ``l``.
-
-    Example:
-        >>> space = GPT("s")
-        >>> str(space.at((0,) * 27))[:60]
-        'gpt-s(embed_dim=192, n_layer=10, n_head=4-4-4-4-4-4-4-4-4-4,'
-    """
+    """A GPT-2 space: ``s``, ``m`` or ``l``."""
 
     complexity = "n_layer"
     network = NETWORK
@@ -69,7 +63,6 @@ class GPT(Transformer):
         """Trainable parameters, shape ``(n,)``, a whole number.
 
         Args:
-            choices: Shape ``(n, positions)``.
             network: Its classes are the vocabulary.
         """
         width, heads, ratios = self._widths(choices)
@@ -83,7 +76,6 @@ class GPT(Transformer):
         """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.
 
         Args:
-            choices: Shape ``(n, positions)``.
             network: Its classes are the vocabulary, its image size the length of the sequence.
         """
         logits = network.classes * self.chosen(choices, "embed_dim")

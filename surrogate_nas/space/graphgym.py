@@ -34,13 +34,7 @@ def _structure(
 
 
 class GraphGym(EnumerableChoiceSpace):
-    """The 96 designs that were trained on every task.
-
-    Example:
-        >>> space = GraphGym()
-        >>> len(space), str(space[95])
-        (96, 'graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)')
-    """
+    """The 96 designs that were trained on every task."""
 
     name = "graphgym"
     positions = ("l_pre", "l_mp", "l_post", "stage", "agg")
@@ -49,12 +43,7 @@ class GraphGym(EnumerableChoiceSpace):
 
 
 class WideGraphGym(ChoiceSpace):
-    """The designs with their training settings.
-
-    Example:
-        >>> WideGraphGym().size
-        314928.0
-    """
+    """The designs with their training settings."""
 
     name = "graphgym-wide"
     positions = (

@@ -21,12 +21,7 @@ _width = values_at(_WIDTHS, 4)
 
 
 class MLP(EnumerableChoiceSpace):
-    """The space.
-
-    Example:
-        >>> str(MLP()[0])
-        'mlp(alpha=1e-8, batch_size=4, depth=1, learning_rate_init=1e-5, width=16)'
-    """
+    """The space."""
 
     name = "hpobench"
     cell_name = "mlp"

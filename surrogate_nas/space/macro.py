@@ -37,13 +37,7 @@ def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
 
 
 class Macro(EnumerableChoiceSpace):
-    """The macro space; use the shared instance `surrogate_nas.space.macro()`.
-
-    Example:
-        >>> space = Macro()
-        >>> str(space[15])
-        'conv_stack(layers=3, channels=16)'
-    """
+    """The macro space; use the shared instance `surrogate_nas.space.macro()`."""
 
     name = "macro"
     positions = ("layers", "channels")

@@ -143,13 +143,7 @@ _READ = tuple({text: choices for choices, text in printed.items()} for printed i
 
 
 class MnasNet(ChoiceSpace):
-    """The MnasNet space.
-
-    Example:
-        >>> space = MnasNet()
-        >>> str(space.at((0,) * 28)).split("|")[1]
-        'r1_k3_s22_e1_i16_o24'
-    """
+    """The MnasNet space."""
 
     name = "mnasnet"
     positions = tuple(

@@ -77,13 +77,7 @@ def _sizes(choices: Choices, network: Network) -> Column:
 
 
 class NatsSize(EnumerableChoiceSpace):
-    """The size space.
-
-    Example:
-        >>> space = NatsSize()
-        >>> str(space[284])
-        '8:8:40:32:40'
-    """
+    """The size space."""
 
     name = "nats-size"
     citation = (

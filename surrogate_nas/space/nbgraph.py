@@ -454,11 +454,7 @@ class NBGraph(EnumerableChoiceSpace):
         )
 
     def key(self, cell: Cell) -> int:
-        """The benchmark's own key: the number of the link list, then those of the operations.
-
-        Args:
-            cell: A cell of the space.
-        """
+        """The benchmark's own key: the number of the link list, then those of the operations."""
         digits = (
             OPERATIONS.index(self.operations[operation]) for operation in cell.choices[1:]
         )

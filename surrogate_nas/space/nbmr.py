@@ -148,16 +148,7 @@ _EXAMPLE = "64_64-2_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64
 
 
 class NBMR(ChoiceSpace):
-    """NAS-Bench-MR's space.
-
-    Example:
-        >>> space = NBMR()
-        >>> cell = space.parse(
-        ...     "64_64-2_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64"
-        ... )
-        >>> cell.choices[:5]
-        (7, 7, 1, 1, 7)
-    """
+    """NAS-Bench-MR's space."""
 
     name = "nbmr"
     reference_text = _EXAMPLE
@@ -200,9 +191,6 @@ class NBMR(ChoiceSpace):
 
     def numbered(self, numbers: list[str]) -> Cell:
         """The cell of 27 numbers in the benchmark's files, which omit the fixed branches.
-
-        Args:
-            numbers: As text.
 
         Raises:
             UserError: There are not 27, or one is none of its position's options.

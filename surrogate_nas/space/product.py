@@ -191,29 +191,17 @@ class ChoiceSpace(Space):
         )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a cell.
-
-        Args:
-            choices: One option index per position.
-        """
+        """Whether a combination is a cell."""
         return True
 
     def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell.
-
-        Args:
-            choices: Shape ``(n, positions)``.
-        """
+        """Whether every one of some combinations is a cell."""
         return type(self).allows is ChoiceSpace.allows or all(
             map(self.allows, map(tuple, choices.tolist()))
         )
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination.
-
-        Args:
-            choices: One option index per position.
-        """
+        """The canonical string of a combination."""
         chosen = [
             written[choice] for written, choice in zip(self._written, choices, strict=True)
         ]
@@ -286,9 +274,6 @@ class ChoiceSpace(Space):
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The cell of some choices.
-
-        Args:
-            choices: One option index per position.
 
         Raises:
             UserError: They are no cell of this space.
@@ -376,11 +361,7 @@ class ChoiceSpace(Space):
         return own | dict(self.further_encodings)
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
-        """Whether each position takes part in a cell, shape ``(n, positions)``.
-
-        Args:
-            choices: Of each cell, shape ``(n, positions)``.
-        """
+        """Whether each position takes part in a cell, shape ``(n, positions)``."""
         return np.ones(choices.shape, dtype=bool)
 
     def _columns(self, choices: Choices, first: int | None = None) -> NDArray[np.float32]:

@@ -163,9 +163,6 @@ def register(spec: str) -> Space:
 def space_of(cell: Cell) -> Space:
     """Return the registered space that a cell is from.
 
-    Args:
-        cell: The cell.
-
     Raises:
         UserError: It is from none.
 

@@ -64,16 +64,12 @@ class Sampled(EnumerableChoiceSpace):
         >>> held = Sampled(mlp, np.array([[0, 2], [1, 0]], dtype=np.int8))
         >>> held.name, len(held), str(held[1])
         ('mlp-2', 2, 'mlp(width=64, depth=1)')
-
-    Attributes:
-        base: The larger space.
     """
 
     def __init__(self, base: ChoiceSpace, choices: Choices) -> None:
         """Choose the cells.
 
         Args:
-            base: The larger space.
             choices: One option index a position, shape ``(n, positions)``.
 
         Raises:

@@ -93,13 +93,7 @@ _TABPFN: dict[str, Scale | tuple[str, ...]] = {
 
 
 class ScAn(ChoiceSpace):
-    """A space of ScAn-Bench.
-
-    Example:
-        >>> space = scan_tabpfn()
-        >>> str(space.at((0,) * 7))[:54]
-        'scan-tabpfn(total_cells=1048576, embedding_size=4, num'
-    """
+    """A space of ScAn-Bench."""
 
     apart = "shares"
     views = ("shares",)

@@ -42,7 +42,6 @@ class Arrow(NamedTuple):
 
     Attributes:
         curve: Start, control and end, in points.
-        colour: A colour.
         line: Its width in points.
         dash: Lengths on and off in line widths; empty for a solid line.
         opacity: 0 to 1.
@@ -62,9 +61,7 @@ class Text(NamedTuple):
 
     Attributes:
         at: In points, vertically its middle.
-        text: What it says.
         size: In points.
-        colour: A colour.
         align: Which end of it stands at `at`.
         ground: The colour of a box behind it, or empty.
     """
@@ -83,9 +80,7 @@ def labelled(at: Point, text: str, width: float, colour: str) -> tuple[Box, Text
 
     Args:
         at: Its centre, in points.
-        text: The label.
         width: Of the box, in points.
-        colour: A colour.
     """
     return Box(at, (width, 17.0), 17.0 / 3, PAPER, colour, 1.6), Text(
         at, text, colour=colour
@@ -154,7 +149,6 @@ class Frame(NamedTuple):
         Args:
             across: The first and the last horizontal coordinate.
             up: The lowest and the highest.
-            size: Width and height of the paper in points.
             top: How far below the paper's upper edge it begins, in points.
             equal: Whether a unit is as long across as up; what is left over stands around it
                 evenly.
@@ -189,8 +183,6 @@ def curved(
     """The curve of an arrow.
 
     Args:
-        start: In points.
-        end: In points.
         bend: How far its control stands off the middle, in units of its length; negative for above,
             going right.
         gaps: How much is left free around start and end, in points.

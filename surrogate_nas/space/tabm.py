@@ -17,11 +17,6 @@ class TabM(EnumerableChoiceSpace):
 
     ``ensemble`` is one MLP, 32 of their own (``packed``), 32 that share all but scalings in every
     layer (``full``) or in the first alone (``mini``). A single MLP has its own batches.
-
-    Example:
-        >>> space = TabM()
-        >>> len(space), str(space[0])
-        (28, 'tabm(ensemble=single, embeddings=none, batches=own)')
     """
 
     name = "tabm"
@@ -33,10 +28,6 @@ class TabM(EnumerableChoiceSpace):
     )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a family: a single MLP shares no batches.
-
-        Args:
-            choices: One option index per position.
-        """
+        """Whether a combination is a family: a single MLP shares no batches."""
         ensemble, _, batches = choices
         return ensemble > 0 or batches == 0

@@ -263,13 +263,7 @@ _MICRO_FORMAT = re.compile("64-41414-([0-3])_([0-3]{2})_([0-3]{3})")
 
 
 class TransNASMicro(EnumerableChoiceSpace):
-    """The micro space.
-
-    Example:
-        >>> space = TransNASMicro()
-        >>> str(space[27])
-        '64-41414-0_00_123'
-    """
+    """The micro space."""
 
     name = "transnas-micro"
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
@@ -363,11 +357,6 @@ class TransNASMacro(EnumerableChoiceSpace):
 
     Choices are a cell's digits, with 0 for modules 5 and 6 where these are not there. Neighbours
     differ in one digit, so a cell also has a last module more or less.
-
-    Example:
-        >>> space = TransNASMacro()
-        >>> str(space[0]), str(space[3255])
-        ('64-4111-basic', '64-113444-basic')
     """
 
     name = "transnas-macro"

@@ -44,12 +44,7 @@ def _patches(width: Column, network: Network, positions: int) -> Column:
 
 
 class AutoFormer(Transformer):
-    """AutoFormer-Ti's space as the benchmark samples it.
-
-    Example:
-        >>> str(AutoFormer().at((0,) * 30))[:62]
-        'autoformer(hidden_dim=192, mlp_ratio=3.5-3.5-3.5-3.5-3.5-3.5-3'
-    """
+    """AutoFormer-Ti's space as the benchmark samples it."""
 
     name = "autoformer"
     network = NETWORK
@@ -75,12 +70,7 @@ class AutoFormer(Transformer):
 
 
 class PiT(Transformer):
-    """PiT's space as the benchmark samples it.
-
-    Example:
-        >>> str(PiT().at((0,) * 8))
-        'pit(base_dim=16, mlp_ratio=2, depth=1-4-2, num_heads=2-2-2)'
-    """
+    """PiT's space as the benchmark samples it."""
 
     name = "pit"
     network = NETWORK

@@ -19,8 +19,8 @@ import pytest
 from analysis.torture import COMMAND, hit, marked, start
 from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.benchmarks.sourced import known
+from surrogate_nas.report.reading import Study
 from surrogate_nas.report.sections.cells import card
-from surrogate_nas.report.style import styles
 from surrogate_nas.results.api import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.results.comparison import best_cells
 from surrogate_nas.results.curves import expected_runtime
@@ -480,7 +480,7 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     (best,) = best_cells(compared, 1)
     assert best.trial.score == 1.0 + apart
     assert (compared.regrets("Mine") <= compared.rounding).all() == found
-    marks = card(compared, best, styles(["Mine"]), None).marks
+    marks = card(Study(compared), best).marks
     assert ("the optimum of the space" in " ".join(compared.sentences), marks) == (
         found,
         ["the optimum"] * found,

@@ -50,7 +50,6 @@ class Page:
         """Add the next problem in the most detail that fits into its share of the remaining space.
 
         Args:
-            name: Its name in the menu.
             packed: Gives its data at a level of detail.
         """
         share = self._room / max(self._to_come, 1)

@@ -256,7 +256,6 @@ class OptunaObjective:
         True
 
     Attributes:
-        objective: What is minimised.
         trials: Everything evaluated so far, in the order of finishing.
     """
 

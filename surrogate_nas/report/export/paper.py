@@ -75,10 +75,6 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
 
     Each file is replaced as a whole.
 
-    Args:
-        source: A results folder, or a comparison.
-        out: The folder to write.
-
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
 

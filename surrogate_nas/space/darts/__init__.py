@@ -192,11 +192,6 @@ class NASNet(GenotypeSpace):
     """NASNet's space.
 
     A cell's choices have the lesser edge of a node first; `at` takes them in any order.
-
-    Example:
-        >>> space = NASNet()
-        >>> str(space.parse("AmoebaNet"))[:56]
-        "Genotype(normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1"
     """
 
     name = "nasnet"

@@ -21,7 +21,6 @@ class BlueprintModule(nn.Module):
     include it, and zero-cost proxies count it.
 
     Attributes:
-        plan: The blueprint.
         network: Its macro architecture.
         count: How many networks stand side by side in the channels.
 
@@ -47,10 +46,8 @@ class BlueprintModule(nn.Module):
         """Build the network.
 
         Args:
-            plan: The blueprint.
             weights: By the names of its parameters; of several networks one after another. A part
                 of a network may be without, until the whole is built.
-            modules: For layers of the kind ``module``.
             count: How many networks stand side by side in the channels.
 
         Raises:
