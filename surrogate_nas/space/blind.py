@@ -57,20 +57,19 @@ class BlindSpace(ChoiceSpace):
         names: dict[tuple[str, ...], tuple[str, ...]] = {}
         for place in rng.permutation(len(groups)).tolist():
             options = groups[place]
-            letter = _LETTERS[len(codes) % len(_LETTERS)] * (
-                1 + len(codes) // len(_LETTERS)
-            )
+            steps = range(len(options))
+            times, letter = divmod(len(codes), len(_LETTERS))
+            prefix = _LETTERS[letter] * (1 + times)
             if is_scale(options):
-                codes[options] = list(range(len(options)))[:: int(rng.choice([1, -1]))]
-                names[options] = tuple(str(step + 1) for step in range(len(options)))
+                prefix = ""
+                codes[options] = list(steps[:: int(rng.choice([1, -1]))])
             else:
                 codes[options] = rng.permutation(len(options)).tolist()
-                names[options] = tuple(f"{letter}{one + 1}" for one in range(len(options)))
-        self._codes = [
-            np.array(codes[base.options[place]], dtype=np.int8) for place in self._order
-        ]
+            names[options] = tuple(f"{prefix}{step + 1}" for step in steps)
+        behind = [base.options[place] for place in self._order]
+        self._codes = [np.array(codes[options], dtype=np.int8) for options in behind]
         self.positions = tuple(f"p{place + 1}" for place in range(len(self._order)))
-        self.options = tuple(names[base.options[place]] for place in self._order)
+        self.options = tuple(names[options] for options in behind)
         self._check()
 
     @property
@@ -93,9 +92,10 @@ class BlindSpace(ChoiceSpace):
 
     def reveal(self, cell: Cell) -> Cell:
         """The cell behind one of this space."""
-        return self.base.at(
-            self._behind(np.array([cell.choices], dtype=np.int8))[0].tolist()
-        )
+        return self.base.at(self._one_behind(cell.choices))
+
+    def _one_behind(self, choices: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(self._behind(np.array([choices], dtype=np.int8))[0].tolist())
 
     def _behind(self, choices: Choices) -> Choices:
         pairs = zip(self._codes, choices.T, strict=True)
@@ -104,9 +104,7 @@ class BlindSpace(ChoiceSpace):
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a cell."""
-        return self.base.allows(
-            tuple(self._behind(np.array([choices], dtype=np.int8))[0].tolist())
-        )
+        return self.base.allows(self._one_behind(choices))
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell as the space behind it does."""

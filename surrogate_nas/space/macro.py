@@ -37,7 +37,12 @@ def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
 
 
 class Macro(EnumerableChoiceSpace):
-    """The macro space; use the shared instance `surrogate_nas.space.macro()`."""
+    """The macro space; use the shared instance `surrogate_nas.space.macro()`.
+
+    Example:
+        >>> str(Macro()[15])
+        'conv_stack(layers=3, channels=16)'
+    """
 
     name = "macro"
     positions = ("layers", "channels")
@@ -59,5 +64,10 @@ class Macro(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1)
 def macro() -> Macro:
-    """The macro space of convolution stacks, one shared instance a process."""
+    """The macro space of convolution stacks, one shared instance a process.
+
+    Example:
+        >>> macro() is macro()
+        True
+    """
     return Macro()

@@ -205,7 +205,7 @@ class MnasNet(ChoiceSpace):
         return self.at(choices)
 
     def decided(self, *decisions: tuple[int, ...]) -> Cell:
-        """The cell of layers, kernels, expansions and excitations, one of each for every stage.
+        """The cell of some decisions: layers, kernels, expansions and excitations of every stage.
 
         Raises:
             UserError: A decision is none of its options.

@@ -28,7 +28,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, structural
+from surrogate_nas.space.base import (
+    Analytic,
+    Column,
+    Encoding,
+    by_name,
+    stacked,
+    structural,
+)
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import (
@@ -142,17 +149,15 @@ class Forms:
         self._per_shape = operations**NODES
         self._grid = np.indices((operations,) * NODES).reshape(NODES, -1).T
         self.canonical = np.full(len(LINKS) * self._per_shape, -1)
-        pattern = (self._grid == operations - 1) @ (1 << np.arange(NODES))
+        is_skip = self._grid == operations - 1
         orders = list(itertools.permutations(range(NODES)))
         same = [[o for o in orders if renumbered(links, o) == links] for links in LINKS]
-        for shape, which in itertools.product(range(len(LINKS)), range(2**NODES - 1)):
-            skips = tuple(bool(which >> node & 1) for node in range(NODES))
+        patterns = list(itertools.product((False, True), repeat=NODES))[:-1]
+        for shape, skips in itertools.product(range(len(LINKS)), patterns):
             target, order = without_idle_skips(shape, skips)
-            row = np.flatnonzero(pattern == which)
+            row = np.flatnonzero((is_skip == skips).all(axis=1))
             chosen = self._grid[row][:, order]
-            codes = [
-                self.codes(target, chosen[:, list(symmetry)]) for symmetry in same[target]
-            ]
+            codes = [self.codes(target, chosen[:, symmetry]) for symmetry in same[target]]
             self.canonical[shape * self._per_shape + row] = np.min(codes, axis=0)
 
     def codes(self, shape: int, operations: ArrayLike) -> Codes:
@@ -175,17 +180,9 @@ class Forms:
     @cached_property
     def _moves(self) -> list[list[tuple[int, Order]]]:
         """By shape every shape after one node reads another source, and which node comes where."""
-        others = [
-            [
-                (*links[:n], s, *links[n + 1 :])
-                for n in range(NODES)
-                for s in range(NODES + 1)
-            ]
-            for links in LINKS
-        ]
-        return [
-            [_shapes()[other] for other in each if other in _shapes()] for each in others
-        ]
+        sources = list(itertools.product(range(NODES), range(NODES + 1)))
+        others = [[(*links[:n], s, *links[n + 1 :]) for n, s in sources] for links in LINKS]
+        return [list(filter(None, map(shape_of, each))) for each in others]
 
     def neighbours(self, code: int) -> list[int]:
         """The canonical numbers of all architectures that are one step away, in their order.
@@ -194,23 +191,18 @@ class Forms:
         the architecture.
         """
         order, meant = self._written
-        same = order[
-            np.searchsorted(meant, code) : np.searchsorted(meant, code, side="right")
-        ]
+        first, last = np.searchsorted(meant, [code, code + 1])
         rows = []
-        for shape, row in zip(
-            (same // self._per_shape).tolist(),
-            (same % self._per_shape).tolist(),
-            strict=True,
-        ):
+        for same in order[first:last].tolist():
+            shape, row = divmod(same, self._per_shape)
             operations = self._grid[row]
             for place, weight in enumerate(self._weights):
                 others = np.arange(self.operations) - operations[place]
-                rows.append(shape * self._per_shape + row + others * weight)
-            rows += [
-                np.array([self.codes(target, operations[list(o)])])
-                for target, o in self._moves[shape]
+                rows.append(same + others * weight)
+            moved = [
+                self.codes(target, operations[[*o]]) for target, o in self._moves[shape]
             ]
+            rows.append(np.array(moved))
         around = np.unique(self.canonical[np.concatenate(rows)])
         return [int(other) for other in around if other not in (-1, code)]
 
@@ -364,10 +356,7 @@ class NBGraph(EnumerableChoiceSpace):
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's constructor of an architecture."""
         shape, *operations = choices
-        return (
-            f"Arch({list(LINKS[shape])},"
-            f" {[self.operations[operation] for operation in operations]})"
-        )
+        return f"Arch({list(LINKS[shape])}, {[self.operations[o] for o in operations]})"
 
     def parse(self, text: str) -> Cell:
         """Read ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
@@ -425,40 +414,35 @@ class NBGraph(EnumerableChoiceSpace):
         for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
             np.add.at(pairs, (rows, sources[rows, source], choices[:, node]), 1)
         last = ends(choices)
-        blocks = [
+        return stacked(
             here.sum(axis=1),
             (here & last[:, :, None]).sum(axis=1),
             pairs.reshape(len(choices), -1),
             depth(choices, n - 1),
             last.sum(axis=1),
             np.equal(choices[:, :1], np.arange(len(LINKS))),
-        ]
-        return np.column_stack(blocks).astype(np.float32)
+        )
 
     @cached_property
     def analytic(self) -> Analytic:  # type: ignore[override]
         """How many operations and branches a cell has, and how deep it is."""
         skip = len(self.operations) - 1
+        in_a_row = "most operations in a row, skips not counted"
         return by_name(
             structural(
                 "operations", "skips not counted", lambda c: (c[:, 1:] != skip).sum(axis=1)
             ),
-            structural(
-                "depth",
-                "most operations in a row, skips not counted",
-                lambda c: depth(c, skip),
-            ),
+            structural("depth", in_a_row, lambda c: depth(c, skip)),
             structural(
                 "branches", "nodes that go to the output", lambda c: ends(c).sum(axis=1)
             ),
         )
 
     def key(self, cell: Cell) -> int:
-        """The benchmark's own key: the number of the link list, then those of the operations."""
-        digits = (
-            OPERATIONS.index(self.operations[operation]) for operation in cell.choices[1:]
-        )
-        return int("".join(map(str, (cell.choices[0], *digits))))
+        """A cell's key in the benchmark: the number of its link list, then its operations."""
+        shape, *operations = cell.choices
+        digits = (OPERATIONS.index(self.operations[operation]) for operation in operations)
+        return int("".join(map(str, (shape, *digits))))
 
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a tree (see `tree`)."""

@@ -14,24 +14,24 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import pairwise
+from operator import eq
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import Encoding, Enumerable, Space
+from surrogate_nas.space.base import Encoding, Enumerable, Space, stacked
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 
 
 def is_scale(names: Sequence[str]) -> bool:
     """Whether options are at least three numbers that rise or fall."""
     try:
-        values = [float(name) for name in names]
+        values = list(map(float, names))
     except ValueError:
         return False
-    steps = {low < high for low, high in pairwise(values)}
-    return len(values) > 2 and len(steps) == 1
+    return len(values) > 2 and len({low < high for low, high in pairwise(values)}) == 1
 
 
 class LazyCells(Sequence[Cell]):
@@ -66,14 +66,12 @@ class LazyCells(Sequence[Cell]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self._created)))]
+            return [self[place] for place in range(len(self))[index]]
         cell = self._created[index]
         if cell is None:
             choices = tuple(self.choices[index].tolist())
             text = self._write(choices)
-            cell = self._created[index] = Cell(
-                choices, text, range(len(self._created))[index]
-            )
+            cell = self._created[index] = Cell(choices, text, range(len(self))[index])
             self.by_text.setdefault(text, cell)
         return cell
 
@@ -143,31 +141,28 @@ class ChoiceSpace(Space):
         self._check()
 
     def _check(self) -> None:
-        if not isinstance(getattr(self, "name", None), str) or not _WORD.fullmatch(
-            self.name
-        ):
+        name = getattr(self, "name", None)
+        if not isinstance(name, str) or not _WORD.fullmatch(name):
             raise UserError(
-                "A space's name is letters, digits and '_.+-', not"
-                f" {getattr(self, 'name', None)!r:.80}."
+                f"A space's name is letters, digits and '_.+-', not {name!r:.80}."
             )
         if not getattr(self, "positions", ()):
             raise UserError(
-                f"The space {self.name} needs at least one position with its options."
+                f"The space {name} needs at least one position with its options."
             )
         for position, options in zip(self.positions, self.options, strict=True):
             if not 1 <= len(options) <= _MOST_OPTIONS:
                 raise UserError(
-                    f"{position} of {self.name} needs 1 to {_MOST_OPTIONS} options, not"
-                    f" {len(options)}."
+                    f"{position} of {name} needs 1 to {_MOST_OPTIONS} options, not {len(options)}."
                 )
             for word in (position, *options):
                 if not _WORD.fullmatch(word):
                     raise UserError(
-                        f"{word!r} of {self.name} is no name: letters, digits and '_.+-' only."
+                        f"{word!r} of {name} is no name: letters, digits and '_.+-' only."
                     )
             if len(set(options)) < len(options):
                 raise UserError(
-                    f"{position} of {self.name} has an option twice: {', '.join(options)}."
+                    f"{position} of {name} has an option twice: {', '.join(options)}."
                 )
 
     @property
@@ -191,28 +186,36 @@ class ChoiceSpace(Space):
         )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a cell."""
+        """Whether a combination is a cell.
+
+        Args:
+            choices: One option index per position.
+        """
         return True
 
     def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell."""
+        """Whether every one of some combinations is a cell.
+
+        Args:
+            choices: Shape ``(n, positions)``.
+        """
         return type(self).allows is ChoiceSpace.allows or all(
             map(self.allows, map(tuple, choices.tolist()))
         )
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination."""
-        chosen = [
-            written[choice] for written, choice in zip(self._written, choices, strict=True)
-        ]
-        return f"{self.cell_name}({', '.join(chosen)})"
+        """The canonical string of a combination.
+
+        Args:
+            choices: One option index per position.
+        """
+        pairs = zip(self._written, choices, strict=True)
+        return f"{self.cell_name}({', '.join([texts[choice] for texts, choice in pairs])})"
 
     @cached_property
     def _written(self) -> list[list[str]]:
         named = zip(self.positions, self.options, strict=True)
-        return [
-            [f"{position}={option}" for option in options] for position, options in named
-        ]
+        return [[f"{name}={option}" for option in options] for name, options in named]
 
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it.
@@ -230,11 +233,8 @@ class ChoiceSpace(Space):
         stripped = cell_text(text)
         head, _, inside = stripped.removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
-        if (
-            head != self.cell_name
-            or not stripped.endswith(")")
-            or [name for name, *_ in pairs] != list(names)
-        ):
+        given = [name for name, *_ in pairs]
+        if (head, given, stripped[-1:]) != (self.cell_name, [*names], ")"):
             shape = self.write((0,) * len(self.positions))
             raise UserError(
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}."
@@ -273,12 +273,12 @@ class ChoiceSpace(Space):
         return self.at(choices)
 
     def at(self, choices: Sequence[int]) -> Cell:
-        """The cell of some choices.
+        """The cell of some choices, one option index per position.
 
         Raises:
             UserError: They are no cell of this space.
         """
-        chosen = tuple(int(choice) for choice in choices)
+        chosen = tuple(map(int, choices))
         fits = len(chosen) == len(self.options) and all(
             0 <= choice < len(options)
             for choice, options in zip(chosen, self.options, strict=True)
@@ -300,11 +300,9 @@ class ChoiceSpace(Space):
         Raises:
             UserError: No combination that was drawn is allowed.
         """
+        counts = list(map(len, self.options))
         for _ in range(_MOST_TRIES):
-            choices = tuple(
-                rng.integers([len(options) for options in self.options]).tolist()
-            )
-            if cell := self._cell_of(choices):
+            if cell := self._cell_of(tuple(rng.integers(counts).tolist())):
                 return cell
         raise UserError(
             f"The space {self.name} allows none of {_MOST_TRIES:,} drawn combinations."
@@ -324,11 +322,7 @@ class ChoiceSpace(Space):
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells that differ from `cell` in one position, by position and then option."""
-        return [
-            near
-            for near in map(self._cell_of, self._steps(cell.choices))
-            if near is not None
-        ]
+        return list(filter(None, map(self._cell_of, self._steps(cell.choices))))
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [
@@ -340,43 +334,36 @@ class ChoiceSpace(Space):
 
     def similarity(self, first: Cell, second: Cell) -> float:
         """1 for cells of one identity, else the share of positions with equal options."""
-        return (
-            1.0
-            if self.identity(first) == self.identity(second)
-            else self._shared(first, second)
-        )
+        return super().similarity(first, second) or self._shared(first, second)
 
     def _shared(self, first: Cell, second: Cell) -> float:
-        return sum(
-            a == b for a, b in zip(first.choices, second.choices, strict=True)
-        ) / len(self.positions)
+        return sum(map(eq, first.choices, second.choices)) / len(self.positions)
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
         """The encodings: ``one_hot``, ``numbers``, and the `further_encodings` of the class."""
-        own: dict[str, Encoding] = {
-            "one_hot": self._columns,
-            "numbers": partial(self._columns, first=0),
-        }
-        return own | dict(self.further_encodings)
+        numbers = partial(self._columns, first=0)
+        return {"one_hot": self._columns, "numbers": numbers, **self.further_encodings}
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
-        """Whether each position takes part in a cell, shape ``(n, positions)``."""
+        """Whether each position takes part in a cell, shape ``(n, positions)``.
+
+        Args:
+            choices: Of each cell, shape ``(n, positions)``.
+        """
         return np.ones(choices.shape, dtype=bool)
 
     def _columns(self, choices: Choices, first: int | None = None) -> NDArray[np.float32]:
         """A column for every option; for a scale only its steps from `first`, if that is given."""
         live = self.live(choices)
-        each = [
-            live[:, [p]]
-            * (
-                choices[:, [p]] == np.arange(len(names))
-                if first is None or not is_scale(names)
-                else choices[:, [p]] + first
-            )
-            for p, names in enumerate(self.options)
-        ]
-        return np.column_stack(each).astype(np.float32)
+        each = []
+        for p, names in enumerate(self.options):
+            if first is None or not is_scale(names):
+                columns = choices[:, [p]] == np.arange(len(names))
+            else:
+                columns = choices[:, [p]] + first
+            each.append(live[:, [p]] * columns)
+        return stacked(*each)
 
     further_encodings: ClassVar[Mapping[str, Encoding]] = {}
 

@@ -108,8 +108,9 @@ def _open(name: str) -> Space:
         return SPACES.find(name)
     if name not in _registered():
         raise unknown("space", name, known())
-    entry = json.loads(_entry(name).read_text(encoding="utf-8"))
-    check_version(_entry(name), "space", entry.get("version", 1), entry.get(RELEASE))
+    path = _entry(name)
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    check_version(path, "space", entry.get("version", 1), entry.get(RELEASE))
     return SPACES.find(f"{entry['file']}:{entry['object']}")
 
 
@@ -152,11 +153,9 @@ def register(spec: str) -> Space:
         )
     _opened[space.name] = space
     if space.name not in SPACES and space.definition == space.name:
+        entry = {**stamp("space"), "file": str(file), "object": attribute}
         with replacing(_entry(space.name)) as temporary:
-            temporary.write_text(
-                json.dumps({**stamp("space"), "file": str(file), "object": attribute}),
-                encoding="utf-8",
-            )
+            temporary.write_text(json.dumps(entry), encoding="utf-8")
     return space
 
 
@@ -184,19 +183,13 @@ def _html_of(cell: Cell) -> str:
         space = space_of(cell)
     except UserError:
         return html_figure(cell.text, "of no registered space")
-    place = (
-        f"cell {cell.index:,} of the space {space.name}"
-        if cell.index >= 0
-        else f"of the space {space.name}"
-    )
-    if sketch := space.sketch(cell):
-        return html_figure(cell.text, place, sketch_svg(sketch))
-    if not isinstance(space, ChoiceSpace):
-        return html_figure(cell.text, place)
-    rows = [
-        (space.positions[i], space.options[i][choice])
-        for i, choice in enumerate(cell.choices)
-    ]
+    place = f"cell {cell.index:,} " if cell.index >= 0 else ""
+    place += f"of the space {space.name}"
+    sketch = space.sketch(cell)
+    if sketch or not isinstance(space, ChoiceSpace):
+        return html_figure(cell.text, place, sketch_svg(sketch) if sketch else "")
+    chosen = zip(space.positions, space.options, cell.choices, strict=True)
+    rows = [(position, options[choice]) for position, options, choice in chosen]
     return html_table(cell.text, ("position", "choice"), rows, place)
 
 

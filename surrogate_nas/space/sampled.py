@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home, replacing
+from surrogate_nas.space.base import stacked
 from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace, keys_of
 
@@ -70,35 +71,31 @@ class Sampled(EnumerableChoiceSpace):
         """Choose the cells.
 
         Args:
+            base: The larger space.
             choices: One option index a position, shape ``(n, positions)``.
 
         Raises:
             UserError: A row is no cell of the larger space, or is there twice.
         """
         self.base = base
-        self._choices = np.array(choices, dtype=np.int8, order="C")
-        self._choices.flags.writeable = False
+        self._choices = held = np.array(choices, dtype=np.int8, order="C")
+        held.flags.writeable = False
         widths = [len(options) for options in base.options]
-        if (
-            self._choices.ndim != 2
-            or self._choices.shape[1] != len(widths)
-            or not len(self._choices)
-        ):
+        n = len(held)
+        if held.shape != (n, len(widths)) or not n:
             raise UserError(
                 f"Cells of the space {base.name} have {len(widths)} positions; at least one is"
                 " needed."
             )
-        if len(self._choices) > MOST_CELLS:
+        if n > MOST_CELLS:
             raise UserError(
-                f"{len(self._choices):,} cells of the space {base.name} are held;"
-                f" {MOST_CELLS:,} are the most."
+                f"{n:,} cells of the space {base.name} are held; {MOST_CELLS:,} are the most."
             )
-        inside = bool(((self._choices >= 0) & (self._choices < widths)).all())
-        if not inside or not base.allows_all(self._choices):
+        if not ((held >= 0) & (held < widths)).all() or not base.allows_all(held):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
-        if len(set(keys_of(self._choices))) < len(self._choices):
+        if len(set(keys_of(held))) < n:
             raise UserError(f"A cell of the space {base.name} is held twice.")
-        self.name = f"{base.name}-{len(self._choices)}"
+        self.name = f"{base.name}-{n}"
         self.positions = base.positions
         self.options = base.options
         super().__init__()
@@ -164,11 +161,7 @@ class Sampled(EnumerableChoiceSpace):
         content = _unsealed(path)
         if content is None:
             content = self._related()
-            with (
-                suppress(UserError),
-                replacing(path) as temporary,
-                temporary.open("wb") as file,
-            ):
+            with suppress(UserError), replacing(path) as part, part.open("wb") as file:
                 np.save(file, _sealed(content))
         return content
 
@@ -178,41 +171,34 @@ class Sampled(EnumerableChoiceSpace):
         k = min(NEAREST, n - 1)
         if not k:
             return np.zeros(1, dtype=np.int32)
-        chosen = [
-            (self._choices[:, [p]], np.arange(len(o))) for p, o in enumerate(self.options)
-        ]
-        equal = np.hstack([values == numbers for values, numbers in chosen]).astype(
-            np.float32
-        )
-        steps = np.hstack([values >= numbers[1:] for values, numbers in chosen]).astype(
-            np.float32
-        )
+        counts = list(map(len, self.options))
+        chosen = [(self._choices[:, [p]], np.arange(m)) for p, m in enumerate(counts)]
+        equal = stacked(*(values == numbers for values, numbers in chosen))
+        steps = stacked(*(values >= numbers[1:] for values, numbers in chosen))
         apart = self.base.apart
         seen = self.base.encodings[apart](self._choices) if apart else equal
-        most = sum(
-            map(len, self.options)
-        )  # more than the steps that two cells can be apart
         near = []
         for start in range(0, n, _BLOCK):
-            block = slice(start, min(start + _BLOCK, n))
+            block = slice(start, start + _BLOCK)
             distances = steps[block].sum(axis=1)[:, None] + steps.sum(axis=1)
             distances -= 2 * (steps[block] @ steps.T)
-            distances += most * (
-                np.stack([np.abs(seen - row).sum(axis=1) for row in seen[block]])
-                if apart
-                else len(self.options) - equal[block] @ equal.T
-            )
+            if apart:
+                far = np.stack([np.abs(seen - row).sum(axis=1) for row in seen[block]])
+            else:
+                far = len(counts) - equal[block] @ equal.T
+            distances += (
+                sum(counts) * far
+            )  # more than the steps that two cells can be apart
             near.append(_nearest(distances, start, k))
         one, other = np.repeat(np.arange(n), k), np.concatenate(near).ravel()
         pairs = np.unique(np.concatenate([one * n + other, other * n + one]))
-        counts = np.bincount(pairs // n, minlength=n)
-        return np.concatenate([counts, pairs % n]).astype(np.int32)
+        counted = np.bincount(pairs // n, minlength=n)
+        return np.concatenate([counted, pairs % n]).astype(np.int32)
 
     def _near(self, place: int) -> list[Cell]:
         starts, near = self._graph
-        return [
-            self._cells[other] for other in near[starts[place] : starts[place + 1]].tolist()
-        ]
+        places = near[starts[place] : starts[place + 1]].tolist()
+        return [self._cells[other] for other in places]
 
 
 def _as_in_base(name: str) -> property:

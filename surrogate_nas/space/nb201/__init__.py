@@ -185,7 +185,11 @@ class NB201(EnumerableChoiceSpace):
         return four_nodes(cell, _SHOWN)
 
     def official_string(self, cell: Cell) -> str:
-        """The benchmark's own isomorphism string: zero as ``#``, skips contracted, sums sorted."""
+        """The benchmark's own isomorphism string: zero as ``#``, skips contracted, sums sorted.
+
+        Args:
+            cell: Any cell of the space.
+        """
         names = ["0"]
         for incoming in INCOMING:
             summands = []
@@ -227,5 +231,10 @@ class NB201(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1)
 def nb201() -> NB201:
-    """The NAS-Bench-201 cell space, one shared instance a process."""
+    """The NAS-Bench-201 cell space, one shared instance a process.
+
+    Example:
+        >>> len(nb201()), nb201() is nb201()
+        (15625, True)
+    """
     return NB201()

@@ -36,6 +36,7 @@ class Windows:
         reads: The pixel of the output, the pixel of the input that it looks at and the tap, in
             rows, in the order of the first, then of the third; shape ``(n, 3)``.
         kernel: Rows and columns of a window; empty for one that holds all pixels.
+        stride: From a window to the next, down and along.
         dilation: How far apart neighbours in a window are.
         start: The row and the column where the first window begins; negative where it begins
             outside.
@@ -107,6 +108,7 @@ class Blueprint:
     """A network, layer by layer; a method for each kind adds one and gives its place.
 
     Attributes:
+        network: The macro architecture.
         layers: In the order in which they are computed; the last answers.
         parameters: By the name of the tensor, in the order of PyTorch's modules.
         graph: The cell, where `around` wrote the network.
@@ -152,13 +154,10 @@ class Blueprint:
         Args:
             shape: Of what comes in; None for the task's examples.
         """
-        height = self.network.image_size if self.network.dimensions == 2 else 1
-        return self._add(
-            Layer(
-                "input",
-                shape or (self.network.input_channels, height, self.network.image_size),
-            )
-        )
+        network = self.network
+        height = network.image_size if network.dimensions == 2 else 1
+        usual = (network.input_channels, height, network.image_size)
+        return self._add(Layer("input", shape or usual))
 
     def module(
         self, x: int, name: str, parameters: Mapping[str, Parameter] | None = None
@@ -166,6 +165,7 @@ class Blueprint:
         """What PyTorch alone computes, from a tensor to one of the same shape.
 
         Args:
+            x: What it reads.
             name: Of the module.
             parameters: By their names in the module.
         """
@@ -189,8 +189,13 @@ class Blueprint:
         at stride 2.
 
         Args:
+            x: What it reads.
+            name: Of its weight.
+            outputs: Channels out.
+            kernel: Rows and columns.
             stride: Down and along; along an axis of one pixel it has no meaning.
             dilation: How far apart neighbouring weights look.
+            depthwise: Whether each channel is convolved by itself.
             start: Where the first window begins; None for a window around the first pixel, or,
                 where the network is causal, one that ends there.
         """
@@ -204,7 +209,13 @@ class Blueprint:
         return self._add(Layer(kind, (outputs, *geometry.size), (x,), name, geometry))
 
     def normalisation(self, x: int, name: str, *, affine: bool = True) -> int:
-        """Batch normalisation."""
+        """Batch normalisation.
+
+        Args:
+            x: What it reads.
+            name: Of its module.
+            affine: Whether it has scales and shifts.
+        """
         shape = self.layers[x].shape
         if affine:
             self.parameters[f"{name}.weight"] = Parameter(shape[:1], value=1.0)
@@ -224,20 +235,25 @@ class Blueprint:
         """[ReLU,] convolution, batch normalisation: most trained layers.
 
         Args:
+            x: What it reads.
+            name: Of its module.
+            outputs: Channels out.
             kernel: 1 or 3; one-dimensional for signals.
             relu: Whether the input passes a ReLU first.
             stride: 1 or 2.
         """
-        rows = kernel if self.network.dimensions == 2 else 1
+        window = (kernel if self.network.dimensions == 2 else 1, kernel)
         if relu:
             x = self.relu(x)
-        x = self.convolution(
-            x, f"{name}.weight", outputs, (rows, kernel), stride=(stride, stride)
-        )
+        x = self.convolution(x, f"{name}.weight", outputs, window, stride=(stride, stride))
         return self.normalisation(x, f"{name}.norm")
 
     def relu(self, x: int) -> int:
-        """The larger of a tensor and 0; asked for twice, it is computed once."""
+        """The larger of a tensor and 0; asked for twice, it is computed once.
+
+        Args:
+            x: What it reads.
+        """
         layer = Layer("relu", self.layers[x].shape, (x,))
         return self.layers.index(layer) if layer in self.layers else self._add(layer)
 
@@ -247,86 +263,88 @@ class Blueprint:
         Args:
             *terms: What is added; a single one is given back as it is.
         """
-        return (
-            terms[0]
-            if len(terms) == 1
-            else self._add(Layer("sum", self.layers[terms[0]].shape, terms))
-        )
+        if len(terms) == 1:
+            return terms[0]
+        return self._add(Layer("sum", self.layers[terms[0]].shape, terms))
 
     def zeros(self, shape: Shape) -> int:
-        """Zeros."""
+        """Zeros.
+
+        Args:
+            shape: Channels, height and width.
+        """
         return self._add(Layer("sum", shape))
 
     def join(self, *tensors: int) -> int:
         """Tensors of one size with their channels side by side."""
-        shapes = [self.layers[part].shape for part in tensors]
-        return self._add(
-            Layer("join", (sum(shape[0] for shape in shapes), *shapes[0][1:]), tensors)
+        channels, heights, widths = zip(
+            *(self.layers[x].shape for x in tensors), strict=True
         )
+        return self._add(Layer("join", (sum(channels), heights[0], widths[0]), tensors))
 
     def part(self, x: int, channels: int) -> int:
         """The first channels of a tensor.
 
         Args:
             x: What it reads; given back as it is where it has no more.
+            channels: How many.
         """
         inputs, height, width = self.layers[x].shape
-        return (
-            x
-            if inputs == channels
-            else self._add(Layer("part", (channels, height, width), (x,)))
-        )
+        if inputs == channels:
+            return x
+        return self._add(Layer("part", (channels, height, width), (x,)))
 
     def pool(
-        self,
-        x: int,
-        kernel: int = 3,
-        stride: int = 1,
-        *,
-        largest: bool = False,
+        self, x: int, kernel: int = 3, stride: int = 1, *, largest: bool = False
     ) -> int:
         """The mean of a window, padding not counted, or its largest number.
 
         Args:
+            x: What it reads.
             kernel: The length of a window, odd; one-dimensional for signals.
             stride: 1 or 2.
+            largest: Whether the largest is taken.
         """
-        channels, height, width = self.layers[x].shape
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
-        geometry = windows(
-            (height, width), window, (stride, stride), 1, self.network.causal
+        steps = (stride, stride)
+        size = self.layers[x].shape[1:]
+        return self._pooled(
+            x, windows(size, window, steps, 1, self.network.causal), largest
         )
+
+    def _pooled(self, x: int, geometry: Windows, largest: bool = False) -> int:
         kind = "largest" if largest else "average"
-        return self._add(Layer(kind, (channels, *geometry.size), (x,), windows=geometry))
+        shape = (self.layers[x].shape[0], *geometry.size)
+        return self._add(Layer(kind, shape, (x,), windows=geometry))
 
     def halve(self, x: int, *, largest: bool = False) -> int:
         """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of
         its own.
+
+        Args:
+            x: What it reads.
+            largest: Whether the largest is taken.
         """
-        channels, height, width = self.layers[x].shape
-        rows = min(2, height)
-        geometry = windows((height, width), (rows, 2), (rows, 2), 1, False, (0, 0))
-        kind = "largest" if largest else "average"
-        return self._add(Layer(kind, (channels, *geometry.size), (x,), windows=geometry))
+        _, height, width = self.layers[x].shape
+        steps = (min(2, height), 2)
+        geometry = windows((height, width), steps, steps, 1, False, (0, 0))
+        return self._pooled(x, geometry, largest)
 
     def answer(self, x: int, name: str = "head") -> int:
-        """The linear layer: of the mean over pixels, or at every position."""
+        """The linear layer: of the mean over pixels, or at every position.
+
+        Args:
+            x: Features.
+            name: Of its module.
+        """
         if not self.network.positions:
-            channels, height, width = self.layers[x].shape
-            x = self._add(
-                Layer(
-                    "average", (channels, 1, 1), (x,), windows=_everything(height * width)
-                )
-            )
-        inputs, height, width = self.layers[x].shape
-        self._weigh(f"{name}.weight", (self.network.classes, inputs), inputs)
-        self.parameters[f"{name}.bias"] = Parameter(
-            (self.network.classes,), 1 / math.sqrt(inputs)
-        )
-        geometry = windows((height, width), (1, 1), (1, 1))
-        return self._add(
-            Layer("linear", (self.network.classes, height, width), (x,), name, geometry)
-        )
+            x = self._pooled(x, _everything(math.prod(self.layers[x].shape[1:])))
+        inputs, *size = self.layers[x].shape
+        classes = self.network.classes
+        self._weigh(f"{name}.weight", (classes, inputs), inputs)
+        self._weigh(f"{name}.bias", (classes,), inputs)
+        geometry = windows((size[0], size[1]), (1, 1), (1, 1))
+        return self._add(Layer("linear", (classes, *geometry.size), (x,), name, geometry))
 
     def weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
         """Initial weights by name: uniform within one over the root of the fan-in, as PyTorch's
@@ -400,28 +418,21 @@ def windows(
 
 @lru_cache(maxsize=64)
 def _everything(pixels: int) -> Windows:
-    return Windows(
-        (1, 1),
-        pixels,
-        1,
-        np.stack([np.zeros(pixels, int), np.arange(pixels), np.zeros(pixels, int)], 1),
-    )
+    reads = np.zeros((pixels, 3), dtype=np.int64)
+    reads[:, 1] = np.arange(pixels)
+    return Windows((1, 1), pixels, 1, reads)
 
 
 def _drawn(
-    parameter: Parameter,
-    stream: np.random.MT19937,
-    seed: int,
+    parameter: Parameter, stream: np.random.MT19937, seed: int
 ) -> NDArray[np.float32]:
     if parameter.bound is None:
         return np.full(parameter.shape, parameter.value, np.float32)
     stream._legacy_seeding(seed)
-    bits = stream.random_raw(math.prod(parameter.shape)) & np.uint64(2**24 - 1)
+    bits = stream.random_raw(parameter.shape) & np.uint64(2**24 - 1)
     bound = np.float32(parameter.bound)
-    uniform: NDArray[np.float32] = (
-        bits.astype(np.float32) * np.float32(2**-24) * (bound + bound) - bound
-    )
-    return uniform.reshape(parameter.shape)
+    uniform = bits.astype(np.float32) * np.float32(2**-24) * (bound + bound) - bound
+    return np.asarray(uniform)
 
 
 Writer: TypeAlias = Callable[[Blueprint, int, str, int], int]
@@ -487,14 +498,7 @@ def skeleton(network: Network, write: Writer) -> Blueprint:
     return answered(plan, x)
 
 
-def cell(
-    plan: Blueprint,
-    x: int,
-    name: str,
-    channels: int,
-    *,
-    graph: Graph,
-) -> int:
+def cell(plan: Blueprint, x: int, name: str, channels: int, *, graph: Graph) -> int:
     """One cell: every node the sum of operations on those before it.
 
     Where the input has other channels than the cell, its operations change them, as NATS-Bench's
@@ -502,11 +506,10 @@ def cell(
     """
     widens = plan.layers[x].shape[0] != channels
     nodes = [x]
+    edges = list(enumerate(zip(graph.edges, graph.operations, strict=True)))
     for target in range(1, graph.nodes):
         terms = []
-        for e, ((source, to), operation) in enumerate(
-            zip(graph.edges, graph.operations, strict=True)
-        ):
+        for e, ((source, to), operation) in edges:
             if to != target or operation == NONE:
                 continue
             where = f"{name}.edges.{e}"
@@ -514,19 +517,12 @@ def cell(
                 terms.append(plan.convolution_bn(x, where, channels, 1, relu=False))
             else:
                 terms.append(OPERATIONS[operation](plan, nodes[source], where, channels))
-        if terms:
-            nodes.append(plan.sum(*terms))
-        else:
-            nodes.append(plan.zeros((channels, *plan.layers[x].shape[1:])))
+        size = plan.layers[x].shape[1:]
+        nodes.append(plan.sum(*terms) if terms else plan.zeros((channels, *size)))
     return nodes[-1]
 
 
-def reduction(
-    plan: Blueprint,
-    x: int,
-    name: str,
-    channels: int,
-) -> int:
+def reduction(plan: Blueprint, x: int, name: str, channels: int) -> int:
     """The residual block between stages (ResNetBasicblock), or only its shortcut."""
     stride = 2 if plan.network.strided else 1
     pooled = plan.halve(x) if plan.network.strided else x
