@@ -24,7 +24,6 @@ def write_report(result: StudyResult, folder: str | Path, *, command: str = "") 
     Args:
         result: What is reported; without a finished run the page says so.
         folder: Where to write; made if it is missing. Baselines that it holds are shown.
-        command: The command that made the result, which the page shows.
 
     Raises:
         UserError: The folder cannot be written.

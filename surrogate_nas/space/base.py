@@ -92,18 +92,13 @@ class Space(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell, uniformly over the raw cells.
-
-        Args:
-            rng: The generator that the draw advances.
-        """
+        """Draw a cell, uniformly over the raw cells."""
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly among the `neighbours` of another.
 
         Args:
             cell: The parent.
-            rng: The generator that the draw advances.
 
         Raises:
             UserError: The cell has no neighbour.
@@ -120,9 +115,6 @@ class Space(ABC):
     @abstractmethod
     def parse(self, text: str) -> Cell:
         """Read a canonical string.
-
-        Args:
-            text: The string as the field prints it.
 
         Raises:
             UserError: The string names no cell of this space; the message says what is wrong with
@@ -181,19 +173,13 @@ class Space(ABC):
         return cell.text
 
     def similarity(self, first: Cell, second: Cell) -> float:
-        """How alike two cells are, from 0 to 1, for the diversity term of an objective.
-
-        Args:
-            first: A cell of the space.
-            second: Another, or the same.
-        """
+        """How alike two cells are, from 0 to 1, for the diversity term of an objective."""
         return float(self.identity(first) == self.identity(second))
 
     def encode(self, cells: Sequence[Cell], encoding: str) -> NDArray[np.float32]:
         """Encode cells, shape ``(n, d)``.
 
         Args:
-            cells: Cells of the space.
             encoding: A key of `encodings`.
 
         Raises:
@@ -207,9 +193,6 @@ class Space(ABC):
         """Columns that a cost is about linear in, grouped by how weights vary between devices.
 
         By default a constant, and the columns of ``one_hot``.
-
-        Args:
-            choices: Of any cells, shape ``(n, positions)``.
 
         Returns:
             Matrices of shape ``(n, d)``, the first of them constant.
@@ -232,7 +215,6 @@ class Space(ABC):
         """The cell as a graph of the network's operations; None where it is no such graph.
 
         Args:
-            cell: A cell of the space.
             live_only: Whether to leave out operations that the output does not depend on.
         """
         return None
@@ -248,8 +230,6 @@ class Space(ABC):
         """The network of a cell as a list of layers; None where the space has no such list.
 
         Args:
-            cell: A cell of the space.
-            network: The macro architecture around it.
             live_only: Whether to leave out operations that the output does not depend on.
         """
         return None
@@ -265,8 +245,6 @@ class Space(ABC):
         """The network of a cell with fresh weights, in PyTorch; by default of its `blueprint`.
 
         Args:
-            cell: A cell of the space.
-            network: The macro architecture around it.
             seed: The root of the initial weights.
             live_only: Whether to leave out operations that the output does not depend on.
 
@@ -544,11 +522,6 @@ _MOST_TRIES = 100
 
 def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
     """Draw different cells uniformly; more of the same seed begin with the fewer.
-
-    Args:
-        space: The space.
-        n: How many.
-        seed: Of the draw.
 
     Raises:
         UserError: There are not so many, or the seed is negative.

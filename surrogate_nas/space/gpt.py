@@ -76,7 +76,6 @@ class GPT(Transformer):
         """Multiply-accumulates of all linear maps for one sequence, shape ``(n,)``, a whole number.
 
         Args:
-            choices: Shape ``(n, positions)``.
             network: Its classes are the vocabulary, its image size the length of the sequence.
         """
         logits = network.classes * self.chosen(choices, "embed_dim")

@@ -186,29 +186,17 @@ class ChoiceSpace(Space):
         )
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether a combination is a cell.
-
-        Args:
-            choices: One option index per position.
-        """
+        """Whether a combination is a cell."""
         return True
 
     def allows_all(self, choices: Choices) -> bool:
-        """Whether every one of some combinations is a cell.
-
-        Args:
-            choices: Shape ``(n, positions)``.
-        """
+        """Whether every one of some combinations is a cell."""
         return type(self).allows is ChoiceSpace.allows or all(
             map(self.allows, map(tuple, choices.tolist()))
         )
 
     def write(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination.
-
-        Args:
-            choices: One option index per position.
-        """
+        """The canonical string of a combination."""
         pairs = zip(self._written, choices, strict=True)
         return f"{self.cell_name}({', '.join([texts[choice] for texts, choice in pairs])})"
 
@@ -346,11 +334,7 @@ class ChoiceSpace(Space):
         return {"one_hot": self._columns, "numbers": numbers, **self.further_encodings}
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
-        """Whether each position takes part in a cell, shape ``(n, positions)``.
-
-        Args:
-            choices: Of each cell, shape ``(n, positions)``.
-        """
+        """Whether each position takes part in a cell, shape ``(n, positions)``."""
         return np.ones(choices.shape, dtype=bool)
 
     def _columns(self, choices: Choices, first: int | None = None) -> NDArray[np.float32]:

@@ -71,7 +71,6 @@ class Sampled(EnumerableChoiceSpace):
         """Choose the cells.
 
         Args:
-            base: The larger space.
             choices: One option index a position, shape ``(n, positions)``.
 
         Raises:

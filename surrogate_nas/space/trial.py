@@ -13,7 +13,6 @@ class Request(NamedTuple):
     """An evaluation that a strategy which chooses epochs asks for.
 
     Attributes:
-        cell: The cell.
         epochs: The length of the training run, one of the strategy's `epochs`.
         read: Further search metrics after that run that `Trial.values` shall hold, such as
             ``train_loss``.

@@ -24,7 +24,6 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
     Args:
         result: What is explored, with one finished run or more. Trials of a suite that it does not
             hold are read from its folder.
-        folder: Where to write; made if it is missing.
 
     Returns:
         The path of the page; None for a suite whose trials are nowhere.

@@ -185,11 +185,7 @@ class NB201(EnumerableChoiceSpace):
         return four_nodes(cell, _SHOWN)
 
     def official_string(self, cell: Cell) -> str:
-        """The benchmark's own isomorphism string: zero as ``#``, skips contracted, sums sorted.
-
-        Args:
-            cell: Any cell of the space.
-        """
+        """The benchmark's own isomorphism string: zero as ``#``, skips contracted, sums sorted."""
         names = ["0"]
         for incoming in INCOMING:
             summands = []

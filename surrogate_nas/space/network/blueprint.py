@@ -36,7 +36,6 @@ class Windows:
         reads: The pixel of the output, the pixel of the input that it looks at and the tap, in
             rows, in the order of the first, then of the third; shape ``(n, 3)``.
         kernel: Rows and columns of a window; empty for one that holds all pixels.
-        stride: From a window to the next, down and along.
         dilation: How far apart neighbours in a window are.
         start: The row and the column where the first window begins; negative where it begins
             outside.
@@ -108,7 +107,6 @@ class Blueprint:
     """A network, layer by layer; a method for each kind adds one and gives its place.
 
     Attributes:
-        network: The macro architecture.
         layers: In the order in which they are computed; the last answers.
         parameters: By the name of the tensor, in the order of PyTorch's modules.
         graph: The cell, where `around` wrote the network.
@@ -165,7 +163,6 @@ class Blueprint:
         """What PyTorch alone computes, from a tensor to one of the same shape.
 
         Args:
-            x: What it reads.
             name: Of the module.
             parameters: By their names in the module.
         """
@@ -189,13 +186,8 @@ class Blueprint:
         at stride 2.
 
         Args:
-            x: What it reads.
-            name: Of its weight.
-            outputs: Channels out.
-            kernel: Rows and columns.
             stride: Down and along; along an axis of one pixel it has no meaning.
             dilation: How far apart neighbouring weights look.
-            depthwise: Whether each channel is convolved by itself.
             start: Where the first window begins; None for a window around the first pixel, or,
                 where the network is causal, one that ends there.
         """
@@ -209,13 +201,7 @@ class Blueprint:
         return self._add(Layer(kind, (outputs, *geometry.size), (x,), name, geometry))
 
     def normalisation(self, x: int, name: str, *, affine: bool = True) -> int:
-        """Batch normalisation.
-
-        Args:
-            x: What it reads.
-            name: Of its module.
-            affine: Whether it has scales and shifts.
-        """
+        """Batch normalisation."""
         shape = self.layers[x].shape
         if affine:
             self.parameters[f"{name}.weight"] = Parameter(shape[:1], value=1.0)
@@ -235,9 +221,6 @@ class Blueprint:
         """[ReLU,] convolution, batch normalisation: most trained layers.
 
         Args:
-            x: What it reads.
-            name: Of its module.
-            outputs: Channels out.
             kernel: 1 or 3; one-dimensional for signals.
             relu: Whether the input passes a ReLU first.
             stride: 1 or 2.
@@ -249,11 +232,7 @@ class Blueprint:
         return self.normalisation(x, f"{name}.norm")
 
     def relu(self, x: int) -> int:
-        """The larger of a tensor and 0; asked for twice, it is computed once.
-
-        Args:
-            x: What it reads.
-        """
+        """The larger of a tensor and 0; asked for twice, it is computed once."""
         layer = Layer("relu", self.layers[x].shape, (x,))
         return self.layers.index(layer) if layer in self.layers else self._add(layer)
 
@@ -268,11 +247,7 @@ class Blueprint:
         return self._add(Layer("sum", self.layers[terms[0]].shape, terms))
 
     def zeros(self, shape: Shape) -> int:
-        """Zeros.
-
-        Args:
-            shape: Channels, height and width.
-        """
+        """Zeros."""
         return self._add(Layer("sum", shape))
 
     def join(self, *tensors: int) -> int:
@@ -287,7 +262,6 @@ class Blueprint:
 
         Args:
             x: What it reads; given back as it is where it has no more.
-            channels: How many.
         """
         inputs, height, width = self.layers[x].shape
         if inputs == channels:
@@ -300,10 +274,8 @@ class Blueprint:
         """The mean of a window, padding not counted, or its largest number.
 
         Args:
-            x: What it reads.
             kernel: The length of a window, odd; one-dimensional for signals.
             stride: 1 or 2.
-            largest: Whether the largest is taken.
         """
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
         steps = (stride, stride)
@@ -320,10 +292,6 @@ class Blueprint:
     def halve(self, x: int, *, largest: bool = False) -> int:
         """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of
         its own.
-
-        Args:
-            x: What it reads.
-            largest: Whether the largest is taken.
         """
         _, height, width = self.layers[x].shape
         steps = (min(2, height), 2)
@@ -331,12 +299,7 @@ class Blueprint:
         return self._pooled(x, geometry, largest)
 
     def answer(self, x: int, name: str = "head") -> int:
-        """The linear layer: of the mean over pixels, or at every position.
-
-        Args:
-            x: Features.
-            name: Of its module.
-        """
+        """The linear layer: of the mean over pixels, or at every position."""
         if not self.network.positions:
             x = self._pooled(x, _everything(math.prod(self.layers[x].shape[1:])))
         inputs, *size = self.layers[x].shape
