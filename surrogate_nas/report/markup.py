@@ -35,8 +35,8 @@ Content = str | Span
 """The content of a table cell."""
 
 
-Head = str | tuple[str, str]
-"""The head of a column; of two texts the second is a second line in small letters."""
+Head = Sequence[str]
+"""The head of a column: a text, or two, of which the second is a second line in small letters."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,9 @@ def with_marks(sentence: str, styles: Mapping[str, Style]) -> Paragraph:
     if not names:
         return Paragraph([sentence])
     either = "|".join(map(re.escape, names))
-    parts: list[Content] = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
-    parts[1::2] = [strategy(name, styles[name]) for name in parts[1::2]]
+    texts = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
+    parts: list[Content] = [*texts]
+    parts[1::2] = [strategy(name, styles[name]) for name in texts[1::2]]
     return Paragraph(list(filter(None, parts)))
 
 

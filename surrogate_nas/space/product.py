@@ -325,7 +325,8 @@ class ChoiceSpace(Space):
         return super().similarity(first, second) or self._shared(first, second)
 
     def _shared(self, first: Cell, second: Cell) -> float:
-        return sum(map(eq, first.choices, second.choices)) / len(self.positions)
+        same = sum(map(eq, first.choices, second.choices))
+        return float(same / len(self.positions))
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]

@@ -268,8 +268,8 @@ def _curve(runs: Sequence[RunWatch]) -> Curve | None:
 
 
 def _strategies(problem: _Problem, with_scores: Sequence[str]) -> Section:
-    heads = [text for text in ("strategy", *_STATES, "evaluations")]
-    heads += [("best", "of all runs"), ("median", "of finished runs")]
+    scored = ("best", "of all runs"), ("median", "of finished runs")
+    heads = ["strategy", *_STATES, "evaluations", *scored]
     by_name = styles(problem.runs)
     rows: list[list[Content]] = []
     for name, runs in problem.runs.items():
