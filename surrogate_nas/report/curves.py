@@ -153,10 +153,8 @@ def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
     return bottom - margin, top + margin
 
 
-_HEIGHT = 290.0
-_LEAST_LEFT = 30.0
 _TOP = 10.0
-_BOTTOM = 24.0  # pixels around the axes; at least so many on the left
+_BOTTOM = 24.0  # pixels around the axes
 _LONGEST = 22
 _LONGEST_SLIM = 15
 _SLIM = 480.0  # letters of a name at most, and in a picture narrower than ``_SLIM`` pixels
@@ -170,16 +168,14 @@ def chart(
 ) -> Canvas:
     """Draw one curve per strategy, the first on top, and name each at its end."""
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
-    height = max(_HEIGHT, LINE * len(curves) + _TOP + _BOTTOM)
+    height = max(290.0, LINE * len(curves) + _TOP + _BOTTOM)
     names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)
     y_low, y_high = panel.ends or limits(curves.values(), panel)
     bottom = height - _BOTTOM
     edges = (_TOP, bottom) if panel.falling else (bottom, _TOP)
     y = Scale(y_low, y_high, *edges, "root" if panel.root else "linear")
     ticks = y.ticks(30.0)
-    left = max(
-        12 + max((text_width(text, 11) for _, text in ticks), default=0.0), _LEAST_LEFT
-    )
+    left = max(12 + max((text_width(text, 11) for _, text in ticks), default=0.0), 30.0)
     x = Scale(
         0.0, max(float(curve.x[-1]) for curve in curves.values()), left, width - names_width
     )

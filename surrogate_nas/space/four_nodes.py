@@ -119,10 +119,8 @@ _X = (0.0, 1.35, 2.7, 4.05)
 _NODES = tuple(_FRAME.at((x, 0.0)) for x in _X)
 _NAMES = ("in", "1", "2", "out")
 _RADIUS = 0.22 * _FRAME.scale[0]
-_ABOVE = 0.17
 # How far the edges that jump over nodes bend, in units of their length; negative upwards.
 _BEND = {(0, 2): -0.52, (1, 3): 0.52, (0, 3): -0.56}
-_GAPS = (13.0, 14.0)
 _DISCS: tuple[Mark, ...] = (
     *(Box(at, (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3) for at in _NODES),
     *map(Text, _NODES, _NAMES),
@@ -149,10 +147,10 @@ def _edge(
     label, colour = shown if live else (shown[0], MIDDLE)
     start, end = (_NODES[node] for node in nodes)
     bend = _BEND.get(nodes, 0.0)
-    arrow = Arrow(curved(start, end, bend, _GAPS), colour, 2.0 if live else 1.2)
+    arrow = Arrow(curved(start, end, bend, (13.0, 14.0)), colour, 2.0 if live else 1.2)
     if shown == NOTHING:
         return arrow._replace(dash=(1, 3), opacity=0.6, head=0.0), None
     x0, x1 = (_X[node] for node in nodes)
-    place = _FRAME.at(((x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else _ABOVE))
+    place = _FRAME.at(((x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else 0.17))
     text = Text(place, label, colour=colour, ground=PAPER if bend else "")
     return arrow if live else arrow._replace(dash=(4, 2)), text

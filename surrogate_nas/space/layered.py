@@ -38,9 +38,7 @@ _BETWEEN = "-"
 _PAPER = (288.0, 115.2)
 _LEFT = 58.0
 _TOP = 24.0
-_ROOM = 224.0
 _COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf8700", "#cf222e", "#57606a")
-_MOST_TEXTS = 14
 
 
 class Decision(NamedTuple):
@@ -312,7 +310,7 @@ class Layered(ChoiceSpace):
         )
         marks: list[Mark] = [Text((_PAPER[0] / 2, _TOP / 2), label)]
         high = (_PAPER[1] - _TOP) / len(self._lists)
-        pitch = _ROOM / max(n, 4)
+        pitch = 224.0 / max(n, 4)
         for row, one in enumerate(one for one in self.decisions if one.of_layers):
             floor = _TOP + (row + 1) * high - 5.0
             at = _LEFT - 6.0, floor - high / 3
@@ -325,7 +323,7 @@ class Layered(ChoiceSpace):
                 colour = PAPER if scale else _COLOURS[option % len(_COLOURS)]
                 size = 0.8 * pitch, tall
                 marks.append(Box((x, floor - tall / 2), size, 1.0, colour, INK, 0.8))
-                if n <= _MOST_TEXTS:
+                if n <= 14:
                     marks.append(Text((x, floor - tall - 4.5), names[option], 6.0))
         return Sketch(_PAPER, marks)
 

@@ -215,7 +215,6 @@ class Forms:
 _KINDS = {"skip": MIDDLE, "fc": "#009e73"}
 _GRAPH = "#0072b2"
 _PAPER = (331.2, 172.8)
-_GAPS = (17.0, 19.0)
 
 
 def tree(links: Links, operations: Sequence[str]) -> Sketch:
@@ -240,7 +239,7 @@ def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point
     ends = [(places[source], places[node]) for node, source in enumerate(links, 1)]
     ends += [(places[node], output) for node in last]
     arrows = [
-        Arrow(curved(frame.at(start), frame.at(end), 0.0, _GAPS), INK, 1.3)
+        Arrow(curved(frame.at(start), frame.at(end), 0.0, (17.0, 19.0)), INK, 1.3)
         for start, end in ends
     ]
     return tuple(arrows), tuple(map(frame.at, places)), frame.at(output)

@@ -14,7 +14,6 @@ PAPER = "#fefefe"
 """As in reports: for lines and text, for what is dead or always there, and for the ground."""
 Point: TypeAlias = tuple[float, float]
 POINTS_PER_INCH = 72.0
-_HALVINGS = 24
 
 
 class Box(NamedTuple):
@@ -210,7 +209,7 @@ def _leaves(curve: tuple[Point, Point, Point], radius: float) -> float:
     """The parameter at which a curve leaves the circle around its start."""
     low = 0.0
     high = 1.0
-    for _ in range(_HALVINGS):
+    for _ in range(24):
         middle = (low + high) / 2
         inside = math.dist(curve[0], _blossom(curve, middle, middle)) < radius
         low, high = (middle, high) if inside else (low, middle)
@@ -219,10 +218,7 @@ def _leaves(curve: tuple[Point, Point, Point], radius: float) -> float:
 
 _GROUND = "var(--jp-layout-color0,var(--vscode-editor-background,Canvas))"
 _FOLLOWING = {INK: "currentColor", PAPER: _GROUND}
-_HEAD = 0.4
-_BELOW = 0.35
 _ANCHOR = {"left": "start", "center": "middle", "right": "end"}
-_CHARACTER = 0.58
 
 
 def sketch_svg(sketch: Sketch) -> str:
@@ -271,7 +267,7 @@ def _arrow(arrow: Arrow) -> str:
     if not arrow.head:
         return line
     angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
-    size = _HEAD * arrow.head
+    size = 0.4 * arrow.head
     return (
         f'{line}<path d="M0 0L{-size:.1f} {-size / 2:.1f}V{size / 2:.1f}Z" '
         f'transform="translate({x2:.1f} {y2:.1f}) rotate({angle:.0f})" '
@@ -283,12 +279,12 @@ def _text(text: Text) -> str:
     (x, y), size = text.at, text.size
     behind = ""
     if text.ground:
-        width = _CHARACTER * size * len(text.text) + 2
+        width = 0.58 * size * len(text.text) + 2
         behind = (
             f'<rect x="{x - width / 2:.1f}" y="{y - 0.65 * size:.1f}" width="{width:.1f}"'
             f' height="{1.3 * size:.1f}" style="fill:{_colour(text.ground)}"/>'
         )
     return (
-        f'{behind}<text x="{x:.1f}" y="{y + _BELOW * size:.1f}" text-anchor="{_ANCHOR[text.align]}"'
+        f'{behind}<text x="{x:.1f}" y="{y + 0.35 * size:.1f}" text-anchor="{_ANCHOR[text.align]}"'
         f' style="fill:{_colour(text.colour)};font-size:{size:g}px">{escape(text.text)}</text>'
     )

@@ -320,7 +320,6 @@ class TransNASMicro(EnumerableChoiceSpace):
 
 _COLOURS = {1: PAPER, 2: cells.CONV1[1], 3: cells.CONV3[1], 4: "#8250df"}
 _PAPER = (288.0, 115.2)
-_WIDE = 0.16
 _CHANNELS = 64
 _TALLEST = 2.0
 _GAP = 0.3
@@ -429,7 +428,7 @@ class TransNASMacro(EnumerableChoiceSpace):
         for digit in filter(None, cell.choices):
             height /= 2 if digit in _HALVE else 1
             channels *= 2 if digit in _DOUBLE else 1
-            modules.append((digit, channels, _WIDE * channels / _CHANNELS, height))
+            modules.append((digit, channels, 0.16 * channels / _CHANNELS, height))
         right = sum(width + _GAP for _, _, width, _ in modules)
         up = -_TALLEST * 0.7, _TALLEST * 0.7
         frame = Frame.around((-_GAP, right), up, _PAPER, equal=True)

@@ -35,15 +35,9 @@ from surrogate_nas.report.style import Style, plain
 
 _HEAD = 38.0
 _FOOT = 26.0  # pixels above and below rows
-_ROW = 30.0
-_ROW_SLIM = 36.0
-_ROW_MANY = 22.0
-_ROW_SMALL = 17.0
-# The height of a row: on a desk, on a telephone, of many strategies, and in a panel without names.
-_MANY = 10
+_ROW_SMALL = 17.0  # of a panel without names
 _TITLE_CHARACTER = 6.9  # pixels of a character of a panel's title, on average
 _LONGEST = 22
-_JOINED = 122.0  # pixels of what stands above bars
 _WIDEST = 1.6  # normalised regrets above are drawn at the edge of a panel of one problem
 
 
@@ -242,12 +236,12 @@ def _caption(ranking: Ranking) -> str:
 def _draw(width: float, ranking: Ranking) -> Canvas:
     slim = width <= SLIM
     n = len(ranking.entries)
-    row = _ROW_SLIM if slim else _ROW if n <= _MANY else _ROW_MANY
+    row = 36.0 if slim else 30.0 if n <= 10 else 22.0  # many strategies stand closer
     names = 26 + min(
         max(text_width(plain(e.name, _LONGEST), 13.6) for e in ranking.entries),
         178.0 if not slim else 150.0,
     )
-    names = max(names, _JOINED - 8.0)
+    names = max(names, 114.0)  # room for what stands above bars
     alike = {ranking.entries[0].name, *ranking.entries[0].alike}
     last = max(i for i, entry in enumerate(ranking.entries) if entry.name in alike)
     left = names + (17 if last else 10)

@@ -217,7 +217,6 @@ _COLOURS = {
 _WIDTH = 1.0
 _HEIGHT = 0.62
 _STEP = 1.62
-_NAMED = 0.36
 _PAPER = (576.0, 374.4)
 _HALF = 187.2
 
@@ -260,7 +259,7 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
             boxes.append(Text((left, above - 4.5), str(node), 7.0, MIDDLE, "left"))
     for centre, name in ((places[0], "0"), (places[1], "1"), (out, "out")):
         width = 0.6 if name == "out" else 0.34
-        boxes += [box(centre, (width, _NAMED)), Text(frame.at(centre), name)]
+        boxes += [box(centre, (width, 0.36)), Text(frame.at(centre), name)]
     return (*arrows, *boxes)
 
 
