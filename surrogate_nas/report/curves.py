@@ -161,10 +161,7 @@ _SLIM = 480.0  # letters of a name at most, and in a picture narrower than ``_SL
 
 
 def chart(
-    curves: Mapping[str, Curve],
-    styles: Mapping[str, Style],
-    panel: Panel,
-    width: float,
+    curves: Mapping[str, Curve], styles: Mapping[str, Style], panel: Panel, width: float
 ) -> Canvas:
     """Draw one curve per strategy, the first on top, and name each at its end."""
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
@@ -203,13 +200,7 @@ def chart(
     return canvas
 
 
-def _draw_axes(
-    canvas: Canvas,
-    x: Scale,
-    y: Scale,
-    ticks: Ticks,
-    panel: Panel,
-) -> None:
+def _draw_axes(canvas: Canvas, x: Scale, y: Scale, ticks: Ticks, panel: Panel) -> None:
     top, bottom = sorted((y.start, y.end))
     if panel.shared_until > 1:
         canvas.rectangle(x.start, top, x(panel.shared_until), bottom, "soft", 0.6)
@@ -219,12 +210,7 @@ def _draw_axes(
     canvas.grid(x, y, across, ticks)
     if panel.reference is not None:
         at = y(panel.reference)
-        canvas.line(
-            [(x.start, at), (x.end, at)],
-            colour="axis",
-            width=1.2,
-            dash=(2.0, 3.0),
-        )
+        canvas.line([(x.start, at), (x.end, at)], colour="axis", width=1.2, dash=(2.0, 3.0))
     canvas.line(
         [(x.start, y(0.0)), (x.end, y(0.0))]
         if panel.root
@@ -239,13 +225,7 @@ def _draw_axes(
     canvas.text(x(last) + text_width(text, 11) / 2 + 4, bottom + 17, panel.x_label)
 
 
-def _points(
-    at: Values,
-    values: Values,
-    x: Scale,
-    y: Scale,
-    steps: bool,
-) -> list[Point]:
+def _points(at: Values, values: Values, x: Scale, y: Scale, steps: bool) -> list[Point]:
     points: list[Point] = []
     for place, value in zip(at.tolist(), values.tolist(), strict=True):
         point = x(place), y(value)
@@ -255,12 +235,7 @@ def _points(
     return points
 
 
-def _band(
-    curve: Curve,
-    x: Scale,
-    y: Scale,
-    steps: bool,
-) -> list[Point]:
+def _band(curve: Curve, x: Scale, y: Scale, steps: bool) -> list[Point]:
     is_finite = np.isfinite(curve.low)
     at = curve.x[is_finite]
     upper = _points(at, curve.high[is_finite], x, y, steps)

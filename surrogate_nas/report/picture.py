@@ -143,13 +143,7 @@ class Canvas:
             [(left, top), (right, top), (right, bottom), (left, bottom)], colour, opacity
         )
 
-    def mark(
-        self,
-        x: float,
-        y: float,
-        style: Style,
-        size: float = 11.0,
-    ) -> None:
+    def mark(self, x: float, y: float, style: Style, size: float = 11.0) -> None:
         """Draw a strategy's mark."""
         self._add(Mark((x, y), style, size))
 
@@ -395,13 +389,7 @@ def name_ends(
                 opacity=0.7,
             )
             canvas.mark(x + 20, place, style, 10.0)
-            canvas.text(
-                x + 29,
-                place + 4,
-                plain(name, longest),
-                size=12,
-                colour="ink",
-            )
+            canvas.text(x + 29, place + 4, plain(name, longest), size=12, colour="ink")
 
 
 def apart(places: Sequence[float], least: float) -> list[float]:

@@ -19,12 +19,7 @@ from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.layered import Transformer, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
-NETWORK = Network(
-    classes=30522,
-    image_size=512,
-    dimensions=1,
-    positions=True,
-)
+NETWORK = Network(classes=30522, image_size=512, dimensions=1, positions=True)
 OPERATIONS = ("SA_SDP", "SA_WMA", "LT_DFT", "LT_DCT", "DSC_5", "DSC_9")
 _EMBEDDED = 128
 _LAYERS = 4

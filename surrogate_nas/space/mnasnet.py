@@ -102,11 +102,7 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
 
 
 def _layer(
-    inputs: int,
-    outputs: int,
-    decisions: Column,
-    wide: int,
-    size: int,
+    inputs: int, outputs: int, decisions: Column, wide: int, size: int
 ) -> tuple[Column, Column]:
     """An inverted bottleneck from an input of width `wide` to an output of width `size`."""
     _, kernel, expansion, excited = decisions

@@ -114,10 +114,7 @@ def _convolutions(numbers: Column, network: Network) -> Iterator[_Convolution]:
 
 
 def _fused(
-    before: list[Column],
-    after: list[Column],
-    sizes: list[int],
-    times: Column | int,
+    before: list[Column], after: list[Column], sizes: list[int], times: Column | int
 ) -> Iterator[_Convolution]:
     for i, outputs in enumerate(after):
         if i >= len(before):

@@ -135,13 +135,7 @@ class Frame(NamedTuple):
 
     @classmethod
     def around(
-        cls,
-        across: Point,
-        up: Point,
-        size: Point,
-        *,
-        top: float = 0.0,
-        equal: bool = False,
+        cls, across: Point, up: Point, size: Point, *, top: float = 0.0, equal: bool = False
     ) -> Frame:
         """The frame that just holds a range of coordinates.
 
@@ -174,10 +168,7 @@ class Frame(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def curved(
-    start: Point,
-    end: Point,
-    bend: float = 0.0,
-    gaps: Point = (0.0, 0.0),
+    start: Point, end: Point, bend: float = 0.0, gaps: Point = (0.0, 0.0)
 ) -> tuple[Point, Point, Point]:
     """The curve of an arrow.
 

@@ -141,9 +141,7 @@ def micro_backbone(choices: Choices, network: Network) -> Backbone:
     return total
 
 
-def _sizes(
-    backbone: Callable[[Choices, Network], Backbone],
-) -> tuple[Analysed, Analysed]:
+def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> tuple[Analysed, Analysed]:
     def sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
         total = backbone(choices, network)
         return total.parameters, total.macs

@@ -81,8 +81,5 @@ class Page:
     def html(self) -> str:
         """The whole document."""
         return render(
-            "explore.html",
-            title=self.title,
-            problems=self.included,
-            left_out=self.left_out,
+            "explore.html", title=self.title, problems=self.included, left_out=self.left_out
         )

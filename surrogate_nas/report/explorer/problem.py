@@ -141,10 +141,7 @@ class ProblemData:
     """Packs a comparison in the detail that fits into a page."""
 
     def __init__(
-        self,
-        comparison: Comparison,
-        strategies: Sequence[str],
-        runs: int,
+        self, comparison: Comparison, strategies: Sequence[str], runs: int
     ) -> None:
         """Take the first runs of some strategies, in the order of the page."""
         self.comparison = comparison
@@ -267,10 +264,7 @@ class ProblemData:
         )
 
     def _score_columns(
-        self,
-        selection: Selection,
-        detail: Detail,
-        block: Block,
+        self, selection: Selection, detail: Detail, block: Block
     ) -> list[dict[str, Any]]:
         objective = self.objective
         scores = selection.scores
@@ -312,10 +306,7 @@ class ProblemData:
         return f"{text} / {terms[0].divisor:,.5g}", ""
 
     def _metric_columns(
-        self,
-        selection: Selection,
-        detail: Detail,
-        block: Block,
+        self, selection: Selection, detail: Detail, block: Block
     ) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = []
         for question, group in _shown_metrics(self.objective).items():
@@ -365,10 +356,7 @@ class ProblemData:
         }
 
     def _trials(
-        self,
-        cells: Sequence[Cell],
-        runs: Sequence[Run],
-        block: Block,
+        self, cells: Sequence[Cell], runs: Sequence[Run], block: Block
     ) -> dict[str, Any]:
         numbers = {cell: number for number, cell in enumerate(cells, _NO_CELL + 1)}
         trial_cells = []
@@ -407,12 +395,7 @@ class ProblemData:
 
 
 def _column(
-    name: str,
-    text: str,
-    unit: str,
-    places: int | None,
-    group: str,
-    values: dict[str, Any],
+    name: str, text: str, unit: str, places: int | None, group: str, values: dict[str, Any]
 ) -> dict[str, Any]:
     """A column of the page."""
     column = {"name": name, "text": text, "unit": unit, "decimals": places, "group": group}
@@ -470,18 +453,12 @@ def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -
     n = len(scores_of_all.loss)
     sampled = None if len(places) == n else np.isin(places, _sample(n, background))
     return Selection(
-        [space[place] for place in places.tolist()],
-        scores,
-        places=places,
-        drawn=sampled,
+        [space[place] for place in places.tolist()], scores, places=places, drawn=sampled
     )
 
 
 def _places(
-    objective: Objective,
-    scores: Scores,
-    evaluated_places: Sequence[int],
-    background: int,
+    objective: Objective, scores: Scores, evaluated_places: Sequence[int], background: int
 ) -> Places:
     n = len(scores.loss)
     if n - len(evaluated_places) <= background:

@@ -72,12 +72,7 @@ def rendered(picture: Picture) -> dict[str, bytes]:
             render(figure, drawing)
         for suffix, metadata in _NO_METADATA.items():
             content = io.BytesIO()
-            figure.savefig(
-                content,
-                format=suffix,
-                metadata=metadata,
-                facecolor="white",
-            )
+            figure.savefig(content, format=suffix, metadata=metadata, facecolor="white")
             files[suffix] = content.getvalue()
     return files
 

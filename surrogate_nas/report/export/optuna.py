@@ -156,10 +156,7 @@ def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
 
 
 def _frozen(
-    objective: Objective,
-    run: Run,
-    trial: Trial,
-    distributions: dict[str, BaseDistribution],
+    objective: Objective, run: Run, trial: Trial, distributions: dict[str, BaseDistribution]
 ) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
 

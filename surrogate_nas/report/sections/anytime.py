@@ -70,11 +70,7 @@ def over_time(study: Study) -> Section | None:
     return folded("Over simulated time", Figures(drawn))
 
 
-def _half(
-    title: str,
-    study: Study,
-    of: Callable[[Study], Picture | str],
-) -> Section | None:
+def _half(title: str, study: Study, of: Callable[[Study], Picture | str]) -> Section | None:
     if not study.histories:
         return None
     made = of(study)
@@ -114,8 +110,7 @@ def test_curves(study: Study, over: _Clock = "cells") -> Picture | str:
             " evaluated with it."
         )
     values = _showing(
-        study,
-        lambda run, history: _final_values(benchmark, question, run, history),
+        study, lambda run, history: _final_values(benchmark, question, run, history)
     )
     if not all(len(curve_over_cells(runs, band=False).x) for runs in values.values()):
         return (
@@ -272,13 +267,7 @@ def regret_along_the_budget(study: Study) -> Section | None:
             ]
             low, high = ends(np.mean(drawn, axis=0))
         curves[name] = Curve(100 * fractions, mean, low, high)
-    panel = Panel(
-        "%",
-        "regret",
-        True,
-        reference=1.0,
-        banded=banded,
-    )
+    panel = Panel("%", "regret", True, reference=1.0, banded=banded)
     caption = (
         f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')}"
         " after each share of the budget; square-root scale. Bands: 95 % of resampled runs, of the"

@@ -158,9 +158,7 @@ def ranking_of(study: Study) -> Ranking | None:
 
 
 def _spent(
-    problems: Sequence[ProblemResult],
-    name: str,
-    several: bool,
+    problems: Sequence[ProblemResult], name: str, several: bool
 ) -> tuple[tuple[float, float, float] | tuple[()], int, int, int]:
     """Quartiles of what runs spend until the target; how many find the optimum, reach the target,
     and are there.
@@ -298,25 +296,14 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     return canvas
 
 
-def _draw_names(
-    canvas: Canvas,
-    ranking: Ranking,
-    row: float,
-    x: float,
-    last: int,
-) -> None:
+def _draw_names(canvas: Canvas, ranking: Ranking, row: float, x: float, last: int) -> None:
     for i, entry in enumerate(ranking.entries):
         y = _HEAD + row * (i + 0.5)
         with canvas.of(entry.style, f"{entry.name}: click to hide or show", pick=True):
             canvas.rectangle(0, y - row / 2 + 1, x, y + row / 2 - 1, "paper")
             canvas.mark(8, y, entry.style, 12)
             canvas.text(
-                22,
-                y + 4.5,
-                plain(entry.name, _LONGEST),
-                size=13,
-                colour="ink",
-                bold=True,
+                22, y + 4.5, plain(entry.name, _LONGEST), size=13, colour="ink", bold=True
             )
     if not last:
         return
@@ -380,14 +367,7 @@ def _draw_panel(
     for value, text in ticks:
         shown = f"{100 * value:g} %" if ranking.front else text
         canvas.text(scale(value), bottom + 16, shown, align="center")
-    canvas.text(
-        scale.start,
-        top - 24,
-        title,
-        size=12,
-        colour="ink",
-        bold=True,
-    )
+    canvas.text(scale.start, top - 24, title, size=12, colour="ink", bold=True)
     canvas.text(scale.start, top - 10, sub)
     for i, (entry, spot) in enumerate(zip(ranking.entries, spots, strict=True)):
         y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
@@ -410,20 +390,12 @@ def _draw_panel(
             canvas.mark(scale(spot.mean), y, entry.style, size)
 
 
-def _draw_ticks(
-    canvas: Canvas,
-    places: Sequence[float],
-    y: float,
-    style: Style,
-) -> None:
+def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, style: Style) -> None:
     counts = Counter(round(place * 2) / 2 for place in places)
     for several, opacity in ((False, 0.55), (True, 1.0)):
         at = sorted(x for x, n in counts.items() if (n > 1) == several)
         canvas.line(
-            *([(x, y), (x, y + 4)] for x in at),
-            colour=style,
-            width=1.4,
-            opacity=opacity,
+            *([(x, y), (x, y + 4)] for x in at), colour=style, width=1.4, opacity=opacity
         )
 
 
@@ -433,11 +405,7 @@ def _number(value: float, ranking: Ranking) -> str:
 
 
 def _draw_numbers(
-    canvas: Canvas,
-    ranking: Ranking,
-    row: float,
-    x: float,
-    slim: bool,
+    canvas: Canvas, ranking: Ranking, row: float, x: float, slim: bool
 ) -> None:
     """Columns of numbers: the mean, or of one problem how often the optimum was found, and how
     soon.
@@ -486,14 +454,7 @@ def _draw_target(
     bottom = top + row * len(ranking.entries)
     shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), colour="line")
-    canvas.text(
-        scale.start,
-        top - 24,
-        "Budget needed",
-        size=12,
-        colour="ink",
-        bold=True,
-    )
+    canvas.text(scale.start, top - 24, "Budget needed", size=12, colour="ink", bold=True)
     canvas.text(
         scale.start,
         top - 10,
@@ -539,12 +500,7 @@ def _draw_target(
 
 
 def _draw_small(
-    canvas: Canvas,
-    ranking: Ranking,
-    panel: int | None,
-    x: float,
-    top: float,
-    width: float,
+    canvas: Canvas, ranking: Ranking, panel: int | None, x: float, top: float, width: float
 ) -> None:
     first = top + _HEAD
     for i, entry in enumerate(ranking.entries):

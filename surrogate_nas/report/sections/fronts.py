@@ -189,12 +189,7 @@ def nearness(study: Study) -> Section | None:
     return Section("Distance of each strategy to the front", [Figures([picture])])
 
 
-def _draw_fronts(
-    width: float,
-    plane: Plane,
-    study: Study,
-    stairs: bool,
-) -> Canvas:
+def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canvas:
     columns, high = (
         (2, 150.0) if width <= SLIM else (min(max(len(plane.found), 2), 4), 215.0)
     )
@@ -208,14 +203,7 @@ def _draw_fronts(
         kind: Literal["log", "linear"] = "log" if plane.logarithmic else "linear"
         x = Scale(*plane.across, x0, x0 + room, kind)
         y = Scale(*plane.up, top + high, top)
-        _draw_frame(
-            canvas,
-            x,
-            y,
-            plane,
-            labelled=i % columns == 0,
-            last=x0 + room,
-        )
+        _draw_frame(canvas, x, y, plane, labelled=i % columns == 0, last=x0 + room)
         style = study.styles[name]
         missed = float(study.comparison.scores(name).mean())
         with canvas.of(style, f"{name}: click to hide or show", pick=True):
@@ -223,12 +211,7 @@ def _draw_fronts(
             canvas.mark(x0 + 6, top - 14, style, 11)
             longest = int(room / 8) - 10
             canvas.text(
-                x0 + 18,
-                top - 10,
-                plain(name, longest),
-                size=13,
-                colour="ink",
-                bold=True,
+                x0 + 18, top - 10, plain(name, longest), size=13, colour="ink", bold=True
             )
             beside = x0 + 24 + text_width(plain(name, longest), 15.5)
             canvas.text(beside, top - 10, f"{100 * missed:.1f} % missed", size=12)
@@ -251,13 +234,7 @@ def _draw_fronts(
 
 
 def _draw_frame(
-    canvas: Canvas,
-    x: Scale,
-    y: Scale,
-    plane: Plane,
-    *,
-    labelled: bool,
-    last: float,
+    canvas: Canvas, x: Scale, y: Scale, plane: Plane, *, labelled: bool, last: float
 ) -> None:
     across = x.ticks(58.0)
     up = y.ticks(36.0)
@@ -275,13 +252,7 @@ def _draw_frame(
         _draw_density(canvas, plane.points[:, 1], plane.points[:, 0], x, y)
 
 
-def _draw_density(
-    canvas: Canvas,
-    across: Values,
-    up: Values,
-    x: Scale,
-    y: Scale,
-) -> None:
+def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale) -> None:
     """All cells as squares, the darker the more of them; what lies outside is left out."""
     seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
     columns = ((x.pixels(across[seen]) - x.start) // _GRAIN).astype(int)
@@ -298,20 +269,11 @@ def _draw_density(
                 runs[-1][1] = (left + _GRAIN, middle)
             else:
                 runs.append([(left, middle), (left + _GRAIN, middle)])
-        canvas.line(
-            *runs,
-            colour="quiet",
-            width=_GRAIN,
-            opacity=opacity,
-        )
+        canvas.line(*runs, colour="quiet", width=_GRAIN, opacity=opacity)
 
 
 def _draw_front(
-    canvas: Canvas,
-    front: Values,
-    x: Scale,
-    y: Scale,
-    stairs: bool = True,
+    canvas: Canvas, front: Values, x: Scale, y: Scale, stairs: bool = True
 ) -> None:
     if stairs:
         canvas.line(_stairs(front, x, y), colour="ink", width=1.3)
@@ -428,10 +390,7 @@ def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
         for r in (max(x.low, optimum - y.high), min(x.high, optimum - y.low))
     ]
     canvas.line(
-        [(x(r), y(loss)) for r, loss in ends],
-        colour="axis",
-        width=1.2,
-        dash=(4.0, 3.0),
+        [(x(r), y(loss)) for r, loss in ends], colour="axis", width=1.2, dash=(4.0, 3.0)
     )
     for name, runs in study.feasible.items():
         style = study.styles[name]
@@ -451,13 +410,7 @@ def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
     return canvas
 
 
-def _draw_axes(
-    canvas: Canvas,
-    x: Scale,
-    y: Scale,
-    across: str,
-    up: str,
-) -> None:
+def _draw_axes(canvas: Canvas, x: Scale, y: Scale, across: str, up: str) -> None:
     horizontal = x.ticks(60.0)
     vertical = y.ticks(34.0)
     canvas.grid(x, y, horizontal, vertical)

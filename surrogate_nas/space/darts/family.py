@@ -13,12 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError, unknown
-from surrogate_nas.space.base import (
-    Analytic,
-    by_name,
-    sizes_of,
-    structural,
-)
+from surrogate_nas.space.base import Analytic, by_name, sizes_of, structural
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.darts.genotype import (
     CELLS,
@@ -83,12 +78,7 @@ def _cell(
 
 
 def _operation(
-    drawn: Blueprint,
-    x: int,
-    operation: str,
-    channels: int,
-    stride: int,
-    name: str,
+    drawn: Blueprint, x: int, operation: str, channels: int, stride: int, name: str
 ) -> int:
     kernel = int(operation[-1]) if operation[-1].isdigit() else 0
     match operation.partition("_")[0]:

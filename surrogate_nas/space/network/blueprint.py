@@ -418,12 +418,7 @@ are all made from this, so that an operation is written once.
 
 
 def piece(
-    operation: int,
-    name: str,
-    shape: Shape,
-    network: Network,
-    *,
-    times: int = 1,
+    operation: int, name: str, shape: Shape, network: Network, *, times: int = 1
 ) -> Blueprint:
     """One operation by itself, on a tensor of a cell.
 

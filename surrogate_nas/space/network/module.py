@@ -194,9 +194,7 @@ def _pooled(x: Tensor, windows: Windows, largest: bool) -> Tensor:
 
 
 def _padded(
-    x: Tensor,
-    windows: Windows,
-    value: float = 0.0,
+    x: Tensor, windows: Windows, value: float = 0.0
 ) -> tuple[Tensor, tuple[int, int]]:
     """What windows look at, and by how much PyTorch shall pad it itself, which it can where both
     sides are alike.
