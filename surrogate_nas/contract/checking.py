@@ -64,11 +64,11 @@ def check(
     names: list[str] = []
     outcomes: list[Check] = []
 
-    def hear(said: Any) -> None:
+    def hear(message: Any) -> None:
         if not names:
-            names.extend(said)
+            names.extend(message)
             return
-        outcomes.append(Check(names[len(outcomes)], *said))
+        outcomes.append(Check(names[len(outcomes)], *message))
         if progress:
             progress(len(outcomes), len(names))
 
@@ -85,7 +85,9 @@ def check(
         raise lost
     why = str(lost).rstrip(".")
     name, *missing = names[len(outcomes) :]
-    unmade = [Check(other, False, f"not checked after that: {why}") for other in missing]
+    unmade = [
+        Check(promise, False, f"not checked after that: {why}") for promise in missing
+    ]
     return [*outcomes, Check(name, False, why), *unmade]
 
 
@@ -111,21 +113,21 @@ def outcome(make: Callable[[], object], file: str = "") -> tuple[bool, str]:
 
 def contract_of(spec: object, space: Space | None) -> Contract:
     """The contract of a thing, with the thing in it."""
-    thing = _named(spec) if isinstance(spec, str) else spec
-    if isinstance(thing, type) and issubclass(thing, Space):
-        thing = thing()
-    if isinstance(thing, Space):
-        return SpaceContract.of(space=thing)
-    if isinstance(thing, type) and issubclass(thing, Strategy):
-        if thing.needs_supernet and thing.supernet_context is None:
+    subject = _named(spec) if isinstance(spec, str) else spec
+    if isinstance(subject, type) and issubclass(subject, Space):
+        subject = subject()
+    if isinstance(subject, Space):
+        return SpaceContract.of(space=subject)
+    if isinstance(subject, type) and issubclass(subject, Strategy):
+        if subject.needs_supernet and subject.supernet_context is None:
             raise UserError(
-                f"{thing.__name__} needs a supernet context, which a check has not."
+                f"{subject.__name__} needs a supernet context, which a check has not."
             )
-        return StrategyContract.of(strategy=thing, space=space, spec=spec)
-    if isinstance(thing, type) and issubclass(thing, Surrogate):
-        return SurrogateContract.of(surrogate=thing, space=space)
+        return StrategyContract.of(strategy=subject, space=space, spec=spec)
+    if isinstance(subject, type) and issubclass(subject, Surrogate):
+        return SurrogateContract.of(surrogate=subject, space=space)
     raise UserError(
-        f"{shown(thing)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
+        f"{shown(subject)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
     )
 
 

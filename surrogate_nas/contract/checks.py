@@ -88,8 +88,8 @@ def no_global_randomness(instead: str) -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
-    for name, one, other in zip(("random", "np.random"), before, after, strict=True):
-        assert one == other, f"the state of {name} changed: draw from {instead} instead"
+    for name, old, new in zip(("random", "np.random"), before, after, strict=True):
+        assert old == new, f"the state of {name} changed: draw from {instead} instead"
 
 
 class TinySpace(EnumerableChoiceSpace):
@@ -104,7 +104,7 @@ class LargeSpace(ChoiceSpace):
     """Eighteen positions of ten options: 10^18 cells, which can only be sampled."""
 
     name = "large"
-    positions = tuple(f"p{place}" for place in range(18))
+    positions = tuple(f"p{index}" for index in range(18))
     options = (tuple(map(str, range(10))),) * 18
 
 
@@ -130,9 +130,9 @@ def trajectory(
     if cells:
         instance.tell(trials_of(cells, score, objectives=objectives))
     while len(cells) < n:
-        asked = ask(instance, space, min(max(instance.batch_size, 1), n - len(cells)))
-        instance.tell(trials_of(asked, score, len(cells), objectives))
-        cells.extend(asked)
+        proposals = ask(instance, space, min(max(instance.batch_size, 1), n - len(cells)))
+        instance.tell(trials_of(proposals, score, len(cells), objectives))
+        cells.extend(proposals)
     return cells
 
 
@@ -143,31 +143,31 @@ def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
         AssertionError: It returned something else than 1 to n cells of the space.
     """
     return [
-        one.cell if isinstance(one, Request) else one
-        for one in requested(strategy, space, n)
+        item.cell if isinstance(item, Request) else item
+        for item in requested(strategy, space, n)
     ]
 
 
 def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Request]:
     """Ask, and compare the answer with the contract."""
-    asked = strategy.ask(n)
-    is_list = isinstance(asked, Sequence) and not isinstance(asked, str)
-    assert is_list and 1 <= len(asked) <= n, (
-        f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells: return a list, as in"
+    proposals = strategy.ask(n)
+    is_list = isinstance(proposals, Sequence) and not isinstance(proposals, str)
+    assert is_list and 1 <= len(proposals) <= n, (
+        f"ask({n}) returned {shown(proposals)}, not a list of 1 to {n} cells: return a list, as in"
         " [self.space.sample(self.rng)]"
     )
-    for cell in (one.cell if isinstance(one, Request) else one for one in asked):
+    for cell in (item.cell if isinstance(item, Request) else item for item in proposals):
         assert cell in space, (
             f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}: take cells from"
             " self.space by sample(rng), mutate(cell, rng), neighbours(cell), or cell(text)"
         )
-    return asked
+    return proposals
 
 
 def synthetic(cell: Cell) -> float:
     """A made-up score between 0 and 1 that neighbours mostly share."""
     return sum(
-        (3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)
+        (3 * choice + 2 * position) % 5 for position, choice in enumerate(cell.choices)
     ) / (4 * len(cell.choices))
 
 
@@ -195,9 +195,9 @@ def trials_of(
 def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
     """Some cells of a space, all different; fewer where the space hardly gives as many."""
     rng = np.random.default_rng(seed)
-    drawn: dict[Cell, None] = {}
+    cells: dict[Cell, None] = {}
     for _ in range(100 * n):
-        if len(drawn) >= min(n, space.size):
+        if len(cells) >= min(n, space.size):
             break
-        drawn[space.sample(rng)] = None
-    return list(drawn)
+        cells[space.sample(rng)] = None
+    return list(cells)

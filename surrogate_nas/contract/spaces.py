@@ -56,11 +56,11 @@ class SpaceContract(Contract):
     def test_samples_inside(self, space: Space) -> None:
         """`sample` gives cells of the space, and the same ones from equal generators."""
         first, second = (np.random.default_rng(3) for _ in range(2))
-        for one, other in (
+        for cell, again in (
             (space.sample(first), space.sample(second)) for _ in range(_CELLS)
         ):
-            assert one in space, f"it samples {shown(one)}, which it does not contain"
-            assert one == other, f"equal generators give {shown(one)} and {shown(other)}"
+            assert cell in space, f"it samples {shown(cell)}, which it does not contain"
+            assert cell == again, f"equal generators give {shown(cell)} and {shown(again)}"
 
     def test_mutates_to_neighbours(self, space: Space) -> None:
         """`mutate` gives a neighbour, and the same ones from equal generators; equal cells mutate
@@ -70,13 +70,13 @@ class SpaceContract(Contract):
         for cell in draw(space, _CELLS)[:_CENTRES]:
             around = set(space.neighbours(cell))
             for _ in range(5 if around else 0):
-                one = space.mutate(cell, first)
-                other = space.mutate(space.parse(cell.text), second)
-                assert one in around, (
-                    f"{shown(cell)} mutates to {shown(one)}, which is no neighbour"
+                mutant = space.mutate(cell, first)
+                again = space.mutate(space.parse(cell.text), second)
+                assert mutant in around, (
+                    f"{shown(cell)} mutates to {shown(mutant)}, which is no neighbour"
                 )
-                assert one == other, (
-                    f"equal generators mutate {shown(cell)} to {shown(one)} and {shown(other)}"
+                assert mutant == again, (
+                    f"equal generators mutate {shown(cell)} to {shown(mutant)} and {shown(again)}"
                 )
 
     def test_has_mutual_neighbours(self, space: Space) -> None:
@@ -88,11 +88,11 @@ class SpaceContract(Contract):
             assert len({*around, cell}) == len(around) + 1, (
                 f"among the neighbours of {shown(cell)} is one twice, or itself"
             )
-            for other in around:
-                assert other in space, f"{shown(other)} is a neighbour, but no cell"
-            for other in around[:: max(len(around) // 5, 1)]:
-                assert cell in set(space.neighbours(other)), (
-                    f"{shown(other)} is a neighbour of {shown(cell)}, but not the other way"
+            for neighbour in around:
+                assert neighbour in space, f"{shown(neighbour)} is a neighbour, but no cell"
+            for neighbour in around[:: max(len(around) // 5, 1)]:
+                assert cell in set(space.neighbours(neighbour)), (
+                    f"{shown(neighbour)} is a neighbour of {shown(cell)}, but not the other way"
                 )
 
     def test_leaves_global_randomness_alone(self, space: Space) -> None:
@@ -123,7 +123,7 @@ class SpaceContract(Contract):
         cell, *_ = cells = draw(space, _CELLS)
         longer = Cell((*cell.choices, 0), cell.text, cell.index)
         forged = Cell(cell.choices, "foreign", cell.index)
-        for thing in (
+        for foreign in (
             None,
             0,
             cell.text,
@@ -132,7 +132,7 @@ class SpaceContract(Contract):
             forged,
             longer,
         ):
-            assert thing not in space, f"it contains {shown(thing)}"
+            assert foreign not in space, f"it contains {shown(foreign)}"
         for cell in cells:
             assert cell in space, f"it does not contain {shown(cell)}"
             own = space.cell(Cell((), cell.text, _LARGEST_INDEX))
@@ -152,9 +152,9 @@ class SpaceContract(Contract):
         assert (
             len(space) == len(cells) == len(set(cells)) == space.size == len(space.choices)
         ), f"its length is {len(space)}, its size {space.size}, its cells {len(set(cells))}"
-        for place, cell in enumerate(cells):
-            assert cell.index == place == space.index(cell) and space[place] is cell, (
-                f"cell {place}, {shown(cell)}, is at {cell.index} and {space.index(cell)}"
+        for index, cell in enumerate(cells):
+            assert cell.index == index == space.index(cell) and space[index] is cell, (
+                f"cell {index}, {shown(cell)}, is at {cell.index} and {space.index(cell)}"
             )
         assert np.array_equal(space.choices, choices_of(cells)), (
             "its choices are not those of its cells"
@@ -179,12 +179,12 @@ class SpaceContract(Contract):
         equal.
         """
         cells = draw(space, _CELLS)
-        for one, other in zip(cells, cells[::-1], strict=True):
-            value = space.similarity(one, other)
-            same = space.identity(one) == space.identity(other)
+        for cell, other in zip(cells, cells[::-1], strict=True):
+            value = space.similarity(cell, other)
+            same = space.identity(cell) == space.identity(other)
             assert (
                 0 <= value <= 1
-                and value == space.similarity(other, one)
-                and space.similarity(one, one) == 1
+                and value == space.similarity(other, cell)
+                and space.similarity(cell, cell) == 1
                 and (value == 1 or not same)
-            ), f"{shown(one)} and {shown(other)} are {shown(value)} alike"
+            ), f"{shown(cell)} and {shown(other)} are {shown(value)} alike"

@@ -82,7 +82,7 @@ class StrategyContract(Contract):
         """NAS-Bench-201's, a tiny and a large one."""
         return [nb201(), TinySpace(), LargeSpace()] if self.space is None else [self.space]
 
-    def _made(self, space: Space, seed: int = 0) -> Strategy:
+    def _instance(self, space: Space, seed: int = 0) -> Strategy:
         return self.strategy(space, seed=seed)
 
     def _short(self, space: Space, seed: int = 0, **settings: Any) -> list[Cell]:
@@ -91,14 +91,14 @@ class StrategyContract(Contract):
     def test_takes_space_and_seed(self, space: Space) -> None:
         """The constructor takes (space, *, seed) and any seed from 0 to 2**63 - 1."""
         for seed in (0, _LARGEST_SEED):
-            self._made(space, seed)
+            self._instance(space, seed)
 
     def test_asks_for_one_to_n_cells(self, space: Space) -> None:
         """`ask(n)` returns 1 to n cells of the space, for n of 1 and 5, untold and told."""
-        ask(self._made(space, _LARGEST_SEED), space, 1)
+        ask(self._instance(space, _LARGEST_SEED), space, 1)
         for n_observed in (0, FIRST):
             for n in (1, 5):
-                strategy = self._made(space)
+                strategy = self._instance(space)
                 if n_observed:
                     strategy.tell(trials_of(draw(space, n_observed)))
                 ask(strategy, space, n)
@@ -109,7 +109,7 @@ class StrategyContract(Contract):
         """
         rng = np.random.default_rng(2)
         for n_waiting, rounds in ((1, 3), (5, 4)):
-            strategy = self._made(space)
+            strategy = self._instance(space)
             start = 0
             for number in range(rounds):
                 if n_waiting == 1 or number == 0:
@@ -142,10 +142,10 @@ class StrategyContract(Contract):
         """The same seed and the same told trials give the same cells in a fresh process with
         another hash seed.
         """
-        here = list(map(str, _whole_run(self.strategy, space)[:_SHORT]))
+        texts = list(map(str, _whole_run(self.strategy, space)[:_SHORT]))
         path = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"}
         again = subprocess.run(
-            [sys.executable, "-c", f"import {__name__} as made; made.repeat()"],
+            [sys.executable, "-c", f"import {__name__} as contract; contract.repeat()"],
             input=pickle.dumps((sys.path, pack(self.spec or self.strategy, space))),
             capture_output=True,
             env={**os.environ, **path},
@@ -153,7 +153,7 @@ class StrategyContract(Contract):
         )
         assert not again.returncode, "a fresh process failed to make a run"
         _check_same(
-            here,
+            texts,
             json.loads(again.stdout.splitlines()[-1]),
             "a fresh process asked for other cells: sort before choosing from a set, and use"
             " neither hash() nor id(), which differ between processes",
@@ -177,21 +177,21 @@ class StrategyContract(Contract):
 
     def test_holds_no_benchmark(self, space: Space) -> None:
         """It holds no benchmark, objective or evaluator, in itself or in its module."""
-        strategy = self._made(space)
+        strategy = self._instance(space)
         strategy.tell(trials_of(draw(space, FIRST)))
         strategy.tell(trials_of(ask(strategy, space, 1)))
         module = vars(sys.modules.get(self.strategy.__module__, object))
         attributes = [
             value for kind in self.strategy.__mro__ for value in vars(kind).values()
         ]
-        for thing in reachable(strategy, *module.values(), *attributes):
-            assert not isinstance(thing, FORBIDDEN), (
-                f"{type(thing).__name__} is reachable from it: a strategy only asks and is told"
+        for item in reachable(strategy, *module.values(), *attributes):
+            assert not isinstance(item, FORBIDDEN), (
+                f"{type(item).__name__} is reachable from it: a strategy only asks and is told"
             )
 
     def test_leaves_trials_alone(self, space: Space) -> None:
         """It does not change the trials that it is told, nor the list that they come in."""
-        strategy = self._made(space)
+        strategy = self._instance(space)
         cells = draw(space, FIRST)
         for start in (0, FIRST):
             trials = trials_of(cells, start=start)
@@ -206,7 +206,7 @@ class StrategyContract(Contract):
         """
         for score in (lambda _: 0.0, _half_infeasible, _all_infeasible):
             self._short(space, score=score)
-        strategy = self._made(space)
+        strategy = self._instance(space)
         (cell,) = draw(space, 1)
         strategy.tell(trials_of([cell] * FIRST))
         for start in range(FIRST, _SHORT, 2):
@@ -243,20 +243,22 @@ class StrategyContract(Contract):
         self, space: Space, epochs: Sequence[int], n_waiting: int = 1
     ) -> list[Request]:
         """The requests of a run with seed 0, after initial cells at the last of some epochs."""
-        instance = self._made(space)
+        instance = self._instance(space)
         instance.epochs = epochs
         instance.readable = dict.fromkeys(epochs, _READABLE)
         rng = np.random.default_rng(1)
         last = epochs[-1]
         first = [Request(space.sample(rng), last) for _ in range(FIRST)]
-        instance.tell([_synthetic(*each, last) for each in enumerate(first)])
-        asked: list[Request] = []
-        while len(asked) < _WHOLE:
-            given = [one for _ in range(n_waiting) for one in requested(instance, space, 1)]
-            for request in [_request(one, epochs) for one in reversed(given)]:
-                instance.tell([_synthetic(FIRST + len(asked), request, last)])
-                asked.append(request)
-        return asked
+        instance.tell([_synthetic(*pair, last) for pair in enumerate(first)])
+        requests: list[Request] = []
+        while len(requests) < _WHOLE:
+            batch = [
+                item for _ in range(n_waiting) for item in requested(instance, space, 1)
+            ]
+            for request in [_request(item, epochs) for item in reversed(batch)]:
+                instance.tell([_synthetic(FIRST + len(requests), request, last)])
+                requests.append(request)
+        return requests
 
 
 def repeat() -> None:
@@ -267,25 +269,25 @@ def repeat() -> None:
     sys.stdout.write("\n" + json.dumps(list(map(str, cells))))
 
 
-def _check_same(one: Sequence[object], other: Sequence[object], otherwise: str) -> None:
-    both = zip(one, other, strict=False)
-    place = next((i for i, (a, b) in enumerate(both) if a != b), min(len(one), len(other)))
-    assert one == other, (
-        f"{otherwise}; they part at cell {place}: {shown(one[place : place + 1])} and"
-        f" {shown(other[place : place + 1])}"
+def _check_same(run: Sequence[object], other: Sequence[object], otherwise: str) -> None:
+    pairs = zip(run, other, strict=False)
+    index = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(run), len(other)))
+    assert run == other, (
+        f"{otherwise}; they part at cell {index}: {shown(run[index : index + 1])} and"
+        f" {shown(other[index : index + 1])}"
     )
 
 
-def _request(asked: Cell | Request, epochs: Sequence[int]) -> Request:
-    if isinstance(asked, Cell):
-        return Request(asked, epochs[-1])
-    assert asked.epochs in epochs, (
-        f"it asked for {shown(asked.epochs)} epochs, not one of {', '.join(map(str, epochs))}"
+def _request(proposal: Cell | Request, epochs: Sequence[int]) -> Request:
+    if isinstance(proposal, Cell):
+        return Request(proposal, epochs[-1])
+    assert proposal.epochs in epochs, (
+        f"it asked for {shown(proposal.epochs)} epochs, not one of {', '.join(map(str, epochs))}"
     )
-    assert {*asked.read} <= {*_READABLE}, (
-        f"it asked to read {shown(asked.read)}; {' and '.join(_READABLE)} are readable"
+    assert {*proposal.read} <= {*_READABLE}, (
+        f"it asked to read {shown(proposal.read)}; {' and '.join(_READABLE)} are readable"
     )
-    return asked
+    return proposal
 
 
 def _synthetic(index: int, request: Request, last: int) -> Trial:
@@ -304,17 +306,17 @@ def reachable(*roots: object) -> Iterator[object]:
 
     Spaces, modules, classes and the globals of functions are not entered.
     """
-    seen: dict[int, object] = {}
+    visited: dict[int, object] = {}
     waiting = list(roots)
     while waiting:
-        this = waiting.pop()
-        if id(this) in seen or isinstance(
-            this, (type, ModuleType, str, bytes, int, float, np.ndarray)
+        item = waiting.pop()
+        if id(item) in visited or isinstance(
+            item, (type, ModuleType, str, bytes, int, float, np.ndarray)
         ):
             continue
-        seen[id(this)] = this
-        yield this
-        if isinstance(this, FunctionType):
-            waiting += [this.__closure__, this.__defaults__, this.__kwdefaults__]
-        elif not isinstance(this, Space):
-            waiting += gc.get_referents(this)
+        visited[id(item)] = item
+        yield item
+        if isinstance(item, FunctionType):
+            waiting += [item.__closure__, item.__defaults__, item.__kwdefaults__]
+        elif not isinstance(item, Space):
+            waiting += gc.get_referents(item)

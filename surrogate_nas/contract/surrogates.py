@@ -58,16 +58,19 @@ class SurrogateContract(Contract):
         return [self.space or nb201()]
 
     def _check_same(self, model: Surrogate, space: Space, otherwise: str) -> None:
-        _, others = _cells_of(space)
-        made, usual = model.predict(others), _fitted(self.surrogate, space).predict(others)
-        assert all(map(np.array_equal, made, usual)), otherwise
+        _, unseen = _cells_of(space)
+        new, expected = (
+            model.predict(unseen),
+            _fitted(self.surrogate, space).predict(unseen),
+        )
+        assert all(map(np.array_equal, new, expected)), otherwise
 
     def test_predicts_a_mean_and_a_deviation_a_cell(self, space: Space) -> None:
         """It predicts a finite mean and a finite deviation above 0 for every cell, also for none
         and for those unseen.
         """
-        learned, others = _cells_of(space)
-        for cells in (others, learned[:1], []):
+        learned, unseen = _cells_of(space)
+        for cells in (unseen, learned[:1], []):
             _check_finite(_fitted(self.surrogate, space).predict(cells), len(cells))
 
     def test_predicts_a_cell_by_itself(self, space: Space) -> None:
@@ -88,8 +91,8 @@ class SurrogateContract(Contract):
 
     def test_forgets_what_it_learned_before(self, space: Space) -> None:
         """Fitting again forgets, and returns the model."""
-        learned, others = _cells_of(space)
-        model = self.surrogate("cost", seed=3).fit(others, 7.0 + _values_of(others))
+        learned, unseen = _cells_of(space)
+        model = self.surrogate("cost", seed=3).fit(unseen, 7.0 + _values_of(unseen))
         assert model.fit(learned, _values_of(learned)) is model, (
             "fit does not return the model"
         )
@@ -99,9 +102,9 @@ class SurrogateContract(Contract):
 
     def test_learns_from_two_cells(self, space: Space) -> None:
         """Two cells are enough."""
-        learned, others = _cells_of(space)
+        learned, unseen = _cells_of(space)
         model = self.surrogate("cost", seed=3).fit(learned[:2], [10.0, 20.0])
-        _check_finite(model.predict(others), len(others))
+        _check_finite(model.predict(unseen), len(unseen))
 
     def test_refuses_what_cannot_be_learned(self, space: Space) -> None:
         """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
@@ -117,16 +120,16 @@ class SurrogateContract(Contract):
             (cells[:1], [1.0]),
             ([], []),
         )
-        for given, values in bad:
+        for learned, values in bad:
             try:
-                self.surrogate("cost", seed=3).fit(given, values)  # type: ignore[arg-type]
+                self.surrogate("cost", seed=3).fit(learned, values)  # type: ignore[arg-type]
             except UserError as error:
                 assert "\n" not in str(error), (
                     f"the message on {shown(values)} has several lines"
                 )
             else:
                 raise AssertionError(
-                    f"it learns from {len(given)} cells with the values {shown(values)}"
+                    f"it learns from {len(learned)} cells with the values {shown(values)}"
                 )
 
     def test_predicts_only_after_learning(self, space: Space) -> None:
@@ -144,7 +147,8 @@ class SurrogateContract(Contract):
         model = _fitted(self.surrogate, space)
         state = model.state()
         assert all(
-            isinstance(one, np.ndarray) and one.dtype != object for one in state.values()
+            isinstance(array, np.ndarray) and array.dtype != object
+            for array in state.values()
         ), "its state holds something that is no plain array"
         again = self.surrogate.from_state(model.settings(), state)
         self._check_same(

@@ -38,8 +38,8 @@ def _extras() -> dict[str, str]:
     lines: list[str] = []
     with suppress(PackageNotFoundError):
         lines = requires("surrogate_nas") or []
-    found = [match for line in lines[::-1] if (match := _REQUIREMENT.match(line))]
-    pairs = [(match[1], match[2]) for match in found if match[2] not in ("all", "dev")]
+    matches = [match for line in lines[::-1] if (match := _REQUIREMENT.match(line))]
+    pairs = [(match[1], match[2]) for match in matches if match[2] not in ("all", "dev")]
     return dict(sorted(pairs, key=lambda pair: pair[1] in _PREFERRED))
 
 
@@ -88,14 +88,14 @@ def is_optional(error: ModuleNotFoundError) -> bool:
     return _library(error.name or "") in _extras()
 
 
-def opened(place: str, needed_by: str) -> Any:
+def opened(address: str, needed_by: str) -> Any:
     """Import a thing of ours, and check that the libraries that it ``needs`` are there.
 
     Args:
-        place: ``module:name``, or a module.
+        address: ``module:name``, or a module.
         needed_by: The subject of the error's line.
     """
-    module, _, name = place.partition(":")
+    module, _, name = address.partition(":")
     try:
         thing = importlib.import_module(module)
         thing = getattr(thing, name) if name else thing

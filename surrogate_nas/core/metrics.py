@@ -201,23 +201,23 @@ def metric_named(
         'quality'
     """
     kind: Kind = "final" if name.startswith("test_") else "search"
-    what, _, _ = name.partition("@")
-    words = what.split("_")
+    stem, _, _ = name.partition("@")
+    words = stem.split("_")
     is_cost = bool(_COSTS & {words[0], words[-1]})
     quantity = _QUANTITIES.get(words[-1], "cost" if is_cost else "undeclared")
     if quantity == "undeclared" and direction is not None:
         quantity = "quality" if direction == "max" else "cost"
     is_share = quantity == "error" or words[-1] == "accuracy"
-    usual = PERCENT if is_share else _COST_UNITS.get(what, "")
+    usual = PERCENT if is_share else _COST_UNITS.get(stem, "")
     if usual == PERCENT and unit not in ("", *_FULL):
         raise UserError(
             f"{name} is in {unit}; an error or an accuracy is in % or a fraction."
         )
     metric = Metric(name, unit or usual, kind, quantity, (), "", description, source)
     if direction is not None and metric.larger_is_better is not (direction == "max"):
-        right = "minimised" if direction == "max" else "maximised"
+        implied = "minimised" if direction == "max" else "maximised"
         raise UserError(
-            f"{name} is {right} by its name; rename it, or leave its direction out."
+            f"{name} is {implied} by its name; rename it, or leave its direction out."
         )
     return metric
 

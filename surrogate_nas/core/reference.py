@@ -34,11 +34,11 @@ def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, A
         ('guided', {'model': 'gp(warp=True)', 'pool': 'mixed'})
     """
     text = text.strip()
-    place = _opening(text)
-    if place is None:
+    start = _opening(text)
+    if start is None:
         return text, {}
-    head = text[:place].strip()
-    tail = text[place:]
+    head = text[:start].strip()
+    tail = text[start:]
     options: dict[str, Any] = {}
     try:
         for part in split_outside(tail[1:-1]):
@@ -74,11 +74,11 @@ def split_outside(text: str) -> list[str]:
     parts = [""]
     depth = 0
     quote = ""
-    for place, character in enumerate(text):
+    for index, character in enumerate(text):
         if quote:
-            quote = "" if character == quote and text[place - 1] != "\\" else quote
+            quote = "" if character == quote and text[index - 1] != "\\" else quote
         # not that of a file's name
-        elif character in "'\"" and text[place - 1 : place] in f"= ,{_OPEN}":
+        elif character in "'\"" and text[index - 1 : index] in f"= ,{_OPEN}":
             quote = character
         depth = max(0, depth + (not quote) * ((character in _OPEN) - (character in _CLOSE)))
         if character == "," and not depth and not quote:
@@ -90,10 +90,10 @@ def split_outside(text: str) -> list[str]:
 
 def _opening(text: str) -> int | None:
     depth = 0
-    for place in range(len(text) - 1, -1, -1):
-        depth += (text[place] == ")") - (text[place] == "(")
+    for index in range(len(text) - 1, -1, -1):
+        depth += (text[index] == ")") - (text[index] == "(")
         if depth <= 0:
-            return place if depth == 0 and text.endswith(")") else None
+            return index if depth == 0 and text.endswith(")") else None
     return None
 
 

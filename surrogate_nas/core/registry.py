@@ -78,8 +78,8 @@ class Registry(Mapping[str, T], Generic[T]):
         kind: Any = self.kind
         if isinstance(kind, type) and not isinstance(thing, kind):
             path, separator, attribute = name.rpartition(":")
-            which = f"{path} holds no {self.what} {attribute}"
-            raise UserError(f"{which if separator else f'{name} is no {self.what}'}.")
+            reason = f"{path} holds no {self.what} {attribute}"
+            raise UserError(f"{reason if separator else f'{name} is no {self.what}'}.")
         checked: T = thing if isinstance(kind, type) else kind(thing, name)
         return checked
 
@@ -193,8 +193,8 @@ class Registry(Mapping[str, T], Generic[T]):
         """Every name with what its file says, none of which is imported (`described_at`)."""
         points = {name: point.value for name, point in self.points().items()}
         return [
-            {"name": name, **described_at(place)}
-            for name, place in {**self.places, **points}.items()
+            {"name": name, **described_at(address)}
+            for name, address in {**self.places, **points}.items()
         ]
 
 
@@ -240,7 +240,7 @@ def _loaded(point: EntryPoint) -> object:
         raise UserError(f"{point.value} cannot be imported: {in_a_line(error)}.") from error
 
 
-def described_at(place: str) -> dict[str, Any]:
+def described_at(address: str) -> dict[str, Any]:
     """What a thing's file says of it, which is read and not imported.
 
     Its docstring's first sentence says what it does, as in ``Name: what it does``. The docstring
@@ -250,7 +250,7 @@ def described_at(place: str) -> dict[str, Any]:
         ``{description, paper, options}``, the constructor's options with their defaults; empty
         where it cannot be read.
     """
-    module, _, name = place.partition(":")
+    module, _, name = address.partition(":")
     tree = _tree(module)
     text = ast.get_docstring(tree) or ""
     paper = _PAPER.search(" ".join(text.split("\n")))
@@ -296,7 +296,7 @@ def _options(tree: ast.Module, name: str) -> dict[str, str]:
             if isinstance(part, ast.Assign | ast.AnnAssign):
                 target = part.target if isinstance(part, ast.AnnAssign) else part.targets[0]
                 options.pop(ast.unparse(target), None)
-                made = part.value
-                if isinstance(made, ast.Call) and _KNOB.fullmatch(ast.unparse(made.func)):
-                    options[ast.unparse(target)] = ast.unparse(made.args[0])
+                value = part.value
+                if isinstance(value, ast.Call) and _KNOB.fullmatch(ast.unparse(value.func)):
+                    options[ast.unparse(target)] = ast.unparse(value.args[0])
     return options

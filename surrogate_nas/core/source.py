@@ -53,7 +53,8 @@ def _codes(kind: type | FunctionType) -> Iterator[str]:
 
 def _code(code: CodeType) -> str:
     constants = [
-        _code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts
+        _code(constant) if isinstance(constant, CodeType) else repr(constant)
+        for constant in code.co_consts
     ]
     return f"{code.co_code.hex()} {code.co_names} {constants}"
 
@@ -66,8 +67,8 @@ def with_imports(file: Path, *, is_script: bool = False) -> Sources:
         is_script: Whether it is what runs, of which only what defines something counts.
     """
     folder = file.absolute().parent
-    searched = [Path(place or ".").resolve() for place in sys.path]
-    places = [folder, *filter(_is_own_place, searched)]
+    searched = [Path(entry or ".").resolve() for entry in sys.path]
+    folders = [folder, *filter(_is_own_folder, searched)]
     texts: dict[Path, str] = {}
     waiting = [file.absolute()]
     while waiting:
@@ -80,7 +81,7 @@ def with_imports(file: Path, *, is_script: bool = False) -> Sources:
             if is_script and not texts:
                 tree.body = list(filter(_defines, tree.body))
                 text = ast.unparse(tree)
-            waiting += _imported(tree, path, places)
+            waiting += _imported(tree, path, folders)
         texts[path] = text
     return {os.path.relpath(path, folder): text for path, text in sorted(texts.items())}
 
@@ -90,38 +91,38 @@ def _defines(node: ast.stmt) -> bool:
     return not (is_main or isinstance(node, ast.Expr))
 
 
-def _imported(tree: ast.Module, file: Path, places: list[Path]) -> Iterator[Path]:
+def _imported(tree: ast.Module, file: Path, folders: list[Path]) -> Iterator[Path]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from modules(alias.name.split("."), places)
+                yield from modules(alias.name.split("."), folders)
         elif isinstance(node, ast.ImportFrom):
             is_relative = 0 < node.level <= len(file.parents)
-            start = [file.parents[node.level - 1]] if is_relative else places
+            start = [file.parents[node.level - 1]] if is_relative else folders
             names = node.module.split(".") if node.module else []
             for alias in node.names:
                 yield from modules([*names, alias.name], start)
 
 
-def modules(names: list[str], places: list[Path]) -> list[Path]:
+def modules(names: list[str], folders: list[Path]) -> list[Path]:
     """The files of a dotted name in the first place that has its head, innermost first."""
-    for place in places:
+    for path in folders:
         files: list[Path] = []
         for name in names:
-            place /= name  # noqa: PLW2901 - from a package into the next
-            files += filter(Path.is_file, (place / "__init__.py", place.with_suffix(".py")))
+            path /= name  # noqa: PLW2901 - from a package into the next
+            files += filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py")))
         if files:
             return [file for file in files[::-1] if not file.is_relative_to(_PACKAGE)]
     return []
 
 
-def _is_own_place(place: Path) -> bool:
-    is_installed = place.name in ("site-packages", "dist-packages")
-    return place.is_dir() and not is_installed and not _is_within(place, _installed())
+def _is_own_folder(folder: Path) -> bool:
+    is_installed = folder.name in ("site-packages", "dist-packages")
+    return folder.is_dir() and not is_installed and not _is_within(folder, _installed())
 
 
-def _is_within(path: Path, places: Iterable[Path]) -> bool:
-    return any(map(path.is_relative_to, places))
+def _is_within(path: Path, folders: Iterable[Path]) -> bool:
+    return any(map(path.is_relative_to, folders))
 
 
 @cache

@@ -10,7 +10,7 @@ T = TypeVar("T")
 _hints: Callable[[type], dict[str, Any]] = cache(get_type_hints)
 
 
-def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
+def build(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     """Make a dataclass whose fields are texts, numbers, flags or one of some words.
 
     Raises:

@@ -50,8 +50,8 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
     image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
     with h5py.File(image, "w", libver=LIBVER) as file:
         file.attrs["version"] = FORMATS[kind].version
-        said = f"surrogate_nas {FORMATS[kind].what}"
-        set_texts(file, {"format": said, RELEASE: this_release(), **texts})
+        label = f"surrogate_nas {FORMATS[kind].what}"
+        set_texts(file, {"format": label, RELEASE: this_release(), **texts})
         yield file
     write_whole(path, image.getvalue())
 
@@ -59,7 +59,7 @@ def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
 def is_of(path: Path, kind: str) -> bool:
     """Whether a file says that it is of one of our formats; False also where it cannot be read."""
     with suppress(Exception), OpenFile(path, kind).opened() as file:
-        return _said(file, "format") == f"surrogate_nas {FORMATS[kind].what}"
+        return _label(file, "format") == f"surrogate_nas {FORMATS[kind].what}"
     return False
 
 
@@ -109,12 +109,12 @@ class OpenFile:
             version = number(file, "version") if "format" in file.attrs else None
             # the first version wrote its texts in another way
             is_first = version == 1 < format_.version
-            is_ours = is_first or _said(file, "format") == f"surrogate_nas {format_.what}"
+            is_ours = is_first or _label(file, "format") == f"surrogate_nas {format_.what}"
             if version is None or not is_ours:
                 raise UserError(
                     f"{printable(self.path)} is no surrogate_nas {format_.what}."
                 )
-            check_version(self.path, self._kind, version, _said(file, RELEASE))
+            check_version(self.path, self._kind, version, _label(file, RELEASE))
             yield file
 
     @contextmanager
@@ -164,7 +164,7 @@ def text(item: h5py.Group, name: str) -> str:
     return str(_scalar(item, name, "S").decode())
 
 
-def _said(item: h5py.Group, name: str) -> str:
+def _label(item: h5py.Group, name: str) -> str:
     with suppress(ValueError):
         return text(item, name)
     return ""

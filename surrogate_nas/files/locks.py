@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 1.0
 _LONGEST = 1000
 # the most bytes of a signature, and a number that no process reaches
 _MOST_PROCESSES = 2**31
-_held: set[tuple[int, int, Path]] = set()
+_locks: set[tuple[int, int, Path]] = set()
 
 
 class HeldError(UserError):
@@ -109,7 +109,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     what = what or str(path)
     file = _lock_file(path)
     key = os.getpid(), threading.get_ident(), file
-    if key in _held:
+    if key in _locks:
         raise UserError(f"This process is writing {what} already.")
     lock = FileLock(file, thread_local=False, poll_interval=_POLL_SECONDS)
     try:
@@ -117,14 +117,14 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
         try:
             lock.acquire(timeout=_PATIENCE_SECONDS if wait else 0)
         except Timeout:
-            other = holder(path) or "another process"
+            owner = holder(path) or "another process"
             if not wait:
                 raise HeldError(
-                    f"{other} is writing {what}. Wait for its end, or choose another place."
+                    f"{owner} is writing {what}. Wait for its end, or choose another place."
                 ) from None
-            sys.stderr.write(f"Waiting for {other}, which is writing {what}.\n")
+            sys.stderr.write(f"Waiting for {owner}, which is writing {what}.\n")
             lock.acquire()
-        _held.add(key)
+        _locks.add(key)
         # on a full disk it stays unsigned
         # not emptied before: ext4 would write a file to the disk that was, when it is closed
         with suppress(OSError), open(file, "r+") as signed:
@@ -135,7 +135,7 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        _held.discard(key)
+        _locks.discard(key)
         with suppress(OSError):
             file.unlink()
         lock.release()

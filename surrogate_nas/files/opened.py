@@ -90,8 +90,8 @@ class Opened:
         aside = (sys.prefix, sys.base_prefix, home(), _PACKAGE)
         self._aside = tuple(os.path.join(os.path.realpath(path), "") for path in aside)
         self._process = os.getpid()
-        here = threading.get_ident()
-        self._others = {thread.ident for thread in threading.enumerate()} - {here}
+        current = threading.get_ident()
+        self._others = {thread.ident for thread in threading.enumerate()} - {current}
         self._forked = TemporaryFile(buffering=0)
         self.begun = os.fstat(self._forked.fileno()).st_mtime_ns
 

@@ -100,10 +100,10 @@ def _check_end(path: Path, file: BinaryIO) -> int:
     tail = min(size, _END.size + _LARGE_BYTES)
     file.seek(size - tail)
     last = file.read()
-    mark, disk, begins, here, count, listed, start, comment = _END.unpack(
+    mark, disk, begins, on_disk, count, listed, start, comment = _END.unpack(
         last[-_END.size :]
     )
-    if mark != _END_MARK or comment or disk or begins or here != count:
+    if mark != _END_MARK or comment or disk or begins or on_disk != count:
         raise BadZipFile("its end is not that of a plain one")
     if last[: -_END.size].startswith(_LARGE_MARK) or count > LIMITS.members:
         raise UserError(

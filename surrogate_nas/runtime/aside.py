@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import cloudpickle
 
-from surrogate_nas.runtime.failure import StrategyError, place_in_dump
+from surrogate_nas.runtime.failure import StrategyError, location_in_dump
 from surrogate_nas.runtime.worker import Lost, Task, Worker, outcome
 
 START_SECONDS = 60.0
@@ -39,9 +39,9 @@ def lost_in(lost: Lost, limit: float = 0.0, file: str = "") -> StrategyError:
 
     The limit is that of a call which `surrogate_nas.runtime.worker.dump_when_alarmed` may end.
     """
-    place, when = place_in_dump(lost.dump, file)
+    location, when = location_in_dump(lost.dump, file)
     words = lost.words.replace("its worker", "its process")
     if _LATE in words:
         words = f"it took more than {limit:g} s"
-    where = f" ({place})" if place else ""
+    where = f" ({location})" if location else ""
     return StrategyError(f"{words}{when}{where}.", lost.dump)

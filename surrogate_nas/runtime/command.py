@@ -110,7 +110,7 @@ class Command(Lines):
     def send(self, message: Any, limit: float) -> None:
         """Write a line."""
         if unasked := self.line(0.0):
-            raise self._failure(f"said {_shown(unasked.rstrip())} without being asked")
+            raise self._failure(f"said {_quote(unasked.rstrip())} without being asked")
         content = json.dumps(message).encode() + b"\n"
         until = time.monotonic() + limit
         try:
@@ -130,22 +130,22 @@ class Command(Lines):
         if line.endswith(b"\n"):
             with suppress(ValueError, RecursionError):
                 return json.loads(line)
-            what = f"answered {_shown(line[:-1])}, which is no JSON"
+            fault = f"answered {_quote(line[:-1])}, which is no JSON"
         elif len(line) > _LONGEST_LINE:
-            what = f"answered {_shown(line)}, a line of more than {_LONGEST_LINE:,} bytes"
+            fault = f"answered {_quote(line)}, a line of more than {_LONGEST_LINE:,} bytes"
         elif self.is_open:
-            begun = f", only {_shown(self._begun)}" if self._begun else ""
-            what = f"answered no line within {limit:g} s{begun}"
+            begun = f", only {_quote(self._begun)}" if self._begun else ""
+            fault = f"answered no line within {limit:g} s{begun}"
         else:
-            what = self._end() + (f" after {_shown(line)}" if line else "")
-        raise self._failure(what)
+            fault = self._end() + (f" after {_quote(line)}" if line else "")
+        raise self._failure(fault)
 
     def _end(self) -> str:
         return self.ended(_PATIENCE_SECONDS) or "closed its standard streams"
 
-    def _failure(self, what: str) -> UserError:
+    def _failure(self, fault: str) -> UserError:
         self.kill()
-        return UserError(f"{self._who} {what}.")
+        return UserError(f"{self._who} {fault}.")
 
 
 # gives the exit code of a process that ends within some seconds
@@ -216,6 +216,6 @@ def _kill(pid: int, wait_for: _Wait, pipes: Sequence[int]) -> None:
         os.close(pipe)
 
 
-def _shown(output: bytes) -> str:
+def _quote(output: bytes) -> str:
     text = repr(output[:400].decode(errors="replace"))
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -36,16 +36,16 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
         return StrategyError(str(error))
     try:
         message = str(error)
-    except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
-        message = f"it cannot be printed ({type(other).__name__})"
+    except BaseException as nested:  # noqa: BLE001 - a user's exception can raise when printed
+        message = f"it cannot be printed ({type(nested).__name__})"
     own = error.__traceback__
     while own is not None and Path(own.tb_frame.f_code.co_filename).parent in _LEADING:
         own = own.tb_next  # without the frames of ours that lead to the user's
-    said = f": {message}" if message else ""
+    detail = f": {message}" if message else ""
     calls = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)]
-    place = _place(calls, file)
-    where = f" ({place})" if place else ""
-    line = one_line(f"{type(error).__name__} when it {when}{said}")
+    location = _location(calls, file)
+    where = f" ({location})" if location else ""
+    line = one_line(f"{type(error).__name__} when it {when}{detail}")
     return StrategyError(f"{line}{where}", _printed(error, own))
 
 
@@ -54,7 +54,7 @@ _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 _DOING = {"_made": "was made", "ask": "was asked", "tell": "was told"}
 
 
-def place_in_dump(dump: str, file: str) -> tuple[str, str]:
+def location_in_dump(dump: str, file: str) -> tuple[str, str]:
     """Where a process was, by what `faulthandler` printed of it, and what it did, if it was a
     strategy.
     """
@@ -63,10 +63,10 @@ def place_in_dump(dump: str, file: str) -> tuple[str, str]:
         name for path, _, name in frames if Path(path).parent in _LEADING and name in _DOING
     ]
     when = f" when it {_DOING[ours[-1]]}" if ours else ""
-    return _place([(path, int(line)) for path, line, _ in frames[::-1]], file), when
+    return _location([(path, int(line)) for path, line, _ in frames[::-1]], file), when
 
 
-def _place(frames: list[tuple[str, int]], file: str) -> str:
+def _location(frames: list[tuple[str, int]], file: str) -> str:
     """The innermost frame in the strategy's file, or else outside this package: ``file:line``."""
     foreign = [frame for frame in frames if not Path(frame[0]).is_relative_to(_PACKAGE)]
     inside = [frame for frame in frames if frame[0] == file]
@@ -77,8 +77,8 @@ def _printed(error: BaseException, trace: TracebackType | None) -> str:
     try:
         text = "".join(traceback.format_exception(type(error), error, trace))
         return text[-_LONGEST_TRACE:]
-    except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
-        return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"
+    except BaseException as nested:  # noqa: BLE001 - a user's exception can raise when printed
+        return f"{type(error).__name__}, which cannot be printed: {type(nested).__name__}\n"
 
 
 def file_of(kind: type) -> str:

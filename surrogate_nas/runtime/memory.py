@@ -41,7 +41,7 @@ def _sum(size: Callable[[psutil.Process], float], family: list[psutil.Process]) 
 
 def processor_seconds() -> float:
     """Of this process, its threads and its descendants; only differences mean anything."""
-    this, *descendants = family_of(psutil.Process())
-    ended = this.cpu_times()
+    current, *descendants = family_of(psutil.Process())
+    ended = current.cpu_times()
     living = _sum(lambda process: sum(process.cpu_times()[:4]), descendants)
     return time.process_time() + float(ended.children_user + ended.children_system) + living

@@ -185,9 +185,9 @@ class Task:
     def check_here(self) -> None:
         """Refuse a machine that lacks something: a `UserError`."""
         host = platform.node()
-        here = _versions()
-        if here != self.versions:
-            installed, wanted = map(", ".join, (here, self.versions))
+        versions = _versions()
+        if versions != self.versions:
+            installed, wanted = map(", ".join, (versions, self.versions))
             raise UserError(
                 f"The workers on {host} have {installed}; here are {wanted}. Install the same"
                 " there."
@@ -261,7 +261,7 @@ class Worker:
         with suppress(EOFError, OSError):  # it has ended
             self.send(job)
             while not over:
-                message = self._message(self._left(begun, last))
+                message = self._message(self._patience(begun, last))
                 last = time.monotonic() if message else last
                 begun = min(begun, last)
                 match message:
@@ -302,10 +302,10 @@ class Worker:
             raise EOFError
         return None
 
-    def _left(self, begun: float, last: float) -> float:
+    def _patience(self, begun: float, last: float) -> float:
         task = self._task
-        left = min(begun + task.seconds, last + task.silence) - time.monotonic()
-        return max(min(left, _LOOK_SECONDS if task.memory else _LONGEST_WAIT), 0.0)
+        remaining = min(begun + task.seconds, last + task.silence) - time.monotonic()
+        return max(min(remaining, _LOOK_SECONDS if task.memory else _LONGEST_WAIT), 0.0)
 
     def _over(self, begun: float, last: float) -> str:
         task = self._task
@@ -426,10 +426,10 @@ def do(task: Task, job: bytes, device: str = "") -> Reply:
 
 def _idle(task: Task, device: str) -> Worker | None:
     """A worker that waits for a job of a task, and does so no more; others there are ended."""
-    place = getattr(_thread, "owner", task.key), device
+    identity = getattr(_thread, "owner", task.key), device
     with _guard:
-        for worker in [one for one in _workers if one.is_idle]:
-            if (worker.owner, worker.device) == place:
+        for worker in [candidate for candidate in _workers if candidate.is_idle]:
+            if (worker.owner, worker.device) == identity:
                 if worker.key == task.key and worker._process.is_alive():
                     worker.is_idle = False
                     return worker
@@ -446,9 +446,9 @@ def owned(owner: str, call: Callable[..., R], *arguments: Any) -> R:
 def kill(process: psutil.Process) -> None:
     """Kill a process and all that it has started; any thread may do so."""
     with suppress(psutil.Error):
-        for each in family_of(process)[::-1]:
+        for member in family_of(process)[::-1]:
             with suppress(psutil.Error):
-                each.kill()
+                member.kill()
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -456,7 +456,9 @@ def kill(process: psutil.Process) -> None:
 def end(owner: str) -> None:
     """End all workers of an owner or of a task, by their keys, whatever they do."""
     with _guard:
-        for worker in [one for one in _workers if owner in (one.owner, one.key)]:
+        for worker in [
+            member for member in _workers if owner in (member.owner, member.key)
+        ]:
             (worker.end if worker.is_idle else worker.kill)()
 
 
@@ -470,18 +472,18 @@ def tell(owner: str, content: object) -> None:
 
 
 # in a worker its link to the process that started it, and where it dumps
-_here: list[Connection] = []
+_channels: list[Connection] = []
 _sending = threading.Lock()
 
 
 def _send(*message: object) -> None:
     with _sending:
-        _here[0].send(message)
+        _channels[0].send(message)
 
 
 def alive() -> None:
     """Give a sign of life while a job is done; nothing happens outside a worker."""
-    if _here:
+    if _channels:
         _send("alive", b"")
 
 
@@ -492,18 +494,20 @@ def say(content: object) -> None:
 
 def hear() -> Any:
     """Wait for what who follows this worker's job says (`Worker.send`)."""
-    return _here[0].recv()
+    return _channels[0].recv()
 
 
 def is_inside() -> bool:
     """Whether this process is a worker."""
-    return bool(_here)
+    return bool(_channels)
 
 
 def dump_when_alarmed() -> None:
     """Let SIGALRM end this worker, whatever it does, after it has told where it is."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    faulthandler.register(signal.SIGALRM, _here[1].fileno(), all_threads=False, chain=True)
+    faulthandler.register(
+        signal.SIGALRM, _channels[1].fileno(), all_threads=False, chain=True
+    )
 
 
 def _work(
@@ -522,12 +526,12 @@ def _work(
         os.dup2(errors.fileno(), stream)
     errors.close()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    _here[:] = [link, log]
+    _channels[:] = [link, log]
     faulthandler.enable(log.fileno())
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(task.folder)
-    sys.path[:] = [*task.path, *(place for place in sys.path if place not in task.path)]
+    sys.path[:] = [*task.path, *(folder for folder in sys.path if folder not in task.path)]
     # a user's module that was edited twice in a second would be taken from before
     sys.dont_write_bytecode = True
     import_module("numpy.random").seed()  # else every worker would draw alike
@@ -559,7 +563,7 @@ def _forked() -> None:
     global _guard
     _guard = threading.RLock()
     _workers.clear()
-    _here.clear()
+    _channels.clear()
     _shared_file.cache_clear()
     share.cache_clear()
     _forget_server()

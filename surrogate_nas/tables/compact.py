@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import hdf5
-from surrogate_nas.files.content import made
+from surrogate_nas.files.content import build
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
@@ -187,7 +187,7 @@ def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
     table = Table(**texts, network=Network.of(content["network"]))  # type: ignore[arg-type]
     rows = iter(values.reshape(-1, len(listed(space_named(table.space)))))
     for name, entry in content["metrics"].items():
-        metric = made(Metric, entry["details"], name=name, epochs=())
+        metric = build(Metric, entry["details"], name=name, epochs=())
         runs: dict[int, dict[int, Values]] = {}
         for epochs, seed in entry["columns"]:
             runs.setdefault(epochs, {})[seed] = _read(next(rows), entry)

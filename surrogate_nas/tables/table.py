@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files.content import made
+from surrogate_nas.files.content import build
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
@@ -166,7 +166,7 @@ class Index:
                 }
             epochs = _epochs_of(name, index.digests)
             about = {"name": _text(name), "epochs": epochs}
-            index.metrics[name] = made(Metric, metric["details"], **about)
+            index.metrics[name] = build(Metric, metric["details"], **about)
         return index
 
 

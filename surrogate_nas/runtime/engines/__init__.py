@@ -54,7 +54,7 @@ Maker = Callable[[str, int | None], Executor]
 the place takes.
 """
 # the future of a job, whether it has to be alone, and what is called
-_Given = tuple[Future[Any], bool, Callable[..., Any], tuple[Any, ...]]
+_Call = tuple[Future[Any], bool, Callable[..., Any], tuple[Any, ...]]
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 _HERE = "processes"
 
@@ -75,19 +75,19 @@ ENGINES: Registry[Maker] = Registry(
 
 def _parted(engine: str) -> tuple[str, str]:
     file, suffix, rest = engine.partition(".py:")
-    name, _, place = (rest if suffix else engine).partition(":")
-    return absolute(f"{file}.py:{name}") if suffix else name, place
+    name, _, address = (rest if suffix else engine).partition(":")
+    return absolute(f"{file}.py:{name}") if suffix else name, address
 
 
 def check_engine(engine: str, workers: int | None) -> None:
     """Check what a user asks for before anything is begun; no code of a user's is loaded."""
-    name, place = _parted(engine)
+    name, address = _parted(engine)
     ENGINES.expect(name)
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise UserError(f"There must be at least 1 worker, not {workers}.")
-    if name == _HERE and place:
+    if name == _HERE and address:
         raise UserError(
-            f"The engine {_HERE} is on this machine and takes no address, such as {place:.80}."
+            f"The engine {_HERE} is on this machine and takes no address, such as {address:.80}."
         )
 
 
@@ -115,7 +115,7 @@ class Jobs:
             UserError: There is no such engine, it cannot be reached, or it has devices of its own.
         """
         check_engine(engine, workers)
-        name, place = _parted(engine)
+        name, address = _parted(engine)
         if devices and name != _HERE:
             raise UserError(
                 f"--gpus names GPUs of this machine; the engine {name} gives its workers theirs."
@@ -125,11 +125,11 @@ class Jobs:
         self._most = workers or (1 if self._is_here else None)
         self._devices = tuple(devices)
         self._lock = threading.RLock()
-        self._waiting: deque[_Given] = deque()
+        self._waiting: deque[_Call] = deque()
         # the slot of every job that runs, from 0
         self._running: dict[Future[Any], int] = {}
         self._is_alone = False
-        make = ThreadPoolExecutor if self._is_here else partial(ENGINES.find(name), place)
+        make = ThreadPoolExecutor if self._is_here else partial(ENGINES.find(name), address)
         self._executor: Executor = make(self._most)
 
     def submit(self, task: Task, job: Any, *, alone: bool = False) -> Future[Any]:
@@ -143,13 +143,13 @@ class Jobs:
         Returns:
             Of how it ended, for `outcome`.
         """
-        return self._given(alone, do, task, cloudpickle.dumps(job))
+        return self._put(alone, do, task, cloudpickle.dumps(job))
 
     def call(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
         """Call a function in a thread of this process, in turn with the jobs."""
-        return self._given(False, function, *arguments)
+        return self._put(False, function, *arguments)
 
-    def _given(self, alone: bool, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def _put(self, alone: bool, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
         with self._lock:
             self._waiting.append((future, alone, call, arguments))
@@ -185,8 +185,8 @@ class Jobs:
             try:
                 lost = getattr(self._executor, "lost", _raised)
                 future.set_result(lost(error))
-            except BaseException as other:  # noqa: BLE001 - likewise
-                future.set_exception(other)
+            except BaseException as nested:  # noqa: BLE001 - likewise
+                future.set_exception(nested)
         with self._lock:
             del self._running[future]
             self._is_alone = False
@@ -221,9 +221,9 @@ def _raised(error: BaseException) -> Any:
     raise gone("executor", "", error) if isinstance(error, BrokenExecutor) else error
 
 
-def gone(cluster: str, place: str, error: BaseException) -> UserError:
+def gone(cluster: str, address: str, error: BaseException) -> UserError:
     """Build the error for a cluster that does no job any more."""
-    at = f" at {place}" if place else ""
+    at = f" at {address}" if address else ""
     return UserError(
         f"The {cluster}{at} went away or cannot do the work ({in_a_line(error)}). {AGAIN}"
     )

@@ -29,12 +29,12 @@ class Dask(Executor):
 
     needs = ("distributed",)
 
-    def __init__(self, place: str, workers: int | None) -> None:
+    def __init__(self, address: str, workers: int | None) -> None:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        self._place = place
+        self._address = address
         self._keys: set[str] = set()
         with ExitStack() as stack:
-            self._client = _client(place, workers, stack)
+            self._client = _client(address, workers, stack)
             self._open = stack.pop_all()
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
@@ -48,7 +48,7 @@ class Dask(Executor):
 
         if isinstance(error, KilledWorker):
             return Lost("its Dask worker was lost, and those that began it anew were too")
-        raise gone("Dask cluster", self._place, error) from error
+        raise gone("Dask cluster", self._address, error) from error
 
     def end(self, key: str) -> None:
         """End our workers there that do jobs of a task."""
@@ -66,13 +66,13 @@ class Dask(Executor):
 ENGINE = Dask
 
 
-def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
+def _client(address: str, workers: int | None, stack: ExitStack) -> Client:
     from distributed import Client, LocalCluster
 
     where: dict[str, Any] = {
-        "scheduler_file" if place.endswith(".json") else "address": place
+        "scheduler_file" if address.endswith(".json") else "address": address
     }
-    if not place:
+    if not address:
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -87,9 +87,9 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
         client = Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UserError(
-            f"There is no Dask scheduler at {place}: {in_a_line(error)}"
+            f"There is no Dask scheduler at {address}: {in_a_line(error)}"
         ) from error
     stack.enter_context(client)
     if not client.nthreads():
-        raise UserError(f"The Dask cluster at {place} has no worker.")
+        raise UserError(f"The Dask cluster at {address} has no worker.")
     return client

@@ -42,17 +42,17 @@ class Ray(Executor):
 
     needs = ("ray",)
 
-    def __init__(self, place: str, workers: int | None) -> None:
+    def __init__(self, address: str, workers: int | None) -> None:
         os.environ.update(_QUIET)
-        _knock(place)
+        _knock(address)
         import ray
 
         self._ray = ray
-        self._place = place
-        self._given: dict[Future[Any], Any] = {}
+        self._address = address
+        self._references: dict[Future[Any], Any] = {}
         self._folder = TemporaryDirectory(prefix="snas-ray-", ignore_cleanup_errors=True)
-        where: dict[str, Any] = {"address": place}
-        if not place:
+        where: dict[str, Any] = {"address": address}
+        if not address:
             where = {
                 "address": "local",
                 "num_cpus": workers,
@@ -63,7 +63,7 @@ class Ray(Executor):
         try:
             ray.init(**where, logging_level=logging.CRITICAL, log_to_driver=False)
         except Exception as error:
-            where_to = f"at {place}" if place else "to be started on this machine"
+            where_to = f"at {address}" if address else "to be started on this machine"
             raise UserError(f"There is no Ray {where_to}: {in_a_line(error)}") from error
         self._do = ray.remote(do).options(num_cpus=1, max_retries=_RETRIES)
 
@@ -71,8 +71,8 @@ class Ray(Executor):
         """Let a Ray worker do a job."""
         reference = self._do.remote(*arguments)
         future: Future[Any] = reference.future()
-        self._given[future] = reference
-        future.add_done_callback(self._given.pop)
+        self._references[future] = reference
+        future.add_done_callback(self._references.pop)
         return future
 
     def lost(self, error: BaseException) -> Lost:
@@ -80,13 +80,13 @@ class Ray(Executor):
         if _LOST & {kind.__name__ for kind in type(error).__mro__}:
             return Lost("its Ray worker was lost, and those that began it anew were too")
         raise gone(
-            "Ray cluster", self._place, getattr(error, "cause", None) or error
+            "Ray cluster", self._address, getattr(error, "cause", None) or error
         ) from error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take back what is not done, and leave."""
         with suppress(Exception):
-            for reference in list(self._given.values()):
+            for reference in list(self._references.values()):
                 self._ray.cancel(reference, force=True)
         with suppress(Exception):
             self._ray.shutdown()
@@ -96,12 +96,12 @@ class Ray(Executor):
 ENGINE = Ray
 
 
-def _knock(place: str) -> None:
+def _knock(address: str) -> None:
     """Check that the address answers: Ray itself would try for many minutes."""
-    host, colon, port = place.removeprefix("ray://").rpartition(":")
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon:
         return
     try:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
-        raise UserError(f"There is no Ray at {place}: {in_a_line(error)}") from error
+        raise UserError(f"There is no Ray at {address}: {in_a_line(error)}") from error

@@ -47,8 +47,8 @@ class Slurm(Executor):
         wanted: dict[str, Any] = dict(timeout_min=_MINUTES, cpus_per_task=1, name="snas")
         with _refusing():
             for name, value in options.items():
-                known, kind = _OURS.get(name, (f"slurm_{name}", str))
-                wanted[known] = kind(value)
+                option, kind = _OURS.get(name, (f"slurm_{name}", str))
+                wanted[option] = kind(value)
             self._executor = AutoExecutor(f"{self._folder.name}/logs", cluster=cluster)
             self._executor.update_parameters(**wanted)
         self._new: SimpleQueue[tuple[Future[Reply], tuple[Any, ...]]] = SimpleQueue()
@@ -92,8 +92,8 @@ class Slurm(Executor):
         for task in self._tasks:
             with suppress(Exception):
                 task.cancel()
-        left = [self._new.get()[0] for _ in range(self._new.qsize())]
-        for future in (*self._tasks.values(), *left):
+        pending = [self._new.get()[0] for _ in range(self._new.qsize())]
+        for future in (*self._tasks.values(), *pending):
             future.cancel()
         self._folder.cleanup()
 
@@ -113,10 +113,10 @@ def _refusing() -> Iterator[None]:
         raise UserError(f"Slurm does not take the tasks: {one_line(str(error))}") from error
 
 
-def _folder(place: str, here: bool) -> TemporaryDirectory[str]:
-    parent = Path(place or (gettempdir() if here else home())).absolute()
+def _folder(path: str, is_local: bool) -> TemporaryDirectory[str]:
+    parent = Path(path or (gettempdir() if is_local else home())).absolute()
     try:
-        if not place:
+        if not path:
             parent.mkdir(parents=True, exist_ok=True)
         return TemporaryDirectory(
             prefix="snas-slurm-", dir=parent, ignore_cleanup_errors=True

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.files.content import made
+from surrogate_nas.files.content import build
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Network:
             ValueError: A field is missing, unknown or of another type.
         """
         defaults = {"positions": cls.positions, "strided": cls.strided}
-        return made(cls, defaults | settings if isinstance(settings, dict) else settings)
+        return build(cls, defaults | settings if isinstance(settings, dict) else settings)
 
     @property
     def settings(self) -> dict[str, Any]:
