@@ -52,7 +52,7 @@ _SECONDS = Metric(SECONDS, "s", "record", "cost", description="seconds of the tr
 """The cost of a training of a task."""
 
 
-class Place(NamedTuple):
+class Key(NamedTuple):
     """One training: the index of its cell, and its seed."""
 
     cell: int
@@ -71,9 +71,9 @@ class _Plan:
     questions: Sequence[Question]
     seeds: int
 
-    def cell(self, place: Place) -> Cell:
+    def cell(self, key: Key) -> Cell:
         """The benchmark's own cell of a training."""
-        return self.benchmark.space.cell(self.cells[place.cell].text)
+        return self.benchmark.space.cell(self.cells[key.cell].text)
 
 
 def address_of(name: str, space: str | None = None) -> str:
@@ -200,7 +200,7 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
     """Every metric after every length of a training; sizes follow from cells in a table too."""
     sizes = untrained(benchmark.space)
     longest = max(
-        (each for metric in benchmark.metrics for each in metric.epochs), default=0
+        (length for metric in benchmark.metrics for length in metric.epochs), default=0
     )
     if epochs is not None and not longest:
         raise UserError(f"Training plays no part in {benchmark.name}: leave out --epochs.")
@@ -216,7 +216,9 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
         elif is_free:
             lengths = [benchmark.question(metric.name, epochs).epochs]
         else:
-            lengths = [each for each in metric.epochs if epochs is None or each <= epochs]
+            lengths = [
+                length for length in metric.epochs if epochs is None or length <= epochs
+            ]
         questions += [Question(metric.name, length) for length in lengths]
     return questions
 
@@ -245,41 +247,41 @@ def _trained(
     engine: str,
     progress: Callable[[int, int], object] | None,
     note: Callable[[str], object],
-) -> dict[Place, Answer]:
+) -> dict[Key, Answer]:
     cells = sorted(set(plan.trained))
-    places = [Place(cell, seed) for seed in range(plan.seeds) for cell in cells]
-    answers: dict[Place, Answer] = {}
+    keys = [Key(cell, seed) for seed in range(plan.seeds) for cell in cells]
+    answers: dict[Key, Answer] = {}
 
-    def failure_of(ended: tuple[Place, Answer]) -> tuple[str, str]:
-        place, answer = ended
+    def failure_of(ended: tuple[Key, Answer]) -> tuple[str, str]:
+        key, answer = ended
         is_failure = isinstance(answer, EvaluationError)
-        return plan.cell(place).text, str(answer) if is_failure else ""
+        return plan.cell(key).text, str(answer) if is_failure else ""
 
     unstored = Unstored(answers.update, failure_of)
     lost = []
-    for done, (place, answer) in enumerate(_answers(plan, places, workers, engine), 1):
+    for done, (key, answer) in enumerate(_answers(plan, keys, workers, engine), 1):
         if isinstance(answer, EvaluationError):
             if answer.cause == "lost":
                 lost.append(answer)
                 continue
-            note(f"{plan.cell(place)}, seed {place.seed}: {answer}")
-        unstored.add([(place, answer)])
+            note(f"{plan.cell(key)}, seed {key.seed}: {answer}")
+        unstored.add([(key, answer)])
         if progress is not None:
-            progress(done, len(places))
+            progress(done, len(keys))
     unstored.end()
     if lost:
         raise UserError(
-            f"{plural(len(lost), 'training')} of {len(places):,} ended without an answer:"
+            f"{plural(len(lost), 'training')} of {len(keys):,} ended without an answer:"
             f" {lost[0]}. Run the same command again to go on."
         )
     return answers
 
 
 def _answers(
-    plan: _Plan, places: Sequence[Place], workers: int, engine: str
-) -> Iterator[tuple[Place, Answer]]:
+    plan: _Plan, keys: Sequence[Key], workers: int, engine: str
+) -> Iterator[tuple[Key, Answer]]:
     """Train in slots; each training is given as it ends, after Ctrl-C those that ran then."""
-    if not places:
+    if not keys:
         return
     objective = Objective(plan.benchmark.objective, plan.benchmark)
     options = Options(parallel=workers)
@@ -288,25 +290,25 @@ def _answers(
         closing(Trainings(objective, Draw(0, 0), options, jobs)) as trainings,
     ):
         begun = ended = 0
-        while ended < len(places):
-            while begun < len(places) and begun - ended < _WAITING * workers:
+        while ended < len(keys):
+            while begun < len(keys) and begun - ended < _WAITING * workers:
                 if trainings.is_interrupted:
                     break
-                place = places[begun]
-                trainings.begin(begun, Job(plan.cell(place), plan.questions, place.seed))
+                key = keys[begun]
+                trainings.begin(begun, Job(plan.cell(key), plan.questions, key.seed))
                 begun += 1
             if begun == ended or (number := trainings.first()) is None:
                 raise KeyboardInterrupt
             ended += 1
-            yield places[number], trainings.answer(number)
+            yield keys[number], trainings.answer(number)
 
 
-def _table(plan: _Plan, title: str, answers: Mapping[Place, Answer]) -> Table:
+def _table(plan: _Plan, title: str, answers: Mapping[Key, Answer]) -> Table:
     benchmark = plan.benchmark
     values = np.full((len(plan.cells), plan.seeds, 1 + len(plan.questions)), np.nan)
-    for place, answer in answers.items():
+    for key, answer in answers.items():
         if isinstance(answer, Trained):
-            values[place.cell, place.seed] = [answer.cost, *answer.values]
+            values[key.cell, key.seed] = [answer.cost, *answer.values]
     values = values[np.asarray(plan.trained)]
     if not np.isfinite(values).any():
         raise UserError(f"No training of {benchmark.name} succeeded, so there is no table.")
@@ -341,14 +343,14 @@ def _table(plan: _Plan, title: str, answers: Mapping[Place, Answer]) -> Table:
     return table
 
 
-def _card(plan: _Plan, answers: Mapping[Place, Answer]) -> dict[str, Any]:
+def _card(plan: _Plan, answers: Mapping[Key, Answer]) -> dict[str, Any]:
     """How the table was made, without paths on this machine."""
     failures = []
-    for place, answer in sorted(answers.items()):
+    for key, answer in sorted(answers.items()):
         if isinstance(answer, EvaluationError):
             reason, _, _ = str(answer).partition("; its output is in ")
-            cell = plan.cells[place.cell].text
-            failures.append({"cell": cell, "seed": place.seed, "reason": reason})
+            cell = plan.cells[key.cell].text
+            failures.append({"cell": cell, "seed": key.seed, "reason": reason})
     return {
         "settings": {
             "benchmark": plan.benchmark.fingerprint,
