@@ -114,10 +114,12 @@ class AskTell:
                 if "ask" not in entry:
                     asked = from_json(entry["told"], self._space)
                     self._ledger.owed = 0.0  # the strategy's own work is in the cost
-                    made = self._ledger.failed if "failure" in entry else self._ledger.given
+                    outcome_of = (
+                        self._ledger.failed if "failure" in entry else self._ledger.given
+                    )
                     result = entry["failure"] if "failure" in entry else entry["values"]
-                    self._tell(asked, made(asked, result, entry["cost"]))
-                elif [_written(one) for one in self.ask(entry["ask"])] != entry["asked"]:
+                    self._tell(asked, outcome_of(asked, result, entry["cost"]))
+                elif [*map(_written, self.ask(entry["ask"]))] != entry["asked"]:
                     raise UserError(
                         f"{journal.path} does not go on: the strategy asks for other cells now than"
                         " when it was begun. Choose another folder."
@@ -148,7 +150,7 @@ class AskTell:
                 self._ledger.owed += seconds
             asked = self._strategy.ask(n)
         self.pending += asked
-        self._journal.append({"ask": n, "asked": [_written(one) for one in asked]})
+        self._journal.append({"ask": n, "asked": [*map(_written, asked)]})
         return asked
 
     def tell(

@@ -78,8 +78,12 @@ class Beginning:
         parse = objective.benchmark.space.parse
         ledger = Ledger(objective)
         known = [
-            _trial(ledger, _asked(parse(one[_CELL]), one[_EPOCHS]), one["values"])
-            for one in stored["known"]
+            _trial(
+                ledger,
+                _asked(parse(training[_CELL]), training[_EPOCHS]),
+                training["values"],
+            )
+            for training in stored["known"]
         ]
         return cls(tuple(map(parse, stored["first"])), _numbered(known))
 
@@ -160,8 +164,8 @@ def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
             cells += _cells_in(space, Path(part))
         else:
             cells.append(_cell(space, part))
-    for place, cell in enumerate(cells):
-        if cell in cells[:place]:
+    for index, cell in enumerate(cells):
+        if cell in cells[:index]:
             raise UserError(f"{cell} shall be asked for first twice; name it once.")
     return tuple(cells)
 
@@ -266,7 +270,7 @@ def _trial(ledger: Ledger, asked: Asked, values: Mapping[str, float]) -> Trial:
 
 
 def _numbered(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    return tuple(replace(one, index=one.index - len(trials)) for one in trials)
+    return tuple(replace(trial, index=trial.index - len(trials)) for trial in trials)
 
 
 def _training(

@@ -89,9 +89,9 @@ class Ledger:
         taken.
         """
         if len(asked) > 1 and (
-            self._one_by_one or any(type(one) is Request for one in asked)
+            self._one_by_one or any(type(request) is Request for request in asked)
         ):
-            return (outcome for one in asked for outcome in self._group([one]))
+            return (outcome for request in asked for outcome in self._group([request]))
         return self._group(asked)
 
     def evaluate(self, asked: Sequence[Asked], limit: float = math.inf) -> Iterator[Trial]:

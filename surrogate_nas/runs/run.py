@@ -303,6 +303,8 @@ class RunWatch:
 def _watched(path: Path, root: str, epochs: int | None, _: tuple[int, ...]) -> RunWatch:
     try:
         entries, end = _parted(path, root)
-        return RunWatch(path, epochs, [checked_as(TrialLine, one) for one in entries], end)
+        return RunWatch(
+            path, epochs, [checked_as(TrialLine, entry) for entry in entries], end
+        )
     except (OSError, ValueError) as error:
         return RunWatch(path, epochs, damage=getattr(error, "strerror", None) or str(error))

@@ -83,7 +83,7 @@ class Running(Struct, frozen=True):
     @property
     def running(self) -> int:
         """How many have a worker."""
-        return sum(one.is_running for one in self.trainings)
+        return sum(training.is_running for training in self.trainings)
 
     def seconds_left(self, left: int, now: float) -> float | None:
         """How long the rest will take, by the mean training so far; None before one has ended.
@@ -102,9 +102,11 @@ class Running(Struct, frozen=True):
         if not self.ended:
             return None
         mean = self.seconds / self.ended
-        left -= sum(one.state == "ended" for one in self.trainings)
+        left -= sum(training.state == "ended" for training in self.trainings)
         spent = sum(
-            min(max(now - one.since, 0.0), mean) for one in self.trainings if one.is_running
+            min(max(now - training.since, 0.0), mean)
+            for training in self.trainings
+            if training.is_running
         )
         return max(left * mean - spent, 0.0) / max(min(self.slots, left), 1)
 
@@ -129,13 +131,13 @@ class RunningStatus:
         self._due = 0.0
         self.close()
 
-    def look(self, found: Callable[[], Running]) -> None:
-        """Tell what has changed by what `found` gives, unless something was just told."""
+    def look(self, state: Callable[[], Running]) -> None:
+        """Tell what has changed by what `state` gives, unless something was just told."""
         now = time.monotonic()
         if now < self._due or (self._file is None and self._watcher is None):
             return
         self._due = now + _PAUSE_SECONDS
-        running = found()
+        running = state()
         if running == self._last:
             return
         self._last = running

@@ -261,7 +261,7 @@ class _Search:
         tokens: float | None = self.options.budget_tokens
         if tokens is not None and self.store is not None:
             kept = self.store.answered(self.entry.label, self.run)
-            tokens -= sum(one.get(USAGE, {}).get("tokens", 0.0) for one in kept)
+            tokens -= sum(answer.get(USAGE, {}).get("tokens", 0.0) for answer in kept)
         return {
             "cells": self.budget.cells,
             "seconds": self.budget.seconds,
@@ -304,14 +304,14 @@ class _Search:
                 workers.stop()
             if workers.is_idle:
                 return
-            told: list[Trial] = []
+            observed: list[Trial] = []
             for trials in workers.next():
                 self._add(trials)
-                told += trials
-            if told:
-                self.strategy.tell(told)
-                is_stopped = self.watch is not None and self.watch(told)
-                if is_stopped or ended_by(told, self.objective.epochs, self.options):
+                observed += trials
+            if observed:
+                self.strategy.tell(observed)
+                is_stopped = self.watch is not None and self.watch(observed)
+                if is_stopped or ended_by(observed, self.objective.epochs, self.options):
                     workers.is_over = True
             workers.is_over |= workers.is_interrupted
 
@@ -349,7 +349,7 @@ class _Search:
         if not is_asked or not run.incumbent.feasible:
             return run
         assert self.slots is not None
-        found = judged(
+        judgement = judged(
             self.objective, self.ledger.draw, run.incumbent, self.options, self.slots
         )
-        return replace(run, judged=found)
+        return replace(run, judged=judgement)

@@ -107,7 +107,9 @@ class Unstored(Generic[T]):
         """Take further results; a UserError if the first trainings failed alike."""
         self._results += results
         if self._may_be_mistake:
-            failures = [self._failure_of(one) for one in self._results[:MOST_SAME_FAILURES]]
+            failures = [
+                self._failure_of(result) for result in self._results[:MOST_SAME_FAILURES]
+            ]
             self._may_be_mistake = is_mistake(failures)
             if self._may_be_mistake and len(failures) == MOST_SAME_FAILURES:
                 raise self._mistake(f"The first {MOST_SAME_FAILURES} trainings")
@@ -280,7 +282,7 @@ class Trainings:
     def _look(self, patience: float) -> None:
         if self.is_interrupted and not self._is_told:
             self._is_told = True
-            running = sum(one.running() for one in self._running.values())
+            running = sum(future.running() for future in self._running.values())
             sys.stderr.write(
                 f"\nInterrupted: waits for {plural(running, 'training')}; Ctrl-C again ends at"
                 " once.\n"
@@ -337,7 +339,8 @@ class Trainings:
 
     def _state(self) -> Running:
         trainings = sorted(
-            self._trainings.values(), key=lambda one: one.state not in ("running", "alone")
+            self._trainings.values(),
+            key=lambda training: training.state not in ("running", "alone"),
         )
         shown = tuple(map(self._in_flight, trainings[:MOST_TOLD]))
         return Running(self._n_workers, self._n_ended, self._seconds, len(trainings), shown)

@@ -218,19 +218,19 @@ class TrainingWorkers(Workers):
     def begin(self, asked: Sequence[Asked]) -> None:
         """Begin trainings, unless the budget is spent."""
         ledger = self._ledger
-        for one in asked:
+        for request in asked:
             now = self._now()
             owed = ledger.owed
             started = now if owed else max(now, self._ready)
-            predicted = ledger.predicted_cost(one)
+            predicted = ledger.predicted_cost(request)
             least = predicted if ledger.objective.benchmark.knows_costs else 0.0
             if started >= self._limit or started + owed + least > self._limit:
                 self.is_over = True
                 return
             ledger.owed = 0.0
             end = self._predicted + (started - now) + owed + predicted
-            since = ledger.trained_for(one)
-            training = _Begun(end, self._begun, started, owed, predicted, since, one)
+            since = ledger.trained_for(request)
+            training = _Begun(end, self._begun, started, owed, predicted, since, request)
             self._begun += 1
             heapq.heappush(self._running, training)
             self._waiting.append(training)
@@ -292,17 +292,19 @@ class TrainingWorkers(Workers):
             return together
         entry = self._entry()
         if entry is not None:
-            fitting = [one for one in self._running if self._is_of(one, entry)]
+            fitting = [
+                training for training in self._running if self._is_of(training, entry)
+            ]
         else:
             left = self._limit - self._now() if self._stops else math.inf
             number = self._trainings.first(left)
             if number is None:
                 self.stop()
                 return []
-            fitting = [one for one in self._running if one.number == number]
+            fitting = [training for training in self._running if training.number == number]
         if not fitting:
             raise self._other_history()
-        ending = min(fitting, key=lambda one: one.number)
+        ending = min(fitting, key=lambda training: training.number)
         self._running.remove(ending)
         heapq.heapify(self._running)
         return [ending]
