@@ -67,8 +67,8 @@ def shape_of(given: ShapeLike) -> Shape:
         (Shape(cells=3, seeds=5), 4)
     """
     pair: object = given
-    if isinstance(given, str) and (found := _SHAPE.fullmatch(given.strip())):
-        pair = tuple(map(int, found.groups()))
+    if isinstance(given, str) and (match := _SHAPE.fullmatch(given.strip())):
+        pair = tuple(map(int, match.groups()))
     if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
         raise UserError(
             "What to confirm is CELLSxSEEDS, such as 3x5 or (3, 5) for three cells with five seeds"
@@ -177,8 +177,8 @@ def confirm(
         if cell not in failures:
             values = np.array(rows[cell])
             if objective.combine(values.mean(axis=0, keepdims=True)).feasible[0]:
-                found = objective.combine(values)
-                scores = (found.loss + found.penalty).tolist()
+                combined = objective.combine(values)
+                scores = (combined.loss + combined.penalty).tolist()
                 return ConfirmedCell(
                     cell, seen.get(cell), tuple(planned[cell]), tuple(scores)
                 )
@@ -327,15 +327,15 @@ def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> No
             f"{name} holds no single seeds of {asked}, so there are no fresh ones to confirm with."
         )
     most = int(seeds.held.sum(axis=1).max())
-    held = f"{name} holds {plural(most, 'seed')} of {asked}"
+    there = f"{name} holds {plural(most, 'seed')} of {asked}"
     if objective.seed == "mean" and not objective.draws:
         raise UserError(
-            f"{held}, and the search sees the mean of all: none is fresh. With --seed-policy draw"
+            f"{there}, and the search sees the mean of all: none is fresh. With --seed-policy draw"
             f" it sees 1, which leaves {most - 1}."
         )
     if most - 1 < wanted:
         raise UserError(
-            f"{held}, the search saw 1: at most {most - 1} fresh ones, not {wanted}."
+            f"{there}, the search saw 1: at most {most - 1} fresh ones, not {wanted}."
         )
     if reference is not None:
         own = int(seeds.held[reference.index].sum())
@@ -349,16 +349,16 @@ def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> No
 def judged(
     objective: Objective,
     draw: Draw,
-    found: Trial,
+    incumbent: Trial,
     options: Options,
     slots: Jobs,
 ) -> Judged:
     """Train what a run has found by the seeds that its search did not see; may be interrupted."""
-    cell = objective.benchmark.space.cell(found.cell)
+    cell = objective.benchmark.space.cell(incumbent.cell)
     seen = draw.number(objective.trained_seeds, cell)
     others = [seed for seed in objective.trained_seeds if seed != seen]
     names = [str(question) for question in objective.questions()]
-    rows = {seen: [found.values[name] for name in names]}
+    rows = {seen: [incumbent.values[name] for name in names]}
     failures = []
     cost = 0.0
     with closing(Trainings(objective, draw, options, slots)) as trainings:
@@ -386,13 +386,13 @@ def judged(
 
 def found_by(objective: Objective, run: Run) -> Trial:
     """What a run has found, as it is reported: by the mean over seeds, where seeds were drawn."""
-    found = run.incumbent
+    incumbent = run.incumbent
     if run.judged is None:
-        (reported,) = objective.reported([found])
+        (reported,) = objective.reported([incumbent])
         return reported
     names = list(run.judged.values)
     values = np.array([list(run.judged.values.values())])
-    (reported,) = as_reported([found], names, values, objective.combine(values))
+    (reported,) = as_reported([incumbent], names, values, objective.combine(values))
     return reported
 
 

@@ -231,14 +231,16 @@ class Options(Struct, frozen=True, kw_only=True):
                 "GPUs are named by their numbers or identifiers, each once and with commas between,"
                 f" such as 0,2,3, not {self.gpus!r:.80}."
             )
-        each = self.gpus_each
-        if each > 1 and self.per_gpu > 1:
+        count = self.gpus_each
+        if count > 1 and self.per_gpu > 1:
             raise UserError(
                 "Either a training has several GPUs or several trainings share one."
             )
-        if len(named) % each:
-            raise UserError(f"{len(named)} GPUs cannot be shared out {each} to a training.")
-        shares = [",".join(named[i : i + each]) for i in range(0, len(named), each)]
+        if len(named) % count:
+            raise UserError(
+                f"{len(named)} GPUs cannot be shared out {count} to a training."
+            )
+        shares = [",".join(named[i : i + count]) for i in range(0, len(named), count)]
         return tuple(shares) * self.per_gpu
 
     def stored(self) -> dict[str, Any]:
@@ -335,12 +337,14 @@ def takes_options(
     signature and in its documentation.
     """
     taken = [*more, *(option for option in OPTIONS if option.name not in without)]
-    texts = (f"{one.name}: {one.annotation.__metadata__[-1]}" for one in taken)
+    texts = (f"{option.name}: {option.annotation.__metadata__[-1]}" for option in taken)
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
         *own, _ = signature.parameters.values()
-        plain = [one.replace(annotation=one.annotation.__origin__) for one in taken]
+        plain = [
+            option.replace(annotation=option.annotation.__origin__) for option in taken
+        ]
         function.__signature__ = signature.replace(parameters=[*own, *plain])  # type: ignore[attr-defined]
         function.__doc__ = (function.__doc__ or "").replace(
             "**options: See ``Options``.", "\n        ".join(texts)

@@ -242,9 +242,12 @@ def parse_suite(name: str, source: str, content: Any) -> Suite:
     """A suite from what a file says of it; a UserError names the file and the key."""
     try:
         file = checked_as(_File, content)
-        given = [_Entry(one) if isinstance(one, str) else one for one in file.strategies]
+        given = [
+            _Entry(entry) if isinstance(entry, str) else entry for entry in file.strategies
+        ]
         entries = [
-            Entry(one.name, file.runs if one.runs is None else one.runs) for one in given
+            Entry(entry.name, file.runs if entry.runs is None else entry.runs)
+            for entry in given
         ]
         problems = [
             _problem(f"problems[{i}]", own, file) for i, own in enumerate(file.problems)
@@ -273,8 +276,8 @@ def read_plan(path: Path) -> Suite:
     try:
         plan = json.loads(read_regular(path))
         problems = [
-            {key: value for key, value in one.items() if value is not None}
-            for one in plan["asked"]
+            {key: value for key, value in problem.items() if value is not None}
+            for problem in plan["asked"]
         ]
         content = {key: plan[key] for key in ("title", "seed", "strategies")} | {
             "problems": problems

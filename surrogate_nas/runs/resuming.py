@@ -106,10 +106,14 @@ def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
     the runs of each single source of losses.
     """
     questions = [Question(*run) for run in runs_of(benchmark.contents)]
-    losses = [one for one in questions if benchmark.metric(one.metric).is_loss]
+    losses = [
+        question for question in questions if benchmark.metric(question.metric).is_loss
+    ]
     for source in sorted(set(map(benchmark.source_of, losses))):
-        own = [one for one in questions if benchmark.source_of(one) == source]
-        trained = {one.epochs for one in own if one in losses} | {None}
+        own = [
+            question for question in questions if benchmark.source_of(question) == source
+        ]
+        trained = {question.epochs for question in own if question in losses} | {None}
         yield [(name, epochs) for name, epochs in own if epochs in trained]
 
 

@@ -298,11 +298,11 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     if seeds is not None:
         rows = seeds.rows(np.arange(len(values)), values)
         by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
-        held = seeds.held.ravel()
-        weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])[held]
-        seen = by_seed.score[held]
-        feasible = by_seed.feasible[held]
-        reported = np.where(feasible, np.repeat(reported, rows.shape[1])[held], start)
+        mask = seeds.held.ravel()
+        weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])[mask]
+        seen = by_seed.score[mask]
+        feasible = by_seed.feasible[mask]
+        reported = np.where(feasible, np.repeat(reported, rows.shape[1])[mask], start)
     order = np.argsort(seen, kind="stable")
     share = np.minimum(np.cumsum(weight[order]) / weight.sum(), 1.0)
     share[-1] = 1.0

@@ -91,7 +91,7 @@ def _models_in(options: Mapping[str, Any]) -> Sources:
 
 def count_version(
     name: str,
-    place: Path,
+    folder: Path,
     problem: tuple[str, int],
     sources: Sources,
     files: Mapping[str, str] | None,
@@ -100,7 +100,7 @@ def count_version(
 
     Args:
         name: The strategy's label.
-        place: The folder of its file.
+        folder: The folder of its file.
         problem: The objective's fingerprint and the root seed.
         sources: The text of its code by file.
         files: The digests of what its runs read besides; None before a run has told.
@@ -111,7 +111,7 @@ def count_version(
     Raises:
         UserError: The record is not as it was written.
     """
-    key = json_check([name, str(place), *problem])
+    key = json_check([name, str(folder), *problem])
     path = home() / "versions" / f"{key}.jsonl"
     entry = {
         "code": json_check(dict(sources)),
@@ -122,7 +122,7 @@ def count_version(
         with closing(Chain(path, f"{_ROOT} {key}")) as chain:
             known = list(chain.entries)
             is_known = entry in known or (
-                files is None and any(one["code"] == entry["code"] for one in known)
+                files is None and any(version["code"] == entry["code"] for version in known)
             )
             if not is_known:
                 chain.append(entry)
@@ -133,8 +133,12 @@ def count_version(
         ) from error
     except OSError:
         return 1
-    whole = {(one["code"], one["files"]) for one in known if one["files"] is not None}
-    begun = {one["code"] for one in known} - {code for code, _ in whole}
+    whole = {
+        (version["code"], version["files"])
+        for version in known
+        if version["files"] is not None
+    }
+    begun = {version["code"] for version in known} - {code for code, _ in whole}
     return len(whole) + len(begun)
 
 

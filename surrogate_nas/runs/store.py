@@ -154,8 +154,12 @@ class Store:
                 "data": stored.get("data") or experiment.get("data"),
             }
             was, grown = (
-                {key: one[key] for key in _GROWING if one.get(key) is not None}
-                for one in (stored, merged)
+                {
+                    key: description[key]
+                    for key in _GROWING
+                    if description.get(key) is not None
+                }
+                for description in (stored, merged)
             )
             last = [stored, *stored["extensions"]][-1]["provenance"]
             if (grown, now, digests) != (was, last, before):
@@ -212,7 +216,9 @@ class Store:
             self._write_sealed(path, noted, json_check(noted))
         else:
             path.unlink(missing_ok=True)
-        return sorted(name for name, one in self.files_of(label).items() if one == SEVERAL)
+        return sorted(
+            name for name, digest in self.files_of(label).items() if digest == SEVERAL
+        )
 
     def files_of(self, label: str) -> dict[str, str]:
         """What the runs of a user's strategy read in its folder and none of them wrote: digests by
@@ -229,7 +235,7 @@ class Store:
                     digests[name] = digest if is_same else SEVERAL
             except (OSError, ValueError, KeyError) as error:
                 raise _damaged(path, "it is not as it was written") from error
-        return {name: one for name, one in digests.items() if name not in written}
+        return {name: digest for name, digest in digests.items() if name not in written}
 
     def keep(self, name: str, known: Mapping[str, Any]) -> None:
         """Write into the description what is known of users' strategies by label, or of the files
@@ -302,9 +308,9 @@ class Store:
     def _epochs(self) -> int | None:
         parts = parse_several(self.read()["objective"]["expression"])
         read: list[Any] = [
-            one for part in parts for one in (*part.terms, *part.constraints)
+            term for part in parts for term in (*part.terms, *part.constraints)
         ]
-        return max((one.epochs for one in read if one.epochs), default=None)
+        return max((term.epochs for term in read if term.epochs), default=None)
 
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
@@ -353,10 +359,10 @@ class Store:
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run, with its confirmed winner; None while it has not ended."""
         root = self.root_of(strategy, run)
-        found = read_run(self.path(strategy, run), root, strategy, run, _parser(space))
-        if found is None:
+        stored = read_run(self.path(strategy, run), root, strategy, run, _parser(space))
+        if stored is None:
             return None
-        return replace(found, confirmed=self.confirmation(found, space))
+        return replace(stored, confirmed=self.confirmation(stored, space))
 
     def confirmation(self, run: Run, space: Space) -> Confirmation | None:
         """Read the confirmed winner of a run; None without one, or where the run has grown since; a
@@ -365,14 +371,14 @@ class Store:
         path = self.path(run.strategy, run.run, "confirmed")
         try:
             content = _checked(path, lambda content: self._confirmed_check(run, content))
-            found = Confirmation.read(content, _parser(space))
+            confirmation = Confirmation.read(content, _parser(space))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, UserError) as error:
             raise UserError(
                 f"{path} is damaged. Delete it and repeat the search with --confirm."
             ) from error
-        return found if found.asked.trials == len(run.trials) else None
+        return confirmation if confirmation.asked.trials == len(run.trials) else None
 
     def keep_confirmation(self, run: Run, confirmed: Confirmation) -> None:
         """Write the confirmed winner of a run."""

@@ -41,9 +41,9 @@ def checked_as(
     try:
         return convert(content, kind, dec_hook=parse)
     except ValidationError as error:
-        reason, _, place = str(error).partition(" - at ")
+        reason, _, path = str(error).partition(" - at ")
         raise ValueError(
-            f"{place or 'it'}: {reason}".replace("`", "").replace("$.", "")
+            f"{path or 'it'}: {reason}".replace("`", "").replace("$.", "")
         ) from error
 
 
@@ -149,12 +149,14 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     @cached_property
     def decision(self) -> FewDecision:
         """What the trainings decide; nothing leads where no cell is confirmed."""
-        done = [one for one in self._every if not one.failure]
-        scores = {one.cell.text: np.array(one.scores) for one in done}
+        done = [confirmed for confirmed in self._every if not confirmed.failure]
+        scores = {confirmed.cell.text: np.array(confirmed.scores) for confirmed in done}
         own = self.reference.cell.text if self.reference in done else None
         if not {*scores} - {own}:
             return FewDecision("", math.nan, (math.nan, math.nan))
-        return decide_few(scores, own, paired=len({one.seeds for one in done}) == 1)
+        return decide_few(
+            scores, own, paired=len({confirmed.seeds for confirmed in done}) == 1
+        )
 
     def stored(self) -> Any:
         """The confirmation as a folder stores it; the decision is computed again."""
@@ -182,7 +184,9 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return [*self.cells, *([self.reference] if self.reference else [])]
 
     def _named(self, text: str | None) -> ConfirmedCell | None:
-        return next((one for one in self._every if one.cell.text == text), None)
+        return next(
+            (confirmed for confirmed in self._every if confirmed.cell.text == text), None
+        )
 
     @property
     def better(self) -> bool:
@@ -223,9 +227,9 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
                 f" {plural(self.passed_over, 'cell')} that the search ranks higher."
             )
         return sentences + [
-            f"Not confirmed: {one.cell}: {one.failure.rstrip('.')}."
-            for one in self._every
-            if one.failure
+            f"Not confirmed: {confirmed.cell}: {confirmed.failure.rstrip('.')}."
+            for confirmed in self._every
+            if confirmed.failure
         ]
 
     def _found(self) -> str:
@@ -235,9 +239,9 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         seeds = plural(len(winner.scores), "fresh seed")
         decimals = decimals_for([*decision.interval, *(decision.difference_interval or ())])
         mean = _with_interval(decision.mean, decision.interval, decimals)
-        found = f"Confirmed with {seeds} each: {winner.cell}, score {mean}"
+        line = f"Confirmed with {seeds} each: {winner.cell}, score {mean}"
         if decision.difference is None or decision.difference_interval is None:
-            return f"{found}; there is no other to compare it with."
+            return f"{line}; there is no other to compare it with."
         other = "yours" if self.against is self.reference else "the runner-up"
         size, (low, high) = decision.difference, decision.difference_interval
         words = ("better", "worse")
@@ -246,14 +250,14 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             words = ("worse", "better")
         by = _with_interval(size, (low, high), decimals)
         if decision.sign:
-            return f"{found}; {words[0]} than {other} by {by}."
+            return f"{line}; {words[0]} than {other} by {by}."
         more = ""
         if decision.needed is not None and decision.needed.about is None:
             least = self._further(decision.needed.low)
             more = f": at least {least:,} more trainings would be needed"
         elif decision.needed is not None:
             more = f": about {self.runs_needed:,} more trainings would tell"
-        return f"{found}; not told apart from {other}, which is {words[1]} by {by}{more}."
+        return f"{line}; not told apart from {other}, which is {words[1]} by {by}{more}."
 
     def rows(self) -> list[dict[str, Any]]:
         """A row per cell, the winner first and the reference last, as tables show them."""
@@ -289,7 +293,7 @@ class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             "mean_ci95": winner and list(decision.interval),
             "against": self.against and str(self.against.cell),
             "passed_over": self.passed_over,
-            "cells": [one.to_json() for one in self.cells],
+            "cells": [cell.to_json() for cell in self.cells],
             "reference": self.reference and self.reference.to_json(),
             "cost_seconds": self.cost,
             "cost_unit": self.cost_unit,

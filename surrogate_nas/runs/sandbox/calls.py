@@ -264,12 +264,12 @@ def rehearse(
     """
     if not entry.options:
         return
-    made = partial(_rehearsed, space=space, limit=limit, settings=settings)
+    rehearsal = partial(_rehearsed, space=space, limit=limit, settings=settings)
     try:
         if entry.is_trusted:
-            made(entry)
+            rehearsal(entry)
         else:
-            call_aside(made, sent(entry), START_SECONDS + limit)
+            call_aside(rehearsal, sent(entry), START_SECONDS + limit)
     except StrategyError as error:
         raise UserError(f"{entry.label} cannot be used: {error}") from error
 

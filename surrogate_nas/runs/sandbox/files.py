@@ -78,7 +78,7 @@ class Files:
         digests = {
             name: digest_of(self._opened.folder / name) for name in {*names} - self.written
         }
-        self.read = {name: one for name, one in digests.items() if one != MISSING}
+        self.read = {name: digest for name, digest in digests.items() if digest != MISSING}
 
 
 def digest_of(file: Path) -> str:

@@ -117,7 +117,7 @@ def own_cells(
         )
     if len(taken) > n:
         raise StrategyError(f"ask({n}) returned more than {n}: {len(asked)} cells.")
-    return [_own(one, n, space, epochs) for one in taken]
+    return [_own(request, n, space, epochs) for request in taken]
 
 
 def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
@@ -144,16 +144,16 @@ def as_json(asked: Cell | Request) -> Any:
     return [asked.cell.text, asked.epochs, list(asked.read)]
 
 
-def from_json(one: Any, space: Space) -> Cell | Request:
+def from_json(content: Any, space: Space) -> Cell | Request:
     """Read what `as_json` wrote: ValueError if it is something else, UserError if the space has no
     such cell.
     """
-    match one:
+    match content:
         case (str() as text) | [str() as text]:
             return space.cell(Cell((), text))
         case [str() as text, int() as epochs, list() as read]:
             return Request(space.cell(Cell((), text)), epochs, tuple(map(str, read)))
-    raise ValueError(f"{shown(one)} is no cell")
+    raise ValueError(f"{shown(content)} is no cell")
 
 
 class Wrapped:
@@ -193,8 +193,8 @@ class BlindKnown:
         self._known = known
         self._space = space
         self._names = names
-        self.terms = tuple(f"r{place + 1}" for place, _ in enumerate(known.terms))
-        self.missing = tuple(f"u{place + 1}" for place, _ in enumerate(known.missing))
+        self.terms = tuple(f"r{index + 1}" for index, _ in enumerate(known.terms))
+        self.missing = tuple(f"u{index + 1}" for index, _ in enumerate(known.missing))
         self.names = tuple(map(names.hide, known.names))
         self.proxies = tuple(map(names.hide, known.proxies))
         self.whole = known.whole
@@ -235,7 +235,8 @@ class Blinded(Wrapped):
         if problem := given.get("problem"):
             for part in ("terms", "limits"):
                 hidden = [
-                    {**one, "name": hide(one["name"]), "unit": ""} for one in problem[part]
+                    {**term, "name": hide(term["name"]), "unit": ""}
+                    for term in problem[part]
                 ]
                 problem = {**problem, part: hidden}
             given["problem"] = problem
@@ -243,13 +244,13 @@ class Blinded(Wrapped):
 
     def ask(self, n: int) -> list[Cell | Request]:
         """The proposed cells, revealed."""
-        return [self._revealed(one) for one in self._inside.ask(n)]
+        return [self._revealed(request) for request in self._inside.ask(n)]
 
-    def _revealed(self, one: Cell | Request) -> Cell | Request:
-        if isinstance(one, Request):
-            read = tuple(map(self._names.reveal, one.read))
-            return Request(self._space.reveal(one.cell), one.epochs, read)
-        return self._space.reveal(one)
+    def _revealed(self, request: Cell | Request) -> Cell | Request:
+        if isinstance(request, Request):
+            read = tuple(map(self._names.reveal, request.read))
+            return Request(self._space.reveal(request.cell), request.epochs, read)
+        return self._space.reveal(request)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell it trials of disguised cells."""
@@ -305,7 +306,7 @@ class Recorded(Wrapped):
             if len(kept) > n:
                 self._answers.appendleft({_CELLS: kept[n:]})
             self._add(entry.get(USAGE, {}))
-            asked = [from_json(one, self._space) for one in kept[:n]]
+            asked = [from_json(content, self._space) for content in kept[:n]]
             return own_cells(asked, n, self._space, self._epochs, may_end=True)
         except (UserError, TypeError, KeyError, AttributeError, ValueError) as error:
             raise UserError(
