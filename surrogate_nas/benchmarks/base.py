@@ -455,15 +455,15 @@ class Benchmark(ABC):
         Raises:
             UserError: The metric is unknown, or not held for these epochs.
         """
-        held = self.metric(name).epochs
-        if not held:
+        lengths = self.metric(name).epochs
+        if not lengths:
             return Question(name, None)
         if epochs is None:
-            return Question(name, held[-1])
-        if epochs not in held:
-            first, last = held[0], held[-1]
-            available = ", ".join(map(str, held))
-            if last - first > 9 and held == tuple(range(first, last + 1)):
+            return Question(name, lengths[-1])
+        if epochs not in lengths:
+            first, last = lengths[0], lengths[-1]
+            available = ", ".join(map(str, lengths))
+            if last - first > 9 and lengths == tuple(range(first, last + 1)):
                 available = f"{first} to {last}"
             why = "; each is a training run of its own, so none stands in for another"
             raise UserError(
@@ -537,27 +537,27 @@ class Benchmark(ABC):
     def _rows_of(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
         """As `measure`, but NaN where a cell lacks an untrained value, as of a failed device."""
         values = np.full((len(cells), len(questions)), np.nan)
-        asked = []
+        columns = []
         for j, question in enumerate(questions):
             if free := self.free(question, seed):
                 values[:, j] = free(cells)
             else:
-                asked.append(j)
-        if asked:
-            rest = [questions[j] for j in asked]
-            values[:, asked] = self.measure(cells, rest, seed).values
+                columns.append(j)
+        if columns:
+            rest = [questions[j] for j in columns]
+            values[:, columns] = self.measure(cells, rest, seed).values
         return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
         search = [m for m in self.metrics if m.kind == "search" and m.quantity != "proxy"]
-        held = [m for m in search if epochs is None or not m.epochs or epochs in m.epochs]
-        if epochs is not None and not any(metric.epochs for metric in held):
+        chosen = [m for m in search if epochs is None or not m.epochs or epochs in m.epochs]
+        if epochs is not None and not any(metric.epochs for metric in chosen):
             available = sorted({length for metric in search for length in metric.epochs})
             raise UserError(
                 f"{self.name} holds no search metric for runs of {epochs} epochs, "
                 f"but for {', '.join(map(str, available)) or 'none'}."
             )
-        return [self.question(metric.name, epochs) for metric in held]
+        return [self.question(metric.name, epochs) for metric in chosen]
 
     def _answer(
         self,

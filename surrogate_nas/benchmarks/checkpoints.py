@@ -73,9 +73,9 @@ class TrainingFolder:
 
     def held(self) -> Held:
         """Return the last checkpoint, whose files are not read; an empty one if it is damaged."""
-        held = self._described() or Held()
-        is_here = held.checkpoint and (self.path / held.checkpoint).is_dir()
-        return held if is_here else Held()
+        state = self._described() or Held()
+        is_here = state.checkpoint and (self.path / state.checkpoint).is_dir()
+        return state if is_here else Held()
 
     def _described(self) -> Held | None:
         """Return the content of ``done.json``; None if that is damaged."""
@@ -83,12 +83,12 @@ class TrainingFolder:
             content = json.loads((self.path / _DONE).read_bytes())
             check = content.pop(_CHECK)
             files = {name: (size, seal) for name, (size, seal) in content["files"].items()}
-            held = Held(**content | {"files": files})
+            state = Held(**content | {"files": files})
         except FileNotFoundError:
             return Held()
         except _DAMAGES:
             return None
-        return held if check == json_check(content) else None
+        return state if check == json_check(content) else None
 
     def resumable(self, before: int) -> Held:
         """Find the checkpoint that a training can continue from; a damaged one is dropped.
@@ -99,49 +99,49 @@ class TrainingFolder:
         Returns:
             The checkpoint, or an empty one of a new training.
         """
-        held = self._described()
+        state = self._described()
         fresh = Held(curve=uuid4().hex[:8])
-        if held is not None and (held.epochs >= before or not held.checkpoint):
+        if state is not None and (state.epochs >= before or not state.checkpoint):
             return fresh
         with suppress(OSError):
-            if held is not None and _sealed(self.path / held.checkpoint) == held.files:
-                return held
+            if state is not None and _sealed(self.path / state.checkpoint) == state.files:
+                return state
         sys.stderr.write(
             f"The checkpoint in {self.path} is not as it was stored: it is dropped, and its cell is"
             " trained from the first epoch.\n"
         )
         return fresh
 
-    def begin(self, held: Held) -> Path:
+    def begin(self, state: Held) -> Path:
         """Return the folder of a training: a copy of the checkpoint, or empty without one."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._remove_all_but(held.checkpoint)
+        self._remove_all_but(state.checkpoint)
         working = self.path / _NEW
-        if held.checkpoint:
-            shutil.copytree(self.path / held.checkpoint, working)
+        if state.checkpoint:
+            shutil.copytree(self.path / state.checkpoint, working)
             os.utime(self.path / _DONE)
         else:
             working.mkdir()
             (self.path / _DONE).unlink(missing_ok=True)
             self.log.unlink(missing_ok=True)
         lines = self.reports.read_bytes().splitlines(True) if self.reports.is_file() else []
-        kept = (line for line in lines if 0 < _epoch(line) <= held.epochs)
-        write_whole(self.reports, b"".join(kept))
+        earlier = (line for line in lines if 0 < _epoch(line) <= state.epochs)
+        write_whole(self.reports, b"".join(earlier))
         return working
 
     def keep(self, epochs: int, seconds: float, curve: str) -> None:
         """Make the files of the user's function the checkpoint, if there are any."""
         working = self.path / _NEW
-        held = Held(epochs, seconds, curve, _sealed(working))
-        for name in held.files:
+        state = Held(epochs, seconds, curve, _sealed(working))
+        for name in state.files:
             sync_path(working / name)
-        if held.checkpoint:
+        if state.checkpoint:
             # a crash left it, which `done.json` does not name
-            shutil.rmtree(self.path / held.checkpoint, ignore_errors=True)
-            working.rename(self.path / held.checkpoint)
-        content = asdict(held)
+            shutil.rmtree(self.path / state.checkpoint, ignore_errors=True)
+            working.rename(self.path / state.checkpoint)
+        content = asdict(state)
         write_whole(self.path / _DONE, json.dumps(content | {_CHECK: json_check(content)}))
-        self._remove_all_but(held.checkpoint)
+        self._remove_all_but(state.checkpoint)
 
     def discard(self) -> None:
         """Remove the files of a training that did not end."""
@@ -152,9 +152,9 @@ class TrainingFolder:
         (self.path / _DONE).unlink(missing_ok=True)
         self._remove_all_but("")
 
-    def _remove_all_but(self, kept: str) -> None:
+    def _remove_all_but(self, name: str) -> None:
         for path in (*self.path.glob(f"{_KEPT}*"), self.path / _NEW):
-            if path.name != kept:
+            if path.name != name:
                 shutil.rmtree(path, ignore_errors=True)
 
 
@@ -184,15 +184,15 @@ def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
         full: The epochs of a full training.
         spared: The folder of the training whose checkpoint was just made; it goes last.
     """
-    kept = []
+    checkpoints = []
     for done in root.glob(f"*/{_DONE}"):
         with suppress(OSError):
             used = done.stat().st_mtime
-            if (held := TrainingFolder(done.parent).held()).checkpoint:
-                rank = done.parent == spared, held.epochs < full, used
-                kept.append((rank, done.parent, held.bytes))
-    total = sum(size for *_, size in kept)
-    for _, path, size in sorted(kept):
+            if (state := TrainingFolder(done.parent).held()).checkpoint:
+                rank = done.parent == spared, state.epochs < full, used
+                checkpoints.append((rank, done.parent, state.bytes))
+    total = sum(size for *_, size in checkpoints)
+    for _, path, size in sorted(checkpoints):
         if total <= most:
             return
         with suppress(UserError), locked(path, wait=False):

@@ -137,28 +137,28 @@ def declared(given: object, what: str) -> dict[str, Metric]:
             raise UserError(f"{twice[0]} is there twice among {what}.")
         return {name: Metric() for name in names}
     return {
-        str(name): one if isinstance(one, Metric) else Metric(one)
-        for name, one in given.items()
+        str(name): metric if isinstance(metric, Metric) else Metric(metric)
+        for name, metric in given.items()
     }
 
 
 def with_open_units(own: Mapping[str, Metric]) -> frozenset[str]:
     """Choose the errors and accuracies whose unit is not declared."""
-    names = (name for name, one in own.items() if not one.unit)
+    names = (name for name, metric in own.items() if not metric.unit)
     return frozenset(name for name in names if metric_named(name).unit == PERCENT)
 
 
 def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
     """Return the declared units and directions that names do not imply, for a fingerprint."""
-    found = {}
+    changed = {}
     for name, metric in own.items():
         meant, usual = (
             [m.unit, m.quantity]
             for m in (metric.named(name, source=""), metric_named(name))
         )
         if meant != usual:
-            found[name] = meant
-    return found
+            changed[name] = meant
+    return changed
 
 
 class OwnBenchmark(StoringBenchmark):
@@ -351,8 +351,8 @@ class Computed(OwnBenchmark):
             )
         self._take(given, "computed metrics", own, own.keys() - _named(cheap, own))
         self.source = "computed by the user's functions"
-        made = (metric.named(name, source=self.source) for name, metric in own.items())
-        self._describe((*made, *sizes_of(space, own)))
+        named = (metric.named(name, source=self.source) for name, metric in own.items())
+        self._describe((*named, *sizes_of(space, own)))
         self.one_by_one = bool(self._dear)
         self.has_columns = isinstance(space, Enumerable) and not self._dear
         self._cached: dict[tuple[str, str], float] = {}

@@ -38,7 +38,9 @@ class CostModel(NamedTuple):
 
     def __call__(self, operations: Sequence[int]) -> float:
         """Return the seconds of a unit that computes some operations."""
-        return self.fixed + sum(self.operations.get(one, 0.0) for one in operations)
+        return self.fixed + sum(
+            self.operations.get(operation, 0.0) for operation in operations
+        )
 
     @classmethod
     def fitted(
@@ -47,9 +49,9 @@ class CostModel(NamedTuple):
         """Fit cells' seconds by least squares; negative ones are 0."""
         counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
         columns = np.column_stack([np.ones(len(graphs)), *counts])
-        found = np.linalg.lstsq(columns, seconds / units, rcond=None)[0]
-        fixed, *each = np.maximum(found, 0.0).tolist()
-        return cls(fixed, dict(zip(_OPERATIONS, each, strict=True)))
+        solution = np.linalg.lstsq(columns, seconds / units, rcond=None)[0]
+        fixed, *coefficients = np.maximum(solution, 0.0).tolist()
+        return cls(fixed, dict(zip(_OPERATIONS, coefficients, strict=True)))
 
 
 class CostModels(NamedTuple):
@@ -120,8 +122,8 @@ def _measured(
             seconds = {kind: min(getattr(curve, kind) for curve in own) for kind in _TIMES}
             made_with = {"surrogate_nas": __version__}
             cache.add((cell.text, 1, 0), Trained(seconds, 0.0), made_with)
-    found = (cache.find((cell.text, 1, 0)) for cell in cells)
-    measured = [answer.metrics for answer in found if answer]
+    answers = (cache.find((cell.text, 1, 0)) for cell in cells)
+    measured = [answer.metrics for answer in answers if answer]
     trained, judged = (np.array([seconds[kind] for seconds in measured]) for kind in _TIMES)
     return live_operations(space)[[cell.index for cell in cells]], trained, judged
 

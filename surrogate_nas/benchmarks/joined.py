@@ -117,10 +117,10 @@ class JoinedBenchmark(Benchmark):
         """Return the metrics that a file adds, and note it as their owner."""
         if extra.space.definition != self.space.definition:
             same_name = extra.space.name == self.space.name
-            others = ", whose cells are others" if same_name else ""
+            note = ", whose cells are others" if same_name else ""
             raise UserError(
                 f"{file} is of the space {extra.space.name}, {self.name} of"
-                f" {self.space.name}{others}; only one space joins."
+                f" {self.space.name}{note}; only one space joins."
             )
         unmeasured = untrained(self.space)
         own = [
@@ -144,7 +144,7 @@ class JoinedBenchmark(Benchmark):
     @property
     def contents(self) -> Contents:
         """Digests of the runs of the base and the files; empty if one has only a fingerprint."""
-        if not all(one.contents for one in (self.base, *self._extras)):
+        if not all(benchmark.contents for benchmark in (self.base, *self._extras)):
             return {}
         owned = ((name, extra.contents) for name, extra in self._owners.items())
         added = {name: contents[name] for name, contents in owned if name in contents}
@@ -179,7 +179,9 @@ class JoinedBenchmark(Benchmark):
     @property
     def fingerprint(self) -> str:
         """A digest of the base's fingerprint and those of the files."""
-        fingerprints = " ".join(one.fingerprint for one in (self.base, *self._extras))
+        fingerprints = " ".join(
+            benchmark.fingerprint for benchmark in (self.base, *self._extras)
+        )
         return hashlib.sha256(f"joined {fingerprints}".encode()).hexdigest()
 
     def _owner(self, metric: str) -> Benchmark:
@@ -209,12 +211,12 @@ class JoinedBenchmark(Benchmark):
         measured = self.base.measure(cells, own, seed)
         values = np.empty((len(cells), len(questions)))
         for owner in (self.base, *self._extras):
-            places = [j for j, other in enumerate(owners) if other is owner]
+            columns = [j for j, other in enumerate(owners) if other is owner]
             if owner is self.base:
-                values[:, places] = measured.values
-            elif places:
-                asked = [questions[j] for j in places]
-                values[:, places] = owner.measure(cells, asked, owner.default_seed).values
+                values[:, columns] = measured.values
+            elif columns:
+                asked = [questions[j] for j in columns]
+                values[:, columns] = owner.measure(cells, asked, owner.default_seed).values
         return Measurement(values, measured.cost)
 
     def column(

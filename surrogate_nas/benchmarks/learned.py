@@ -113,7 +113,7 @@ class LearnedBenchmark(Benchmark):
         self.metrics = (*by_name.values(), *sizes_of(self.space, by_name))
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
-        self._asked: dict[tuple[Question, Cell], float] = {}
+        self._cached: dict[tuple[Question, Cell], float] = {}
 
     def _add(self, path: Path, fitted: Fitted) -> None:
         card = fitted.card
@@ -127,7 +127,7 @@ class LearnedBenchmark(Benchmark):
             raise UserError(
                 f"{path} predicts {question}, and so does another file; give one a metric."
             )
-        spaces = {card.space, *(other.card.space for other in self._models.values())}
+        spaces = {card.space, *(model.card.space for model in self._models.values())}
         if len(spaces) > 1:
             names = ", ".join(sorted(space_named(space).name for space in spaces))
             raise UserError(
@@ -179,11 +179,11 @@ class LearnedBenchmark(Benchmark):
         if self.has_columns:
             return self._column(question, seed)[[cell.index for cell in cells]]
         if new := [
-            cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked
+            cell for cell in dict.fromkeys(cells) if (question, cell) not in self._cached
         ]:
             means = self._models[question].model.predict(new).mean.tolist()
-            self._asked.update(zip(((question, cell) for cell in new), means, strict=True))
-        return [self._asked[question, cell] for cell in cells]
+            self._cached.update(zip(((question, cell) for cell in new), means, strict=True))
+        return [self._cached[question, cell] for cell in cells]
 
     @cached_property
     def truth(self) -> Benchmark | None:
@@ -233,7 +233,9 @@ class PredictedBenchmark(Benchmark):
         self.space = space_named(about.space)
         self.licence = fetching.licence(self._source)
         self.citation = fetching.citation(self._source)
-        self._predicted = {metric.name: place for place, metric in enumerate(about.metrics)}
+        self._predicted = {
+            metric.name: column for column, metric in enumerate(about.metrics)
+        }
         self._seconds = self._predicted[about.seconds]
         self.metrics = (*about.metrics, *sizes_of(self.space, self._predicted))
         self._cached: dict[tuple[Cell, int], list[float]] = {}

@@ -154,8 +154,8 @@ class LiveBenchmark(TrainedBenchmark):
         return Question(name, check_whole("The number of epochs", epochs, 1))
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        found = self._found(cell, epochs, seed)
-        for length in [length for length in epochs if length not in found]:
+        answers = self._cached_answers(cell, epochs, seed)
+        for length in [length for length in epochs if length not in answers]:
             from surrogate_nas.training import train
 
             (curve,) = train(
@@ -169,8 +169,8 @@ class LiveBenchmark(TrainedBenchmark):
                 space=self.space,
             )
             key, answer = (cell.text, length, seed), Trained(curve.metrics, curve.seconds)
-            found[length] = self.cache.add(key, answer, self._made_with)
-        return found
+            answers[length] = self.cache.add(key, answer, self._made_with)
+        return answers
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """Predict the cost: multiplications and half of the median's, times the epochs."""

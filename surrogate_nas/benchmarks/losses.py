@@ -79,8 +79,8 @@ class FilledTable(MemoryTable):
             numbers, return_index=True, return_inverse=True
         )
         self._row = np.full(len(self._first), -1)
-        places = [self.cells.index(cell) for cell in self._trained]
-        self._row[self._class[places]] = np.arange(len(places))
+        indices = [self.cells.index(cell) for cell in self._trained]
+        self._row[self._class[indices]] = np.arange(len(indices))
         self.is_trained: NDArray[np.bool_] = (self._row >= 0)[self._class]
         n, total = int(self.is_trained.sum()), len(self.cells)
         self.is_whole = n == total
@@ -155,12 +155,12 @@ class FilledTable(MemoryTable):
     def _by_model(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
         values = self.table.columns[key]
         known = np.isfinite(values)
-        others = [self.cells[place] for place in self._first[lacking]]
+        to_predict = [self.cells[index] for index in self._first[lacking]]
         if np.ptp(values[known]) == 0:
-            return np.full(len(others), values[known][0])
+            return np.full(len(to_predict), values[known][0])
         cells = [self.cells.cell(self._trained[i]) for i in np.flatnonzero(known)]
         model = make_model(MODEL, self.metrics[key.metric].quantity, calibrate=False)
-        return model.fit(cells, values[known], self.cells).predict(others).mean
+        return model.fit(cells, values[known], self.cells).predict(to_predict).mean
 
 
 def _is_predicted(metric: Metric) -> bool:
@@ -215,11 +215,11 @@ class LossesBenchmark(TableBenchmark):
         seed: Seed | None = None,
     ) -> float:
         """Return the seconds of the epochs between and a validation pass, for every loss read."""
-        place = self.space.index(cell)
+        index = self.space.index(cell)
         spent = 0.0
         for loss in {_loss_of(metric) for metric in metrics}:
             seconds = self._training(loss, epochs) - self._training(loss, since)
-            spent += float((seconds + self._pass(loss))[place])
+            spent += float((seconds + self._pass(loss))[index])
         return spent
 
     def _training(self, loss: str, epochs: int) -> Values:

@@ -69,7 +69,7 @@ class RunningTrial:
     def __init__(
         self,
         *,
-        held: Held,
+        state: Held,
         epochs: int,
         longest: int,
         seed: int,
@@ -77,13 +77,13 @@ class RunningTrial:
         n_threads: int,
         options: Mapping[str, str],
         metrics: Mapping[str, Metric],
-        place: TrainingFolder,
+        training_folder: TrainingFolder,
         folder: Path,
         open_units: Collection[str] = (),
     ) -> None:
         self.epochs = epochs
         self.longest = longest
-        self.start = held.epochs
+        self.start = state.epochs
         self.folder = folder
         self.seed = seed
         self.device = device
@@ -91,11 +91,11 @@ class RunningTrial:
         self.options = options
         self.curve: dict[int, Trained] = {}
         self.wrong: UserError | None = None
-        self._name = held.curve
-        self._before = held.seconds
+        self._name = state.curve
+        self._before = state.seconds
         self._metrics = metrics
         self._open_units = {*open_units}
-        self._place = place
+        self._training_folder = training_folder
         self._owner = os.getpid()
         on_cpu = device.partition(":")[0] == "cpu"
         self._clock = processor_seconds if on_cpu else time.perf_counter
@@ -136,9 +136,9 @@ class RunningTrial:
         number, seconds = self.done + 1, self._before + self.seconds
         self.curve[number] = Trained(values, seconds, self._name)
         line = {"epoch": number, "seconds": seconds, "metrics": values}
-        with self._place.reports.open("a", encoding="utf-8") as file:
+        with self._training_folder.reports.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
-        shorten(self._place.log)
+        shorten(self._training_folder.log)
         worker.alive()
 
     def _checked(self, epoch: object, metrics: Mapping[str, object]) -> dict[str, float]:
@@ -309,11 +309,11 @@ class CommandTraining:
             ) from error
         if not self.words or shutil.which(self.words[0]) is None:
             raise UserError(f"There is no command {(self.words or [''])[0]!r:.80}.")
-        known = {*_OF_A_TRIAL, *positions}
+        placeholders = {*_OF_A_TRIAL, *positions}
         for word in self.words:
             for name in _PLACEHOLDER.findall(word):
-                if name not in known:
-                    raise unknown("placeholder of a command", name, known)
+                if name not in placeholders:
+                    raise unknown("placeholder of a command", name, placeholders)
 
     @property
     def files(self) -> list[Path]:
@@ -327,7 +327,7 @@ class CommandTraining:
         of_trial = {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
         values = {**trial.options, "cell": cell.text, **of_trial}
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
-        log = trial._place.log
+        log = trial._training_folder.log
         begun = log.stat().st_size if log.exists() else 0
         printed = deque[bytes](maxlen=1000)
         variables = dict.fromkeys(VARIABLES, str(trial.threads))
@@ -348,8 +348,8 @@ class CommandTraining:
             with log.open("rb") as file:
                 file.seek(begun)
                 lines = [line.strip() for line in file.read().splitlines()]
-            said = [line for line in lines if line and line not in printed][-1:]
-            why = b": ".join([b"", *said]).decode(errors="replace")
+            last_lines = [line for line in lines if line and line not in printed][-1:]
+            why = b": ".join([b"", *last_lines]).decode(errors="replace")
             cause: Cause = "resources" if "memory ran out" in how else "broken"
             raise EvaluationError(f"it {how}{why}", cause)
 

@@ -323,7 +323,7 @@ class File(Resolver):
         key = file.absolute(), attribute, tuple(with_imports(file).items())
         files = getattr(_opened.get(key), "files", None)
         if key not in _opened or (isinstance(files, FilesRead) and files.are_stale):
-            _opened[key] = _taken(file, attribute)
+            _opened[key] = _imported(file, attribute)
         return _opened[key]
 
 
@@ -331,7 +331,7 @@ _opened: dict[tuple[object, ...], Benchmark] = {}
 """Objects of files that are as they were: they remember what their functions answered."""
 
 
-def _taken(file: Path, attribute: str) -> Benchmark:
+def _imported(file: Path, attribute: str) -> Benchmark:
     with heard(file.absolute().parent) as opened:
         benchmark = getattr(import_file(file, "benchmark"), attribute, None)
     if not isinstance(benchmark, Benchmark):

@@ -86,10 +86,10 @@ def _open_again(
     if benchmark.table.digest != digest:
         benchmark = benchmark.only(runs_of(contents))
     if benchmark.table.digest != digest:
-        other = ", ".join(differing(contents, benchmark.contents)) or "cells or network"
+        changes = ", ".join(differing(contents, benchmark.contents)) or "cells or network"
         raise UserError(
-            f"{path} was replaced while it was in use by a table with other numbers ({other}). Put"
-            " back the one that was there and run the same command again."
+            f"{path} was replaced while it was in use by a table with other numbers ({changes})."
+            " Put back the one that was there and run the same command again."
         )
     return benchmark
 
@@ -200,11 +200,11 @@ class TableBenchmark(Benchmark):
         if key.metric in untrained(self.space) and key.metric not in self.table.metrics:
             return formula(self.space, key.metric, self.network, self.space)
         seeds = ", ".join(sorted(map(str, self.seeds(question))))
-        held = (
+        available = (
             f"for the seeds {seeds} and their mean" if seeds else "only the mean over seeds"
         )
         raise UserError(
-            f"{self.name} does not hold {question} for seed {seed}, but {held}."
+            f"{self.name} does not hold {question} for seed {seed}, but {available}."
         )
 
     def measure(
@@ -283,9 +283,9 @@ class TableBenchmark(Benchmark):
         """
         if not self.one_curve:
             return super().continued(cell, since, epochs, metrics)
-        place = self.space.index(cell)
-        since_then = sum(self._seconds(part, epochs)[place] for part in self._charged)
-        return float(since_then - self._seconds(_TRAINING, since)[place])
+        index = self.space.index(cell)
+        since_then = sum(self._seconds(part, epochs)[index] for part in self._charged)
+        return float(since_then - self._seconds(_TRAINING, since)[index])
 
     def _seconds(self, name: str, epochs: int | None) -> Values:
         return self._column(self.question(name, epochs), "mean")

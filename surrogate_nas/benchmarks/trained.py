@@ -151,8 +151,8 @@ class AnswerCache:
             options: Any = {"timeout": _PATIENCE_SECONDS, "isolation_level": None}
             with closing(sqlite3.connect(self.path, **options)) as database:
                 database.text_factory = bytes
-                there = "SELECT 1 FROM sqlite_master WHERE name = 'answers'"
-                if database.execute(there).fetchone() is None:
+                query = "SELECT 1 FROM sqlite_master WHERE name = 'answers'"
+                if database.execute(query).fetchone() is None:
                     with database:
                         database.execute("BEGIN IMMEDIATE")
                         database.execute(
@@ -293,9 +293,11 @@ class TrainedBenchmark(StoringBenchmark):
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
         """Return the answers of a cell after some epochs, trained as far as they are not here."""
 
-    def _found(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        found = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
-        return {length: answer for length, answer in found.items() if answer is not None}
+    def _cached_answers(
+        self, cell: Cell, epochs: Sequence[int], seed: int
+    ) -> dict[int, Trained]:
+        answers = {length: self.cache.find((cell.text, length, seed)) for length in epochs}
+        return {length: answer for length, answer in answers.items() if answer is not None}
 
     def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
         """Compute a metric that follows from cells, shape ``(n,)``."""

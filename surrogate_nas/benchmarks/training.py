@@ -299,38 +299,41 @@ class Training(OwnBenchmark, TrainedBenchmark):
             return self._values(metric, cells)
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
-        found = self._found(cell, epochs, seed)
-        if len(found) == len(epochs):
-            return found
-        place = TrainingFolder(self.folder_of(cell, seed))
+        answers = self._cached_answers(cell, epochs, seed)
+        if len(answers) == len(epochs):
+            return answers
+        training_folder = TrainingFolder(self.folder_of(cell, seed))
         try:
-            place.path.mkdir(parents=True, exist_ok=True)
+            training_folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"Cannot write {place.path}: {error.strerror or error}."
+                f"Cannot write {training_folder.path}: {error.strerror or error}."
             ) from error
-        with _alone(place.path, f"the training of {cell} with seed {seed}"):
-            found = self._found(cell, epochs, seed)  # by another process, meanwhile
-            if missing := [length for length in epochs if length not in found]:
-                self._continue(place, cell, missing, seed)
-                found = self._found(cell, epochs, seed)
-        self._unseen_bytes += place.held().bytes
+        with _alone(training_folder.path, f"the training of {cell} with seed {seed}"):
+            # by another process, meanwhile
+            answers = self._cached_answers(cell, epochs, seed)
+            if missing := [length for length in epochs if length not in answers]:
+                self._continue(training_folder, cell, missing, seed)
+                answers = self._cached_answers(cell, epochs, seed)
+        self._unseen_bytes += training_folder.held().bytes
         if self._unseen_bytes > self._most_bytes * 0.05:  # to look at all takes time
-            drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
+            drop_beyond(self.folder, self._most_bytes, self.epochs, training_folder.path)
             self._unseen_bytes = 0.0
-        return found
+        return answers
 
     def _continue(
-        self, place: TrainingFolder, cell: Cell, missing: Sequence[int], seed: int
+        self, training_folder: TrainingFolder, cell: Cell, missing: Sequence[int], seed: int
     ) -> None:
         """Train to the last of some epochs, from the checkpoint if that lies before the first."""
-        held = place.resumable(missing[0])
+        state = training_folder.resumable(missing[0])
         try:
-            folder = place.begin(held)
+            folder = training_folder.begin(state)
         except (OSError, UserError) as error:
-            raise EvaluationError(f"{place.path} cannot be written: {error}") from error
+            raise EvaluationError(
+                f"{training_folder.path} cannot be written: {error}"
+            ) from error
         trial = RunningTrial(
-            held=held,
+            state=state,
             epochs=missing[-1],
             longest=self.epochs,
             seed=seed,
@@ -339,21 +342,21 @@ class Training(OwnBenchmark, TrainedBenchmark):
             options=self._options(cell),
             metrics=self._reported,
             open_units={name for name in self.open_units if not self.shows_percent(name)},
-            place=place,
+            training_folder=training_folder,
             folder=folder,
         )
         try:
             with self.files.heard():
-                run(self._doing, cell, trial, place.log)
+                run(self._doing, cell, trial, training_folder.log)
             try:
                 curve = {(cell.text, epoch, seed): at for epoch, at in trial.curve.items()}
                 self.cache.add_all(curve, self._made_with)
                 last = trial.curve[trial.done]
-                place.keep(trial.done, last.seconds, last.curve)
+                training_folder.keep(trial.done, last.seconds, last.curve)
             except (OSError, UserError) as error:
-                raise failure(error, trial, place.log) from error
+                raise failure(error, trial, training_folder.log) from error
         finally:
-            place.discard()
+            training_folder.discard()
 
     def shows_percent(self, metric: str) -> bool:
         """Return whether a stored training reported a value above 1."""
@@ -377,15 +380,15 @@ class Training(OwnBenchmark, TrainedBenchmark):
         if seed == "mean":
             seeds = range(self._n_seeds)
             return sum(self.continued(cell, since, epochs, seed=number) for number in seeds)
-        found = self._found(cell, (since, epochs), self._number(seed))
-        if epochs not in found:
+        answers = self._cached_answers(cell, (since, epochs), self._number(seed))
+        if epochs not in answers:
             raise UserError(
                 f"No training of {cell} for {epochs} epochs is in {self.cache.path}."
             )
-        last = found[epochs]
-        if since not in found or found[since].curve != last.curve:
+        last = answers[epochs]
+        if since not in answers or answers[since].curve != last.curve:
             return last.seconds
-        return max(last.seconds - found[since].seconds, 0.0)
+        return max(last.seconds - answers[since].seconds, 0.0)
 
     def seeds(self, question: Question) -> tuple[int, ...]:
         """Return the seeds that a search may see of a cell; empty if it always sees the same."""

@@ -277,8 +277,8 @@ def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression,
     first, *others = _Reader(sums).objectives()
     limits += [subject_to] if subject_to else []
     for limit in limits:
-        found = _joined(limit, _LIMIT, "latency@raspi4 <= 20")
-        for name, epochs, relation, number in found:
+        matches = _joined(limit, _LIMIT, "latency@raspi4 <= 20")
+        for name, epochs, relation, number in matches:
             term = metric(name, _epochs(epochs))
             within = term <= float(number) if relation == "<" else term >= float(number)
             first = first.subject_to(within)
@@ -311,8 +311,8 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
 def parse_tolerances(text: str) -> list[Tolerance]:
     """Read tolerances, such as ``100% params per 1 valid_error``, joined by ``and``."""
     tolerances = []
-    for found in _joined(text, _TOLERANCE, "100% params per 1 valid_error"):
-        amount, share, term, epochs, change, measure, its_epochs = found
+    for groups in _joined(text, _TOLERANCE, "100% params per 1 valid_error"):
+        amount, share, term, epochs, change, measure, its_epochs = groups
         own, other = Term(term, _epochs(epochs)), Term(measure, _epochs(its_epochs))
         if not (float(amount) > 0 and float(change) > 0):
             raise UserError(f"A tolerance is above 0, not {text:.80}.")
@@ -362,19 +362,19 @@ def _checked(text: object) -> str:
     return re.sub(r"\s", " ", text)
 
 
-def _malformed(message: str, text: str, place: int) -> UserError:
-    shown = " ".join(f"{text[:place]}⟨here⟩{text[place:]}".split())
-    return UserError(f"Malformed expression: {message} at column {place + 1}: {shown}")
+def _malformed(message: str, text: str, position: int) -> UserError:
+    shown = " ".join(f"{text[:position]}⟨here⟩{text[position:]}".split())
+    return UserError(f"Malformed expression: {message} at column {position + 1}: {shown}")
 
 
 def _joined(text: str, pattern: re.Pattern[str], example: str) -> Iterator[tuple[str, ...]]:
     """Yield the groups of every part of a text with "and" or commas between."""
     for part in re.split(r",|\band\b", _checked(text)):
-        if (found := pattern.fullmatch(part.strip())) is None:
+        if (match := pattern.fullmatch(part.strip())) is None:
             raise UserError(
                 f"Malformed expression: expected {example}, found {part.strip()!r}."
             )
-        yield found.groups()
+        yield match.groups()
 
 
 class _Reader:
@@ -386,14 +386,16 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._place = len(text) - len(text.lstrip())
+        self._position = len(text) - len(text.lstrip())
 
     def objectives(self) -> list[Expression]:
         sums = [self._sum()]
         while self._take(","):
             sums.append(self._sum())
-        if self._place < len(self._text):
-            raise _malformed("expected '+', '*', ',' or the end", self._text, self._place)
+        if self._position < len(self._text):
+            raise _malformed(
+                "expected '+', '*', ',' or the end", self._text, self._position
+            )
         return sums
 
     def _sum(self) -> Expression:
@@ -412,25 +414,27 @@ class _Reader:
             elif inner is None:
                 inner = self._factor()
             else:
-                raise _malformed("a product holds one metric", self._text, self._place)
+                raise _malformed("a product holds one metric", self._text, self._position)
             is_more = self._take(r"\*") is not None
         if inner is None:
             missing = "a number needs a metric to weigh, as in 0.1*params"
-            raise _malformed(missing, self._text, self._place)
+            raise _malformed(missing, self._text, self._position)
         return inner * weight
 
     def _factor(self) -> Expression:
-        if found := self._take(_METRIC):
-            return metric(found[1], _epochs(found[2]))
+        if match := self._take(_METRIC):
+            return metric(match[1], _epochs(match[2]))
         if not self._take(r"\("):
-            raise _malformed("expected a number, a metric or '('", self._text, self._place)
+            raise _malformed(
+                "expected a number, a metric or '('", self._text, self._position
+            )
         total = self._sum()
         if not self._take(r"\)"):
-            raise _malformed("expected '+', '*' or ')'", self._text, self._place)
+            raise _malformed("expected '+', '*' or ')'", self._text, self._position)
         return total
 
     def _take(self, pattern: str) -> re.Match[str] | None:
         """Take a pattern, with the space behind it."""
-        found = re.compile(rf"{pattern}\s*", re.ASCII).match(self._text, self._place)
-        self._place = found.end() if found else self._place
-        return found
+        match = re.compile(rf"{pattern}\s*", re.ASCII).match(self._text, self._position)
+        self._position = match.end() if match else self._position
+        return match

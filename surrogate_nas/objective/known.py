@@ -196,7 +196,7 @@ class FreeTerms:
                 penalties[term.part].append((term.coefficient, function))
         named = [
             *((t.name, f) for t, f in zip(terms, free, strict=False) if not t.is_loss),
-            *((str(constraint), free[place]) for constraint, place, _ in constraints),
+            *((str(constraint), free[index]) for constraint, index, _ in constraints),
         ]
         limits = [(limit, f, scale) for limit, at, scale in constraints if (f := free[at])]
         metrics, proxies = _readable(benchmark, seed)
@@ -295,7 +295,7 @@ def weighed(
         UserError: The text is malformed, a metric is not of its place, a spread is 0 or not known,
             or there are several objectives.
     """
-    told = ""
+    notes = ""
     expression, *others = objectives
     for tolerance in [] if text is None else parse_tolerances(text):
         if others:
@@ -305,8 +305,8 @@ def weighed(
         weight = _weight(expression, tolerance, benchmark, seed)
         term = replace(tolerance.term, weight=float(f"{weight:.{_DIGITS}g}"))
         expression = expression + Expression((term,))
-        told += f"By the tolerance {tolerance} the objective has {term}.\n"
-    return (expression, *others), told
+        notes += f"By the tolerance {tolerance} the objective has {term}.\n"
+    return (expression, *others), notes
 
 
 def _weight(
@@ -342,10 +342,10 @@ def _weight(
 
 
 def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -> float:
-    asked = [benchmark.question(one.metric, one.epochs) for one in losses]
+    questions = [benchmark.question(term.metric, term.epochs) for term in losses]
     of_measure = benchmark.question(measure.metric, measure.epochs)
-    factors = [_factor(one, benchmark) for one in losses]
-    if asked == [of_measure]:  # the tolerance is in L's own unit
+    factors = [_factor(term, benchmark) for term in losses]
+    if questions == [of_measure]:  # the tolerance is in L's own unit
         return abs(factors[0])
     if not benchmark.has_columns:
         raise UserError(
@@ -357,7 +357,9 @@ def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -
         sample = benchmark.reference_sample(question)
         return benchmark.measure(sample, (question,), seed).values[:, 0]
 
-    by_loss = sum(f * column(question) for f, question in zip(factors, asked, strict=True))
+    by_loss = sum(
+        f * column(question) for f, question in zip(factors, questions, strict=True)
+    )
     spreads = spread(np.asarray(by_loss)), spread(column(of_measure))
     for name, size in zip(
         (" + ".join(map(str, losses)), str(of_measure)), spreads, strict=True

@@ -142,7 +142,7 @@ class Objective:
         self.seed: Seed = benchmark.default_seed if seed is None else seed
         self.search_on_final = _names(search_on_final)
         self.seed_policy = checked_policy(seed_policy, seed, benchmark)
-        objectives, told = weighed(objectives, tolerance, benchmark, self.seed)
+        objectives, notes = weighed(objectives, tolerance, benchmark, self.seed)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
@@ -193,7 +193,7 @@ class Objective:
             raise UserError(
                 "The weights are so large that scores are no finite numbers; make them smaller."
             )
-        sys.stderr.write(told)
+        sys.stderr.write(notes)
 
     @property
     def bound(self) -> float:
@@ -304,8 +304,8 @@ class Objective:
         return resolved, len(self._questions) - 1, scale
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {k: v for k, v in self.__dict__.items() if k not in _COMPUTED}
-        return kept | {"_seeds": {}}
+        state = {k: v for k, v in self.__dict__.items() if k not in _COMPUTED}
+        return state | {"_seeds": {}}
 
     def __str__(self) -> str:
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
@@ -450,8 +450,10 @@ class Objective:
         """The epochs that a strategy may ask for, rising: with values for every trained term."""
         if self.epochs is None:
             return ()
-        held = {n for q in self._questions for n in self.benchmark.metric(q.metric).epochs}
-        return tuple(sorted(n for n in held if n <= self.epochs and self._holds(n)))
+        lengths = {
+            n for q in self._questions for n in self.benchmark.metric(q.metric).epochs
+        }
+        return tuple(sorted(n for n in lengths if n <= self.epochs and self._holds(n)))
 
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
@@ -552,8 +554,10 @@ class Objective:
         own = [self.benchmark.space.cell(cell) for cell in cells]
         asked = self._questions if questions is None else questions
         if self.trained_seeds:
-            each = [self.benchmark.measure([c], asked, self.seed_of(draw, c)) for c in own]
-            return Measurement(*map(np.concatenate, zip(*each, strict=True)))
+            measurements = [
+                self.benchmark.measure([c], asked, self.seed_of(draw, c)) for c in own
+            ]
+            return Measurement(*map(np.concatenate, zip(*measurements, strict=True)))
         values, cost = self.benchmark.measure(own, asked, self.seed)
         seeds = self.single_seeds(asked)
         if seeds is None:
@@ -622,12 +626,13 @@ class Objective:
     ) -> tuple[float, float, float, bool, tuple[float, ...]]:
         """Return score, L, λR, feasibility and vector of a cell; see `combine`."""
         if self.parts > 1 or self.constraints:
-            found = self.combine(np.array([values]))
-            vector = tuple(found.vector[0].tolist()) if self.parts > 1 else ()
+            combined = self.combine(np.array([values]))
+            vector = tuple(combined.vector[0].tolist()) if self.parts > 1 else ()
             score, loss, penalty = (
-                float(column[0]) for column in (found.score, found.loss, found.penalty)
+                float(column[0])
+                for column in (combined.score, combined.loss, combined.penalty)
             )
-            return score, loss, penalty, bool(found.feasible[0]), vector
+            return score, loss, penalty, bool(combined.feasible[0]), vector
         loss, penalty = self._sums(values, 0.0)
         return loss + penalty, loss, penalty, True, ()
 
@@ -661,12 +666,14 @@ class Objective:
             return ""
         n = len(cells)
         none = "No cell" if n == space.size else f"None of {n:,} random cells"
-        kept = f"all limits at once: {' and '.join(str(limit) for limit, *_ in broken)}"
+        limits_text = (
+            f"all limits at once: {' and '.join(str(limit) for limit, *_ in broken)}"
+        )
         for limit, values, excess in reversed(broken):
             if excess.all():
                 nearest = values[np.where(np.isfinite(excess), excess, np.inf).argmin()]
-                kept = f"{limit}; the nearest value is {nearest:,.6g}"
-        return f"{none} of {space.name} keeps {kept}."
+                limits_text = f"{limit}; the nearest value is {nearest:,.6g}"
+        return f"{none} of {space.name} keeps {limits_text}."
 
     def over_space(self) -> Scores | None:
         """Return scores of all cells; None if they depend on history or there is no table."""

@@ -43,7 +43,7 @@ class SingleSeeds:
     def of(cls, benchmark: Benchmark, questions: Sequence[Question]) -> SingleSeeds | None:
         """Read a table; None if no question needs a training, or one has no single seeds."""
         trained = [i for i, question in enumerate(questions) if question.epochs is not None]
-        by_question = [{*benchmark.seeds(questions[place])} for place in trained]
+        by_question = [{*benchmark.seeds(questions[index])} for index in trained]
         numbers = sorted(set.intersection(*by_question)) if trained else []
         if not numbers:
             return None
@@ -138,7 +138,9 @@ def trained_seeds(benchmark: Benchmark, questions: Sequence[Question]) -> tuple[
     trained = [question for question in questions if question.epochs is not None]
     if benchmark.has_columns or not trained:
         return ()
-    return tuple(sorted(set.intersection(*(set(benchmark.seeds(one)) for one in trained))))
+    return tuple(
+        sorted(set.intersection(*(set(benchmark.seeds(question)) for question in trained)))
+    )
 
 
 def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
@@ -160,7 +162,7 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
             "(--seed-policy mean reads the mean); benchmarks with single seeds:"
             f" {there or 'none of those that are here'}."
         )
-    means = [benchmark.column(*questions[place]) for place in seeds.trained]
+    means = [benchmark.column(*questions[index]) for index in seeds.trained]
     lacking = int((np.isfinite(means).all(axis=0) & ~seeds.held.any(axis=1)).sum())
     if lacking:
         raise UserError(

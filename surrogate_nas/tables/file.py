@@ -92,8 +92,8 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
             texts = {k: v for k, v in details(metric).items() if isinstance(v, str)}
             hdf5.set_texts(group, texts)
         for (name, epochs, seed), values in table.columns.items():
-            place = f"columns/{name}/{epochs_text(epochs)}/{seed}"
-            file.create_dataset(place, data=values, **storage)
+            dataset = f"columns/{name}/{epochs_text(epochs)}/{seed}"
+            file.create_dataset(dataset, data=values, **storage)
         for (name, epochs), counts in table.n_seeds.items():
             run = file[f"columns/{name}/{epochs_text(epochs)}"]
             run.create_dataset(N_SEEDS, data=counts, **storage)
@@ -185,12 +185,12 @@ class TableFile(TableView):
         vars(part).pop("contents", None)
         part._hold(self._index.only(runs))
         for name, metric in part.metrics.items():
-            kept, all_runs = (
+            part_runs, all_runs = (
                 [run for run in sources if run[0] == name]
                 for sources in (part.sources, self.sources)
             )
-            if len(kept) < len(all_runs):
-                counts = [int((self.n_seeds(*run) != 0).sum()) for run in kept]
+            if len(part_runs) < len(all_runs):
+                counts = [int((self.n_seeds(*run) != 0).sum()) for run in part_runs]
                 part.metrics[name] = replace(metric, n_cells=min(counts))
         return part
 

@@ -189,9 +189,9 @@ def column_digest(values: NDArray[Any]) -> str:
     return total.hexdigest()
 
 
-def printables(of: object, keys: Iterable[str]) -> dict[str, str]:
+def printables(holder: object, keys: Iterable[str]) -> dict[str, str]:
     """Return some texts of an object, without control characters."""
-    return {key: printable(getattr(of, key)) for key in keys}
+    return {key: printable(getattr(holder, key)) for key in keys}
 
 
 def epochs_text(epochs: int | None) -> str:
@@ -310,10 +310,12 @@ class Table:
             per_seed: The columns of single seeds.
         """
         mean = np.asarray(mean, dtype=np.float64)
-        known = self.metrics.get(metric.name, metric)
-        runs = known.epochs if epochs is None else tuple(sorted({*known.epochs, epochs}))
+        previous = self.metrics.get(metric.name, metric)
+        runs = (
+            previous.epochs if epochs is None else tuple(sorted({*previous.epochs, epochs}))
+        )
         present = int(np.isfinite(mean).sum())
-        n_cells = present if known.n_cells < 0 else min(known.n_cells, present)
+        n_cells = present if previous.n_cells < 0 else min(previous.n_cells, present)
         self.metrics[metric.name] = replace(metric, epochs=runs, n_cells=n_cells)
         self.columns[ColumnKey(metric.name, epochs, "mean")] = mean
         counts = np.where(np.isfinite(mean), n_seeds, 0).astype(np.int16)
@@ -357,12 +359,14 @@ class TableView:
     epochs: str
     card: str
 
-    def __init__(self, of: Table | Index, texts: Mapping[str, str], digest: str) -> None:
+    def __init__(
+        self, content: Table | Index, texts: Mapping[str, str], digest: str
+    ) -> None:
         vars(self).update({key: texts[key] for key in TEXTS})
         self.digest = digest
-        self.network = of.network
-        self.metrics = of.metrics
-        self.sources = of.sources
+        self.network = content.network
+        self.metrics = content.metrics
+        self.sources = content.sources
 
 
 class MemoryTable(TableView):

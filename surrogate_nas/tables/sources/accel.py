@@ -41,12 +41,12 @@ def read(name: str) -> Table:
                     records[number] = json.load(file)
         ordered = [records[number] for number in sorted(records, key=int)]
         cells = [_cell(record["architecture"]) for record in ordered]
-        different, places = distinct(cells)
+        different, indices = distinct(cells)
         table = table_of("accel", name, _SPACE, ordered, cells)
         if not name.endswith("-devices"):
             return table
         whole = np.all([np.isfinite(values) for values in table.columns.values()], axis=0)[
-            places
+            indices
         ]
         return table_of(
             "accel",

@@ -154,10 +154,10 @@ def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
     """The same function, which reads a file again only where that has changed."""
 
     @lru_cache(maxsize=4)
-    def kept(path: Path, modified: int) -> T:
+    def cached(path: Path, modified: int) -> T:
         return read(path)
 
-    return lambda path: kept(path, path.stat().st_mtime_ns)
+    return lambda path: cached(path, path.stat().st_mtime_ns)
 
 
 class Declared(Struct, frozen=True, forbid_unknown_fields=True):

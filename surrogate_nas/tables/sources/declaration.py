@@ -119,7 +119,9 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True):
             raw = records[path[0]]
         else:
             raw = [
-                reduce(lambda held, key: None if held is None else held[key], path, record)
+                reduce(
+                    lambda value, key: None if value is None else value[key], path, record
+                )
                 for record in records
             ]
         numbers = CONVERSIONS[self.convert](np.asarray(raw, dtype=np.float64), self.by)
@@ -227,23 +229,23 @@ def table_of(
         words: Further words of the texts.
     """
     spec = declaration(source)
-    places = None
-    held: Enumerable
+    indices = None
+    table_space: Enumerable
     if cells is None:
-        held = listed(space)
-        trainings = len(held)
+        table_space = listed(space)
+        trainings = len(table_space)
     else:
-        different, places = distinct(cells)
-        held = Sampled(space, choices_of(different))
-        trainings = len(places)
-        places = places if trainings > len(held) else None
+        different, indices = distinct(cells)
+        table_space = Sampled(space, choices_of(different))
+        trainings = len(indices)
+        indices = indices if trainings > len(table_space) else None
     words = {
         "name": name,
-        "cells": len(held),
+        "cells": len(table_space),
         "trainings": trainings,
-        "repeated": trainings - len(held),
+        "repeated": trainings - len(table_space),
         "origin": fetching.origin(source) if declared(source).repositories else "",
-        "notice": getattr(held, "notice", ""),
+        "notice": getattr(table_space, "notice", ""),
         **spec.tables.get(name, {}),
         **words,
     }
@@ -253,7 +255,9 @@ def table_of(
     }
     table = Table(
         name=name,
-        space=held.definition if isinstance(held, Sampled) or spec.options else held.name,
+        space=table_space.definition
+        if isinstance(table_space, Sampled) or spec.options
+        else table_space.name,
         title=spec.title.format_map(words),
         source=(spec.source + spec.remark).format_map(words),
         licence=spec.licence.format_map(words),
@@ -276,10 +280,10 @@ def table_of(
             seeds = dict(zip(numbers, values.T.copy(), strict=True))
             counts = np.isfinite(values).sum(axis=1).astype(np.int16)
             table.add(metric, epochs, np.nanmean(values, axis=1), counts, seeds)
-        elif places is None:
+        elif indices is None:
             table.add(metric, epochs, values, cast(int, column.seeds))
         else:
-            table.add(metric, epochs, *means_by_cell(values, places))
+            table.add(metric, epochs, *means_by_cell(values, indices))
     return table
 
 
@@ -295,17 +299,17 @@ def columns_of(
 
 def distinct(cells: Iterable[Cell]) -> tuple[list[Cell], NDArray[np.intp]]:
     """The cells without repetition, and the place of each cell among these."""
-    places: dict[Cell, int] = {}
-    place_of = [places.setdefault(cell, len(places)) for cell in cells]
-    return list(places), np.array(place_of, dtype=np.intp)
+    index_by_cell: dict[Cell, int] = {}
+    indices = [index_by_cell.setdefault(cell, len(index_by_cell)) for cell in cells]
+    return list(index_by_cell), np.array(indices, dtype=np.intp)
 
 
 def means_by_cell(
-    values: Values, places: NDArray[np.intp], n_cells: int = 0
+    values: Values, indices: NDArray[np.intp], n_cells: int = 0
 ) -> tuple[Values, NDArray[np.int16]]:
     """The mean of each cell's finite values, NaN without one, and how many these are."""
     is_finite = np.isfinite(values)
-    counts = np.bincount(places, is_finite, minlength=n_cells)
-    sums = np.bincount(places, np.where(is_finite, values, 0.0), minlength=n_cells)
+    counts = np.bincount(indices, is_finite, minlength=n_cells)
+    sums = np.bincount(indices, np.where(is_finite, values, 0.0), minlength=n_cells)
     means: Values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return means, counts.astype(np.int16)

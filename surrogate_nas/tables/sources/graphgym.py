@@ -77,18 +77,18 @@ def read(name: str) -> Table:
         files = _read_grid(grid, *paths)
         rows = {split: frame[frame["table"] == name] for split, frame in files.items()}
         first = next(iter(rows.values()))
-        cells, places = distinct(_cell(space, row) for row in first.to_dict("records"))
+        cells, indices = distinct(_cell(space, row) for row in first.to_dict("records"))
         banner = "Nothing was held out: what is searched on is all that can be reported."
         is_whole = isinstance(space, GraphGym) and len(cells) == len(space)
         if is_whole:
-            places = np.array([space.cell(cell).index for cell in cells])[places]
+            indices = np.array([space.cell(cell).index for cell in cells])[indices]
         else:
             banner = f"{Sampled(space, choices_of(cells)).notice} {banner}"
         return table_of(
             "graphgym",
             name,
             space,
-            _columns(rows, places),
+            _columns(rows, indices),
             None if is_whole else cells,
             what=first["what"].iloc[0],
             settings=" with their training settings" if grid == "v1" else "",
@@ -125,8 +125,8 @@ def _named(grid: str, row: dict[str, str]) -> tuple[str, str]:
     feature, label = (
         _WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label")
     )
-    of = _FEATURES.get(row["feature"], "the clustering coefficient")
-    what = f"the {_AIMS[label]} of {data} graphs' {row['task']}s from {of}"
+    inputs = _FEATURES.get(row["feature"], "the clustering coefficient")
+    what = f"the {_AIMS[label]} of {data} graphs' {row['task']}s from {inputs}"
     return f"{_ROUNDS[grid].prefix}{data}-{feature}-{label}", what
 
 
@@ -137,14 +137,14 @@ def _cell(space: ChoiceSpace, row: dict[str, str]) -> Cell:
     return space.parse(f"{space.name}({', '.join(f'{k}={v}' for k, v in chosen.items())})")
 
 
-def _columns(rows: dict[str, pd.DataFrame], places: np.ndarray) -> dict[str, Values]:
+def _columns(rows: dict[str, pd.DataFrame], indices: np.ndarray) -> dict[str, Values]:
     """Return the means of every design by split and field; a loss that is NaN is the worst."""
     columns: dict[str, Values] = {}
     for split, of_split in rows.items():
         for field in _FIELDS:
             numbers = of_split[field].replace("", "nan").to_numpy(float)
-            sums = np.bincount(places, numbers)
-            columns[f"{split} {field}"] = sums / np.bincount(places)
+            sums = np.bincount(indices, numbers)
+            columns[f"{split} {field}"] = sums / np.bincount(indices)
     losses = [columns[f"{split} loss"] for split in rows]
     has_diverged = np.asarray(np.isnan(losses).any(axis=0))
     for loss in losses:

@@ -47,7 +47,7 @@ def read(name: str) -> Table:
         for choices, record in _records(path, space)
     }
     table = table_of("hwgpt", name, space, list(records.values()), map(space.at, records))
-    places = {choices: place for place, choices in enumerate(records)}
+    index_by_choices = {choices: index for index, choices in enumerate(records)}
 
     for folder, paths in sorted(folders.items()):
         kind, _, device = folder.partition("_")
@@ -55,12 +55,12 @@ def read(name: str) -> Table:
         if scale != words["scale"]:
             continue
         for metric, unit, pattern, text, take in _MEASURED.get(kind, ()):
-            readings: list[list[float]] = [[] for _ in places]
+            readings: list[list[float]] = [[] for _ in index_by_choices]
             matching = [path for path in paths if path.match(pattern)]
             for path in matching:
                 for choices, record in _records(path, space):
-                    if choices in places:
-                        readings[places[choices]] += take(record)
+                    if choices in index_by_choices:
+                        readings[index_by_choices[choices]] += take(record)
             if matching:
                 values = np.array([np.median(own) if own else np.nan for own in readings])
                 values = values * _WATT_HOURS if unit == "Wh" else values
@@ -80,13 +80,13 @@ def _records(path: Path, space: GPT) -> Iterator[tuple[_Choices, dict[str, Any]]
 def _choices(architecture: dict[str, Any], space: GPT) -> _Choices:
     n = architecture["sample_n_layer"]
     choices: list[int] = []
-    for one in space.decisions:
-        given = architecture[f"sample_{one.name}"]
-        if one.of_layers:
-            choices += [one.options[0].index(str(option)) for option in given[:n]]
+    for decision in space.decisions:
+        value = architecture[f"sample_{decision.name}"]
+        if decision.of_layers:
+            choices += [decision.options[0].index(str(option)) for option in value[:n]]
             choices += [0] * (space.layers - n)
         else:
-            choices.append(one.options[0].index(str(given)))
+            choices.append(decision.options[0].index(str(value)))
     return tuple(choices)
 
 

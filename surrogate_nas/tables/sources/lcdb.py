@@ -87,18 +87,18 @@ def read_archive(path: Path) -> dict[str, pd.DataFrame]:
         reading(path, "source archive of lcdb", "lcdb"),
         tarfile.open(path, "r:gz") as packed,
     ):
-        found = {}
+        sheets = {}
         for member in packed:
             kind = member.name.rpartition("/database-")[2].removesuffix(".csv")
             if kind in _KINDS and (file := packed.extractfile(member)):
-                found[kind] = _scores(file)
-        return {kind: found[kind] for kind in _KINDS}
+                sheets[kind] = _scores(file)
+        return {kind: sheets[kind] for kind in _KINDS}
 
 
 def _scores(file: IO[bytes]) -> pd.DataFrame:
     import pandas as pd
 
-    places = {learner: place for place, learner in enumerate(_LEARNERS)}
+    learner_numbers = {learner: number for number, learner in enumerate(_LEARNERS)}
     parts = []
     for part in pd.read_csv(file, chunksize=_ROWS):
         rows = part[part["inner_seed"] < INNER]
@@ -107,7 +107,7 @@ def _scores(file: IO[bytes]) -> pd.DataFrame:
         about = {
             "data": rows["openmlid"],
             "size": rows["size_train"],
-            "learner": rows["learner"].str.rpartition(".")[2].map(places),
+            "learner": rows["learner"].str.rpartition(".")[2].map(learner_numbers),
             "split": rows["outer_seed"] * INNER + rows["inner_seed"],
             **dict(zip(_NUMBERS, whole.T, strict=True)),
         }
@@ -135,13 +135,13 @@ def cube(scores: pd.DataFrame, data: int) -> Cube | None:
     whole = rows[_NUMBERS].to_numpy()
     if (whole[:, 1:] == _MISSING).all():
         return None
-    sizes, places = np.unique(rows["size"], return_inverse=True)
+    sizes, indices = np.unique(rows["size"], return_inverse=True)
     shape = (len(sizes), len(_LEARNERS), OUTER * INNER)
-    places = np.ravel_multi_index((places, rows["learner"], rows["split"]), shape)
-    found = np.full((4, *shape), np.nan)
+    indices = np.ravel_multi_index((indices, rows["learner"], rows["split"]), shape)
+    grid = np.full((4, *shape), np.nan)
     values = np.where(whole == _MISSING, np.nan, whole / _DIGITS)
-    found.reshape(4, -1)[:, places] = values.T
-    return Cube(sizes.tolist(), found[0], found[1:])
+    grid.reshape(4, -1)[:, indices] = values.T
+    return Cube(sizes.tolist(), grid[0], grid[1:])
 
 
 def table_of_set(name: str, sheets: dict[str, pd.DataFrame]) -> Table:
@@ -149,9 +149,9 @@ def table_of_set(name: str, sheets: dict[str, pd.DataFrame]) -> Table:
     data = int(name.removeprefix("lcdb-"))
     with reading(f"LCDB's results on {data}", "rows of its archive", "lcdb"):
         cubes = {
-            kind: found
+            kind: result
             for kind, scores in sheets.items()
-            if (found := cube(scores, data)) is not None
+            if (result := cube(scores, data)) is not None
         }
         first = cubes["accuracy"]
         valid = first.scores[1]

@@ -47,14 +47,14 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
         " and ".join(map(printable, paths)), "file of NAS-Bench-101's records", "nb101"
     ):
         parts = [_part(json.loads(path.read_bytes())) for path in paths]
-        all_places, all_numbers = (
-            np.concatenate(each) for each in zip(*parts, strict=True)
+        all_indices, all_numbers = (
+            np.concatenate(arrays) for arrays in zip(*parts, strict=True)
         )
-        places, first = np.unique(all_places, return_index=True)
+        indices, first = np.unique(all_indices, return_index=True)
         numbers = all_numbers[first]
     every = NB101()
-    whole = len(places) == len(every)
-    space = every if whole else Sampled(every, every.choices[places])
+    whole = len(indices) == len(every)
+    space = every if whole else Sampled(every, every.choices[indices])
     notice = (
         f"{space.notice} The others have no values here. "
         if isinstance(space, Sampled)
@@ -85,8 +85,8 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
     seconds = Metric(
         "train_seconds", "s", "record", "cost", description=described, source=source
     )
-    for place, epochs in enumerate(_EPOCHS):
-        table.add(error, epochs, 100.0 * (1.0 - numbers[:, place]))
+    for column, epochs in enumerate(_EPOCHS):
+        table.add(error, epochs, 100.0 * (1.0 - numbers[:, column]))
         table.add(seconds, epochs, numbers[:, -1] * epochs / _EPOCHS[-1])
     return table
 
@@ -111,20 +111,20 @@ def _part(fields: dict[str, Any]) -> tuple[NDArray[np.intp], NDArray[np.float64]
     numbers = np.array(columns, dtype=np.float64).T
     if not (numbers > 0).all() or not (numbers[:, :-1] <= 1).all():
         raise ValueError("an accuracy is no share of 1, or a training takes no time")
-    return _places(fields["key"]), numbers
+    return _indices(fields["key"]), numbers
 
 
-def _places(keys: list[str]) -> NDArray[np.intp]:
+def _indices(keys: list[str]) -> NDArray[np.intp]:
     """Where the cells of hashes are in the list of all; the first half of a hash tells it apart."""
     digests = np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(
         len(keys), -1
     )
     known, wanted = (
-        np.ascontiguousarray(each[:, :8]).view(">u8")[:, 0].astype(np.uint64)
-        for each in (all_hashes(), digests)
+        np.ascontiguousarray(hashes[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+        for hashes in (all_hashes(), digests)
     )
     order = np.argsort(known)
-    places = order[np.searchsorted(known, wanted, sorter=order) % len(order)]
-    if (all_hashes()[places] != digests).any():
+    indices = order[np.searchsorted(known, wanted, sorter=order) % len(order)]
+    if (all_hashes()[indices] != digests).any():
         raise ValueError("a key is the hash of no cell")
-    return places
+    return indices

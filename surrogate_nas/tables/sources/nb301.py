@@ -96,8 +96,11 @@ def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
     outputs = []
     for start in range(0, len(codes), _AT_ONCE):
         part = codes[start : start + _AT_ONCE]
-        given = {"x_cat": part, "x_cont": np.full((len(part), 1), epochs, dtype=np.float32)}
-        outputs.append(session.run(["output"], given)[0])
+        inputs = {
+            "x_cat": part,
+            "x_cont": np.full((len(part), 1), epochs, dtype=np.float32),
+        }
+        outputs.append(session.run(["output"], inputs)[0])
     predictions = np.concatenate([np.empty((0, 4)), *outputs])[:, :3].astype(np.float64)
     predictions[:, 0] = 100.0 * (1.0 - predictions[:, 0])
     return predictions
@@ -108,21 +111,21 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
     columns, operations = _code()
     encoding = np.zeros((len(choices), len(columns)), dtype=np.int32)
     rows = np.arange(len(choices))
-    place = 0
+    position = 0
     for half in _HALVES:
         first_edge = 0
         for node in _NODES:
             pairs = np.array(tuple(combinations(range(node), 2)))
             chosen = np.zeros(len(choices), dtype=np.intp)
             if len(pairs) > 1:
-                chosen = choices[:, place].astype(np.intp)
-                place = place + 1
+                chosen = choices[:, position].astype(np.intp)
+                position = position + 1
                 column, codes = columns[f"{_PREFIX}inputs_node_{half}_{node}"]
                 encoding[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[
                     chosen
                 ]
             for edge in range(2):
-                chosen_operations = operations[choices[:, place]]
+                chosen_operations = operations[choices[:, position]]
                 where = np.array(
                     [
                         columns[f"{_PREFIX}edge_{half}_{first_edge + s}"][0]
@@ -130,7 +133,7 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
                     ]
                 )
                 encoding[rows, where[pairs[chosen, edge]]] = chosen_operations
-                place += 1
+                position += 1
             first_edge += node
     return encoding
 
@@ -139,7 +142,9 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
 def _code() -> tuple[dict[str, tuple[int, dict[str, int]]], NDArray[np.int32]]:
     """By input its column and its codes, and the code of every operation of our space."""
     content = json.loads(_content("encoding_v2.json"))
-    columns = {name: (place, codes) for place, (name, codes) in enumerate(content.items())}
+    columns = {
+        name: (column, codes) for column, (name, codes) in enumerate(content.items())
+    }
     named = space_named(_SPACE).operations  # type: ignore[attr-defined]
     codes = columns[f"{_PREFIX}edge_normal_0"][1]
     return columns, np.array([codes[name] for name in named], dtype=np.int32)

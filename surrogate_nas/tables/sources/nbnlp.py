@@ -42,13 +42,13 @@ def read(name: str) -> Table:
             [[log[key] for key in (*_LOSSES.values(), "wall_times")] for log in logs]
         )
         curves[:, -1] = np.cumsum(curves[:, -1], axis=1)
-        cells, places = distinct(trained)
-        of_cell = [curves[places == place] for place in range(len(cells))]
-        means = np.array([one.mean(axis=0) for one in of_cell])
+        cells, indices = distinct(trained)
+        of_cell = [curves[indices == number] for number in range(len(cells))]
+        means = np.array([group.mean(axis=0) for group in of_cell])
         singles = np.full((_SINGLE, *means.shape), np.nan)
-        for place, one in enumerate(of_cell):
-            singles[: len(one), place] = one[:_SINGLE]
-        counts = np.bincount(places).astype(np.int16)
+        for index, runs in enumerate(of_cell):
+            singles[: len(runs), index] = runs[:_SINGLE]
+        counts = np.bincount(indices).astype(np.int16)
         several = int((counts > 1).sum())
         table = table_of("nbnlp", name, space, {}, trained, several=several)
     described = "cross-entropy a word of WikiText-2, after each epoch"

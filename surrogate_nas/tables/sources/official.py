@@ -156,12 +156,12 @@ class RecordTables:
                     put(metric.format("loss"), epochs, seed, loss)
                     put(metric.format("error"), epochs, seed, 100.0 - accuracy)
             for seed, trial in _trials(runs[epochs], data.readings[0].dataset, epochs):
-                each = [_number(trial, "train_times", epoch) for epoch in range(epochs)]
-                put(_TRAIN_SECONDS.name, epochs, seed, float(np.sum(each)))
-                held = [
+                times = [_number(trial, "train_times", epoch) for epoch in range(epochs)]
+                put(_TRAIN_SECONDS.name, epochs, seed, float(np.sum(times)))
+                latencies = [
                     float(seconds) for seconds in trial.get("latency") or () if seconds > 0
                 ]
-                latency = 1000.0 * sum(held) / len(held) if held else np.nan
+                latency = 1000.0 * sum(latencies) / len(latencies) if latencies else np.nan
                 valid = _number(trial, "eval_times", f"x-valid@{last}")
                 for once, value in ((_VALID_SECONDS, valid), (RECORD_LATENCY, latency)):
                     if (

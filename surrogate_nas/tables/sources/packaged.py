@@ -40,9 +40,9 @@ def read(name: str) -> Table:
     fields = sorted({column.keys(own)[0] for column, own in columns_of(spec, name, words)})
     with reading(path, f"file of {package[0]}"):
         records = read_pickle_file(path, numpy_scalars())
-        found = [records[key(cell)] for cell in space]
+        rows = [records[key(cell)] for cell in space]
         results: dict[str, Values] = {
-            field: np.array([one[field] for one in found], dtype=np.float64)
+            field: np.array([row[field] for row in rows], dtype=np.float64)
             for field in fields
         }
     if digest_of(results) != words["digest"]:

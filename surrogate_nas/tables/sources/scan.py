@@ -66,8 +66,8 @@ def _llm(run: list[Row]) -> Training | None:
 
     training: dict[str, Row | None] = {}
     for key, share in {"end": 1.0, "10": 0.1, "25": 0.25, "50": 0.5}.items():
-        gap, place = min((away(row, share), place) for place, row in enumerate(run))
-        training[key] = run[place] if gap <= _WITHIN else None
+        gap, index = min((away(row, share), number) for number, row in enumerate(run))
+        training[key] = run[index] if gap <= _WITHIN else None
     return training if away(training["end"] or {}, 1.0) == 0 else None
 
 

@@ -75,8 +75,10 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
 
             frame = pd.read_parquet(path, dtype_backend="pyarrow")
             header = list(map(str, frame.columns))
-            each = frame.itertuples(index=False, name=None)
-            rows = [["" if value is pd.NA else str(value) for value in row] for row in each]
+            records = frame.itertuples(index=False, name=None)
+            rows = [
+                ["" if value is pd.NA else str(value) for value in row] for row in records
+            ]
         else:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 lines = filter(None, csv.reader(file, strict=True))
@@ -155,40 +157,42 @@ def read(
     if isinstance(space, Enumerable):
         rows = rows[: len(space) + 1]  # one row more repeats another
     naming = _naming(header, space, shown, advice)
-    named = [[entries[place] for place in naming] for entries in rows]
+    named = [[entries[index] for index in naming] for entries in rows]
     cells, wrong = _cells(named, space, is_text=header[naming[0]] == _CELL)
     advice = advice if len(cells) < len(rows) else ""
-    held = _held(shown, space, cells, wrong)
-    others = [place for place in range(len(header)) if place not in naming]
+    table_space = _table_space(shown, space, cells, wrong)
+    indices = [index for index in range(len(header)) if index not in naming]
     try:
-        columns = _columns([header[place] for place in others], path, held, declared)
+        columns = _columns(
+            [header[index] for index in indices], path, table_space, declared
+        )
     except UserError:
         if advice:  # the names of metrics are wrong in one space and right in another
             raise _refused(shown, wrong, advice) from None
         raise
-    places = {row: held.index(cell) for row, cell in cells.items()}
+    index_by_row = {row: table_space.index(cell) for row, cell in cells.items()}
     losses = [m.name for m, *_ in columns if m.kind == "search" and m.is_loss]
     table = Table(
         name=name,
-        space=held.definition,
+        space=table_space.definition,
         title=f"{len(rows)} cells of {printable(path.name)}",
         source=shown,
         licence="the user's own",
         objective=next(iter(losses), ""),
         cost="queries",
-        banner=held.notice if isinstance(held, Sampled) else "",
+        banner=table_space.notice if isinstance(table_space, Sampled) else "",
     )
     with_unit = {metric.name for metric, _, has_unit in columns if has_unit}
     unclear: dict[str, bool] = {}
-    for place, (metric, epochs, _) in zip(others, columns, strict=True):
-        numbers = _numbers([row[place] for row in rows], metric, wrong)
-        values = np.full(len(held), np.nan)
-        values[list(places.values())] = numbers[list(places)]
+    for column, (metric, epochs, _) in zip(indices, columns, strict=True):
+        numbers = _numbers([row[column] for row in rows], metric, wrong)
+        values = np.full(len(table_space), np.nan)
+        values[list(index_by_row.values())] = numbers[list(index_by_row)]
         table.add(metric, epochs, values)
-        known = values[np.isfinite(values)]
+        finite = values[np.isfinite(values)]
         is_share = metric_named(metric.name).unit == PERCENT
-        if is_share and metric.name not in with_unit and len(known):
-            unclear[metric.name] = unclear.get(metric.name, True) and known.max() <= 1
+        if is_share and metric.name not in with_unit and len(finite):
+            unclear[metric.name] = unclear.get(metric.name, True) and finite.max() <= 1
     if wrong:
         raise _refused(shown, wrong, advice)
     if names := [name for name, is_unclear in unclear.items() if is_unclear]:
@@ -229,7 +233,7 @@ def _cells(
                 cell = space.cell(entries[0])
             else:
                 named = zip(space.positions, space.options, entries, strict=True)
-                cell = space.at([_option(*each) for each in named])
+                cell = space.at([_option(*choice) for choice in named])
         except UserError as error:
             wrong.append((row, printable(str(error).rstrip("."))))
             continue
@@ -240,7 +244,9 @@ def _cells(
     return cells, wrong
 
 
-def _held(shown: str, space: Space, cells: dict[int, Cell], wrong: _Wrong) -> Enumerable:
+def _table_space(
+    shown: str, space: Space, cells: dict[int, Cell], wrong: _Wrong
+) -> Enumerable:
     """Return the space of the table: the space itself, or the cells of the file."""
     if isinstance(space, Enumerable) or not isinstance(space, ChoiceSpace):
         return listed(space)

