@@ -227,9 +227,9 @@ def _run() -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             note(message)
             return BAD_INPUT
-        said = in_a_line(message)
-        end = "" if said.endswith(("?", "!")) else "."
-        return _refuse(f"{said.rstrip('.')}{end} Try snas --help.")
+        sentence = in_a_line(message)
+        end = "" if sentence.endswith(("?", "!")) else "."
+        return _refuse(f"{sentence.rstrip('.')}{end} Try snas --help.")
     except BrokenPipeError:
         raise
     except SystemExit as error:

@@ -55,13 +55,13 @@ def create(
       snas archive create results/suite-starter starter.zip
       snas archive create results/mine mine.zip --by "A. Name" --licence CC-BY-4.0
     """
-    made = archive.create(folder, out, name=name, by=by, note=how, licence=licence)
+    created = archive.create(folder, out, name=name, by=by, note=how, licence=licence)
     content = {
-        "name": made.name,
+        "name": created.name,
         "file": str(out),
         "bytes": out.stat().st_size,
-        "files": len(made.files),
-        "digest": made.digest,
+        "files": len(created.files),
+        "digest": created.digest,
     }
     emit(content, json, lambda: show_table(("", "archive"), list(content.items())))
 
@@ -95,24 +95,24 @@ def verify(
         raise UserError(f"--replay is share or all, not {replay!r:.40}.")
     with TemporaryDirectory() as folder, progress_bar("verifying") as progress:
         path = archive.file_of(what, Path(folder))
-        found = verify_file(
+        verification = verify_file(
             path, replay_all=replay == "all", benchmark=bench, progress=progress
         )
-    content = found.to_json()
+    content = verification.to_json()
     lists = ("problems", "absent", "notes")
     rows = [(name, value) for name, value in content.items() if name not in lists]
-    if found.valid is None:
+    if verification.valid is None:
         rows[0] = ("valid", "not checked here")
     emit(content, json, lambda: show_table(("", "archive"), rows))
-    whole = plural(found.runs_in_all, "run")
-    note(f"Replayed {found.replayed} of {whole} ({found.share:.0%}).")
-    for line in (*found.notes, *found.absent):
+    whole = plural(verification.runs_in_all, "run")
+    note(f"Replayed {verification.replayed} of {whole} ({verification.share:.0%}).")
+    for line in (*verification.notes, *verification.absent):
         note(in_a_line(line))
-    if found.problems:
+    if verification.problems:
         first, *others = content["problems"]
         for line in () if json else others:
             note(in_a_line(line))
         raise UserError(first)
-    if found.absent:
+    if verification.absent:
         note("Not checked here: this machine lacks what the lines above name.")
         raise Exit(NOT_CHECKED)

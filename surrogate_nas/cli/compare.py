@@ -129,7 +129,7 @@ def compare(
                 folder,
                 against=earlier,
                 benchmark=name,
-                made=comparison,
+                created=comparison,
             )
             _finish(whole, folder, json)
     if failures:
@@ -172,7 +172,7 @@ def report(
         return
     own = read_comparison(folder, benchmark=bench, verify=verify)
     with opened(against or (), objective=own.objective) as earlier:
-        whole = read_comparison(folder, against=earlier, made=own, verify=verify)
+        whole = read_comparison(folder, against=earlier, created=own, verify=verify)
         _finish(whole, folder, json)
 
 

@@ -43,13 +43,13 @@ def export(
     chosen = EXPORTS.find(format_)
     started = time.perf_counter()
     result = results_of(folder, benchmark=bench)
-    place = out or folder / "export" / chosen.default
-    files = chosen.write(result, place)
+    target = out or folder / "export" / chosen.default
+    files = chosen.write(result, target)
     comparisons = result.comparisons.values()
     runs = [run for comparison in comparisons for run in comparison.ended_runs]
     content = {
         "format": format_,
-        "out": str(place),
+        "out": str(target),
         "files": [str(file) for file in files],
         "comparisons": len(comparisons),
         "runs": len(runs),
@@ -69,4 +69,4 @@ def export(
             f"{plural(result.missing, 'run')} of what was begun {verb} not there yet;"
             " the same command exports the rest when they are."
         )
-    note(chosen.then.format(out=place))
+    note(chosen.then.format(out=target))

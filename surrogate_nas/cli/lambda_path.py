@@ -82,7 +82,7 @@ def lambda_path(
     def show() -> None:
         show_table(heads, rows, title=title)
         covered = content["hypervolume"]
-        shares = [f"{one['name']} {_share(one['mean'])}" for one in covered["strategies"]]
+        shares = [f"{row['name']} {_share(row['mean'])}" for row in covered["strategies"]]
         say(
             f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])},"
             f" {', '.join(shares)}."
@@ -97,10 +97,10 @@ def _share(value: float | None) -> str:
 
 
 def _table(content: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
-    listed = [one["name"] for one in content["hypervolume"]["strategies"]]
+    listed = [row["name"] for row in content["hypervolume"]["strategies"]]
     rows: list[list[object]] = []
     for step in content["lambdas"]:
-        regrets = {one["name"]: one["regret"] for one in step["strategies"]}
+        regrets = {row["name"]: row["regret"] for row in step["strategies"]}
         winners = ", ".join(step["winners"]) + ("" if step["decided"] else " (undecided)")
         shown = [
             None if regrets.get(name) is None else f"{regrets[name]:.5f}" for name in listed

@@ -90,14 +90,16 @@ def query(
       snas query fashion 11 --with local.h5 --metric latency@local
     """
     bench_ = load(bench, with_=with_ or ())
-    found: list[Any] = bench_.query(
+    results: list[Any] = bench_.query(
         cells_named(bench_.space, cells),
         metric,
         epochs=epochs,
         seed=seed,
     )
     answers = (
-        found if metric else [answer for by_name in found for answer in by_name.values()]
+        results
+        if metric
+        else [answer for by_name in results for answer in by_name.values()]
     )
     content = [answer.to_json() for answer in answers]
     heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")

@@ -126,9 +126,9 @@ def taking(shared: str, *more: inspect.Parameter) -> Callable[[Command], Command
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
         own = [
-            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for one in signature.parameters.values()
-            if one.kind is not one.VAR_KEYWORD
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in signature.parameters.values()
+            if parameter.kind is not parameter.VAR_KEYWORD
         ]
         first = flags[: len(shared.split())]
         parameters = [*first, *own, *flags[len(first) :]]
@@ -193,11 +193,14 @@ def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
             "--controls adds controls to programs outside; name one with --strategies, as in"
             " external(command='python propose.py')."
         )
-    added = [one for controls in outside for one in controls]
+    added = [control for controls in outside for control in controls]
     if not isinstance(space, ChoiceSpace):
-        added = [one for one in added if not one.startswith(BLIND)]
+        added = [control for control in added if not control.startswith(BLIND)]
     labels = {label(name) for name in chosen}
-    return [*chosen, *(one for one in dict.fromkeys(added) if one not in labels)]
+    return [
+        *chosen,
+        *(control for control in dict.fromkeys(added) if control not in labels),
+    ]
 
 
 def numbers(given: str, what: str, kind: Callable[[str], Number]) -> list[Number]:

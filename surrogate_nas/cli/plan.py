@@ -60,7 +60,7 @@ def plan(
     """
     counts = numbers(runs, "number of runs", int)
     with progress_bar("runs and differences") as progress:
-        found = planned(
+        result = planned(
             _problems(what, **{name: options.pop(name) for name in _OF_PROBLEMS}),
             names(strategies) or list(STRATEGIES),
             differences=numbers(difference, "difference", float),
@@ -70,27 +70,25 @@ def plan(
             **options,
         )
     rows: list[list[object]] = []
-    for one in found.differences:
-        needed = one["runs_needed"]
-        between = NOTHING if needed is None else f"{one['low']} to {one['high']}"
-        powers = [f"{share(at['power'])} ± {100 * at['error']:.0f}" for at in one["power"]]
-        rows.append([f"{one['difference']:g}", needed, between, *powers])
+    for row in result.differences:
+        needed = row["runs_needed"]
+        between = NOTHING if needed is None else f"{row['low']} to {row['high']}"
+        powers = [f"{share(at['power'])} ± {100 * at['error']:.0f}" for at in row["power"]]
+        rows.append([f"{row['difference']:g}", needed, between, *powers])
     heads = [
         "difference",
         "runs needed",
         "95 % interval",
         *(f"power of {n} runs" for n in counts),
     ]
-    title = (
-        f"{', '.join(found.problems)}: as {found.pilot_runs} runs of {found.widest} spread"
-    )
+    title = f"{', '.join(result.problems)}: as {result.pilot_runs} runs of {result.widest} spread"
 
     def show() -> None:
         show_table(heads, rows, title=title)
-        for sentence in found.sentences[-2:]:
+        for sentence in result.sentences[-2:]:
             say(sentence)
 
-    emit(found.to_json(), json, show)
+    emit(result.to_json(), json, show)
 
 
 def _problems(

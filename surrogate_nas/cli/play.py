@@ -75,7 +75,7 @@ class _Tools:
     def __init__(self, play: Play) -> None:
         self._play = play
 
-    def _said(self, **message: Any) -> Message:
+    def _call(self, **message: Any) -> Message:
         from mcp.server.mcpserver.exceptions import ToolError
 
         reply = self._play.call(message)
@@ -85,23 +85,23 @@ class _Tools:
 
     def describe(self) -> Message:
         """The space, the objective in words and numbers, what is free, and what is left."""
-        return self._said(describe=True)
+        return self._call(describe=True)
 
     def sample(self, n: int = 1) -> Message:
         """Random cells of the space. Free."""
-        return self._said(sample=n)
+        return self._call(sample=n)
 
     def neighbours(self, cell: str) -> Message:
         """The cells that are one step away from a cell. Free."""
-        return self._said(neighbours=cell)
+        return self._call(neighbours=cell)
 
     def query(self, cells: list[str]) -> Message:
         """What is known of cells without evaluating them: λR, known limits, sizes. Free."""
-        return self._said(query=cells)
+        return self._call(query=cells)
 
     def history(self, last: int = 0) -> Message:
         """All trials of this run, or the last so many. Free."""
-        return self._said(history=last or True)
+        return self._call(history=last or True)
 
     def evaluate(
         self, cells: list[str | Message], usage: dict[str, float] | None = None
@@ -111,11 +111,11 @@ class _Tools:
         A cell is its text, or an object with cell (or code) and epochs. usage tells what it took to
         think of them: tokens, requests, money.
         """
-        return self._said(evaluate=cells, usage=usage or {})
+        return self._call(evaluate=cells, usage=usage or {})
 
     def finish(self) -> Message:
         """End the run before its budget is spent. Nothing can be evaluated afterwards."""
-        return self._said(finish=True)
+        return self._call(finish=True)
 
 
 def mcp_server(play: Play) -> MCPServer:

@@ -205,10 +205,10 @@ class _Counted:
 
 def _show_confirmed(confirmed: Confirmation) -> None:
     rows = [
-        (str(one.cell), name, one.seen, one.mean, len(one.scores))
+        (str(candidate.cell), name, candidate.seen, candidate.mean, len(candidate.scores))
         for name, cells in (("found", confirmed.cells), ("yours", [confirmed.reference]))
-        for one in cells
-        if one is not None
+        for candidate in cells
+        if candidate is not None
     ]
     if rows:
         show_table(("cell", "is", "the search saw", "fresh seeds", "trainings"), rows)
@@ -219,11 +219,11 @@ def _show_confirmed(confirmed: Confirmation) -> None:
 
 def _content(run: Run, bound: Objective) -> Row:
     best, optimum, known = found_by(bound, run), bound.optimum(), run.best_known
-    found: Row = {"cell": None, "score": None, "seen_score": None}
-    found |= {"feasible": best.feasible, "metrics": {}, "final": {}}
+    answer: Row = {"cell": None, "score": None, "seen_score": None}
+    answer |= {"feasible": best.feasible, "metrics": {}, "final": {}}
     regret = None
     if best.feasible:
-        found |= {
+        answer |= {
             "cell": str(best.cell),
             "score": best.score,
             "seen_score": run.incumbent.score,
@@ -233,15 +233,15 @@ def _content(run: Run, bound: Objective) -> Row:
         if optimum is not None and bound.parts == 1:
             regret = best.score - optimum
     content = {
-        "best": found,
+        "best": answer,
         "known": {
-            "trainings": [_told(t, "epochs", "score", "feasible") for t in run.known],
-            "best": None if known is None else _told(known, "score"),
+            "trainings": [_trial_row(t, "epochs", "score", "feasible") for t in run.known],
+            "best": None if known is None else _trial_row(known, "score"),
         },
         "trials": [
             {
                 "index": trial.index,
-                **_told(trial, "epochs", "score", "feasible", "cost_seconds"),
+                **_trial_row(trial, "epochs", "score", "feasible", "cost_seconds"),
                 **({"failure": trial.failure} if trial.failure else {}),
             }
             for trial in run.trials
@@ -267,18 +267,18 @@ def _content(run: Run, bound: Objective) -> Row:
     return content
 
 
-def _told(trial: Any, *fields: str) -> Row:
+def _trial_row(trial: Any, *fields: str) -> Row:
     return {"cell": str(trial.cell), **{name: getattr(trial, name) for name in fields}}
 
 
 def _rows(run: Run, bound: Objective, content: Row) -> list[tuple[str, object]]:
-    best, found, known = found_by(bound, run), content["best"], content["known"]
-    final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
+    best, answer, known = found_by(bound, run), content["best"], content["known"]
+    final = sorted(answer["final"].items(), key=lambda item: "@" in item[0])
     rows: list[tuple[str, object]]
     if best.feasible:
-        rows = [("best cell", found["cell"]), ("score", found["score"])]
+        rows = [("best cell", answer["cell"]), ("score", answer["score"])]
         if bound.draws:
-            rows.append(("score that the search saw", found["seen_score"]))
+            rows.append(("score that the search saw", answer["seen_score"]))
     else:
         rows = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
     rows += [("regret", content["regret"]), *best.values.items()]

@@ -88,9 +88,9 @@ def suite(
     chosen = chosen if seed is None else replace(chosen, seed=seed)
     folder = results_folder(out, "suite", "suite", chosen.name)
     with opened(against or ()) as earlier:
-        for other in earlier:
-            if kind_of(other) != "suite":
-                raise UserError(f"{other} holds no results of snas suite.")
+        for path in earlier:
+            if kind_of(path) != "suite":
+                raise UserError(f"{path} holds no results of snas suite.")
         with shown(folder, serve), progress_bar("runs") as progress:
             result = run_suite(chosen, folder, progress=progress, **options)
         if earlier:

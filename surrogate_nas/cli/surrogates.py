@@ -217,7 +217,7 @@ def fit(
     if loss:
         settings["loss"] = loss
     name, _ = parse_reference(model, "model")
-    made = make_model(model, metric.quantity, seed=seed, **settings)
+    surrogate = make_model(model, metric.quantity, seed=seed, **settings)
     if benchmark.has_columns:
         cells: Sequence[Cell] = listed(benchmark.space)
         values = benchmark.column(*question)
@@ -225,7 +225,7 @@ def fit(
         parts = Holdout(learned, others[:test])
     else:
         cells, values, parts = _by_queries(benchmark, question, train, test, split, seed)
-    found = evaluate(made, benchmark.space, values, parts, cells)
+    evaluation = evaluate(surrogate, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
         model=name,
@@ -239,25 +239,25 @@ def fit(
         seed=seed,
         n_train=len(parts.train),
         n_test=len(parts.test),
-        scores=found.scores,
+        scores=evaluation.scores,
     )
     stored = name in MODELS
     if stored:
-        places = np.array([cells[int(i)].index for i in parts.train])
-        save(found.model, card, places[places >= 0], out)
-    content = found.to_json() | {
+        indices = np.array([cells[int(i)].index for i in parts.train])
+        save(evaluation.model, card, indices[indices >= 0], out)
+    content = evaluation.to_json() | {
         "benchmark": card.benchmark,
         "metric": target,
         "epochs": question.epochs,
         "unit": metric.unit,
         "model": model,
-        "loss": made.settings().get("loss"),
-        "spread": getattr(made, "spread", None),
+        "loss": surrogate.settings().get("loss"),
+        "spread": getattr(surrogate, "spread", None),
         "split": split,
         "seed": seed,
         "file": str(out) if stored else None,
     }
-    rows = list(found.to_json().items())
+    rows = list(evaluation.to_json().items())
     emit(
         content,
         json,

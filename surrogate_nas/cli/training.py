@@ -49,10 +49,10 @@ def train(
       snas train 11 --task fashion --loss focal
       snas train "conv_stack(layers=2, channels=8)" --task rotation
     """
-    space, found = cell_named(cell)
+    space, parsed = cell_named(cell)
     learned = task_named(task) if loss is None else task_named(task).with_loss(loss)
     (curve,) = run_train(
-        [found],
+        [parsed],
         learned,
         epochs=epochs,
         seed=seed,
@@ -131,9 +131,11 @@ def measure(
             "Name the cells to measure, or say how many random ones with --cells."
         )
 
-    found = register(space or DEFAULT_SPACE)
+    cell_space = register(space or DEFAULT_SPACE)
     chosen = (
-        cells_named(found, cell or []) if cells is None else draw_cells(cells, seed, found)
+        cells_named(cell_space, cell or [])
+        if cells is None
+        else draw_cells(cells, seed, cell_space)
     )
     protocol = Protocol(device, threads, batch)
     network = task_named(task).network() if task else None
@@ -143,7 +145,7 @@ def measure(
             chosen,
             network,
             protocol,
-            space=found,
+            space=cell_space,
             seed=seed,
             watts=watts,
             journal=journal,

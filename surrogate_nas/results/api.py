@@ -162,15 +162,15 @@ def search(
     check_whole(
         "The number of random first cells (--random-first, random_first)", random_first
     )
-    place = None if folder is None else Path(folder)
+    path = None if folder is None else Path(folder)
     experiment = Experiment(
-        resumed(bound, place),
+        resumed(bound, path),
         [strategy],
         1,
         budget_of(budget, budget_seconds),
         beginning,
         seed,
-        folder=place,
+        folder=path,
         first_cells=random_first,
         **options,
     )
@@ -196,7 +196,7 @@ def search(
             progress=progress,
             options=experiment.options,
             engine=engine,
-            store=None if place is None else Store(place),
+            store=None if path is None else Store(path),
         )
         run = replace(run, confirmed=confirmed)
     return run
@@ -252,22 +252,22 @@ def compare(
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare(
+        >>> comparison = sn.compare(
         ...     "fashion", ["random", "bo"], "valid_error", runs=3, budget=60
         ... )
         >>> bool(
-        ...     found.regrets("bo").mean() < found.regrets("random").mean()
+        ...     comparison.regrets("bo").mean() < comparison.regrets("random").mean()
         ... )  # distances from the table's optimum
         True
     """
-    place = None if folder is None else Path(folder)
+    path = None if folder is None else Path(folder)
     bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
     experiment = Experiment(
-        resumed(bound, place),
+        resumed(bound, path),
         strategies,
         runs,
         budget_of(budget, budget_seconds),
-        folder=place,
+        folder=path,
         **options,
     )
     all_runs = experiment.execute(
@@ -329,8 +329,8 @@ def run_suite(
     check_engine(engine, workers)
     suite = read_suite(suite) if isinstance(suite, str) else suite
     suite = replace(suite, options=unusual({**suite.options, **options}))
-    place = None if folder is None else Path(folder)
-    opened, skipped = _opened(suite, place)
+    path = None if folder is None else Path(folder)
+    opened, skipped = _opened(suite, path)
     if not opened:
         raise UserError(
             f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}"
@@ -339,8 +339,8 @@ def run_suite(
     def begun() -> None:
         if skipped:
             sys.stderr.write(f"{_left_out(suite, skipped)}\n")
-        if place is not None:
-            Store(place).write_json(PLAN, _plan(suite, opened, skipped))
+        if path is not None:
+            Store(path).write_json(PLAN, _plan(suite, opened, skipped))
 
     traces_by_key = execute(
         opened,
@@ -361,13 +361,13 @@ def run_suite(
             ProblemResult.of(problems[name], experiment.objective, suite.labels, traces)
         )
     versions = [experiment.versions for experiment in opened]
-    return SuiteResult(suite, results, skipped, most_versions(versions), folder=place)
+    return SuiteResult(suite, results, skipped, most_versions(versions), folder=path)
 
 
 def _left_out(suite: Suite, skipped: Sequence[Skipped]) -> str:
     n = len(suite.problems)
-    names = ", ".join(one.problem.name for one in skipped)
-    commands = {one.reason.rpartition(": run ")[2].rstrip(".") for one in skipped}
+    names = ", ".join(skip.problem.name for skip in skipped)
+    commands = {skip.reason.rpartition(": run ")[2].rstrip(".") for skip in skipped}
     command = commands.pop() if len(commands) == 1 else "snas data fetch all"
     return (
         f"{suite.name} runs {n - len(skipped)} of its {plural(n, 'problem')} here. The data of the"
@@ -394,14 +394,14 @@ def _opened(suite: Suite, folder: Path | None) -> tuple[list[Experiment], list[S
             continue
         except UserError as error:
             raise UserError(f"{suite.name}, {problem.name}: {error}") from error
-        place = None if folder is None else folder / PROBLEMS / problem.name
+        path = None if folder is None else folder / PROBLEMS / problem.name
         experiment = Experiment(
-            resumed(objective, place),
+            resumed(objective, path),
             strategies,
             max(runs.values()),
             problem.budget,
             name=problem.name,
-            folder=place,
+            folder=path,
             runs_of=runs,
             seed=suite.seed,
             first_cells=problem.first_cells,
@@ -425,7 +425,7 @@ def _plan(
         "strategies": [
             {"name": entry.label, "runs": entry.runs} for entry in suite.entries
         ],
-        "not_run": [{"name": one.problem.name, "reason": one.reason} for one in skipped],
+        "not_run": [{"name": skip.problem.name, "reason": skip.reason} for skip in skipped],
     } | ({"options": suite.options} if suite.options else {})
 
 
@@ -462,7 +462,7 @@ def read_comparison(
     runs: int | None = None,
     unfinished: bool = False,
     verify: bool = False,
-    made: Comparison | None = None,
+    created: Comparison | None = None,
 ) -> Comparison:
     """Read a stored comparison, finished or not; where its benchmark is a table, every best score
     is looked up again.
@@ -476,7 +476,7 @@ def read_comparison(
         runs: How many runs of each strategy are read, from the first; None for all.
         unfinished: Whether it may be one of which no run has finished.
         verify: Whether all scores are looked up again, not the best of each run alone.
-        made: What was just made in the folder; its runs are not read, nor its benchmark opened.
+        created: What was just made in the folder; its runs are not read, nor its benchmark opened.
 
     Raises:
         UserError: There is none, it is damaged, or its benchmark contradicts a score, cannot be
@@ -496,26 +496,26 @@ def read_comparison(
     if folders[1:]:
         return merged_comparisons(
             {
-                each: read_comparison(
-                    each,
+                directory: read_comparison(
+                    directory,
                     benchmark=benchmark,
                     runs=runs,
                     unfinished=unfinished,
                     verify=verify,
-                    made=made if each == folders[0] else None,
+                    created=created if directory == folders[0] else None,
                 )
-                for each in folders
+                for directory in folders
             }
         )
     folder = Path(folder)
     store = Store(folder)
     description = store.read()
-    if made is None:
+    if created is None:
         objective = stored_objective(folder, description, benchmark)
         in_memory = {}
     else:
-        objective = made.objective
-        in_memory = {(run.strategy, run.run): run for run in made.runs}
+        objective = created.objective
+        in_memory = {(run.strategy, run.run): run for run in created.runs}
     space = objective.benchmark.space
     stored = []
     for name in description["strategies"]:
@@ -573,7 +573,7 @@ def stored_suite(
             problem in common.
     """
     folders = _folders(folder, against)
-    read = {one: _stored_runs(one, benchmark, verify) for one in folders}
+    read = {path: _stored_runs(path, benchmark, verify) for path in folders}
     if not folders[1:]:
         return suite_of(*read[folders[0]], folders[0])
     suite, comparisons, merged = merged_suites(read)
@@ -584,11 +584,11 @@ def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns
     suite = read_plan(folder / PLAN)
     comparisons = {}
     for problem in suite.problems:
-        place = folder / PROBLEMS / problem.name
-        if any((place / "runs").glob("*.jsonl")):
+        path = folder / PROBLEMS / problem.name
+        if any((path / "runs").glob("*.jsonl")):
             with suppress(AbsentError):  # as a problem that is not run
                 comparison = read_comparison(
-                    place,
+                    path,
                     benchmark=benchmark,
                     unfinished=True,
                     verify=verify,
@@ -625,7 +625,7 @@ def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Compa
         if problem.name in result.comparisons:
             yield problem.name, result.comparisons[problem.name]
         elif result.folder is not None:
-            place = result.folder / PROBLEMS / problem.name
-            if Store(place).exists:
+            path = result.folder / PROBLEMS / problem.name
+            if Store(path).exists:
                 benchmark = problem.problem.benchmark
-                yield problem.name, read_comparison(place, benchmark=benchmark, runs=runs)
+                yield problem.name, read_comparison(path, benchmark=benchmark, runs=runs)

@@ -154,13 +154,13 @@ def create(
     if is_suite:
         members[PLAN] = read_regular(folder / PLAN)
         files[PLAN] = _digest_of(members[PLAN])
-    for place, runs in runs_of(folder).items():
-        store = Store(folder / place)
+    for prefix, runs in runs_of(folder).items():
+        store = Store(folder / prefix)
         description = store.read()
         tables[description["benchmark"]] = _table(description)
         for file, packed, whole in _files(store, runs):
-            members[f"{place}{file}"] = packed
-            files[f"{place}{file}"] = _digest_of(whole)
+            members[f"{prefix}{file}"] = packed
+            files[f"{prefix}{file}"] = _digest_of(whole)
     manifest = {
         **stamp("archive"),
         "name": name,
@@ -221,7 +221,7 @@ def not_run(folder: Path) -> dict[str, str]:
     """The problems of a suite that were not run, each with the reason."""
     try:
         listed = json.loads(read_regular(folder / PLAN)).get("not_run", [])
-        return {str(one["name"]): str(one["reason"]) for one in listed}
+        return {str(entry["name"]): str(entry["reason"]) for entry in listed}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{folder / PLAN} does not say which problems were not run."
@@ -326,13 +326,13 @@ def unpack(path: Path, folder: Path) -> Archive:
     wanted = dict(archive.files)
     stores: dict[Path, Store] = {}
     for name, packed in members:
-        told = wanted.pop(name, None)
-        if told is None or not _OWN.fullmatch(name):
+        digest = wanted.pop(name, None)
+        if digest is None or not _OWN.fullmatch(name):
             raise UserError(
                 f"{path} holds {name!r:.120}, which is no part of such an archive."
             )
         content = _resealed(folder / name, packed, stores)
-        if _digest_of(content) != told:
+        if _digest_of(content) != digest:
             raise UserError(f"{path}: {name} is not what {MANIFEST} says.")
         write_whole(folder / name, content, lasting=False)
     if wanted:
@@ -351,8 +351,8 @@ def _resealed(path: Path, packed: bytes, stores: dict[Path, Store]) -> bytes:
     if path.parent.name != _RUNS:
         return packed
     label, _, number = path.stem.rpartition("-")
-    place = path.parents[1]
-    store = stores.setdefault(place, Store(place))
+    folder = path.parents[1]
+    store = stores.setdefault(folder, Store(folder))
     try:
         return sealed(packed, store.root_of(unquote(label), int(number)))
     except UserError:
@@ -379,26 +379,26 @@ def shipped_archives() -> dict[str, Path]:
 
 @contextmanager
 def opened(
-    places: Sequence[str | Path],
+    addresses: Sequence[str | Path],
     *,
     objective: Objective | None = None,
 ) -> Iterator[list[Path]]:
     """Folders of results, those of archives unpacked for as long as the block lasts.
 
     Args:
-        places: Folders, files or web addresses of archives, or names of `shipped_archives`.
+        addresses: Folders, files or web addresses of archives, or names of `shipped_archives`.
         objective: Of a problem; of an archive of a suite that problem's folder is taken.
 
     Raises:
         UserError: There is no such place, or an archive cannot be read or has no such problem.
     """
-    with TemporaryDirectory(prefix="snas-archive-") as made:
-        temporary = Path(made)
+    with TemporaryDirectory(prefix="snas-archive-") as directory:
+        temporary = Path(directory)
         folders = []
-        for number, place in enumerate(map(str, places)):
-            folder = Path(place)
+        for number, address in enumerate(map(str, addresses)):
+            folder = Path(address)
             if not folder.is_dir():
-                path = file_of(place, temporary)
+                path = file_of(address, temporary)
                 folder = temporary / str(number)
                 try:
                     archive = unpack(path, folder)
@@ -418,32 +418,32 @@ def opened(
 
 
 def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
-    found = []
-    for place in runs_of(folder):
-        description = Store(folder / place).read()
+    problems = []
+    for prefix in runs_of(folder):
+        description = Store(folder / prefix).read()
         if asks_the_same(description, objective):
-            (folder / MANIFEST).rename(folder / place / MANIFEST)
-            return folder / place
-        found.append(
+            (folder / MANIFEST).rename(folder / prefix / MANIFEST)
+            return folder / prefix
+        problems.append(
             f"{description['objective']['expression']} on {description['benchmark']}"
         )
-    raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(found)}.")
+    raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(problems)}.")
 
 
-def file_of(place: str, folder: Path) -> Path:
+def file_of(address: str, folder: Path) -> Path:
     """The file of an archive: a file, a web address, from which it is fetched into the folder, or a
     name of `shipped_archives`.
 
     Raises:
         UserError: There is no such archive, or it cannot be fetched.
     """
-    if place.startswith(("http://", "https://")):
+    if address.startswith(("http://", "https://")):
         path = folder / "fetched.zip"
-        download(place, path, LIMITS.packed)
+        download(address, path, LIMITS.packed)
         return path
-    if os.path.isfile(place):
-        return Path(place)
+    if os.path.isfile(address):
+        return Path(address)
     known = shipped_archives()
-    if place not in known:
-        raise unknown("archive", place, [*known, "a folder, a file or an address"])
-    return known[place]
+    if address not in known:
+        raise unknown("archive", address, [*known, "a folder, a file or an address"])
+    return known[address]

@@ -96,7 +96,11 @@ class StudyResult:
     def strategies(self) -> list[str]:
         """The strategies with a finished run, in the order of the study."""
         comparisons = self.comparisons.values()
-        return list(dict.fromkeys(name for each in comparisons for name in each.strategies))
+        return list(
+            dict.fromkeys(
+                name for comparison in comparisons for name in comparison.strategies
+            )
+        )
 
     @property
     def problems(self) -> Sequence[ProblemResult]:
@@ -187,7 +191,7 @@ class Comparison(StudyResult):
     @property
     def ended_runs(self) -> list[Run]:
         """The runs that finished or failed, by strategy and number."""
-        order = {name: place for place, name in enumerate(self.description["strategies"])}
+        order = {name: index for index, name in enumerate(self.description["strategies"])}
         ended = [run for run in self.runs if run.trials or run.failure]
         return sorted(ended, key=lambda run: (order[run.strategy], run.run))
 
@@ -282,12 +286,12 @@ class Comparison(StudyResult):
         Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over
         seeds.
         """
-        found = [t for t in run.trials[:n] if t.epochs == run.epochs and t.feasible]
-        if self.objective.draws and found:
+        trials = [t for t in run.trials[:n] if t.epochs == run.epochs and t.feasible]
+        if self.objective.draws and trials:
             reported = self.reported(run)
-            best = undominated(vectors_of(found))
-            found = [reported[found[i].index] for i in np.flatnonzero(best)]
-        return vectors_of(found) if found else np.empty((0, self.objective.parts))
+            best = undominated(vectors_of(trials))
+            trials = [reported[trials[i].index] for i in np.flatnonzero(best)]
+        return vectors_of(trials) if trials else np.empty((0, self.objective.parts))
 
     @property
     def found_feasible(self) -> bool:
@@ -395,7 +399,9 @@ class Comparison(StudyResult):
         """By strategy, of those that found a feasible cell."""
         regrets = {name: self.regrets(name) for name in self.strategies}
         return {
-            name: float(each.mean()) for name, each in regrets.items() if each is not None
+            name: float(values.mean())
+            for name, values in regrets.items()
+            if values is not None
         }
 
     @property
@@ -596,9 +602,9 @@ def _judging_json(runs: Sequence[Run]) -> Row:
     content: Row = {}
     if judged:
         content["judging"] = {
-            "trainings": sum(one.trainings for one in judged),
-            "seconds": sum(one.cost for one in judged),
-            "failures": [reason for one in judged for reason in one.failures],
+            "trainings": sum(judgement.trainings for judgement in judged),
+            "seconds": sum(judgement.cost for judgement in judged),
+            "failures": [reason for judgement in judged for reason in judgement.failures],
         }
     usage = Counter[str]()
     for run in runs:
@@ -654,11 +660,11 @@ def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
         (run.strategy, {trial.cell for trial in run.trials})
         for run in comparison.finished_runs
     ]
-    found = []
+    ranked = []
     for rank, (best, *others) in enumerate(list(classes.values())[:n], 1):
         by = Counter(name for name, cells in evaluated if best.cell in cells)
-        found.append(FoundCell(rank, best, dict(by), others))
-    return found
+        ranked.append(FoundCell(rank, best, dict(by), others))
+    return ranked
 
 
 def _best_trials(comparison: Comparison) -> list[Trial]:
@@ -705,13 +711,13 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
     fails.
     """
     if benchmark.has_columns:
-        places = [cell.index for cell in cells]
-        return benchmark.column(question.metric, question.epochs)[places]
+        indices = [cell.index for cell in cells]
+        return benchmark.column(question.metric, question.epochs)[indices]
     by_cell = dict.fromkeys(cells, np.nan)
     for cell in by_cell:
         with suppress(EvaluationError):
-            found = benchmark.measure([cell], (question,), benchmark.default_seed)
-            by_cell[cell] = float(found.values[0, 0])
+            measured = benchmark.measure([cell], (question,), benchmark.default_seed)
+            by_cell[cell] = float(measured.values[0, 0])
     return np.array([by_cell[cell] for cell in cells])
 
 
@@ -741,7 +747,7 @@ def best_in_words(comparison: Comparison) -> str:
     by = joined(list(best.found_by))
     optimum = comparison.optimum
     is_optimum = optimum is not None and best.trial.score - optimum <= comparison.rounding
-    place = ", the optimum of the space" if is_optimum else ""
+    remark = ", the optimum of the space" if is_optimum else ""
     where = [
         trial.index
         for run in comparison.finished_runs
@@ -752,6 +758,6 @@ def best_in_words(comparison: Comparison) -> str:
         by += ", as one of the random cells that all strategies begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""
     return (
-        f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{place}; it is"
+        f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{remark}; it is"
         f" {best.trial.cell}, evaluated by {by}."
     )

@@ -323,11 +323,11 @@ class ProblemResult:
             *({trace.run for trace in self.traces[name]} for name in names)
         )
         chosen = [
-            (trace.run, place)
-            for place, trace in enumerate(self.traces[strategy])
+            (trace.run, index)
+            for index, trace in enumerate(self.traces[strategy])
             if trace.run in shared
         ]
-        return np.asarray(values[[place for _, place in sorted(chosen)]])
+        return np.asarray(values[[index for _, index in sorted(chosen)]])
 
     def overtuning(self, strategy: str) -> tuple[float, float] | None:
         """How often the runs of a strategy ended with a worse cell than they had picked before, and

@@ -93,8 +93,8 @@ class LambdaPath(StudyResult):
         points: dict[int, list[Values]] = {}
         for step in self.steps:
             for run in step.feasible_runs_of(strategy):
-                place = cells.index(step.answer(run).cell)
-                points.setdefault(run.run, []).append(self.points[place])
+                index = cells.index(step.answer(run).cell)
+                points.setdefault(run.run, []).append(self.points[index])
         return [np.array(points[number]) for number in sorted(points)]
 
     def to_json(self) -> Row:
@@ -211,14 +211,14 @@ def lambda_path(
     problems = []
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
-        place = None if folder is None else Path(folder) / name
-        asked = resumed(under, place), strategies, runs, budget_of(budget, None)
-        problems.append(Experiment(*asked, name=name, folder=place, **options))
-    made = execute(problems, workers=workers, engine=engine, progress=progress)
-    if failures := [run.failure for run in made.values() if run.failure]:
+        path = None if folder is None else Path(folder) / name
+        asked = resumed(under, path), strategies, runs, budget_of(budget, None)
+        problems.append(Experiment(*asked, name=name, folder=path, **options))
+    results = execute(problems, workers=workers, engine=engine, progress=progress)
+    if failures := [run.failure for run in results.values() if run.failure]:
         raise UserError(failures[0])
     steps = [
-        replace(compared(problem, problem.in_order(made)), key=value)
+        replace(compared(problem, problem.in_order(results)), key=value)
         for problem, value in zip(problems, values, strict=True)
     ]
     return LambdaPath(str(expression), steps)
@@ -268,9 +268,9 @@ def scaled(terms: Sequence[Term], total: float) -> tuple[Term, ...]:
 def steps_in(folder: Path) -> dict[float, Path]:
     """The folders of a path's λ by rising λ; empty where the folder holds no path."""
     folders = {}
-    for place in folder.glob(f"{STEP}*"):
+    for path in folder.glob(f"{STEP}*"):
         with suppress(ValueError):  # somebody else's
-            folders[float(place.name.removeprefix(STEP))] = place
+            folders[float(path.name.removeprefix(STEP))] = path
     return dict(sorted(folders.items()))
 
 
@@ -287,11 +287,11 @@ def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> Lam
     """
     folder = Path(folder)
     begun = {
-        value: read_comparison(place, benchmark=benchmark, unfinished=True)
-        for value, place in steps_in(folder).items()
-        if any((place / "runs").glob("*.jsonl"))
+        value: read_comparison(path, benchmark=benchmark, unfinished=True)
+        for value, path in steps_in(folder).items()
+        if any((path / "runs").glob("*.jsonl"))
     }
-    steps = [replace(one, key=value) for value, one in begun.items() if one.strategies]
+    steps = [replace(step, key=value) for value, step in begun.items() if step.strategies]
     if not steps:
         raise UserError(f"{folder} holds no finished run of a path over λ yet.")
     expression = parse(str(steps[-1].objective))

@@ -30,8 +30,8 @@ SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
 def merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
     """One comparison of what several folders hold."""
     first = next(iter(comparisons))
-    for folder, other in comparisons.items():
-        if differs := _differs(comparisons[first], other):
+    for folder, comparison in comparisons.items():
+        if differs := _differs(comparisons[first], comparison):
             raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
     return _merged(comparisons, _names([comparisons]))
 
@@ -42,77 +42,84 @@ def merged_suites(
     """One suite of the problems that several folders all hold, and lines on whose runs are in it
     and which problems do not count.
     """
-    first, (one, held) = next(iter(suites.items()))
+    first, (suite, comparisons) = next(iter(suites.items()))
     problems = []
     left_out = []
-    for problem in one.problems:
-        of = {
+    for problem in suite.problems:
+        shared = {
             f: runs[problem.name] for f, (_, runs) in suites.items() if problem.name in runs
         }
-        wrong = [f"{folder.name} has no run of it" for folder in suites if folder not in of]
+        wrong = [
+            f"{folder.name} has no run of it" for folder in suites if folder not in shared
+        ]
         wrong += [
             f"of {folder.name}: {difference}"
-            for folder, other in of.items()
-            if first in of and (difference := _differs(held[problem.name], other))
+            for folder, comparison in shared.items()
+            if first in shared
+            and (difference := _differs(comparisons[problem.name], comparison))
         ]
         if wrong:
             left_out.append(f"{problem.name} does not count, {wrong[0]}.")
         else:
-            problems.append((problem, of))
+            problems.append((problem, shared))
     if not problems:
         raise UserError(
             f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
         )
-    names = _names([of for _, of in problems])
+    names = _names([by_folder for _, by_folder in problems])
     runs: dict[str, int] = {}
     for folder, (asked, _) in suites.items():
         for entry in asked.entries:
             name = names.get((folder, entry.label), "")
             runs[name] = max(entry.runs, runs.get(name, 0))
     suite = replace(
-        one,
+        suite,
         problems=[problem for problem, _ in problems],
         entries=[Entry(name, runs[name]) for name in dict.fromkeys(names.values())],
     )
-    merged = {problem.name: _merged(of, names) for problem, of in problems}
-    charged = [line for problem, of in problems for line in _charge_lines(of, problem.name)]
+    merged = {problem.name: _merged(by_folder, names) for problem, by_folder in problems}
+    charged = [
+        line
+        for problem, by_folder in problems
+        for line in _charge_lines(by_folder, problem.name)
+    ]
     return suite, merged, [*_origins(names), *charged, *left_out]
 
 
 def _origins(names: _Names) -> list[str]:
     lines = []
     folders = list(dict.fromkeys(folder for folder, _ in names))
-    first = {name for (of, _), name in names.items() if of == folders[0]}
+    first = {name for (path, _), name in names.items() if path == folders[0]}
     for folder in folders:
         if (archive := origin_of(folder)) is not None:
             own = [
                 name
-                for (of, _), name in names.items()
-                if of == folder and name not in first
+                for (path, _), name in names.items()
+                if path == folder and name not in first
             ]
             lines.append(f"{', '.join(own) or 'Nothing new'}: from {archive.origin}.")
     return lines
 
 
-def _differs(one: Comparison, other: Comparison) -> str:
+def _differs(first: Comparison, second: Comparison) -> str:
     mine, its = (
         f"{comparison.objective} on {comparison.objective.benchmark.name}"
-        for comparison in (one, other)
+        for comparison in (first, second)
     )
-    if mine != its or one.objective.fingerprint != other.objective.fingerprint:
+    if mine != its or first.objective.fingerprint != second.objective.fingerprint:
         asked = (
             f"{its} is another question than {mine}"
             if mine != its
             else "its data or conventions are others"
         )
-        prints = f"{other.objective.fingerprint} and {one.objective.fingerprint}"
+        prints = f"{second.objective.fingerprint} and {first.objective.fingerprint}"
         return f"{asked} (fingerprints {prints})"
     # what an evaluation is charged decides which ones a run makes
-    options, others = one.description, other.description
+    options, others = first.description, second.description
     counts = (
         options["budget"]["seconds"] is not None or options.get("simulated_workers", 1) > 1
     )
-    if counts and (otherwise := _charged_otherwise(one, other)):
+    if counts and (otherwise := _charged_otherwise(first, second)):
         return f"its evaluations are charged {otherwise}"
     if options.get(BEGINNING) != others.get(BEGINNING):
         return "it begins with other first or known cells"
@@ -123,9 +130,9 @@ def _differs(one: Comparison, other: Comparison) -> str:
     return ""
 
 
-def _charged_otherwise(one: Comparison, other: Comparison) -> str:
+def _charged_otherwise(first: Comparison, second: Comparison) -> str:
     """How the second one's evaluations are charged, where that is otherwise and both record it."""
-    mine, its = (_charges(comparison) for comparison in (one, other))
+    mine, its = (_charges(comparison) for comparison in (first, second))
     if not mine or not its or mine == its:
         return ""
     if only := sorted({*its} ^ {*mine}):
@@ -150,15 +157,15 @@ def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> 
     return [
         f"Evaluations of {folder.name}{on} are charged {otherwise}: compare by evaluations, not by"
         " seconds."
-        for folder, other in comparisons.items()
-        if (otherwise := _charged_otherwise(first, other))
+        for folder, comparison in comparisons.items()
+        if (otherwise := _charged_otherwise(first, comparison))
     ]
 
 
 def _in_words(value: object) -> str:
     if isinstance(value, Mapping):
         return " and ".join(
-            f"{of:g} {unit}" for unit, of in value.items() if of is not None
+            f"{amount:g} {unit}" for unit, amount in value.items() if amount is not None
         )
     return str(value)
 
@@ -175,28 +182,31 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
         for label in comparisons[folder].description["strategies"]
     ]
     for label in dict.fromkeys(labels):
-        made = {
-            folder: _made([comparisons[folder] for comparisons in problems], label)
+        scores = {
+            folder: _scores([comparisons[folder] for comparisons in problems], label)
             for folder in folders
-            if any(label in of[folder].description["strategies"] for of in problems)
+            if any(
+                label in comparisons[folder].description["strategies"]
+                for comparisons in problems
+            )
         }
-        first, *others = made.values()
+        first, *others = scores.values()
         is_one = all(
             first[key] == other[key] for other in others for key in first.keys() & other
         )
-        for folder in made:
+        for folder in scores:
             short = folder.name if is_short else str(folder)
             names[folder, label] = label if is_one else f"{label} of {short}"
     return names
 
 
-def _made(
+def _scores(
     comparisons: Sequence[Comparison], label: str
 ) -> dict[tuple[int, int], list[tuple[Cell, float]]]:
     """The cells and scores of a strategy's runs, by problem and number."""
     return {
-        (place, run.run): [(trial.cell, trial.score) for trial in run.trials]
-        for place, comparison in enumerate(comparisons)
+        (index, run.run): [(trial.cell, trial.score) for trial in run.trials]
+        for index, comparison in enumerate(comparisons)
         for run in comparison.runs
         if run.strategy == label
     }
@@ -212,13 +222,15 @@ def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison
     labels = list(
         dict.fromkeys(
             names[folder, name]
-            for folder, of in comparisons.items()
-            for name in of.description["strategies"]
+            for folder, part in comparisons.items()
+            for name in part.description["strategies"]
         )
     )
     growing = {
         "strategies": labels,
-        **numbered({n for of in comparisons.values() for n in numbers_of(of.description)}),
+        **numbered(
+            {n for part in comparisons.values() for n in numbers_of(part.description)}
+        ),
         MERGED: [*_origins(names), *_charge_lines(comparisons)],
     }
     description = {key: value for key, value in first.description.items() if key != NUMBERS}

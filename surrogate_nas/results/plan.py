@@ -79,18 +79,18 @@ class Plan:
         n = len(self.problems)
         scope = "On this problem" if n == 1 else f"On these {n} problems"
         sentences = []
-        for one in self.differences:
+        for row in self.differences:
             takes = f"needs more than {plural(MOST_RUNS, 'run')} per problem"
-            if one["runs_needed"] is not None:
+            if row["runs_needed"] is not None:
                 between = (
-                    f" ({one['low']} to {one['high']})" if one["low"] != one["high"] else ""
+                    f" ({row['low']} to {row['high']})" if row["low"] != row["high"] else ""
                 )
                 takes = (
-                    f"is decided with {share(POWER)} power from {plural(one['runs_needed'], 'run')}"
+                    f"is decided with {share(POWER)} power from {plural(row['runs_needed'], 'run')}"
                     f" per problem on{between}"
                 )
             difference = (
-                f"a difference of {one['difference']:g} between two mean normalised regrets"
+                f"a difference of {row['difference']:g} between two mean normalised regrets"
             )
             sentences.append(f"{scope}, {difference} {takes}.")
         sentences.append(
@@ -141,23 +141,23 @@ def plan(
             runs of the pilot do not differ, so that they say nothing about a study.
 
     Example:
-        >>> found = plan(
+        >>> result = plan(
         ...     [Problem("fashion", "fashion", cells=40)], differences=[0.5], pilot_runs=10
         ... )
-        >>> [one["difference"] for one in found.differences], found.pilot_runs
+        >>> [row["difference"] for row in result.differences], result.pilot_runs
         ([0.5], 10)
     """
     started = time.perf_counter()
-    asked = [check_number("A difference", one, 0.0, above=True) for one in differences]
+    asked = [check_number("A difference", value, 0.0, above=True) for value in differences]
     for number in runs:
         check_whole("A number of runs", number, 1, MOST_RUNS)
     check_whole("The runs of the pilot", pilot_runs, 10)
 
-    def made(done: int, total: int) -> None:
+    def advance(done: int, total: int) -> None:
         if progress is not None:
             progress(done, total + len(asked))
 
-    pilot = _pilot(problems, strategies, pilot_runs, seed, workers, made)
+    pilot = _pilot(problems, strategies, pilot_runs, seed, workers, advance)
     ends = ends_of(pilot.strategies, pilot.problems)
     widest = max(ends, key=lambda name: _variance(ends[name]))
     regrets = ends[widest]
@@ -169,16 +169,16 @@ def plan(
     n_runs = pilot_runs * len(ends) * len(regrets)
     scales = _scales(regrets, np.random.default_rng([seed, 1]))
     needed = []
-    for one in asked:
-        needed.append(_needed(regrets, scales, one, runs, seed))
+    for difference in asked:
+        needed.append(_needed(regrets, scales, difference, runs, seed))
         if progress is not None:
             progress(n_runs + len(needed), n_runs + len(asked))
     names = [problem.name for problem in pilot.problems]
     spreads = {}
-    for name, of in ends.items():
+    for name, by_problem in ends.items():
         spreads[name] = {
             problem: float(np.std(runs, ddof=1))
-            for problem, runs in zip(names, of, strict=True)
+            for problem, runs in zip(names, by_problem, strict=True)
         }
     return Plan(spreads, widest, pilot_runs, needed, time.perf_counter() - started)
 
@@ -221,7 +221,7 @@ def _variance(regrets: Ends) -> float:
 def _scales(regrets: Ends, rng: np.random.Generator) -> Values:
     """How far the standard error that other pilots show lies from this one's, as a factor."""
     again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(200)]
-    return np.sqrt([_variance(one) for one in again]) / math.sqrt(_variance(regrets))
+    return np.sqrt([_variance(sample) for sample in again]) / math.sqrt(_variance(regrets))
 
 
 def _needed(
@@ -250,8 +250,8 @@ def _needed(
         power = float(np.mean(_decided(regrets, difference, n, seed, _STUDIES)))
         signal = difference / math.sqrt(_variance(regrets) / n)
         asked.append({"runs": n, "power": power, "error": _error(power, signal, scales)})
-    found = {"difference": difference, "runs_needed": needed, "low": low, "high": high}
-    return {**found, "power": asked}
+    row = {"difference": difference, "runs_needed": needed, "low": low, "high": high}
+    return {**row, "power": asked}
 
 
 def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | None:

@@ -223,9 +223,9 @@ class SuiteResult(StudyResult):
                     "exact": p.reference.exact,
                     "noise": p.noise,
                     "overtuning": {
-                        name: {"share": found[0], "mean_regret_lost": found[1]}
+                        name: {"share": overtuned[0], "mean_regret_lost": overtuned[1]}
                         for name in self.strategies
-                        if (found := p.overtuning(name)) is not None
+                        if (overtuned := p.overtuning(name)) is not None
                     }
                     or None,
                 }
@@ -275,13 +275,15 @@ def suite_of(
         results.append(
             ProblemResult.of(problem, comparison.objective, suite.labels, traces)
         )
-    versions = [one.description.get("versions", {}) for one in comparisons.values()]
+    versions = [study.description.get("versions", {}) for study in comparisons.values()]
     return SuiteResult(
         suite=suite,
         problems=results,
         skipped=skipped,
         versions=most_versions(versions),
-        comparisons={name: one for name, one in comparisons.items() if one.strategies},
+        comparisons={
+            name: study for name, study in comparisons.items() if study.strategies
+        },
         missing=n_asked - len(runs),
         folder=folder,
     )

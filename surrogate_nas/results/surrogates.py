@@ -188,7 +188,7 @@ def judge_surrogates(
 
 
 def _sentences(tables: Rows, fits: Rows) -> list[str]:
-    said = []
+    sentences = []
     for table in tables:
         name, most = table["name"], table["sizes"][-1]
         own = [fit for fit in fits if (fit["table"], fit["n_train"]) == (name, most)]
@@ -197,8 +197,8 @@ def _sentences(tables: Rows, fits: Rows) -> list[str]:
             line = f"{name}: from {most} cells {best['model']} has the largest τ, {best['kendall']}"
             if best["parameters"] is not None:
                 line += f"; {PARAMETERS} has {fixed(best['parameters'].mean, 3)}"
-            said.append(f"{line}.")
-    return said
+            sentences.append(f"{line}.")
+    return sentences
 
 
 def _learned(bench: Benchmark) -> Question:
@@ -226,8 +226,8 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
         notes.append(f"{enough:,} cells are too few to learn from {' or '.join(missing)}.")
     if not seeds:
         notes.append("One value a cell: what a second training would say is not known.")
-    held = {metric.name for metric in bench.metrics}
-    if _PARAMS not in held:
+    names = {metric.name for metric in bench.metrics}
+    if _PARAMS not in names:
         notes.append(f"It holds no parameters, so nothing is compared with {PARAMETERS}.")
     return {
         "name": name,
@@ -235,7 +235,7 @@ def _table(name: str, sizes: Sequence[int]) -> Row:
         "learned": str(question),
         "cells": enough,
         "seeds": list(seeds),
-        "split": "grouped" if CLASS_METRIC in held else "random",
+        "split": "grouped" if CLASS_METRIC in names else "random",
         "sizes": fitting,
         "coverage_against": "another seed's values" if seeds else "the learned values",
         "notes": notes,
@@ -285,8 +285,8 @@ def _fit(job: _Job, seed: int, tables: Mapping[str, Row]) -> dict[str, float]:
 
 def _order(truth: Values, predicted: Values) -> Values:
     """τ over all and over the best quarter; what orders nothing has 0."""
-    found = bands(truth, predicted)
-    return np.nan_to_num([found["kendall"], found["kendall_top_quarter"]])
+    scores = bands(truth, predicted)
+    return np.nan_to_num([scores["kendall"], scores["kendall_top_quarter"]])
 
 
 def _judged(key: tuple[str, str, int], fits: Sequence[Mapping[str, float]]) -> Row:

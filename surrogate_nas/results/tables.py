@@ -63,13 +63,13 @@ class Table(NamedTuple):
                 for column in self.shown("file", ())
             ]
         best: set[tuple[int, str]] = set()
-        for column, places in compared:
+        for column, entries in compared:
             if column.best is not None:
-                values = {(i, key): rows[i][key] for i, key in places}
+                values = {(i, key): rows[i][key] for i, key in entries}
                 finite = {v for v in values.values() if v is not None and np.isfinite(v)}
                 if len(finite) > 1:
                     end = column.best(finite)
-                    best |= {place for place, value in values.items() if value == end}
+                    best |= {entry for entry, value in values.items() if value == end}
         return best
 
     def latex(self, result: SuiteResult) -> str:

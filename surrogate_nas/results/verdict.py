@@ -236,7 +236,7 @@ def verdict_of(
     if (
         len(names) < 2
         or nothing_found
-        or not all(len(runs) for of in ends.values() for runs in of)
+        or not all(len(runs) for by_problem in ends.values() for runs in by_problem)
     ):
         sentences = _written(facts)[0]
         return Verdict(
@@ -248,7 +248,7 @@ def verdict_of(
     times = {name: [_reached(p, name, names) for p in timed] for name in names if timed}
     spaces = [p.space for p in problems]
     end, speed, elsewhere, pairs = claims_of(ends, times, spaces)
-    closest, other = _closest(end), _closest(elsewhere)
+    closest, closest_elsewhere = _closest(end), _closest(elsewhere)
     unit = _Unit.of(names, problems, in_scores=bool(figures))
     leading, further, holds = _written(
         facts
@@ -261,7 +261,7 @@ def verdict_of(
             "unit": unit,
             "spaces": len(set(spaces)),
             "closest": closest,
-            "other": other,
+            "other": closest_elsewhere,
             "equals": [end.leader, *end.same],
             "elsewhere_equals": []
             if elsewhere is None
@@ -269,7 +269,7 @@ def verdict_of(
             "inverted": _inverted(end, unit),
             "detectable": _detectable(end, ends),
             "noise": _noise(end.leader, closest, problems),
-            "spent": {name: said for name in times if (said := _spent(name, timed))},
+            "spent": {name: text for name in times if (text := _spent(name, timed))},
             "reached": {
                 name: float(
                     np.mean(
@@ -288,7 +288,7 @@ def verdict_of(
         statement=None if closest is None else closest.statement,
         sentences=[*leading, *further],
         runs_needed=_needed(closest),
-        problems_needed=_needed(other),
+        problems_needed=_needed(closest_elsewhere),
         end=end,
         speed=speed,
         elsewhere=elsewhere,
@@ -354,8 +354,8 @@ def controlled(ends: Mapping[str, Ends]) -> list[ControlPair]:
         (name, control) for name in ends for control in controls_of(name) if control in ends
     ]
     for name, control in both:
-        ranks = [signed_ranks(one) for one in paired(ends[name], ends[control])]
-        p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
+        ranks = [signed_ranks(values) for values in paired(ends[name], ends[control])]
+        p = min(1.0, flip_p(ranks), flip_p([-signed for signed in ranks]))
         signs = np.sign(np.concatenate(ranks))
         counts = {
             word: int((signs == sign).sum())
@@ -464,12 +464,14 @@ def _lowest(names: Sequence[str], problems: Problems, fraction: float = 1.0) -> 
 
 
 def _spent(name: str, problems: Problems) -> str:
-    one = len(problems) == 1
-    spent = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
+    is_single = len(problems) == 1
+    spent = [
+        p.runtimes(name, TARGET) / (1 if is_single else p.checkpoints[-1]) for p in problems
+    ]
     median = float(np.median(np.concatenate(spent)))
     if not np.isfinite(median):
         return ""
-    if not one:
+    if not is_single:
         return f"{share(median)} of the budget"
     unit = problems[0].unit
     return f"{median:,.0f} {'cell' if round(median) == 1 and unit == 'cells' else unit}"
@@ -522,6 +524,6 @@ def _template() -> Template:
 def _written(facts: Mapping[str, Any]) -> list[list[str]]:
     text = _template().render(facts)
     return [
-        [" ".join(said.split()) for said in part.split("\n\n") if said.strip()]
+        [" ".join(block.split()) for block in part.split("\n\n") if block.strip()]
         for part in text.split("=====")
     ]

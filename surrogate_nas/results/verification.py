@@ -121,7 +121,7 @@ class _Part:
     of the runs that it must hold by strategy, and its problem on the table of this release.
     """
 
-    place: str
+    prefix: str
     store: Store
     runs: Mapping[str, Sequence[int]]
     description: Mapping[str, Any]
@@ -150,31 +150,31 @@ def verify(
         benchmark: A benchmark's name again, where opening it runs a file of the user's.
         progress: Called with (runs made again, runs in all).
     """
-    found = Verification()
+    result = Verification()
     with TemporaryDirectory(prefix="snas-archive-") as temporary:
         folder = Path(temporary)
         try:
-            archive = found.archive = unpack(path, folder)
-            parts = list(_parts(folder, archive, benchmark, found))
-            runs = [(part, run) for part in parts for run in _checked_runs(part, found)]
-            found.runs = len(runs)
-            chosen = _chosen(runs, found, archive.digest, replay_all=replay_all)
-            if replay_all and not chosen and found.valid:
-                found.problems.append("No run can be replayed, and all were asked for.")
+            archive = result.archive = unpack(path, folder)
+            parts = list(_parts(folder, archive, benchmark, result))
+            runs = [(part, run) for part in parts for run in _checked_runs(part, result)]
+            result.runs = len(runs)
+            chosen = _chosen(runs, result, archive.digest, replay_all=replay_all)
+            if replay_all and not chosen and result.valid:
+                result.problems.append("No run can be replayed, and all were asked for.")
             for done, (part, run) in enumerate(chosen):
                 if progress:
                     progress(done, len(chosen))
-                found.problems += _replayed(part, run)
-                found.replayed += 1
+                result.problems += _replayed(part, run)
+                result.replayed += 1
         except UserError as error:
-            found.problems.append(str(error))
-        for lines in (found.problems, found.absent, found.notes):
+            result.problems.append(str(error))
+        for lines in (result.problems, result.absent, result.notes):
             lines[:] = [without(folder, path, line) for line in lines]
-    return found
+    return result
 
 
 def _parts(
-    folder: Path, archive: Archive, benchmark: str | None, found: Verification
+    folder: Path, archive: Archive, benchmark: str | None, result: Verification
 ) -> Iterator[_Part]:
     is_suite = (folder / PLAN).is_file()
     suite = read_plan(folder / PLAN) if is_suite else None
@@ -185,42 +185,42 @@ def _parts(
     benchmarks = set()
     if suite is not None:
         asked = {problem.name: problem for problem in suite.problems}
-        found.problems += _other_suite(suite)
-        found.notes += [
+        result.problems += _other_suite(suite)
+        result.notes += [
             f"{name} was not run: {why}" for name, why in not_run(folder).items()
         ]
-    for place, runs in runs_of(folder).items():
-        found.runs_in_all += sum(map(len, runs.values()))
-        store = Store(folder / place)
+    for prefix, runs in runs_of(folder).items():
+        result.runs_in_all += sum(map(len, runs.values()))
+        store = Store(folder / prefix)
         benchmarks.add(store.read()["benchmark"])
         for name, is_needed in names_of(store, runs).items():
-            names.add(f"{place}{name}")
-            if is_needed and f"{place}{name}" not in archive.files:
-                found.problems.append(f"{place}{name} is missing.")
+            names.add(f"{prefix}{name}")
+            if is_needed and f"{prefix}{name}" not in archive.files:
+                result.problems.append(f"{prefix}{name} is missing.")
         try:
-            part = _part(place, store, runs, benchmark)
-            problem = asked.get(place.removeprefix(f"{PROBLEMS}/").rstrip("/"))
+            part = _part(prefix, store, runs, benchmark)
+            problem = asked.get(prefix.removeprefix(f"{PROBLEMS}/").rstrip("/"))
             wrong = [*_wrong_fields(part, suite, problem), *_wrong_labels(part, archive)]
-            found.problems += [f"{place}{line}" for line in wrong]
+            result.problems += [f"{prefix}{line}" for line in wrong]
         except UserError as error:
-            lines = found.absent if isinstance(error, AbsentError) else found.problems
-            lines.append(f"{place}{DESCRIPTION}: {error}")
+            lines = result.absent if isinstance(error, AbsentError) else result.problems
+            lines.append(f"{prefix}{DESCRIPTION}: {error}")
             continue
         if not part.objective.benchmark.has_columns:
             name = part.objective.benchmark.name
-            found.notes.append(f"{name} is no table: its scores are not recomputed.")
+            result.notes.append(f"{name} is no table: its scores are not recomputed.")
         yield part
-    found.problems += [
+    result.problems += [
         f"{name} belongs to no run." for name in sorted({*archive.files} - names)
     ]
     if {table.name for table in archive.tables} != benchmarks:
-        found.problems.append(
+        result.problems.append(
             f"{MANIFEST} names other tables than {', '.join(sorted(benchmarks))}."
         )
 
 
 def _part(
-    place: str, store: Store, runs: Mapping[str, Sequence[int]], benchmark: str | None
+    prefix: str, store: Store, runs: Mapping[str, Sequence[int]], benchmark: str | None
 ) -> _Part:
     description = store.read()
     if lacking := [label for label in runs if label not in description["strategies"]]:
@@ -238,7 +238,7 @@ def _part(
     beginning = Beginning.read(objective, description.get(BEGINNING))
     budget = Budget(**description["budget"])
     options = Options.read(description)
-    return _Part(place, store, runs, description, objective, beginning, budget, options)
+    return _Part(prefix, store, runs, description, objective, beginning, budget, options)
 
 
 def _other_suite(suite: Suite) -> list[str]:
@@ -304,10 +304,10 @@ def _wrong_fields(
             described[name] = expected.get(name)
     fields, wanted = _flat(described), _flat(expected)
     for inside, name in sorted(fields.keys() | wanted):
-        one, other = fields.get((inside, name)), wanted.get((inside, name))
-        if (inside, name) not in _UNCHECKED and not _alike(one, other):
+        actual, required = fields.get((inside, name)), wanted.get((inside, name))
+        if (inside, name) not in _UNCHECKED and not _equal(actual, required):
             what = "the recorded " if inside == "reference" else ""
-            yield f"{DESCRIPTION}: {what}{name} is {one!r:.80}, and {other!r:.80} in {where}."
+            yield f"{DESCRIPTION}: {what}{name} is {actual!r:.80}, and {required!r:.80} in {where}."
 
 
 def _flat(description: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
@@ -338,24 +338,24 @@ def _wrong_labels(part: _Part, archive: Archive) -> Iterator[str]:
     for label, files in sources.items():
         for file, digest in files.items():
             name = f"sources/{as_file_name(label)}/{as_file_name(file)}"
-            stored = archive.files.get(f"{part.place}{name}")
+            stored = archive.files.get(f"{part.prefix}{name}")
             if stored is not None and stored.sha256 != digest:
                 yield f"{name} is not what the runs of {label} were made with."
 
 
-def _alike(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_alike(one[n], other[n]) for n in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if bool in (type(one), type(other)):
-        return one is other
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=_WITHIN, abs_tol=_WITHIN)
-    return bool(one == other)
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_equal(left[n], right[n]) for n in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    if bool in (type(left), type(right)):
+        return left is right
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return math.isclose(left, right, rel_tol=_WITHIN, abs_tol=_WITHIN)
+    return bool(left == right)
 
 
-def _checked_runs(part: _Part, found: Verification) -> Iterator[Run]:
+def _checked_runs(part: _Part, result: Verification) -> Iterator[Run]:
     asked = [(label, number) for label, numbers in part.runs.items() for number in numbers]
     for label, number in asked:
         path = part.store.path(label, number)
@@ -364,20 +364,20 @@ def _checked_runs(part: _Part, found: Verification) -> Iterator[Run]:
             if run is not None:
                 check_run(run, part.objective, path)
         except UserError as error:
-            found.problems.append(str(error))
+            result.problems.append(str(error))
             continue
         if run is None:
             if path.is_file():  # else it was told that it is missing
-                found.problems.append(f"{path} has not ended.")
+                result.problems.append(f"{path} has not ended.")
             continue
         try:
             wrong = next(_wrong_with(part, run), "")
         except (KeyError, ValueError) as error:  # a trial without what its epochs have
             wrong = f"a trial has other values than its objective: {error}."
         if run.failure:
-            found.notes.append(f"{path} failed: {run.failure:.200}")
+            result.notes.append(f"{path} failed: {run.failure:.200}")
         if wrong:
-            found.problems.append(f"{path}: {wrong}")
+            result.problems.append(f"{path}: {wrong}")
         else:
             yield run
 
@@ -396,7 +396,7 @@ def _wrong_with(part: _Part, run: Run) -> Iterator[str]:
         asked = run.confirmed.asked
         shape = run, asked.cells, asked.seeds
         again = confirm(objective, *shape, against=asked.against, root=part.options.seed)
-        if not _alike(run.confirmed.stored(), again.stored()):
+        if not _equal(run.confirmed.stored(), again.stored()):
             yield "its confirmed winner is not what fresh seeds give."
 
 
@@ -404,9 +404,9 @@ def _wrong_beginning(part: _Part, run: Run) -> Iterator[str]:
     options, most = part.options, len(run.trials)
     random_cells = min(options.first_cells, most)
     drawn = first_cells(part.objective.benchmark.space, random_cells, options.seed, run.run)
-    made = [trial.cell.text for trial in run.trials]
+    texts = [trial.cell.text for trial in run.trials]
     for index, cell in enumerate(part.beginning.asked(drawn, most)):
-        if made[index] != cell.text if part.has_one_worker else cell.text not in made:
+        if texts[index] != cell.text if part.has_one_worker else cell.text not in texts:
             yield f"cell {index} is not {cell}, which its seed begins with."
 
 
@@ -430,7 +430,7 @@ def _wrong_clock(part: _Part, run: Run) -> Iterator[str]:
         since = heapq.heappop(free)
         began = since if part.has_one_worker else max(trial.started, since)
         times = (began, trial.started + trial.cost_seconds)
-        if trial in late or not _alike((trial.started, trial.finished), times):
+        if trial in late or not _equal((trial.started, trial.finished), times):
             yield f"trial {trial.index} is out of its order in time."
         heapq.heappush(free, trial.finished)
 
@@ -452,14 +452,14 @@ def _early(run: Run, options: Options) -> str:
 
 
 def _chosen(
-    runs: list[tuple[_Part, Run]], found: Verification, digest: str, *, replay_all: bool
+    runs: list[tuple[_Part, Run]], result: Verification, digest: str, *, replay_all: bool
 ) -> list[tuple[_Part, Run]]:
     by_strategy: dict[str, list[tuple[_Part, Run]]] = {}
     for part, run in runs:
         if not (why := _why_not(part, run, strategy_entry(run.strategy))):
             by_strategy.setdefault(run.strategy, []).append((part, run))
-        elif (note := f"{run.strategy} is not replayed: {why}.") not in found.notes:
-            found.notes.append(note)
+        elif (note := f"{run.strategy} is not replayed: {why}.") not in result.notes:
+            result.notes.append(note)
     rng = np.random.default_rng(int(digest, 16))
     chosen = []
     for of_one in by_strategy.values():
@@ -489,7 +489,7 @@ def _is_own(entry: StrategyEntry) -> bool:
 
 
 def _replayed(part: _Part, run: Run) -> list[str]:
-    made = make_run(
+    replayed = make_run(
         part.objective,
         part.budget,
         part.options,
@@ -505,13 +505,15 @@ def _replayed(part: _Part, run: Run) -> list[str]:
         if then.get(name) != version
     ]
     with_what = f"(made with {', '.join(versions) or 'the same releases'})."
-    for before, again in zip(run.trials, made.trials, strict=False):
+    for before, again in zip(run.trials, replayed.trials, strict=False):
         if (before.cell.text, before.epochs) != (again.cell.text, again.epochs):
             return [
                 f"{path}: trial {again.index} is {before.cell.text}, and {again.cell.text} by its"
                 f" seed {with_what}"
             ]
-    ends = [(len(one.trials), one.failure, one.scalarised) for one in (run, made)]
+    ends = [
+        (len(ended.trials), ended.failure, ended.scalarised) for ended in (run, replayed)
+    ]
     if ends[0] != ends[1]:
         return [f"{path}: it ends otherwise than by its seed {with_what}"]
     return []

@@ -262,7 +262,7 @@ class Decision:
             for name in (rival.name, *self.equal[rival.name]):
                 odds[name] = rival.p_both / (2 - rival.p_both)
         whole = sum(odds.values())
-        return {name: one / whole for name, one in odds.items()}
+        return {name: weight / whole for name, weight in odds.items()}
 
 
 def decide(
@@ -297,7 +297,10 @@ def decide(
         >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
         (True, False)
     """
-    if not any(map(len, values.values())) or len({len(of) for of in values.values()}) != 1:
+    if (
+        not any(map(len, values.values()))
+        or len({len(ends) for ends in values.values()}) != 1
+    ):
         raise UserError(
             "A decision needs strategies that have the same problems, and at least one."
         )
@@ -305,11 +308,11 @@ def decide(
     twins = _distinct(values)
     names = list(twins)
     sums = dict.fromkeys(names, 0)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            ranks = _ranks(paired(values[one], values[other]), spaces)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            ranks = _ranks(paired(values[first], values[second]), spaces)
             total = sum(int(part.sum()) for part in ranks)
-            sums[one], sums[other] = sums[one] + total, sums[other] - total
+            sums[first], sums[second] = sums[first] + total, sums[second] - total
     leader = max(names, key=lambda name: sums[name])
 
     lead = values[leader]
@@ -329,7 +332,7 @@ def decide(
         apart = _passing({name: rival.p_both for name, rival in pairs_with.items()}, level)
     rivals = []
     order = sorted(pairs_with.values(), key=lambda rival: (-rival.p_both, -rival.p))
-    for place, rival in enumerate(order):
+    for rank, rival in enumerate(order):
         name = rival.name
         statement = _statement(rival, name in better, name in apart, level / len(others))
         interval = rival.interval
@@ -337,7 +340,7 @@ def decide(
             interval = min(interval[0], 0.0), max(interval[1], 0.0)
         needed = None
         if statement != "decided" and not rival.alike and not ranks_only:
-            wanted = level / _tests(place)
+            wanted = level / _tests(rank)
             needed = _needed(differences[name], kind, worst[name], rival.p, wanted)
         rivals.append(
             replace(
@@ -349,7 +352,7 @@ def decide(
             )
         )
 
-    runs = max(len(run) for of in values.values() for run in of)
+    runs = max(len(run) for ends in values.values() for run in ends)
     pairs = sum(map(len, lead)) if spaces is None else len(set(spaces))
     same_bound = None
     if twins[leader] and kind == "regrets":
@@ -434,9 +437,9 @@ def decide_few(
         raise UserError(
             "To decide takes a candidate, and two trainings or more of each cell."
         )
-    means = {name: float(np.mean(of)) for name, of in values.items()}
+    means = {name: float(np.mean(sample)) for name, sample in values.items()}
     leader, *others = sorted(candidates, key=means.__getitem__)
-    about = {name: np.asarray(of) - np.mean(of) for name, of in values.items()}
+    about = {name: np.asarray(sample) - np.mean(sample) for name, sample in values.items()}
     level = LEVEL / len(candidates)
     mean = means[leader]
     error, freedom = _scatter(about, leader)
@@ -486,16 +489,16 @@ def _scatter(
     freedom of the pooled variance, by Satterthwaite; `lost` is the share that was taken out of
     these.
     """
-    sums = np.array([float((of**2).sum()) for of in about.values()])
-    counts = np.array([(len(of) - 1) * (1 - lost) for of in about.values()])
+    sums = np.array([float((values**2).sum()) for values in about.values()])
+    counts = np.array([(len(values) - 1) * (1 - lost) for values in about.values()])
     squares = float((sums**2 / counts).sum())
     freedom = float(sums.sum()) ** 2 / squares if squares > 0 else float(counts.sum())
     chosen = [about[name] for name in cells]
-    together = sum(1 / len(of) for of in chosen) * float(sums.sum() / counts.sum())
+    together = sum(1 / len(values) for values in chosen) * float(sums.sum() / counts.sum())
     if lost and len(chosen) == 2:
         own = float(np.var(chosen[0] - chosen[1], ddof=1)) / len(chosen[0])
     else:
-        own = sum(float(np.var(of, ddof=1)) / len(of) for of in chosen)
+        own = sum(float(np.var(values, ddof=1)) / len(values) for values in chosen)
     return math.sqrt(max(together, own)), freedom
 
 
@@ -541,7 +544,7 @@ def _space_means(numbers: Sequence[float], spaces: Sequence[str]) -> Values:
     by_name: dict[str, list[float]] = {}
     for number, space in zip(numbers, spaces, strict=True):
         by_name.setdefault(space, []).append(number)
-    return np.array([np.mean(each) for each in by_name.values()])
+    return np.array([np.mean(group) for group in by_name.values()])
 
 
 @dataclass(frozen=True)
@@ -566,10 +569,10 @@ def mean_difference(differences: Ends) -> MeanDifference:
             those of all problems are one sample.
 
     Example:
-        >>> found = mean_difference([np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])])
+        >>> mean = mean_difference([np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])])
         >>> (
-        ...     found.difference,
-        ...     [round(end, 2) for end in found.interval],
+        ...     mean.difference,
+        ...     [round(end, 2) for end in mean.interval],
         ... )  # rare large ones may be more frequent
         (0.125, [-0.05, 0.93])
     """
@@ -656,30 +659,30 @@ def _upper_shares(n: int) -> Values:
     return np.append(betaincinv(counts + 1, n - counts, 1 - LEVEL), 1.0)
 
 
-def detectable(one: Ends, other: Ends) -> float | None:
+def detectable(first: Ends, second: Ends) -> float | None:
     """The mean difference, in the unit of the runs, that so many runs of two strategies decide with
     the probability `POWER`, by the spread of their paired differences; None where they cannot
     decide.
     """
     from scipy.special import stdtrit
 
-    differences = paired(one, other)
+    differences = paired(first, second)
     mean = mean_difference(differences)
     runs = sum(map(len, differences))
     if 2.0 ** (1 - runs) > END_LEVEL or not mean.error:
         return None
     by_chance = float(stdtrit(mean.freedom, 1 - END_LEVEL / 2))
-    unseen = _worst(one, other) * (1 - (END_LEVEL / 2) ** (1 / runs))
+    unseen = _worst(first, second) * (1 - (END_LEVEL / 2) ** (1 / runs))
     return float(max(mean.error * by_chance, unseen) + mean.error * _NORMAL.inv_cdf(POWER))
 
 
 def _distinct(values: Mapping[str, Ends]) -> dict[str, list[str]]:
     """One of the strategies that are equal in every run, each with the others."""
     classes: dict[str, list[str]] = {}
-    for name, of in values.items():
-        for other, same in classes.items():
-            lengths = [list(map(len, runs)) for runs in (of, values[other])]
-            differences = np.concatenate(paired(of, values[other])).round(_DIGITS)
+    for name, ends in values.items():
+        for twin, same in classes.items():
+            lengths = [list(map(len, runs)) for runs in (ends, values[twin])]
+            differences = np.concatenate(paired(ends, values[twin])).round(_DIGITS)
             if lengths[0] == lengths[1] and not differences.any():
                 same.append(name)
                 break
@@ -714,9 +717,9 @@ def _weighted(differences: Ends) -> list[SignedRanks]:
 def _passing(p_values: Mapping[str, float], level: float) -> set[str]:
     """The rivals that pass a step-up test: whoever passes carries all with smaller p-values."""
     order = sorted(p_values, key=lambda name: -p_values[name])
-    for place, name in enumerate(order):
-        if p_values[name] <= level / _tests(place):
-            return set(order[place:])
+    for rank, name in enumerate(order):
+        if p_values[name] <= level / _tests(rank):
+            return set(order[rank:])
     return set()
 
 
@@ -765,7 +768,7 @@ def _without_infinite(differences: Ends) -> list[Values]:
 
 def _worst(*strategies: Ends) -> float:
     """The worst that an unseen run may end with: that of all runs, at least 1."""
-    every = np.concatenate([run for of in strategies for run in of])
+    every = np.concatenate([run for ends in strategies for run in ends])
     return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)
 
 
@@ -774,7 +777,7 @@ def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Ri
     mean = None if kind == "ranks" else mean_difference(differences.means)
     p_mean = None if mean is None else mean.p
     bound = None
-    alike = False
+    equivalent = False
     if mean is not None and kind == "regrets":
         every = np.concatenate(differences.means)
         # twice the probability that no failure shows in so many runs, if failures are just frequent
@@ -783,7 +786,9 @@ def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Ri
         p_mean = max(mean.p, float(min(2 * (1 - shown) ** len(every), 1.0)))
         bound = mean_bound(every, worst)
         far = int((np.abs(signs) > ALIKE).sum())
-        alike = bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
+        equivalent = (
+            bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
+        )
     return Rival(
         name=name,
         statement="equal" if kind == "regrets" and not signs.any() else "open",
@@ -796,7 +801,7 @@ def _rival(name: str, differences: _Differences, kind: Kind, worst: float) -> Ri
         wins=int((signs > 0).sum()),
         ties=int((signs == 0).sum()),
         losses=int((signs < 0).sum()),
-        alike=alike,
+        alike=equivalent,
         largest=float(np.abs(signs).max(initial=0.0)),
         needed=None,
     )

@@ -206,7 +206,7 @@ def ranks(means: Values) -> Values:
     """
     rounded = means.round(12)
     below, equal = (
-        np.array([compare(rounded, one).sum(axis=0) for one in rounded])
+        np.array([compare(rounded, row).sum(axis=0) for row in rounded])
         for compare in (np.less, np.equal)
     )
     return np.asarray(below + (equal + 1) / 2)
