@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ from tests.conftest import Snas
 
 ASKED = "valid_loss + 0.1*params"
 TOOLS = ["describe", "evaluate", "finish", "history", "neighbours", "query", "sample"]
+
+
+def run_apart(agent: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine in a thread: a browser of other tests keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, agent).result()
 
 
 def spoken(play: Play, content: bytes, tmp_path: Path) -> list[Any]:
@@ -87,7 +95,7 @@ def test_the_tools_of_the_model_context_protocol_are_the_operations(tmp_path: Pa
             return [described, first, early, wrong, after, await call("finish")]
 
     with Play("fashion", ASKED, budget=20, folder=tmp_path) as play:
-        described, first, early, wrong, after, finished = asyncio.run(agent(play))
+        described, first, early, wrong, after, finished = run_apart(agent(play))
     assert described["problem"]["expression"] == "valid_loss[5] + 0.1*params"
     assert len(first["trials"]) == 2 and early["trials"][0]["epochs"] == 1
     assert "Malformed cell" in wrong and "Traceback" not in wrong
@@ -156,7 +164,7 @@ def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path: Pat
                 answer = await client.call_tool("evaluate", cells.structured_content)
             return answer.structured_content
 
-    assert "over after 13" in asyncio.run(agent())["over"]
+    assert "over after 13" in run_apart(agent())["over"]
 
 
 BAD = """
