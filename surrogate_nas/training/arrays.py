@@ -32,15 +32,15 @@ def as_array(given: Any) -> Array:
 
 def exp(x: Array) -> Array:
     """The exponential of each number, in float64 and in the shape of `x`."""
-    return _of("exponentials", np.exp, x)
+    return _compiled("exponentials", np.exp, x)
 
 
 def log(x: Array) -> Array:
     """The natural logarithm of each number, in float64 and in the shape of `x`."""
-    return _of("logarithms", np.log, x)
+    return _compiled("logarithms", np.log, x)
 
 
-def _of(name: str, plain: np.ufunc, x: Array) -> Array:
+def _compiled(name: str, plain: np.ufunc, x: Array) -> Array:
     values = np.array(x, np.float64)
     # where PyTorch trains, whose own numbers depend on the device anyway
     if not is_installed("llvmlite"):

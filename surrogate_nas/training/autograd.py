@@ -92,16 +92,16 @@ def autograd_input_gradient(
     with torch.inference_mode(False), torch.enable_grad():
         leaf = inputs.detach().clone().requires_grad_()
         outputs = again(leaf)
-        come = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
+        by_outputs = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
         gradients = [
             torch.autograd.grad(
-                one,
+                output,
                 leaf,
                 down,
                 retain_graph=True,
                 allow_unused=True,
             )[0]
-            for one, down in zip(outputs, come, strict=True)
+            for output, down in zip(outputs, by_outputs, strict=True)
         ]
     nothing = np.zeros(
         inputs.shape, np.float32

@@ -138,15 +138,15 @@ def train(
         (True, ['test_ece', 'test_error', 'test_loss', 'test_nll', 'test_robust_error', 'valid_robust_error'])
     """  # noqa: E501
     epochs = task.schedule.epochs if epochs is None else epochs
-    place = device_named(device)
+    device_name = device_named(device)
     if at_once is None:
-        at_once = 1 if place == "cpu" else STACKED_ON_GPU
+        at_once = 1 if device_name == "cpu" else STACKED_ON_GPU
     check_whole("The epochs", epochs, 1, _MOST_EPOCHS)
     check_whole("The at once", at_once, 1)
     check_whole("The threads", threads, 1)
     check_whole("The seed", seed, 0, math.inf)
     spaces = {cell: space or space_of(cell) for cell in cells}
-    run = _Run(task, network or task.network(), spaces, epochs, seed, place, test)
+    run = _Run(task, network or task.network(), spaces, epochs, seed, device_name, test)
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
     order = sorted(range(len(cells)), key=lambda i: (graphs[i] or (), i))
     if not all(graphs) or not run.trainer.stackable:
@@ -154,21 +154,21 @@ def train(
     curves: dict[int, Curve] = {}
     with cores(threads):
         while order:
-            now = order[:at_once]
+            stack = order[:at_once]
             try:
-                trained = run([cells[i] for i in now])
+                trained = run([cells[i] for i in stack])
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
                 if at_once == 1:
                     raise UserError(
-                        f"Out of memory on {device} with a single cell: {cells[now[0]]}."
+                        f"Out of memory on {device} with a single cell: {cells[stack[0]]}."
                     ) from error
-                at_once = (len(now) + 1) // 2 if len(now) > 1 else 1
-                if place.startswith("cuda"):
+                at_once = (len(stack) + 1) // 2 if len(stack) > 1 else 1
+                if device_name.startswith("cuda"):
                     sys.modules["torch"].cuda.empty_cache()
                 continue
-            curves.update(zip(now, trained, strict=True))
+            curves.update(zip(stack, trained, strict=True))
             order = order[at_once:]
             if progress:
                 progress(len(curves), len(cells))
@@ -243,7 +243,11 @@ class _Run:
             self._record(curves, epoch, losses, numbers)
         for curve, fault in zip(curves, trainer.faults(predictions), strict=True):
             curve.note = curve.note or fault
-            finals = [told.name for told in self.task.diagnostics if not told.every_epoch]
+            finals = [
+                diagnostic.name
+                for diagnostic in self.task.diagnostics
+                if not diagnostic.every_epoch
+            ]
             curve.finals = dict.fromkeys(finals, math.nan) | curve.finals
             curve.seconds = (clock() - start) / len(cells)
         return curves
@@ -284,7 +288,9 @@ class _Run:
         return torch_model(networks, self.task, self.device)
 
     def _curve(self, cell: Cell) -> Curve:
-        units = {told.name: told.of.unit for told in self.task.diagnostics}
+        units = {
+            diagnostic.name: diagnostic.of.unit for diagnostic in self.task.diagnostics
+        }
         about = cell, self.task.name, self.epochs, self.seed, *self._sizes(cell)
         return Curve(*about, device=self.device, units=units)
 
@@ -292,18 +298,18 @@ class _Run:
         """Parameters and multiply-accumulates, counted where the space has no formula."""
         space = self.spaces[cell]
         choices = np.array([cell.choices], dtype=np.int8)
-        known = {
+        sizes = {
             name: space.analytic[name][1](choices, self.network)[0]
             for name in {*SIZES} & {*space.analytic}
         }
-        plan = None if len(known) == len(SIZES) else space.blueprint(cell, self.network)
+        plan = None if len(sizes) == len(SIZES) else space.blueprint(cell, self.network)
         if plan is not None:
             return plan.size, plan.multiply_accumulates
-        if "params" not in known:
+        if "params" not in sizes:
             built = space.build(cell, self.network, seed=self.seed)
-            known["params"] = sum(parameter.numel() for parameter in built.parameters())
-        macs = round(1e6 * known["macs"]) if "macs" in known else math.nan
-        return round(known["params"]), macs
+            sizes["params"] = sum(parameter.numel() for parameter in built.parameters())
+        macs = round(1e6 * sizes["macs"]) if "macs" in sizes else math.nan
+        return round(sizes["params"]), macs
 
     def _train_epoch(
         self, model: Model, trainer: Trainer, curves: Sequence[Curve], epoch: int
@@ -329,8 +335,11 @@ class _Run:
         """A step of descent, and the numbers of its batch by name."""
         inputs, targets = batch
         losses, outputs = model.step(inputs, targets, trainer.loss_and_gradient, rate)
-        of = outputs, targets, inputs, self.task, model.predict, model.input_gradient
-        return {"train_loss": losses, **self._measured("train", Predictions(*of), "batch")}
+        fields = outputs, targets, inputs, self.task, model.predict, model.input_gradient
+        return {
+            "train_loss": losses,
+            **self._measured("train", Predictions(*fields), "batch"),
+        }
 
     def _record(
         self,
@@ -342,15 +351,15 @@ class _Run:
         """Record the numbers of each network, the worst where one or the loss is not finite."""
         worst = self.task.worst_loss
         for k, (curve, loss) in enumerate(zip(curves, losses.tolist(), strict=True)):
-            known = math.isfinite(loss)
-            if not (known and loss <= worst) and not curve.note:
-                what = "beyond the worst recorded" if known else "not finite"
-                curve.note = f"diverged in epoch {epoch + 1}: the loss was {what}"
-            for told in self.task.diagnostics:
-                if told.name in numbers:
-                    value = numbers[told.name][k].item() if known else math.nan
-                    value = told.recorded(value)
-                    if told.every_epoch:
-                        curve.values.setdefault(told.name, []).append(value)
+            finite = math.isfinite(loss)
+            if not (finite and loss <= worst) and not curve.note:
+                fault = "beyond the worst recorded" if finite else "not finite"
+                curve.note = f"diverged in epoch {epoch + 1}: the loss was {fault}"
+            for diagnostic in self.task.diagnostics:
+                if diagnostic.name in numbers:
+                    value = numbers[diagnostic.name][k].item() if finite else math.nan
+                    value = diagnostic.recorded(value)
+                    if diagnostic.every_epoch:
+                        curve.values.setdefault(diagnostic.name, []).append(value)
                     else:
-                        curve.finals[told.name] = value
+                        curve.finals[diagnostic.name] = value

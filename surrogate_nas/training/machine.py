@@ -114,8 +114,10 @@ def matrices() -> str:
 
 
 def _digest(*arrays: Any) -> str:
-    whole = hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in arrays))
-    return whole.hexdigest()[:8]
+    digest = hashlib.sha256(
+        b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+    )
+    return digest.hexdigest()[:8]
 
 
 @contextmanager

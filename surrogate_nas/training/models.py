@@ -70,22 +70,22 @@ class TorchModel:
     ) -> tuple[Array, Array]:
         """Take a step of descent; returns losses ``(K,)`` and the arranged outputs before it."""
         self._module.train()
-        outputs = self._outputs(self._placed(inputs))
-        seen = outputs.detach()
-        given = seen.numpy() if self._device == "cpu" else seen
-        losses, gradient = loss_and_gradient(given, targets)
+        outputs = self._outputs(self._tensor(inputs))
+        detached = outputs.detach()
+        answers = detached.numpy() if self._device == "cpu" else detached
+        losses, gradient = loss_and_gradient(answers, targets)
         for parameter in self._parameters:
             parameter.grad = None
         outputs.backward(self._torch.as_tensor(gradient).to(outputs))  # type: ignore[no-untyped-call]
         self._descend(rate)
-        return losses, as_array(seen)
+        return losses, as_array(detached)
 
     def predict(self, inputs: Array) -> Array:
         """The arranged outputs in evaluation mode, shape ``(K, n, …)``."""
         self._module.eval()
         with self._torch.no_grad():
             batches = [
-                as_array(self._outputs(self._placed(inputs[start : start + self._batch])))
+                as_array(self._outputs(self._tensor(inputs[start : start + self._batch])))
                 for start in range(0, len(inputs), self._batch)
             ]
         return batches[0] if len(batches) == 1 else np.concatenate(batches, 1)
@@ -95,13 +95,13 @@ class TorchModel:
         self._module.eval()
         from surrogate_nas.training.autograd import autograd_input_gradient
 
-        return autograd_input_gradient(self._outputs, self._placed(inputs), gradient_of)
+        return autograd_input_gradient(self._outputs, self._tensor(inputs), gradient_of)
 
-    def _placed(self, inputs: Array) -> Tensor:
-        placed: Tensor = self._torch.as_tensor(
+    def _tensor(self, inputs: Array) -> Tensor:
+        tensor: Tensor = self._torch.as_tensor(
             inputs, dtype=self._type, device=self._device
         )
-        return placed
+        return tensor
 
     def _outputs(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self._module(inputs)

@@ -10,7 +10,7 @@ from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.tasks import canvas
-from surrogate_nas.training.tasks.base import pixels, places
+from surrogate_nas.training.tasks.base import pixels, unshuffled
 from surrogate_nas.training.tasks.checking import SPLITS
 
 DETECTION = TASKS["detection"]
@@ -68,11 +68,11 @@ def test_pixels_are_shuffled_out_of_places_once() -> None:
         place = answered[:, :, 4 * c + 2 * (y % 2) + x % 2, y // 2, x // 2]
         assert torch.equal(shuffled[:, :, c, y, x], place)
     assert torch.equal(pixels(shuffled, 2), shuffled)
-    assert torch.equal(places(shuffled, 8), answered) and torch.equal(
-        places(shuffled, 2), shuffled
+    assert torch.equal(unshuffled(shuffled, 8), answered) and torch.equal(
+        unshuffled(shuffled, 2), shuffled
     )
     assert np.array_equal(pixels(answered.numpy(), 2), shuffled)
-    assert np.array_equal(places(shuffled.numpy(), 8), answered)
+    assert np.array_equal(unshuffled(shuffled.numpy(), 8), answered)
     gradient = np.zeros(
         (1, 1, *SEGMENTATION.data["train"].targets.shape[1:]), np.float32
     ).repeat(4, 1)[None]

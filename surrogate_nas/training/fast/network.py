@@ -78,8 +78,8 @@ class CompiledNetwork:
             if what == "running variance":
                 self._arena[start : start + plan.layers[int(number)].shape[0]] = 1
             elif what == "shares":
-                given = shares(plan.layers[int(number)])
-                self._arena[start : start + len(given)] = given
+                values = shares(plan.layers[int(number)])
+                self._arena[start : start + len(values)] = values
 
     def forward(self, x: Array) -> Array:
         """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``.
@@ -166,10 +166,10 @@ class CompiledNetwork:
             raise ValueError(
                 f"inputs of shape {x.shape} do not fit a network for {self.plan.layers[0].shape}"
             )
-        given = np.ascontiguousarray(x, np.float32)
+        inputs = np.ascontiguousarray(x, np.float32)
         to = signature.input
         sizes = to.channels, to.rows, to.pixels, signature.row, len(x)
-        self._kernels.load(self._base + 4 * to.slot.offset, given.ctypes.data, *sizes)
+        self._kernels.load(self._base + 4 * to.slot.offset, inputs.ctypes.data, *sizes)
 
     def _run(self, words: Words, signature: Signature, examples: int) -> None:
         # held while the kernels read it: another thread's network may bring a longer one
@@ -188,13 +188,13 @@ class CompiledNetwork:
         whole = self._arena[start : start + math.prod(shape)].reshape(shape)
         return whole[:, tensor.start : tensor.start + tensor.channels]
 
-    def _shaped(self, seen: Array) -> Array:
+    def _shaped(self, answers: Array) -> Array:
         """Answers ``(batch, outputs, pixels)`` in the shape that losses know."""
         if not self.plan.network.positions:
-            return seen[:, :, 0]
+            return answers[:, :, 0]
         if self.plan.network.dimensions == 1:
-            return seen
-        return seen.reshape(*seen.shape[:2], *self.plan.layers[-1].shape[1:])
+            return answers
+        return answers.reshape(*answers.shape[:2], *self.plan.layers[-1].shape[1:])
 
     def _put(self, signature: Signature, gradient: Array) -> None:
         assert signature.output_gradient

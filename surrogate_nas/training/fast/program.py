@@ -252,18 +252,19 @@ class Program:
         self.norm_after: dict[int, int] = {}
         self.sinks: dict[int, int] = {}
         times = Counter(
-            source for place in self.live for source in plan.layers[place].sources
+            source for index in self.live for source in plan.layers[index].sources
         )
-        for place in self.live:
-            for source in plan.layers[place].sources:
-                kinds = plan.layers[source].kind, plan.layers[place].kind
+        for index in self.live:
+            for source in plan.layers[index].sources:
+                kinds = plan.layers[source].kind, plan.layers[index].kind
                 if times[source] == 1 and kinds == ("convolution", "normalisation"):
-                    self.norm_after[source] = place
+                    self.norm_after[source] = index
                 elif times[source] == 1 and kinds[0] in _ADDS and kinds[1] == "sum":
-                    self.sinks[source] = place
-        self.convolution_before = {norm: place for place, norm in self.norm_after.items()}
+                    self.sinks[source] = index
+        self.convolution_before = {norm: index for index, norm in self.norm_after.items()}
         self.parameters = Constant(
-            (name, math.prod(one.shape)) for name, one in plan.parameters.items()
+            (name, math.prod(parameter.shape))
+            for name, parameter in plan.parameters.items()
         )
         self.fixed = Constant(self._fixed())
         self.fold = self._fold()
@@ -275,44 +276,44 @@ class Program:
         for what in ("weights", "gradients", "momenta"):
             yield what, self.parameters.size
         taps = 1
-        for place in self.live:
-            layer = self.plan.layers[place]
+        for index in self.live:
+            layer = self.plan.layers[index]
             if layer.kind == "normalisation":
                 for what in _OF_NORMALISATION:
-                    yield f"{what} {place}", layer.shape[0]
-                if convolution := self.convolution_before.get(place):
+                    yield f"{what} {index}", layer.shape[0]
+                if convolution := self.convolution_before.get(index):
                     yield f"folded {convolution}", self._weights_of(convolution)
             elif layer.kind == "average" and layer.windows:
-                yield f"shares {place}", layer.windows.size[0] * layer.windows.size[1]
+                yield f"shares {index}", layer.windows.size[0] * layer.windows.size[1]
             elif layer.kind == "convolution" and layer.windows:
                 taps = max(taps, layer.windows.taps)
         yield "kept", taps * self.shape.pairs[0] * self.shape.pairs[1] * LANES
 
-    def _weights_of(self, place: int) -> int:
-        return math.prod(self.plan.parameters[self.plan.layers[place].name].shape)
+    def _weights_of(self, index: int) -> int:
+        return math.prod(self.plan.parameters[self.plan.layers[index].name].shape)
 
     def weight(self, name: str, what: str = "weights") -> int:
         """Where a parameter lies, or its gradient."""
         return self.fixed.offsets[what] + self.parameters.offsets[name]
 
-    def of(self, place: int, *names: str) -> list[int]:
+    def offsets(self, index: int, *names: str) -> list[int]:
         """Where numbers of a layer lie, by their names."""
-        return [self.fixed.offsets[f"{name} {place}"] for name in names]
+        return [self.fixed.offsets[f"{name} {index}"] for name in names]
 
     def _fold(self) -> Words:
         schedule = Schedule(LANES)
-        for place in self.live:
-            layer = self.plan.layers[place]
+        for index in self.live:
+            layer = self.plan.layers[index]
             if layer.kind != "normalisation":
                 continue
             weights = NOTHING, NOTHING, 0
-            if convolution := self.convolution_before.get(place):
+            if convolution := self.convolution_before.get(index):
                 weight = self.weight(self.plan.layers[convolution].name)
-                each = self._weights_of(convolution) // layer.shape[0]
-                (folded,) = self.of(convolution, "folded")
-                weights = weight, folded, each
-            written = self.of(place, "factor", "constant")
-            running = self.of(place, "running mean", "running variance")
+                per_channel = self._weights_of(convolution) // layer.shape[0]
+                (folded,) = self.offsets(convolution, "folded")
+                weights = weight, folded, per_channel
+            written = self.offsets(index, "factor", "constant")
+            running = self.offsets(index, "running mean", "running variance")
             schedule.emit(
                 "fold", *written, layer.shape[0], *self.affine(layer), *running, *weights
             )
@@ -336,9 +337,9 @@ class Program:
         gradients: dict[int, Tensor] = {}
         if training or by_input:
             gradients = _Backward(forward, by_input=by_input).gradients
-        come = gradients.get(0)
+        input_gradient = gradients.get(0)
         # the caller reads the outputs, and the gradient by the input, when all is done
-        schedule.use(output, *([come] if come else []))
+        schedule.use(output, *([input_gradient] if input_gradient else []))
         size = schedule.allocate(self.fixed.size)
         words = schedule.words()
         return Signature(
@@ -346,7 +347,7 @@ class Program:
             forward.outputs[0],
             output,
             gradients.get(self.live[-1]),
-            come,
+            input_gradient,
             words[:forwards],
             words[forwards:],
             size,
@@ -355,9 +356,9 @@ class Program:
 
 def _live(plan: Blueprint) -> list[int]:
     live = {0, len(plan.layers) - 1}
-    for place in reversed(range(len(plan.layers))):
-        if place in live:
-            live.update(plan.layers[place].sources)
+    for index in reversed(range(len(plan.layers))):
+        if index in live:
+            live.update(plan.layers[index].sources)
     return sorted(live)
 
 
@@ -371,117 +372,123 @@ class _Forward:
         self.outputs: dict[int, Tensor] = {}
         self.begun: set[int] = set()
         self.joined: dict[int, tuple[int, int]] = {}
-        for place in program.live:
-            layer = self.plan.layers[place]
+        for index in program.live:
+            layer = self.plan.layers[index]
             start = 0
             for source in layer.sources if layer.kind == "join" else ():
                 if self.plan.layers[source].kind not in ("input", "join"):
-                    self.joined.setdefault(source, (place, start))
+                    self.joined.setdefault(source, (index, start))
                 start += self.plan.layers[source].shape[0]
-        for place in program.live:
-            layer = self.plan.layers[place]
-            read = [
+        for index in program.live:
+            layer = self.plan.layers[index]
+            inputs = [
                 self.outputs[source] for source in layer.sources if source in self.outputs
             ]
-            getattr(self, f"_{layer.kind}")(place, layer, *read[:1])
+            getattr(self, f"_{layer.kind}")(index, layer, *inputs[:1])
 
-    def tensor(self, place: int) -> Tensor:
+    def tensor(self, index: int) -> Tensor:
         """Where a layer is written: a tensor of its own, or the part of the one that it is joined
         into.
         """
-        if place not in self.outputs:
-            layer = self.plan.layers[place]
-            if place in self.joined:
-                whole, start = self.joined[place]
-                self.outputs[place] = self.tensor(whole).part(start, layer.shape[0])
+        if index not in self.outputs:
+            layer = self.plan.layers[index]
+            if index in self.joined:
+                joint, start = self.joined[index]
+                self.outputs[index] = self.tensor(joint).part(start, layer.shape[0])
             else:
-                self.outputs[place] = self.schedule.tensor(layer)
-        return self.outputs[place]
+                self.outputs[index] = self.schedule.tensor(layer)
+        return self.outputs[index]
 
-    def target(self, place: int) -> tuple[Tensor, int]:
+    def target(self, index: int) -> tuple[Tensor, int]:
         """Where a layer is written, and whether it is added to what is there."""
-        sink = self.program.sinks.get(place)
+        sink = self.program.sinks.get(index)
         if sink is None:
-            return self.tensor(place), 0
+            return self.tensor(index), 0
         return self.tensor(sink), self.added(sink)
 
-    def added(self, place: int) -> int:
+    def added(self, index: int) -> int:
         """The flag of a sum's terms but for the first."""
-        flags = ADD if place in self.begun else 0
-        self.begun.add(place)
+        flags = ADD if index in self.begun else 0
+        self.begun.add(index)
         return flags
 
-    def _input(self, place: int, layer: Layer) -> None:
-        self.outputs[place] = self.schedule.tensor(layer)
-        self.schedule.use(self.outputs[place])
+    def _input(self, index: int, layer: Layer) -> None:
+        self.outputs[index] = self.schedule.tensor(layer)
+        self.schedule.use(self.outputs[index])
 
-    def _convolution(self, place: int, layer: Layer, x: Tensor) -> None:
-        norm = None if self.training else self.program.norm_after.get(place)
+    def _convolution(self, index: int, layer: Layer, x: Tensor) -> None:
+        norm = None if self.training else self.program.norm_after.get(index)
         if norm is None:
-            self._convolve(place, layer, x, self.program.weight(layer.name), NOTHING)
+            self._convolve(index, layer, x, self.program.weight(layer.name), NOTHING)
         else:
-            (weight,) = self.program.of(place, "folded")
-            self._convolve(norm, layer, x, weight, *self.program.of(norm, "constant"))
+            (weight,) = self.program.offsets(index, "folded")
+            self._convolve(norm, layer, x, weight, *self.program.offsets(norm, "constant"))
 
-    def _linear(self, place: int, layer: Layer, x: Tensor) -> None:
+    def _linear(self, index: int, layer: Layer, x: Tensor) -> None:
         parts = (f"{layer.name}.{what}" for what in ("weight", "bias"))
-        self._convolve(place, layer, x, *map(self.program.weight, parts))
+        self._convolve(index, layer, x, *map(self.program.weight, parts))
 
     def _convolve(
-        self, place: int, layer: Layer, x: Tensor, weight: int, bias: int
+        self, index: int, layer: Layer, x: Tensor, weight: int, bias: int
     ) -> None:
         """A convolution, or a linear layer at every pixel; weights are ``(tap, input, output)``."""
-        out, flags = self.target(place)
+        out, flags = self.target(index)
         table = TABLES.offset(layer, "forward")
         flags |= BIAS if bias >= 0 else 0
         self.emit("convolve", out, x, out, weight, out.channels, 1, bias, table, flags)
 
-    def _depthwise(self, place: int, layer: Layer, x: Tensor) -> None:
-        out, flags = self.target(place)
+    def _depthwise(self, index: int, layer: Layer, x: Tensor) -> None:
+        out, flags = self.target(index)
         weight = self.program.weight(layer.name), TABLES.offset(layer, "forward")
         self.emit("convolve_each", out, x, out, *weight, flags)
 
-    def _normalisation(self, place: int, layer: Layer, x: Tensor | None = None) -> None:
-        if not self.training and place in self.program.convolution_before:
+    def _normalisation(self, index: int, layer: Layer, x: Tensor | None = None) -> None:
+        if not self.training and index in self.program.convolution_before:
             return  # it is folded into the convolution, which was written where this belongs
         assert x
-        out, flags = self.target(place)
+        out, flags = self.target(index)
         if self.training:
             names = "mean", "inverse", "running mean", "running variance"
             affine = self.program.affine(layer)
-            self.emit("normalise", out, x, *affine, *self.program.of(place, *names), flags)
+            self.emit(
+                "normalise", out, x, *affine, *self.program.offsets(index, *names), flags
+            )
         else:
-            self.emit("scale", out, x, *self.program.of(place, "factor", "constant"), flags)
+            self.emit(
+                "scale", out, x, *self.program.offsets(index, "factor", "constant"), flags
+            )
 
-    def _relu(self, place: int, layer: Layer, x: Tensor) -> None:
-        self.emit("rectify", self.tensor(place), x, 0)
+    def _relu(self, index: int, layer: Layer, x: Tensor) -> None:
+        self.emit("rectify", self.tensor(index), x, 0)
 
-    def _average(self, place: int, layer: Layer, x: Tensor) -> None:
-        out, flags = self.target(place)
+    def _average(self, index: int, layer: Layer, x: Tensor) -> None:
+        out, flags = self.target(index)
         table = TABLES.offset(layer, "mixed")
-        self.emit("weighted_pool", out, x, table, *self.program.of(place, "shares"), flags)
+        self.emit(
+            "weighted_pool", out, x, table, *self.program.offsets(index, "shares"), flags
+        )
 
-    def _largest(self, place: int, layer: Layer, x: Tensor) -> None:
-        self.emit("max_pool", self.tensor(place), x, TABLES.offset(layer, "forward"))
+    def _largest(self, index: int, layer: Layer, x: Tensor) -> None:
+        self.emit("max_pool", self.tensor(index), x, TABLES.offset(layer, "forward"))
 
-    def _sum(self, place: int, layer: Layer, _: Tensor | None = None) -> None:
+    def _sum(self, index: int, layer: Layer, _: Tensor | None = None) -> None:
         if not layer.sources:
-            self.emit("clear", self.tensor(place))
+            self.emit("clear", self.tensor(index))
         for source in layer.sources:
-            if self.program.sinks.get(source) != place:
-                out = self.tensor(place)
-                self.emit("move", out, self.outputs[source], self.added(place))
+            if self.program.sinks.get(source) != index:
+                out = self.tensor(index)
+                self.emit("move", out, self.outputs[source], self.added(index))
 
-    def _join(self, place: int, layer: Layer, _: Tensor) -> None:
+    def _join(self, index: int, layer: Layer, _: Tensor) -> None:
         start = 0
         for source in layer.sources:
             part = self.outputs[source]
-            if self.joined.get(source) != (place, start):
-                self.emit("move", self.tensor(place).part(start, part.channels), part, 0)
+            if self.joined.get(source) != (index, start):
+                self.emit("move", self.tensor(index).part(start, part.channels), part, 0)
             start += part.channels
 
-    def _part(self, place: int, layer: Layer, x: Tensor) -> None:
-        out = self.tensor(place)
+    def _part(self, index: int, layer: Layer, x: Tensor) -> None:
+        out = self.tensor(index)
         self.emit("move", out, x.part(0, out.channels), 0)
 
 
@@ -495,41 +502,41 @@ class _Backward:
         self.plan = forward.plan
         self.begun: set[int] = set()
         self.needed: set[int] = set()
-        for place in self.program.live:
-            layer = self.plan.layers[place]
+        for index in self.program.live:
+            layer = self.plan.layers[index]
             own = layer.kind == "input" if by_input else bool(layer.name)
             if own or self.needed.intersection(layer.sources):
-                self.needed.add(place)
+                self.needed.add(index)
         last = self.program.live[-1]
         self.gradients = {last: self.schedule.tensor(self.plan.layers[last])}
         self.begun.add(last)
         self.schedule.use(self.outputs[last], self.gradients[last])
-        for place in reversed(self.program.live):
-            layer = self.plan.layers[place]
-            if place in self.begun and place in self.needed and layer.kind != "input":
-                getattr(self, f"_{layer.kind}")(place, layer, self.gradients[place])
+        for index in reversed(self.program.live):
+            layer = self.plan.layers[index]
+            if index in self.begun and index in self.needed and layer.kind != "input":
+                getattr(self, f"_{layer.kind}")(index, layer, self.gradients[index])
 
-    def target(self, place: int) -> tuple[Tensor, int] | None:
+    def target(self, index: int) -> tuple[Tensor, int] | None:
         """Where a contribution to a gradient is written, and whether it is added; None where nobody
         needs it.
         """
-        if place not in self.needed:
+        if index not in self.needed:
             return None
-        if place not in self.gradients:
-            self.gradients[place] = self.schedule.tensor(self.plan.layers[place])
-        flags = ADD if place in self.begun else 0
-        self.begun.add(place)
-        return self.gradients[place], flags
+        if index not in self.gradients:
+            self.gradients[index] = self.schedule.tensor(self.plan.layers[index])
+        flags = ADD if index in self.begun else 0
+        self.begun.add(index)
+        return self.gradients[index], flags
 
-    def into(self, place: int, name: str, *fields: int | Tensor) -> None:
+    def into(self, index: int, name: str, *fields: int | Tensor) -> None:
         """Write a contribution to a layer's gradient, if it is needed."""
-        if target := self.target(place):
+        if target := self.target(index):
             out, flags = target
             self.emit(name, out, *fields, flags)
 
-    def cleared(self, place: int) -> Tensor | None:
+    def cleared(self, index: int) -> Tensor | None:
         """A layer's gradient, zero if nothing was written yet; None where nobody needs it."""
-        if not (target := self.target(place)):
+        if not (target := self.target(index)):
             return None
         out, flags = target
         if not flags:
@@ -541,9 +548,9 @@ class _Backward:
         and to the gradient of what entered it.
         """
         (source,) = layer.sources
-        read = self.plan.layers[source]
-        masks = read.kind == "relu"
-        if target := self.target(read.sources[0] if masks else source):
+        input_layer = self.plan.layers[source]
+        masks = input_layer.kind == "relu"
+        if target := self.target(input_layer.sources[0] if masks else source):
             out, flags = target
             mask = self.outputs[source] if masks else out
             table = TABLES.offset(layer, "backward")
@@ -588,42 +595,44 @@ class _Backward:
             self.emit("weight_gradient_each", g, x, weight, table, taps)
         self.through("convolve_each", layer, g, self.program.weight(layer.name))
 
-    def _normalisation(self, place: int, layer: Layer, g: Tensor) -> None:
+    def _normalisation(self, index: int, layer: Layer, g: Tensor) -> None:
         (source,) = layer.sources
         if self.by_input:
-            if convolution := self.program.convolution_before.get(place):
-                (weight,) = self.program.of(convolution, "folded")
+            if convolution := self.program.convolution_before.get(index):
+                (weight,) = self.program.offsets(convolution, "folded")
                 self._inputs(self.plan.layers[convolution], weight, g)
             else:
-                self.into(source, "scale", g, *self.program.of(place, "factor"), NOTHING)
+                self.into(
+                    source, "scale", g, *self.program.offsets(index, "factor"), NOTHING
+                )
             return
         # The gradients of scales and shifts are wanted even where that of the input is not.
         spare = self.schedule.tensor(self.plan.layers[source])
         out, flags = self.target(source) or (spare, 0)
         scale, _ = self.program.affine(layer)
-        statistics = self.program.of(place, "mean", "inverse")
+        statistics = self.program.offsets(index, "mean", "inverse")
         gradients = self.program.affine(layer, "gradients")
         tensors = out, g, self.outputs[source]
         self.emit("normalise_gradient", *tensors, scale, *statistics, *gradients, flags)
 
-    def _relu(self, place: int, layer: Layer, g: Tensor) -> None:
-        self.into(layer.sources[0], "rectify_gradient", g, self.outputs[place])
+    def _relu(self, index: int, layer: Layer, g: Tensor) -> None:
+        self.into(layer.sources[0], "rectify_gradient", g, self.outputs[index])
 
-    def _average(self, place: int, layer: Layer, g: Tensor) -> None:
+    def _average(self, index: int, layer: Layer, g: Tensor) -> None:
         table = TABLES.offset(layer, "unmixed")
-        shares = self.program.of(place, "shares")
+        shares = self.program.offsets(index, "shares")
         self.into(layer.sources[0], "weighted_pool", g, table, *shares)
 
-    def _largest(self, place: int, layer: Layer, g: Tensor) -> None:
+    def _largest(self, index: int, layer: Layer, g: Tensor) -> None:
         (source,) = layer.sources
         if out := self.cleared(source):
             table = TABLES.offset(layer, "forward")
-            tensors = out, g, self.outputs[source], self.outputs[place]
+            tensors = out, g, self.outputs[source], self.outputs[index]
             self.emit("max_pool_gradient", *tensors, table)
 
-    def _sum(self, place: int, layer: Layer, g: Tensor) -> None:
+    def _sum(self, index: int, layer: Layer, g: Tensor) -> None:
         for source in layer.sources:
-            if self.program.sinks.get(source) != place:
+            if self.program.sinks.get(source) != index:
                 self.into(source, "move", g)
             elif source in self.needed:
                 self.gradients[source] = g

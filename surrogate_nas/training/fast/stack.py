@@ -172,8 +172,10 @@ def _side_by_side(
     """The weights of a plan, of several networks one after another."""
     weights = {}
     for name in plan.parameters:
-        each = [network.get_parameter(f"{prefix}{name}").detach() for network in networks]
-        weights[name] = torch.cat(each)
+        tensors = [
+            network.get_parameter(f"{prefix}{name}").detach() for network in networks
+        ]
+        weights[name] = torch.cat(tensors)
     return weights
 
 
@@ -215,12 +217,12 @@ class Stack(BlueprintModule):
         features = channels // self.count
         weight = head.get_parameter("weight").view(self.count, -1, features)
         bias = head.get_parameter("bias").view(self.count, -1)
-        places = x.reshape(batch, self.count, features, -1).transpose(0, 1)
+        inputs = x.reshape(batch, self.count, features, -1).transpose(0, 1)
         if not self.network.positions:
             return torch.baddbmm(
-                bias.unsqueeze(1), places.squeeze(3), weight.transpose(1, 2)
+                bias.unsqueeze(1), inputs.squeeze(3), weight.transpose(1, 2)
             )
-        outputs = torch.einsum("kbcl,koc->kbol", places, weight) + bias[:, None, :, None]
+        outputs = torch.einsum("kbcl,koc->kbol", inputs, weight) + bias[:, None, :, None]
         if self.network.dimensions == 1:
             return outputs
         return outputs.reshape(*outputs.shape[:3], *pixels)

@@ -68,10 +68,10 @@ def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows the storages that operations return; `peak` is the most bytes alive at once."""
 
-    def __init__(self, known: list[Tensor]) -> None:
+    def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
-        self._known = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in known}  # type: ignore[no-untyped-call]
+        self._known = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in tensors}  # type: ignore[no-untyped-call]
         self._live: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(
@@ -82,7 +82,11 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        self._live = {key: one for key, one in self._live.items() if not one[0].expired()}  # type: ignore[no-untyped-call]
+        self._live = {
+            key: entry
+            for key, entry in self._live.items()
+            if not entry[0].expired()  # type: ignore[no-untyped-call]
+        }
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
@@ -290,8 +294,8 @@ def _schedule(
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     visits: list[tuple[bool, Cell | None]] = []
     for number in range(rounds):
-        for place, i in enumerate(rng.permutation(len(cells))):
-            if place % REFERENCE_EVERY == 0:
+        for position, i in enumerate(rng.permutation(len(cells))):
+            if position % REFERENCE_EVERY == 0:
                 visits.append((False, None))
             visits.append((number == 0, cells[int(i)]))
     return [*visits, (False, None)]

@@ -123,7 +123,7 @@ class Measured:
         if not self.drift <= STEADY:
             sentences.append(f"the reference cell {drift_in_words(self.drift)}.")
         loads = (self.card.get(f"load_average{when}") for when in ("", "_end"))
-        load = max(one or 0.0 for one in loads)
+        load = max(value or 0.0 for value in loads)
         if load > self.card["cores"] + _OWN_LOAD:
             sentences.append(
                 f"{load:g} processes wanted {self.card['cores']} cores at a time; measure again"

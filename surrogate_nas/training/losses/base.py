@@ -53,7 +53,7 @@ class Loss:
             silent = partial(_silent, self.gradient)
             object.__setattr__(self, "gradient", silent)
             if self.each is None:
-                object.__setattr__(self, "each", partial(_each, silent))
+                object.__setattr__(self, "each", partial(_from_gradient, silent))
         rules: dict[str, tuple[Any, list[str]]] = {
             "a text": (str, ["name", "title", "unit", "comparable"]),
             "a tuple of kinds of task": (tuple, ["fits"]),
@@ -124,7 +124,7 @@ def _silent(gradient: Gradient, outputs: Array, targets: Array) -> tuple[Array, 
         return gradient(outputs, targets)
 
 
-def _each(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tensor:
+def _from_gradient(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tensor:
     """`Loss.each` of a loss that is defined in NumPy; it can be differentiated twice."""
     from surrogate_nas.training.autograd import _Value
 

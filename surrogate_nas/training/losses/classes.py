@@ -16,10 +16,10 @@ from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.gradients import (
     averaged,
     of_right,
-    places,
     share,
     softmax_of,
     summed,
+    target_indices,
 )
 
 SMOOTHING = 0.1
@@ -52,12 +52,12 @@ def _label_smoothing(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def _focal(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    def of(log: Array) -> tuple[Array, Array]:
+    def focal(log: Array) -> tuple[Array, Array]:
         p = np.exp(log)
         wrong = 1 - p
         return -(wrong**GAMMA) * log, wrong ** (GAMMA - 1) * (GAMMA * p * log - wrong)
 
-    return of_right(outputs, targets, of)
+    return of_right(outputs, targets, focal)
 
 
 def _brier(outputs: Array, targets: Array) -> tuple[Array, Array]:
@@ -78,7 +78,7 @@ def _brier(outputs: Array, targets: Array) -> tuple[Array, Array]:
 def _hinge(outputs: Array, targets: Array) -> tuple[Array, Array]:
     classes = outputs.shape[2]
     missing = outputs.copy(order="K")
-    right = places(missing, targets)
+    right = target_indices(missing, targets)
     of_target = missing.ravel("K")[right][:, :, None]
     missing += 1
     missing -= of_target

@@ -53,7 +53,7 @@ def summed(values: Array) -> Array:
     return terms
 
 
-def places(values: Array, targets: Array) -> Array:
+def target_indices(values: Array, targets: Array) -> Array:
     """Where the right class of every network, example and position is in ``values.ravel("K")``.
 
     Values have the shape ``(K, batch, classes[, positions…])`` and no gaps in memory; the result
@@ -101,10 +101,10 @@ class Softmax(NamedTuple):
 
 
 def softmax_of(outputs: Array, targets: Array) -> Softmax:
-    """The softmax of scores over classes, with the right classes, see `places`."""
+    """The softmax of scores over classes, with the right classes, see `target_indices`."""
     raised, total, top = softened(outputs)
     flat = raised.ravel("K")
-    right = places(raised, targets)
+    right = target_indices(raised, targets)
     of_right = flat[right]
     if isinstance(top, float) and of_right.size and of_right.min() > _CALM[0]:
         logs = np.log(of_right / total[:, :, 0])
@@ -117,14 +117,14 @@ def softmax_of(outputs: Array, targets: Array) -> Softmax:
 def of_right(
     outputs: Array,
     targets: Array,
-    of: Callable[[Array], tuple[Array, Array | float]],
+    loss_of: Callable[[Array], tuple[Array, Array | float]],
 ) -> tuple[Array, Array]:
     """A loss that depends on the log-probability of the right class alone, with its gradient.
 
-    `of` leads from log-probabilities ``(K, batch[, positions…])`` to values and derivatives.
+    `loss_of` leads from log-probabilities ``(K, batch[, positions…])`` to values and derivatives.
     """
     softmax = softmax_of(outputs, targets)
-    values, derivative = of(softmax.logs)
+    values, derivative = loss_of(softmax.logs)
     derivative = derivative * share(outputs)
     factor = np.divide(-derivative, softmax.total[:, :, 0], out=softmax.total[:, :, 0])
     gradient = np.multiply(softmax.raised, softmax.total, out=softmax.raised)

@@ -32,8 +32,8 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     x = outputs.transpose(3, 4, 2, 0, 1)
     y = targets.transpose(2, 3, 1, 0)[:, :, :, None]
     maps = np.empty((*sides, 5, channels, count, batch), outputs.dtype)
-    for at, of in enumerate((x, y)):
-        maps[:, :, at] = of
+    for at, image in enumerate((x, y)):
+        maps[:, :, at] = image
     np.multiply(maps[:, :, :1], maps[:, :, :2], out=maps[:, :, 2:4])
     np.multiply(maps[:, :, 1], maps[:, :, 1], out=maps[:, :, 4])
     over = [_means(side, outputs.dtype) for side in sides]
@@ -46,11 +46,11 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     luminance = (2 * mean_x * mean_y + _SMALL[0]) / squares
     structure = (2 * covariance + _SMALL[1]) / variances
     negative = luminance < 0
-    taken = np.where(negative, np.abs(structure), structure)
-    similarity = luminance * taken
+    factor = np.where(negative, np.abs(structure), structure)
+    similarity = luminance * factor
     axes = (0, 1, 2)
     windows = math.prod(similarity.shape[:3])
-    by_luminance = taken * (-1 / (windows * batch))
+    by_luminance = factor * (-1 / (windows * batch))
     signs = np.where(negative, np.sign(structure), 1)
     by_structure = luminance * signs * (-1 / (windows * batch))
     back = np.empty((*similarity.shape[:2], 3, channels, count, batch), outputs.dtype)
@@ -63,7 +63,9 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     )
     back[:, :, 1] = by_xx
     back[:, :, 2] = by_xy
-    by_mean, by_xx, by_xy = np.moveaxis(_applied(back, *(one.T for one in over)), 2, 0)
+    by_mean, by_xx, by_xy = np.moveaxis(
+        _applied(back, *(matrix.T for matrix in over)), 2, 0
+    )
     gradient = np.empty_like(outputs)
     rest = 2 * maps[:, :, 0] * by_xx + maps[:, :, 1] * by_xy
     np.add(by_mean, rest, out=gradient.transpose(3, 4, 2, 0, 1))

@@ -45,14 +45,14 @@ def _entropy_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
 def _clipped_return(outputs: Array, targets: Array) -> tuple[Array, Array]:
     better, before = (targets[:, column].astype(outputs.dtype) for column in (1, 2))
 
-    def of(log: Array) -> tuple[Array, Array]:
+    def surrogate(log: Array) -> tuple[Array, Array]:
         ratio = np.exp(log - before)
         free = -ratio * better
         clipped = -np.clip(ratio, 1 - CLIP, 1 + CLIP) * better
         # within the clip both are the same
         return np.maximum(free, clipped), np.where(free >= clipped, free, 0)
 
-    return of_right(outputs, targets[:, 0].astype(int), of)
+    return of_right(outputs, targets[:, 0].astype(int), surrogate)
 
 
 FAMILY = tuple(

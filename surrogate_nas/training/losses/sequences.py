@@ -36,10 +36,10 @@ def aligned(targets: Array, positions: int) -> Array:
     CTC's greedy decoding gives the target back; what does not fit is cut off.
     """
     is_label = targets != BLANK
-    places = np.cumsum(is_label, 1) + np.cumsum(_doubled(targets), 1) - 1
+    columns = np.cumsum(is_label, 1) + np.cumsum(_doubled(targets), 1) - 1
     written = np.zeros((len(targets), max(positions, 2 * targets.shape[1])), int)
     examples, _ = np.nonzero(is_label)
-    written[examples, places[is_label]] = targets[is_label]
+    written[examples, columns[is_label]] = targets[is_label]
     return written[:, :positions]
 
 

@@ -54,15 +54,15 @@ def _missed(predictions: Predictions) -> Any:
     targets = predictions.targets.astype(np.float64)
     chosen, guesses = surest(predictions.outputs, targets)
     classes = targets[:, :, 0]
-    left = np.tile(classes >= 0, (len(chosen), 1, 1))
-    before = left.sum((1, 2))
+    unmatched = np.tile(classes >= 0, (len(chosen), 1, 1))
+    before = unmatched.sum((1, 2))
     for i in range(targets.shape[1]):
-        is_class = left & (guesses[:, :, i, None] == classes)
+        is_class = unmatched & (guesses[:, :, i, None] == classes)
         shared = _shared(chosen[:, :, i, None], targets[:, :, 1:]) * is_class
         which = shared.argmax(2)[..., None]
-        most, still = (np.take_along_axis(part, which, 2) for part in (shared, left))
-        np.put_along_axis(left, which, still & (most < HALF), 2)
-    return 100 * left.sum((1, 2)) / before
+        most, still = (np.take_along_axis(part, which, 2) for part in (shared, unmatched))
+        np.put_along_axis(unmatched, which, still & (most < HALF), 2)
+    return 100 * unmatched.sum((1, 2)) / before
 
 
 def _mean_overlap(predictions: Predictions) -> Any:

@@ -33,8 +33,8 @@ def features_of(task: Any) -> Features:
     float64.
     """
     images = task.data["train"].targets
-    for known, features in _CACHE:
-        if known is images:
+    for cached, features in _CACHE:
+        if cached is images:
             return features
     _CACHE.append((images, _learned(images)))
     del _CACHE[:-4]

@@ -26,8 +26,8 @@ def _structural_similarity(predictions: Predictions) -> Any:
     unbiased = pixels / max(pixels - 1, 1)
     height, width = (side - w + 1 for side, w in zip(x.shape[3:], window, strict=True))
 
-    def mean(of: Array) -> Any:
-        rows = np.sum([of[..., i : i + height, :] for i in range(window[0])], 0)
+    def mean(values: Array) -> Any:
+        rows = np.sum([values[..., i : i + height, :] for i in range(window[0])], 0)
         return np.sum([rows[..., i : i + width] for i in range(window[1])], 0) / pixels
 
     mean_x = mean(x)

@@ -66,7 +66,7 @@ def area_under_curve(predictions: Predictions) -> Any:
     off = predictions.outputs.astype(np.float64) - predictions.inputs
     errors = (off**2).reshape(*off.shape[:2], -1).mean(2)
     normal = predictions.targets == 0
-    return np.array([_area(each[~normal], np.sort(each[normal])) for each in errors])
+    return np.array([_area(row[~normal], np.sort(row[normal])) for row in errors])
 
 
 def _area(anomalous: Array, normal: Array) -> float:

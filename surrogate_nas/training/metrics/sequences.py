@@ -34,9 +34,9 @@ def greedy(outputs: Array) -> Any:
     changes = best != BLANK
     changes[..., 1:] &= best[..., 1:] != best[..., :-1]
     *rows, _ = where = np.nonzero(changes)
-    read = np.full_like(best, BLANK)
-    read[(*rows, (changes.cumsum(-1) - 1)[where])] = best[where]
-    return read
+    decoded = np.full_like(best, BLANK)
+    decoded[(*rows, (changes.cumsum(-1) - 1)[where])] = best[where]
+    return decoded
 
 
 def distances(written: Array, meant: Array) -> Array:

@@ -135,15 +135,15 @@ def weights_of(model: nn.Module) -> list[Tensor]:
     return [parameter for parameter in model.parameters() if parameter.dim() > 1]
 
 
-def gradients(output: Tensor, of: Sequence[Tensor], *, twice: bool = False) -> Grads:
+def gradients(output: Tensor, tensors: Sequence[Tensor], *, twice: bool = False) -> Grads:
     """The gradient of a sum with respect to some tensors; None for what it does not depend on.
 
     `twice` says whether the gradients will be differentiated too.
     """
     if not output.requires_grad:
-        return [None] * len(of)
+        return [None] * len(tensors)
     return torch.autograd.grad(
-        output.sum(), of, create_graph=twice, retain_graph=True, allow_unused=True
+        output.sum(), tensors, create_graph=twice, retain_graph=True, allow_unused=True
     )
 
 
@@ -218,8 +218,8 @@ def score(
         By name, finite; larger promises more.
     """
     split = task.data["train"]
-    drawn = np.random.default_rng(seed).permutation(len(split.targets))[:batch]
-    inputs, targets = (torch.as_tensor(part[drawn]) for part in split)
+    chosen = np.random.default_rng(seed).permutation(len(split.targets))[:batch]
+    inputs, targets = (torch.as_tensor(part[chosen]) for part in split)
     inputs.requires_grad_()
     network = network or task.network()
     model = space.build(cell, network, seed=seed, live_only=True).train()

@@ -49,9 +49,9 @@ class _Convolutions(BlueprintModule):
     it.
     """
 
-    def __init__(self, plan: Blueprint, places: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, plan: Blueprint, pairs: Sequence[tuple[int, int]]) -> None:
         super().__init__(plan, {})
-        self.places = tuple(places)
+        self.pairs = tuple(pairs)
         self.channels = plan.layers[0].shape[0]
 
     def terms(
@@ -59,18 +59,18 @@ class _Convolutions(BlueprintModule):
     ) -> list[tuple[int, Tensor]]:
         """Give (edge, term) for every active one; `x` has passed the ReLU."""
         chosen = [
-            i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]
+            i for i, (edge, choice) in enumerate(self.pairs) if choice in active[edge]
         ]
         if not chosen:
             return []
         windows = self.plan.layers[2].windows
         assert windows
         kernels, scale, shift = (
-            self._of(chosen, self.get_parameter(f"all.{name}"))
+            self._rows(chosen, self.get_parameter(f"all.{name}"))
             for name in ("weight", "norm.weight", "norm.bias")
         )
         if weights is not None:
-            edges, choices = zip(*(self.places[i] for i in chosen), strict=True)
+            edges, choices = zip(*(self.pairs[i] for i in chosen), strict=True)
             factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
             scale = scale * factor
             shift = shift * factor
@@ -78,13 +78,13 @@ class _Convolutions(BlueprintModule):
         terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(
             len(chosen), dim=1
         )
-        return [(self.places[i][0], term) for i, term in zip(chosen, terms, strict=True)]
+        return [(self.pairs[i][0], term) for i, term in zip(chosen, terms, strict=True)]
 
-    def _of(self, chosen: list[int], part: Tensor) -> Tensor:
+    def _rows(self, chosen: list[int], part: Tensor) -> Tensor:
         """The rows of a parameter that belong to some of the convolutions."""
-        if len(chosen) == len(self.places):
+        if len(chosen) == len(self.pairs):
             return part
-        return part.view(len(self.places), self.channels, *part.shape[1:])[chosen].flatten(
+        return part.view(len(self.pairs), self.channels, *part.shape[1:])[chosen].flatten(
             0, 1
         )
 
@@ -122,22 +122,22 @@ class MixedCell(nn.Module):
         self,
         operation: int,
         source: int,
-        places: Sequence[tuple[int, int]],
+        pairs: Sequence[tuple[int, int]],
         shape: Shape,
         network: Network,
     ) -> None:
         """Build an operation of some (edge, choice) that read one node."""
-        together = piece(operation, "all", shape, network, times=len(places))
+        together = piece(operation, "all", shape, network, times=len(pairs))
         *_, windows = (layer.windows for layer in together.layers[:3])
         kinds = tuple(layer.kind for layer in together.layers)
         if kinds == _CONVOLUTION and windows and windows.dilation == 1:
             name = f"{source} {windows.kernel[1]}"
-            self.convolutions[name] = convolutions = _Convolutions(together, places)
+            self.convolutions[name] = convolutions = _Convolutions(together, pairs)
             self._convolutions.setdefault(source, []).append(convolutions)
             self._draw(f"convolutions.{name}", together)
             return
         alone = piece(operation, "all", shape, network)
-        for edge, choice in places:
+        for edge, choice in pairs:
             name = f"{edge} {choice}" if alone.parameters else f"{source} {operation}"
             self._others[edge, choice] = name
             if name not in self.others:

@@ -81,9 +81,9 @@ def task_named(name: str) -> Task:
 
 def parted(name: str) -> tuple[str, str]:
     """The task and the loss of ``TASK?loss=LOSS``; the loss is empty where none is named."""
-    task, asked, option = name.partition("?")
+    task, mark, option = name.partition("?")
     key, _, loss = option.partition("=")
-    if asked and (key != "loss" or not loss):
+    if mark and (key != "loss" or not loss):
         raise UserError(
             f"Behind a task's name only ?loss=LOSS may stand, not ?{option:.80}."
         )

@@ -32,8 +32,8 @@ def load() -> Splits:
     """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of
     summer.
     """
-    read = [day for part in ("TRAIN", "TEST") for day in series("anomaly", _NAME, part)]
-    days, labels = arrays(read)
+    rows = [day for part in ("TRAIN", "TEST") for day in series("anomaly", _NAME, part)]
+    days, labels = arrays(rows)
     order = split_rng().permutation(len(days))
     summer, winter = (order[labels[order] == label] for label in (_SUMMER, 1))
     normal = np.split(summer, [_N_TRAIN, (_N_TRAIN + len(summer)) // 2])
@@ -46,15 +46,15 @@ def load() -> Splits:
     return splits
 
 
-def arrays(read: list[tuple[Array, int]]) -> tuple[Array, Array]:
+def arrays(rows: list[tuple[Array, int]]) -> tuple[Array, Array]:
     """Days, shape ``(n, 1, 24)``, and their published labels, shape ``(n,)``."""
-    for day, label in read:
+    for day, label in rows:
         is_day = day.shape == (1, HOURS) and np.isfinite(day).all()
         if not is_day or label not in (1, _SUMMER):
             raise UserError(
                 f"The file of {_NAME} is damaged: it holds other days than it should."
             )
-    return np.stack([day for day, _ in read]), np.array([label for _, label in read])
+    return np.stack([day for day, _ in rows]), np.array([label for _, label in rows])
 
 
 TASK = Task(

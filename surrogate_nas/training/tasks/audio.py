@@ -70,23 +70,23 @@ def log_mel(samples: Array, rate: int, bands: int, hop: float) -> Array:
 def stretched(bands: Array, factor: float) -> Array:
     """Say the same slower or faster, at the same pitch: the length times a factor."""
     n = bands.shape[1]
-    places = np.linspace(0, n - 1, max(1, round(factor * n)))
-    return np.stack([np.interp(places, np.arange(n), band) for band in bands])
+    points = np.linspace(0, n - 1, max(1, round(factor * n)))
+    return np.stack([np.interp(points, np.arange(n), band) for band in bands])
 
 
 def warped(bands: Array, factor: float) -> Array:
     """Say the same with a longer or a shorter throat (Jaitly & Hinton, "Vocal tract length
     perturbation", 2013): every band is read at its number times a factor.
     """
-    places = np.arange(len(bands))
-    return np.stack([np.interp(factor * places, places, frame) for frame in bands.T], 1)
+    numbers = np.arange(len(bands))
+    return np.stack([np.interp(factor * numbers, numbers, frame) for frame in bands.T], 1)
 
 
 def noisy(bands: Array, rng: np.random.Generator) -> Array:
     """Draw a loudness for every example, and lay white noise of a level of its own under it."""
-    each = (len(bands), 1, 1, 1)
-    loud = np.exp(bands + rng.normal(0, _LOUDNESS, each))
-    level = np.exp(rng.uniform(*_NOISE, each))
+    shape = (len(bands), 1, 1, 1)
+    loud = np.exp(bands + rng.normal(0, _LOUDNESS, shape))
+    level = np.exp(rng.uniform(*_NOISE, shape))
     return np.asarray(np.log(loud + level * rng.exponential(size=bands.shape)), np.float32)
 
 

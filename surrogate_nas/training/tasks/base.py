@@ -100,7 +100,7 @@ def pixels(answered: Any, classes: int) -> Any:
     return moved.reshape(count, batch, classes, finer * rows, finer * columns)
 
 
-def places(shuffled: Any, outputs: int) -> Any:
+def unshuffled(shuffled: Any, outputs: int) -> Any:
     """The inverse of `pixels`, for ``outputs = classes·f²``."""
     count, batch, classes, height, width = shuffled.shape
     finer = math.isqrt(outputs // classes)
@@ -348,16 +348,16 @@ class Task:
                 f"it answers {self._outputs} numbers for inputs of {channels} × {height} × {width};"
                 f" right is outputs={size}"
             )
-        places = self._network_for(shape).stages[-1][1]
-        finer, left = divmod(width, places)
-        shuffled = self.about.shuffled and not left
+        positions = self._network_for(shape).stages[-1][1]
+        finer, remainder = divmod(width, positions)
+        shuffled = self.about.shuffled and not remainder
         right = self.classes * finer**2
         fits = self._outputs == right and (finer == 1 or shuffled)
         if self.about.every_pixel and not fits:
             either = f"outputs={right} or " if shuffled and finer > 1 else ""
             raise UserError(
-                f"it answers {self._outputs} numbers at {places} × {places} places for images of"
-                f" {height} × {width}; right is {either}strided=False and no outputs"
+                f"it answers {self._outputs} numbers at {positions} × {positions} places for images"
+                f" of {height} × {width}; right is {either}strided=False and no outputs"
             )
 
     @property
@@ -393,7 +393,9 @@ class Task:
         from surrogate_nas.training.metrics import METRICS
 
         named = self.measures or self.about.measures
-        return tuple(METRICS.find(one) if isinstance(one, str) else one for one in named)
+        return tuple(
+            METRICS.find(metric) if isinstance(metric, str) else metric for metric in named
+        )
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -454,8 +456,11 @@ class Task:
             cells_per_stage: None for the task's default.
         """
         network = self._network_for(self.data["train"].inputs.shape)
-        given: dict[str, Any] = {"channels": channels, "cells_per_stage": cells_per_stage}
-        return replace(network, **{k: v for k, v in given.items() if v is not None})
+        settings: dict[str, Any] = {
+            "channels": channels,
+            "cells_per_stage": cells_per_stage,
+        }
+        return replace(network, **{k: v for k, v in settings.items() if v is not None})
 
     def _network_for(self, shape: tuple[int, ...]) -> Network:
         """The default macro architecture for inputs ``(n, channels, height, width)``."""
@@ -497,7 +502,7 @@ class Task:
 
     def restored(self, gradient: Any) -> Any:
         """Turn a gradient with respect to arranged outputs into one by what networks answer."""
-        return places(gradient, self._outputs) if self.about.shuffled else gradient
+        return unshuffled(gradient, self._outputs) if self.about.shuffled else gradient
 
     def with_loss(self, loss: str | Loss) -> Task:
         """The same task trained by another loss, which its name then says.
@@ -509,12 +514,10 @@ class Task:
             UserError: There is no such loss, or it does not fit.
         """
         # which is then read once for all losses
-        other = replace(self, loss=loss, load=partial(getattr, self, "data"))
-        if other.trained.name == self.trained.name:
+        task = replace(self, loss=loss, load=partial(getattr, self, "data"))
+        if task.trained.name == self.trained.name:
             return self
-        return replace(
-            other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}"
-        )
+        return replace(task, name=f"{self.name.partition('?')[0]}?loss={task.trained.name}")
 
 
 def split_rng(stream: int = 0) -> np.random.Generator:

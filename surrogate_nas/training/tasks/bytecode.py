@@ -42,12 +42,14 @@ def functions() -> list[list[Operations]]:
     files = [*library.glob("*.py")]
     for package in PACKAGES:
         files += (library / package).rglob("*.py")
-    found = []
+    by_file = []
     for file in sorted(files):
         code = InspectLoader.source_to_code(file.read_bytes(), file.name)
         beginnings = dict.fromkeys(map(_beginning, _inside(code)))
-        found.append([one for one in beginnings if len(one) > _LENGTH])
-    return found
+        by_file.append(
+            [operations for operations in beginnings if len(operations) > _LENGTH]
+        )
+    return by_file
 
 
 def _inside(code: CodeType) -> Iterator[CodeType]:
@@ -60,19 +62,21 @@ def _inside(code: CodeType) -> Iterator[CodeType]:
 
 def _beginning(code: CodeType) -> Operations:
     instructions = islice(dis.get_instructions(code), _LENGTH + 1)
-    return tuple(one.opname for one in instructions)
+    return tuple(instruction.opname for instruction in instructions)
 
 
 def load() -> Splits:
     """The first 49 operations of functions, file by file: 1,400 / 700 / 1,500."""
     by_file = functions()
     order = split_rng().permutation(len(by_file))
-    different = {one[:_LENGTH]: one for i in order for one in by_file[i]}
+    different = {sequence[:_LENGTH]: sequence for i in order for sequence in by_file[i]}
     chosen = enough([*different.values()], sum(_SIZES), "functions of Python's library")
-    times = Counter(operation for one in chosen for operation in one)
+    times = Counter(operation for sequence in chosen for operation in sequence)
     frequent = sorted(times, key=lambda operation: (-times[operation], operation))
-    place = {operation: number for number, operation in enumerate(frequent[: KINDS - 1])}
-    numbers = [[place.get(operation, KINDS - 1) for operation in one] for one in chosen]
+    index = {operation: number for number, operation in enumerate(frequent[: KINDS - 1])}
+    numbers = [
+        [index.get(operation, KINDS - 1) for operation in sequence] for sequence in chosen
+    ]
     return next_ones(np.array(numbers), KINDS, _SIZES)
 
 

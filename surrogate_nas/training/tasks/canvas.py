@@ -53,8 +53,8 @@ def scenes() -> dict[str, Scenes]:
     parts = np.split(rng.permutation(len(images)), np.cumsum(_SCANS))
     by_split = {}
     for name, own, size in zip(SPLITS, parts, _SCENES, strict=False):
-        drawn = [_scene(images[own], labels[own], rng) for _ in range(size)]
-        by_split[name] = Scenes(*(np.stack(part) for part in zip(*drawn, strict=True)))
+        examples = [_scene(images[own], labels[own], rng) for _ in range(size)]
+        by_split[name] = Scenes(*(np.stack(part) for part in zip(*examples, strict=True)))
     return by_split
 
 
@@ -63,11 +63,12 @@ def _scene(images: Array, labels: Array, rng: np.random.Generator) -> Scenes:
     while True:
         image = np.zeros((1, SIDE, SIDE))
         classes = np.zeros((SIDE, SIDE), np.int64)
-        taken = np.zeros((SIDE, SIDE))
+        occupancy = np.zeros((SIDE, SIDE))
         boxes = np.tile((-1.0, 0, 0, 0, 0), (MOST, 1))
         for number, chosen in enumerate(rng.integers(len(images), size=count)):
             (top, left), (bottom, right) = (
-                of(np.nonzero(images[chosen] > _INK), 1) for of in (np.min, np.max)
+                extreme(np.nonzero(images[chosen] > _INK), 1)
+                for extreme in (np.min, np.max)
             )
             ink = images[chosen][top : bottom + 1, left : right + 1]
             height, width = ink.shape
@@ -76,9 +77,9 @@ def _scene(images: Array, labels: Array, rng: np.random.Generator) -> Scenes:
             inside = (slice(top, top + height), slice(left, left + width))
             image[0][inside] += ink
             classes[inside] = np.where(ink > _INK, labels[chosen] + 1, 0)
-            taken[inside] += 1
+            occupancy[inside] += 1
             middle = left + width / 2, top + height / 2
             boxes[number] = labels[chosen], *middle, width, height
-        places = np.unique(boxes[:count, 1:3] // _PLACE, axis=0)
-        if taken.max() == 1 and len(places) == count:
+        cells = np.unique(boxes[:count, 1:3] // _PLACE, axis=0)
+        if occupancy.max() == 1 and len(cells) == count:
             return Scenes(image, classes, boxes)

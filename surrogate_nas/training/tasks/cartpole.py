@@ -90,7 +90,7 @@ def load() -> Splits:
     states = {name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()}
     seen = ENVIRONMENT.seen
     return starting(
-        ENVIRONMENT, {name: one.repeat(seen, 1) for name, one in states.items()}
+        ENVIRONMENT, {name: start.repeat(seen, 1) for name, start in states.items()}
     )
 
 

@@ -41,48 +41,49 @@ def as_split(inputs: Array, targets: Array) -> Split:
     )
 
 
-def checked(given: Any, check: Check, classes: int) -> Splits:
+def checked(loaded: Any, check: Check, classes: int) -> Splits:
     """The splits of a task, float32 inputs with targets of the right kind."""
-    if not isinstance(given, Mapping) or {*given} != {*SPLITS}:
-        actual = [*given] if isinstance(given, Mapping) else type(given).__name__
+    if not isinstance(loaded, Mapping) or {*loaded} != {*SPLITS}:
+        actual = [*loaded] if isinstance(loaded, Mapping) else type(loaded).__name__
         raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}")
     splits = {
-        name: _split(given[name], f"its {name} split", check, classes) for name in SPLITS
+        name: _split(loaded[name], f"its {name} split", check, classes) for name in SPLITS
     }
-    for what in Split._fields:
-        shapes = {getattr(split, what).shape[1:] for split in splits.values()}
+    for field in Split._fields:
+        shapes = {getattr(split, field).shape[1:] for split in splits.values()}
         if len(shapes) > 1:
             raise UserError(
-                f"its splits have {what} of different shapes: {', '.join(map(str, sorted(shapes)))}"
+                f"its splits have {field} of different shapes:"
+                f" {', '.join(map(str, sorted(shapes)))}"
             )
     return splits
 
 
-def _split(given: Any, where: str, check: Check, classes: int) -> Split:
-    if not isinstance(given, tuple | list) or len(given) != 2:
+def _split(pair: Any, where: str, check: Check, classes: int) -> Split:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise UserError(
-            f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}"
+            f"{where} must be a Split or a pair of inputs and targets, not {type(pair).__name__}"
         )
-    what = "inputs"
+    part = "inputs"
     try:
-        inputs = _finite(_array(given[0]))
+        inputs = _finite(_array(pair[0]))
         if inputs.ndim != 4 or not inputs.size:
             raise UserError(
                 f"must have a shape (n, channels, height, width), not {inputs.shape}"
             )
-        what = "targets"
-        targets = _array(given[1])
+        part = "targets"
+        targets = _array(pair[1])
         if len(inputs) != len(targets):
             raise UserError(f"are {len(targets)} for {len(inputs)} inputs")
         targets = check(inputs, targets, classes)
     except UserError as error:
-        raise UserError(f"the {what} of {where} {error}") from None
+        raise UserError(f"the {part} of {where} {error}") from None
     return Split(inputs, np.ascontiguousarray(targets))
 
 
-def _array(given: Any) -> Array:
+def _array(raw: Any) -> Array:
     try:
-        array = np.atleast_1d(as_array(given))
+        array = np.atleast_1d(as_array(raw))
         if array.dtype.kind not in "biuf":
             raise TypeError(f"they are of the type {array.dtype}")
     except (TypeError, ValueError, RuntimeError) as error:

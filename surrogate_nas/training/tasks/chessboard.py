@@ -37,7 +37,7 @@ def attacked(board: Array) -> Array:
     Args:
         board: The numbers of pieces, shape ``(8, 8)``, or `EMPTY`; White's side is the last row.
     """
-    found = np.zeros((SIDE, SIDE), bool)
+    reached = np.zeros((SIDE, SIDE), bool)
     for row, column in np.argwhere((board != EMPTY) & (board < len(PIECES))):
         directions, most = _MOVES[board[row, column]]
         for down, right in directions:
@@ -46,18 +46,18 @@ def attacked(board: Array) -> Array:
                 j = column + steps * right
                 if not (0 <= i < SIDE and 0 <= j < SIDE):
                     break
-                found[i, j] = True
+                reached[i, j] = True
                 if board[i, j] != EMPTY:
                     break
-    return found
+    return reached
 
 
 def drawn(rng: np.random.Generator) -> Array:
     """A position, shape ``(8, 8)``."""
     set_of_pieces = np.repeat(np.arange(2 * len(PIECES)), 2 * [*PIECES.values()])
-    left = set_of_pieces[rng.random(len(set_of_pieces)) < rng.uniform(*_LEFT)]
+    pieces = set_of_pieces[rng.random(len(set_of_pieces)) < rng.uniform(*_LEFT)]
     board = np.full(SIDE**2, EMPTY)
-    board[rng.permutation(SIDE**2)[: len(left)]] = left
+    board[rng.permutation(SIDE**2)[: len(pieces)]] = pieces
     return board.reshape(SIDE, SIDE)
 
 

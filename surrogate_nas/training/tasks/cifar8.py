@@ -56,8 +56,8 @@ def batch(part: str) -> tuple[Array, Array]:
         )
     from torchvision import datasets
 
-    held = datasets.CIFAR10(str(cifar_root()), train=part == "train")
-    return held.data[:_BATCH], np.array(held.targets[:_BATCH])
+    dataset = datasets.CIFAR10(str(cifar_root()), train=part == "train")
+    return dataset.data[:_BATCH], np.array(dataset.targets[:_BATCH])
 
 
 def _picture(part: str) -> tuple[Array, Array]:

@@ -30,8 +30,8 @@ _NOISE = 3.0
 def load() -> Splits:
     """Read the scans and add noise: 600 to train, 500 to validate, 697 to test."""
     images, labels = published()
-    seen = (images + _NOISE * split_rng().standard_normal(images.shape))[:, None]
-    return standardise(split_images(seen, labels, _SIZES))
+    noisy = (images + _NOISE * split_rng().standard_normal(images.shape))[:, None]
+    return standardise(split_images(noisy, labels, _SIZES))
 
 
 def scans(scale: float = 1.0) -> Splits:

@@ -36,8 +36,10 @@ def noise(n: int, size: int, rng: np.random.Generator) -> Array:
     ``(n, 8, size, size)``.
     """
     points = rng.standard_normal((n, _DIMENSIONS, 1, 1)) * np.ones((size, size))
-    places = np.stack(np.meshgrid(*2 * [np.linspace(-1.5, 1.5, size)]))
-    return np.concatenate([points, np.broadcast_to(places, (n, *places.shape))], axis=1)
+    coordinates = np.stack(np.meshgrid(*2 * [np.linspace(-1.5, 1.5, size)]))
+    return np.concatenate(
+        [points, np.broadcast_to(coordinates, (n, *coordinates.shape))], axis=1
+    )
 
 
 TASK = Task(

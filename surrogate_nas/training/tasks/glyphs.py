@@ -58,14 +58,14 @@ def letters() -> dict[str, dict[str, list[Picture]]]:
     """By script and letter all the pictures that there are, in the order of Unicode."""
     from matplotlib.ft2font import FT2Font
 
-    found: dict[str, dict[str, list[Picture]]] = {script: {} for script in SCRIPTS}
+    by_script: dict[str, dict[str, list[Picture]]] = {script: {} for script in SCRIPTS}
     for font in fonts():
         for code in sorted(FT2Font(str(font)).get_charmap()):
             letter = chr(code)
             script = unicodedata.name(letter, " ").split(" ")[0]
-            if script in found and unicodedata.category(letter) in _LETTERS:
-                found[script].setdefault(letter, []).append((letter, font))
-    return found
+            if script in by_script and unicodedata.category(letter) in _LETTERS:
+                by_script[script].setdefault(letter, []).append((letter, font))
+    return by_script
 
 
 def drawn(picture: Picture, shift: Array) -> Array:
@@ -85,8 +85,8 @@ def drawn(picture: Picture, shift: Array) -> Array:
         return np.zeros((SIDE, SIDE))
     middle = (outline.vertices.min(0) + outline.vertices.max(0)) / 2 + shift
     count = SIDE * _BLOCK
-    places = ((np.arange(count) + 0.5) / count - 0.5) * _HEIGHT
-    columns, rows = np.meshgrid(places + middle[0], middle[1] - places)
+    coordinates = ((np.arange(count) + 0.5) / count - 0.5) * _HEIGHT
+    columns, rows = np.meshgrid(coordinates + middle[0], middle[1] - coordinates)
     points = np.column_stack([columns.ravel(), rows.ravel()])
     inside = np.zeros(len(points), bool)
     for contour in outline.to_polygons():

@@ -66,26 +66,26 @@ class GridWorld(Environment):
         """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape
         ``(n, 7, 5, 5)``.
         """
-        at = _place(states, _AGENT)
-        goal = _place(states, _GOAL)
+        at = _position(states, _AGENT)
+        goal = _position(states, _GOAL)
         side = 2 * self.sight + 1
         height, width = np.array(states.shape[2:]) + 2 * self.sight
         padded = np.zeros((len(states), 3, height, width), dtype=np.float32)
         padded[:, 1] = 1
         padded[:, :, self.sight : -self.sight, self.sight : -self.sight] = states[:, _GOAL:]
         windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (2, 3))
-        seen = np.empty((len(states), 7, side, side), dtype=np.float32)
-        seen[:, :3] = windows[np.arange(len(states)), :, *at.T]
-        seen[:, 3:5] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
+        view = np.empty((len(states), 7, side, side), dtype=np.float32)
+        view[:, :3] = windows[np.arange(len(states)), :, *at.T]
+        view[:, 3:5] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
         ramp = np.linspace(-1, 1, side)
-        seen[:, 5] = ramp[:, None]
-        seen[:, 6] = ramp
-        return seen
+        view[:, 5] = ramp[:, None]
+        view[:, 6] = ramp
+        return view
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
         """Move every agent by a square, but not into a wall."""
         rows = np.arange(len(states))
-        at = _place(states, _AGENT)
+        at = _position(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
         to = np.where(states[rows, _WALLS, *to.T][:, None] > 0, at, to)
         moved = states.copy()
@@ -101,11 +101,13 @@ class GridWorld(Environment):
 
     def value(self, states: Array) -> Array:
         """One, discounted along a way without walls, shape ``(n,)``."""
-        steps: Array = np.abs(_place(states, _GOAL) - _place(states, _AGENT)).sum(1) - 1
+        steps: Array = (
+            np.abs(_position(states, _GOAL) - _position(states, _AGENT)).sum(1) - 1
+        )
         return self.discount**steps
 
 
-def _place(states: Array, plane: int) -> Array:
+def _position(states: Array, plane: int) -> Array:
     """Row and column of the one in a plane, shape ``(n, 2)``."""
     return np.stack(
         np.divmod(states[:, plane].reshape(len(states), -1).argmax(1), states.shape[3]), 1
@@ -114,7 +116,7 @@ def _place(states: Array, plane: int) -> Array:
 
 def _away(states: Array) -> Array:
     """The steps from agent to goal on the shortest way, shape ``(n,)``."""
-    steps: Array = distances(states)[np.arange(len(states)), *_place(states, _AGENT).T]
+    steps: Array = distances(states)[np.arange(len(states)), *_position(states, _AGENT).T]
     return steps
 
 
@@ -127,13 +129,13 @@ def load() -> Splits:
     rng = split_rng()
     solvable = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(solvable) < n:
-        drawn = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
-        drawn[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
+        planes = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
+        planes[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
         two = np.argsort(rng.random((n, SIZE * SIZE)), axis=1)[:, :2]
         for plane in (_AGENT, _GOAL):
-            drawn[np.arange(n), plane, two[:, plane]] = 1
-            drawn[np.arange(n), _WALLS, two[:, plane]] = 0
-        grids = drawn.reshape(n, 4, SIZE, SIZE)
+            planes[np.arange(n), plane, two[:, plane]] = 1
+            planes[np.arange(n), _WALLS, two[:, plane]] = 0
+        grids = planes.reshape(n, 4, SIZE, SIZE)
         far = _away(grids)
         solvable = np.concatenate([solvable, grids[(far >= NEAREST) & (far <= FURTHEST)]])
     parts = np.split(solvable[:n], np.cumsum([*_SIZES.values()])[:-1])

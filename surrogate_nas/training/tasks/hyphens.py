@@ -42,7 +42,7 @@ def load() -> Splits:
     chosen = enough(split_rng().permutation(words()), sum(_SIZES), what)
     targets = np.zeros((len(chosen), LENGTH), np.int64)
     for row, word in zip(targets, chosen, strict=True):
-        row[[place + _DELAY for place in hyphenate.positions(word)]] = 1
+        row[[position + _DELAY for position in hyphenate.positions(word)]] = 1
     letters = numbered(chosen, LETTERS, LENGTH)
     return cut(one_hot(letters, len(LETTERS)), targets, _SIZES)
 

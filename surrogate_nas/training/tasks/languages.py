@@ -96,13 +96,13 @@ def names() -> list[dict[str, str]]:
 
 def load() -> Splits:
     """Write names as one letter a position: 1,500 / 1,300 / 1,900, of each language as many."""
-    things = names()
-    order = split_rng().permutation(len(things))
+    entries = names()
+    order = split_rng().permutation(len(entries))
     splits = {}
     for (split, part), size in zip(by_share(order, _SIZES).items(), _SIZES, strict=True):
         texts: list[str] = []
         for code in LANGUAGES:
-            own = [things[i][code] for i in part if code in things[i]]
+            own = [entries[i][code] for i in part if code in entries[i]]
             texts += enough(
                 own, size, f"names in {code} for the {split} split in pycountry"
             )

@@ -25,8 +25,8 @@ def step(grids: Array) -> Array:
 
 def load() -> Splits:
     """Draw grids and make a step: 800 / 500 / 1,500."""
-    drawn = split_rng().random((sum(_SIZES), SIDE, SIDE))
-    grids = (drawn < _ALIVE).astype(np.int64)
+    noise = split_rng().random((sum(_SIZES), SIDE, SIDE))
+    grids = (noise < _ALIVE).astype(np.int64)
     return cut(grids[:, None], step(grids), _SIZES)
 
 

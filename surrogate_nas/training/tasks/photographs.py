@@ -32,9 +32,9 @@ _BLACK = 255
 def tiles() -> Array:
     """Shuffled tiles, as many of each photograph, shape ``(3000, 1, 8, 8)``, from 0 to 1."""
     rng = split_rng()
-    each = sum(SIZES) // len(NAMES)
-    found = [rng.permutation(_tiles(grey(name)))[:each] for name in NAMES]
-    shuffled: Array = rng.permutation(np.concatenate(found))[:, None]
+    count = sum(SIZES) // len(NAMES)
+    parts = [rng.permutation(_tiles(grey(name)))[:count] for name in NAMES]
+    shuffled: Array = rng.permutation(np.concatenate(parts))[:, None]
     return shuffled
 
 

@@ -34,15 +34,15 @@ def verses() -> list[str]:
         raise UserError(
             "The task scripture needs Debian's bible-kjv: apt-get install bible-kjv."
         )
-    said = subprocess.run(
+    output = subprocess.run(
         [_PROGRAM, "-f", "-l", "20000", "gen1:1-rev22:21"],
         stdin=subprocess.DEVNULL,
         check=True,
         capture_output=True,
         text=True,
     )
-    found = re.findall(r"^\w+:\d+ (.*)$", said.stdout, re.MULTILINE)
-    return [plain(verse) for verse in found]
+    matches = re.findall(r"^\w+:\d+ (.*)$", output.stdout, re.MULTILINE)
+    return [plain(verse) for verse in matches]
 
 
 def plain(verse: str) -> str:

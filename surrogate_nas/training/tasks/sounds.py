@@ -88,8 +88,8 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
 
 def _fitted(bands: Array) -> Array:
     """Bands cut, or filled with silence, to the length of an example."""
-    rest = max(0, _LENGTH - bands.shape[1])
-    return np.pad(bands[:, :_LENGTH], ((0, 0), (0, rest)), constant_values=audio.SILENCE)
+    missing = max(0, _LENGTH - bands.shape[1])
+    return np.pad(bands[:, :_LENGTH], ((0, 0), (0, missing)), constant_values=audio.SILENCE)
 
 
 def repeated(
@@ -99,22 +99,22 @@ def repeated(
     kinds = [
         [stroke for stroke in strokes if stroke[1] == kind] for kind in range(len(KINDS))
     ]
-    drawn = [each[rng.integers(len(each))] for each in kinds for _ in range(n)]
+    chosen = [group[rng.integers(len(group))] for group in kinds for _ in range(n)]
     again = []
-    for bands, _ in drawn:
+    for bands, _ in chosen:
         stretched = audio.stretched(bands, rng.uniform(0.8, 1.2))
         again.append(_fitted(audio.warped(stretched, rng.uniform(0.9, 1.1))))
     inputs = audio.noisy(np.stack(again)[:, :, None], rng)
     # which takes the gain of its recording away
     inputs -= inputs.mean((1, 2, 3), keepdims=True)
-    return inputs, np.array([kind for _, kind in drawn])
+    return inputs, np.array([kind for _, kind in chosen])
 
 
 def load() -> Splits:
     """Repeat the strokes: 800 / 800 / 1,000."""
     rng = split_rng()
-    drawn = {name: repeated(strokes(KITS[name]), n, rng) for name, n in _SIZES.items()}
-    return standardise({name: as_split(*part) for name, part in drawn.items()})
+    parts = {name: repeated(strokes(KITS[name]), n, rng) for name, n in _SIZES.items()}
+    return standardise({name: as_split(*part) for name, part in parts.items()})
 
 
 TASK = Task(

@@ -34,25 +34,25 @@ def words() -> list[tuple[str, list[str]]]:
         line.partition("#")[0].split()
         for line in file.read_text(encoding="utf-8").splitlines()
     ]
-    entries = [(word.partition("(")[0], said) for word, *said in lines]
+    entries = [(word.partition("(")[0], phonemes) for word, *phonemes in lines]
     times = Counter(word for word, _ in entries)
     return [
-        (word, [re.sub(r"\d", "", phoneme) for phoneme in said])
-        for word, said in sorted(entries)
+        (word, [re.sub(r"\d", "", phoneme) for phoneme in phonemes])
+        for word, phonemes in sorted(entries)
         if times[word] == 1 and re.fullmatch(f"[a-z]{{{_SHORTEST},{LENGTH}}}", word)
     ]
 
 
 def load() -> Splits:
     """Letters and numbers of phonemes: 1,500 / 1,000 / 2,000 words."""
-    fitting = [(word, said) for word, said in words() if len(said) <= len(word)]
-    said = numbered([said for _, said in fitting], PHONEMES, LENGTH) + 1
+    fitting = [(word, sounds) for word, sounds in words() if len(sounds) <= len(word)]
+    phonemes = numbered([sounds for _, sounds in fitting], PHONEMES, LENGTH) + 1
     lengths = np.array([len(word) for word, _ in fitting])
-    writable = np.flatnonzero(needed(said) <= lengths)
+    writable = np.flatnonzero(needed(phonemes) <= lengths)
     what = "words of fitting length in cmudict"
     order = enough(split_rng().permutation(writable), sum(_SIZES), what)
     letters = numbered([fitting[i][0] for i in order], string.ascii_lowercase, LENGTH)
-    return cut(one_hot(letters, len(string.ascii_lowercase)), said[order], _SIZES)
+    return cut(one_hot(letters, len(string.ascii_lowercase)), phonemes[order], _SIZES)
 
 
 TASK = Task(

@@ -22,10 +22,10 @@ def numbered(
         symbols: All that occur.
         length: In positions.
     """
-    place = {symbol: number for number, symbol in enumerate(symbols)}
+    index = {symbol: number for number, symbol in enumerate(symbols)}
     numbers = np.full((len(sequences), length), NOTHING, np.int64)
     for row, sequence in zip(numbers, sequences, strict=True):
-        row[: len(sequence)] = [place[symbol] for symbol in sequence]
+        row[: len(sequence)] = [index[symbol] for symbol in sequence]
     return numbers
 
 

@@ -38,9 +38,9 @@ def load() -> Splits:
 
 def encode(text: str) -> Array:
     """Number the characters of a text by their place in `ALPHABET`, shape ``(length,)``."""
-    place = {character: i for i, character in enumerate(ALPHABET)}
+    index = {character: i for i, character in enumerate(ALPHABET)}
     plain = ("0" if c.isdigit() else c for c in text.lower())
-    return np.array([place.get(c, place["?"]) for c in plain], dtype=np.int64)
+    return np.array([index.get(c, index["?"]) for c in plain], dtype=np.int64)
 
 
 TASK = Task(

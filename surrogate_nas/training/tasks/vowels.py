@@ -74,15 +74,15 @@ def parsed(text: str, name: str) -> list[tuple[Array, int]]:
         if line.strip() and line[0] not in "#@"
     ]
     try:
-        read = []
+        results = []
         for *channels, label in lines:
             rows = [[float(value) for value in channel.split(",")] for channel in channels]
-            read.append((np.array(rows), int(label)))
+            results.append((np.array(rows), int(label)))
     except ValueError as error:
         raise UserError(f"The file of {name} is damaged: {error}.") from error
-    if not read:
+    if not results:
         raise UserError(f"The file of {name} is damaged: it is empty.")
-    return read
+    return results
 
 
 def joined(
@@ -97,11 +97,11 @@ def joined(
         count = rng.integers(_FEWEST, _MOST + 1)
         previous = 0
         frames_of = []
-        for place in range(count):
+        for position in range(count):
             frames, speaker = utterances[rng.integers(len(utterances))]
             while speaker == previous:
                 frames, speaker = utterances[rng.integers(len(utterances))]
-            targets[row, place] = previous = speaker
+            targets[row, position] = previous = speaker
             frames_of.append(frames)
         frames = np.concatenate(frames_of, 1)
         length = min(_LENGTH, frames.shape[1] // 2)
@@ -112,11 +112,11 @@ def joined(
 
 def load() -> Splits:
     """Join 800 / 800 / 800 sequences from 270 / 185 / 185 utterances."""
-    train, rest = (
+    train, test = (
         checked(series("speech-vowels", _NAME, part)) for part in ("TRAIN", "TEST")
     )
     rng = split_rng()
-    splits = {"train": train, "valid": rest[::2], "test": rest[1::2]}
+    splits = {"train": train, "valid": test[::2], "test": test[1::2]}
     return standardise(
         {name: as_split(*joined(splits[name], n, rng)) for name, n in _SIZES.items()}
     )

@@ -63,12 +63,12 @@ def _fits(word: str) -> bool:
 def load() -> Splits:
     """Write words as one letter a position: 4,000 / 2,000 / 4,000, of each language as many."""
     rng = split_rng()
-    drawn = []
+    numbers = []
     for code, words in zip(LANGUAGES, own_words(), strict=True):
         what = f"words in {code} in pyspellchecker"
         chosen = enough(rng.permutation(words), sum(_SIZES), what)
-        drawn.append(numbered(chosen, string.ascii_lowercase, LENGTH))
-    parts = np.split(np.stack(drawn), np.cumsum(_SIZES)[:-1], axis=1)
+        numbers.append(numbered(chosen, string.ascii_lowercase, LENGTH))
+    parts = np.split(np.stack(numbers), np.cumsum(_SIZES)[:-1], axis=1)
     splits = {}
     for name, part in zip(SPLITS, parts, strict=True):
         letters = one_hot(part.reshape(-1, LENGTH), len(string.ascii_lowercase))

@@ -77,8 +77,8 @@ class Discriminator:
 
     def score_gradients(self, images: Array) -> tuple[Array, Array]:
         """The scores of images, shape ``(n,)``, and the gradient of each by its image."""
-        seen = self._pass(images)
-        return seen.scores, seen.image_gradient().transpose(3, 0, 1, 2)
+        activations = self._pass(images)
+        return activations.scores, activations.image_gradient().transpose(3, 0, 1, 2)
 
     @np.errstate(all="ignore")
     def learn(self, fake: Array, real: Array, compared: Compared) -> Array:
@@ -90,44 +90,48 @@ class Discriminator:
             compared: The loss.
         """
         fooled = len(fake)
-        seen = self._pass(np.concatenate([fake, real]))
-        _, by_fake, by_real = compared(seen.scores[:fooled], seen.scores[fooled:])
+        activations = self._pass(np.concatenate([fake, real]))
+        _, by_fake, by_real = compared(
+            activations.scores[:fooled], activations.scores[fooled:]
+        )
         by_score = np.concatenate([by_fake, by_real]).astype(self._all.dtype, copy=False)
-        self._of_scores(seen, by_score)
-        self._of_penalty(seen, fooled)
+        self._of_scores(activations, by_score)
+        self._of_penalty(activations, fooled)
         self._step()
-        return seen.scores[fooled:]
+        return activations.scores[fooled:]
 
     def _pass(self, images: Array) -> _Pass:
         return _Pass(
             self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False)
         )
 
-    def _of_scores(self, seen: _Pass, by_score: Array) -> None:
+    def _of_scores(self, activations: _Pass, by_score: Array) -> None:
         """The gradient of a loss, from that by the scores."""
         first, first_bias, second, second_bias, head, head_bias = self.gradients
-        np.matmul(seen.features, by_score, out=head[0])
+        np.matmul(activations.features, by_score, out=head[0])
         head_bias[:] = by_score.sum()
         for weight, bias, by_layer, windows in (
-            (second, second_bias, seen.by_second, seen.second_windows),
-            (first, first_bias, seen.by_first, seen.first_windows),
+            (second, second_bias, activations.by_second, activations.second_windows),
+            (first, first_bias, activations.by_first, activations.first_windows),
         ):
             down = (by_layer * by_score).reshape(len(weight), -1)
             np.matmul(down, windows.T, out=weight)
             np.add.reduce(down, axis=1, keepdims=True, out=bias)
 
-    def _of_penalty(self, seen: _Pass, begin: int) -> None:
+    def _of_penalty(self, activations: _Pass, begin: int) -> None:
         """Add the gradient of the penalty on images from ``begin`` on."""
-        passed = seen.image_gradient(begin) * (PENALTY / (seen.scores.size - begin))
+        passed = activations.image_gradient(begin) * (
+            PENALTY / (activations.scores.size - begin)
+        )
         for i, by_layer, mask in (
-            (0, seen.by_first, seen.first_mask),
-            (2, seen.by_second, seen.second_mask),
+            (0, activations.by_first, activations.first_mask),
+            (2, activations.by_second, activations.second_mask),
         ):
             windows = _windows(passed)
             weight = self.layers[i]
-            shown = by_layer[..., begin:]
-            self.gradients[i] += shown.reshape(len(weight), -1) @ windows.T
-            passed = (weight @ windows).reshape(shown.shape) * mask[..., begin:]
+            by_real = by_layer[..., begin:]
+            self.gradients[i] += by_real.reshape(len(weight), -1) @ windows.T
+            passed = (weight @ windows).reshape(by_real.shape) * mask[..., begin:]
         self.gradients[4] += np.add.reduce(passed, axis=3).reshape(1, -1)
 
     def _step(self) -> None:
@@ -229,8 +233,8 @@ def _uniform(seed: int, bounds: Array) -> Array:
     of each word.
     """
     words = np.random.RandomState(seed % 2**32).randint(0, 2**32, len(bounds), np.uint32)
-    drawn = (words & np.uint32(2**24 - 1)).astype(np.float32) * np.float32(2**-24)
-    uniform: Array = drawn * (2 * bounds) - bounds
+    fractions = (words & np.uint32(2**24 - 1)).astype(np.float32) * np.float32(2**-24)
+    uniform: Array = fractions * (2 * bounds) - bounds
     return uniform
 
 
@@ -311,7 +315,9 @@ class Adversarial(Trainer):
         assert self.loss.discriminating
         torch = loaded()
         with torch.enable_grad():
-            scores = [torch.from_numpy(one.copy()).requires_grad_() for one in (fake, real)]
+            scores = [
+                torch.from_numpy(array.copy()).requires_grad_() for array in (fake, real)
+            ]
             value = self.loss.discriminating(*scores)
             by_fake, by_real = torch.autograd.grad(
                 value, scores, allow_unused=True, materialize_grads=True

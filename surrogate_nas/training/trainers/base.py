@@ -82,8 +82,8 @@ class Trainer:
 
     def faults(self, predictions: Predictions) -> list[str]:
         """What went wrong with each network, or empty: why its results are what they are."""
-        known = self.task.about.faults
-        return known(predictions) if known else [self.note] * len(predictions.outputs)
+        find = self.task.about.faults
+        return find(predictions) if find else [self.note] * len(predictions.outputs)
 
 
 # Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for

@@ -78,15 +78,15 @@ def act(
     value = environment.value(states)
     steps: list[tuple[Array, ...]] = []
     for _ in range(environment.longest):
-        seen = environment.observe(states)
-        odds = log_softmax(predict(seen)[0], 1)
+        observations = environment.observe(states)
+        odds = log_softmax(predict(observations)[0], 1)
         actions = (odds + rng.gumbel(size=odds.shape)).argmax(1)
         states, rewards, ended = environment.step(states, actions)
         after = np.where(ended, 0, environment.value(states))
         surprises = rewards + environment.discount * after - value
         likelihoods = odds[np.arange(n), actions]
         brought = rewards * alive, surprises * alive, alive
-        steps.append((seen, actions, likelihoods, *brought))
+        steps.append((observations, actions, likelihoods, *brought))
         value = after
         alive = alive & ~ended
         if not alive.any():
@@ -102,8 +102,8 @@ def advantages(episodes: Episodes, decay: float) -> Array:
     to_come = np.zeros(total.shape[1])
     for t in reversed(range(len(total))):
         to_come = total[t] = episodes.surprises[t] + decay * to_come
-    others = (total.sum(1, keepdims=True) - total) / (total.shape[1] - 1)
-    better = total - others
+    baseline = (total.sum(1, keepdims=True) - total) / (total.shape[1] - 1)
+    better = total - baseline
     scaled: Array = better / (better[episodes.lives].std() + 1e-8)
     return scaled
 
@@ -170,13 +170,15 @@ class Policy(Trainer):
         """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible."""
         rng = np.random.default_rng(JUDGED_SEED)
         episodes = act(self.environment, self.starts[split], predict, rng)
-        taken = np.unique(episodes.actions[episodes.lives])
-        self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
+        actions = np.unique(episodes.actions[episodes.lives])
+        self.note = (
+            f"collapsed: takes no action but {actions[0]}" if len(actions) == 1 else ""
+        )
         returns = episodes.returns(self.environment.discount)[None, :, None]
         greatest = self.greatest[split]
         lost = np.array([self._loss(episodes, greatest)])
-        of = returns, greatest, self.data[split].inputs, self.task, predict
-        return lost, Predictions(*of)
+        fields = returns, greatest, self.data[split].inputs, self.task, predict
+        return lost, Predictions(*fields)
 
     def _loss(self, episodes: Episodes, greatest: Array) -> float:
         return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())
