@@ -99,22 +99,22 @@ def paper_of(citation: str) -> Paper | None:
         ('klein2019tabular', None)
     """
     text = " ".join(citation.split()).rstrip(".")
-    found = _QUOTED.fullmatch(text)
-    if found is None:
+    match = _QUOTED.fullmatch(text)
+    if match is None:
         named = _AUTHORS.fullmatch(text)
         authors = named["authors"] if named else ""
-        found = _PLAIN.fullmatch(named["rest"] if named else text)
+        match = _PLAIN.fullmatch(named["rest"] if named else text)
     else:
-        authors = found["authors"]
-    if found is None:
+        authors = match["authors"]
+    if match is None:
         return None
-    venue = found["venue"]
+    venue = match["venue"]
     years = _YEAR.findall(venue)
     number = _NUMBER.search(venue)
     year = years[-1] if years else f"20{number[1]}" if number else ""
     if years:
         venue = re.sub(rf",?\s*\b{year}\b", "", venue).strip(" ,")
-    return Paper(_names(authors), found["title"], venue, year)
+    return Paper(_names(authors), match["title"], venue, year)
 
 
 def _names(authors: str) -> tuple[str, ...]:

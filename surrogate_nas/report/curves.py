@@ -227,8 +227,8 @@ def _draw_axes(canvas: Canvas, x: Scale, y: Scale, ticks: Ticks, panel: Panel) -
 
 def _points(at: Values, values: Values, x: Scale, y: Scale, steps: bool) -> list[Point]:
     points: list[Point] = []
-    for place, value in zip(at.tolist(), values.tolist(), strict=True):
-        point = x(place), y(value)
+    for position, value in zip(at.tolist(), values.tolist(), strict=True):
+        point = x(position), y(value)
         if steps and points:
             points.append((point[0], points[-1][1]))
         points.append(point)

@@ -105,11 +105,11 @@ results that have it, and the function that makes it.
 """
 
 
-def section(place: int, *kinds: Kind) -> Callable[[Maker], Maker]:
+def section(position: int, *kinds: Kind) -> Callable[[Maker], Maker]:
     """Register a section for some kinds of results; its function returns None to leave it out."""
 
     def register(make: Maker) -> Maker:
-        SECTIONS.append((place, kinds, make))
+        SECTIONS.append((position, kinds, make))
         return make
 
     return register

@@ -63,9 +63,9 @@ class Page:
         for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
             import_module(module.name)
         kind = self.study.result.kind
-        own = sorted((one for one in SECTIONS if kind in one[1]), key=lambda one: one[0])
-        made = [make(self.study) for *_, make in own]
-        return [section for section in made if section is not None]
+        own = sorted((entry for entry in SECTIONS if kind in entry[1]), key=lambda e: e[0])
+        created = [make(self.study) for *_, make in own]
+        return [section for section in created if section is not None]
 
     @property
     def pictures(self) -> Iterator[Picture]:
@@ -80,8 +80,8 @@ class Page:
 
     def html(self) -> str:
         """The whole document."""
-        of = _of_suite if self.study.result.kind == "suite" else _of_comparison
-        return document(of(self.study), self.sections)
+        header_of = _of_suite if self.study.result.kind == "suite" else _of_comparison
+        return document(header_of(self.study), self.sections)
 
 
 def document(top: Header, sections: Sequence[Section], *, live: bool = False) -> str:
@@ -98,8 +98,8 @@ def document(top: Header, sections: Sequence[Section], *, live: bool = False) ->
     return render(
         "page.html",
         top=top,
-        rows=list(_rows([one for one in sections if not one.folded])),
-        folded=[one for one in sections if one.folded],
+        rows=list(_rows([section for section in sections if not section.folded])),
+        folded=[section for section in sections if section.folded],
         live=live,
         script=script,
         digest=digest,
@@ -144,14 +144,14 @@ def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
     leading = verdict.sentences[: verdict.leading]
     sentences = [with_marks(sentence, study.styles) for sentence in leading]
     rows: list[list[Content]] = []
-    for one in verdict.holds:
-        question = _QUESTIONS.get(one["question"], f"with {one['question']}?")
-        rows.append([question, Span(one["answer"], "strong"), one["why"]])
+    for hold in verdict.holds:
+        question = _QUESTIONS.get(hold["question"], f"with {hold['question']}?")
+        rows.append([question, Span(hold["answer"], "strong"), hold["why"]])
     return sentences, Table(("Would it hold …", "", ""), rows, texts=3) if rows else None
 
 
 def _notices(*known: tuple[Any, Notice]) -> list[Notice]:
-    return [notice for said, notice in known if said]
+    return [notice for condition, notice in known if condition]
 
 
 def _of_comparison(study: Study) -> Header:
@@ -181,8 +181,8 @@ def _of_comparison(study: Study) -> Header:
     )
     title = f"{_counted(description['strategies'], ' search')} on {benchmark.name}"
     sentences, holds = _verdict_content(study)
-    told = chain(*(confirmed.sentences for _, confirmed in comparison.confirmed_runs))
-    confirmed = [Paragraph([sentence]) for sentence in told]
+    texts = chain(*(confirmed.sentences for _, confirmed in comparison.confirmed_runs))
+    confirmed = [Paragraph([sentence]) for sentence in texts]
     name = f"Strategies on {benchmark.name}"
     return Header(name, title, line, boxes, [*confirmed, *sentences], holds)
 

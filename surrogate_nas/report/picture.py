@@ -336,7 +336,7 @@ class Scale:
         for nice in (1, 5, 2) if self.kind == "root" else (1, 3, 2, 5):
             for value in (nice * 10.0**power for power in powers):
                 if self.low <= value <= self.high and all(
-                    abs(self(value) - self(one)) >= apart for one in ticks
+                    abs(self(value) - self(tick)) >= apart for tick in ticks
                 ):
                     ticks.append(value)
         return sorted(ticks)
@@ -377,27 +377,27 @@ def name_ends(
 ) -> None:
     """Label every curve at its end at `x`, without overlaps and not below `most`."""
     names = sorted(ends, key=lambda name: ends[name])
-    places = apart([ends[name] for name in names], LINE) if names else []
-    if places and places[-1] > most:
-        places = [place - min(places[-1] - most, max(places[0], 0.0)) for place in places]
-    for name, place in zip(names, places, strict=True):
+    heights = apart([ends[name] for name in names], LINE) if names else []
+    if heights and heights[-1] > most:
+        heights = [y - min(heights[-1] - most, max(heights[0], 0.0)) for y in heights]
+    for name, height in zip(names, heights, strict=True):
         style = styles[name]
         with canvas.of(style, name):
             canvas.line(
-                [(x, ends[name]), (x + 9, place), (x + 14, place)],
+                [(x, ends[name]), (x + 9, height), (x + 14, height)],
                 colour=style,
                 opacity=0.7,
             )
-            canvas.mark(x + 20, place, style, 10.0)
-            canvas.text(x + 29, place + 4, plain(name, longest), size=12, colour="ink")
+            canvas.mark(x + 20, height, style, 10.0)
+            canvas.text(x + 29, height + 4, plain(name, longest), size=12, colour="ink")
 
 
-def apart(places: Sequence[float], least: float) -> list[float]:
+def apart(positions: Sequence[float], least: float) -> list[float]:
     """Rising numbers moved apart by least squares; neighbours that touch move as one block."""
     from scipy.optimize import isotonic_regression
 
-    steps = least * np.arange(len(places))
+    steps = least * np.arange(len(positions))
     moved: list[float] = (
-        isotonic_regression(np.asarray(places) - steps).x + steps
+        isotonic_regression(np.asarray(positions) - steps).x + steps
     ).tolist()
     return moved

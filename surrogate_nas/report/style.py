@@ -97,9 +97,9 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
     """
     by_name: dict[str, Style] = {}
     free = [
-        Style(one.colour, one.dark, one.marker, one.hollow, dash)
+        Style(entry.colour, entry.dark, entry.marker, entry.hollow, dash)
         for dash in _DASHES
-        for one in _ORDER
+        for entry in _ORDER
     ]
     wanted = {name: _NAMED.get(name.partition("(")[0]) for name in names}
     for name, style in wanted.items():

@@ -104,10 +104,10 @@ def _picture(fits: Rows, models: Sequence[str], width: float) -> Canvas:
         own = [fit for fit in fits if fit["model"] == model]
         if own:
             taus = [fit["kendall"] for fit in own]
-            ends = [one.ci95 or (one.mean, one.mean) for one in taus]
+            ends = [tau.ci95 or (tau.mean, tau.mean) for tau in taus]
             x = np.array([float(fit["n_train"]) for fit in own])
             low, high = np.array(ends).T
-            curves[model] = Curve(x, np.array([one.mean for one in taus]), low, high)
+            curves[model] = Curve(x, np.array([tau.mean for tau in taus]), low, high)
     lowest = min(float(curve.middle.min()) for curve in curves.values())
     base = fits[-1]["parameters"]
     if base is not None:

@@ -336,16 +336,16 @@ def counted(
     return sizes_of(
         lambda choices, network: (
             np.array(
-                [sizes(tuple(one), network) for one in choices.tolist()], dtype=np.float64
+                [sizes(tuple(cell), network) for cell in choices.tolist()], dtype=np.float64
             ).T
         )
     )
 
 
-def values_at(options: Sequence[str], place: int) -> Callable[[Choices], Column]:
+def values_at(options: Sequence[str], position: int) -> Callable[[Choices], Column]:
     """The number that cells chose among the options of a position."""
     numbers = np.array(options, dtype=np.float64)
-    return lambda choices: numbers[choices[:, place]]
+    return lambda choices: numbers[choices[:, position]]
 
 
 def stacked(*columns: Any) -> NDArray[np.float32]:
@@ -353,10 +353,10 @@ def stacked(*columns: Any) -> NDArray[np.float32]:
     return np.column_stack(columns).astype(np.float32)
 
 
-def structural(name: str, description: str, of: Callable[[Choices], Any]) -> Analysed:
+def structural(name: str, description: str, compute: Callable[[Choices], Any]) -> Analysed:
     """A metric of a cell's structure, which follows from its choices alone."""
     metric = Metric(name, "", "search", "structure", description=description)
-    return metric, lambda choices, _: np.asarray(of(choices), dtype=np.float64)
+    return metric, lambda choices, _: np.asarray(compute(choices), dtype=np.float64)
 
 
 def by_name(*metrics: Analysed) -> Analytic:

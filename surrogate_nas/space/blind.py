@@ -55,8 +55,8 @@ class BlindSpace(ChoiceSpace):
         groups = list(dict.fromkeys(base.options))
         codes: dict[tuple[str, ...], list[int]] = {}
         names: dict[tuple[str, ...], tuple[str, ...]] = {}
-        for place in rng.permutation(len(groups)).tolist():
-            options = groups[place]
+        for group in rng.permutation(len(groups)).tolist():
+            options = groups[group]
             steps = range(len(options))
             times, letter = divmod(len(codes), len(_LETTERS))
             prefix = _LETTERS[letter] * (1 + times)
@@ -66,9 +66,9 @@ class BlindSpace(ChoiceSpace):
             else:
                 codes[options] = rng.permutation(len(options)).tolist()
             names[options] = tuple(f"{prefix}{step + 1}" for step in steps)
-        behind = [base.options[place] for place in self._order]
+        behind = [base.options[position] for position in self._order]
         self._codes = [np.array(codes[options], dtype=np.int8) for options in behind]
-        self.positions = tuple(f"p{place + 1}" for place in range(len(self._order)))
+        self.positions = tuple(f"p{position + 1}" for position in range(len(self._order)))
         self.options = tuple(names[options] for options in behind)
         self._check()
 
@@ -88,7 +88,7 @@ class BlindSpace(ChoiceSpace):
 
     def _hidden(self, choices: Choices) -> Choices:
         pairs = zip(self._codes, self._order, strict=True)
-        return np.column_stack([codes[choices[:, place]] for codes, place in pairs])
+        return np.column_stack([codes[choices[:, position]] for codes, position in pairs])
 
     def reveal(self, cell: Cell) -> Cell:
         """The cell behind one of this space."""
@@ -116,7 +116,9 @@ class BlindSpace(ChoiceSpace):
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """The neighbours that the cell has behind, in the order there."""
-        return [self.hide(one) for one in self.base.neighbours(self.reveal(cell))]
+        return [
+            self.hide(neighbour) for neighbour in self.base.neighbours(self.reveal(cell))
+        ]
 
     def identity(self, cell: Cell) -> str:
         """The same for isomorphic cells, and otherwise meaningless."""
@@ -157,8 +159,8 @@ class ListedBlindSpace(BlindSpace, EnumerableChoiceSpace):
         behind = listed(self.base).choices
         return self._hidden(np.random.default_rng(self.seed).permutation(behind))
 
-    def _near(self, place: int) -> list[Cell]:
-        return list(BlindSpace.neighbours(self, self._cells[place]))
+    def _near(self, index: int) -> list[Cell]:
+        return list(BlindSpace.neighbours(self, self._cells[index]))
 
 
 def blind(space: Space, seed: int) -> BlindSpace:

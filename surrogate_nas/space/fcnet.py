@@ -21,7 +21,7 @@ _UNITS = ("16", "32", "64", "128", "256", "512")
 
 
 def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
-    first, second = (values_at(_UNITS, place)(choices) for place in (-2, -1))
+    first, second = (values_at(_UNITS, position)(choices) for position in (-2, -1))
     inputs, outputs = network.input_channels, network.classes
     weights = inputs * first + first * second + second * outputs
     return weights + first + second + outputs, weights

@@ -151,6 +151,6 @@ def _edge(
     if shown == NOTHING:
         return arrow._replace(dash=(1, 3), opacity=0.6, head=0.0), None
     x0, x1 = (_X[node] for node in nodes)
-    place = _FRAME.at(((x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else 0.17))
-    text = Text(place, label, colour=colour, ground=PAPER if bend else "")
+    point = _FRAME.at(((x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else 0.17))
+    text = Text(point, label, colour=colour, ground=PAPER if bend else "")
     return arrow if live else arrow._replace(dash=(4, 2)), text

@@ -21,10 +21,10 @@ _MESSAGES = ("2", "4", "6", "8")
 def _structure(
     options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int
 ) -> Analytic:
-    def counted(name: str, description: str, *places: int) -> Analysed:
-        chosen = [values_at(options[place], place) for place in places]
+    def counted(name: str, description: str, *positions: int) -> Analysed:
+        chosen = [values_at(options[position], position) for position in positions]
         return structural(
-            name, description, lambda some: sum(each(some) for each in chosen)
+            name, description, lambda some: sum(read(some) for read in chosen)
         )
 
     return by_name(

@@ -108,11 +108,17 @@ class Layered(ChoiceSpace):
     ) -> None:
         self.decisions = tuple(decisions) or self.decisions
         self.depth = depth or self.depth
-        self.layers = max(len(one.options) for one in self.decisions if one.of_layers)
+        self.layers = max(
+            len(decision.options) for decision in self.decisions if decision.of_layers
+        )
         numbered = [
-            (f"{one.name}{layer if one.of_layers else ''}", options, layer * one.of_layers)
-            for one in self.decisions
-            for layer, options in enumerate(one.options, 1)
+            (
+                f"{decision.name}{layer if decision.of_layers else ''}",
+                options,
+                layer * decision.of_layers,
+            )
+            for decision in self.decisions
+            for layer, options in enumerate(decision.options, 1)
         ]
         super().__init__(name, {position: options for position, options, _ in numbered})
         self._layer = np.array([layer for *_, layer in numbered])
@@ -120,8 +126,10 @@ class Layered(ChoiceSpace):
     @cached_property
     def places(self) -> Mapping[str, slice]:
         """Where the choices of every decision stand in a cell's."""
-        ends = itertools.accumulate((len(one.options) for one in self.decisions), initial=0)
-        names = (one.name for one in self.decisions)
+        ends = itertools.accumulate(
+            (len(decision.options) for decision in self.decisions), initial=0
+        )
+        names = (decision.name for decision in self.decisions)
         return dict(
             zip(names, itertools.starmap(slice, itertools.pairwise(ends)), strict=True)
         )
@@ -138,7 +146,9 @@ class Layered(ChoiceSpace):
 
     @cached_property
     def _lists(self) -> list[slice]:
-        return [self.places[one.name] for one in self.decisions if one.of_layers]
+        return [
+            self.places[decision.name] for decision in self.decisions if decision.of_layers
+        ]
 
     def n_layers(self, choices: tuple[int, ...]) -> int:
         """How many layers a combination has."""
@@ -153,12 +163,12 @@ class Layered(ChoiceSpace):
 
     def chosen(self, choices: Choices, decision: str) -> Column:
         """The chosen number, shape ``(n,)``; for layers ``(n, layers)``, 0 for absent ones."""
-        place = self.places[decision]
-        columns = range(place.start, place.stop)
+        section = self.places[decision]
+        columns = range(section.start, section.stop)
         values = np.column_stack([values_at(self.options[p], p)(choices) for p in columns])
-        if not self._layer[place.start]:
+        if not self._layer[section.start]:
             return np.asarray(values[:, 0])
-        return np.asarray(values * self.live(choices)[:, place])
+        return np.asarray(values * self.live(choices)[:, section])
 
     @property
     def size(self) -> float:  # type: ignore[override]
@@ -172,7 +182,7 @@ class Layered(ChoiceSpace):
         """Whether what a combination says of layers that it does not have is 0."""
         n = self.n_layers(choices)
         return n == self.layers or not any(
-            any(choices[place.start + n : place.stop]) for place in self._lists
+            any(choices[section.start + n : section.stop]) for section in self._lists
         )
 
     def allows_all(self, choices: Choices) -> bool:
@@ -183,11 +193,11 @@ class Layered(ChoiceSpace):
         """The canonical string of a combination."""
         n = self.n_layers(choices)
         texts = []
-        for one in self.decisions:
-            pairs = zip(one.options, choices[self.places[one.name]], strict=True)
+        for decision in self.decisions:
+            pairs = zip(decision.options, choices[self.places[decision.name]], strict=True)
             written = [options[choice] for options, choice in pairs]
             texts.append(
-                f"{one.name}={_BETWEEN.join(written[: n if one.of_layers else 1])}"
+                f"{decision.name}={_BETWEEN.join(written[: n if decision.of_layers else 1])}"
             )
         return f"{self.cell_name}({', '.join(texts)})"
 
@@ -200,15 +210,21 @@ class Layered(ChoiceSpace):
             known = self.options[self._depth_at]
             n = self._depths[self._number(self.depth, texts[self.depth], known)]
         choices = [0] * len(self.positions)
-        for one in self.decisions:
-            given = texts[one.name].split(_BETWEEN) if one.of_layers else [texts[one.name]]
-            if one.of_layers and len(given) != n:
+        for decision in self.decisions:
+            given = (
+                texts[decision.name].split(_BETWEEN)
+                if decision.of_layers
+                else [texts[decision.name]]
+            )
+            if decision.of_layers and len(given) != n:
                 raise UserError(
-                    f"{one.name} of a cell of the space {self.name} has one option a layer: {n},"
-                    f" not {len(given)}."
+                    f"{decision.name} of a cell of the space {self.name} has one option a layer:"
+                    f" {n}, not {len(given)}."
                 )
-            for at, word in enumerate(given, self.places[one.name].start):
-                choices[at] = self._number(self.positions[at], word, self.options[at])
+            for position, word in enumerate(given, self.places[decision.name].start):
+                choices[position] = self._number(
+                    self.positions[position], word, self.options[position]
+                )
         return self.at(choices)
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -223,19 +239,19 @@ class Layered(ChoiceSpace):
         ]
         ordered = sorted(self._depths)
         rank = ordered.index(n)
-        for other in ordered[max(rank - 1, 0) : rank + 2]:
-            steps += self._to_depth(choices, n, other) if other != n else []
+        for depth in ordered[max(rank - 1, 0) : rank + 2]:
+            steps += self._to_depth(choices, n, depth) if depth != n else []
         return steps
 
     def _to_depth(
-        self, choices: tuple[int, ...], n: int, other: int
+        self, choices: tuple[int, ...], n: int, depth: int
     ) -> list[tuple[int, ...]]:
-        low, high = sorted((n, other))
+        low, high = sorted((n, depth))
         more = high - low
         resized = list(choices)
-        resized[self._depth_at] = self._depths.index(other)
-        ends = [place.start + low for place in self._lists]
-        if other < n:
+        resized[self._depth_at] = self._depths.index(depth)
+        ends = [section.start + low for section in self._lists]
+        if depth < n:
             ended = (choices[at - 1 : at + more] for at in ends)
             if more > 1 and any(len(set(layers)) > 1 for layers in ended):
                 return []
@@ -281,16 +297,16 @@ class Layered(ChoiceSpace):
         if not self.depth:
             return self._columns(choices, first=1)
         live = self.live(choices)
-        each = []
-        for one in self.decisions:
-            place = self.places[one.name]
-            if not one.of_layers and is_scale(one.options[0]):
-                each.append(choices[:, place] + 1)
+        counts = []
+        for decision in self.decisions:
+            section = self.places[decision.name]
+            if not decision.of_layers and is_scale(decision.options[0]):
+                counts.append(choices[:, section] + 1)
             else:
-                numbers = np.arange(max(map(len, one.options)))
-                here = (choices[:, place, None] == numbers) & live[:, place, None]
-                each.append(here.sum(axis=1))
-        return stacked(*each)
+                numbers = np.arange(max(map(len, decision.options)))
+                here = (choices[:, section, None] == numbers) & live[:, section, None]
+                counts.append(here.sum(axis=1))
+        return stacked(*counts)
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -302,21 +318,21 @@ class Layered(ChoiceSpace):
     def sketch(self, cell: Cell) -> Sketch:
         """Sketch a cell: a bar per layer, options as heights or colours; global choices above."""
         n = self.n_layers(cell.choices)
-        chosen = {name: cell.choices[place] for name, place in self.places.items()}
+        chosen = {name: cell.choices[section] for name, section in self.places.items()}
         label = ", ".join(
-            f"{one.name} {one.options[0][chosen[one.name][0]]}"
-            for one in self.decisions
-            if not one.of_layers
+            f"{decision.name} {decision.options[0][chosen[decision.name][0]]}"
+            for decision in self.decisions
+            if not decision.of_layers
         )
         marks: list[Mark] = [Text((_PAPER[0] / 2, _TOP / 2), label)]
         high = (_PAPER[1] - _TOP) / len(self._lists)
         pitch = 224.0 / max(n, 4)
-        for row, one in enumerate(one for one in self.decisions if one.of_layers):
+        for row, per_layer in enumerate(d for d in self.decisions if d.of_layers):
             floor = _TOP + (row + 1) * high - 5.0
             at = _LEFT - 6.0, floor - high / 3
-            marks.append(Text(at, one.name, 7.0, MIDDLE, "right"))
-            for layer, option in enumerate(chosen[one.name][:n]):
-                names = one.options[layer]
+            marks.append(Text(at, per_layer.name, 7.0, MIDDLE, "right"))
+            for layer, option in enumerate(chosen[per_layer.name][:n]):
+                names = per_layer.options[layer]
                 scale = is_scale(names)
                 tall = (high - 13.0) * ((option + 1) / len(names) if scale else 0.5)
                 x = _LEFT + (layer + 0.5) * pitch

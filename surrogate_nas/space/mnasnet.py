@@ -77,8 +77,10 @@ def numbers(choices: Choices) -> NDArray[np.float32]:
     """Layers, kernel, expansion and squeeze-and-excitation of each stage, shape ``(n, 28)``."""
     values = choices.astype(np.float32)
     values[:, 0::DECISIONS] += 1
-    for place, options in ((1, KERNELS), (2, EXPANSIONS)):
-        values[:, place::DECISIONS] = np.array(options, float)[choices[:, place::DECISIONS]]
+    for position, options in ((1, KERNELS), (2, EXPANSIONS)):
+        values[:, position::DECISIONS] = np.array(options, float)[
+            choices[:, position::DECISIONS]
+        ]
     return values
 
 
@@ -88,14 +90,14 @@ def _sizes(choices: Choices, network: Network) -> tuple[Column, Column]:
     stem = 9 * network.input_channels * _STEM
     parameters = np.full(len(choices), float(stem + 2 * _STEM))
     operations = np.full(len(choices), float(stem * size**2))
-    for place, stage in enumerate(STAGES):
-        options = decisions[:, DECISIONS * place : DECISIONS * (place + 1)].T
+    for index, stage in enumerate(STAGES):
+        options = decisions[:, DECISIONS * index : DECISIONS * (index + 1)].T
         before = size
         size = (size + stage.stride - 1) // stage.stride
         first = _layer(stage.inputs, stage.outputs, options, before, size)
-        other = _layer(stage.outputs, stage.outputs, options, size, size)
-        parameters += first[0] + (options[0] - 1) * other[0]
-        operations += first[1] + (options[0] - 1) * other[1]
+        following = _layer(stage.outputs, stage.outputs, options, size, size)
+        parameters += first[0] + (options[0] - 1) * following[0]
+        operations += first[1] + (options[0] - 1) * following[1]
     last = STAGES[-1].outputs * _HEAD
     parameters += last + 2 * _HEAD + (_HEAD + 1) * network.classes
     return parameters, operations + last * size**2 + _HEAD * network.classes
@@ -175,9 +177,12 @@ class MnasNet(ChoiceSpace):
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The seven stages of a combination."""
-        each = (choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS))
+        stages = (choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS))
         return "|".join(
-            [printed[decisions] for printed, decisions in zip(_PRINTED, each, strict=True)]
+            [
+                printed[decisions]
+                for printed, decisions in zip(_PRINTED, stages, strict=True)
+            ]
         )
 
     def parse(self, text: str) -> Cell:
@@ -208,5 +213,5 @@ class MnasNet(ChoiceSpace):
         """
         stages = zip(*decisions, strict=True)
         return self._named(
-            [str(one) for n, k, e, x in stages for one in (n, k, e, EXCITED[x])]
+            [str(option) for n, k, e, x in stages for option in (n, k, e, EXCITED[x])]
         )

@@ -72,8 +72,8 @@ def _tables(network: Network) -> Column:
 
 def _sizes(choices: Choices, network: Network) -> Column:
     before = np.column_stack([choices[:, :1], choices[:, :-1]])
-    each = _tables(network)[np.arange(len(STAGE_OF_LAYER)), before, choices]
-    return np.asarray(each.sum(axis=1).T)
+    layers = _tables(network)[np.arange(len(STAGE_OF_LAYER)), before, choices]
+    return np.asarray(layers.sum(axis=1).T)
 
 
 class NatsSize(EnumerableChoiceSpace):

@@ -72,7 +72,7 @@ LINKS: tuple[Links, ...] = (
 
 def renumbered(links: Links, order: Order) -> Links:
     """The link list after nodes have changed their numbers."""
-    new = {0: 0} | {node + 1: place for place, node in enumerate(order, 1)}
+    new = {0: 0} | {node + 1: number for number, node in enumerate(order, 1)}
     return tuple(new[links[node]] for node in order)
 
 
@@ -81,8 +81,8 @@ def _shapes() -> dict[Links, tuple[int, Order]]:
     shapes: dict[Links, tuple[int, Order]] = {}
     for shape, links in enumerate(LINKS):
         for order in itertools.permutations(range(NODES)):
-            places = tuple(map(order.index, range(NODES)))
-            shapes.setdefault(renumbered(links, order), (shape, places))
+            inverse = tuple(map(order.index, range(NODES)))
+            shapes.setdefault(renumbered(links, order), (shape, inverse))
     return shapes
 
 
@@ -181,8 +181,10 @@ class Forms:
     def _moves(self) -> list[list[tuple[int, Order]]]:
         """By shape every shape after one node reads another source, and which node comes where."""
         sources = list(itertools.product(range(NODES), range(NODES + 1)))
-        others = [[(*links[:n], s, *links[n + 1 :]) for n, s in sources] for links in LINKS]
-        return [list(filter(None, map(shape_of, each))) for each in others]
+        rewired = [
+            [(*links[:n], s, *links[n + 1 :]) for n, s in sources] for links in LINKS
+        ]
+        return [list(filter(None, map(shape_of, targets))) for targets in rewired]
 
     def neighbours(self, code: int) -> list[int]:
         """The canonical numbers of all architectures that are one step away, in their order.
@@ -196,15 +198,15 @@ class Forms:
         for same in order[first:last].tolist():
             shape, row = divmod(same, self._per_shape)
             operations = self._grid[row]
-            for place, weight in enumerate(self._weights):
-                others = np.arange(self.operations) - operations[place]
-                rows.append(same + others * weight)
+            for node, weight in enumerate(self._weights):
+                changes = np.arange(self.operations) - operations[node]
+                rows.append(same + changes * weight)
             moved = [
                 self.codes(target, operations[[*o]]) for target, o in self._moves[shape]
             ]
             rows.append(np.array(moved))
         around = np.unique(self.canonical[np.concatenate(rows)])
-        return [int(other) for other in around if other not in (-1, code)]
+        return [int(number) for number in around if number not in (-1, code)]
 
     def choices(self, code: int) -> tuple[int, ...]:
         """The shape and the operations of a number."""
@@ -219,40 +221,40 @@ _PAPER = (331.2, 172.8)
 
 def tree(links: Links, operations: Sequence[str]) -> Sketch:
     """Sketch a cell: graph operations blue, the fully connected green, skips grey."""
-    arrows, places, out = _skeleton(links)
-    boxes: list[Mark] = [*_label(places[0], "in", INK), *_label(out, "out", INK)]
-    for place, operation in zip(places[1:], operations, strict=True):
-        boxes += _label(place, operation, _KINDS.get(operation, _GRAPH))
+    arrows, points, out = _skeleton(links)
+    boxes: list[Mark] = [*_label(points[0], "in", INK), *_label(out, "out", INK)]
+    for point, operation in zip(points[1:], operations, strict=True):
+        boxes += _label(point, operation, _KINDS.get(operation, _GRAPH))
     return Sketch(_PAPER, [*arrows, *boxes])
 
 
 @lru_cache(maxsize=64)
 def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point]:
-    places = _places(links)
-    right = max(x for x, _ in places) + 1.0
+    points = _points(links)
+    right = max(x for x, _ in points) + 1.0
     last = [node for node in range(1, NODES + 1) if node not in links]
-    output = right, sum(places[node][1] for node in last) / len(last)
-    heights = [y for _, y in places]
+    output = right, sum(points[node][1] for node in last) / len(last)
+    heights = [y for _, y in points]
     frame = Frame.around(
         (-0.35, right + 0.35), (min(heights) - 0.7, max(heights) + 0.7), _PAPER
     )
-    ends = [(places[source], places[node]) for node, source in enumerate(links, 1)]
-    ends += [(places[node], output) for node in last]
+    ends = [(points[source], points[node]) for node, source in enumerate(links, 1)]
+    ends += [(points[node], output) for node in last]
     arrows = [
         Arrow(curved(frame.at(start), frame.at(end), 0.0, (17.0, 19.0)), INK, 1.3)
         for start, end in ends
     ]
-    return tuple(arrows), tuple(map(frame.at, places)), frame.at(output)
+    return tuple(arrows), tuple(map(frame.at, points)), frame.at(output)
 
 
-def _places(links: Links) -> list[Point]:
+def _points(links: Links) -> list[Point]:
     """Where input and nodes stand: further right the deeper, a node amid those that read it."""
     heights: dict[int, float] = {}
     free = 0
 
     def stand(node: int) -> float:
         nonlocal free
-        readers = [other for other, source in enumerate(links, 1) if source == node]
+        readers = [reader for reader, source in enumerate(links, 1) if source == node]
         if readers:
             heights[node] = sum(map(stand, readers)) / len(readers)
         else:
@@ -266,8 +268,8 @@ def _places(links: Links) -> list[Point]:
     return [(float(depths[node]), heights[node]) for node in range(NODES + 1)]
 
 
-def _label(place: Point, text: str, colour: str) -> tuple[Mark, ...]:
-    return labelled(place, text, max(17.0, 9.0 + 5.6 * len(text)), colour)
+def _label(point: Point, text: str, colour: str) -> tuple[Mark, ...]:
+    return labelled(point, text, max(17.0, 9.0 + 5.6 * len(text)), colour)
 
 
 # What a model sees of NAS-Bench-Graph's cells, and the metrics that follow from a cell alone.
@@ -390,7 +392,9 @@ class NBGraph(EnumerableChoiceSpace):
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         code = int(self._forms.codes(choices[0], choices[1:]))
-        return [self._forms.choices(other) for other in self._forms.neighbours(code)]
+        return [
+            self._forms.choices(neighbour) for neighbour in self._forms.neighbours(code)
+        ]
 
     @cached_property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]

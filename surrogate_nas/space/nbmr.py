@@ -72,7 +72,7 @@ STAGES = tuple(
     for k, at in zip(BRANCHES, _MODULES, strict=True)
 )
 LAST = 26
-_COUNTS = [place for stage in STAGES for place in (stage.modules, *stage.blocks)]
+_COUNTS = [position for stage in STAGES for position in (stage.modules, *stage.blocks)]
 
 
 def values(choices: Choices) -> Column:
@@ -100,12 +100,12 @@ def _convolutions(numbers: Column, network: Network) -> Iterator[_Convolution]:
     yield _Convolution(3, numbers[:, 0], numbers[:, 1], sizes[2], 1)
     before = [numbers[:, 1]]
     for stage in STAGES:
-        channels = [numbers[:, place] for place in stage.channels]
+        channels = [numbers[:, position] for position in stage.channels]
         modules = numbers[:, stage.modules]
         yield from _fused(before, channels, sizes[2:], 1)
         yield from _fused(channels, channels, sizes[2:], modules - 1)
-        for branch, place in enumerate(stage.blocks):
-            times = 2 * modules * numbers[:, place]
+        for branch, position in enumerate(stage.blocks):
+            times = 2 * modules * numbers[:, position]
             yield _Convolution(
                 3, channels[branch], channels[branch], sizes[2 + branch], times
             )
@@ -171,7 +171,7 @@ class NBMR(ChoiceSpace):
         numbers = [options[i] for options, i in zip(self.options, choices, strict=True)]
         parts = ["_".join(numbers[:2])]
         for branches, stage in zip(BRANCHES, STAGES, strict=True):
-            blocks = [numbers[place] for place in (*stage.blocks, *stage.channels)]
+            blocks = [numbers[position] for position in (*stage.blocks, *stage.channels)]
             parts.append("_".join([numbers[stage.modules], str(branches), *blocks]))
         return "-".join([*parts, numbers[-1]])
 

@@ -136,7 +136,7 @@ def _choices(cells: Net) -> tuple[int, ...]:
     choices = [0] * (NODES * _WIDTH)
     for i, (operation, inputs) in enumerate(cells.nodes):
         choices[i * _WIDTH : i * _WIDTH + 1 + len(inputs)] = (operation, *inputs)
-    states = [place + (i > 0) for i, place in enumerate(cells.states)]
+    states = [node + (i > 0) for i, node in enumerate(cells.states)]
     return (*choices, *states, *[0] * (_STATES - len(states)))
 
 
@@ -148,18 +148,22 @@ def ordered(cells: Net) -> Net:
     """
     nodes = cells.nodes
     marks = _marks(cells)
-    places: dict[int, int] = {}
+    indices: dict[int, int] = {}
     sorted_nodes: list[Node] = []
     while len(sorted_nodes) < len(nodes):
         ready = []
         for i, (operation, inputs) in enumerate(nodes):
-            if i not in places and all(s < _FIRST or s - _FIRST in places for s in inputs):
-                renamed = [s if s < _FIRST else places[s - _FIRST] + _FIRST for s in inputs]
+            if i not in indices and all(
+                s < _FIRST or s - _FIRST in indices for s in inputs
+            ):
+                renamed = [
+                    s if s < _FIRST else indices[s - _FIRST] + _FIRST for s in inputs
+                ]
                 ready.append((operation, tuple(_arranged(operation, renamed)), marks[i], i))
         operation, inputs, _, i = min(ready)
-        places[i] = len(sorted_nodes)
+        indices[i] = len(sorted_nodes)
         sorted_nodes.append(Node(operation, inputs))
-    return Net(sorted_nodes, [places[place] for place in cells.states])
+    return Net(sorted_nodes, [indices[state] for state in cells.states])
 
 
 def _marks(cells: Net) -> list[str]:
@@ -173,8 +177,8 @@ def _marks(cells: Net) -> list[str]:
             for reader, node in enumerate(cells.nodes):
                 for slot, source in enumerate(node.inputs):
                     if source == i + _FIRST:
-                        place = slot if node.operation == _BLEND else ""
-                        readers.append(_digest(place, terms[reader], mark(reader)))
+                        port = slot if node.operation == _BLEND else ""
+                        readers.append(_digest(port, terms[reader], mark(reader)))
             states = [f"new{state}" for state, node in enumerate(cells.states) if node == i]
             marks[i] = _digest(*sorted(readers), *states)
         return marks[i]
@@ -252,17 +256,17 @@ def counts(choices: Choices) -> NDArray[np.float32]:
     kinds = np.where(sources >= _FIRST, 1 + read, np.where(sources == _X, 0, 1))
     edges = np.zeros((len(choices), len(_OPERATIONS), _KINDS), dtype=np.float32)
     np.add.at(edges, (rows[:, None, None], operations[:, :, None], kinds), sources != _NONE)
-    each = np.stack(
+    frequencies = np.stack(
         [(operations == k).sum(axis=1) for k in range(1, len(_OPERATIONS))], axis=1
     )
     states = choices[:, -_STATES:].astype(np.intp)
     later = np.arange(_STATES) > 0
-    held = operations[rows[:, None], np.maximum(states - later, 0)]
+    final = operations[rows[:, None], np.maximum(states - later, 0)]
     there = ~later | (states > 0)
-    ends = (held[:, :, None] == np.arange(1, len(_OPERATIONS))) & there[:, :, None]
+    ends = (final[:, :, None] == np.arange(1, len(_OPERATIONS))) & there[:, :, None]
     further = np.stack([1 + (states[:, 1:] > 0).sum(axis=1), depth(choices)], axis=1)
     outputs = [ends[:, 0], ends[:, 1:].sum(axis=1)]
-    blocks = [each, edges[:, 1:].reshape(len(choices), -1), *outputs, further]
+    blocks = [frequencies, edges[:, 1:].reshape(len(choices), -1), *outputs, further]
     return np.hstack(blocks).astype(np.float32)
 
 
@@ -310,9 +314,12 @@ def parameters(choices: Choices, network: Network) -> Column:
     operations, sources = _nodes_and_sources(choices)
     linear = operations == _LINEAR
     from_x = ((sources == _X) & linear[:, :, None]).sum(axis=(1, 2))
-    others = ((sources > _X) & linear[:, :, None]).sum(axis=(1, 2))
+    from_hidden = ((sources > _X) & linear[:, :, None]).sum(axis=(1, 2))
     total = (
-        _EMBEDDING + _FROM_X * from_x + _FROM_HIDDEN * others + _BIAS * linear.sum(axis=1)
+        _EMBEDDING
+        + _FROM_X * from_x
+        + _FROM_HIDDEN * from_hidden
+        + _BIAS * linear.sum(axis=1)
     )
     return np.asarray(total, dtype=np.float64)
 
@@ -384,7 +391,7 @@ class NBNLP(ChoiceSpace):
         for i, (operation, inputs) in enumerate(nodes, 1):
             sources = ",".join(_SOURCES[source] for source in inputs)
             texts.append(f"n{i}={_OPERATIONS[operation]}({sources})")
-        texts += [f"new{i}=n{place + 1}" for i, place in enumerate(states)]
+        texts += [f"new{i}=n{node + 1}" for i, node in enumerate(states)]
         return f"{self.name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
@@ -449,7 +456,7 @@ class NBNLP(ChoiceSpace):
         frame = Frame.around(
             (-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER
         )
-        places = {
+        points = {
             source: frame.at(
                 (depth, (len(column) - 1) / 2 - row + (0.2 if depth % 2 else -0.2))
             )
@@ -461,17 +468,17 @@ class NBNLP(ChoiceSpace):
             for i, node in enumerate(cells.nodes, _FIRST)
             for source in node.inputs
         ]
-        curves = [curved(places[a], places[b], 0.08, (22.0, 26.0)) for a, b in edges]
+        curves = [curved(points[a], points[b], 0.08, (22.0, 26.0)) for a, b in edges]
         marks: list[Mark] = [Arrow(curve, MIDDLE, 1.1, head=9.0) for curve in curves]
-        for source, place in places.items():
+        for source, point in points.items():
             i = source - _FIRST
             operation = cells.nodes[i].operation if i >= 0 else _NONE
             state = f" = h{cells.states.index(i)}" if i in cells.states else ""
             text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
             size = 8.0 + 5.0 * len(text), 16.0
             colour = _COLOURS.get(operation, INK)
-            marks.append(Box(place, size, 16.0 / 3, PAPER, colour, 2.2 if state else 1.2))
-            marks.append(Text(place, text, 7.5))
+            marks.append(Box(point, size, 16.0 / 3, PAPER, colour, 2.2 if state else 1.2))
+            marks.append(Text(point, text, 7.5))
         return Sketch(_PAPER, marks)
 
     def sample(self, rng: np.random.Generator) -> Cell:
@@ -498,8 +505,8 @@ def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
         arity = int(rng.choice(_ARITIES[operation]))
         known = [*range(1, 2 + states), *range(_FIRST, _FIRST + i)]
         first = [source for source in unread if operation == _LINEAR or source != _X]
-        others = [s for s in known if s not in first and (operation == _LINEAR or s != _X)]
-        pool = [*map(int, rng.permutation(first)), *map(int, rng.permutation(others))]
+        rest = [s for s in known if s not in first and (operation == _LINEAR or s != _X)]
+        pool = [*map(int, rng.permutation(first)), *map(int, rng.permutation(rest))]
         if len(pool) < arity:
             return None
         inputs = _arranged(operation, pool[:arity])

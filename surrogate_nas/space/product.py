@@ -50,13 +50,13 @@ class LazyCells(Sequence[Cell]):
         self._created: list[Cell | None] = [None] * len(choices)
 
     @cached_property
-    def _places(self) -> dict[bytes, int]:
-        return {key: place for place, key in enumerate(keys_of(self.choices))}
+    def _indices(self) -> dict[bytes, int]:
+        return {key: index for index, key in enumerate(keys_of(self.choices))}
 
     def find(self, choices: tuple[int, ...]) -> Cell | None:
         """The cell of some choices, each in its range; None where they are no cell."""
-        place = self._places.get(bytes(choices))
-        return None if place is None else self[place]
+        index = self._indices.get(bytes(choices))
+        return None if index is None else self[index]
 
     def __len__(self) -> int:
         return len(self._created)
@@ -66,7 +66,7 @@ class LazyCells(Sequence[Cell]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[place] for place in range(len(self))[index]]
+            return [self[i] for i in range(len(self))[index]]
         cell = self._created[index]
         if cell is None:
             choices = tuple(self.choices[index].tolist())
@@ -132,12 +132,13 @@ class ChoiceSpace(Space):
                     f" {options!r:.80}."
                 )
             self.positions = tuple(map(str, options))
-            for each in options.values():
-                if isinstance(each, str) or not isinstance(each, Iterable):
+            for listed in options.values():
+                if isinstance(listed, str) or not isinstance(listed, Iterable):
                     raise UserError(
-                        f"The options of a position are a list, such as (16, 32), not {each!r:.80}."
+                        "The options of a position are a list, such as (16, 32), not"
+                        f" {listed!r:.80}."
                     )
-            self.options = tuple(tuple(map(str, each)) for each in options.values())
+            self.options = tuple(tuple(map(str, names)) for names in options.values())
         self._check()
 
     def _check(self) -> None:
@@ -215,7 +216,7 @@ class ChoiceSpace(Space):
 
     def _named(self, names: Sequence[str]) -> Cell:
         given = zip(self.positions, names, self.options, strict=True)
-        return self.at([self._number(*one) for one in given])
+        return self.at([self._number(*choice) for choice in given])
 
     def _written_options(self, text: str, names: Sequence[str]) -> list[str]:
         stripped = cell_text(text)
@@ -304,8 +305,8 @@ class ChoiceSpace(Space):
         """
         steps = self._steps(cell.choices)
         for _ in range(_MOST_TRIES if steps else 0):
-            if other := self._cell_of(steps[int(rng.integers(len(steps)))]):
-                return other
+            if neighbour := self._cell_of(steps[int(rng.integers(len(steps)))]):
+                return neighbour
         raise UserError(f"{cell} has no neighbour in the space {self.name}.")
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
@@ -341,14 +342,14 @@ class ChoiceSpace(Space):
     def _columns(self, choices: Choices, first: int | None = None) -> NDArray[np.float32]:
         """A column for every option; for a scale only its steps from `first`, if that is given."""
         live = self.live(choices)
-        each = []
+        blocks = []
         for p, names in enumerate(self.options):
             if first is None or not is_scale(names):
                 columns = choices[:, [p]] == np.arange(len(names))
             else:
                 columns = choices[:, [p]] + first
-            each.append(live[:, [p]] * columns)
-        return stacked(*each)
+            blocks.append(live[:, [p]] * columns)
+        return stacked(*blocks)
 
     further_encodings: ClassVar[Mapping[str, Encoding]] = {}
 
@@ -413,11 +414,11 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells that differ from `cell` in one position, by position and then option."""
-        place = self.cell(cell).index
-        around = self._around[place]
+        index = self.cell(cell).index
+        around = self._around[index]
         if around is None:
-            around = self._around[place] = self._near(place)
+            around = self._around[index] = self._near(index)
         return around
 
-    def _near(self, place: int) -> list[Cell]:
-        return list(ChoiceSpace.neighbours(self, self._cells[place]))
+    def _near(self, index: int) -> list[Cell]:
+        return list(ChoiceSpace.neighbours(self, self._cells[index]))

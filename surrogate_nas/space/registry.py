@@ -183,14 +183,14 @@ def _html_of(cell: Cell) -> str:
         space = space_of(cell)
     except UserError:
         return html_figure(cell.text, "of no registered space")
-    place = f"cell {cell.index:,} " if cell.index >= 0 else ""
-    place += f"of the space {space.name}"
+    origin = f"cell {cell.index:,} " if cell.index >= 0 else ""
+    origin += f"of the space {space.name}"
     sketch = space.sketch(cell)
     if sketch or not isinstance(space, ChoiceSpace):
-        return html_figure(cell.text, place, sketch_svg(sketch) if sketch else "")
+        return html_figure(cell.text, origin, sketch_svg(sketch) if sketch else "")
     chosen = zip(space.positions, space.options, cell.choices, strict=True)
     rows = [(position, options[choice]) for position, options, choice in chosen]
-    return html_table(cell.text, ("position", "choice"), rows, place)
+    return html_table(cell.text, ("position", "choice"), rows, origin)
 
 
 shown_by.append(_html_of)
@@ -221,8 +221,8 @@ def cell_named(text: str) -> tuple[Space, Cell]:
             return space, space.parse(text)
         except UserError as error:
             examples = (space.reference.text, *space.named)
-            alike = max(len(commonprefix([text.strip(), example])) for example in examples)
-            refusals.append((alike, error))
+            shared = max(len(commonprefix([text.strip(), example])) for example in examples)
+            refusals.append((shared, error))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
 
 

@@ -77,11 +77,11 @@ class Sampled(EnumerableChoiceSpace):
             UserError: A row is no cell of the larger space, or is there twice.
         """
         self.base = base
-        self._choices = held = np.array(choices, dtype=np.int8, order="C")
-        held.flags.writeable = False
+        self._choices = array = np.array(choices, dtype=np.int8, order="C")
+        array.flags.writeable = False
         widths = [len(options) for options in base.options]
-        n = len(held)
-        if held.shape != (n, len(widths)) or not n:
+        n = len(array)
+        if array.shape != (n, len(widths)) or not n:
             raise UserError(
                 f"Cells of the space {base.name} have {len(widths)} positions; at least one is"
                 " needed."
@@ -90,9 +90,9 @@ class Sampled(EnumerableChoiceSpace):
             raise UserError(
                 f"{n:,} cells of the space {base.name} are held; {MOST_CELLS:,} are the most."
             )
-        if not ((held >= 0) & (held < widths)).all() or not base.allows_all(held):
+        if not ((array >= 0) & (array < widths)).all() or not base.allows_all(array):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
-        if len(set(keys_of(held))) < n:
+        if len(set(keys_of(array))) < n:
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{n}"
         self.positions = base.positions
@@ -189,15 +189,15 @@ class Sampled(EnumerableChoiceSpace):
                 sum(counts) * far
             )  # more than the steps that two cells can be apart
             near.append(_nearest(distances, start, k))
-        one, other = np.repeat(np.arange(n), k), np.concatenate(near).ravel()
-        pairs = np.unique(np.concatenate([one * n + other, other * n + one]))
+        sources, targets = np.repeat(np.arange(n), k), np.concatenate(near).ravel()
+        pairs = np.unique(np.concatenate([sources * n + targets, targets * n + sources]))
         counted = np.bincount(pairs // n, minlength=n)
         return np.concatenate([counted, pairs % n]).astype(np.int32)
 
-    def _near(self, place: int) -> list[Cell]:
+    def _near(self, index: int) -> list[Cell]:
         starts, near = self._graph
-        places = near[starts[place] : starts[place + 1]].tolist()
-        return [self._cells[other] for other in places]
+        indices = near[starts[index] : starts[index + 1]].tolist()
+        return [self._cells[neighbour] for neighbour in indices]
 
 
 def _as_in_base(name: str) -> property:
@@ -214,13 +214,15 @@ for _name in _AS_IN_BASE:
 
 def _nearest(distances: NDArray[np.float32], start: int, k: int) -> NDArray[np.intp]:
     n_some, n = distances.shape
-    places = np.arange(start, start + n_some)
-    distances[np.arange(n_some), places] = np.inf
+    indices = np.arange(start, start + n_some)
+    distances[np.arange(n_some), indices] = np.inf
     furthest = np.partition(distances, k - 1, axis=1)[:, [k - 1]]
-    rows, others = np.nonzero(distances <= furthest)
-    order = np.lexsort([(others - places[rows]) % n, distances[rows, others], rows])
+    rows, neighbours = np.nonzero(distances <= furthest)
+    order = np.lexsort(
+        [(neighbours - indices[rows]) % n, distances[rows, neighbours], rows]
+    )
     starts = np.searchsorted(rows, np.arange(n_some))
-    nearest: NDArray[np.intp] = others[order[starts[:, None] + np.arange(k)]]
+    nearest: NDArray[np.intp] = neighbours[order[starts[:, None] + np.arange(k)]]
     return nearest
 
 

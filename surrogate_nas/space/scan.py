@@ -109,8 +109,8 @@ class ScAn(ChoiceSpace):
         super().__init__(
             name,
             {
-                key: each.options if isinstance(each, Scale) else each
-                for key, each in scales.items()
+                key: scale.options if isinstance(scale, Scale) else scale
+                for key, scale in scales.items()
             },
         )
 

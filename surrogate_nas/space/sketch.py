@@ -97,14 +97,14 @@ def columned(
         lift: How far a node that stands alone is lifted or lowered, by turns, but for the first.
         last: Whether the last node is lifted.
     """
-    places = []
+    points = []
     for node, column in enumerate(columns):
         same_column = [other for other, its in enumerate(columns) if its == column]
         height = apart * ((len(same_column) - 1) / 2 - same_column.index(node))
         if len(same_column) == 1 and column and (last or node < len(columns) - 1):
             height += lift * (-1) ** column
-        places.append((float(column), height))
-    return places
+        points.append((float(column), height))
+    return points
 
 
 Mark: TypeAlias = Box | Arrow | Text
@@ -155,11 +155,11 @@ class Frame(NamedTuple):
         above = (size[1] - scale[1] * high) / 2
         return cls((left - scale[0] * across[0], top + above + scale[1] * up[1]), scale)
 
-    def at(self, place: Point) -> Point:
+    def at(self, point: Point) -> Point:
         """Where coordinates lie, in points."""
-        return self.origin[0] + self.scale[0] * place[0], self.origin[1] - self.scale[
+        return self.origin[0] + self.scale[0] * point[0], self.origin[1] - self.scale[
             1
-        ] * place[1]
+        ] * point[1]
 
     def span(self, size: Point) -> Point:
         """A width and a height in points."""

@@ -146,9 +146,11 @@ def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> tuple[Analysed, 
         total = backbone(choices, network)
         return total.parameters, total.macs
 
-    of = "of the backbone without the task's head, computed from the published definition"
+    scope = (
+        "of the backbone without the task's head, computed from the published definition"
+    )
     return sizes_of(
-        sizes, f"trainable, {of}", f"multiply-accumulates of convolutions, {of}"
+        sizes, f"trainable, {scope}", f"multiply-accumulates of convolutions, {scope}"
     )
 
 
@@ -339,10 +341,10 @@ def progress(choices: Choices) -> NDArray[np.float32]:
     """
     there = choices > 0
     changes = np.isin(choices, _DOUBLE), np.isin(choices, _HALVE)
-    counts = [each.sum(axis=1) for each in (there, *changes)]
-    wide, small = (np.where(there, np.cumsum(each, axis=1), 0) for each in changes)
+    counts = [counted.sum(axis=1) for counted in (there, *changes)]
+    wide, small = (np.where(there, np.cumsum(change, axis=1), 0) for change in changes)
     ranges = (wide, range(len(DOUBLINGS) + 1)), (small, range(len(HALVINGS) + 1))
-    at = [(there & (each == k)).sum(axis=1) for each, steps in ranges for k in steps]
+    at = [(there & (values == k)).sum(axis=1) for values, steps in ranges for k in steps]
     return stacked(*counts, wide, small, *at)
 
 

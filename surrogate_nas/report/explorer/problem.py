@@ -123,7 +123,7 @@ _BEST_SHARE = 0.01
 # The best cells, whose choices are compared with all: 1 % of the space, at least so many.
 _FEWEST_BEST = 20
 _MOST_COUNTED = 20_000  # cells whose choices are counted; of a larger space a sample
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 
 class Detail(NamedTuple):
@@ -150,9 +150,9 @@ class ProblemData:
         self._styles = styles(strategies)
         finished = {name: comparison.runs_of(name) for name in strategies}
         self._runs = {
-            name: [run for run in made if run.run < runs]
-            for name, made in finished.items()
-            if made
+            name: [run for run in results if run.run < runs]
+            for name, results in finished.items()
+            if results
         }
 
     @cached_property
@@ -162,7 +162,7 @@ class ProblemData:
 
     def packed(self, detail: Detail) -> bytes:
         """The comparison as a `Block`."""
-        runs = [run for made in self._runs.values() for run in made[: detail.runs]]
+        runs = [run for results in self._runs.values() for run in results[: detail.runs]]
         selection = select_cells(self.comparison, runs, detail.background)
         block = Block()
         best = {cell for run in runs for cell in _best_so_far(run)}
@@ -317,11 +317,11 @@ class ProblemData:
                 and np.isfinite(values).any()
             ):
                 metric = self.benchmark.metric(question.metric)
-                kept = block.column(values, exact=detail.exact and group == READ)
+                packed = block.column(values, exact=detail.exact and group == READ)
                 unit = metric.unit
-                places = _DECIMALS.get(unit)
+                digits = _DECIMALS.get(unit)
                 column = _column(
-                    str(question), metric.description, unit, places, group, kept
+                    str(question), metric.description, unit, digits, group, packed
                 )
                 columns.append(column | {"larger": metric.larger_is_better})
         return columns
@@ -395,10 +395,10 @@ class ProblemData:
 
 
 def _column(
-    name: str, text: str, unit: str, places: int | None, group: str, values: dict[str, Any]
+    name: str, text: str, unit: str, digits: int | None, group: str, values: dict[str, Any]
 ) -> dict[str, Any]:
     """A column of the page."""
-    column = {"name": name, "text": text, "unit": unit, "decimals": places, "group": group}
+    column = {"name": name, "text": text, "unit": unit, "decimals": digits, "group": group}
     return {**column, "larger": False, "cut": False, "values": values}
 
 
@@ -421,7 +421,7 @@ class Selection(NamedTuple):
     cells: Sequence[Cell]
     scores: Scores
     trials: Sequence[Trial] = ()
-    places: Places | None = None
+    places: Indices | None = None
     drawn: NDArray[np.bool_] | None = None
 
 
@@ -440,36 +440,36 @@ def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -
         trials = list(best.values())
         return Selection(list(best), _scores_of(trials), trials)
     space = listed(objective.benchmark.space)
-    places = _places(
+    indices = _indices(
         objective, scores_of_all, [space.index(cell) for cell in best], background
     )
     scores = Scores(
-        scores_of_all.score[places],
-        scores_of_all.loss[places],
-        scores_of_all.penalty[places],
-        scores_of_all.feasible[places],
-        scores_of_all.vector[places],
+        scores_of_all.score[indices],
+        scores_of_all.loss[indices],
+        scores_of_all.penalty[indices],
+        scores_of_all.feasible[indices],
+        scores_of_all.vector[indices],
     )
     n = len(scores_of_all.loss)
-    sampled = None if len(places) == n else np.isin(places, _sample(n, background))
+    sampled = None if len(indices) == n else np.isin(indices, _sample(n, background))
     return Selection(
-        [space[place] for place in places.tolist()], scores, places=places, drawn=sampled
+        [space[index] for index in indices.tolist()], scores, places=indices, drawn=sampled
     )
 
 
-def _places(
-    objective: Objective, scores: Scores, evaluated_places: Sequence[int], background: int
-) -> Places:
+def _indices(
+    objective: Objective, scores: Scores, evaluated_indices: Sequence[int], background: int
+) -> Indices:
     n = len(scores.loss)
-    if n - len(evaluated_places) <= background:
+    if n - len(evaluated_indices) <= background:
         return np.arange(n)
-    evaluated = np.array(evaluated_places, dtype=np.intp)
+    evaluated = np.array(evaluated_indices, dtype=np.intp)
     return np.unique(
         np.concatenate([evaluated, _front_among(objective, scores), _sample(n, background)])
     )
 
 
-def _front_among(objective: Objective, scores: Scores) -> Places:
+def _front_among(objective: Objective, scores: Scores) -> Indices:
     feasible = np.flatnonzero(scores.feasible)
     plane = (
         scores.vector
@@ -479,18 +479,20 @@ def _front_among(objective: Objective, scores: Scores) -> Places:
     return feasible[undominated(plane[feasible])] if len(feasible) else feasible
 
 
-def _sample(n: int, wanted: int) -> Places:
+def _sample(n: int, wanted: int) -> Indices:
     """A fixed sample of n cells; a smaller sample is a subset of a larger one."""
     return np.random.default_rng(_DRAW_SEED).permutation(n)[:wanted]
 
 
-def _counted(space: ChoiceSpace, cells: Enumerable, places: Places) -> list[list[float]]:
-    choices = cells.choices[places]
+def _counted(space: ChoiceSpace, cells: Enumerable, indices: Indices) -> list[list[float]]:
+    choices = cells.choices[indices]
     counts = (
         np.bincount(choices[:, p], minlength=len(space.options[p]))
         for p in range(choices.shape[1])
     )
-    return [[round(count / len(choices), 4) for count in held.tolist()] for held in counts]
+    return [
+        [round(count / len(choices), 4) for count in column.tolist()] for column in counts
+    ]
 
 
 def _best_so_far(run: Run) -> list[Cell]:
@@ -506,7 +508,7 @@ def _best_so_far(run: Run) -> list[Cell]:
 
 def _scores_of(trials: Sequence[Trial]) -> Scores:
     numbers = np.array(
-        [(one.score, one.loss, one.penalty) for one in trials], dtype=np.float64
+        [(trial.score, trial.loss, trial.penalty) for trial in trials], dtype=np.float64
     )
     feasible = np.array([trial.feasible for trial in trials], dtype=np.bool_)
     vector = np.array(
@@ -523,7 +525,11 @@ def _shown_metrics(objective: Objective) -> dict[Question, str]:
     benchmark = objective.benchmark
     groups = dict.fromkeys(objective.questions(), READ)
     if benchmark.has_columns:
-        groups |= {one: FINAL for one in final_questions(objective) if one not in groups}
+        groups |= {
+            question: FINAL
+            for question in final_questions(objective)
+            if question not in groups
+        }
     rest = {}
     for metric in benchmark.metrics:
         if metric.kind == "search":
@@ -531,7 +537,11 @@ def _shown_metrics(objective: Objective) -> dict[Question, str]:
             group = TRAINED if trained else _UNTRAINED.get(metric.quantity, COST)
             rest[benchmark.question(metric.name)] = group
     for group in (COST, TRAINED, STRUCTURE, PROXY):
-        groups |= {one: group for one in rest if rest[one] == group and one not in groups}
+        groups |= {
+            question: group
+            for question in rest
+            if rest[question] == group and question not in groups
+        }
     return groups
 
 
@@ -544,19 +554,19 @@ class _Marks:
         self._numbers: dict[Mark, int] = {}
         # a mark's number by its object, as spaces share equal marks between cells
         self._seen: dict[int, int] = {}
-        self._places: dict[Cell, list[int]] = {}
+        self._by_cell: dict[Cell, list[int]] = {}
         self._sketches: list[Any] = []
 
-    def of(self, cell: Cell) -> list[int]:
-        if cell not in self._places:
+    def numbers(self, cell: Cell) -> list[int]:
+        if cell not in self._by_cell:
             sketch = self._space.sketch(cell)
             self._sketches.append(
                 sketch
             )  # what it is made of stays the object that was seen
-            self._places[cell] = (
+            self._by_cell[cell] = (
                 [self._number(mark) for mark in sketch.marks] if sketch else []
             )
-        return self._places[cell]
+        return self._by_cell[cell]
 
     def _number(self, mark: Mark) -> int:
         number = self._seen.get(id(mark))
@@ -578,12 +588,12 @@ def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, An
     if first is None:
         return None
     known = _marks(space)
-    numbers_by_cell = [known.of(cell) for cell in cells]
-    counts = np.array([len(one) for one in numbers_by_cell], dtype=np.uint16)
+    numbers_by_cell = [known.numbers(cell) for cell in cells]
+    counts = np.array([len(indices) for indices in numbers_by_cell], dtype=np.uint16)
     n_marks = int(counts.sum(dtype=np.int64))
     numbers = np.fromiter(chain.from_iterable(numbers_by_cell), np.int64, n_marks)
-    used, places, codes = np.unique(numbers, return_index=True, return_inverse=True)
-    order = places.argsort()  # numbers in the order of the cells
+    used, first_uses, codes = np.unique(numbers, return_index=True, return_inverse=True)
+    order = first_uses.argsort()  # numbers in the order of the cells
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
     kind = np.uint32 if len(used) > np.iinfo(np.uint16).max else np.uint16

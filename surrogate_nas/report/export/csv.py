@@ -131,7 +131,7 @@ def _meaning(result: StudyResult, column: str) -> tuple[str, str]:
         return " or ".join(costs) if unit == "COST" else unit, meaning
     if column.startswith("score_"):
         part = int(column.removeprefix("score_"))
-        texts = {one.part_text(part - 1) for one in objectives if one.parts >= part}
+        texts = {goal.part_text(part - 1) for goal in objectives if goal.parts >= part}
         return "", f"objective {part}: {' or '.join(sorted(texts))}"
     name = column.removeprefix(FINAL).partition("[")[0]
     for objective in objectives:

@@ -122,9 +122,9 @@ def _summary(result: StudyResult, comparison: Comparison) -> str:
 
 def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
     """The printed means: those equal to the best in bold, the next underlined."""
-    places = sorted({round(mean, 12) for mean in means.values() if mean is not None})
+    ranked = sorted({round(mean, 12) for mean in means.values() if mean is not None})
     styles: dict[float | None, str] = dict(
-        zip(places, ("textbf", "underline"), strict=False)
+        zip(ranked, ("textbf", "underline"), strict=False)
     )
     printed = {}
     for name, mean in means.items():

@@ -140,7 +140,7 @@ def _add_run(
         tags={_name(key): str(value)[:_LONGEST] for key, value in tags.items() if value},
         run_name=f"{run.strategy} / run {run.run}",
     ).info.run_id
-    found = run_row(comparison, run)
+    result = run_row(comparison, run)
     parameters = {
         "strategy": run.strategy,
         "run": run.run,
@@ -151,7 +151,7 @@ def _add_run(
         "seed": description["seed"],
         "first_cells": description["first_cells"],
         "cost_unit": objective.benchmark.cost,
-        "found_cell": found["cell"],
+        "found_cell": result["cell"],
     }
     params = [
         Param(key, str(value)[:_LONGEST])
@@ -166,7 +166,7 @@ def _add_run(
     ]
     last = rows[-1]["finished"] if rows else 0.0
     end = {"index": len(rows), "finished": last}
-    for row in [*rows, end | {f"found/{key}": value for key, value in found.items()}]:
+    for row in [*rows, end | {f"found/{key}": value for key, value in result.items()}]:
         time = {"timestamp": _milliseconds(row["finished"]), "step": row["index"]}
         for key, value in row.items():
             is_number = isinstance(value, int | float) and not isinstance(value, bool)

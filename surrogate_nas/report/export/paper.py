@@ -89,7 +89,7 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
     """
     result = results_of(source)
     out = Path(out)
-    comparisons = [one for one in result.comparisons.values() if one.strategies]
+    comparisons = [c for c in result.comparisons.values() if c.strategies]
     if not comparisons:
         raise UserError(
             "There is no finished run to tell of; give the folder of the results."
@@ -105,9 +105,9 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
         tables = {"regret": TABLES["strategies"].rows(result)}
     else:
         tables = {}
-        for one in comparisons:
-            place = f"{one.problem}/summary" if one.problem else "summary"
-            tables[place] = [one.columns | row for row in one.summary_rows()]
+        for comparison in comparisons:
+            key = f"{comparison.problem}/summary" if comparison.problem else "summary"
+            tables[key] = [comparison.columns | row for row in comparison.summary_rows()]
     papers = Bibliography()
     content = {
         "sentences": result.sentences,
@@ -137,11 +137,11 @@ def write_paper(source: Source, out: str | Path) -> list[Path]:
 
 
 def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[str, Any]:
-    labels = list(dict.fromkeys(name for one in comparisons for name in one.strategies))
+    labels = list(dict.fromkeys(name for c in comparisons for name in c.strategies))
     own = {
         label: ", ".join(sorted(digests))
-        for one in comparisons
-        for label, digests in (one.description.get("sources") or {}).items()
+        for c in comparisons
+        for label, digests in (c.description.get("sources") or {}).items()
         if label in labels
     }
     cited = {
@@ -149,20 +149,24 @@ def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[st
         for name, paper in papers_of_strategies(labels, own).items()
     }
     data = []
-    for name, comparison in {one.title: one for one in comparisons}.items():
+    for name, comparison in {c.title: c for c in comparisons}.items():
         benchmark = comparison.objective.benchmark
         keys = [key for key in map(papers.cite, citations_of_data(comparison)) if key]
-        places = _addresses(comparison)
-        files = f" Files: {'; '.join(places)}." if places else ""
+        addresses = _addresses(comparison)
+        files = f" Files: {'; '.join(addresses)}." if addresses else ""
         text = (
             f"{name}: {benchmark.title}. Source: {benchmark.source}."
             f" Licence: {benchmark.licence or 'not known from this folder'}.{files}"
         )
         data.append((text, list(dict.fromkeys(keys))))
-    described = [one.description for one in comparisons]
-    made = [entry for one in described for entry in (one, *one.get("extensions", ()))]
+    described = [c.description for c in comparisons]
+    entries = [
+        entry
+        for description in described
+        for entry in (description, *description.get("extensions", ()))
+    ]
     releases = dict.fromkeys(
-        str((one.get("provenance") or {}).get("surrogate_nas", "?")) for one in made
+        str((entry.get("provenance") or {}).get("surrogate_nas", "?")) for entry in entries
     )
     release = f"surrogate_nas {joined(list(releases))}"
     key = papers.cite(Paper(("surrogate_nas developers",), "surrogate_nas", release, ""))
@@ -177,13 +181,13 @@ def _credits(comparisons: Sequence[Comparison], papers: Bibliography) -> dict[st
 
 def _settings(comparisons: Sequence[Comparison]) -> list[str]:
     """What every number rests on; what is not so on all problems names those on which it is."""
-    told: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
     for comparison in comparisons:
         for sentence in _setting(comparison):
-            told.setdefault(sentence, []).append(comparison.problem)
+            problems.setdefault(sentence, []).append(comparison.problem)
     return [
         sentence if len(names) == len(comparisons) else f"{', '.join(names)}: {sentence}"
-        for sentence, names in told.items()
+        for sentence, names in problems.items()
     ]
 
 
@@ -208,18 +212,18 @@ def _addresses(comparison: Comparison) -> list[str]:
     source = source_of(benchmark.name)
     if source is None:
         return []
-    told = " ".join([benchmark.source, *(metric.source for metric in benchmark.metrics)])
-    places = [f"Python package {name}" for name in declared(source).package[:1]]
+    sources = " ".join([benchmark.source, *(metric.source for metric in benchmark.metrics)])
+    addresses = [f"Python package {name}" for name in declared(source).package[:1]]
     for entry in repositories(source):
         name, commit = entry["repository"], entry["commit"]
-        if name not in told:
+        if name not in sources:
             continue
-        places.append(
+        addresses.append(
             f"https://github.com/{name}, commit {commit[:12]}"
             if "/" in name
             else f"Python package {name} {commit}"
         )
-    return list(dict.fromkeys(places))
+    return list(dict.fromkeys(addresses))
 
 
 EXPORT = Format(

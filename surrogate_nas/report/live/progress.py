@@ -119,15 +119,15 @@ class Pages:
             title, line, sections = _comparison(problems[0])
         else:
             groups = {
-                one: [self._problem(inner) for inner in _inside(one) or [one]]
-                for one in _inside(folder)
+                path: [self._problem(inner) for inner in _inside(path) or [path]]
+                for path in _inside(folder)
             }
             problems = [problem for group in groups.values() for problem in group]
             title, line = folder.name, []
             rows: list[list[Content]] = []
-            for one, inner in groups.items():
-                address = f"{one.relative_to(folder).as_posix()}/"
-                link = Span(one.name, "link", None, address)
+            for child, inner in groups.items():
+                address = f"{child.relative_to(folder).as_posix()}/"
+                link = Span(child.name, "link", None, address)
                 rows.append([link, _bar(inner), _status(inner)])
             heads = ["folder", "runs", "state"]
             table = Table(heads, rows, texts=3) if rows else "No results yet."
@@ -170,15 +170,18 @@ class Pages:
 
 def _inside(folder: Path) -> list[Path]:
     inside = folder / PROBLEMS if kind_of(folder) else folder
-    found = sorted(inside.iterdir()) if inside.is_dir() else []
+    children = sorted(inside.iterdir()) if inside.is_dir() else []
     return [
-        one for one in found if one.name[0] != "." and not one.is_symlink() and kind_of(one)
+        child
+        for child in children
+        if child.name[0] != "." and not child.is_symlink() and kind_of(child)
     ]
 
 
 def _bar(problems: Sequence[_Problem]) -> Markup:
     counts = sum(
-        (one.counts(name) for one in problems for name in one.runs), Counter[str]()
+        (problem.counts(name) for problem in problems for name in problem.runs),
+        Counter[str](),
     )
     ended = counts["done"] + counts["failed"]
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
@@ -187,11 +190,13 @@ def _bar(problems: Sequence[_Problem]) -> Markup:
 
 
 def _status(problems: Sequence[_Problem]) -> str:
-    for writer in (one.writer for one in problems if one.writer):
+    for writer in (problem.writer for problem in problems if problem.writer):
         since = datetime.fromtimestamp(writer.since)
         passed = duration(max(time.time() - writer.since, 0.0))
         return f"Process {writer.pid} on {writer.host} works since {since:%H:%M}, for {passed}."
-    left = sum(one.counts(name)["to do"] for one in problems for name in one.runs)
+    left = sum(
+        problem.counts(name)["to do"] for problem in problems for name in problem.runs
+    )
     if left:
         return f"No process is at work, and {plural(left, 'run')} did not end. Repeat the command."
     return "All runs have ended."
@@ -199,9 +204,9 @@ def _status(problems: Sequence[_Problem]) -> str:
 
 def _wrong(problems: Sequence[_Problem]) -> list[str]:
     items = []
-    for one in problems:
-        items += [one.error] if one.error else []
-        for name, runs in one.runs.items():
+    for problem in problems:
+        items += [problem.error] if problem.error else []
+        for name, runs in problem.runs.items():
             for number, run in runs.items():
                 if run.damage:
                     items.append(
@@ -301,20 +306,24 @@ def _in_training(problem: _Problem) -> list[Section]:
             running = read_running(store.path(name, number, "running"), writer.since)
             if running is None:
                 continue
-            told = len(run.trials)
+            reported = len(run.trials)
             cells = problem.description["budget"]["cells"]
-            of = "" if cells is None else f" of {cells:,}"
-            words = [f"{name}, run {number}: {told + running.in_flight:,}{of} begun"]
-            words += [f"{told:,} reported", f"{len(run.failed):,} failed"]
+            budget = "" if cells is None else f" of {cells:,}"
+            words = [
+                f"{name}, run {number}: {reported + running.in_flight:,}{budget} begun"
+            ]
+            words += [f"{reported:,} reported", f"{len(run.failed):,} failed"]
             words.append(plural(running.slots, "worker"))
             left = (
-                None if cells is None else running.seconds_left(cells - told, time.time())
+                None
+                if cells is None
+                else running.seconds_left(cells - reported, time.time())
             )
             if left:
                 words.append(f"about {duration(left)} left")
             blocks.append(Paragraph([" · ".join(words)]))
             heads = ("cell", "state", "last report", "epochs", "for", "done")
-            rows = [_training(one) for one in running.trainings[:_MOST_ROWS]]
+            rows = [_training(training) for training in running.trainings[:_MOST_ROWS]]
             blocks.append(Table([head for head in heads], rows, texts=3))
             more = running.in_flight - len(rows)
             if more > 0:
@@ -322,22 +331,29 @@ def _in_training(problem: _Problem) -> list[Section]:
     return [Section("In training", blocks)] if blocks else []
 
 
-def _training(one: InFlight) -> list[Content]:
+def _training(training: InFlight) -> list[Content]:
     state = {"ended": "ended, reported in its turn", "alone": "running alone"}.get(
-        one.state, one.state
+        training.state, training.state
     )
-    if one.again:
-        state = f"{state}, again after: {_cut(one.again)}"
-    passed = max(time.time() - one.since, 0.0)
-    report = _last_report(one.reports)
+    if training.again:
+        state = f"{state}, again after: {_cut(training.again)}"
+    passed = max(time.time() - training.since, 0.0)
+    report = _last_report(training.reports)
     done = ""
-    if one.is_running and report and one.epochs:
-        done = share(min(report["epoch"] / one.epochs, 1.0))
-    elif one.is_running and one.seconds:
-        done = f"about {share(min(passed / one.seconds, 0.99))}"
-    said = ", ".join(f"{key} {value:.5g}" for key, value in report.items())
-    epochs = "–" if one.epochs is None else f"{one.epochs:,}"
-    return [Span(_cut(one.cell), "code"), state, _cut(said), epochs, duration(passed), done]
+    if training.is_running and report and training.epochs:
+        done = share(min(report["epoch"] / training.epochs, 1.0))
+    elif training.is_running and training.seconds:
+        done = f"about {share(min(passed / training.seconds, 0.99))}"
+    values = ", ".join(f"{key} {value:.5g}" for key, value in report.items())
+    epochs = "–" if training.epochs is None else f"{training.epochs:,}"
+    return [
+        Span(_cut(training.cell), "code"),
+        state,
+        _cut(values),
+        epochs,
+        duration(passed),
+        done,
+    ]
 
 
 def _last_report(path: str | None) -> dict[str, float]:
@@ -352,7 +368,7 @@ def _last_report(path: str | None) -> dict[str, float]:
             opened.seek(max(opened.seek(0, 2) - _MOST_BYTES, 0))
             report = json.loads(opened.read(_MOST_BYTES).split(b"\n")[-2])
         return {"epoch": int(report["epoch"])} | {
-            key: one for key, one in report.items() if type(one) in (int, float)
+            key: value for key, value in report.items() if type(value) in (int, float)
         }
     except (
         OSError,

@@ -93,8 +93,8 @@ class Server(ThreadingHTTPServer):
             why = f"cannot be had ({error.strerror or error})"
             if error.errno == errno.EADDRINUSE:
                 why = "is in use"
-            other = "Choose another with --port, or 0 for a free one"
-            raise UserError(f"Port {port} of {ADDRESS} {why}. {other}.") from error
+            advice = "Choose another with --port, or 0 for a free one"
+            raise UserError(f"Port {port} of {ADDRESS} {why}. {advice}.") from error
         self.names = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
         self.token = secrets.token_urlsafe(18) if with_token else None
         query = f"?token={self.token}" if self.token else ""
@@ -158,9 +158,9 @@ class _Handler(SimpleHTTPRequestHandler):
         for line in self.headers.get_all("Cookie") or []:
             given += [part.strip() for part in line.split(";")]
         wanted = (f"token={self.server.token}".encode(), self.server.cookie.encode())
-        texts = [one.encode(errors="replace") for one in given]
+        texts = [text.encode(errors="replace") for text in given]
         return self.server.token is None or any(
-            hmac.compare_digest(text, one) for text in texts for one in wanted
+            hmac.compare_digest(text, secret) for text in texts for secret in wanted
         )
 
     def _target(self) -> Path | None:

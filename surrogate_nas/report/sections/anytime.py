@@ -66,17 +66,21 @@ def over_time(study: Study) -> Section | None:
     makers = (
         (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
     )
-    drawn = [made for make in makers if isinstance(made := make(study, "cost"), Picture)]
+    drawn = [
+        picture for make in makers if isinstance(picture := make(study, "cost"), Picture)
+    ]
     return folded("Over simulated time", Figures(drawn))
 
 
-def _half(title: str, study: Study, of: Callable[[Study], Picture | str]) -> Section | None:
+def _half(
+    title: str, study: Study, draw: Callable[[Study], Picture | str]
+) -> Section | None:
     if not study.histories:
         return None
-    made = of(study)
-    if isinstance(made, str):
-        return folded(title, made)
-    return Section(title, [Figures([made])], half=True)
+    picture = draw(study)
+    if isinstance(picture, str):
+        return folded(title, picture)
+    return Section(title, [Figures([picture])], half=True)
 
 
 def score_curves(study: Study, over: _Clock = "cells") -> Picture | str:
@@ -193,8 +197,8 @@ def _drawing(
     shared = shared_cells(study.comparison)
     if over == "cells":
         curves = {
-            one: curve_over_cells(runs, band=one in {leader, "random"})
-            for one, runs in values.items()
+            strategy: curve_over_cells(runs, band=strategy in {leader, "random"})
+            for strategy, runs in values.items()
         }
         panel = replace(panel, x_label="cells", shared_until=shared)
         rule = (" Shaded: the first cells, the same for all." if shared > 1 else "") + rule
@@ -202,8 +206,8 @@ def _drawing(
         longest = max(history.cost[-1] for runs in values.values() for history, _ in runs)
         divisor, unit = clock(longest)
         curves = {
-            one: curve_over_cost(runs, divisor, band=one in {leader, "random"})
-            for one, runs in values.items()
+            strategy: curve_over_cost(runs, divisor, band=strategy in {leader, "random"})
+            for strategy, runs in values.items()
         }
         panel = replace(panel, x_label=unit)
         rule += (
@@ -211,7 +215,7 @@ def _drawing(
             " that has ended keeps its value."
         )
     bottom, top = limits(curves.values(), panel)
-    ends = [end for one in curves.values() for end in (one.low.min(), one.high.max())]
+    ends = [end for curve in curves.values() for end in (curve.low.min(), curve.high.max())]
     if not panel.root and (min(ends) < bottom or max(ends) > top):
         rule += " The steep start is cut off."
     bands = "Bands: 95 % intervals of the leader and of random search."
@@ -219,7 +223,11 @@ def _drawing(
         bands = (
             "One run per strategy, so there are no bands, and chance is not averaged out."
         )
-    ordered = {one: curves[one] for one in study.result.standings if one in curves}
+    ordered = {
+        strategy: curves[strategy]
+        for strategy in study.result.standings
+        if strategy in curves
+    }
     draw = partial(chart, ordered, study.styles, panel)
     return Picture(
         f"{name}-by-{over}", f"{what}. {bands}{rule}{_until_feasible(study)}", draw

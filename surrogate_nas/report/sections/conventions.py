@@ -270,7 +270,9 @@ def _side_by_side(options: Mapping[str, Any]) -> list[str]:
 def _inputs(comparison: Comparison) -> list[str]:
     known = comparison.objective.known
     entries = [strategy_entry(name) for name in comparison.strategies]
-    trained = [one.label for one in entries if one.is_trusted and one.load().needs_supernet]
+    trained = [
+        entry.label for entry in entries if entry.is_trusted and entry.load().needs_supernet
+    ]
     weighted = [
         s
         for s in comparison.strategies

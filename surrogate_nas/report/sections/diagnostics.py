@@ -60,9 +60,14 @@ def _tables(runs: Sequence[Run]) -> Iterator[Table]:
         at = np.linspace(0, len(shown) - 1, min(_MOST_ROWS, len(shown))).round()
         rows: list[list[Content]] = []
         for group in (shown[int(i)] for i in at):
-            told = [run.diagnosis.get(group, {}) for run in runs]
-            values = ([one[name] for one in told if name in one] for name in names)
-            rows.append([group, *(scientific(float(np.median(one))) for one in values)])
+            diagnoses = [run.diagnosis.get(group, {}) for run in runs]
+            values = (
+                [diagnosis[name] for diagnosis in diagnoses if name in diagnosis]
+                for name in names
+            )
+            rows.append(
+                [group, *(scientific(float(np.median(column))) for column in values)]
+            )
         yield Table(["", *names], rows)
 
 

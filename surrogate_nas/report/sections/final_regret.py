@@ -240,8 +240,8 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
         178.0 if not slim else 150.0,
     )
     names = max(names, 114.0)  # room for what stands above bars
-    alike = {ranking.entries[0].name, *ranking.entries[0].alike}
-    last = max(i for i, entry in enumerate(ranking.entries) if entry.name in alike)
+    tied = {ranking.entries[0].name, *ranking.entries[0].alike}
+    last = max(i for i, entry in enumerate(ranking.entries) if entry.name in tied)
     left = names + (17 if last else 10)
     below: list[int | None] = []
     if ranking.several and len(ranking.problems) > 1:
@@ -390,8 +390,8 @@ def _draw_panel(
             canvas.mark(scale(spot.mean), y, entry.style, size)
 
 
-def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, style: Style) -> None:
-    counts = Counter(round(place * 2) / 2 for place in places)
+def _draw_ticks(canvas: Canvas, positions: Sequence[float], y: float, style: Style) -> None:
+    counts = Counter(round(position * 2) / 2 for position in positions)
     for several, opacity in ((False, 0.55), (True, 1.0)):
         at = sorted(x for x, n in counts.items() if (n > 1) == several)
         canvas.line(

@@ -213,8 +213,8 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
             canvas.text(
                 x0 + 18, top - 10, plain(name, longest), size=13, colour="ink", bold=True
             )
-            beside = x0 + 24 + text_width(plain(name, longest), 15.5)
-            canvas.text(beside, top - 10, f"{100 * missed:.1f} % missed", size=12)
+            after = x0 + 24 + text_width(plain(name, longest), 15.5)
+            canvas.text(after, top - 10, f"{100 * missed:.1f} % missed", size=12)
         if stairs:
             best, middle, worst = (
                 attained(runs, share) for share in (100 / len(runs), 50, 100)
@@ -224,8 +224,8 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
                 canvas.line(_stairs(middle, x, y), colour=style, width=2)
         _draw_front(canvas, plane.front, x, y, stairs)
         with canvas.of(style, name):
-            for place in [] if stairs else np.unique(np.concatenate(runs), axis=0).tolist():
-                canvas.mark(x(place[1]), y(place[0]), style, 6)
+            for pair in [] if stairs else np.unique(np.concatenate(runs), axis=0).tolist():
+                canvas.mark(x(pair[1]), y(pair[0]), style, 6)
             for point in plane.front:
                 near = np.abs(np.concatenate(runs) - point) <= _SAME * (1 + np.abs(point))
                 if near.all(axis=1).any():
@@ -260,7 +260,7 @@ def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale
     cells = Counter(zip(rows.tolist(), columns.tolist(), strict=True))
     for i, (least, opacity) in enumerate(_SHADES):
         most = _SHADES[i + 1][0] if i + 1 < len(_SHADES) else np.inf
-        here = sorted(place for place, n in cells.items() if least <= n < most)
+        here = sorted(square for square, n in cells.items() if least <= n < most)
         runs: list[list[Point]] = []
         for row, column in here:
             left = x.start + column * _GRAIN
@@ -381,8 +381,8 @@ def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
     _draw_density(
         canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y
     )
-    places = np.flatnonzero(trade.on_front)
-    points = np.column_stack([scores.loss[places], scores.penalty[places]])
+    indices = np.flatnonzero(trade.on_front)
+    points = np.column_stack([scores.loss[indices], scores.penalty[indices]])
     canvas.line(_stairs(points[points[:, 0] <= y.high], x, y), colour="ink", width=1.3)
     optimum = float(scores.score[trade.optimum])
     ends = [
@@ -395,8 +395,8 @@ def _draw_trade(width: float, trade: Front, study: Study) -> Canvas:
     for name, runs in study.feasible.items():
         style = study.styles[name]
         at = [
-            (x(float(scores.penalty[place])), y(float(scores.loss[place])))
-            for place in [run.incumbent.cell.index for run in runs]
+            (x(float(scores.penalty[index])), y(float(scores.loss[index])))
+            for index in [run.incumbent.cell.index for run in runs]
         ]
         # What stands within a few pixels is one mark, so that thousands of runs do not weigh as
         # much.
@@ -485,14 +485,14 @@ def _draw_plane(width: float, study: Study) -> Canvas:
 
 
 def _regrets(path: LambdaPath, name: str) -> Curve:
-    held = [(step.key, step.regrets(name)) for step in path.steps]
+    steps = [(step.key, step.regrets(name)) for step in path.steps]
     values, samples = zip(
-        *((value, each) for value, each in held if each is not None), strict=True
+        *((value, regrets) for value, regrets in steps if regrets is not None), strict=True
     )
-    ends = np.array([interval(each[:, None]) for each in samples])[:, :, 0]
+    ends = np.array([interval(sample[:, None]) for sample in samples])[:, :, 0]
     return Curve(
         np.array(values),
-        np.array([each.mean() for each in samples]),
+        np.array([sample.mean() for sample in samples]),
         ends[:, 0],
         ends[:, 1],
     )

@@ -110,11 +110,11 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     if summary is None:
         more = (optimism is not None) + len(_OVERTUNING) * comparison.tells_overtuning
         return [NO_CELL, *[NOTHING] * (4 + more)]
-    one = len(comparison.feasible_runs_of(name)) == 1
+    single = len(comparison.feasible_runs_of(name)) == 1
     between = " – ".join(fixed(end, decimals) for end in summary.ci95 or ())
     return [
-        f"{fixed(summary.mean, decimals)}{'' if one else f' ± {fixed(summary.std, decimals)}'}",
-        NOTHING if one else fixed(summary.iqm, decimals),
+        f"{fixed(summary.mean, decimals)}{'' if single else f' ± {fixed(summary.std, decimals)}'}",
+        NOTHING if single else fixed(summary.iqm, decimals),
         between or NOTHING,
         NOTHING if regrets is None else fixed(float(regrets.mean()), decimals),
         NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
@@ -320,8 +320,8 @@ def _table(study: Study, title: str, name: str, text: str) -> Section | None:
     return folded(title, content, note(f"{text} ", *files_of(name), "."))
 
 
-for _place, _title, _name, _text in _SHOWN:
-    section(_place, "suite")(partial(_table, title=_title, name=_name, text=_text))
+for _position, _title, _name, _text in _SHOWN:
+    section(_position, "suite")(partial(_table, title=_title, name=_name, text=_text))
 
 
 @section(73, "suite")
@@ -330,11 +330,11 @@ def overtuning(study: Study) -> Section | None:
     names = list(study.result.standings)
     rows: list[list[Content]] = []
     for problem in study.result.problems:
-        found = [problem.overtuning(name) for name in names]
-        if any(one is not None for one in found):
+        overtunings = [problem.overtuning(name) for name in names]
+        if any(value is not None for value in overtunings):
             shown = [
-                NOTHING if one is None else f"{share(one[0])}, {fixed(one[1], 3)}"
-                for one in found
+                NOTHING if value is None else f"{share(value[0])}, {fixed(value[1], 3)}"
+                for value in overtunings
             ]
             rows.append([problem.name, *shown])
     if not rows:

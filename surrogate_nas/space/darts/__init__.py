@@ -75,10 +75,10 @@ def _darts_wiring(choices: Choices) -> Wiring:
 def _darts_half(choices: tuple[int, ...]) -> Half:
     """The normal or the reduction cell of its choices."""
     nodes = [((0, choices[0]), (1, choices[1]))]
-    for place, pairs in enumerate(_PAIRS[1:]):
-        pair, one, other = choices[2 + 3 * place : 5 + 3 * place]
+    for index, pairs in enumerate(_PAIRS[1:]):
+        pair, first, second = choices[2 + 3 * index : 5 + 3 * index]
         low, high = pairs[pair]
-        nodes.append(((low, one), (high, other)))
+        nodes.append(((low, first), (high, second)))
     return tuple(nodes)
 
 
@@ -127,13 +127,13 @@ class Darts(GenotypeSpace):
         """
         choices: list[int] = []
         for name, half in zip(CELLS, halves, strict=True):
-            for place, ((low, first), (high, second)) in enumerate(half):
+            for index, ((low, first), (high, second)) in enumerate(half):
                 if low == high:
                     raise UserError(
-                        f"Node {place + INPUTS} of the {name} cell of the space {self.name} has two"
+                        f"Node {index + INPUTS} of the {name} cell of the space {self.name} has two"
                         f" different sources, not {low} twice."
                     )
-                choices += [_PAIRS[place].index((low, high))] if place else []
+                choices += [_PAIRS[index].index((low, high))] if index else []
                 choices += [first, second]
         return tuple(choices)
 

@@ -70,8 +70,8 @@ def _cell(
     terms = []
     for e, (operation, source) in enumerate(edges):
         stride = 2 if which and source < INPUTS and drawn.network.strided else 1
-        place = f"{name}.edges.{e}"
-        terms.append(_operation(drawn, nodes[source], operation, width, stride, place))
+        path = f"{name}.edges.{e}"
+        terms.append(_operation(drawn, nodes[source], operation, width, stride, path))
         if e % 2:
             nodes.append(drawn.sum(*terms[-2:]))
     return drawn.join(*(nodes[node] for node in joined))
@@ -171,11 +171,11 @@ def _tables(
         for strided in range(1 + which):
             side = before if strided else after
             stride = 2 if strided and network.strided else 1
-            for place, name in enumerate(operations):
+            for column, name in enumerate(operations):
                 drawn = Blueprint(network)
                 x = drawn.input((width, side if network.dimensions == 2 else 1, side))
                 _operation(drawn, x, name, width, stride, "edge")
-                edges[:, which + strided, place] += drawn.size, drawn.multiply_accumulates
+                edges[:, which + strided, column] += drawn.size, drawn.multiply_accumulates
     rest = np.zeros((2, nodes + 1, nodes + 1))
     for joined in np.ndindex(rest.shape[1:]):
         rest[:, *joined] = _of_rest(network, joined)
@@ -216,9 +216,9 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
     columns = [0] * INPUTS  # a node stands in the column after those of its sources
     for node in range(0, len(edges), 2):
         columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
-    places = [(_STEP * x, y) for x, y in columned(columns, 1.15, 0.28, last=True)]
-    out = _STEP + max(x for x, _ in places), 0.0
-    heights = [y for _, y in places]
+    points = [(_STEP * x, y) for x, y in columned(columns, 1.15, 0.28, last=True)]
+    out = _STEP + max(x for x, _ in points), 0.0
+    heights = [y for _, y in points]
     up = min(heights) - 0.55, max(heights) + 0.65
     frame = Frame.around((-0.45, out[0] + 0.45), up, (_PAPER[0], _HALF), top=top)
 
@@ -230,15 +230,15 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
         return Box(frame.at(centre), frame.span(size), 4.0, PAPER, INK, 1.1)
 
     def behind(node: int) -> Point:
-        return places[node][0] + (0.17 if node < INPUTS else _WIDTH / 2), places[node][1]
+        return points[node][0] + (0.17 if node < INPUTS else _WIDTH / 2), points[node][1]
 
     arrows: list[Mark] = [
         arrow(behind(n), (out[0] - 0.3, out[1]), MIDDLE, 0.9) for n in concat
     ]
     boxes: list[Mark] = []
-    for place, (operation, source) in enumerate(edges):
-        node, row = place // 2 + INPUTS, place % 2
-        x, y = places[node]
+    for index, (operation, source) in enumerate(edges):
+        node, row = index // 2 + INPUTS, index % 2
+        x, y = points[node]
         entry = x - _WIDTH / 2, y + _HEIGHT * (0.25 - 0.5 * row)
         colour = _COLOURS[operation.partition("_")[0]]
         arrows.append(arrow(behind(source), entry, colour, 1.4))
@@ -247,7 +247,7 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
         if row:
             left, above = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
             boxes.append(Text((left, above - 4.5), str(node), 7.0, MIDDLE, "left"))
-    for centre, name in ((places[0], "0"), (places[1], "1"), (out, "out")):
+    for centre, name in ((points[0], "0"), (points[1], "1"), (out, "out")):
         width = 0.6 if name == "out" else 0.34
         boxes += [box(centre, (width, 0.36)), Text(frame.at(centre), name)]
     return (*arrows, *boxes)
@@ -342,8 +342,8 @@ class GenotypeSpace(ChoiceSpace):
                 f"{subject} has {2 * self.nodes} edges, two for each of its {self.nodes} nodes, not"
                 f" {len(edges)}."
             )
-        for place, (operation, source) in enumerate(edges):
-            node = place // 2 + INPUTS
+        for index, (operation, source) in enumerate(edges):
+            node = index // 2 + INPUTS
             if operation not in self.operations:
                 raise UserError(
                     f"{subject} holds {operation!r:.80}; an edge is one of"
@@ -398,28 +398,32 @@ class GenotypeSpace(ChoiceSpace):
     def _changes(self, halves: tuple[Half, Half]) -> list[tuple[int, int, int, Link]]:
         """Which cell, which of its nodes, which of the node's edges, and what that becomes."""
         return [
-            (which, place, slot, edge)
+            (which, n, slot, edge)
             for which, half in enumerate(halves)
-            for place, node in enumerate(half)
+            for n, node in enumerate(half)
             for slot in ((0, 1) if node[0] != node[1] else (0,))
-            for edge in self._others(place, node[slot], node[1 - slot])
+            for edge in self._alternatives(n, node[slot], node[1 - slot])
         ]
 
-    def _others(self, node: int, edge: Link, beside: Link) -> list[Link]:
+    def _alternatives(self, node: int, edge: Link, sibling: Link) -> list[Link]:
         source, operation = edge
-        taken = {source} if self.same_source else {source, beside[0]}
+        taken = {source} if self.same_source else {source, sibling[0]}
         operations = set(range(len(self.operations))) - {operation}
         sources = set(range(node + INPUTS)) - taken
-        return [(source, other) for other in sorted(operations)] + [
-            (other, operation) for other in sorted(sources)
+        return [(source, o) for o in sorted(operations)] + [
+            (s, operation) for s in sorted(sources)
         ]
 
     def _changed(
         self, halves: tuple[Half, Half], which: int, node: int, slot: int, edge: Link
     ) -> Cell:
         half = halves[which]
-        beside = half[node][1 - slot]
-        changed = (*half[:node], (min(edge, beside), max(edge, beside)), *half[node + 1 :])
+        sibling = half[node][1 - slot]
+        changed = (
+            *half[:node],
+            (min(edge, sibling), max(edge, sibling)),
+            *half[node + 1 :],
+        )
         return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
 
     def identity(self, cell: Cell) -> str:
@@ -427,10 +431,12 @@ class GenotypeSpace(ChoiceSpace):
         return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
 
     def _shared(self, first: Cell, second: Cell) -> float:
-        nodes, others = (chain(*self.halves(cell.choices)) for cell in (first, second))
+        nodes, counterparts = (
+            chain(*self.halves(cell.choices)) for cell in (first, second)
+        )
         shared = sum(
-            max(sum(map(eq, node, way)) for way in (other, other[::-1]))
-            for node, other in zip(nodes, others, strict=True)
+            max(sum(map(eq, node, way)) for way in (counterpart, counterpart[::-1]))
+            for node, counterpart in zip(nodes, counterparts, strict=True)
         )
         return float(shared / (4 * self.nodes))
 

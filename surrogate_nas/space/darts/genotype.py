@@ -205,9 +205,9 @@ def relabelled(half: Half) -> Half:
     """
     ways = []
     for order in permutations(range(len(half))):
-        place = {node + INPUTS: i for i, node in enumerate(order, INPUTS)}
+        index = {node + INPUTS: i for i, node in enumerate(order, INPUTS)}
         nodes = [
-            [(place.get(source, source), o) for source, o in half[node]] for node in order
+            [(index.get(source, source), o) for source, o in half[node]] for node in order
         ]
         if all(
             source < node for node, edges in enumerate(nodes, INPUTS) for source, _ in edges

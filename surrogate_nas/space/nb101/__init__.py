@@ -90,8 +90,8 @@ def _cell(plan: Blueprint, graph: Graph, x: int, outputs: int, name: str) -> int
             computed[v] = plan.pool(computed[v], largest=True)
         else:
             kernel = 3 if operation == CONV3 else 1
-            place = f"{name}.{v}.operation"
-            computed[v] = _followed(plan, computed[v], place, width, kernel)
+            path = f"{name}.{v}.operation"
+            computed[v] = _followed(plan, computed[v], path, width, kernel)
     return computed[graph.vertices - 1]
 
 
@@ -115,7 +115,7 @@ _INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool
 
 
 # By the number of vertices the columns of edges; the output is the last of seven vertices.
-_PLACES = {
+_EDGE_COLUMNS = {
     vertices: [
         PAIRS.index((x, OUTPUT if y == vertices - 1 else y))
         for x, y in PAIRS
@@ -175,13 +175,13 @@ class NB101(EnumerableChoiceSpace):
         every = listed()
         matrix = np.zeros((len(every.edges), len(self.positions)), dtype=np.int8)
         matrix[:, len(PAIRS) :] = _NONE
-        for vertices, places in _PLACES.items():
+        for vertices, columns in _EDGE_COLUMNS.items():
             rows = np.flatnonzero(every.vertices == vertices)
-            for bit, column in enumerate(places):
+            for bit, column in enumerate(columns):
                 matrix[rows, column] = every.edges[rows] >> bit & 1
-            for place in range(vertices - 2):
-                left = every.operations[rows] // len(OPERATIONS) ** (vertices - 3 - place)
-                matrix[rows, len(PAIRS) + place] = left % len(OPERATIONS)
+            for vertex in range(vertices - 2):
+                left = every.operations[rows] // len(OPERATIONS) ** (vertices - 3 - vertex)
+                matrix[rows, len(PAIRS) + vertex] = left % len(OPERATIONS)
         return matrix
 
     def identity(self, cell: Cell) -> str:
@@ -202,11 +202,11 @@ class NB101(EnumerableChoiceSpace):
         inner = (operations != _NONE).sum(axis=1)
         used = columns[:, : len(PAIRS)].sum(axis=1)
         is_allowed = np.zeros(len(choices), dtype=bool)
-        for vertices, places in _PLACES.items():
-            own, chosen = columns[:, places], operations[:, : vertices - 2]
+        for vertices, indices in _EDGE_COLUMNS.items():
+            own, chosen = columns[:, indices], operations[:, : vertices - 2]
             rows = (inner == vertices - 2) & (own.sum(axis=1) == used)
             rows &= (chosen != _NONE).all(axis=1)
-            bits = own[rows] @ (1 << np.arange(len(places)))
+            bits = own[rows] @ (1 << np.arange(len(indices)))
             numbers = chosen[rows] @ len(OPERATIONS) ** np.arange(vertices - 3, -1, -1)
             is_allowed[rows] = are_canonical(vertices, bits, numbers)
         return is_allowed
@@ -228,20 +228,20 @@ class NB101(EnumerableChoiceSpace):
             UserError: It has another form, or is a graph that is no cell of this space.
         """
         stripped = cell_text(text)
-        return self._by_text.get(stripped) or self._of(
+        return self._by_text.get(stripped) or self._at(
             _read(self.named.get(stripped, stripped))
         )
 
-    def _of(self, graph: Graph) -> Cell:
-        cell: Cell = self._cells[listed().place(graph)]
+    def _at(self, graph: Graph) -> Cell:
+        cell: Cell = self._cells[listed().index(graph)]
         return cell
 
     def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
-        return self._of(_graph(choices)) if self.allows(choices) else None
+        return self._at(_graph(choices)) if self.allows(choices) else None
 
-    def _near(self, place: int) -> list[Cell]:
-        cell = self._cells[place]
-        return [self._of(graph) for graph in _neighbours(_graph(cell.choices))]
+    def _near(self, index: int) -> list[Cell]:
+        cell = self._cells[index]
+        return [self._at(graph) for graph in _neighbours(_graph(cell.choices))]
 
     def blueprint(
         self, cell: Cell, network: Network, *, live_only: bool = False
@@ -266,14 +266,14 @@ class NB101(EnumerableChoiceSpace):
 @lru_cache(maxsize=1 << 14)
 def _graph(choices: tuple[int, ...]) -> Graph:
     inner = tuple(operation for operation in choices[len(PAIRS) :] if operation != _NONE)
-    places = _PLACES[len(inner) + 2]
-    bits = sum(1 << bit for bit, column in enumerate(places) if choices[column])
+    columns = _EDGE_COLUMNS[len(inner) + 2]
+    bits = sum(1 << bit for bit, column in enumerate(columns) if choices[column])
     return Graph(len(inner) + 2, bits, inner)
 
 
 def _neighbours(graph: Graph) -> dict[Graph, None]:
     changed = itertools.starmap(_whole, _changes(graph))
-    neighbours = {canonical(other): None for other in changed if other is not None}
+    neighbours = {canonical(form): None for form in changed if form is not None}
     neighbours.pop(graph, None)
     return neighbours
 
@@ -285,9 +285,9 @@ def _changes(graph: Graph) -> Iterator[tuple[int, _Edges, tuple[int, ...]]]:
     vertices, edges, operations = graph.vertices, graph.pairs, graph.operations
     kinds = range(len(OPERATIONS))
     free = _free(vertices, edges)
-    for place, other in itertools.product(range(vertices - 2), kinds):
-        if other != operations[place]:
-            yield vertices, edges, (*operations[:place], other, *operations[place + 1 :])
+    for index, kind in itertools.product(range(vertices - 2), kinds):
+        if kind != operations[index]:
+            yield vertices, edges, (*operations[:index], kind, *operations[index + 1 :])
     for pair in free:
         if pair in edges:
             yield vertices, [edge for edge in edges if edge != pair], operations
@@ -326,8 +326,8 @@ def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Graph |
         free = sorted(left - {y for x, y in edges if x in left})
         order += free
         left -= set(free)
-    place = {vertex: i for i, vertex in enumerate([*order, vertices - 1])}
-    bits = bits_of({(place[x], place[y]) for x, y in edges})
+    index = {vertex: i for i, vertex in enumerate([*order, vertices - 1])}
+    bits = bits_of({(index[x], index[y]) for x, y in edges})
     graph = Graph(vertices, bits, tuple(operations[vertex - 1] for vertex in order[1:]))
     return graph if pruned(*graph) == graph else None
 
@@ -376,12 +376,12 @@ def _sketch(graph: Graph) -> Sketch:
     depth = [0] * graph.vertices
     for x, y in sorted(pairs, key=lambda edge: edge[1]):
         depth[y] = max(depth[y], depth[x] + 1)
-    places = columned(depth, 1.0, 0.3, last=False)
-    heights = [y for _, y in places]
+    points = columned(depth, 1.0, 0.3, last=False)
+    heights = [y for _, y in points]
     frame = Frame.around(
         (-0.45, depth[-1] + 0.45), (min(heights) - 0.8, max(heights) + 0.8), _PAPER
     )
-    at = [frame.at(place) for place in places]
+    at = [frame.at(position) for position in points]
     marks: list[Mark] = []
     for x, y in pairs:
         bend = 0.0 if depth[y] - depth[x] == 1 else 0.14 * (-1) ** x

@@ -83,10 +83,10 @@ def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None
         used |= {x} if y in used else set()
     if vertices - 1 not in fed:
         return None
-    place = {vertex: i for i, vertex in enumerate(sorted(fed & used))}
-    code = bits_of((place[x], place[y]) for x, y in pairs if x in place and y in place)
-    inner = list(place)[1:-1]
-    return Graph(len(place), code, tuple(operations[vertex - 1] for vertex in inner))
+    index = {vertex: i for i, vertex in enumerate(sorted(fed & used))}
+    code = bits_of((index[x], index[y]) for x, y in pairs if x in index and y in index)
+    inner = list(index)[1:-1]
+    return Graph(len(index), code, tuple(operations[vertex - 1] for vertex in inner))
 
 
 def canonical(graph: Graph) -> Graph:
@@ -128,10 +128,10 @@ class _Orders:
     @cached_property
     def tables(self) -> NDArray[np.int32]:
         """The new places of each seven bits for every order, shape ``(orders, 3, 128)``."""
-        places = np.full((len(self.inner), len(PAIRS)), _REVERSED, dtype=np.int32)
+        targets = np.full((len(self.inner), len(PAIRS)), _REVERSED, dtype=np.int32)
         rows, bits = np.nonzero(self.gathers < len(PAIRS))
-        places[rows, self.gathers[rows, bits]] = 1 << bits
-        chunks = places.reshape(-1, _CHUNKS, _CHUNK)
+        targets[rows, self.gathers[rows, bits]] = 1 << bits
+        chunks = targets.reshape(-1, _CHUNKS, _CHUNK)
         entries = np.zeros((*chunks.shape[:2], 1 << _CHUNK), dtype=np.int32)
         for bit in range(_CHUNK):
             entries[:, :, 1 << bit : 2 << bit] = (
@@ -204,7 +204,7 @@ class Listed:
     """
 
     def __init__(self) -> None:
-        by_vertices = [self._of(vertices) for vertices in range(2, MOST_VERTICES + 1)]
+        by_vertices = [self._forms(vertices) for vertices in range(2, MOST_VERTICES + 1)]
         self.edges, self.operations = (
             np.concatenate(column) for column in zip(*by_vertices, strict=True)
         )
@@ -212,7 +212,7 @@ class Listed:
         self.vertices = np.repeat(np.arange(2, MOST_VERTICES + 1), counts)
 
     @staticmethod
-    def _of(vertices: int) -> tuple[Codes, Codes]:
+    def _forms(vertices: int) -> tuple[Codes, Codes]:
         every = np.arange(1 << vertices * (vertices - 1) // 2)
         whole = every[is_whole(vertices, every)]
         codes = whole[_is_least(_orders(vertices), whole)]
@@ -230,8 +230,8 @@ class Listed:
         ):
             yield Graph(vertices, edges, digits(operations, vertices - 2))
 
-    def place(self, graph: Graph) -> int:
-        """The place of a canonical form."""
+    def index(self, graph: Graph) -> int:
+        """The index of a canonical form."""
         keys = graph.vertices, graph.edges, number(graph.operations)
         low, high = 0, len(self.edges)
         for column, key in zip(
@@ -258,7 +258,7 @@ def number(operations: Sequence[int]) -> int:
 
 def digits(number: int, inner: int) -> tuple[int, ...]:
     """The operations of so many vertices that `number` read."""
-    return tuple(number // _KINDS**place % _KINDS for place in range(inner - 1, -1, -1))
+    return tuple(number // _KINDS**digit % _KINDS for digit in range(inner - 1, -1, -1))
 
 
 listed = lru_cache(maxsize=1)(Listed)

@@ -206,9 +206,9 @@ def sizes(choices: Choices, network: Network) -> Column:
     Returns:
         Whole numbers, shape ``(2, n)``; see `Blueprint`.
     """
-    frame, *each = _by_operation(network)
+    frame, *operations = _by_operation(network)
     counts = operation_counts(choices).astype(np.float64)
-    return np.asarray((frame + counts[:, 1:] @ each).T)
+    return np.asarray((frame + counts[:, 1:] @ operations).T)
 
 
 def _live(choices: Choices, network: Network) -> Column:

@@ -49,32 +49,32 @@ def terms_of(space: Enumerable) -> Terms:
     for term, _, _ in (entry for total in sums for entry in total):
         _collect(term, terms)
     terms.update(term for live in inside for term in live)
-    place: dict[Term, int] = {}
+    columns: dict[Term, int] = {}
     levels = []
     for depth in range(1 + max(map(_depth, terms))):
         here = sorted(term for term in terms if _depth(term) == depth)
         unpooled = [term for term in here if term[1] == 0]
-        before = len(place)
-        place |= {term: i for i, term in enumerate(unpooled, before)}
+        before = len(columns)
+        columns |= {term: i for i, term in enumerate(unpooled, before)}
         pooled = []
         for poolings in range(1, 1 + max(term[1] for term in here)):
             more = [term for term in here if term[1] == poolings]
-            pooled.append([place[base, poolings - 1] for base, _ in more])
-            place |= {term: i for i, term in enumerate(more, len(place))}
+            pooled.append([columns[base, poolings - 1] for base, _ in more])
+            columns |= {term: i for i, term in enumerate(more, len(columns))}
         if depth:
             levels.append(
                 Level(
-                    np.stack([_row(base[1], place, before) for base, _ in unpooled]),
+                    np.stack([_row(base[1], columns, before) for base, _ in unpooled]),
                     sum(base[0] == CONV1 for base, _ in unpooled),
                     tuple(pooled),
                 )
             )
-    counts = np.zeros((len(outputs), 3 * len(place)), dtype=np.float32)
+    counts = np.zeros((len(outputs), 3 * len(columns)), dtype=np.float32)
     for row, (total, live) in enumerate(zip(sums, inside, strict=True)):
-        counts[row, : 2 * len(place)] = _row(total, place, len(place))
+        counts[row, : 2 * len(columns)] = _row(total, columns, len(columns))
         for term, n in live.items():
-            counts[row, 2 * len(place) + place[term]] = n
-    return Terms(sum(not base for base, _ in place), tuple(levels), counts)
+            counts[row, 2 * len(columns) + columns[term]] = n
+    return Terms(sum(not base for base, _ in columns), tuple(levels), counts)
 
 
 def _output(choices: tuple[int, ...]) -> list[_Use]:
@@ -123,9 +123,9 @@ def _collect(term: Term, terms: set[Term]) -> None:
         _collect(inner, terms)
 
 
-def _row(total: Sum, place: dict[Term, int], width: int) -> Counts:
+def _row(total: Sum, columns: dict[Term, int], width: int) -> Counts:
     row = np.zeros(2 * width, dtype=np.float32)
     for term, times, different in total:
-        row[place[term]] = times
-        row[width + place[term]] = different
+        row[columns[term]] = times
+        row[width + columns[term]] = different
     return row

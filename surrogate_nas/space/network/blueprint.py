@@ -126,7 +126,7 @@ class Blueprint:
     @property
     def size(self) -> int:
         """Trainable parameters."""
-        return sum(math.prod(one.shape) for one in self.parameters.values())
+        return sum(math.prod(tensor.shape) for tensor in self.parameters.values())
 
     @property
     def multiply_accumulates(self) -> int:
@@ -318,8 +318,8 @@ class Blueprint:
         """
         stream = np.random.MT19937(0)  # seeded anew for every tensor
         return {
-            name: _drawn(one, stream, zlib.crc32(f"{seed}/{name}".encode()))
-            for name, one in self.parameters.items()
+            name: _drawn(tensor, stream, zlib.crc32(f"{seed}/{name}".encode()))
+            for name, tensor in self.parameters.items()
         }
 
     def _add(self, layer: Layer) -> int:
@@ -364,13 +364,13 @@ def windows(
     y = rows[:, None, :, None]
     x = columns[None, :, None, :]
     inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
-    places = (len(rows) * len(columns), kernel[0] * kernel[1])
-    pixels, taps = np.nonzero(inside.reshape(places))
-    reads = np.stack([pixels, (y * size[1] + x).reshape(places)[pixels, taps], taps], 1)
+    shape = (len(rows) * len(columns), kernel[0] * kernel[1])
+    pixels, taps = np.nonzero(inside.reshape(shape))
+    reads = np.stack([pixels, (y * size[1] + x).reshape(shape)[pixels, taps], taps], 1)
     return Windows(
         (len(rows), len(columns)),
         size[0] * size[1],
-        places[1],
+        shape[1],
         reads,
         kernel,
         (steps[0], steps[1]),
@@ -439,7 +439,7 @@ def piece(
 
 def around(graph: Graph, network: Network) -> Blueprint:
     """The whole network of a cell."""
-    plan = skeleton(network, lambda *place: cell(*place, graph=graph))
+    plan = skeleton(network, lambda *arguments: cell(*arguments, graph=graph))
     plan.graph = graph
     return plan
 

@@ -78,18 +78,18 @@ class BlueprintModule(nn.Module):
     def _follow(self, plan: Blueprint) -> None:
         """Note which layer is the last to read a tensor, and where a ReLU is its readers' own."""
         readers: list[list[int]] = [[] for _ in plan.layers]
-        for place, layer in enumerate(plan.layers):
+        for index, layer in enumerate(plan.layers):
             for source in layer.sources:
-                readers[source].append(place)
-        for place, of in enumerate(readers):
-            if of:
-                self._read[of[-1]].append(place)
+                readers[source].append(index)
+        for index, following in enumerate(readers):
+            if following:
+                self._read[following[-1]].append(index)
             if (
                 plan.graph
-                and plan.layers[place].kind == "relu"
-                and {plan.layers[reader].kind for reader in of} == {"convolution"}
+                and plan.layers[index].kind == "relu"
+                and {plan.layers[reader].kind for reader in following} == {"convolution"}
             ):
-                self._own_relu |= {place, *of}
+                self._own_relu |= {index, *following}
 
     def _holder(self, name: str) -> tuple[nn.Module, str]:
         """The module that a dotted name leads to, made where it is not there, and the last part of
@@ -106,25 +106,25 @@ class BlueprintModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the answers, shape ``(batch, classes)``, or with positions behind."""
         outputs: list[Any] = []
-        for place, (layer, read) in enumerate(
+        for index, (layer, read) in enumerate(
             zip(self.plan.layers, self._read, strict=True)
         ):
             sources = [outputs[source] for source in layer.sources]
-            outputs.append(self._computed(place, layer, sources or [x]))
+            outputs.append(self._computed(index, layer, sources or [x]))
             for source in read:
                 outputs[source] = None
         answer: Tensor = outputs[-1]
         return answer
 
-    def _computed(self, place: int, layer: Layer, sources: list[Tensor]) -> Tensor:
+    def _computed(self, index: int, layer: Layer, sources: list[Tensor]) -> Tensor:
         x = sources[0]
-        owner, name = self._owners[place]
+        owner, name = self._owners[index]
         match layer.kind:
             case "relu":
-                return x if place in self._own_relu else F.relu(x)
+                return x if index in self._own_relu else F.relu(x)
             case "convolution" | "depthwise":
                 assert layer.windows
-                if place in self._own_relu:
+                if index in self._own_relu:
                     x = F.relu(x)
                 weight = owner._parameters[name]
                 assert weight is not None
@@ -162,8 +162,8 @@ class BlueprintModule(nn.Module):
         bias = head.get_parameter("bias")
         if not self.network.positions:
             return F.linear(x.flatten(1), weight, bias)
-        places = x.squeeze(2) if self.network.dimensions == 1 else x
-        return F.linear(places.movedim(1, -1), weight, bias).movedim(-1, 1)
+        sequence = x.squeeze(2) if self.network.dimensions == 1 else x
+        return F.linear(sequence.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 
 def convolved(x: Tensor, weight: Tensor, windows: Windows) -> Tensor:
