@@ -85,10 +85,10 @@ def check(
         raise lost
     why = str(lost).rstrip(".")
     name, *missing = names[len(outcomes) :]
-    unmade = [
+    skipped = [
         Check(promise, False, f"not checked after that: {why}") for promise in missing
     ]
-    return [*outcomes, Check(name, False, why), *unmade]
+    return [*outcomes, Check(name, False, why), *skipped]
 
 
 def _make_all(job: tuple[bytes, str]) -> None:

@@ -187,8 +187,8 @@ def trials_of(
         further = [INFEASIBLE * (not feasible) + 1 / (1 + choice) for choice in positions]
         vector = (value, *further) if further else ()
         total = sum(vector) if vector else value
-        about = (total, total, 0.0, feasible, None, 1.0, {"made_up": value})
-        trials.append(Trial(index, cell, *about, scores=vector))
+        fields = (total, total, 0.0, feasible, None, 1.0, {"made_up": value})
+        trials.append(Trial(index, cell, *fields, scores=vector))
     return trials
 
 

@@ -68,11 +68,11 @@ class SpaceContract(Contract):
         """
         first, second = (np.random.default_rng(4) for _ in range(2))
         for cell in draw(space, _CELLS)[:_CENTRES]:
-            around = set(space.neighbours(cell))
-            for _ in range(5 if around else 0):
+            neighbours = set(space.neighbours(cell))
+            for _ in range(5 if neighbours else 0):
                 mutant = space.mutate(cell, first)
                 again = space.mutate(space.parse(cell.text), second)
-                assert mutant in around, (
+                assert mutant in neighbours, (
                     f"{shown(cell)} mutates to {shown(mutant)}, which is no neighbour"
                 )
                 assert mutant == again, (
@@ -84,13 +84,13 @@ class SpaceContract(Contract):
         cell as a neighbour.
         """
         for cell in draw(space, _CELLS)[:_CENTRES]:
-            around = list(space.neighbours(cell))
-            assert len({*around, cell}) == len(around) + 1, (
+            neighbours = list(space.neighbours(cell))
+            assert len({*neighbours, cell}) == len(neighbours) + 1, (
                 f"among the neighbours of {shown(cell)} is one twice, or itself"
             )
-            for neighbour in around:
+            for neighbour in neighbours:
                 assert neighbour in space, f"{shown(neighbour)} is a neighbour, but no cell"
-            for neighbour in around[:: max(len(around) // 5, 1)]:
+            for neighbour in neighbours[:: max(len(neighbours) // 5, 1)]:
                 assert cell in set(space.neighbours(neighbour)), (
                     f"{shown(neighbour)} is a neighbour of {shown(cell)}, but not the other way"
                 )

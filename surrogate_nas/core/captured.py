@@ -94,7 +94,7 @@ class _Values:
     # the objects that are being read by address, outermost first
     _open: dict[int, object] = field(default_factory=dict)
     # digests by address, with the object, so that no other takes its address
-    _known: dict[int, tuple[object, str]] = field(default_factory=dict)
+    _digests: dict[int, tuple[object, str]] = field(default_factory=dict)
 
     def _source(self, kind: type | FunctionType) -> str:
         has_file = hasattr(sys.modules.get(kind.__module__), "__file__")
@@ -108,14 +108,14 @@ class _Values:
         address = id(value)
         if address in self._open:
             return f"the object at {list(self._open).index(address)}"
-        if address not in self._known:
+        if address not in self._digests:
             self._open[address] = value
             total = sha256(type(value).__qualname__.encode())
             for part in self._parts(value):
                 total.update(b"\0" + part.encode(errors="surrogatepass"))
             del self._open[address]
-            self._known[address] = value, total.hexdigest()
-        return self._known[address][1]
+            self._digests[address] = value, total.hexdigest()
+        return self._digests[address][1]
 
     def _named(self, name: str, value: object) -> str:
         self._names.append(name)
@@ -190,10 +190,10 @@ class _Values:
             yield self._source(function)
             yield self.digest(vars(function))
             names = sorted({name for inner in _codes(code) for name in inner.co_names})
-            named = function.__globals__
+            namespace = function.__globals__
             for name in names:
-                if name in named:
-                    around.setdefault(name, named[name])
+                if name in namespace:
+                    around.setdefault(name, namespace[name])
             for module in filter(_is_own_module, around.values()):
                 yield from self._of_module(module, names)
         else:

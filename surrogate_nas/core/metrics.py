@@ -208,12 +208,12 @@ def metric_named(
     if quantity == "undeclared" and direction is not None:
         quantity = "quality" if direction == "max" else "cost"
     is_share = quantity == "error" or words[-1] == "accuracy"
-    usual = PERCENT if is_share else _COST_UNITS.get(stem, "")
-    if usual == PERCENT and unit not in ("", *_FULL):
+    default = PERCENT if is_share else _COST_UNITS.get(stem, "")
+    if default == PERCENT and unit not in ("", *_FULL):
         raise UserError(
             f"{name} is in {unit}; an error or an accuracy is in % or a fraction."
         )
-    metric = Metric(name, unit or usual, kind, quantity, (), "", description, source)
+    metric = Metric(name, unit or default, kind, quantity, (), "", description, source)
     if direction is not None and metric.larger_is_better is not (direction == "max"):
         implied = "minimised" if direction == "max" else "maximised"
         raise UserError(

@@ -23,8 +23,8 @@ def home() -> Path:
         >>> table_path("nb201-cifar10").is_relative_to(home())
         True
     """
-    chosen = os.environ.get(HOME_VARIABLE)
-    return expanded(chosen) if chosen else Path(platformdirs.user_data_dir("surrogate_nas"))
+    path = os.environ.get(HOME_VARIABLE)
+    return expanded(path) if path else Path(platformdirs.user_data_dir("surrogate_nas"))
 
 
 def expanded(path: str) -> Path:

@@ -51,10 +51,10 @@ class Lines:
         """
         self._kills = memory_kills()
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})}
-        theirs, self._inlet = os.pipe()
+        inlet, self._inlet = os.pipe()
         self._outlet, outlet = os.pipe()
         os.set_blocking(self._inlet, False)
-        streams = [theirs, outlet, os.dup(2 if errors is None else errors.fileno())]
+        streams = [inlet, outlet, os.dup(2 if errors is None else errors.fileno())]
         start = _in_worker if is_inside() else _in_server
         self.pid, self._wait = start(words, streams, environment)
         self._begun = b""
