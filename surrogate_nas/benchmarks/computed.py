@@ -29,7 +29,6 @@ from surrogate_nas.benchmarks.base import (
 )
 from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.benchmarks.reading import FilesRead, folder_of
-from surrogate_nas.benchmarks.trained import StoringBenchmark, Trained
 from surrogate_nas.core import metrics
 from surrogate_nas.core.arguments import check_names, checked
 from surrogate_nas.core.captured import digest_of_function
@@ -161,7 +160,7 @@ def differences(own: Mapping[str, Metric]) -> dict[str, list[str]]:
     return changed
 
 
-class OwnBenchmark(StoringBenchmark):
+class OwnBenchmark(Benchmark):
     """Metrics of a user's own over any space.
 
     Attributes:
@@ -194,7 +193,7 @@ class OwnBenchmark(StoringBenchmark):
                 f" {self.space!r:.80}."
             )
         self.network = settings["network"] or Network()
-        self.name = self.file_name = settings["name"] or self.space.name
+        self.name = settings["name"] or self.space.name
         self.title = settings["title"] or f"{title} of {self.space.name}"
         self._own = own
         self._functions = {
@@ -214,7 +213,7 @@ class OwnBenchmark(StoringBenchmark):
         return (self.fingerprint, self.settings.get("seeds")) if self.one_by_one else ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        state = {"open_units": self.open_units, "keeps_answers": self.keeps_answers}
+        state = {"open_units": self.open_units}
         if self.address:  # the file is read again, so its functions need not be picklable
             return _opened_again, (self.address, self.version), state
         files = self.files if self.one_by_one else None
@@ -400,9 +399,9 @@ class Computed(OwnBenchmark):
                 self.open_units -= {metric}
 
     def shows_percent(self, metric: str) -> bool:
-        """Return whether a value of a cheap function, or a stored one, exceeds 1."""
+        """Return whether a value of a cheap function exceeds 1."""
         if self.is_dear(metric):
-            return self.keeps_answers and self.cache.exceeds(metric, 1.0)
+            return False
         self.open_units -= {metric}  # while the sample is computed
         values = self._values(metric, self.space.reference_sample)
         self.open_units |= {metric}
@@ -411,21 +410,10 @@ class Computed(OwnBenchmark):
     def _called(self, metric: str, cell: Cell) -> float:
         if metric not in self._dear:
             return super()._called(metric, cell)
-        key = (metric, cell.text)
-        if key not in self._cached:
-            self._cached[key] = self._answered(metric, cell)
-        return self._cached[key]
-
-    def _answered(self, metric: str, cell: Cell) -> float:
-        """Call a function that is dear; where answers are kept, the cache comes first."""
-        key = (f"{metric} of {cell}", 0, 0)
-        if self.keeps_answers and (answer := self.cache.find(key)):
-            return answer.metrics[metric]
-        with self.files.heard():
-            value = super()._called(metric, cell)
-        if self.keeps_answers:
-            self.cache.add(key, Trained({metric: value}, 0.0), {})
-        return value
+        if (metric, cell.text) not in self._cached:
+            with self.files.heard():
+                self._cached[metric, cell.text] = super()._called(metric, cell)
+        return self._cached[metric, cell.text]
 
     def column(
         self, metric: str, epochs: int | None = None, seed: Seed | None = None

@@ -214,15 +214,26 @@ SECONDS = "train_seconds"
 """The record of a training's time until an epoch, which a table of it charges."""
 
 
-class StoringBenchmark(Benchmark):
-    """Has a cache for the answers that are made here.
+class TrainedBenchmark(Benchmark):
+    """Trains a cell when it is first asked for.
 
     Attributes:
+        device: Such as ``cpu``.
         file_name: How the names of its files begin.
     """
 
+    cost = "seconds"
+    default_seed: Seed = 0
+    one_by_one = True
+    keeps_answers = True
+    device: str
     file_name: str
+    _n_seeds = 1
     _answers: AnswerCache | None = None
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self.device.partition(":")[0] == "cpu"
 
     @property
     def _label(self) -> str:
@@ -231,30 +242,11 @@ class StoringBenchmark(Benchmark):
 
     @property
     def cache(self) -> AnswerCache:
-        """All answers under these settings."""
+        """The answers of all trainings under these settings."""
         path = home() / "live" / f"{self._label}.sqlite"
         if self._answers is None or self._answers.path != path:
             self._answers = AnswerCache(path)
         return self._answers
-
-
-class TrainedBenchmark(StoringBenchmark):
-    """Trains a cell when it is first asked for.
-
-    Attributes:
-        device: Such as ``cpu``.
-    """
-
-    cost = "seconds"
-    default_seed: Seed = 0
-    one_by_one = True
-    keeps_answers = True
-    device: str
-    _n_seeds = 1
-
-    @property
-    def _on_cpu(self) -> bool:
-        return self.device.partition(":")[0] == "cpu"
 
     def _number(self, seed: Seed) -> int:
         if isinstance(seed, str):

@@ -178,6 +178,7 @@ class Training(OwnBenchmark, TrainedBenchmark):
             f"An evaluation is charged the {unit}'s seconds of its training, also where the answer"
             " was kept from before; training on costs the difference."
         )
+        self.file_name = self.name
         self._doing: Train = train or CommandTraining(
             command, space.positions if isinstance(space, ChoiceSpace) else ()
         )

@@ -1,9 +1,9 @@
 """A table of a benchmark that answers cell by cell: every cell, by each of its seeds.
 
 Cells are trained in parallel workers, as in a search. On a task, cells of one functional class
-share a training. Every answer is stored in ``live/`` of the data directory as it comes. The same
-call resumes from there, and tries those cells again that failed. A failed cell has no value in the
-table.
+share a training. Every answer, and the reason of every failure, is in a journal of the data
+directory as it comes; the same call resumes from there. A failed cell has no value in the table.
+Once all cells have been tried, the same call tries those again that failed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.trained import SECONDS
 from surrogate_nas.benchmarks.training import MOST_SEEDS, Training
 from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.plugin import import_file
-from surrogate_nas.files import table_path
+from surrogate_nas.files import Journal, home, table_path
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runs.options import Options
-from surrogate_nas.runs.trainings import Answer, Job, Trained, Trainings, Unstored
+from surrogate_nas.runs.trainings import Answer, Job, Trainings, Unstored
 from surrogate_nas.runtime.engines import Jobs, check_engine
 from surrogate_nas.space import (
     Cell,
@@ -42,6 +43,9 @@ from surrogate_nas.space import (
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.file import write_with_card
+
+Entry = dict[str, Any]
+"""The stored result of a training: ``job``, ``cost``, and its ``values`` or its ``failure``."""
 
 _MOST_CELLS = 1_000_000
 _WAITING = 2
@@ -70,6 +74,15 @@ class _Plan:
     trained: Sequence[int]
     questions: Sequence[Question]
     seeds: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What an answer depends on in addition to its key."""
+        return {
+            "benchmark": self.benchmark.fingerprint,
+            "space": self.cells.definition,
+            "questions": list(map(str, self.questions)),
+        }
 
     def cell(self, key: Key) -> Cell:
         """The benchmark's own cell of a training."""
@@ -130,16 +143,15 @@ def make_table(
             f"{benchmark.name} has no loss that a search may see, so a table of it would answer no"
             " search; report a valid_error, valid_loss or valid_accuracy."
         )
-    benchmark.keeps_answers = True  # also those of functions, so that the command can go on
     cells = _listed(benchmark)
     shared = isinstance(benchmark, LiveBenchmark)
     trained = first_of_class(cells).tolist() if shared else range(len(cells))
     questions = _questions(benchmark, epochs)
     plan = _Plan(benchmark, cells, trained, questions, _number_of_seeds(benchmark, seeds))
-    answers = _trained(plan, workers or 1, engine, progress, note)
+    entries = _trained(plan, workers or 1, engine, progress, note)
     path = out or table_path(_default_name(benchmark, name))
-    table = _table(plan, path.stem, answers)
-    card = _card(plan, answers)
+    table = _table(plan, path.stem, entries)
+    card = _card(plan, entries)
     write_with_card(table, card, path)
     if card["failed"]:
         note(
@@ -247,34 +259,49 @@ def _trained(
     engine: str,
     progress: Callable[[int, int], object] | None,
     note: Callable[[str], object],
-) -> dict[Key, Answer]:
+) -> dict[Key, Entry]:
     cells = sorted(set(plan.trained))
     keys = [Key(cell, seed) for seed in range(plan.seeds) for cell in cells]
-    answers: dict[Key, Answer] = {}
+    name = "".join(c if c.isalnum() else "-" for c in plan.benchmark.name)[:60]
+    path = home() / "training" / f"{name}-{json_digest(plan.settings)[:16]}.jsonl"
+    with Journal(path, plan.settings) as journal:
+        entries = {Key(*entry["job"]): entry for entry in journal.entries}
+        missing = [key for key in keys if key not in entries]
+        if not missing:
+            missing = [key for key in keys if "failure" in entries[key]]
+        done = len(keys) - len(missing)
 
-    def failure_of(ended: tuple[Key, Answer]) -> tuple[str, str]:
-        key, answer = ended
-        is_failure = isinstance(answer, EvaluationError)
-        return plan.cell(key).text, str(answer) if is_failure else ""
+        def store(made: Sequence[Entry]) -> None:
+            for entry in made:
+                journal.append(entry)
+                entries[Key(*entry["job"])] = entry
 
-    unstored = Unstored(answers.update, failure_of)
-    lost = []
-    for done, (key, answer) in enumerate(_answers(plan, keys, workers, engine), 1):
-        if isinstance(answer, EvaluationError):
-            if answer.cause == "lost":
+        def failure_of(entry: Entry) -> tuple[str, str]:
+            return plan.cell(Key(*entry["job"])).text, entry.get("failure", "")
+
+        unstored = Unstored(store, failure_of, is_first=not entries)
+        lost = []
+        for key, answer in _answers(plan, missing, workers, engine):
+            result: Entry = {"job": list(key), "cost": answer.cost}
+            if not isinstance(answer, EvaluationError):
+                result["values"] = answer.values
+            elif answer.cause == "lost":
                 lost.append(answer)
                 continue
-            note(f"{plan.cell(key)}, seed {key.seed}: {answer}")
-        unstored.add([(key, answer)])
-        if progress is not None:
-            progress(done, len(keys))
-    unstored.end()
+            else:
+                result["failure"] = str(answer)
+                note(f"{plan.cell(key)}, seed {key.seed}: {answer}")
+            unstored.add([result])
+            done += 1
+            if progress is not None:
+                progress(done, len(keys))
+        unstored.end()
     if lost:
         raise UserError(
             f"{plural(len(lost), 'training')} of {len(keys):,} ended without an answer:"
             f" {lost[0]}. Run the same command again to go on."
         )
-    return answers
+    return {key: entries[key] for key in keys}
 
 
 def _answers(
@@ -303,12 +330,12 @@ def _answers(
             yield keys[number], trainings.answer(number)
 
 
-def _table(plan: _Plan, title: str, answers: Mapping[Key, Answer]) -> Table:
+def _table(plan: _Plan, title: str, entries: Mapping[Key, Entry]) -> Table:
     benchmark = plan.benchmark
     values = np.full((len(plan.cells), plan.seeds, 1 + len(plan.questions)), np.nan)
-    for key, answer in answers.items():
-        if isinstance(answer, Trained):
-            values[key.cell, key.seed] = [answer.cost, *answer.values]
+    for key, entry in entries.items():
+        if "values" in entry:
+            values[key.cell, key.seed] = [entry.get("cost", np.nan), *entry["values"]]
     values = values[np.asarray(plan.trained)]
     if not np.isfinite(values).any():
         raise UserError(f"No training of {benchmark.name} succeeded, so there is no table.")
@@ -343,22 +370,19 @@ def _table(plan: _Plan, title: str, answers: Mapping[Key, Answer]) -> Table:
     return table
 
 
-def _card(plan: _Plan, answers: Mapping[Key, Answer]) -> dict[str, Any]:
+def _card(plan: _Plan, entries: Mapping[Key, Entry]) -> dict[str, Any]:
     """How the table was made, without paths on this machine."""
     failures = []
-    for key, answer in sorted(answers.items()):
-        if isinstance(answer, EvaluationError):
-            reason, _, _ = str(answer).partition("; its output is in ")
+    for key, entry in entries.items():
+        if "failure" in entry:
+            reason, _, _ = entry["failure"].partition("; its output is in ")
             cell = plan.cells[key.cell].text
             failures.append({"cell": cell, "seed": key.seed, "reason": reason})
     return {
-        "settings": {
-            "benchmark": plan.benchmark.fingerprint,
-            "questions": list(map(str, plan.questions)),
-        },
+        "settings": {key: plan.settings[key] for key in ("benchmark", "questions")},
         "cells": len(plan.cells),
         "seeds": plan.seeds,
-        "trainings": len(answers),
+        "trainings": len(entries),
         "failed": len(failures),
         "failures": failures[:_MOST_LISTED],
     }

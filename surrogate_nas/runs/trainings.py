@@ -91,17 +91,20 @@ class Unstored(Generic[T]):
         self,
         store: Callable[[list[T]], object],
         failure_of: Callable[[T], tuple[str, str]],
+        *,
+        is_first: bool = True,
     ) -> None:
         """Begin with nothing.
 
         Args:
             store: Stores results.
             failure_of: Gives the text of a result's cell, and why its training failed or "".
+            is_first: Whether nothing was stored before.
         """
         self._store = store
         self._failure_of = failure_of
         self._results: list[T] = []
-        self._may_be_mistake = True
+        self._may_be_mistake = is_first
 
     def add(self, results: Sequence[T]) -> None:
         """Take further results; a UserError if the first trainings failed alike."""

@@ -43,16 +43,6 @@ def train(cell, trial):
         trial.report(epoch, valid_error=error, test_error=error + 1)
 
 
-def called(cell):
-    with HERE.joinpath("notes").open("a") as file:
-        file.write(f"{cell}\\n")
-    killing = HERE / "kill"
-    if killing.exists() and cell.choices == (1, 1):
-        os.kill(int(killing.read_text()), 9)
-        killing.unlink()
-    return 0.9 + 9.0 * (sum(cell.choices) == 0)
-
-
 def params(cell):
     return 1.0 + sum(cell.choices)
 
@@ -64,7 +54,6 @@ COSTS = sn.Training(SPACE, train, metrics=["latency"], epochs=3, name="costs")
 MANY = sn.ChoiceSpace("many", {f"p{i}": range(10) for i in range(9)})
 LARGE = sn.Training(MANY, train, metrics=["valid_error"], epochs=3)
 CALLED = sn.Computed(SPACE, {"valid_error": lambda cell: 9.0 - sum(cell.choices)}, name="called")
-NOTED = sn.Computed(SPACE, {"valid_error": called}, name="noted")
 
 
 class Own(sn.EnumerableChoiceSpace):
@@ -201,40 +190,27 @@ def test_what_fails_alike_from_the_first_is_a_mistake_and_makes_no_table(
     assert len(noted(here)) == 18
 
 
-def command(here: Path, name: str, kill: str) -> int:
-    """Make a table in a process of its own, which a training can kill; the exit code."""
+def test_a_killed_command_goes_on_and_trains_nothing_again(here: Path) -> None:
+    (here.parent / "control" / "broken").write_text(
+        "net(width=8, depth=2)"
+    )  # a failure is stored too
     code = (
         "import os, sys; from pathlib import Path; from surrogate_nas.cli import main\n"
-        "name, kill = sys.argv[1:]; Path('kill').write_text(str(os.getpid())) if kill else None\n"
-        "sys.argv[1:] = ['table', f'mine.py:{name}', '--out', 'mine.h5']; main()"
+        "Path('kill').write_text(str(os.getpid())) if sys.argv.pop() == 'kill' else None\n"
+        "sys.argv[1:] = ['table', 'mine.py:MINE', '--out', 'mine.h5']; main()"
     )
-    words = [sys.executable, "-c", code, name, kill]
-    return subprocess.run(words, cwd=here, check=False).returncode
 
+    def command(kill: str) -> int:
+        made = subprocess.run([sys.executable, "-c", code, kill], cwd=here, check=False)
+        return made.returncode
 
-def test_a_killed_command_goes_on_and_trains_nothing_again(here: Path) -> None:
-    (here.parent / "control" / "broken").write_text("net(width=8, depth=2)")
-    assert command(here, "MINE", "kill") == -signal.SIGKILL
-    assert not (here / "mine.h5").exists()
+    assert command("kill") == -signal.SIGKILL and not (here / "mine.h5").exists()
     before = noted(here)
     assert 0 < len(before) < 15
-    assert command(here, "MINE", "") == 0
+    assert command("") == 0
     again = {key for key, count in noted(here).items() if count > 1}
     assert len(noted(here)) == 15 and all(key.startswith(CELL) for key in again)
     assert np.isnan(sn.load("mine.h5").column("valid_error", epochs=3)).sum() == 1
-
-
-def test_a_killed_command_goes_on_and_computes_nothing_again(here: Path) -> None:
-    assert command(here, "NOTED", "kill") == -signal.SIGKILL
-    assert 0 < len(noted(here)) < 6 and not (here / "mine.h5").exists()
-    for _ in range(2):
-        assert command(here, "NOTED", "") == 0
-        assert {cell for cell, count in noted(here).items() if count > 1} <= {CELL}
-        assert sn.load("mine.h5").column("valid_error").tolist() == [9.9] + [0.9] * 5
-    (here / "mine.py").write_text(FILE.replace("0.9 +", "1.9 +"))
-    assert command(here, "NOTED", "") == 0  # an edited function computes all again
-    assert min(noted(here).values()) == 2
-    assert sn.load("mine.h5").column("valid_error").tolist() == [10.9] + [1.9] * 5
 
 
 def test_a_training_that_no_seed_changes_has_one(snas: Snas, here: Path) -> None:
