@@ -146,7 +146,9 @@ class StrategyContract(Contract):
         path = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"}
         again = subprocess.run(
             [sys.executable, "-c", f"import {__name__} as contract; contract.repeat()"],
-            input=pickle.dumps((sys.path, pack(self.spec or self.strategy, space))),
+            input=pickle.dumps(
+                (sys.path, pack(self.spec or self.strategy, space), len(texts))
+            ),
             capture_output=True,
             env={**os.environ, **path},
             check=False,
@@ -263,9 +265,9 @@ class StrategyContract(Contract):
 
 def repeat() -> None:
     """Print the cells of a run, as a fresh process makes it of what is on its standard input."""
-    sys.path[:], packed = pickle.load(sys.stdin.buffer)
+    sys.path[:], packed, n = pickle.load(sys.stdin.buffer)
     spec, space = pickle.loads(packed)
-    cells = trajectory(resolve(spec), space, seed=0, n=_SHORT)
+    cells = trajectory(resolve(spec), space, seed=0, n=n)
     sys.stdout.write("\n" + json.dumps(list(map(str, cells))))
 
 
