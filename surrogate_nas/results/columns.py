@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from surrogate_nas.core.numbers import NOTHING, fixed, quantity, share
+from surrogate_nas.core.numbers import NOTHING, fixed
 
 Row = dict[str, Any]
 """From column to value, or from key to value of JSON; None where there is none."""
 Rows = list[Row]
 EACH = "*"
 """The key of a column that every strategy has."""
-_ALL = "page terminal file"
+EVERYWHERE = "page terminal file"
 
 
 class Column(NamedTuple):
@@ -70,26 +70,3 @@ def texts(columns: Sequence[Column], rows: Rows) -> tuple[list[str], list[list[s
 def digits(n: int) -> Callable[[Any], str]:
     """Write a number with so many digits after the point."""
     return partial(fixed, decimals=n)
-
-
-STRATEGIES = (
-    Column("name", "strategy", where=_ALL),
-    Column("rank_mean", "mean rank", "", digits(2), min, _ALL),
-    Column("solved", "optimum found", "", share, max, _ALL),
-    Column("regret_iqm", "regret", "IQM", digits(3), min, _ALL),
-    Column(
-        "regret_ci95",
-        "regret",
-        "95 % interval",
-        lambda ends: " – ".join(fixed(end, 3) for end in ends) or NOTHING,
-        where="page",
-    ),
-    Column("regret_mean", "regret", "mean", digits(3), min),
-    Column("regret_median", "regret", "median", digits(3), min),
-    Column("probability_best_here", "probability best", "here", digits(2), max, _ALL),
-    Column("probability_best", "probability best", "other problems", digits(2), max),
-    Column("failures", "failed runs", where=_ALL),
-    Column("no_feasible_cell", "no feasible cell", "runs", where="page"),
-    Column("real_seconds", "real seconds", "", quantity, where="terminal"),
-)
-"""The columns of the strategies of a suite."""

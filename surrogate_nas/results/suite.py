@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.results.columns import STRATEGIES, Row, Rows, shown_in, texts
+from surrogate_nas.core.numbers import NOTHING, fixed, quantity, share
+from surrogate_nas.results.columns import (
+    EVERYWHERE,
+    Column,
+    Row,
+    Rows,
+    digits,
+    shown_in,
+    texts,
+)
 from surrogate_nas.results.comparison import MERGED, Comparison, Kind, StudyResult
 from surrogate_nas.results.curves import ProblemResult, Skipped, accounts_of
 from surrogate_nas.results.verdict import Verdict, ends_of, means_of, verdict_of
@@ -27,6 +36,27 @@ from surrogate_nas.stats.summaries import (
 )
 
 _STEPS = 50
+STRATEGIES = (
+    Column("name", "strategy", where=EVERYWHERE),
+    Column("rank_mean", "mean rank", "", digits(2), min, EVERYWHERE),
+    Column("solved", "optimum found", "", share, max, EVERYWHERE),
+    Column("regret_iqm", "regret", "IQM", digits(3), min, EVERYWHERE),
+    Column(
+        "regret_ci95",
+        "regret",
+        "95 % interval",
+        lambda ends: " – ".join(fixed(end, 3) for end in ends) or NOTHING,
+        where="page",
+    ),
+    Column("regret_mean", "regret", "mean", digits(3), min),
+    Column("regret_median", "regret", "median", digits(3), min),
+    Column("probability_best_here", "probability best", "here", digits(2), max, EVERYWHERE),
+    Column("probability_best", "probability best", "other problems", digits(2), max),
+    Column("failures", "failed runs", where=EVERYWHERE),
+    Column("no_feasible_cell", "no feasible cell", "runs", where="page"),
+    Column("real_seconds", "real seconds", "", quantity, where="terminal"),
+)
+"""The columns of the strategies, whose values `SuiteResult.strategy_rows` gives."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from surrogate_nas.core.numbers import NOTHING, p_value, quantity
 from surrogate_nas.files import write_whole
 from surrogate_nas.results.columns import (
     EACH,
-    STRATEGIES,
     Column,
     Rows,
     digits,
@@ -27,7 +26,7 @@ from surrogate_nas.results.columns import (
     texts,
 )
 from surrogate_nas.results.curves import MARKED, ProblemResult, expected_runtime
-from surrogate_nas.results.suite import SuiteResult
+from surrogate_nas.results.suite import STRATEGIES, SuiteResult
 
 
 class Table(NamedTuple):
