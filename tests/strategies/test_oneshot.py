@@ -190,7 +190,7 @@ def test_a_path_of_the_supernet_is_the_network_of_that_cell(
     }
     for stage, mixed in enumerate(supernet._cells):
         for group in mixed.convolutions.values():
-            for i, (edge, choice) in enumerate(group.places):
+            for i, (edge, choice) in enumerate(group.pairs):
                 if cell.choices[edge] == choice:
                     rows = slice(2 * 2**stage * i, 2 * 2**stage * (i + 1))
                     place = f"stages.{stage}.0.edges.{edge}."
